@@ -72,14 +72,17 @@ def secret(name: str) -> str:
 
 
 def kept_secret(name: str, path: Path) -> str:
-    """Like `secret`, but made once and kept in `path` (readable by the owner only) when not given."""
-    if value := secret(name):
-        return value
+    """Like `secret`, but when not given the one that `made_once` keeps in `path`."""
+    return secret(name) or made_once(path)
+
+
+def made_once(path: Path) -> str:
+    """A random secret, made at the first call and kept in `path`, readable by the owner only."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
         with suppress(FileExistsError):  # two processes may start at once: the first one's stays
             os.link(draft, path)
         draft.unlink()

@@ -1,0 +1,24 @@
+"""The front door: pages go to Django, an upload's bytes to the raw receiver beside it.
+
+A Django view under ASGI would spool a body to disk before its first line runs, and once more when it
+saves it (reference figures in docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
+django = get_asgi_application()
+
+from finetune_portal.datasets.receive import receive_piece  # noqa: E402 - needs the apps loaded
+from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http" and scope["method"] == "PATCH" and scope["path"].startswith("/uploads/"):
+        await receive_piece(scope, receive, send)
+    else:
+        await django(scope, receive, send)

@@ -1,0 +1,111 @@
+"""A dataset, the state of its file here, and its way to the presigned URL."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.utils.timezone import now
+
+from finetune_portal.web.leases import Leased
+
+
+class Dataset(Leased):
+    """One ZIP of pairs. `received` is what is safely on disk, in bytes; `size` what was announced."""
+
+    class State(models.TextChoices):
+        RECEIVING = "receiving", "Uploading"
+        CHECKING = "checking", "Checking"
+        READY = "ready", "Ready"
+        REJECTED = "rejected", "Refused"
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    name = models.CharField(max_length=120)
+    filename = models.CharField(max_length=255)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVING)
+    size = models.BigIntegerField()
+    received = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True, db_index=True)
+    verdict = models.JSONField(default=dict)
+    created = models.DateTimeField(default=now)
+    changed = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies; the name is ours alone, so nothing of the upload's name can reach disk."""
+        return Path(settings.DATA_DIR) / "datasets" / f"{self.key}.zip"
+
+    @property
+    def previews(self) -> Path:
+        return Path(settings.DATA_DIR) / "previews" / str(self.key)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.received == self.size
+
+    @property
+    def is_rejected(self) -> bool:
+        return self.state == self.State.REJECTED
+
+    @property
+    def problems(self) -> list[str]:
+        return list(self.verdict.get("problems", []))
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self.verdict.get("warnings", []))
+
+    @property
+    def pairs(self) -> list[dict[str, str]]:
+        """Each with `index`, `start`, `end` (member names in the ZIP) and `caption` (may be empty)."""
+        return list(self.verdict.get("pairs", []))
+
+    @property
+    def captions(self) -> int:
+        return sum(1 for pair in self.pairs if pair["caption"])
+
+    @property
+    def is_stored(self) -> bool:
+        return self.state == self.State.READY and bool(self.s3_url)
+
+    @property
+    def s3_url(self) -> str:
+        return self.carry.s3_url if hasattr(self, "carry") and self.carry.done else ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing will change by itself any more."""
+        return self.is_rejected or self.is_stored
+
+    @property
+    def leg(self) -> tuple[str, int]:
+        """What the one progress bar says, and how full it is, in percent over both legs."""
+        if self.state == self.State.RECEIVING:
+            return "Uploading to the portal", 50 * self.received // max(1, self.size)
+        if self.state == self.State.CHECKING:
+            return "Checking the pictures", 50
+        if self.is_rejected:
+            return "Refused", 100
+        if self.is_stored:
+            return "Ready to train", 100
+        sent = self.carry.sent if hasattr(self, "carry") else 0
+        return "Handing over to the trainer", 50 + 50 * sent // max(1, self.size)
+
+
+class Carry(Leased):
+    """The trip of a dataset's file to a presigned URL (API page, section 4). One at a time."""
+
+    dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="carry")
+    sent = models.BigIntegerField(default=0)
+    s3_url = models.CharField(max_length=2000, blank=True)
+    done = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id}: {self.sent} bytes"

@@ -1,0 +1,173 @@
+"""Takes the bytes of an upload: the PATCH of tus 1.0, as a raw ASGI endpoint beside Django.
+
+The rule of truth: write at the offset, flush to disk, then commit the offset. What a dead connection or
+process left behind the committed offset is cut off at the next try. The other tus calls are in views.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import errno
+import fcntl
+import hashlib
+import os
+import uuid
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import keep_offset
+from finetune_portal.web.asgi import (
+    Receive,
+    Scope,
+    Send,
+    answer,
+    headers_of,
+    in_thread,
+    person_behind,
+    same_origin,
+)
+
+TUS = {"Tus-Resumable": "1.0.0"}
+BLOCK = 1024 * 1024
+COMMIT_EVERY = 8 * 1024 * 1024
+CHECKSUMS = ("sha1", "md5", "sha256")
+
+
+class Refusal(Exception):
+    """Ends the request with a status of the tus protocol and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+@dataclass
+class Piece:
+    """One PATCH: which upload, from which offset, and the checksum that its body must have."""
+
+    dataset: Dataset
+    offset: int
+    algorithm: str
+    checksum: bytes
+
+
+async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        piece = await in_thread(_open, scope["path"], headers_of(scope))
+        offset = await _take(piece, receive)
+    except Refusal as refusal:
+        await answer(send, refusal.status, TUS, refusal.sentence)
+        return
+    await answer(send, 204, {**TUS, "Upload-Offset": str(offset)})
+
+
+def _open(path: str, headers: dict[str, str]) -> Piece:
+    if headers.get("tus-resumable") != TUS["Tus-Resumable"]:
+        raise Refusal(412, "This server speaks tus 1.0.0.")
+    if not same_origin(headers):
+        raise Refusal(403, "Uploads come from the portal's own pages.")
+    if headers.get("content-type") != "application/offset+octet-stream":
+        raise Refusal(415, "The content type must be application/offset+octet-stream.")
+    user = person_behind(headers)
+    if user is None:
+        raise Refusal(401, "Sign in again; the upload goes on where it stopped.")
+    dataset = Dataset.objects.filter(key=_key(path), owner=user).first()
+    if dataset is None:
+        raise Refusal(404, "There is no such upload.")
+    offset = headers.get("upload-offset", "")
+    if not offset.isdecimal():
+        raise Refusal(400, "The header Upload-Offset is missing.")
+    if int(offset) != dataset.received:
+        raise Refusal(409, f"The upload stands at byte {dataset.received}.")
+    algorithm, checksum = _checksum(headers.get("upload-checksum", ""))
+    return Piece(dataset, int(offset), algorithm, checksum)
+
+
+def _key(path: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(path.removeprefix("/uploads/").strip("/"))
+    except ValueError:
+        raise Refusal(404, "There is no such upload.") from None
+
+
+def _checksum(header: str) -> tuple[str, bytes]:
+    if not header:
+        return "", b""
+    algorithm, _, value = header.partition(" ")
+    if algorithm not in CHECKSUMS:
+        raise Refusal(400, f"Checksums are {', '.join(CHECKSUMS)}.")
+    try:
+        return algorithm, base64.b64decode(value, validate=True)
+    except binascii.Error:
+        raise Refusal(400, "The checksum is not base64.") from None
+
+
+def _lock(piece: Piece) -> BinaryIO:
+    """The file, cut to the committed offset, held against a second PATCH of the same upload."""
+    file = piece.dataset.path.open("r+b", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        piece.dataset.refresh_from_db(fields=["received"])
+        if piece.dataset.received != piece.offset:
+            raise Refusal(409, f"The upload stands at byte {piece.dataset.received}.")
+        file.truncate(piece.offset)
+        file.seek(piece.offset)
+    except BlockingIOError:
+        file.close()
+        raise Refusal(423, "Another connection is still sending this upload.") from None
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+async def _take(piece: Piece, receive: Receive) -> int:
+    file = await in_thread(_lock, piece)
+    try:
+        return await _copy(piece, file, receive)
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Refusal(507, "The portal's disk is full. Tell an admin; nothing is lost.") from None
+        raise
+    finally:
+        file.close()
+
+
+async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:
+    """Write what arrives, commit every 8 MiB, return the offset reached."""
+    buffer, written, committed = bytearray(), piece.offset, piece.offset
+    digest = hashlib.new(piece.algorithm, usedforsecurity=False) if piece.algorithm else None
+    more, gone = True, False
+    while more:
+        message: Any = await receive()
+        gone = message["type"] == "http.disconnect"
+        more = not gone and message.get("more_body", False)
+        buffer += message.get("body", b"")
+        if written + len(buffer) > piece.dataset.size:
+            raise Refusal(413, "More bytes came than the upload announced.")
+        if buffer and (not more or len(buffer) >= BLOCK):
+            await asyncio.to_thread(_write, file, bytes(buffer), digest)
+            written += len(buffer)
+            buffer.clear()
+        if digest is None and written - committed >= COMMIT_EVERY:
+            committed = await in_thread(_commit, piece.dataset, file, written)
+    if digest is not None and (gone or digest.digest() != piece.checksum):
+        raise Refusal(460, "The piece arrived damaged. Send it again.")
+    return int(await in_thread(_commit, piece.dataset, file, written))
+
+
+def _write(file: BinaryIO, data: bytes, digest: Any) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+    if digest is not None:
+        digest.update(data)
+
+
+def _commit(dataset: Dataset, file: BinaryIO, written: int) -> int:
+    os.fsync(file.fileno())
+    keep_offset(dataset, written)
+    return written

@@ -1,0 +1,26 @@
+"""The library under /datasets/, uploads (tus 1.0) under /uploads/."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from finetune_portal.datasets import views
+
+
+class Half(StringConverter):
+    regex = "start|end"
+
+
+register_converter(Half, "half")
+
+app_name = "datasets"
+urlpatterns = [
+    path("datasets/", views.dataset_list, name="list"),
+    path("datasets/sample.zip", views.sample_dataset, name="sample"),
+    path("datasets/<int:pk>/", views.dataset_detail, name="detail"),
+    path("datasets/<int:pk>/status/", views.dataset_status, name="status"),
+    path("datasets/<int:pk>/<int:number>-<half:half>-<str:edge>.webp", views.picture, name="picture"),
+    path("uploads/", views.begin_upload, name="begin-upload"),
+    path("uploads/<uuid:key>/", views.upload, name="upload"),
+]

@@ -1,0 +1,29 @@
+"""The one door to jobs: everyone on the team sees all, the owner and admins change."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.models import Job
+
+
+def visible(user: User) -> QuerySet[Job]:
+    return Job.objects.select_related("owner", "dataset") if user.is_active else Job.objects.none()
+
+
+def job_to_see(user: User, pk: int) -> Job:
+    return get_object_or_404(visible(user), pk=pk)
+
+
+def may_change(user: User, job: Job) -> bool:
+    return user.can_administer or (user.can_train and job.owner_id == user.pk)
+
+
+def job_to_change(user: User, pk: int) -> Job:
+    job = job_to_see(user, pk)
+    if not may_change(user, job):
+        raise PermissionDenied("Only the person who started this job, or an admin, can do that.")
+    return job

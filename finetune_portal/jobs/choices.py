@@ -1,0 +1,94 @@
+"""Words and bounds of a training: states, GPU, presets, limits. No behaviour.
+
+The vendor states no range for steps or learning rate (segmind-facts, section 4); the bounds here are
+the peers' and only keep out slips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import TextChoices
+
+MIN_STEPS, MAX_STEPS = 1, 20_000
+MIN_RATE, MAX_RATE = 1e-7, 0.01
+
+
+class State(TextChoices):
+    """Where a job is. The first half is the portal's own way, the second what the upstream told."""
+
+    WAITING = "waiting", "Waiting for its dataset"
+    QUEUED = "queued", "About to be sent"
+    SENDING = "sending", "Sending"
+    UNCONFIRMED = "unconfirmed", "Unconfirmed"
+    NEEDS_DECISION = "needs_decision", "Needs your decision"
+    REFUSED = "refused", "Refused"
+    CLOSED = "closed", "Closed"
+    REQUESTED = "requested", "In the queue"
+    DATA = "data", "Reading the dataset"
+    TRAINING = "training", "Training"
+    RUNNING = "running", "Running"
+    TRAINED = "trained", "Trained"
+    DEPLOYING = "deploying", "Deploying"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Failed"
+
+
+UNSENT = (State.WAITING, State.QUEUED)
+DOUBTFUL = (State.SENDING, State.UNCONFIRMED, State.NEEDS_DECISION)
+FOLLOWED = (
+    State.REQUESTED,
+    State.DATA,
+    State.TRAINING,
+    State.RUNNING,
+    State.TRAINED,
+    State.DEPLOYING,
+)
+ENDED = (State.READY, State.FAILED, State.REFUSED, State.CLOSED)
+ACTIVE = (*UNSENT, *DOUBTFUL, *FOLLOWED)
+DOWNLOADABLE = (State.TRAINED, State.DEPLOYING, State.READY)
+
+# The stations of the progress line, each with the states that stand for it.
+STATIONS = (
+    ("Dataset", (State.WAITING,)),
+    ("Sent", (State.QUEUED, State.SENDING, State.UNCONFIRMED, State.NEEDS_DECISION, State.REFUSED)),
+    ("Queue", (State.REQUESTED,)),
+    ("Data", (State.DATA,)),
+    ("Training", (State.TRAINING, State.RUNNING, State.TRAINED)),
+    ("Deploying", (State.DEPLOYING,)),
+    ("Ready", (State.READY,)),
+)
+
+# What `phase()` of the client makes of the upstream's words.
+STATE_OF_PHASE = {
+    "requested": State.REQUESTED,
+    "data": State.DATA,
+    "training": State.TRAINING,
+    "trained": State.TRAINED,
+    "deploying": State.DEPLOYING,
+    "available": State.READY,
+    "failed": State.FAILED,
+    "unknown": State.RUNNING,
+}
+
+
+class Machine(TextChoices):
+    H100 = "NVIDIA_H100", "NVIDIA H100"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named pair of learning rate and steps, with where it comes from."""
+
+    key: str
+    name: str
+    learning_rate: float
+    steps: int
+    note: str
+
+
+PRESETS = (
+    Preset("quick", "Quick look", 4e-4, 300, "The vendor's own sample values"),
+    Preset("balanced", "Balanced", 1e-4, 1000, "What fal and Replicate start from"),
+    Preset("thorough", "Thorough", 1e-4, 3000, "As in ai-toolkit's Kontext example"),
+)

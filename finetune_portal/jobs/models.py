@@ -1,0 +1,185 @@
+"""A training job, its timeline, the tries to send it, and what is known of the upstream."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils.timezone import now
+
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import choices
+from finetune_portal.jobs.choices import State
+from finetune_portal.web.leases import Leased
+
+NONCE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def new_nonce() -> str:
+    return "".join(secrets.choice(NONCE_ALPHABET) for _ in range(8))
+
+
+class Job(Leased):
+    """One paid training. `state` is where it stands, `upstream_status` the upstream's own last word."""
+
+    name = models.CharField(max_length=80)
+    nonce = models.CharField(max_length=8, default=new_nonce, unique=True, editable=False)
+    form_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, related_name="jobs")
+    instance_prompt = models.TextField("instruction prompt", max_length=1000, blank=True)
+    learning_rate = models.FloatField(null=True)
+    steps = models.PositiveIntegerField(null=True)
+    machine_type = models.CharField(
+        max_length=40, choices=choices.Machine.choices, default=choices.Machine.H100
+    )
+    wants_public = models.BooleanField(default=False)
+
+    state = models.CharField(max_length=15, choices=State.choices, default=State.QUEUED, db_index=True)
+    error = models.TextField(blank=True)
+    created = models.DateTimeField(default=now)
+    sent = models.DateTimeField(null=True)
+    ended = models.DateTimeField(null=True)
+    changed = models.DateTimeField(default=now, db_index=True)
+
+    request_id = models.CharField(max_length=100, null=True, unique=True)  # noqa: DJ001 - unique
+    upstream_status = models.CharField(max_length=100, blank=True)
+    is_public = models.BooleanField(default=False)
+    slug = models.CharField(max_length=200, blank=True)
+    cloud_storage_url = models.CharField(max_length=2000, blank=True)
+    is_simulated = models.BooleanField(default=False)
+    told = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "-id"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def upstream_name(self) -> str:
+        """The name sent with the job; the nonce in it finds the job again when an answer is lost."""
+        return f"{self.name}-{self.nonce}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in choices.ACTIVE
+
+    @property
+    def is_outside(self) -> bool:
+        """Made with the same key but not through the portal."""
+        return self.owner_id is None
+
+    @property
+    def status_text(self) -> str:
+        """The state in words; a state that nobody knows yet is shown as the upstream says it."""
+        if self.state == State.RUNNING and self.upstream_status:
+            return self.upstream_status.replace("_", " ").capitalize()
+        return State(self.state).label
+
+    @property
+    def can_download(self) -> bool:
+        return self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
+
+    @property
+    def can_switch(self) -> bool:
+        """Only a model that exists upstream can be public or private."""
+        return bool(self.request_id) and self.state in choices.DOWNLOADABLE
+
+    @property
+    def can_withdraw(self) -> bool:
+        return self.state in choices.UNSENT
+
+    @property
+    def duration(self) -> timedelta:
+        return (self.ended or now()) - self.created
+
+    @property
+    def stations(self) -> list[dict[str, str]]:
+        """The progress line: each station with `done`, `now`, `failed` or `ahead`."""
+        here = max(
+            (n for n, (_, states) in enumerate(choices.STATIONS) if self.reached in states),
+            default=0,
+        )
+        stopped = self.state in (State.FAILED, State.REFUSED, State.CLOSED)
+        line = []
+        for number, (label, _) in enumerate(choices.STATIONS):
+            mark = "done" if number < here or self.state == State.READY else "ahead"
+            if number == here and self.state != State.READY:
+                mark = "failed" if stopped else "now"
+            line.append({"label": label, "mark": mark})
+        return line
+
+    @property
+    def reached(self) -> str:
+        """The last state before a failure, else the state itself."""
+        if self.state not in (State.FAILED, State.CLOSED):
+            return self.state
+        if self.sent is None:
+            return State.QUEUED
+        return str(self.told.get("reached", State.REQUESTED))
+
+
+class JobEvent(models.Model):
+    """A line of the timeline: what happened, when, and who says so."""
+
+    class Source(models.TextChoices):
+        PERSON = "person", "Person"
+        PORTAL = "portal", "Portal"
+        POLL = "poll", "Poll"
+        WEBHOOK = "webhook", "Webhook"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=now)
+    source = models.CharField(max_length=10, choices=Source.choices)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
+    state = models.CharField(max_length=15, choices=State.choices, blank=True)
+    text = models.CharField(max_length=500)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Attempt(models.Model):
+    """One try to send a job. The row is there before the socket opens (reliability.md, Submit)."""
+
+    class Outcome(models.TextChoices):
+        OPEN = "open", "Not known"
+        ACCEPTED = "accepted", "Accepted"
+        NOT_SENT = "not_sent", "Never left"
+        BUSY = "busy", "Told to wait"
+        REFUSED = "refused", "Refused"
+        UNKNOWN = "unknown", "Answer lost"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="tries")
+    started = models.DateTimeField(default=now)
+    ended = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.OPEN)
+    status = models.PositiveSmallIntegerField(null=True)
+    detail = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.outcome}"
+
+
+class Connection(Leased):
+    """What is known of the upstream: when it last answered, what is wrong, what the account holds."""
+
+    checked = models.DateTimeField(null=True)
+    answered = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    failure = models.CharField(max_length=500, blank=True)
+    key_refused = models.BooleanField(default=False)
+    is_closed = models.BooleanField(default=False)
+    credits = models.FloatField(null=True)
+    changed = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return self.failure or "open"

@@ -1,0 +1,103 @@
+"""The deeds on jobs that people ask for: start, withdraw, publish, make private, download."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.timezone import now
+
+from finetune_portal import upstream
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.timeline import Source, move, note
+from finetune_portal.segmind import SegmindError
+
+
+class ActionFailed(Exception):
+    """A deed that did not happen; the text is for people. `detail` is the technical side."""
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
+
+
+def start(*, actor: User, dataset: Dataset, form_key: Any, **fields: Any) -> Job:
+    """Write the intent; the worker sends it. The same form, sent twice, is the same job."""
+    state = State.QUEUED if dataset.is_stored else State.WAITING
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(owner=actor, dataset=dataset, form_key=form_key, state=state, **fields)
+            note(job, "Started", source=Source.PERSON, actor=actor, state=state)
+            record(actor, "job.start", job, name=job.name, steps=job.steps)
+    except IntegrityError:
+        job = Job.objects.get(form_key=form_key, owner=actor)
+    return job
+
+
+def withdraw(job: Job, *, actor: User) -> None:
+    """Take back what has not been sent. Nothing is charged."""
+    moved = job.can_withdraw and move(
+        job, State.CLOSED, "Withdrawn before it was sent", source=Source.PERSON, actor=actor
+    )
+    if not moved:
+        raise ActionFailed("Too late to withdraw: the job is already on its way.")
+    record(actor, "job.withdraw", job)
+
+
+def set_public(job: Job, *, public: bool, actor: User) -> None:
+    """Publish a model or take it back (API page, section 5). The upstream goes first."""
+    if not job.request_id:
+        raise ActionFailed("There is no model yet to make public or private.")
+    try:
+        upstream.get_client().set_public(job.request_id, public=public)
+    except SegmindError as exc:
+        raise ActionFailed(f"Visibility was not changed. {exc.message}", exc.detail) from None
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(is_public=public, changed=now())
+        text = "Made public" if public else "Made private"
+        note(job, text, source=Source.PERSON, actor=actor)
+        record(actor, "job.public" if public else "job.private", job, name=job.name)
+    job.is_public = public
+
+
+def download_link(job: Job, *, actor: User) -> str:
+    """A fresh link to the `.safetensors`, good for one hour (API page, section 6). Never stored."""
+    if not job.can_download:
+        raise ActionFailed("The model file is not there yet. Download it when the training is done.")
+    try:
+        link = upstream.get_client().download_url(job.cloud_storage_url)
+    except SegmindError as exc:
+        raise ActionFailed(f"No download link. {exc.message}", exc.detail) from None
+    record(actor, "job.download", job, name=job.name)
+    return link
+
+
+def decide(job: Job, *, resend: bool, actor: User) -> None:
+    """A person settles a job whose answer was lost: send it again, knowing it may be paid twice, or close."""
+    if job.state != State.NEEDS_DECISION:
+        raise ActionFailed("There is nothing to decide any more: the job has moved on.")
+    if resend:
+        text = "Sent again by decision; it may be paid twice"
+        moved = move(job, State.QUEUED, text, source=Source.PERSON, actor=actor, due=now(), error="")
+    else:
+        moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)
+    if moved:
+        record(actor, "job.resend" if resend else "job.close", job, name=job.name)
+
+
+def test_connection(*, actor: User) -> float:
+    """Ask for the account's credits: free of charge, and it proves the key. Answers the balance."""
+    try:
+        balance = upstream.get_client().credits().credits
+    except SegmindError as exc:
+        raise ActionFailed(exc.message, exc.detail) from None
+    connection, _ = Connection.objects.get_or_create(pk=1)
+    Connection.objects.filter(pk=connection.pk).update(
+        credits=balance, key_refused=False, is_closed=False, failure="", due=now(), changed=now()
+    )
+    record(actor, "connection.test", connection)
+    return balance

@@ -1,0 +1,155 @@
+"""Sends a paid job, once. It cannot be repeated or cancelled upstream (reliability.md, Submit).
+
+Only what surely never left, and a 429, goes back to the queue by itself. Where the answer was lost the job
+is unconfirmed: `sync.py` looks for it in the list, and a person decides the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.timezone import now
+
+from finetune_portal import upstream
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Attempt, Connection, Job
+from finetune_portal.jobs.timeline import Source, move
+from finetune_portal.segmind import Busy, Closed, SegmindError, SubmitRequest, Unauthorized
+from finetune_portal.web.leases import backoff, claim
+
+LEASE = 180.0
+UNTIL_DECISION = timedelta(minutes=15)
+
+
+def release_waiting() -> None:
+    """Queue the jobs whose dataset has arrived; refuse those whose dataset was refused."""
+    waiting = Job.objects.filter(state=State.WAITING).select_related("dataset")
+    for job in waiting.filter(dataset__state=Dataset.State.READY, dataset__carry__done__isnull=False):
+        move(job, State.QUEUED, "The dataset is in place", source=Source.PORTAL, due=now())
+    for job in waiting.filter(dataset__state=Dataset.State.REJECTED):
+        reason = job.dataset.problems[0] if job.dataset and job.dataset.problems else ""
+        text = f"Not sent: the dataset was refused. {reason}"
+        move(job, State.REFUSED, text, source=Source.PORTAL, error=text)
+
+
+def recover() -> None:
+    """A job that was being sent when its worker died: the answer is lost, the money may be spent."""
+    for job in Job.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now()), state=State.SENDING):
+        with transaction.atomic():
+            if move(job, State.UNCONFIRMED, "The portal stopped while sending", source=Source.PORTAL):
+                _close_attempts(job, Attempt.Outcome.UNKNOWN)
+
+
+def send_next() -> bool:
+    """Send the most overdue job; False when there is none or sending is held back."""
+    if _held_back():
+        return False
+    job = claim(Job.objects.filter(state=State.QUEUED), seconds=LEASE)
+    if job is None:
+        return False
+    attempt = _commit_intent(job)
+    if attempt is not None:
+        _send(job, attempt)
+    return True
+
+
+def _held_back() -> bool:
+    """After a 401 nothing is sent until the key works again."""
+    return Connection.objects.filter(Q(key_refused=True) | Q(is_closed=True)).exists()
+
+
+def _commit_intent(job: Job) -> Attempt | None:
+    """SENDING and the attempt are in the database before the first byte leaves."""
+    with transaction.atomic():
+        held = Job.objects.filter(pk=job.pk, state=State.QUEUED, lease=job.lease)
+        if not held.update(state=State.SENDING, changed=now()):
+            return None
+        job.state = State.SENDING
+        return Attempt.objects.create(job=job)
+
+
+def _send(job: Job, attempt: Attempt) -> None:
+    dataset = Dataset.objects.select_related("carry").get(pk=job.dataset_id)
+    request = SubmitRequest(
+        name=job.upstream_name,
+        data_source_path=dataset.s3_url,
+        instance_prompt=job.instance_prompt,
+        learning_rate=job.learning_rate or 0.0,
+        steps=job.steps or 0,
+        public=job.wants_public,
+        machine_type=job.machine_type,
+    )
+    try:
+        accepted = upstream.get_client().submit(request)
+    except SegmindError as exc:
+        _settle(job, attempt, exc)
+        return
+    with transaction.atomic():
+        _end(attempt, Attempt.Outcome.ACCEPTED)
+        move(
+            job,
+            State.REQUESTED,
+            "Accepted by the upstream",
+            source=Source.PORTAL,
+            request_id=accepted.request_id,
+            upstream_status=accepted.status,
+            is_public=job.wants_public,
+            sent=now(),
+            error="",
+        )
+    Connection.objects.update(due=now())
+
+
+def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
+    """What a failed try means for the job (the table of outcome classes in reliability.md)."""
+    with transaction.atomic():
+        if isinstance(exc, Unauthorized):
+            _end(attempt, Attempt.Outcome.NOT_SENT, exc)
+            Connection.objects.update(key_refused=True, failure=exc.message, changed=now())
+            move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message)
+        elif isinstance(exc, Busy):
+            _end(attempt, Attempt.Outcome.BUSY, exc)
+            pause = timedelta(seconds=exc.retry_after or 0) or backoff(job.attempts, first=5)
+            _back_to_queue(job, exc, pause)
+        elif exc.may_have_been_sent:
+            _end(attempt, Attempt.Outcome.UNKNOWN, exc)
+            text = f"The answer was lost. {exc.message}"
+            move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+        elif exc.retryable:
+            _end(attempt, Attempt.Outcome.NOT_SENT, exc)
+            _back_to_queue(job, exc, backoff(job.attempts, first=5))
+        else:
+            _end(attempt, Attempt.Outcome.REFUSED, exc)
+            if isinstance(exc, Closed):
+                Connection.objects.update(is_closed=True, failure=exc.message, changed=now())
+            text = f"{exc.message} Nothing was charged."
+            move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+
+
+def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
+    text = f"Not sent yet, will try again. {exc.message}"
+    move(
+        job,
+        State.QUEUED,
+        text,
+        source=Source.PORTAL,
+        error=text,
+        due=now() + pause,
+        detail=exc.detail,
+    )
+
+
+def _end(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = None) -> None:
+    Attempt.objects.filter(pk=attempt.pk).update(
+        ended=now(),
+        outcome=outcome,
+        status=exc.status if exc else 200,
+        detail=exc.detail[:2000] if exc else "",
+    )
+
+
+def _close_attempts(job: Job, outcome: Attempt.Outcome) -> None:
+    job.tries.filter(outcome=Attempt.Outcome.OPEN).update(ended=now(), outcome=outcome)

@@ -1,0 +1,52 @@
+"""Moves a job and writes the line of its timeline, both or neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import ENDED, State
+from finetune_portal.jobs.models import Job, JobEvent
+
+Source = JobEvent.Source
+
+
+def note(
+    job: Job,
+    text: str,
+    *,
+    source: str,
+    actor: User | None = None,
+    state: str = "",
+    detail: str = "",
+) -> None:
+    JobEvent.objects.create(
+        job=job, text=text[:500], source=source, actor=actor, state=state, detail=detail[:4000]
+    )
+
+
+def move(
+    job: Job,
+    to: State,
+    text: str,
+    *,
+    source: str,
+    actor: User | None = None,
+    detail: str = "",
+    **fields: Any,
+) -> bool:
+    """Bring the job from the state this caller saw to `to`; False if someone else moved it first."""
+    with transaction.atomic():
+        if to in ENDED:
+            fields.setdefault("ended", now())
+        rows = Job.objects.filter(pk=job.pk, state=job.state)
+        if not rows.update(state=to, changed=now(), lease_until=None, **fields):
+            return False
+        note(job, text, source=source, actor=actor, state=to, detail=detail)
+    job.state = to
+    for name, value in fields.items():
+        setattr(job, name, value)
+    return True

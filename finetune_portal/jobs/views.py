@@ -1,0 +1,199 @@
+"""The live table, the training form, the job page, and what people do to a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from finetune_portal.datasets.services import receive_whole
+from finetune_portal.jobs import access, choices, services, table
+from finetune_portal.jobs.forms import JobForm
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.web.guards import admin_only, maker_only
+from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect
+
+
+@require_safe
+def job_list(request: PortalRequest) -> HttpResponse:
+    return render(request, "jobs/list.html", table.context(request.user, request.GET))
+
+
+@require_safe
+@piece_of("jobs:list")
+def job_table(request: PortalRequest) -> HttpResponse:
+    """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
+    seen = request.GET.get("seen")
+    if seen and seen == table.stamp(request.user, request.GET):
+        return HttpResponse(status=204)
+    return render(request, "jobs/_table.html", table.context(request.user, request.GET))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@maker_only
+def job_new(request: PortalRequest) -> HttpResponse:
+    if request.method != "POST":
+        form = JobForm(user=request.user, initial=_initial(request))
+        return render(request, "jobs/new.html", _form_context(form))
+    form = JobForm(request.POST, request.FILES, user=request.user)
+    if not form.is_valid():
+        template = "jobs/_form.html" if request.htmx else "jobs/new.html"
+        return render(request, template, _form_context(form), status=422)
+    dataset, file = form.cleaned_data["dataset"], form.cleaned_data["file"]
+    if file:
+        dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
+    form_key = form.cleaned_data["form_key"]
+    job = services.start(actor=request.user, dataset=dataset, form_key=form_key, **form.training)
+    return go_to(request, reverse("jobs:detail", args=[job.pk]))
+
+
+@require_safe
+def job_detail(request: PortalRequest, pk: int) -> HttpResponse:
+    job = access.job_to_see(request.user, pk)
+    return render(request, "jobs/detail.html", _job_context(request, job))
+
+
+@require_safe
+@piece_of("jobs:detail")
+def job_state(request: PortalRequest, pk: int) -> HttpResponse:
+    """All of the job page that can change by itself. 204 while it did not."""
+    job = access.job_to_see(request.user, pk)
+    context = _job_context(request, job)
+    if request.GET.get("seen") == context["stamp"]:
+        return HttpResponse(status=204)
+    return render(request, "jobs/_job.html", context)
+
+
+@require_POST
+@maker_only
+def set_public(request: PortalRequest, pk: int) -> HttpResponse:
+    job = access.job_to_change(request.user, pk)
+    public = request.POST.get("public") == "on"
+    try:
+        services.set_public(job, public=public, actor=request.user)
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+    else:
+        messages.success(request, f"“{job.name}” is {'public' if public else 'private'} now.")
+    context = {"job": job, "may_change": True}
+    return piece_or_redirect(request, "jobs/_visibility.html", context, back_to=_page(job))
+
+
+@require_safe
+def download(request: PortalRequest, pk: int) -> HttpResponse:
+    """Hand the browser a fresh link to the `.safetensors`."""
+    job = access.job_to_see(request.user, pk)
+    try:
+        link = services.download_link(job, actor=request.user)
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+        return redirect("jobs:detail", pk=pk)
+    return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
+
+
+@require_POST
+@maker_only
+def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
+    job = access.job_to_change(request.user, pk)
+    try:
+        services.withdraw(job, actor=request.user)
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+    return go_to(request, _page(job))
+
+
+@require_POST
+@admin_only
+def decide(request: PortalRequest, pk: int) -> HttpResponse:
+    """What an admin does about a job whose answer was lost."""
+    job = access.job_to_change(request.user, pk)
+    try:
+        services.decide(job, resend=request.POST.get("decision") == "resend", actor=request.user)
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+    return go_to(request, _page(job))
+
+
+@require_safe
+def connection(request: PortalRequest) -> HttpResponse:
+    """The API connection as the portal sees it."""
+    return render(request, "jobs/connection.html", _connection_context())
+
+
+@require_POST
+@admin_only
+def test_connection(request: PortalRequest) -> HttpResponse:
+    """Ask for the account's credits, which costs nothing."""
+    try:
+        balance = services.test_connection(actor=request.user)
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+    else:
+        messages.success(request, f"The connection works. The account holds {balance:.2f} credits.")
+    return piece_or_redirect(
+        request, "jobs/_connection.html", _connection_context(), back_to=reverse("jobs:connection")
+    )
+
+
+def _page(job: Job) -> str:
+    return reverse("jobs:detail", args=[job.pk])
+
+
+def _initial(request: PortalRequest) -> dict[str, Any]:
+    """From the vendor's sample values, or from an earlier job for “Train again with changes”."""
+    first = choices.PRESETS[0]
+    initial: dict[str, Any] = {"learning_rate": first.learning_rate, "steps": first.steps}
+    again, dataset = request.GET.get("again", ""), request.GET.get("dataset", "")
+    if again.isdecimal():
+        job = access.visible(request.user).filter(pk=int(again)).first()
+        if job is not None:
+            names = ("name", "dataset", "instance_prompt", "learning_rate", "steps", "machine_type")
+            return {name: getattr(job, name) for name in names}
+    if dataset.isdecimal():
+        initial["dataset"] = int(dataset)
+    return initial
+
+
+def _form_context(form: JobForm) -> dict[str, Any]:
+    chosen = form["dataset"].value()
+    queryset = form.fields["dataset"].queryset  # type: ignore[attr-defined]
+    pk = getattr(chosen, "pk", chosen)
+    return {
+        "form": form,
+        "presets": choices.PRESETS,
+        "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
+        "connection": Connection.objects.first(),
+        "max_bytes": settings.DATASET_MAX_BYTES,
+    }
+
+
+def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
+    events = list(job.events.select_related("actor"))
+    return {
+        "job": job,
+        "events": events,
+        "may_change": access.may_change(request.user, job),
+        "stamp": f"{job.changed.timestamp():.6f}-{len(events)}-{_dataset_stamp(job)}",
+        "base_url": settings.SEGMIND_BASE_URL,
+    }
+
+
+def _dataset_stamp(job: Job) -> str:
+    dataset = job.dataset
+    return f"{dataset.leg[1]}-{dataset.state}" if dataset and not dataset.is_settled else ""
+
+
+def _connection_context() -> dict[str, Any]:
+    key = settings.SEGMIND_API_KEY
+    return {
+        "connection": Connection.objects.first(),
+        "base_url": settings.SEGMIND_BASE_URL,
+        "last_four": key[-4:] if len(key) > 8 else "",
+        "has_key": bool(key),
+        "poll_seconds": settings.POLL_SECONDS,
+    }

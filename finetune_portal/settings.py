@@ -1,0 +1,175 @@
+"""Every setting of the portal. Safe for production as it stands; docs/configuration.md explains them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+from finetune_portal import env
+
+# Where it runs ------------------------------------------------------------------------------
+
+BASE_DIR = env.ROOT
+DATA_DIR = env.data_dir()
+DEBUG = env.flag("DEBUG")
+SECRET_KEY = env.kept_secret("SECRET_KEY", DATA_DIR / "secrets" / "secret-key")
+
+PORTAL_URL = env.text("PORTAL_URL", f"http://127.0.0.1:{env.integer('PORT', 8000)}").rstrip("/")
+PLAIN_HTTP = env.flag("PORTAL_PLAIN_HTTP")
+_public = urlsplit(PORTAL_URL)
+SECURE = _public.scheme == "https"
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+ALLOWED_HOSTS = [_public.hostname or "", *LOOPBACK, *env.listing("PORTAL_HOSTS")]
+CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
+
+# The upstream -------------------------------------------------------------------------------
+
+LOCAL_ENGINE = not env.text("SEGMIND_BASE_URL")
+ENGINE_PORT = env.integer("ENGINE_PORT", 8100)
+SEGMIND_BASE_URL = env.text("SEGMIND_BASE_URL", f"http://127.0.0.1:{ENGINE_PORT}").rstrip("/")
+SEGMIND_API_KEY = (
+    env.kept_secret("ENGINE_API_KEY", DATA_DIR / "engine" / "api-key")
+    if LOCAL_ENGINE
+    else env.secret("SEGMIND_API_KEY")
+)
+# A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute
+# (segmind-facts, section 5), shared with every other call to it.
+_near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+POLL_SECONDS = env.decimal("POLL_SECONDS", 1 if _near else 20)
+POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _near else 120))
+
+# Limits -------------------------------------------------------------------------------------
+
+DATASET_MAX_BYTES = env.integer("DATASET_MAX_BYTES", 5_000_000_000)  # one S3 PUT ends at 5 GB
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+
+# Django -------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "finetune_portal.web",
+    "finetune_portal.audit",
+    "finetune_portal.accounts",
+    "finetune_portal.datasets",
+    "finetune_portal.jobs",
+    "finetune_portal.webhooks",
+    "finetune_portal.worker",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "finetune_portal.web.middleware.security_headers",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "finetune_portal.web.middleware.messages_ride_along",
+]
+ROOT_URLCONF = "finetune_portal.urls"
+ASGI_APPLICATION = "finetune_portal.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "builtins": ["django.templatetags.static", "finetune_portal.web.templatetags.portal"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "finetune_portal.jobs.banners.banners",
+            ]
+        },
+    }
+]
+
+_DATABASE_URL = env.secret("DATABASE_URL")
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": DATA_DIR / "portal.sqlite3",
+    "OPTIONS": {
+        # A transaction that reads first and writes later fails at once unless it starts IMMEDIATE.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 10,
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+            "PRAGMA journal_size_limit=67108864;"
+        ),
+    },
+}
+DATABASES = {
+    "default": dj_database_url.parse(_DATABASE_URL, conn_health_checks=True) if _DATABASE_URL else SQLITE
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# People -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "jobs:list"
+LOGOUT_REDIRECT_URL = "accounts:login"
+PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {"user_attributes": ("email", "name")}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+    )
+]
+
+# Browser ------------------------------------------------------------------------------------
+
+SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if SECURE else "csrftoken"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_FAILURE_VIEW = "finetune_portal.web.views.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = SECURE
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
+if env.listing("PORTAL_PROXIES"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Words --------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

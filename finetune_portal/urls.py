@@ -1,0 +1,16 @@
+"""All addresses of the portal: each app brings its own."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from finetune_portal.web import views
+
+urlpatterns = [
+    path("", include("finetune_portal.jobs.urls")),
+    path("", include("finetune_portal.datasets.urls")),
+    path("", include("finetune_portal.accounts.urls")),
+    path("", include("finetune_portal.webhooks.urls")),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", include("finetune_portal.worker.urls")),
+]

@@ -1,0 +1,80 @@
+"""What the raw ASGI endpoints beside Django share: types, headers, the session, a short answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.db import connections
+from django.http import HttpRequest
+
+from finetune_portal.web.middleware import HEADERS
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def same_origin(headers: dict[str, str]) -> bool:
+    """True unless a browser says that another site's page sent this."""
+    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = headers.get("origin")
+    if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    return urlsplit(origin).netloc == headers.get("host")
+
+
+def person_behind(headers: dict[str, str]) -> Any | None:
+    """The signed-in, active person whose session cookie came along, or None. Asks the database."""
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return None
+    morsel = cookies.get(settings.SESSION_COOKIE_NAME)
+    if morsel is None:
+        return None
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(morsel.value)
+    user = get_user(request)
+    return user if user.is_authenticated else None
+
+
+async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run database work in a pool thread that keeps no connection afterwards."""
+
+    def run() -> Any:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await sync_to_async(run, thread_sensitive=False)()
+
+
+async def answer(send: Send, status: int, headers: dict[str, str] | None = None, text: str = "") -> None:
+    body = text.encode()
+    lines = {
+        **HEADERS,
+        "Cache-Control": "no-store",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }
+    if status == 204:
+        del lines["Content-Length"]
+    if text:
+        lines["Content-Type"] = "text/plain; charset=utf-8"
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in lines.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,55 @@
+"""The request as views see it, and the two answers that htmx adds to Django's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+if TYPE_CHECKING:
+    from finetune_portal.accounts.models import User
+
+P = ParamSpec("P")
+
+
+class PortalRequest(HttpRequest):
+    """For annotations only: what the middleware adds, and a user who is surely signed in."""
+
+    htmx: HtmxDetails
+    user: User
+
+
+View = Callable[Concatenate[PortalRequest, P], HttpResponse]
+
+
+def piece_of(page: str) -> Callable[[View[P]], View[P]]:
+    """Send a plain visit to a piece's URL on to the page that includes the piece."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def visit(request: PortalRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.htmx or request.htmx.history_restore_request:
+                return redirect(page, *args, **kwargs)
+            return view(request, *args, **kwargs)
+
+        return visit
+
+    return decorate
+
+
+def piece_or_redirect(
+    request: PortalRequest, template: str, context: dict[str, Any], *, back_to: str
+) -> HttpResponse:
+    """What a form answers once it has done its deed: the changed piece, or the page without htmx."""
+    if request.htmx:
+        return render(request, template, context)
+    return redirect(back_to)
+
+
+def go_to(request: PortalRequest, url: str) -> HttpResponse:
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)

@@ -1,0 +1,60 @@
+"""Rows as the queue: when a row is next due and who works on it. A killed holder loses nothing."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import timedelta
+from typing import TypeVar
+
+from django.db import models
+from django.db.models import F, Q, QuerySet
+from django.utils.timezone import now
+
+MAX_BACKOFF = 600.0
+
+
+class Leased(models.Model):
+    """A row that a worker picks up when it is due and no one else holds it."""
+
+    due = models.DateTimeField(default=now, db_index=True)
+    lease = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+R = TypeVar("R", bound=Leased)
+
+
+def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
+    """Take the most overdue row for so many seconds, or None. Two callers never get the same one."""
+    moment = now()
+    free = Q(lease_until=None) | Q(lease_until__lt=moment)
+    row = rows.filter(free, due__lte=moment).order_by("due").first()
+    if row is None:
+        return None
+    lease, until = uuid.uuid4(), moment + timedelta(seconds=seconds)
+    same = type(row)._default_manager.filter(free, pk=row.pk)
+    won = same.update(lease=lease, lease_until=until, attempts=F("attempts") + 1)
+    if not won:
+        return None
+    row.lease, row.lease_until, row.attempts = lease, until, row.attempts + 1
+    return row
+
+
+def mine(row: R) -> QuerySet[R]:
+    """The row as long as this holder still has it: what a late holder writes matches nothing."""
+    return type(row)._default_manager.filter(pk=row.pk, lease=row.lease)  # type: ignore[return-value]
+
+
+def renew(row: Leased, *, seconds: float) -> bool:
+    return bool(mine(row).update(lease_until=now() + timedelta(seconds=seconds)))
+
+
+def backoff(attempts: int, *, first: float = 2.0) -> timedelta:
+    """Full jitter: somewhere between nothing and the doubled pause, never over ten minutes."""
+    ceiling = min(MAX_BACKOFF, first * 2 ** min(attempts, 12))
+    return timedelta(seconds=random.uniform(first / 2, ceiling))  # noqa: S311 - no secret

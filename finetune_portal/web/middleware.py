@@ -1,0 +1,65 @@
+"""Security headers for every answer, and messages that ride along on htmx answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.messages import get_messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+
+Answer = Callable[[HttpRequest], HttpResponseBase]
+
+# 'self' alone: fonts, scripts, pictures and calls all come from the portal (product.md, behaviour 10).
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
+    "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
+        "microphone=(), payment=(), usb=()"
+    ),
+    "X-Frame-Options": "DENY",
+}
+
+
+def security_headers(get_response: Answer) -> Answer:
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if settings.SECURE:
+            policy = response.headers["Content-Security-Policy"]
+            response.headers["Content-Security-Policy"] = f"{policy}; upgrade-insecure-requests"
+        if not request.path.startswith(settings.STATIC_URL):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return middleware
+
+
+def messages_ride_along(get_response: Answer) -> Answer:
+    """Append waiting messages, out of band, to a piece that htmx swaps in."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if (
+            getattr(request, "htmx", False)
+            and isinstance(response, HttpResponse)
+            and response.status_code in (200, 422)
+            and not response.headers.get("HX-Redirect")
+        ):
+            waiting = list(get_messages(request))
+            if waiting:
+                html = render_to_string("_messages.html", {"messages": waiting, "out_of_band": True})
+                response.write(html)
+        return response
+
+    return middleware

@@ -1,0 +1,51 @@
+"""Formatting for people: sizes, durations, small numbers, initials. Pure text, no queries."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Bytes as a person says them: 14.7 MB."""
+    if value is None:
+        return "–"
+    amount = float(value)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.3g} {unit}"
+        amount /= 1000
+    return ""
+
+
+@register.filter
+def duration(value: timedelta | None) -> str:
+    """4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if value is None:
+        return ""
+    seconds = max(0, round(value.total_seconds()))
+    parts = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    words = []
+    for unit, length in parts:
+        count, seconds = divmod(seconds, length)
+        if count or (unit == "s" and not words):
+            words.append(f"{count} {unit}")
+        elif words:
+            break
+    return " ".join(words[:2])
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """A learning rate without float noise: 0.0004, 1e-05."""
+    return "–" if value is None else f"{value:.10g}"
+
+
+@register.filter
+def initials(name: str) -> str:
+    words = [word for word in name.replace("@", " ").replace(".", " ").split() if word]
+    return "".join(word[0] for word in words[:2]).upper()

@@ -1,0 +1,1 @@
+"""News from the upstream: received, stored, digested later."""

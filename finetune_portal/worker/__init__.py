@@ -1,0 +1,1 @@
+"""The one process that does what must not wait in a request."""

@@ -1,0 +1,57 @@
+"""What the worker does, one lane a kind of work, so that a long upload delays nothing else.
+
+A step does one thing and says whether there may be more. All state is in the rows: a killed worker loses
+nothing, and the next one goes on from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from finetune_portal.datasets import services as datasets
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs import submission, sync
+from finetune_portal.web.leases import claim
+from finetune_portal.webhooks import services as webhooks
+
+
+@dataclass(frozen=True)
+class Lane:
+    """`step` is called again at once while it answers True, else after `pause` seconds."""
+
+    name: str
+    step: Callable[[], bool]
+    pause: float
+
+
+def check() -> bool:
+    dataset = claim(Dataset.objects.filter(state=Dataset.State.CHECKING), seconds=300)
+    if dataset is None:
+        return False
+    datasets.check(dataset)
+    return True
+
+
+def carry() -> bool:
+    waiting = Carry.objects.filter(done=None).select_related("dataset")
+    trip = claim(waiting, seconds=datasets.LEASE)
+    if trip is None:
+        return False
+    datasets.carry(trip)
+    return True
+
+
+def submit() -> bool:
+    submission.recover()
+    submission.release_waiting()
+    return submission.send_next()
+
+
+LANES = (
+    Lane("check", check, 0.3),
+    Lane("carry", carry, 0.3),
+    Lane("submit", submit, 0.3),
+    Lane("follow", sync.follow, 0.25),
+    Lane("digest", webhooks.digest_next, 0.2),
+)

@@ -1,0 +1,24 @@
+"""`manage.py work`: the worker process. Any number may run; rows are leased."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from finetune_portal.worker import loop
+
+
+class Command(BaseCommand):
+    """Carries datasets, sends jobs, follows them, digests webhooks, until SIGTERM or Ctrl-C."""
+
+    help = "Run the background worker."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        self.stdout.write("The worker is running.")
+        loop.run(stop)
