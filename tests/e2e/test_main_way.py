@@ -1,0 +1,61 @@
+"""The main job, as a maker does it: sign in, drop the ZIP, start, watch, publish, make private, download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from safetensors import safe_open
+
+from finetune_portal.datasets.sample import make
+
+pytestmark = pytest.mark.browser
+TRAINING = 60_000
+
+
+@pytest.fixture(scope="module")
+def sample_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sample") / "night.zip"
+    path.write_bytes(make())
+    return path
+
+
+def test_from_a_dropped_zip_to_a_safetensors_file(
+    signed_in: Page, sample_zip: Path, tmp_path: Path
+) -> None:
+    page = signed_in
+    page.get_by_role("link", name="New training").first.click()
+    page.get_by_label("ZIP").set_input_files(sample_zip)
+    page.get_by_label("Name", exact=True).fill("Day to night")
+    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_label("Learning rate").fill("0.0004")
+    page.get_by_label("Steps").fill("300")
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=20_000)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/jobs/*/")
+
+    page.goto("/")
+    page.evaluate("window.sameDocument = true")
+    row = page.locator("#job-table tr", has_text="Day to night")
+    seen: set[str] = set()
+    for state in ("Training", "Ready"):
+        expect(row.locator(".badge")).to_contain_text(state, timeout=TRAINING)
+        seen.add(state)
+    assert seen == {"Training", "Ready"}
+    assert page.evaluate("window.sameDocument") is True, "the page was reloaded"
+
+    switch = row.get_by_role("switch")
+    switch.click()
+    page.get_by_role("button", name="Make public").click()
+    expect(row.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+    row.get_by_role("switch").click()
+    expect(row.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+
+    with page.expect_download() as download:
+        row.get_by_role("link", name="Download").click()
+    file = tmp_path / "model.safetensors"
+    download.value.save_as(file)
+    with safe_open(file, framework="np") as tensors:
+        assert any("lora_A" in name for name in tensors.keys())  # noqa: SIM118 - not a dict
+        assert tensors.metadata()["simulated"] == "true"
