@@ -21,9 +21,7 @@ def sample_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_from_a_dropped_zip_to_a_safetensors_file(
-    signed_in: Page, sample_zip: Path, tmp_path: Path
-) -> None:
+def test_from_a_dropped_zip_to_a_safetensors_file(signed_in: Page, sample_zip: Path, tmp_path: Path) -> None:
     page = signed_in
     page.get_by_role("link", name="New training").first.click()
     page.get_by_label("ZIP").set_input_files(sample_zip)

@@ -1,0 +1,45 @@
+"""A typed client of Segmind's Flux Kontext fine-tuning API, on requests alone. Knows nothing of Django."""
+
+from __future__ import annotations
+
+from finetune_portal.segmind.client import SegmindClient
+from finetune_portal.segmind.errors import (
+    BadReply,
+    Busy,
+    Closed,
+    Interrupted,
+    OutOfCredits,
+    Rejected,
+    SegmindError,
+    ServerTrouble,
+    Unauthorized,
+    Unreachable,
+)
+from finetune_portal.segmind.types import (
+    Credits,
+    FineTune,
+    PresignedUpload,
+    SubmitRequest,
+    Submitted,
+    phase,
+)
+
+__all__ = [
+    "BadReply",
+    "Busy",
+    "Closed",
+    "Credits",
+    "FineTune",
+    "Interrupted",
+    "OutOfCredits",
+    "PresignedUpload",
+    "Rejected",
+    "SegmindClient",
+    "SegmindError",
+    "ServerTrouble",
+    "SubmitRequest",
+    "Submitted",
+    "Unauthorized",
+    "Unreachable",
+    "phase",
+]

@@ -1,0 +1,139 @@
+"""One typed method for each endpoint of the Flux Kontext fine-tuning API, and one for the balance.
+
+Sends exactly what the API page shows: a JSON body on two GETs, a multipart form on a PUT and on a GET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import IO, Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+from finetune_portal.segmind.errors import SegmindError
+from finetune_portal.segmind.transport import LARGE, Body, Transport, odd_shape, parse
+from finetune_portal.segmind.types import (
+    ID_NAMES,
+    Credits,
+    FineTune,
+    PresignedUpload,
+    SubmitRequest,
+    Submitted,
+    number,
+    text,
+)
+
+SUBMIT_SECONDS = 90.0
+
+
+class SegmindClient:
+    """Calls one upstream with one key. Every method may raise a SegmindError. One client per thread."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        self._transport = Transport(base_url, api_key)
+
+    @property
+    def last_headers(self) -> Mapping[str, str]:
+        """The headers of the last answer, names in lower case: rate limits, remaining credits."""
+        return self._transport.headers
+
+    def submit(self, request: SubmitRequest) -> Submitted:
+        """Start a paid training (section 1). Sent once; `may_have_been_sent` of an error tells the rest."""
+        content = self._transport.call(
+            "POST", "/finetune/request/submit", json=request.as_json(), total=SUBMIT_SECONDS, fresh=True
+        )
+        told = _object(content)
+        found = next((text(told.get(name)) for name in ID_NAMES if text(told.get(name))), "")
+        if not found:
+            raise odd_shape("an id")
+        return Submitted(found, text(told.get("status")) or "REQUESTED", text(told.get("name")))
+
+    def details(self, request_id: str) -> FineTune:
+        """All that is known of one training (section 2)."""
+        path = "/finetune/request/details"
+        told = _object(self._transport.call("GET", path, json={"request_id": request_id}))
+        inner = told.get("finetune")
+        finetune = FineTune.from_json(inner if isinstance(inner, dict) else told)
+        if finetune is None:
+            raise odd_shape("an id")
+        return finetune
+
+    def list(self) -> list[FineTune]:
+        """All trainings of the account (section 3); items that have no id are left out."""
+        told = parse(self._transport.call("GET", "/finetune/request/list", cap=LARGE))
+        if isinstance(told, dict):
+            told = next((value for value in told.values() if isinstance(value, list)), None)
+        if not isinstance(told, list):
+            raise odd_shape("a list")
+        items = (FineTune.from_json(item) for item in told if isinstance(item, dict))
+        return [item for item in items if item is not None]
+
+    def presigned_url(self, name: str) -> PresignedUpload:
+        """A fresh address for an upload (section 4)."""
+        path = "/finetune/request/upload/pre-signed-url"
+        told = _object(self._transport.call("GET", path, json={"name": name}))
+        url, s3_url = told.get("presigned_url"), told.get("s3_url")
+        if not (isinstance(url, str) and isinstance(s3_url, str) and _is_web(url) and _is_web(s3_url)):
+            raise odd_shape("the two addresses")
+        return PresignedUpload(url, s3_url)
+
+    def upload(
+        self,
+        presigned_url: str,
+        file: IO[bytes],
+        size: int,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> str:
+        """PUT the bare file, `size` bytes, with no header that the URL did not sign. Answers the ETag."""
+        body = cast(IO[bytes], Body(file, size, on_progress))
+        signed = parse_qs(urlsplit(presigned_url).query).get("X-Amz-SignedHeaders", [""])[0]
+        headers = {"Content-Type": "application/zip"} if "content-type" in signed.split(";") else {}
+        return self._transport.put_file(presigned_url, body, headers)
+
+    def set_public(self, request_id: str, *, public: bool) -> None:
+        """Publish a model or take it back (section 5). Any 2xx means done, whatever the body."""
+        form = {"request_id": (None, request_id), "segmind_public": (None, str(public))}
+        self._transport.call("PUT", "/finetune/request/access-update", files=form)
+
+    def download_url(self, cloud_storage_url: str) -> str:
+        """A link to the `.safetensors`, good for one hour (section 6)."""
+        form = {"cloud_storage_url": (None, cloud_storage_url)}
+        content = self._transport.call("GET", "/finetune/request/file/download", files=form)
+        url = _bare_url(content)
+        if not _is_web(url):
+            raise odd_shape("a link")
+        return url
+
+    def credits(self) -> Credits:
+        """The account's balance (segmind-facts, section 4). Free of charge."""
+        told = _object(self._transport.call("GET", "/v1/get-user-credits"))
+        balance = number(told.get("credits"))
+        if balance is None:
+            raise odd_shape("credits")
+        return Credits(balance, number(told.get("free-credits")) or 0.0)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    told = parse(content)
+    if not isinstance(told, dict):
+        raise odd_shape("an object")
+    return told
+
+
+def _bare_url(content: bytes) -> str:
+    """The page shows bare text; a JSON string or an object with a URL is taken too."""
+    plain = content.decode("utf-8", "replace").strip()
+    try:
+        told = parse(content)
+    except SegmindError:
+        return plain
+    if isinstance(told, dict):
+        told = next((v for v in told.values() if isinstance(v, str) and _is_web(v)), "")
+    return told.strip() if isinstance(told, str) else ""
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url

@@ -1,0 +1,101 @@
+"""tus 1.0 against the running product: offsets, breaks, checksums, strangers, and a killed server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal, wait_for
+
+TUS = {"Tus-Resumable": "1.0.0"}
+PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+@pytest.fixture
+def ada(portal: Portal) -> Iterator[requests.Session]:
+    """A signed-in maker without a browser."""
+    with requests.Session() as session:
+        session.headers["Referer"] = portal.url
+        form = session.get(f"{portal.url}/login/", timeout=10).text
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
+        assert token
+        data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        session.post(f"{portal.url}/login/", data=data, timeout=10).raise_for_status()
+        session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
+        yield session
+
+
+def begin(portal: Portal, ada: requests.Session, size: int, name: str = "night.zip") -> requests.Response:
+    metadata = f"filename {base64.b64encode(name.encode()).decode()}"
+    headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
+    return ada.post(f"{portal.url}/uploads/", headers=headers, timeout=10)
+
+
+def send(url: str, ada: requests.Session, offset: int, data: bytes, **headers: str) -> requests.Response:
+    return ada.patch(url, data=data, headers={**PIECE, "Upload-Offset": str(offset), **headers}, timeout=10)
+
+
+def test_a_file_in_pieces_becomes_a_checked_dataset(portal: Portal, ada: requests.Session) -> None:
+    data = make()
+    created = begin(portal, ada, len(data))
+    assert created.status_code == 201
+    url = portal.url + created.headers["Location"]
+
+    half = len(data) // 2
+    assert send(url, ada, 0, data[:half]).headers["Upload-Offset"] == str(half)
+    assert ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == str(half)
+    assert send(url, ada, 0, data[:half]).status_code == 409, "a piece is not taken twice"
+    assert send(url, ada, half, data[half:]).status_code == 204
+
+    page = f"{portal.url}/datasets/{created.headers['Dataset-Id']}/"
+    wait_for(lambda: "Ready to train" in ada.get(page, timeout=10).text, why="checked and carried")
+    stored = portal.data / "datasets" / f"{url.rstrip('/').rsplit('/', 1)[-1]}.zip"
+    assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(data).digest()
+
+
+def test_a_damaged_piece_is_sent_again(portal: Portal, ada: requests.Session) -> None:
+    url = portal.url + begin(portal, ada, 4).headers["Location"]
+    good = base64.b64encode(hashlib.sha1(b"PK12").digest()).decode()
+    assert send(url, ada, 0, b"PK1X", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 460
+    assert ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "0"
+    assert send(url, ada, 0, b"PK12", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 204
+
+
+def test_more_than_announced_is_refused(portal: Portal, ada: requests.Session) -> None:
+    url = portal.url + begin(portal, ada, 4).headers["Location"]
+    assert send(url, ada, 0, b"PK123").status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "sentence"),
+    [
+        ("cat.png", 10, "is not a ZIP"),
+        ("a.zip", 0, "The file is empty"),
+        ("a.zip", 6_000_000_000, "is the limit"),
+    ],
+)
+def test_what_cannot_be_a_dataset_is_refused_in_words(
+    portal: Portal, ada: requests.Session, name: str, size: int, sentence: str
+) -> None:
+    refused = begin(portal, ada, size, name)
+    assert refused.status_code == 422
+    assert sentence in refused.text
+
+
+def test_strangers_and_other_sites_send_nothing(portal: Portal, ada: requests.Session) -> None:
+    url = portal.url + begin(portal, ada, 4).headers["Location"]
+    headers = {**PIECE, "Upload-Offset": "0"}
+    assert requests.patch(url, data=b"PK12", headers=headers, timeout=10).status_code == 401
+    assert send(url, ada, 0, b"PK12", Origin="https://elsewhere.example").status_code == 403
+
+
+def test_an_ended_upload_is_forgotten(portal: Portal, ada: requests.Session) -> None:
+    url = portal.url + begin(portal, ada, 4).headers["Location"]
+    assert ada.delete(url, headers=TUS, timeout=10).status_code == 204
+    assert ada.head(url, headers=TUS, timeout=10).status_code == 404
