@@ -7,6 +7,7 @@ saves it (reference figures in docs/architecture.md).
 from __future__ import annotations
 
 import os
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -21,4 +22,4 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["method"] == "PATCH" and scope["path"].startswith("/uploads/"):
         await receive_piece(scope, receive, send)
     else:
-        await django(scope, receive, send)
+        await django(cast(dict[str, Any], scope), receive, cast(Any, send))

@@ -39,7 +39,7 @@ def public_address(**_: Any) -> list[CheckMessage]:
 
 @register()
 def sqlite_version(**_: Any) -> list[CheckMessage]:
-    uses_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    uses_sqlite = str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
     if uses_sqlite and sqlite3.sqlite_version_info < (3, 51, 3):
         hint = "Install pysqlite3 (see requirements.txt) or set DATABASE_URL to PostgreSQL."
         text = f"SQLite {sqlite3.sqlite_version} can corrupt a WAL database under concurrent writers."

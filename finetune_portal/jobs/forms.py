@@ -18,7 +18,7 @@ from finetune_portal.jobs.models import Job
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 
 
-class JobForm(forms.ModelForm[Job]):
+class JobForm(forms.ModelForm):  # type: ignore[type-arg] - not generic at run time
     """A training: name, dataset, instruction prompt, learning rate, steps, GPU, visibility."""
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
@@ -84,7 +84,7 @@ class JobForm(forms.ModelForm[Job]):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        field = cast(forms.ModelChoiceField[Dataset], self.fields["dataset"])
+        field = cast("forms.ModelChoiceField[Dataset]", self.fields["dataset"])
         field.queryset = access.usable(user).order_by("-pk")
         field.error_messages["invalid_choice"] = "That dataset was refused or is gone. Choose another."
         self.initial.setdefault("form_key", uuid.uuid4())

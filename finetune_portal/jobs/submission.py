@@ -72,7 +72,7 @@ def _commit_intent(job: Job) -> Attempt | None:
 
 
 def _send(job: Job, attempt: Attempt) -> None:
-    dataset = Dataset.objects.select_related("carry").get(pk=job.dataset_id)
+    dataset = Dataset.objects.select_related("carry").get(jobs=job)
     request = SubmitRequest(
         name=job.upstream_name,
         data_source_path=dataset.s3_url,

@@ -36,7 +36,7 @@ class BigBlocks(HTTPAdapter):
     """Sends a body in 1 MiB blocks; the default of 16 KiB is nine times slower."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, blocksize=BLOCK, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, blocksize=BLOCK, **kwargs)
 
 
 class Transport:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -34,7 +35,7 @@ def piece_of(page: str) -> Callable[[View[P]], View[P]]:
         @wraps(view)
         def visit(request: PortalRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.htmx or request.htmx.history_restore_request:
-                return redirect(page, *args, **kwargs)
+                return redirect(reverse(page, args=args, kwargs=kwargs))
             return view(request, *args, **kwargs)
 
         return visit

@@ -47,7 +47,7 @@ def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
 
 def mine(row: R) -> QuerySet[R]:
     """The row as long as this holder still has it: what a late holder writes matches nothing."""
-    return type(row)._default_manager.filter(pk=row.pk, lease=row.lease)  # type: ignore[return-value]
+    return type(row)._default_manager.filter(pk=row.pk, lease=row.lease)
 
 
 def renew(row: Leased, *, seconds: float) -> bool:

@@ -29,7 +29,7 @@ def duration(value: timedelta | None) -> str:
         return ""
     seconds = max(0, round(value.total_seconds()))
     parts = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    words = []
+    words: list[str] = []
     for unit, length in parts:
         count, seconds = divmod(seconds, length)
         if count or (unit == "s" and not words):
