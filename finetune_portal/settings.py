@@ -71,9 +71,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "finetune_portal.accounts.middleware.SignedInFirst",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "finetune_portal.web.middleware.messages_ride_along",
 ]
 ROOT_URLCONF = "finetune_portal.urls"
@@ -90,7 +90,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "finetune_portal.jobs.banners.banners",
-            ]
+            ],
         },
     }
 ]

@@ -25,7 +25,7 @@ class SignInForm(AuthenticationForm):
         )
 
 
-class SetupForm(forms.ModelForm):  # type: ignore[type-arg] - not generic at run time
+class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     password = forms.CharField(
         label="Password",
         strip=False,

@@ -18,7 +18,7 @@ from finetune_portal.jobs.models import Job
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 
 
-class JobForm(forms.ModelForm):  # type: ignore[type-arg] - not generic at run time
+class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A training: name, dataset, instruction prompt, learning rate, steps, GPU, visibility."""
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
