@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 
 
 class SignedInFirst(LoginRequiredMiddleware):
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override]  # the stubs know only the redirect
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         if "Tus-Resumable" in request.headers:

@@ -86,7 +86,11 @@ def _inspect(archive: zipfile.ZipFile, verdict: Verdict) -> None:
 def _is_dirt(name: str) -> bool:
     """What zippers leave behind: __MACOSX, .DS_Store, Thumbs.db."""
     parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or parts[-1:] == ("Thumbs.db",) or any(p.startswith(".") for p in parts)
+    return (
+        "__MACOSX" in parts
+        or parts[-1:] == ("Thumbs.db",)
+        or any(p.startswith(".") and p != ".." for p in parts)
+    )
 
 
 def _danger(members: list[zipfile.ZipInfo]) -> str:
