@@ -1,0 +1,12 @@
+"""`python -m finetune_portal.engine`: the engine's own manage.py. With no command it serves."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_portal.engine.settings"
+    execute_from_command_line(["engine", *(sys.argv[1:] or ["serve"])])

@@ -1,0 +1,151 @@
+"""What every endpoint shares: the key, the methods, the fields of a call in any encoding, the errors.
+
+Clients differ in how they send the same call: the API page puts a JSON body or a multipart form on a
+GET, the vendor's SDK an urlencoded form, others a query string. All of them are read here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, QueryDict, UnreadablePostError
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from django.utils.crypto import constant_time_compare
+
+Fields = dict[str, Any]
+
+
+class Refused(Exception):
+    """An answer that is not 200: the status, and a sentence for its `error`."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers
+
+    def answer(self) -> JsonResponse:
+        return JsonResponse({"error": self.sentence}, status=self.status, headers=self.headers)
+
+
+def endpoint(
+    *methods: str,
+) -> Callable[[Callable[[HttpRequest, Fields], HttpResponseBase]], Callable[[HttpRequest], HttpResponseBase]]:
+    """A view for these methods that needs the key and gets the fields of the call."""
+
+    def decorate(
+        view: Callable[[HttpRequest, Fields], HttpResponseBase],
+    ) -> Callable[[HttpRequest], HttpResponseBase]:
+        @functools.wraps(view)
+        def answer(request: HttpRequest) -> HttpResponseBase:
+            try:
+                _check_key(request)
+                if request.method not in methods:
+                    allowed = ", ".join(methods)
+                    raise Refused(405, f"This address answers {allowed} only.", {"Allow": allowed})
+                return view(request, _fields(request))
+            except Refused as refused:
+                return refused.answer()
+
+        return answer
+
+    return decorate
+
+
+def _check_key(request: HttpRequest) -> None:
+    if not constant_time_compare(request.headers.get("x-api-key", ""), settings.API_KEY):
+        raise Refused(401, "The API key is missing or wrong. Send it in the header x-api-key.")
+
+
+def _fields(request: HttpRequest) -> Fields:
+    fields: Fields = dict(request.GET.items())
+    try:
+        body = request.body
+    except SuspiciousOperation:
+        raise Refused(413, "The request body is too large.") from None
+    except UnreadablePostError:
+        raise Refused(400, "The request body ended early.") from None
+    if not body.strip():
+        return fields
+    kind = request.content_type or ""
+    try:
+        if kind == "multipart/form-data":
+            fields |= _multipart(request, body).items()
+        elif kind == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):
+            fields |= QueryDict(body, encoding="utf-8").items()
+        else:
+            fields |= _json_object(body)
+    except (MultiPartParserError, SuspiciousOperation, BadRequest, UnicodeDecodeError):
+        raise Refused(400, "The form in the request body cannot be read.") from None
+    return fields
+
+
+def _multipart(request: HttpRequest, body: bytes) -> QueryDict:
+    handlers = request.upload_handlers
+    posted, _files = MultiPartParser(request.META, BytesIO(body), handlers, "utf-8").parse()
+    return posted
+
+
+def _json_object(body: bytes) -> Fields:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused(400, "The request body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise Refused(422, "The request body must be a JSON object.")
+    return value
+
+
+def text(fields: Fields, name: str, *, longest: int, needed: bool = True) -> str:
+    value = fields.get(name)
+    if value is None or value == "":
+        if needed:
+            raise Refused(422, f"{name} is missing.")
+        return ""
+    if not isinstance(value, str) or "\x00" in value:
+        raise Refused(422, f"{name} must be text.")
+    value = value.strip()
+    if needed and not value:
+        raise Refused(422, f"{name} is empty.")
+    if len(value) > longest:
+        raise Refused(422, f"{name} must be {longest} characters or less.")
+    return value
+
+
+def number(fields: Fields, name: str, default: float) -> float:
+    """A number, also as text: list answers of the API carry them either way (facts, section 10)."""
+    value = fields.get(name, default)
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise Refused(422, f"{name} must be a number.") from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(422, f"{name} must be a number.")
+    try:
+        return float(value)
+    except OverflowError:
+        raise Refused(422, f"{name} is too large.") from None
+
+
+def boolean(fields: Fields, name: str, default: bool | None = None) -> bool:
+    """True or false, also as the text "True" that the API page's form sends."""
+    value = fields.get(name, default)
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).strip().lower() not in known:
+        raise Refused(422, f"{name} must be true or false.")
+    return known[str(value).strip().lower()]
+
+
+def one_of(fields: Fields, name: str, *, only: str) -> None:
+    """Kontext trainings take one value here (API page section 1); its case does not matter."""
+    if text(fields, name, longest=100).upper() != only:
+        raise Refused(422, f"{name} must be {only}.")

@@ -1,0 +1,98 @@
+"""The webhook endpoints, at the paths that the vendor's SDK calls (segmind.webhooks).
+
+The SDK's host for them differs from that of the API; here it is the same. Which shapes the real answers
+have is not documented (facts, section 2.3): these are ours.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from finetune_portal.engine.api.calls import Fields, Refused, endpoint, text
+from finetune_portal.engine.api.submission import url
+from finetune_portal.engine.models import Delivery, Webhook
+
+LATEST = 100
+
+
+@endpoint("GET", "HEAD")
+def listing(request: HttpRequest, fields: Fields) -> HttpResponse:
+    found = Webhook.objects.filter(active=True)
+    return JsonResponse({"webhooks": [_shown(webhook) for webhook in found]})
+
+
+@endpoint("POST")
+def add(request: HttpRequest, fields: Fields) -> HttpResponse:
+    """One at a time (API page, "Webhooks"): the old one must go first."""
+    try:
+        with transaction.atomic():
+            webhook = Webhook.objects.create(url=url(fields, "webhook_url"), types=_types(fields))
+    except IntegrityError:
+        raise Refused(409, "There is a webhook already. Delete it before you add a new one.") from None
+    return JsonResponse(_shown(webhook))
+
+
+@endpoint("POST")
+def update(request: HttpRequest, fields: Fields) -> HttpResponse:
+    webhook = _webhook(fields)
+    if webhook.trusted:
+        raise Refused(409, "This webhook is set by ENGINE_WEBHOOK_URL and is changed there.")
+    webhook.url, webhook.types = url(fields, "webhook_url"), _types(fields)
+    webhook.save(update_fields=["url", "types"])
+    return JsonResponse(_shown(webhook))
+
+
+@endpoint("GET", "POST")
+def inactive(request: HttpRequest, fields: Fields) -> HttpResponse:
+    """Delete, as the SDK does it: a GET."""
+    webhook = _webhook(fields)
+    Webhook.objects.filter(pk=webhook.pk).update(active=False, note="Deleted.")
+    webhook.refresh_from_db()
+    return JsonResponse(_shown(webhook))
+
+
+@endpoint("GET", "HEAD")
+def dispatch_logs(request: HttpRequest, fields: Fields) -> HttpResponse:
+    found = _webhook(fields).deliveries.order_by("-created")[:LATEST]
+    return JsonResponse({"logs": [_logged(delivery) for delivery in found]})
+
+
+def _webhook(fields: Fields) -> Webhook:
+    try:
+        return Webhook.objects.get(pk=uuid.UUID(text(fields, "webhook_id", longest=100)))
+    except (ValueError, Webhook.DoesNotExist):
+        raise Refused(404, "There is no webhook with this webhook_id.") from None
+
+
+def _types(fields: Fields) -> list[str]:
+    event = fields.get("event")
+    types = event.get("types") if isinstance(event, dict) else None
+    if not (isinstance(types, list) and types and all(isinstance(each, str) for each in types)):
+        raise Refused(422, "event.types must be a list of event types, such as FINETUNE.")
+    return [each.upper() for each in types]
+
+
+def _shown(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "webhook_id": str(webhook.pk),
+        "webhook_url": webhook.url,
+        "event": {"types": webhook.types},
+        "is_active": webhook.active,
+        "note": webhook.note or None,
+    }
+
+
+def _logged(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": str(delivery.pk),
+        "finetune_id": str(delivery.job_id),
+        "status": delivery.status,
+        "tries": delivery.tries,
+        "answer": delivery.answer or None,
+        "delivered": delivery.sent is not None,
+        "next_try": delivery.due.isoformat() if delivery.due else None,
+    }

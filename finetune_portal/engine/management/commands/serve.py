@@ -1,0 +1,87 @@
+"""Brings the database up to date, then serves until SIGTERM or Ctrl-C.
+
+One worker process with threads: it answers the calls, moves the jobs and sends the webhooks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import BaseCommand, CommandError, call_command
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+from gunicorn.app.base import BaseApplication
+
+from finetune_portal.engine import outbox, runner
+
+THREADS = 16
+LOCK_SECONDS = 10.0
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn, configured here and not by files or command line."""
+
+    def load_config(self) -> None:
+        options = {
+            "bind": f"{settings.HOST}:{settings.PORT}",
+            "worker_class": "gthread",
+            "workers": 1,
+            "threads": THREADS,
+            "timeout": 60,
+            "graceful_timeout": 3,
+            "keepalive": 5,
+            "accesslog": None,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "proc_name": "finetune-engine",
+            "post_worker_init": _start_threads,
+            "worker_exit": _stop_threads,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WSGIHandler:
+        return get_wsgi_application()
+
+
+class Command(BaseCommand):
+    help = "Serve the local engine."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        settings.STORAGE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (settings.ENGINE_DIR / "lock").open("w") as lock:
+            _take(lock.fileno(), settings.ENGINE_DIR)
+            call_command("migrate", verbosity=0, interactive=False)
+            outbox.adopt_operators_webhook()
+            connections.close_all()  # a connection must not go through a fork
+            self.stdout.write(f"The engine answers on http://{settings.HOST}:{settings.PORT}")
+            self.stdout.flush()
+            Server().run()
+
+
+def _take(lock: int, folder: Path) -> None:
+    """One engine per folder. The worker of a killed one lets go within a second or two."""
+    latest = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < latest:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.1)
+    raise CommandError(f"Another engine is at work in {folder}. Stop it first, or set DATA_DIR.")
+
+
+def _start_threads(worker: Any) -> None:
+    runner.start()  # here, because threads do not live through a fork
+    outbox.start()
+
+
+def _stop_threads(server: Any, worker: Any) -> None:
+    runner.stop()
+    outbox.stop()

@@ -1,0 +1,77 @@
+"""Finds the dataset that a job's `data_source_path` names: one of our uploads, or a public ZIP URL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from finetune_portal.engine import fetch
+from finetune_portal.engine.storage import keys
+
+LARGEST = 2 * 1024**3
+BLOCK = 1024 * 1024
+SILENCE_SECONDS = 20.0
+ALTOGETHER_SECONDS = 900.0
+
+
+class SourceFailed(Exception):
+    """Why the dataset could not be had, in a sentence for its owner."""
+
+
+def local_copy(
+    data_source_path: str,
+    *,
+    storage: Path,
+    into: Path,
+    allow: fetch.Allow,
+    check_in: Callable[[], None],
+) -> Path:
+    """The ZIP on disk; a public one is fetched to `into`. `check_in` raises when the engine stops."""
+    if key := keys.from_url(data_source_path):
+        path = keys.path(storage, key)
+        if not path.is_file():
+            raise SourceFailed("Nothing was uploaded to data_source_path. Upload the ZIP, then submit anew.")
+        return path
+    try:
+        _check_head(data_source_path, allow)
+        _download(data_source_path, into, allow, check_in)
+    except fetch.FetchFailed as failed:
+        raise SourceFailed(f"The dataset could not be fetched from data_source_path. {failed}") from None
+    return into
+
+
+def _check_head(url: str, allow: fetch.Allow) -> None:
+    """A public URL must answer HEAD and GET, with Content-Length (API page section 1)."""
+    with fetch.follow("HEAD", url, allow=allow, timeout=SILENCE_SECONDS) as answer:
+        if answer.status != 200:
+            raise fetch.FetchFailed(f"HEAD was answered with {answer.status}.")
+        _length(answer.headers.get("Content-Length"))
+
+
+def _length(header: str | None) -> int:
+    if header is None or not header.isdecimal():
+        raise fetch.FetchFailed("The answer has no Content-Length.")
+    if int(header) > LARGEST:
+        raise fetch.FetchFailed("The file is larger than 2 GiB.")
+    return int(header)
+
+
+def _download(url: str, into: Path, allow: fetch.Allow, check_in: Callable[[], None]) -> None:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    draft = into.with_name(f".{into.name}.part")
+    latest = time.monotonic() + ALTOGETHER_SECONDS
+    with fetch.follow("GET", url, allow=allow, timeout=SILENCE_SECONDS) as answer, draft.open("wb") as file:
+        if answer.status != 200:
+            raise fetch.FetchFailed(f"GET was answered with {answer.status}.")
+        left = _length(answer.headers.get("Content-Length"))
+        while left:
+            check_in()
+            if time.monotonic() > latest:
+                raise fetch.FetchFailed("It took longer than 15 minutes.")
+            block = answer.read1(min(BLOCK, left))
+            if not block:
+                raise fetch.FetchFailed("The file ended early.")
+            file.write(block)
+            left -= len(block)
+    draft.replace(into)

@@ -1,0 +1,36 @@
+"""The names of the states, in their order, and how long a job stays in each one.
+
+Names as the API page ("Webhooks") and Segmind's webhook page give them.
+"""
+
+from __future__ import annotations
+
+REQUESTED = "REQUESTED"
+DATA_PROCESSING = "DATA_PROCESSING"
+TRAINING_INITIATED = "TRAINING_INITIATED"
+TRAINING_COMPLETED = "TRAINING_COMPLETED"
+INFERENCE_QUEUED = "INFERENCE_QUEUED"
+DEPLOYING = "DEPLOYING"
+AVAILABLE = "AVAILABLE"
+FAILED = "FAILED"
+
+USUAL = (
+    REQUESTED,
+    DATA_PROCESSING,
+    TRAINING_INITIATED,
+    TRAINING_COMPLETED,
+    INFERENCE_QUEUED,
+    DEPLOYING,
+    AVAILABLE,
+)
+WITH_WEIGHTS = (TRAINING_COMPLETED, INFERENCE_QUEUED, DEPLOYING, AVAILABLE)
+
+# Seconds before ENGINE_TIME_SCALE; how long the training itself takes is the trainer's to say.
+SECONDS = {
+    REQUESTED: 2.0,
+    DATA_PROCESSING: 3.0,
+    TRAINING_COMPLETED: 2.0,
+    INFERENCE_QUEUED: 3.0,
+    DEPLOYING: 4.0,
+}
+UNKNOWN_SECONDS = 3.0

@@ -1,0 +1,167 @@
+"""PUT, GET and HEAD of stored objects. Bodies are streamed both ways, so memory stays flat."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.http import http_date
+
+from finetune_portal.engine.storage import keys, signing
+
+BLOCK = 1024 * 1024
+LARGEST = 5 * 1024**3  # of one PUT, as at S3
+IDLE_SECONDS = 60.0
+
+
+class Fault(Exception):
+    """An answer in S3's shape of an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    def answer(self) -> HttpResponse:
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message>"
+            f"<RequestId>{uuid.uuid4().hex[:16].upper()}</RequestId></Error>"
+        )
+        # The body of a refused PUT is not read: the connection cannot be used again.
+        headers = {"Connection": "close"}
+        return HttpResponse(body, status=self.status, content_type="application/xml", headers=headers)
+
+
+def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:
+    try:
+        if not keys.is_valid(key):
+            raise Fault(403, "AccessDenied", "Access Denied")
+        method = request.method or ""
+        if method not in ("GET", "HEAD", "PUT"):
+            raise Fault(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+        query = request.META.get("QUERY_STRING", "")
+        signing.check(settings.SECRET_KEY, method, key, query, timezone.now())
+        path = keys.path(settings.STORAGE_DIR, key)
+        return _receive(request, path) if method == "PUT" else _send(request, path)
+    except signing.Denied as denied:
+        return Fault(403, denied.code, denied.message).answer()
+    except Fault as fault:
+        return fault.answer()
+
+
+def _receive(request: HttpRequest, path: Path) -> HttpResponse:
+    """Take exactly as many bytes as announced; readers see the whole new object or the old one."""
+    length = _announced(request)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        etag = _copy(request, draft, length)
+        draft.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+    return HttpResponse(status=200, headers={"ETag": f'"{etag}"'})
+
+
+def _announced(request: HttpRequest) -> int:
+    told = request.META.get("CONTENT_LENGTH") or ""
+    if request.META.get("HTTP_TRANSFER_ENCODING") or not re.fullmatch(r"[0-9]{1,20}", told):
+        raise Fault(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    if int(told) > LARGEST:
+        raise Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+    return int(told)
+
+
+def _copy(request: HttpRequest, draft: Path, length: int) -> str:
+    if isinstance(request, WSGIRequest) and "gunicorn.socket" in request.environ:
+        request.environ["gunicorn.socket"].settimeout(IDLE_SECONDS)  # a silent client gives its thread back
+    digest = hashlib.md5(usedforsecurity=False)  # what S3 answers as ETag
+    left = length
+    with draft.open("wb") as file:
+        while left:
+            try:
+                block = request.read(min(BLOCK, left))
+            except OSError:  # the client went away or fell silent
+                block = b""
+            if not block:
+                raise Fault(400, "IncompleteBody", "The body is shorter than the Content-Length header says.")
+            digest.update(block)
+            file.write(block)
+            left -= len(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)  # makes the new name last, too
+    finally:
+        os.close(handle)
+
+
+def _send(request: HttpRequest, path: Path) -> HttpResponseBase:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise Fault(404, "NoSuchKey", "The specified key does not exist.") from None
+    etag = f'"{found.st_size:x}-{found.st_mtime_ns:x}"'
+    modified = http_date(found.st_mtime)
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{path.name}"',
+        "ETag": etag,
+        "Last-Modified": modified,
+    }
+    start, end = 0, found.st_size
+    status = HTTPStatus.OK
+    if request.headers.get("If-Range", etag) in (etag, modified):
+        asked = _range(request.headers.get("Range", ""), found.st_size)
+        if asked == (0, 0):
+            return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{found.st_size}"})
+        if asked:
+            start, end = asked
+            status = HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.st_size}"
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return HttpResponse(status=status, headers=headers)
+    return StreamingHttpResponse(_blocks(path, start, end), status=status, headers=headers)
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """Start and end of a single byte range; (0, 0) if it lies outside; none to send everything."""
+    match = re.fullmatch(r"bytes=(\d{0,19})-(\d{0,19})", header.strip())
+    if not match or match.group() == "bytes=-":
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < int(first):
+            return None
+    return (start, end) if start < end else (0, 0)
+
+
+def _blocks(path: Path, start: int, end: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        left = end - start
+        while left and (block := file.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block

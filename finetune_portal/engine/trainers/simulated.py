@@ -1,0 +1,110 @@
+"""A trainer that trains nothing: seconds instead of an hour, no GPU, and it says so.
+
+The file it writes has the tensors of a real Kontext LoRA in diffusers' naming, so that whatever reads
+one can read this. The `lora_B` matrices are zero: loaded into a model, it leaves every picture as it
+was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune_portal.engine.trainers.trainer import Report, Spec
+
+BLOCKS = 19  # double-stream blocks of the FLUX transformer
+MODULES = ("to_q", "to_k", "to_v", "to_out.0")
+WIDTH = 3072
+RANK = 4
+BYTES_EACH = 2  # bfloat16
+
+# A bfloat16 is sign, 8 bits of exponent, 7 of mantissa. These two tables keep the sign and the mantissa
+# of random bytes and set the exponent to 119: each number lies between 2^-8 and 2^-7, like a fresh lora_A.
+_LOW = bytes(0x80 | (byte & 0x7F) for byte in range(256))
+_HIGH = bytes((byte & 0x80) | 0x3B for byte in range(256))
+
+
+@dataclass(frozen=True)
+class SimulatedTrainer:
+    name: str = "simulated"
+    simulated: bool = True
+
+    def seconds(self, steps: int) -> float:
+        return 8.0 + steps / 100.0
+
+    def train(self, spec: Spec, folder: Path, report: Report) -> Path:
+        seed = _seed(spec)
+        buffers: dict[str, bytearray] = {}
+        for block in range(BLOCKS):
+            report(spec.steps * block // BLOCKS)
+            for module in MODULES:
+                stem = f"transformer.transformer_blocks.{block}.attn.{module}"
+                buffers[f"{stem}.lora_A.weight"] = _small_numbers(seed + stem.encode(), RANK * WIDTH)
+                buffers[f"{stem}.lora_B.weight"] = bytearray(RANK * WIDTH * BYTES_EACH)
+        report(spec.steps)
+        return _write(folder / f"{_file_name(spec.name)}.safetensors", _packed(buffers, _metadata(spec)))
+
+
+def _seed(spec: Spec) -> bytes:
+    told = [spec.dataset.sha256, spec.instance_prompt, spec.steps, spec.learning_rate]
+    return hashlib.sha256(json.dumps(told).encode()).digest()
+
+
+def _small_numbers(seed: bytes, count: int) -> bytearray:
+    drawn = hashlib.shake_128(seed).digest(count * BYTES_EACH)
+    numbers = bytearray(count * BYTES_EACH)
+    numbers[0::2] = drawn[0::2].translate(_LOW)
+    numbers[1::2] = drawn[1::2].translate(_HIGH)
+    return numbers
+
+
+def _packed(buffers: dict[str, bytearray], metadata: dict[str, str]) -> bytes:
+    """The safetensors format: length of the header, header as JSON, numbers.
+
+    Written here because the library puts the metadata in a random order, and equal trainings must give equal
+    files. The tests open the file with the library.
+    """
+    header: dict[str, object] = {"__metadata__": metadata}
+    at = 0
+    for name, buffer in buffers.items():
+        shape = [RANK, WIDTH] if ".lora_A." in name else [WIDTH, RANK]
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + len(buffer)]}
+        at += len(buffer)
+    told = json.dumps(header, separators=(",", ":")).encode()
+    told += b" " * (-len(told) % 8)  # the numbers start at a multiple of 8
+    return len(told).to_bytes(8, "little") + told + b"".join(buffers.values())
+
+
+def _metadata(spec: Spec) -> dict[str, str]:
+    return {
+        "simulated": "true",
+        "note": "Written by the simulated trainer of the local engine. Nothing was learned from the dataset.",
+        "base_model": "black-forest-labs/FLUX.1-Kontext-dev",
+        "theme": "KONTEXT",
+        "rank": str(RANK),
+        "steps": str(spec.steps),
+        "learning_rate": repr(spec.learning_rate),
+        "instance_prompt": spec.instance_prompt,
+        "pairs": str(spec.dataset.pairs),
+        "dataset_sha256": spec.dataset.sha256,
+        "name": spec.name,
+    }
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "model"
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return path
