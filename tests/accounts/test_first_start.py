@@ -1,0 +1,104 @@
+"""The first admin: from a one-time link, or from the environment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.accounts import services
+from finetune_portal.accounts.models import Invitation, User
+from finetune_portal.audit.models import AuditEvent
+from tests.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+ADA = {"name": "Ada", "email": "Ada@Example.com", "password": PASSWORD}
+
+
+def path_of(link: str | None) -> str:
+    assert link
+    return urlsplit(link).path
+
+
+def test_the_link_makes_the_first_admin_and_signs_in(client: Client) -> None:
+    link = path_of(services.first_admin_link())
+    response = client.post(link, ADA)
+    assert response.status_code == 302
+    ada = User.objects.get()
+    assert (ada.email, ada.role) == ("ada@example.com", "admin")
+    assert client.get("/").status_code == 200
+    assert AuditEvent.objects.get().action == "account.created"
+
+
+def test_the_link_works_once(client: Client) -> None:
+    link = path_of(services.first_admin_link())
+    client.post(link, ADA)
+    assert Client().post(link, {**ADA, "email": "eve@example.com"}).status_code == 410
+    assert User.objects.count() == 1
+
+
+def test_a_newer_link_ends_the_older(client: Client) -> None:
+    old, new = path_of(services.first_admin_link()), path_of(services.first_admin_link())
+    assert client.get(old).status_code == 410
+    assert client.get(new).status_code == 200
+
+
+def test_a_link_grows_old(client: Client) -> None:
+    link = path_of(services.first_admin_link())
+    Invitation.objects.update(expires=now() - timedelta(seconds=1))
+    assert client.get(link).status_code == 410
+
+
+def test_the_token_is_not_in_the_database() -> None:
+    token = path_of(services.first_admin_link()).strip("/").split("/")[-1]
+    assert token not in str(list(Invitation.objects.values()))
+
+
+def test_no_link_once_somebody_is_there(alice: User) -> None:
+    assert services.first_admin_link() is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("password", "short", "at least 12 characters"),
+        ("password", "ada@example.com", "too similar"),
+        ("email", "not an address", "valid email"),
+        ("name", "", "required"),
+    ],
+)
+def test_a_bad_field_is_told_and_nothing_is_lost(
+    client: Client, field: str, value: str, sentence: str
+) -> None:
+    response = client.post(path_of(services.first_admin_link()), {**ADA, field: value})
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert sentence in html
+    assert field == "name" or 'value="Ada"' in html
+    assert PASSWORD not in html
+
+
+def test_the_environment_can_name_the_first_admin(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+    monkeypatch.setenv("PORTAL_ADMIN_EMAIL", "ops@example.com")
+    monkeypatch.setenv("PORTAL_ADMIN_PASSWORD", PASSWORD)
+    assert services.first_admin_link() is None
+    assert client.login(username="OPS@example.com", password=PASSWORD)
+
+
+def test_a_wrong_password_is_told_in_words(client: Client, alice: User) -> None:
+    response = client.post("/login/", {"username": alice.email, "password": "no"})
+    assert "do not belong together" in response.content.decode()
+
+
+def test_strangers_are_led_to_the_login(client: Client) -> None:
+    assert client.get("/").headers["Location"] == "/login/?next=/"
+
+
+def test_a_piece_without_session_leads_the_whole_page_to_the_login(client: Client) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/?mine=on"}
+    response = client.get("/jobs/table/", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["HX-Redirect"] == "/login/?next=%2F%3Fmine%3Don"

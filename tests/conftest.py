@@ -1,0 +1,32 @@
+"""Fixtures that tests of every room share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.running import RunningEngine, start_engine
+
+StartEngine = Callable[..., RunningEngine]
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    """One engine for the whole run. Tests that stop it or need their own settings take `engines`."""
+    with start_engine(tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartEngine]:
+    """Start engines of one's own: `engines(ENGINE_TIME_SCALE="1")`."""
+    with ExitStack() as stack:
+
+        def start(data_dir: Path | None = None, **environment: str) -> RunningEngine:
+            folder = data_dir or tmp_path_factory.mktemp("engine")
+            return stack.enter_context(start_engine(folder, **environment))
+
+        yield start

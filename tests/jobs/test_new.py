@@ -1,0 +1,113 @@
+"""POST /jobs/new/"""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.datasets import sample
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from tests.people import HTMX, form_data, make_dataset, signed_in
+
+URL = "/jobs/new/"
+
+
+def test_it_starts_a_job(alice: User, dataset: Dataset) -> None:
+    response = signed_in(alice).post(URL, form_data(dataset, wants_public="on"))
+    job = Job.objects.get()
+    assert response.headers["Location"] == f"/jobs/{job.pk}/"
+    assert (job.owner, job.dataset, job.state) == (alice, dataset, "queued")
+    assert (job.learning_rate, job.steps, job.wants_public) == (0.0004, 300, True)
+    assert AuditEvent.objects.get().action == "job.start"
+    assert [event.text for event in job.events.all()] == ["Started"]
+
+
+def test_htmx_is_led_to_the_job(alice: User, dataset: Dataset) -> None:
+    response = signed_in(alice).post(URL, form_data(dataset), headers=HTMX)
+    assert response.headers["HX-Redirect"] == f"/jobs/{Job.objects.get().pk}/"
+
+
+def test_the_same_form_twice_is_one_job(alice: User, dataset: Dataset) -> None:
+    client, data = signed_in(alice), form_data(dataset)
+    first, second = client.post(URL, data), client.post(URL, data)
+    assert first.headers["Location"] == second.headers["Location"]
+    assert Job.objects.count() == 1
+
+
+def test_a_job_waits_for_a_dataset_that_is_still_on_its_way(alice: User) -> None:
+    dataset = make_dataset(alice, stored=False, state=Dataset.State.RECEIVING, received=10)
+    signed_in(alice).post(URL, form_data(dataset))
+    assert Job.objects.get().state == "waiting"
+
+
+def test_a_file_may_come_with_the_form_itself(alice: User) -> None:
+    file = SimpleUploadedFile("night.zip", sample.make(), "application/zip")
+    signed_in(alice).post(URL, form_data(file=file))
+    job = Job.objects.get()
+    assert job.dataset and job.dataset.path.read_bytes() == sample.make()
+    assert job.dataset.state == Dataset.State.CHECKING
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("name", "", "Give the training a name."),
+        ("name", "<b>", "Use letters, digits"),
+        ("learning_rate", "fast", "A learning rate is a number"),
+        ("learning_rate", "0", "Too small to learn anything"),
+        ("learning_rate", "nan", "A learning rate is a number"),
+        ("learning_rate", "3", "Too big"),
+        ("learning_rate", "", "Give a learning rate"),
+        ("steps", "12.5", "Steps are a whole number"),
+        ("steps", "0", "At least 1 step"),
+        ("steps", "999999", "At most 20,000 steps"),
+        ("dataset", "", "Drop a ZIP or choose a dataset"),
+        ("dataset", "4711", "That dataset was refused or is gone"),
+        ("machine_type", "ABACUS", "not one of the available choices"),
+    ],
+)
+def test_a_bad_field_is_told_and_nothing_typed_is_lost(
+    alice: User, dataset: Dataset, field: str, value: str, sentence: str
+) -> None:
+    response = signed_in(alice).post(URL, {**form_data(dataset), field: value}, headers=HTMX)
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert sentence in html
+    assert "turn day into night" in html
+    assert not Job.objects.exists()
+
+
+def test_a_prompt_is_needed_unless_every_pair_has_a_caption(alice: User, dataset: Dataset) -> None:
+    client = signed_in(alice)
+    assert client.post(URL, form_data(dataset, instance_prompt="")).status_code == 302
+    dataset.verdict["pairs"][0]["caption"] = ""
+    dataset.save()
+    response = client.post(URL, form_data(dataset, instance_prompt=""))
+    assert response.status_code == 422
+    assert "not every pair has a caption" in response.content.decode()
+
+
+@pytest.mark.parametrize(("name", "content"), [("cat.png", b"x"), ("empty.zip", b"")])
+def test_a_wrong_file_is_refused_in_words(alice: User, name: str, content: bytes) -> None:
+    data = form_data(file=SimpleUploadedFile(name, content))
+    response = signed_in(alice).post(URL, data)
+    assert response.status_code == 422
+    assert "is not a ZIP" in response.content.decode() or "empty" in response.content.decode()
+
+
+def test_viewers_cannot_train(charlie: User, alice: User, dataset: Dataset) -> None:
+    client = signed_in(charlie)
+    assert client.post(URL, form_data(dataset)).status_code == 403
+    assert client.get(URL).status_code == 403
+    assert not Job.objects.exists()
+
+
+def test_again_fills_in_the_form(alice: User, dataset: Dataset) -> None:
+    client = signed_in(alice)
+    client.post(URL, form_data(dataset, learning_rate="0.0002", steps="777"))
+    html = client.get(f"{URL}?again={Job.objects.get().pk}").content.decode()
+    assert 'value="0.0002"' in html
+    assert 'value="777"' in html

@@ -1,0 +1,116 @@
+"""The cast and their things: alice and bob make, charlie looks, dana administers."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets import archive, sample
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+
+PASSWORD = "correct horse battery"
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+    settings.STATIC_ROOT = tmp_path
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+def person(name: str, role: str) -> User:
+    return User.objects.create_user(f"{name}@example.com", PASSWORD, name=name.title(), role=role)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return person("alice", User.Role.MAKER)
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return person("bob", User.Role.MAKER)
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    return person("charlie", User.Role.VIEWER)
+
+
+@pytest.fixture
+def dana(db: None) -> User:
+    return person("dana", User.Role.ADMIN)
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None, **fields: Any) -> Dataset:
+    """A dataset that passed its check; `stored` also puts it at a storage address."""
+    data = sample.make() if data is None else data
+    dataset = Dataset(
+        owner=owner,
+        name="night",
+        filename="night.zip",
+        size=len(data),
+        received=len(data),
+        state=Dataset.State.READY,
+    )
+    dataset.path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.path.write_bytes(data)
+    dataset.verdict = archive.inspect(dataset.path).as_json()
+    for name, value in fields.items():
+        setattr(dataset, name, value)
+    dataset.save()
+    if stored:
+        Carry.objects.create(
+            dataset=dataset, done=now(), sent=len(data), s3_url="https://storage.example/night.zip"
+        )
+    return dataset
+
+
+@pytest.fixture
+def dataset(alice: User) -> Dataset:
+    return make_dataset(alice)
+
+
+def make_job(owner: User | None, state: str = State.QUEUED, **fields: Any) -> Job:
+    values = {
+        "name": "Day to night",
+        "instance_prompt": "turn day into night",
+        "learning_rate": 0.0004,
+        "steps": 300,
+        **fields,
+    }
+    return Job.objects.create(owner=owner, state=state, **values)
+
+
+def form_data(dataset: Dataset | None = None, **fields: Any) -> dict[str, Any]:
+    """What the browser posts for a training; `None` leaves a field out."""
+    data = {
+        "form_key": str(uuid.uuid4()),
+        "dataset": dataset.pk if dataset else "",
+        "name": "Day to night",
+        "instance_prompt": "turn day into night",
+        "learning_rate": "0.0004",
+        "steps": "300",
+        "machine_type": "NVIDIA_H100",
+        **fields,
+    }
+    return {name: value for name, value in data.items() if value is not None}
