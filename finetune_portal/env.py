@@ -89,6 +89,11 @@ def made_once(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
+def whole() -> dict[str, str]:
+    """The environment as it is, to hand on to a child process."""
+    return dict(os.environ)
+
+
 def data_dir() -> Path:
     """The one folder that everything written lives in: DATA_DIR, by default `data/` in the checkout."""
     return (ROOT / text("DATA_DIR", "data")).resolve()

@@ -1,0 +1,42 @@
+# The two commands of the README are `make run` and `make test`. Needs Python 3.11+ and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run test lint format screenshots
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http://127.0.0.1:8100
+	@exec $(BIN)/python manage.py up
+
+test: .venv/dev ## the whole suite
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev ## style, types, templates, migrations, deployment checks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@git ls-files 'templates/*.html' | xargs $(BIN)/djade --check --target-version 5.2
+	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file finetune_portal/engine/mypy.ini finetune_portal/engine
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@PORTAL_URL=https://portal.example.com $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: .venv/dev ## put Python and templates into the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@git ls-files 'templates/*.html' | xargs $(BIN)/djade --target-version 5.2
+
+screenshots: .venv/dev ## docs/screenshots anew, from a running portal of their own
+	@$(BIN)/python -m tests.screenshots
+
+.venv/run: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what the portal needs (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements.txt requirements-dev.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what the tests need (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch .venv/run $@

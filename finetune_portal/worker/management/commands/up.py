@@ -1,0 +1,85 @@
+"""`manage.py up`: everything on one machine: web, worker, and the local engine unless another is named."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+import urllib.request
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from finetune_portal import env
+from finetune_portal.accounts.services import first_admin_link
+from finetune_portal.webhooks.services import local_hook_url
+from finetune_portal.worker.supervisor import Child, say, supervise
+
+
+class Command(BaseCommand):
+    """Prepares the database and the static files, then supervises the processes until Ctrl-C."""
+
+    help = "Start the portal: web, worker and, without SEGMIND_BASE_URL, the local engine."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        port = env.integer("PORT", 8000)
+        _must_be_free(env.text("HOST", "127.0.0.1"), port, "PORT")
+        if settings.LOCAL_ENGINE:
+            _must_be_free("127.0.0.1", settings.ENGINE_PORT, "ENGINE_PORT")
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        if settings.LOCAL_ENGINE and env.secret("SEGMIND_API_KEY"):
+            say("up", "SEGMIND_API_KEY is set but SEGMIND_BASE_URL is not: the local engine is used.")
+        link = first_admin_link()
+        sys.exit(supervise(_children(), ready=lambda: _welcome(port, link)))
+
+
+def _children() -> list[Child]:
+    python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
+    environment = env.whole()
+    children = [
+        Child("web", [python, "-m", "gunicorn", *_SERVE], environment),
+        Child("worker", [python, manage, "work"], environment),
+    ]
+    if settings.LOCAL_ENGINE:
+        own = {
+            "ENGINE_API_KEY": settings.SEGMIND_API_KEY,
+            "ENGINE_WEBHOOK_URL": env.text("ENGINE_WEBHOOK_URL") or local_hook_url(),
+        }
+        children.append(
+            Child("engine", [python, "-m", "finetune_portal.engine"], {**environment, **own})
+        )
+    return children
+
+
+_SERVE = ["--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
+
+
+def _must_be_free(host: str, port: int, name: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise CommandError(
+                f"Port {port} is in use. Stop what listens there, or choose another one: {name}={port + 1}"
+            ) from None
+
+
+def _welcome(port: int, link: str | None) -> None:
+    """Say where to go, once the web process answers."""
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
+                break
+        except OSError:
+            time.sleep(0.1)
+    say("up", f"The portal is ready: {settings.PORTAL_URL}")
+    if link:
+        say("up", f"Create the first admin here (one-time link, good for a day): {link}")
+    if settings.LOCAL_ENGINE:
+        say("up", f"The local engine answers on http://127.0.0.1:{settings.ENGINE_PORT}. It only simulates.")
+    say("up", "Ctrl-C stops everything.")

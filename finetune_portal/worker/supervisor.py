@@ -1,0 +1,120 @@
+"""Keeps web, worker and engine running as children: prefixed output, restart on a crash, a clean stop.
+
+On Linux the children die with the supervisor, even when that is killed with -9.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import IO
+
+STOP_SECONDS = 8.0
+CRASHES, WITHIN = 5, 60.0
+COLOURS = {"web": "36", "worker": "33", "engine": "35"}
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """One supervised program. `crashes` are the times of its last unexpected ends."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    crashes: deque[float] = field(default_factory=lambda: deque(maxlen=CRASHES))
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(  # noqa: S603 - our own commands
+            self.command,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - prctl needs the child itself
+        )
+        threading.Thread(target=_relay, args=(self.name, self.process.stdout), daemon=True).start()
+
+    def signal(self, number: int) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def may_start_again(self) -> bool:
+        """False after five crashes within a minute."""
+        self.crashes.append(time.monotonic())
+        return len(self.crashes) < CRASHES or self.crashes[-1] - self.crashes[0] > WITHIN
+
+
+def supervise(children: list[Child], *, ready: Callable[[], None]) -> int:
+    """Run until a signal or until a child keeps crashing. Answers the exit status."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    for child in children:
+        child.start()
+    threading.Thread(target=ready, daemon=True).start()
+    try:
+        return _watch(children, stop)
+    finally:
+        _end(children)
+
+
+def _watch(children: list[Child], stop: threading.Event) -> int:
+    while not stop.wait(0.3):
+        for child in children:
+            if child.is_running:
+                continue
+            code = child.process.returncode if child.process else None
+            if not child.may_start_again():
+                say("up", f"{child.name} ended {CRASHES} times within a minute (last status {code}).")
+                return 1
+            say("up", f"{child.name} ended with status {code}; starting it again.")
+            if stop.wait(1.0):
+                break
+            child.start()
+    return 0
+
+
+def _end(children: list[Child]) -> None:
+    for child in children:
+        child.signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for child in children:
+        if child.process:
+            try:
+                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.process.pid, signal.SIGKILL)
+                child.process.wait()
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _relay(name: str, output: IO[bytes] | None) -> None:
+    for line in output or ():
+        say(name, line.decode("utf-8", "replace").rstrip())
+
+
+def say(name: str, text: str) -> None:
+    label = f"{name:<7}"
+    if sys.stdout.isatty():
+        label = f"\033[{COLOURS.get(name, '1')}m{label}\033[0m"
+    sys.stdout.write(f"{label}│ {text}\n")
+    sys.stdout.flush()
