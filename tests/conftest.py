@@ -10,6 +10,7 @@ import pytest
 
 from tests.running import RunningEngine, start_engine
 
+pytest_plugins = ["tests.people"]
 StartEngine = Callable[..., RunningEngine]
 
 
