@@ -84,7 +84,11 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.static", "finetune_portal.web.templatetags.portal"],
+            "builtins": [
+                "django.templatetags.static",
+                "finetune_portal.web.templatetags.portal",
+                "finetune_portal.jobs.templatetags.jobs",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -35,7 +35,9 @@ def dataset_list(request: PortalRequest) -> HttpResponse:
 
 @require_safe
 def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
-    return render(request, "datasets/detail.html", {"dataset": access.dataset_to_see(request.user, pk)})
+    dataset = access.dataset_to_see(request.user, pk)
+    jobs = dataset.jobs.order_by("-pk")[:20]
+    return render(request, "datasets/detail.html", {"dataset": dataset, "jobs": jobs})
 
 
 @require_safe

@@ -114,6 +114,12 @@ class Job(Leased):
         return line
 
     @property
+    def station(self) -> int:
+        """How many stations of the progress line lie behind, counting half of the one it is in."""
+        marks = [station["mark"] for station in self.stations]
+        return marks.count("done") + marks.count("now")
+
+    @property
     def reached(self) -> str:
         """The last state before a failure, else the state itself."""
         if self.state not in (State.FAILED, State.CLOSED):

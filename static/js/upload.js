@@ -150,6 +150,16 @@ function inTime(seconds) {
 }
 
 function bindPresets(form) {
+  const mark = () => {
+    for (const preset of form.querySelectorAll("[data-preset]")) {
+      const same =
+        Number(form.elements.learning_rate.value) === Number(preset.dataset.rate) &&
+        Number(form.elements.steps.value) === Number(preset.dataset.steps);
+      preset.setAttribute("aria-pressed", String(same));
+    }
+  };
+  form.addEventListener("input", mark);
+  mark();
   form.addEventListener("click", (event) => {
     const preset = event.target.closest("[data-preset]");
     if (!preset) return;

@@ -78,14 +78,14 @@ class Portal:
             "PORTAL_ADMIN_EMAIL": EMAIL,
             "PORTAL_ADMIN_PASSWORD": PASSWORD,
         }
-        log = (self.data.parent / "portal.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "up"],
-            cwd=ROOT,
-            env={**os.environ, **own, **environment},
-            stdout=log,
-            stderr=log,
-        )
+        with (self.data.parent / "portal.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=ROOT,
+                env={**os.environ, **own, **environment},
+                stdout=log,
+                stderr=log,
+            )
         wait_for(lambda: answers(f"{self.url}/readyz"), why="the portal is ready")
 
     def stop(self) -> None:

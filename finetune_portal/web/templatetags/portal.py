@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -49,3 +52,14 @@ def rate(value: float | None) -> str:
 def initials(name: str) -> str:
     words = [word for word in name.replace("@", " ").replace(".", " ").split() if word]
     return "".join(word[0] for word in words[:2]).upper()
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """A picture from the one sprite; it always stands beside a word or a hidden label."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        extra,
+        static("img/icons.svg"),
+        name,
+    )
