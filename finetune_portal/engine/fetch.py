@@ -18,8 +18,9 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 Allow = Sequence[Network] | None  # networks allowed beside the public ones; None trusts every address
 
-# Python counts these as global, but they carry an IPv4 address inside: NAT64 and 6to4.
-_TUNNELS = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("2002::/16"))
+# Python counts these as global, but the first three carry an IPv4 address inside (NAT64 and 6to4), and the
+# last is the site-local range of old.
+_NOT_PUBLIC = tuple(ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fec0::/10"))
 LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MOST_REDIRECTS = 3
 
@@ -38,7 +39,7 @@ def is_allowed(address: str, allow: Allow) -> bool:
         return True
     if ip.is_multicast or ip.is_reserved or not ip.is_global:
         return False
-    return not any(ip in tunnel for tunnel in _TUNNELS)
+    return not any(ip in network for network in _NOT_PUBLIC)
 
 
 def dial(host: str, port: int, timeout: float, allow: Allow) -> socket.socket:

@@ -69,6 +69,9 @@ class Portal:
     def engine_url(self) -> str:
         return f"http://127.0.0.1:{self.engine_port}"
 
+    def log_text(self) -> str:
+        return (self.data.parent / "portal.log").read_text()
+
     def start(self, **environment: str) -> None:
         own = {
             "PORT": str(self.port),
@@ -78,6 +81,7 @@ class Portal:
             "PORTAL_ADMIN_EMAIL": EMAIL,
             "PORTAL_ADMIN_PASSWORD": PASSWORD,
         }
+        self.data.parent.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / "portal.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
@@ -104,9 +108,13 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         running.stop()
 
 
+def chromium_path() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = chromium_path()
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("CI must run the browser tests, but there is no Chromium.")

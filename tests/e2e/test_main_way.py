@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_from_a_dropped_zip_to_a_safetensors_file(signed_in: Page, sample_zip: P
     page.get_by_label("Steps").fill("300")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=20_000)
     page.get_by_role("button", name="Start training").click()
-    page.wait_for_url("**/jobs/*/")
+    page.wait_for_url(re.compile(r"/jobs/\d+/"))
 
     page.goto("/")
     page.evaluate("window.sameDocument = true")

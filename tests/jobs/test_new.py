@@ -47,7 +47,8 @@ def test_a_file_may_come_with_the_form_itself(alice: User) -> None:
     file = SimpleUploadedFile("night.zip", sample.make(), "application/zip")
     signed_in(alice).post(URL, form_data(file=file))
     job = Job.objects.get()
-    assert job.dataset and job.dataset.path.read_bytes() == sample.make()
+    assert job.dataset
+    assert job.dataset.path.read_bytes() == sample.make()
     assert job.dataset.state == Dataset.State.CHECKING
 
 

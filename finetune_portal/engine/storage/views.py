@@ -39,9 +39,7 @@ class Fault(Exception):
             f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message>"
             f"<RequestId>{uuid.uuid4().hex[:16].upper()}</RequestId></Error>"
         )
-        # The body of a refused PUT is not read: the connection cannot be used again.
-        headers = {"Connection": "close"}
-        return HttpResponse(body, status=self.status, content_type="application/xml", headers=headers)
+        return HttpResponse(body, status=self.status, content_type="application/xml")
 
 
 def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:

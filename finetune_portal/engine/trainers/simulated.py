@@ -20,12 +20,12 @@ BLOCKS = 19  # double-stream blocks of the FLUX transformer
 MODULES = ("to_q", "to_k", "to_v", "to_out.0")
 WIDTH = 3072
 RANK = 4
-BYTES_EACH = 2  # bfloat16
+BYTES_EACH = 2  # float16
 
-# A bfloat16 is sign, 8 bits of exponent, 7 of mantissa. These two tables keep the sign and the mantissa
-# of random bytes and set the exponent to 119: each number lies between 2^-8 and 2^-7, like a fresh lora_A.
-_LOW = bytes(0x80 | (byte & 0x7F) for byte in range(256))
-_HIGH = bytes((byte & 0x80) | 0x3B for byte in range(256))
+# A float16 is sign, 5 bits of exponent, 10 of mantissa. This table keeps the sign and the mantissa in the
+# high one of two random bytes and sets the exponent to 7: each number lies between 2^-8 and 2^-7, like those
+# of a fresh lora_A.
+_HIGH = bytes((byte & 0x83) | 0x1C for byte in range(256))
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,8 @@ def _seed(spec: Spec) -> bytes:
 
 
 def _small_numbers(seed: bytes, count: int) -> bytearray:
-    drawn = hashlib.shake_128(seed).digest(count * BYTES_EACH)
-    numbers = bytearray(count * BYTES_EACH)
-    numbers[0::2] = drawn[0::2].translate(_LOW)
-    numbers[1::2] = drawn[1::2].translate(_HIGH)
+    numbers = bytearray(hashlib.shake_128(seed).digest(count * BYTES_EACH))
+    numbers[1::2] = numbers[1::2].translate(_HIGH)
     return numbers
 
 
@@ -72,7 +70,7 @@ def _packed(buffers: dict[str, bytearray], metadata: dict[str, str]) -> bytes:
     at = 0
     for name, buffer in buffers.items():
         shape = [RANK, WIDTH] if ".lora_A." in name else [WIDTH, RANK]
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + len(buffer)]}
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + len(buffer)]}
         at += len(buffer)
     told = json.dumps(header, separators=(",", ":")).encode()
     told += b" " * (-len(told) % 8)  # the numbers start at a multiple of 8

@@ -21,7 +21,7 @@ from gunicorn.app.base import BaseApplication
 from finetune_portal.engine import outbox, runner
 
 THREADS = 16
-LOCK_SECONDS = 10.0
+LOCK_SECONDS = 4.0
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -58,6 +58,8 @@ class Command(BaseCommand):
         settings.STORAGE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (settings.ENGINE_DIR / "lock").open("w") as lock:
             _take(lock.fileno(), settings.ENGINE_DIR)
+            for draft in settings.STORAGE_DIR.rglob(".*.part"):
+                draft.unlink()  # of an upload that a killed engine was taking
             call_command("migrate", verbosity=0, interactive=False)
             outbox.adopt_operators_webhook()
             connections.close_all()  # a connection must not go through a fork

@@ -49,9 +49,7 @@ def _children() -> list[Child]:
             "ENGINE_API_KEY": settings.SEGMIND_API_KEY,
             "ENGINE_WEBHOOK_URL": env.text("ENGINE_WEBHOOK_URL") or local_hook_url(),
         }
-        children.append(
-            Child("engine", [python, "-m", "finetune_portal.engine"], {**environment, **own})
-        )
+        children.append(Child("engine", [python, "-m", "finetune_portal.engine"], {**environment, **own}))
     return children
 
 

@@ -1,0 +1,150 @@
+"""What a dataset ZIP may look like, and what is said of a broken one."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune_portal.engine import datasets
+from tests.engine.calling import image, pairs, zipped
+
+PNG = image()
+
+
+def read(content: bytes, folder: Path, prompt: str = "put a hat on") -> datasets.Dataset:
+    path = folder / "dataset.zip"
+    path.write_bytes(content)
+    return datasets.read(path, instance_prompt=prompt)
+
+
+def header_only(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds no pixels."""
+    told = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = struct.pack(">I", 9999) + b"IDAT"
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + told + struct.pack(">I", zlib.crc32(told)) + pixels
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        (pairs(5, caption=b"\xef\xbb\xbfPut a hat on the head.\r\n"), 5),  # the vendor's captions
+        (pairs(2, caption=None), 2),
+        ({"my set/1_start.JPG": image("JPEG"), "my set/1_end.jpeg": image("JPEG", (48, 64))}, 1),
+        ({"8_start.png": PNG, "8_end.jpg": image("WEBP")}, 1),  # as in the vendor's own sample
+        ({"cat_start.png": PNG, "cat_end.png": PNG, "a/cat_start.png": PNG, "a/cat_end.png": PNG}, 2),
+        (pairs(1) | {"__MACOSX/._01_start.png": b"x", ".DS_Store": b"x", "README.md": b"# hats"}, 1),
+        (pairs(1) | {"notes.pdf": b"x", "preview.png": b"not even an image"}, 1),
+    ],
+)
+def test_what_is_accepted(files: dict[str, bytes], count: int, tmp_path: Path) -> None:
+    assert read(zipped(files), tmp_path).pairs == count
+
+
+def broken(**files: bytes) -> bytes:
+    return zipped({name.replace("__", "."): content for name, content in files.items()})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "not a ZIP"),
+        (b"PK\x05\x06", "not a ZIP"),
+        (b"<html>" * 100, "not a ZIP"),
+        (zipped({}), "no image pairs"),
+        (broken(photo__png=PNG, photo__txt=b"hat"), "no image pairs"),
+        (zipped({"a/01_start.png": PNG, "b/01_end.png": PNG}), "has no partner"),
+        (broken(a_start__png=PNG), "a_start.png has no partner: a_end is missing"),
+        (broken(a_end__png=PNG), "a_end.png has no partner: a_start is missing"),
+        (broken(a_start__png=PNG, a_start__jpg=PNG, a_end__png=PNG), "two images for a_start"),
+        (broken(a_start__png=PNG, a_end__png=b""), "a_end.png is not a readable"),
+        (broken(a_start__png=PNG, a_end__png=b"GIF89a" + b"x" * 50), "a_end.png is not a readable"),
+        (broken(a_start__png=PNG, a_end__png=PNG[:20]), "a_end.png is not a readable"),
+        (broken(a_start__png=PNG, a_end__png=header_only(90_000, 90_000)), "too large: 90000 x 90000"),
+        (broken(a_start__png=PNG, a_end__png=PNG, a__txt=b"\xff\xfe\x00h"), "a.txt is not UTF-8"),
+        (broken(a_start__png=PNG, a_end__png=PNG, a__txt=PNG), "a.txt is not UTF-8"),
+        (broken(a_start__png=PNG, a_end__png=PNG, a__txt=b"a" * 70_000), "a.txt is too long"),
+        (zipped({f"{number}.png": b"" for number in range(10_001)}), "more than 10,000 files"),
+    ],
+)
+def test_what_is_refused(content: bytes, says: str, tmp_path: Path) -> None:
+    with pytest.raises(datasets.BrokenDataset, match=says):
+        read(content, tmp_path)
+
+
+@pytest.mark.parametrize("caption", [None, b"", b"\xef\xbb\xbf \n"])
+def test_a_caption_or_a_prompt_is_needed(caption: bytes | None, tmp_path: Path) -> None:
+    content = zipped(pairs(caption=caption))
+    with pytest.raises(datasets.BrokenDataset, match="01 has no caption"):
+        read(content, tmp_path, prompt="")
+    assert read(content, tmp_path, prompt="put a hat on").pairs == 2
+
+
+def test_an_encrypted_zip(tmp_path: Path) -> None:
+    content = bytearray(zipped(pairs(1)))
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := content.find(signature, at + 1)) >= 0:
+            content[at + flags] |= 1
+    with pytest.raises(datasets.BrokenDataset, match="is encrypted"):
+        read(bytes(content), tmp_path)
+
+
+def test_a_zip_that_unpacks_to_too_much(tmp_path: Path) -> None:
+    content = bytearray(zipped(pairs(1)))
+    at = content.find(b"PK\x01\x02")
+    content[at + 24 : at + 28] = struct.pack("<L", 0xFFFFFFF0)
+    with pytest.raises(
+        datasets.BrokenDataset, match="too large: more than 4 GiB|too large: more than 100 MiB"
+    ):
+        read(bytes(content), tmp_path)
+
+
+def test_an_unusual_packing(tmp_path: Path) -> None:
+    content = bytearray(zipped(pairs(1)))
+    for signature, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = -1
+        while (at := content.find(signature, at + 1)) >= 0:
+            content[at + method] = 97
+    with pytest.raises(datasets.BrokenDataset, match="packed in an unusual way"):
+        read(bytes(content), tmp_path)
+
+
+def test_equal_archives_have_equal_hashes(tmp_path: Path) -> None:
+    content = zipped(pairs(1))
+    assert read(content, tmp_path).sha256 == read(content, tmp_path).sha256
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged")
+
+
+def compressed() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in pairs(2).items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+WHOLE = compressed()
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_damaged_archive_is_accepted_or_refused_in_words(folder: Path, data: st.DataObject) -> None:
+    content = bytearray(WHOLE)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, 30))
+    with suppress(datasets.BrokenDataset):  # nothing else may come out
+        assert read(bytes(content[: len(content) - cut]), folder).pairs

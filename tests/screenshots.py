@@ -1,0 +1,115 @@
+"""Makes docs/screenshots anew (`make screenshots`): a portal of its own, real trainings, three looks."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import CHROMIUM_FLAGS, EMAIL, PASSWORD, ROOT, Portal, chromium_path
+
+FOLDER = ROOT / "docs" / "screenshots"
+LOOKS = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "390": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
+}
+ENDED = ".badge:is([data-tone=good], [data-tone=bad], [data-state=trained])"
+# Names steer the local engine's scenarios, see docs/engine.md.
+TRAININGS = [
+    ("Evening streets", "0.0001", "1000"),
+    ("fail-training harsh rate", "0.005", "300"),
+    ("refuse-credits empty account", "0.0004", "300"),
+    ("never-deploys weights only", "0.0004", "500"),
+    ("Day to night", "0.0004", "300"),
+    ("slow moonlight", "0.0002", "2000"),
+]
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/login/")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+
+
+def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
+    """Train once by clicking; answers the job's address."""
+    page.goto("/jobs/new/")
+    page.get_by_label("ZIP file").set_input_files(zip_file)
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Instruction prompt").fill("turn day into night, with a moon and lit windows")
+    page.get_by_label("Learning rate").fill(rate)
+    page.get_by_label("Steps").fill(steps)
+    page.locator("#dataset-status .badge[data-tone=good]").wait_for()
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+/"))
+    return page.url
+
+
+def prepare(page: Page, folder: Path) -> dict[str, str]:
+    """Fill the portal with jobs in many states; answers the pages to show."""
+    sign_in(page)
+    jobs = {}
+    for name, rate, steps in TRAININGS:
+        zip_file = folder / f"{name.split()[-1]}.zip"
+        zip_file.write_bytes(make())
+        jobs[name] = start(page, zip_file, name, rate, steps)
+        if not name.startswith("slow"):
+            page.locator(ENDED).first.wait_for()
+    return {
+        "jobs": "/",
+        "new": "/jobs/new/?dataset=1",
+        "job-ready": jobs["Day to night"],
+        "job-failed": jobs["fail-training harsh rate"],
+        "job-running": jobs["slow moonlight"],
+        "datasets": "/datasets/",
+        "dataset": "/datasets/1/",
+        "settings": "/settings/",
+        "not-found": "/nowhere/",
+    }
+
+
+def shoot(browser: Browser, portal: Portal, pages: dict[str, str], *, signed_in: bool) -> None:
+    for look, options in LOOKS.items():
+        context = browser.new_context(base_url=portal.url, reduced_motion="reduce", **options)  # type: ignore[arg-type]
+        page = context.new_page()
+        if signed_in:
+            sign_in(page)
+        for name, address in pages.items():
+            page.goto(address)
+            page.wait_for_load_state("load")
+            page.screenshot(path=FOLDER / f"{name}-{look}.png", full_page=True)
+        context.close()
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
+        fresh = Portal(Path(folder) / "fresh" / "data")
+        portal = Portal(Path(folder) / "full" / "data")
+        try:
+            fresh.start(PORTAL_ADMIN_EMAIL="")
+            link = re.search(r"/setup/\S+/", fresh.log_text())
+            shoot(browser, fresh, {"setup": link[0] if link else "/", "login": "/login/"}, signed_in=False)
+            portal.start()
+            page = browser.new_context(base_url=portal.url).new_page()
+            sign_in(page)
+            shoot(browser, portal, {"jobs-empty": "/", "datasets-empty": "/datasets/"}, signed_in=True)
+            pages = prepare(page, Path(folder))
+            shoot(browser, portal, pages, signed_in=True)
+        finally:
+            fresh.stop()
+            portal.stop()
+            browser.close()
+    sys.stdout.write(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
