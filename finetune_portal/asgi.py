@@ -7,9 +7,13 @@ saves it (reference figures in docs/architecture.md).
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
+
+# Static files and previews are small: Django may read each whole before it sends it.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django = get_asgi_application()

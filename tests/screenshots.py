@@ -19,6 +19,10 @@ LOOKS = {
     "390": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
 }
 ENDED = ".badge:is([data-tone=good], [data-tone=bad], [data-state=trained])"
+ALL_PICTURES = """Promise.all([...document.images].map((image) => {
+    image.loading = "eager";
+    return image.decode().catch(() => null);
+}))"""
 # Names steer the local engine's scenarios, see docs/engine.md.
 TRAININGS = [
     ("Evening streets", "0.0001", "1000"),
@@ -54,7 +58,6 @@ def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
 
 def prepare(page: Page, folder: Path) -> dict[str, str]:
     """Fill the portal with jobs in many states; answers the pages to show."""
-    sign_in(page)
     jobs = {}
     for name, rate, steps in TRAININGS:
         zip_file = folder / f"{name.split()[-1]}.zip"
@@ -84,6 +87,7 @@ def shoot(browser: Browser, portal: Portal, pages: dict[str, str], *, signed_in:
         for name, address in pages.items():
             page.goto(address)
             page.wait_for_load_state("load")
+            page.evaluate(ALL_PICTURES)
             page.screenshot(path=FOLDER / f"{name}-{look}.png", full_page=True)
         context.close()
 

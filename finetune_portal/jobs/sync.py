@@ -171,7 +171,7 @@ def refresh(job: Job, finetune: FineTune, *, source: str) -> None:
     if state == State.FAILED:
         fields["error"] = finetune.error_message or "The upstream gives no reason."
     text = f"{State(state).label}" if state != State.RUNNING else f"Upstream says {finetune.status}"
-    if state == job.state and finetune.status == job.upstream_status:
+    if state == job.state and (state != State.RUNNING or finetune.status == job.upstream_status):
         Job.objects.filter(pk=job.pk).update(changed=now(), **fields)
     else:
         move(job, state, text, source=source, detail=finetune.error_message or "", **fields)

@@ -26,7 +26,6 @@ HEADERS = {
         "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
         "microphone=(), payment=(), usb=()"
     ),
-    "X-Frame-Options": "DENY",
 }
 
 
