@@ -1,0 +1,72 @@
+"""Points the portal at an upstream and goes through the worker's lanes by hand, one step at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs import sync
+from finetune_portal.jobs.choices import ENDED
+from finetune_portal.jobs.models import Job
+from finetune_portal.worker import lanes
+from tests.engine.calling import call, until
+from tests.running import RunningEngine, free_port
+
+
+def point_at(settings: Any, engine: RunningEngine) -> None:
+    settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = engine.url, engine.key
+
+
+def point_nowhere(settings: Any) -> None:
+    """At a port where nobody listens."""
+    settings.SEGMIND_BASE_URL = f"http://127.0.0.1:{free_port()}"
+
+
+def carry_now(dataset: Dataset) -> None:
+    """Take the dataset to the engine's storage."""
+    Carry.objects.get_or_create(dataset=dataset)
+    Carry.objects.update(due=now())
+    assert lanes.carry()
+
+
+def send_now(job: Job) -> Job:
+    """One try to send, whatever pause the job was told to make."""
+    Job.objects.filter(pk=job.pk).update(due=now())
+    lanes.submit()
+    return fresh(job)
+
+
+def follow_now() -> None:
+    """One look at the upstream's list."""
+    sync.ask_soon()
+    assert sync.follow()
+
+
+def followed_until(job: Job, *states: str) -> Job:
+    """The job once it is in one of these states, by default in any that it cannot leave."""
+
+    def look() -> Job | None:
+        follow_now()
+        found = fresh(job)
+        return found if found.state in (states or ENDED) else None
+
+    return until(look)
+
+
+def fresh(job: Job) -> Job:
+    return Job.objects.get(pk=job.pk)
+
+
+def jobs_upstream(engine: RunningEngine, job: Job) -> list[dict[str, Any]]:
+    """What the engine's list has by the name of this job."""
+    listed = call(engine, "GET", "/finetune/request/list").json()
+    return [item for item in listed if item["name"] == job.upstream_name]
+
+
+def text_of(client: Client, url: str = "/") -> str:
+    response = client.get(url, follow=True)
+    assert response.status_code == 200
+    return response.content.decode()
