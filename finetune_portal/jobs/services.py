@@ -40,12 +40,11 @@ def start(*, actor: User, dataset: Dataset, form_key: Any, **fields: Any) -> Job
 
 def withdraw(job: Job, *, actor: User) -> None:
     """Take back what has not been sent. Nothing is charged."""
-    moved = job.can_withdraw and move(
-        job, State.CLOSED, "Withdrawn before it was sent", source=Source.PERSON, actor=actor
-    )
-    if not moved:
-        raise ActionFailed("Too late to withdraw: the job is already on its way.")
-    record(actor, "job.withdraw", job)
+    text = "Withdrawn before it was sent"
+    with transaction.atomic():
+        if not (job.can_withdraw and move(job, State.CLOSED, text, source=Source.PERSON, actor=actor)):
+            raise ActionFailed("Too late to withdraw: the job is already on its way.")
+        record(actor, "job.withdraw", job)
 
 
 def set_public(job: Job, *, public: bool, actor: User) -> None:
@@ -80,13 +79,14 @@ def decide(job: Job, *, resend: bool, actor: User) -> None:
     """A person settles a job whose answer was lost: send it again, knowing it may be paid twice, or close."""
     if job.state != State.NEEDS_DECISION:
         raise ActionFailed("There is nothing to decide any more: the job has moved on.")
-    if resend:
-        text = "Sent again by decision; it may be paid twice"
-        moved = move(job, State.QUEUED, text, source=Source.PERSON, actor=actor, due=now(), error="")
-    else:
-        moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)
-    if moved:
-        record(actor, "job.resend" if resend else "job.close", job, name=job.name)
+    with transaction.atomic():
+        if resend:
+            text = "Sent again by decision; it may be paid twice"
+            moved = move(job, State.QUEUED, text, source=Source.PERSON, actor=actor, due=now(), error="")
+        else:
+            moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)
+        if moved:
+            record(actor, "job.resend" if resend else "job.close", job, name=job.name)
 
 
 def test_connection(*, actor: User) -> float:
@@ -97,7 +97,13 @@ def test_connection(*, actor: User) -> float:
         raise ActionFailed(exc.message, exc.detail) from None
     connection, _ = Connection.objects.get_or_create(pk=1)
     Connection.objects.filter(pk=connection.pk).update(
-        credits=balance, key_refused=False, is_closed=False, failure="", due=now(), changed=now()
+        credits=balance,
+        key_refused=False,
+        is_closed=False,
+        failing_since=None,
+        failure="",
+        due=now(),
+        changed=now(),
     )
     record(actor, "connection.test", connection)
     return balance

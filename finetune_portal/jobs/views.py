@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -112,8 +113,11 @@ def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
 def decide(request: PortalRequest, pk: int) -> HttpResponse:
     """What an admin does about a job whose answer was lost."""
     job = access.job_to_change(request.user, pk)
+    decision = request.POST.get("decision")
+    if decision not in {"resend", "close"}:
+        raise BadRequest("Send it again or close it? The form did not say.")
     try:
-        services.decide(job, resend=request.POST.get("decision") == "resend", actor=request.user)
+        services.decide(job, resend=decision == "resend", actor=request.user)
     except services.ActionFailed as exc:
         messages.error(request, str(exc))
     return go_to(request, _page(job))

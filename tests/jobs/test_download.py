@@ -1,0 +1,95 @@
+"""GET /jobs/<pk>/download/"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from django.apps import apps
+from django.test import Client
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.jobs.models import Job
+from tests.engine.calling import TIMEOUT, reached, started
+from tests.people import make_job, signed_in
+from tests.running import RunningEngine
+from tests.worker.driving import point_at, point_nowhere, text_of
+
+
+@pytest.fixture(scope="module")
+def trained(engine: RunningEngine) -> dict[str, Any]:
+    return reached(engine, started(engine, "download"), "AVAILABLE")
+
+
+@pytest.fixture
+def job(alice: User, engine: RunningEngine, trained: dict[str, Any], settings: Any) -> Job:
+    point_at(settings, engine)
+    return make_job(alice, "ready", request_id=trained["id"], cloud_storage_url=trained["cloud_storage_url"])
+
+
+def url(job: Job) -> str:
+    return f"/jobs/{job.pk}/download/"
+
+
+@pytest.mark.parametrize("name", ["alice", "bob", "charlie", "dana"])
+def test_everyone_on_the_team_gets_the_file(name: str, job: Job, request: pytest.FixtureRequest) -> None:
+    person = request.getfixturevalue(name)
+    response = signed_in(person).get(url(job))
+    assert response.status_code == 303
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cache-Control"] == "no-store"
+    file = requests.get(response.headers["Location"], timeout=TIMEOUT)
+    assert file.ok
+    assert b'"simulated":"true"' in file.content[:1000]
+    event = AuditEvent.objects.get()
+    assert (event.actor, event.action, event.thing) == (person, "job.download", f"job {job.pk}")
+
+
+def test_the_signed_link_is_kept_nowhere(alice: User, job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    """R11, K2: minted for this click, and in no row, page or log."""
+    client = signed_in(alice)
+    link = client.get(url(job)).headers["Location"]
+    signature = parse_qs(urlsplit(link).query)["Signature"][0]
+    rows = str([list(model.objects.values()) for model in apps.get_models()])
+    assert job.name in rows
+    for place in (rows, caplog.text, text_of(client), text_of(client, f"/jobs/{job.pk}/")):
+        assert signature not in place
+        assert "Signature=" not in place
+
+
+def test_it_answers_get_only(alice: User, job: Job) -> None:
+    assert signed_in(alice).post(url(job)).status_code == 405
+    assert not AuditEvent.objects.exists()
+
+
+def test_it_needs_login(client: Client, job: Job) -> None:
+    assert client.get(url(job)).headers["Location"].startswith("/login/")
+    assert not AuditEvent.objects.exists()
+
+
+def test_an_unknown_job_is_not_there(alice: User) -> None:
+    assert signed_in(alice).get("/jobs/4711/download/").status_code == 404
+
+
+def test_a_dead_upstream_is_told_and_leaves_no_trace(alice: User, job: Job, settings: Any) -> None:
+    point_nowhere(settings)
+    response = signed_in(alice).get(url(job), follow=True)
+    assert response.redirect_chain == [(f"/jobs/{job.pk}/", 302)]
+    assert "No download link. The upstream cannot be reached." in response.content.decode()
+    assert not AuditEvent.objects.exists()
+
+
+def test_a_model_that_is_gone_upstream_is_told_in_its_words(alice: User, job: Job) -> None:
+    Job.objects.update(cloud_storage_url="https://elsewhere.example/model.safetensors")
+    html = text_of(signed_in(alice), url(job))
+    assert "No download link. The upstream said no (status 404)." in html
+    assert "not the address of a fine-tuned model" in html
+
+
+@pytest.mark.parametrize(("state", "address"), [("training", "https://a.example/b"), ("ready", "")])
+def test_before_there_is_a_file_it_says_when(alice: User, state: str, address: str) -> None:
+    job = make_job(alice, state, cloud_storage_url=address)
+    assert "Download it when the training is done." in text_of(signed_in(alice), url(job))
