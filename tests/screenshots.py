@@ -26,11 +26,11 @@ ALL_PICTURES = """Promise.all([...document.images].map((image) => {
 # Names steer the local engine's scenarios, see docs/engine.md.
 TRAININGS = [
     ("Evening streets", "0.0001", "1000"),
-    ("fail-training harsh rate", "0.005", "300"),
-    ("refuse-credits empty account", "0.0004", "300"),
-    ("never-deploys weights only", "0.0004", "500"),
+    ("Winter coats fail-training", "0.005", "300"),
+    ("Old film refuse-credits", "0.0004", "300"),
+    ("Neon signs never-deploys", "0.0004", "500"),
     ("Day to night", "0.0004", "300"),
-    ("slow moonlight", "0.0002", "2000"),
+    ("Snow, slow", "0.0002", "2000"),
 ]
 
 
@@ -63,14 +63,14 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         zip_file = folder / f"{name.split()[-1]}.zip"
         zip_file.write_bytes(make())
         jobs[name] = start(page, zip_file, name, rate, steps)
-        if not name.startswith("slow"):
+        if not name.endswith("slow"):
             page.locator(ENDED).first.wait_for()
     return {
         "jobs": "/",
         "new": "/jobs/new/?dataset=1",
         "job-ready": jobs["Day to night"],
-        "job-failed": jobs["fail-training harsh rate"],
-        "job-running": jobs["slow moonlight"],
+        "job-failed": jobs["Winter coats fail-training"],
+        "job-running": jobs["Snow, slow"],
         "datasets": "/datasets/",
         "dataset": "/datasets/1/",
         "settings": "/settings/",

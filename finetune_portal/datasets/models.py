@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -10,6 +11,8 @@ from django.db import models
 from django.utils.timezone import now
 
 from finetune_portal.web.leases import Leased
+
+STALLED = timedelta(minutes=1)
 
 
 class Dataset(Leased):
@@ -77,6 +80,11 @@ class Dataset(Leased):
     @property
     def s3_url(self) -> str:
         return self.carry.s3_url if hasattr(self, "carry") and self.carry.done else ""
+
+    @property
+    def is_stalled(self) -> bool:
+        """An upload from which nothing came for a minute: the tab was closed, or the connection is gone."""
+        return self.state == self.State.RECEIVING and self.changed < now() - STALLED
 
     @property
     def is_settled(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import PurePath
 
 from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils.timezone import now
 
 from finetune_portal import upstream
@@ -53,10 +55,11 @@ def receive_whole(*, owner: User, filename: str, size: int, chunks: Iterable[byt
 
 
 def drop_upload(dataset: Dataset) -> None:
-    """Forget an upload that its owner ended before it was whole."""
-    gone, _ = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING).delete()
-    if gone:
-        dataset.path.unlink(missing_ok=True)
+    """Forget an upload that its owner ended before it was whole; one that a job waits for stays."""
+    with suppress(ProtectedError):
+        gone, _ = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING).delete()
+        if gone:
+            dataset.path.unlink(missing_ok=True)
 
 
 def check(dataset: Dataset) -> None:

@@ -17,7 +17,7 @@ from finetune_portal.jobs import access, choices, services, table
 from finetune_portal.jobs.forms import JobForm
 from finetune_portal.jobs.models import Connection, Job
 from finetune_portal.web.guards import admin_only, maker_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect
+from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_of, piece_or_redirect
 
 
 @require_safe
@@ -50,7 +50,7 @@ def job_new(request: PortalRequest) -> HttpResponse:
         dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
     form_key = form.cleaned_data["form_key"]
     job = services.start(actor=request.user, dataset=dataset, form_key=form_key, **form.training)
-    return go_to(request, reverse("jobs:detail", args=[job.pk]))
+    return go_on_to(request, reverse("jobs:detail", args=[job.pk]))
 
 
 @require_safe

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
 
 if TYPE_CHECKING:
@@ -54,3 +54,10 @@ def piece_or_redirect(
 
 def go_to(request: PortalRequest, url: str) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
+def go_on_to(request: PortalRequest, url: str) -> HttpResponse:
+    """Like `go_to`, but htmx swaps only the main part: the document stays, and an upload in it goes on."""
+    if request.htmx:
+        return HttpResponseLocation(url, target="#main", select="#main", swap="outerHTML show:window:top")
+    return redirect(url)

@@ -2,6 +2,7 @@
 // Found by [data-upload]; without this script the plain file input posts with the form.
 
 const MEBIBYTE = 1024 * 1024;
+const running = new Set();
 const RETRIES = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
 
 function bind(zone) {
@@ -56,6 +57,7 @@ async function begin(parts, file) {
     onError: (error) => fail(parts, error),
   });
   parts.running = upload;
+  running.add(parts);
   parts.began = Date.now();
   showProgress(parts, file, 0, file.size);
   parts.progress.querySelector("[data-upload-cancel]").onclick = () => cancel(parts);
@@ -96,6 +98,7 @@ function showDataset(parts, id) {
 }
 
 function showProgress(parts, file, sent, total) {
+  if (!parts.zone.isConnected) return; // the form was sent; the job page shows the progress now
   parts.progress.hidden = false;
   document.getElementById("dataset-status").replaceChildren();
   // Half of the way: the other half is the hand-over to the trainer, which the status piece shows.
@@ -109,11 +112,13 @@ function showProgress(parts, file, sent, total) {
 
 function finish(parts) {
   parts.running = null;
+  running.delete(parts);
   parts.progress.hidden = true;
-  showDataset(parts, parts.select.value);
+  if (parts.zone.isConnected) showDataset(parts, parts.select.value);
 }
 
 function cancel(parts) {
+  running.delete(parts);
   parts.running?.abort(true);
   parts.running = null;
   parts.progress.hidden = true;
@@ -121,6 +126,7 @@ function cancel(parts) {
 }
 
 function fail(parts, error) {
+  running.delete(parts);
   parts.progress.hidden = true;
   parts.select.value = "";
   const answer = error.originalResponse;
@@ -176,5 +182,7 @@ function bindAll() {
   });
 }
 
+// Leaving the page would end an upload; the browser asks first.
+window.addEventListener("beforeunload", (event) => running.size && event.preventDefault());
 document.addEventListener("htmx:load", bindAll);
 bindAll();

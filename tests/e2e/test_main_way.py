@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,22 @@ def test_from_a_dropped_zip_to_a_safetensors_file(signed_in: Page, sample_zip: P
     with safe_open(file, framework="np") as tensors:
         assert any("lora_A" in name for name in tensors.keys())  # noqa: SIM118 - not a dict
         assert tensors.metadata()["simulated"] == "true"
+
+
+def test_an_upload_goes_on_after_start_was_pressed(signed_in: Page, sample_zip: Path, tmp_path: Path) -> None:
+    page = signed_in
+    big = tmp_path / "big.zip"
+    big.write_bytes(sample_zip.read_bytes())
+    with zipfile.ZipFile(big, "a") as archive:
+        archive.writestr("notes.bin", os.urandom(20_000_000))
+    page.route("**/uploads/*/", lambda _: None)  # the pieces are held until `unroute`
+    page.goto("/jobs/new/")
+    page.get_by_label("ZIP").set_input_files(big)
+    page.get_by_label("Name", exact=True).fill("Started early")
+    page.get_by_label("Instruction prompt").fill("turn day into night")
+    expect(page.get_by_role("combobox", name="Dataset")).not_to_have_value("")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+/"))
+    expect(page.locator("#dataset-status")).to_contain_text("Uploading to the portal")
+    page.unroute("**/uploads/*/")
+    expect(page.locator("#job .badge").first).to_contain_text("Ready", timeout=TRAINING)
