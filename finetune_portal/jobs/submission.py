@@ -61,6 +61,12 @@ def _held_back() -> bool:
     return Connection.objects.filter(Q(key_refused=True) | Q(is_closed=True)).exists()
 
 
+def _hold_back(exc: SegmindError, **reason: bool) -> None:
+    """Write it down for all senders and for the banner, even before the first look at the upstream."""
+    told = {**reason, "failure": exc.message[:500], "changed": now()}
+    Connection.objects.update_or_create(pk=1, defaults=told)
+
+
 def _commit_intent(job: Job) -> Attempt | None:
     """SENDING and the attempt are in the database before the first byte leaves."""
     with transaction.atomic():
@@ -108,7 +114,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
     with transaction.atomic():
         if isinstance(exc, Unauthorized):
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
-            Connection.objects.update(key_refused=True, failure=exc.message, changed=now())
+            _hold_back(exc, key_refused=True)
             move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message)
         elif isinstance(exc, Busy):
             _end(attempt, Attempt.Outcome.BUSY, exc)
@@ -124,7 +130,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         else:
             _end(attempt, Attempt.Outcome.REFUSED, exc)
             if isinstance(exc, Closed):
-                Connection.objects.update(is_closed=True, failure=exc.message, changed=now())
+                _hold_back(exc, is_closed=True)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
 
