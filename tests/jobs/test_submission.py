@@ -1,0 +1,232 @@
+"""Sending a paid job once: what each kind of answer, and none, means for it (reliability.md, Submit)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs.models import Attempt, Connection, Job
+from finetune_portal.worker import lanes
+from tests.engine.calling import details
+from tests.people import make_dataset, make_job, signed_in
+from tests.running import RunningEngine, start_engine
+from tests.worker.driving import (
+    follow_now,
+    fresh,
+    jobs_upstream,
+    point_at,
+    point_nowhere,
+    send_now,
+    text_of,
+)
+
+WRONG_KEY = "not-the-key"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    """Of this module alone: its list is looked through again and again."""
+    with start_engine(tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def upstream(engine: RunningEngine, settings: Any, db: None) -> None:
+    point_at(settings, engine)
+
+
+def queued(dataset: Dataset, name: str = "Day to night", **fields: Any) -> Job:
+    return make_job(dataset.owner, name=name, dataset=dataset, **fields)
+
+
+def outcomes(job: Job) -> list[str]:
+    return [attempt.outcome for attempt in job.tries.order_by("pk")]
+
+
+def is_sent_again(job: Job) -> bool:
+    """Whether the worker, given every chance, tries once more."""
+    tries = job.tries.count()
+    send_now(job)
+    return job.tries.count() > tries
+
+
+def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: RunningEngine) -> None:
+    job = send_now(queued(dataset, wants_public=True))
+    assert (job.state, job.upstream_status, job.error) == ("requested", "REQUESTED", "")
+    assert job.sent
+    [listed] = jobs_upstream(engine, job)
+    told = details(engine, str(job.request_id))
+    assert listed["finetune_id"] == job.request_id
+    assert told["name"] == f"Day to night-{job.nonce}"
+    assert told["data_source_path"] == dataset.s3_url
+    assert told["instance_prompt"] == "turn day into night"
+    assert told["public_model"] is True
+    assert (listed["advance_parameters"]["steps"], listed["advance_parameters"]["learning_rate"]) == (
+        300,
+        0.0004,
+    )
+    assert outcomes(job) == ["accepted"]
+    assert [event.text for event in job.events.all()] == ["Accepted by the upstream"]
+
+
+def test_once_sent_it_is_never_sent_again(dataset: Dataset, engine: RunningEngine) -> None:
+    job = send_now(queued(dataset))
+    assert not is_sent_again(job)
+    assert len(jobs_upstream(engine, job)) == 1
+
+
+def test_jobs_go_out_in_the_order_they_were_started(dataset: Dataset) -> None:
+    first, second = queued(dataset), queued(dataset)
+    lanes.submit()
+    assert (fresh(first).state, fresh(second).state) == ("requested", "queued")
+
+
+def test_a_refused_connection_puts_it_back_into_the_queue(
+    dataset: Dataset, engine: RunningEngine, settings: Any
+) -> None:
+    """S3: proven not sent, so it goes out by itself, once, when the upstream is back."""
+    point_nowhere(settings)
+    job = send_now(queued(dataset))
+    assert job.state == "queued"
+    assert job.due > now()
+    assert (
+        job.error
+        == "Not sent yet, will try again. The upstream cannot be reached. It is tried again by itself."
+    )
+    assert job.can_withdraw
+    assert not lanes.submit(), "it keeps the pause"
+
+    point_at(settings, engine)
+    assert send_now(job).state == "requested"
+    assert fresh(job).error == ""
+    assert outcomes(job) == ["not_sent", "accepted"]
+    assert len(jobs_upstream(engine, job)) == 1
+
+
+def test_a_refused_key_stops_all_sending_and_keeps_the_jobs(
+    dataset: Dataset, engine: RunningEngine, settings: Any, charlie: User
+) -> None:
+    """S11, also as the very first thing that the portal ever hears of the upstream."""
+    settings.SEGMIND_API_KEY = WRONG_KEY
+    job, other = send_now(queued(dataset)), queued(dataset)
+    sentence = "The upstream does not accept the API key."
+    assert job.state == "queued"
+    assert sentence in job.error
+    assert sentence in text_of(signed_in(charlie))
+    assert WRONG_KEY not in str(list(Job.objects.values()) + list(Connection.objects.values()))
+    assert not is_sent_again(job)
+    assert not is_sent_again(other)
+
+    settings.SEGMIND_API_KEY = engine.key
+    follow_now()
+    assert sentence not in text_of(signed_in(charlie))
+    assert send_now(job).state == send_now(other).state == "requested"
+
+
+def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine, alice: User) -> None:
+    """S12"""
+    job = send_now(queued(dataset, "refuse-credits"))
+    sentence = "The account has not enough credits. Top it up and start again. It says: Insufficient credits"
+    assert (job.state, job.error) == ("refused", f"{sentence} Nothing was charged.")
+    assert sentence in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert outcomes(job) == ["refused"]
+    assert not is_sent_again(job)
+    assert send_now(queued(dataset)).state == "requested", "one refusal holds nobody else up"
+
+
+def test_a_closed_upstream_is_said_on_every_page(dataset: Dataset, alice: User, dana: User) -> None:
+    """S13: the others wait until an admin finds it open again."""
+    job, other = send_now(queued(dataset, "refuse-closed")), queued(dataset)
+    assert job.state == "refused"
+    assert "takes no new trainings" in job.error
+    banner = "The upstream takes no new trainings at the moment."
+    assert banner in text_of(signed_in(alice))
+    follow_now()
+    assert banner in text_of(signed_in(alice)), "the list still answers, that says nothing of trainings"
+    assert not is_sent_again(other)
+
+    signed_in(dana).post("/settings/test/")
+    assert banner not in text_of(signed_in(alice))
+    assert send_now(other).state == "requested"
+
+
+def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: RunningEngine) -> None:
+    """S10"""
+    job = queued(dataset, "busy")
+    for _ in range(2):
+        before = now()
+        job = send_now(job)
+        assert job.state == "queued"
+        assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
+        assert not lanes.submit()
+    assert send_now(job).state == "requested"
+    assert outcomes(job) == ["busy", "busy", "accepted"]
+    assert len(jobs_upstream(engine, job)) == 1
+
+
+def test_a_lost_answer_is_looked_for_and_never_sent_twice(
+    dataset: Dataset, engine: RunningEngine, alice: User
+) -> None:
+    """S4, S5: the upstream took the job and answered 500."""
+    job = send_now(queued(dataset, "lost-answer"))
+    assert job.state == "unconfirmed"
+    assert outcomes(job) == ["unknown"]
+    assert "will not send it again by itself" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert not is_sent_again(job)
+
+    follow_now()
+    job = fresh(job)
+    [listed] = jobs_upstream(engine, job)
+    assert job.request_id == listed["finetune_id"]
+    assert (job.error, outcomes(job)) == ("", ["accepted"])
+    assert "Found in the upstream's list: it was accepted" in [event.text for event in job.events.all()]
+    assert Job.objects.filter(name__startswith="lost-answer").count() == 1, "it is not adopted besides"
+
+
+def test_a_lost_answer_that_is_not_in_the_list_becomes_a_persons_decision(dataset: Dataset) -> None:
+    """S8"""
+    job = queued(dataset, state="unconfirmed")
+    attempt = Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN)
+    follow_now()
+    assert fresh(job).state == "unconfirmed"
+    Attempt.objects.filter(pk=attempt.pk).update(started=now() - timedelta(minutes=16))
+    follow_now()
+    assert fresh(job).state == "needs_decision"
+    assert not is_sent_again(job)
+
+
+def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset) -> None:
+    """S7, D8: only once its lease has run out, for until then it may be alive."""
+    job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_until=now() + timedelta(minutes=1))
+    Attempt.objects.create(job=job)
+    assert send_now(job).state == "sending"
+    Job.objects.update(lease_until=now() - timedelta(seconds=1))
+    assert send_now(job).state == "unconfirmed"
+    assert outcomes(job) == ["unknown"]
+    assert not is_sent_again(job)
+
+
+def test_a_waiting_job_goes_out_when_its_dataset_is_in_place(alice: User, engine: RunningEngine) -> None:
+    dataset = make_dataset(alice, stored=False)
+    job = queued(dataset, state="waiting")
+    assert send_now(job).state == "waiting"
+    Carry.objects.create(dataset=dataset)
+    assert lanes.carry()
+    assert send_now(job).state == "requested"
+    assert details(engine, str(fresh(job).request_id))["data_source_path"].startswith(engine.url)
+
+
+def test_a_waiting_job_is_refused_with_its_dataset(alice: User) -> None:
+    verdict = {"problems": ["07_start.png has no partner."]}
+    dataset = make_dataset(alice, stored=False, state=Dataset.State.REJECTED, verdict=verdict)
+    job = send_now(queued(dataset, state="waiting"))
+    assert job.state == "refused"
+    assert job.error == "Not sent: the dataset was refused. 07_start.png has no partner."
+    assert outcomes(job) == []
