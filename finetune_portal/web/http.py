@@ -59,5 +59,5 @@ def go_to(request: PortalRequest, url: str) -> HttpResponse:
 def go_on_to(request: PortalRequest, url: str) -> HttpResponse:
     """Like `go_to`, but htmx swaps only the main part: the document stays, and an upload in it goes on."""
     if request.htmx:
-        return HttpResponseLocation(url, target="#main", select="#main", swap="outerHTML show:window:top")
+        return HttpResponseLocation(url, target="#main", select="#main", swap="outerHTML")
     return redirect(url)
