@@ -1,0 +1,159 @@
+// Reads the directory of a ZIP from its end, without the rest of the file, and opens its members as blobs.
+// Knows zip64, data descriptors, comments, bytes before the ZIP, and names in UTF-8 or code page 437.
+
+const END = 0x06054b50;
+const END64 = 0x06064b50;
+const LOCATOR64 = 0x07064b50;
+const ENTRY = 0x02014b50;
+const LOCAL = 0x04034b50;
+const MAX_DIRECTORY = 64 * 1024 * 1024;
+const CP437 =
+  "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐" +
+  "└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+const UNREADABLE = "This is not a readable ZIP file. Pack the pictures into a .zip and drop it again.";
+const DAMAGED = "The ZIP is damaged or cut off. Pack the pictures again and drop the new file.";
+
+export class BrokenZip extends Error {}
+
+export async function readDirectory(file) {
+  const { start, end, count, shift } = await findDirectory(file);
+  const view = await viewOf(file, start, end);
+  const members = [];
+  let at = 0;
+  for (let number = 0; number < count; number += 1) {
+    if (at + 46 > view.byteLength || view.getUint32(at, true) !== ENTRY) throw new BrokenZip(DAMAGED);
+    const sizes = [28, 30, 32].map((field) => view.getUint16(at + field, true));
+    const next = at + 46 + sizes[0] + sizes[1] + sizes[2];
+    if (next > view.byteLength) throw new BrokenZip(DAMAGED);
+    const member = new Member(file, view, at, sizes, shift);
+    if (!member.path.endsWith("/")) members.push(member);
+    at = next;
+  }
+  return members;
+}
+
+async function findDirectory(file) {
+  const from = Math.max(0, file.size - 22 - 0xffff);
+  const tail = await viewOf(file, from, file.size);
+  const at = findEnd(tail);
+  let record = from + at;
+  let count = tail.getUint16(at + 10, true);
+  let size = tail.getUint32(at + 12, true);
+  let offset = tail.getUint32(at + 16, true);
+  if (at >= 20 && tail.getUint32(at - 20, true) === LOCATOR64) {
+    const places = [long(tail, at - 12), record - 76];
+    const views = await Promise.all(places.map((place) => end64(file, place)));
+    const found = views.findIndex(Boolean);
+    if (found < 0) throw new BrokenZip(DAMAGED);
+    const view = views[found];
+    record = places[found];
+    [count, size, offset] = [long(view, 32), long(view, 40), long(view, 48)];
+  }
+  const start = record - size;
+  if (start < 0 || start < offset || size > MAX_DIRECTORY) throw new BrokenZip(DAMAGED);
+  return { start, end: record, count, shift: start - offset };
+}
+
+function findEnd(tail) {
+  const candidates = [];
+  for (let at = tail.byteLength - 22; at >= 0; at -= 1) {
+    if (tail.getUint32(at, true) !== END) continue;
+    if (at + 22 + tail.getUint16(at + 20, true) === tail.byteLength) return at;
+    candidates.push(at);
+  }
+  if (!candidates.length) throw new BrokenZip(UNREADABLE);
+  return candidates[0];
+}
+
+async function end64(file, at) {
+  if (at < 0 || at + 56 > file.size) return null;
+  const view = await viewOf(file, at, at + 56);
+  return view.getUint32(0, true) === END64 ? view : null;
+}
+
+class Member {
+  constructor(file, view, at, [nameSize, extraSize], shift) {
+    const flags = view.getUint16(at + 8, true);
+    this.file = file;
+    this.encrypted = Boolean(flags & 1);
+    this.method = view.getUint16(at + 10, true);
+    this.path = decodeName(bytesOf(view, at + 46, nameSize), flags).replaceAll("\\", "/");
+    this.packed = view.getUint32(at + 20, true);
+    this.size = view.getUint32(at + 24, true);
+    this.offset = view.getUint32(at + 42, true);
+    this.widen(view, at + 46 + nameSize, extraSize);
+    this.offset += shift;
+  }
+
+  // zip64 keeps, in this order, only the numbers that did not fit into 32 bits.
+  widen(view, from, length) {
+    const wanted = ["size", "packed", "offset"].filter((field) => this[field] === 0xffffffff);
+    for (let at = from; wanted.length && at + 4 <= from + length; ) {
+      const size = view.getUint16(at + 2, true);
+      if (view.getUint16(at, true) === 1 && at + 4 + size <= from + length) {
+        for (let place = at + 4; wanted.length && place + 8 <= at + 4 + size; place += 8) {
+          this[wanted.shift()] = long(view, place);
+        }
+      }
+      at += 4 + size;
+    }
+  }
+
+  async open() {
+    const data = await this.data();
+    return this.method ? new Blob(await take(inflated(data), this.size)) : data;
+  }
+
+  async head(count) {
+    const data = await this.data();
+    const start = this.method ? new Blob(await take(inflated(data), count)) : data;
+    return new Uint8Array(await start.slice(0, count).arrayBuffer());
+  }
+
+  async data() {
+    if (this.encrypted || (this.method !== 0 && this.method !== 8)) throw new BrokenZip(UNREADABLE);
+    const view = await viewOf(this.file, this.offset, this.offset + 30);
+    if (view.byteLength < 30 || view.getUint32(0, true) !== LOCAL) throw new BrokenZip(DAMAGED);
+    const start = this.offset + 30 + view.getUint16(26, true) + view.getUint16(28, true);
+    return this.file.slice(start, start + this.packed);
+  }
+}
+
+function inflated(blob) {
+  return blob.stream().pipeThrough(new DecompressionStream("deflate-raw"));
+}
+
+// No more than was asked for, whatever the stream would still give.
+async function take(stream, limit) {
+  const reader = stream.getReader();
+  const chunks = [];
+  for (let taken = 0; taken < limit; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    chunks.push(value);
+    taken += value.length;
+  }
+  reader.cancel().catch(() => {});
+  return chunks;
+}
+
+// Some programs write UTF-8 without saying so; text in code page 437 is hardly ever valid UTF-8.
+function decodeName(bytes, flags) {
+  try {
+    return new TextDecoder("utf-8", { fatal: !(flags & 0x800) }).decode(bytes);
+  } catch {
+    return Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : CP437[byte - 128])).join("");
+  }
+}
+
+async function viewOf(file, from, to) {
+  return new DataView(await file.slice(from, to).arrayBuffer());
+}
+
+function bytesOf(view, at, length) {
+  return new Uint8Array(view.buffer, view.byteOffset + at, length);
+}
+
+function long(view, at) {
+  return Number(view.getBigUint64(at, true));
+}
