@@ -1,6 +1,6 @@
 """A scripted fake of the vendor's API, for what the engine never does: faults, oddities, lost answers.
 
-It answers rightly by itself. `script("submit", closes(taken=True))` replaces its next answers to one call.
+It answers rightly by itself. `script("submit", breaks(taken=True))` replaces its next answers to one call.
 Its own ledger, `jobs` and `charged()`, is the truth that a test compares the portal with. Knows no Django.
 """
 
@@ -15,23 +15,17 @@ import threading
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 KEY = "a-key-for-the-fake-upstream"
-STATES = (
-    "REQUESTED",
-    "DATA_PROCESSING",
-    "TRAINING_INITIATED",
-    "TRAINING_COMPLETED",
-    "INFERENCE_QUEUED",
-    "AVAILABLE",
-)
+RUNNING = ("REQUESTED", "DATA_PROCESSING", "TRAINING_INITIATED")
+TRAINED = ("TRAINING_COMPLETED", "INFERENCE_QUEUED", "DEPLOYING", "AVAILABLE")
 CALLS = {
     ("POST", "/finetune/request/submit"): "submit",
     ("GET", "/finetune/request/details"): "details",
@@ -41,6 +35,7 @@ CALLS = {
     ("GET", "/finetune/request/file/download"): "download_url",
     ("GET", "/v1/get-user-credits"): "credits",
 }
+CALLED = {*CALLS.values(), "upload", "fetch"}
 PRICE, BALANCE = 2.5, 1000.0
 WEIGHTS = b"the weights of a fake training"
 BLOCK = 64 * 1024
@@ -48,7 +43,7 @@ BLOCK = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """How one call is answered. `taken`: it is carried out, and a submit charged, whatever the answer says."""
+    """How one call is answered. `taken`: it is carried out, and a submit charged, whatever is answered."""
 
     status: int = 200
     body: bytes | None = None  # None is the right body, that of a call which was carried out
@@ -59,30 +54,15 @@ class Answer:
 
 
 def says(status: int, told: Any = b"", *, taken: bool | None = None, **headers: str) -> Answer:
-    """This status and body: bytes as they are, all else as JSON. Carried out if the status is not an error."""
+    """This status and body: bytes as they are, all else as JSON. Carried out if it is no error."""
     body = told if isinstance(told, bytes) else json.dumps(told).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, body, named, taken=status < 400 if taken is None else taken)
 
 
-def slowly(seconds: float) -> Answer:
-    """The right answer, late."""
-    return Answer(delay=seconds)
-
-
-def closes(*, taken: bool) -> Answer:
-    """The connection ends without an answer."""
-    return Answer(ending="close", taken=taken)
-
-
-def resets(*, taken: bool) -> Answer:
-    """The connection is torn (RST) without an answer."""
-    return Answer(ending="reset", taken=taken)
-
-
-def hangs(*, taken: bool) -> Answer:
-    """No answer for as long as the fake runs."""
-    return Answer(ending="hang", taken=taken)
+def breaks(ending: str = "close", *, taken: bool) -> Answer:
+    """No answer: the connection is closed, or torn (`reset`), or left open (`hang`)."""
+    return Answer(ending=ending, taken=taken)
 
 
 def half() -> Answer:
@@ -90,14 +70,9 @@ def half() -> Answer:
     return Answer(ending="half")
 
 
-def endless(body: bytes = b"[" * BLOCK) -> Answer:
-    """A body that is sent again and again."""
-    return Answer(body=body, ending="endless")
-
-
-def drips(*, taken: bool = True) -> Answer:
-    """A body that comes byte by byte, forever."""
-    return Answer(body=b" ", ending="drip", taken=taken)
+def endless(ending: str = "endless", body: bytes = b"[" * BLOCK) -> Answer:
+    """A body that is sent again and again, without a pause or slowly (`drip`)."""
+    return Answer(body=body, ending=ending)
 
 
 def raw(answer: bytes, *, taken: bool = False) -> Answer:
@@ -126,12 +101,9 @@ class Request:
         if not kind.startswith("multipart/form-data"):
             return dict(parse_qsl(self.body.decode()))
         message = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + self.body)
-        parts = message.get_payload()
-        assert isinstance(parts, list), "not a multipart form"
-        return {
-            str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True).decode()
-            for part in parts
-        }
+        parts = [part for part in message.walk() if not part.is_multipart()]
+        names = [str(part.get_param("name", header="content-disposition")) for part in parts]
+        return dict(zip(names, (str(part.get_payload()) for part in parts), strict=True))
 
 
 @dataclass
@@ -152,12 +124,8 @@ class Job:
 
     @property
     def cloud_storage_url(self) -> str | None:
-        done = self.status in ("TRAINING_COMPLETED", "INFERENCE_QUEUED", "DEPLOYING", "AVAILABLE")
-        return f"https://segmind-sd-models.s3.amazonaws.com/{self.id}/weights.safetensors" if done else None
-
-    def step(self) -> None:
-        if self.ahead:
-            self.status = self.ahead.pop(0)
+        there = self.status in TRAINED
+        return f"https://segmind-sd-models.s3.amazonaws.com/{self.id}/weights.safetensors" if there else None
 
 
 class Upstream:
@@ -170,7 +138,7 @@ class Upstream:
 
     def __init__(self, key: str = KEY) -> None:
         self.key = key
-        self.states: tuple[str, ...] = STATES
+        self.states: tuple[str, ...] = RUNNING + TRAINED
         self.late = 0
         self.newest_first = False
         self.submit_id = "finetune_id"
@@ -209,14 +177,12 @@ class Upstream:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.stop()
 
     def script(self, call: str, *answers: Answer) -> None:
         """The next answers to this call (a value of CALLS, or `upload`, `fetch`), in this order."""
-        assert call in {*CALLS.values(), "upload", "fetch"}, call
+        assert call in CALLED, call
         with self._lock:
             self._answers[call].extend(answers)
 
@@ -254,14 +220,13 @@ class Upstream:
             call = call_of(request)
             queue = self._answers[call]
             answer = queue.popleft() if queue else Answer()
+            if call not in CALLED:
+                return says(404, {"error": "Not found"}), b""
             if not answer.taken:
                 return answer, b""
-            signed = call in ("upload", "fetch")
-            if signed and "Signature=" not in request.query:
-                return says(403, b"<Error><Code>AccessDenied</Code></Error>"), b""
-            if not signed and request.headers.get("x-api-key") != self.key:
-                return says(401, {"error": "Unauthorized"}), b""
-            status, told = _RIGHT[call](self, request)
+            if refusal := self._refuses(call, request):
+                return refusal, b""
+            status, told = getattr(self, f"_{call}")(request)
             if status != 200:
                 return says(status, told), b""
             if call == "upload":
@@ -269,64 +234,64 @@ class Upstream:
                 answer = replace(answer, headers={"ETag": f'"{etag}"', **answer.headers})
             return answer, told if isinstance(told, bytes) else json.dumps(told).encode()
 
+    def _refuses(self, call: str, request: Request) -> Answer | None:
+        if call in ("upload", "fetch"):
+            signed = "Signature=" in request.query
+            return None if signed else says(403, b"<Error><Code>AccessDenied</Code></Error>")
+        known = request.headers.get("x-api-key") == self.key
+        return None if known else says(401, {"error": "Unauthorized"})
+
     def _submit(self, request: Request) -> tuple[int, Any]:
-        told = _object(request.body)
-        if not told.get("name") or not told.get("data_source_path"):
-            return 400, {"error": "name and data_source_path are needed"}
-        job = self.adds(**told)
+        job = self.adds(**request.json)
         return 200, {"status": job.status, self.submit_id: job.id, "name": job.name}
 
     def _list(self, request: Request) -> tuple[int, Any]:
         shown = [job for job in self.jobs if not job.hidden]
         items = [self._item(job) for job in shown]
-        for job in shown:
-            job.step()
         for job in self.jobs:
+            if not job.hidden and job.ahead:
+                job.status = job.ahead.pop(0)
             job.hidden = max(0, job.hidden - 1)
         return 200, items[::-1] if self.newest_first else items
 
     def _item(self, job: Job) -> dict[str, Any]:
-        return dict.fromkeys(self.item_ids, job.id) | {
-            "data_source_path": job.told.get("data_source_path"),
-            "name": job.name,
-            "status": job.status,
-            "error_message": job.error_message,
+        return self._common(job) | {
             "segmind_model_path": None,
             "advance_parameters": job.told.get("advance_parameters"),
             "segmind_public_model": job.public,
             "train_type": "LORA",
-            "source_type": "AWS_S3",
-            "base_model": "FLUX",
             "theme": "KONTEXT",
             "cloud_storage_url": None,
             "model_information": {},
         }
 
     def _details(self, request: Request) -> tuple[int, Any]:
-        job = self.job(str(_object(request.body).get("request_id")))
+        job = self.job(str(request.json.get("request_id")))
         if job is None:
             return 404, {"error": "Not found"}
-        told = dict.fromkeys(self.item_ids, job.id) | {
-            "name": job.name,
-            "data_source_path": job.told.get("data_source_path"),
+        told = self._common(job) | {
             "instance_prompt": job.told.get("instance_prompt"),
-            "status": job.status,
-            "source_type": "AWS_S3",
-            "base_model": "FLUX",
             "slug": f"{job.id}-{job.name.lower()}",
             "public_model": job.public,
-            "error_message": job.error_message,
             "cloud_storage_url": job.cloud_storage_url,
             "created_ts": "2025-01-01T00:00:00Z",
             "updated_ts": "2025-01-01T00:00:00Z",
         }
         return 200, {"finetune": told}
 
+    def _common(self, job: Job) -> dict[str, Any]:
+        return dict.fromkeys(self.item_ids, job.id) | {
+            "name": job.name,
+            "data_source_path": job.told.get("data_source_path"),
+            "status": job.status,
+            "error_message": job.error_message,
+            "source_type": "AWS_S3",
+            "base_model": "FLUX",
+        }
+
     def _presigned_url(self, request: Request) -> tuple[int, Any]:
-        s3_url = f"{self.url}/storage/uploads/{uuid.uuid4()}-{_object(request.body).get('name')}.zip"
-        query = (
-            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Signature=" + uuid.uuid4().hex
-        )
+        s3_url = f"{self.url}/storage/uploads/{uuid.uuid4()}-{request.json.get('name')}.zip"
+        query = f"X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature={uuid.uuid4().hex}"
         return 200, {"presigned_url": f"{s3_url}?{query}", "s3_url": s3_url}
 
     def _set_public(self, request: Request) -> tuple[int, Any]:
@@ -351,36 +316,11 @@ class Upstream:
     def _fetch(self, request: Request) -> tuple[int, Any]:
         return 200, WEIGHTS
 
-    def _unknown(self, request: Request) -> tuple[int, Any]:
-        return 404, {"error": "Not found"}
-
-
-_RIGHT: dict[str, Callable[[Upstream, Request], tuple[int, Any]]] = {
-    "submit": Upstream._submit,
-    "details": Upstream._details,
-    "list": Upstream._list,
-    "presigned_url": Upstream._presigned_url,
-    "set_public": Upstream._set_public,
-    "download_url": Upstream._download_url,
-    "credits": Upstream._credits,
-    "upload": Upstream._upload,
-    "fetch": Upstream._fetch,
-    "unknown": Upstream._unknown,
-}
-
 
 def call_of(request: Request) -> str:
     if request.path.startswith("/storage/"):
         return "upload" if request.method == "PUT" else "fetch"
     return CALLS.get((request.method, request.path), "unknown")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 class _Server(ThreadingHTTPServer):
@@ -389,23 +329,18 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], upstream: Upstream) -> None:
         self.upstream = upstream
-        self._open: set[socket.socket] = set()
+        self.accepted: list[socket.socket] = []
         super().__init__(address, _Handler)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.accepted.append(connection)
+        return connection, address
 
     def hang_up(self) -> None:
-        for connection in list(self._open):
-            try:
+        for connection in self.accepted:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                self._open.discard(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         exc = sys.exception()
@@ -455,8 +390,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, answer: Answer, more: Mapping[str, str]) -> None:
         self.send_response_only(answer.status)
-        headers: Iterable[tuple[str, str]] = ({"Content-Type": "application/json"} | more).items()
-        for name, value in (*headers, *answer.headers.items()):
+        for name, value in {"Content-Type": "application/json", **more, **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
