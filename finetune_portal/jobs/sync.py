@@ -164,7 +164,7 @@ def refresh(job: Job, finetune: FineTune, *, source: str) -> None:
         "slug": (finetune.slug or "")[:200],
         "cloud_storage_url": finetune.cloud_storage_url or job.cloud_storage_url,
         "is_simulated": finetune.model_information.get("simulated") is True,
-        "told": {**finetune.raw, "reached": job.reached},
+        "told": {**finetune.raw, "reached": job.reached if state == State.FAILED else state},
     }
     if not job.instance_prompt and finetune.instance_prompt:
         fields["instance_prompt"] = finetune.instance_prompt
@@ -172,6 +172,7 @@ def refresh(job: Job, finetune: FineTune, *, source: str) -> None:
         fields["error"] = finetune.error_message or "The upstream gives no reason."
     text = f"{State(state).label}" if state != State.RUNNING else f"Upstream says {finetune.status}"
     if state == job.state and (state != State.RUNNING or finetune.status == job.upstream_status):
-        Job.objects.filter(pk=job.pk).update(changed=now(), **fields)
+        if any(getattr(job, name) != value for name, value in fields.items()):
+            Job.objects.filter(pk=job.pk).update(changed=now(), **fields)
     else:
         move(job, state, text, source=source, detail=finetune.error_message or "", **fields)

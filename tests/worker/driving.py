@@ -15,10 +15,11 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.worker import lanes
 from tests.engine.calling import call, until
 from tests.running import RunningEngine, free_port
+from tests.upstream import Upstream
 
 
-def point_at(settings: Any, engine: RunningEngine) -> None:
-    settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = engine.url, engine.key
+def point_at(settings: Any, upstream: RunningEngine | Upstream) -> None:
+    settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = upstream.url, upstream.key
 
 
 def point_nowhere(settings: Any) -> None:

@@ -1,0 +1,220 @@
+"""Following all jobs by the upstream's list: states, jobs from elsewhere, and an upstream that goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import choices, sync
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.web.leases import claim
+from tests.engine.calling import call, reached, started
+from tests.people import make_dataset, make_job, signed_in
+from tests.running import RunningEngine, start_engine
+from tests.upstream import Upstream
+from tests.worker.driving import (
+    carry_now,
+    follow_now,
+    followed_until,
+    fresh,
+    point_at,
+    point_nowhere,
+    send_now,
+    text_of,
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    """Of this module alone: its list is looked through again and again."""
+    with start_engine(tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def upstream(engine: RunningEngine, settings: Any, db: None) -> None:
+    point_at(settings, engine)
+
+
+@pytest.fixture
+def fake(settings: Any) -> Iterator[Upstream]:
+    """In place of the engine, where it must be slow, odd or counted."""
+    with Upstream() as running:
+        point_at(settings, running)
+        yield running
+
+
+def sent(owner: User, name: str = "Day to night") -> Job:
+    dataset = make_dataset(owner, stored=False)
+    carry_now(dataset)
+    return send_now(make_job(owner, name=name, dataset=Dataset.objects.get(pk=dataset.pk)))
+
+
+def adopted(request_id: str) -> Job:
+    return Job.objects.get(request_id=request_id)
+
+
+def told(job: Job) -> list[str]:
+    return [event.text for event in job.events.all()]
+
+
+def test_a_job_is_followed_to_its_end(alice: User, engine: RunningEngine) -> None:
+    job = followed_until(sent(alice))
+    assert (job.state, job.upstream_status, job.error) == ("ready", "AVAILABLE", "")
+    assert job.can_download
+    assert job.can_switch
+    assert job.is_simulated
+    assert job.cloud_storage_url.startswith(engine.url)
+    assert job.slug.startswith(str(job.request_id))
+    assert job.ended
+    order = [state for _, states in choices.STATIONS for state in states]
+    reached_in = [event.state for event in job.events.all()]
+    assert reached_in == sorted(reached_in, key=order.index)
+    assert reached_in[-1] == "ready"
+
+
+def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
+    dataset: Dataset, fake: Upstream, alice: User
+) -> None:
+    """A5"""
+    odd = "CALIBRATING_LENSES"
+    fake.states = ("REQUESTED", odd, odd, "AVAILABLE")
+    job = followed_until(send_now(make_job(alice, dataset=dataset)), "running")
+    assert job.upstream_status == odd
+    assert job.is_active
+    assert "Calibrating lenses" in text_of(signed_in(alice))
+    assert f"Upstream says {odd}" in told(job)
+    assert followed_until(job).state == "ready"
+
+
+def test_one_list_call_for_all_and_details_only_of_what_changed(fake: Upstream) -> None:
+    fake.states = ("TRAINING_INITIATED",)
+    for number in range(7):
+        fake.adds(f"job {number}")
+
+    def calls() -> tuple[int, int]:
+        return len(fake.sent("list")), len(fake.sent("details"))
+
+    follow_now()
+    assert calls() == (1, 7)
+    follow_now()
+    assert calls() == (2, 7)
+    fake.jobs[3].status = "DEPLOYING"
+    follow_now()
+    assert calls() == (3, 8)
+
+
+def test_a_failure_is_shown_in_the_upstreams_words(alice: User) -> None:
+    job = followed_until(sent(alice, "fail-training"))
+    assert job.state == "failed"
+    assert "asks for this failure: fail-training" in job.error
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "asks for this failure: fail-training" in html
+    assert "press “Train again with changes”" in html
+
+
+def test_a_model_that_is_not_deployed_can_be_downloaded(alice: User) -> None:
+    job = followed_until(sent(alice, "never-deploys"), "trained")
+    assert job.can_download
+    assert f"/jobs/{job.pk}/download/" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+
+
+def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: RunningEngine) -> None:
+    """S19"""
+    name = f"elsewhere {now():%H%M%S%f}"
+    request_id = reached(engine, started(engine, name), "AVAILABLE")["finetune_id"]
+    follow_now()
+    follow_now()
+    job = adopted(request_id)
+    assert (job.name, job.owner, job.is_outside, job.state) == (name, None, True, "ready")
+    assert (job.steps, job.learning_rate, job.instance_prompt) == (300, 0.0004, "Put a hat on the head")
+    assert told(job)[0] == "Found upstream, made outside the portal"
+    assert Job.objects.filter(name=name).count() == 1
+    html = text_of(signed_in(alice), f"/?q={name.replace(' ', '+')}")
+    assert "Made outside the portal" in html
+    assert f"/jobs/{job.pk}/public/" not in html, "it is nobody's, so only admins switch it"
+
+
+def test_a_switch_thrown_elsewhere_is_seen(engine: RunningEngine) -> None:
+    request_id = reached(engine, started(engine), "AVAILABLE")["finetune_id"]
+    follow_now()
+    form = {"request_id": (None, request_id), "segmind_public": (None, "True")}
+    assert call(engine, "PUT", "/finetune/request/access-update", files=form).ok
+    follow_now()
+    assert adopted(request_id).is_public
+
+
+@pytest.mark.parametrize("name", ["Day to night", "no-weights"])
+def test_nothing_new_changes_nothing(alice: User, name: str) -> None:
+    """The table's stamp stays, so that no open page is drawn anew."""
+    job = followed_until(sent(alice, name))
+    follow_now()
+    assert fresh(job).changed == job.changed
+
+
+def test_a_dead_upstream_is_said_with_the_time_and_recovers(
+    alice: User, engine: RunningEngine, settings: Any
+) -> None:
+    """A1: the last known states stay."""
+    job = sent(alice)
+    follow_now()
+    point_nowhere(settings)
+    follow_now()
+    connection = Connection.objects.get()
+    since = connection.failing_since
+    assert since
+    assert connection.due > now()
+    banner = f"The states shown are those of {since:%H:%M} UTC; jobs wait and go on by themselves."
+    html = text_of(signed_in(alice))
+    assert "The upstream cannot be reached." in html
+    assert banner in html
+    assert fresh(job).state in choices.FOLLOWED
+
+    follow_now()
+    assert Connection.objects.get().failing_since == since, "it says since when, not when last"
+
+    point_at(settings, engine)
+    assert followed_until(job).state == "ready"
+    assert banner not in text_of(signed_in(alice))
+
+
+def test_it_asks_less_and_less_often_while_the_upstream_is_away(settings: Any) -> None:
+    settings.POLL_SECONDS = 20.0
+    point_nowhere(settings)
+    pauses = []
+    for _ in range(5):
+        follow_now()
+        pauses.append(Connection.objects.get().due - now())
+    assert [round(pause.total_seconds()) for pause in pauses] == [40, 80, 160, 300, 300]
+
+
+def test_it_asks_seldom_while_nothing_moves(alice: User, fake: Upstream, settings: Any) -> None:
+    settings.POLL_SECONDS, settings.POLL_IDLE_SECONDS = 1.0, 60.0
+    fake.states = ("AVAILABLE",)
+    fake.adds("done")
+    follow_now()
+    assert Connection.objects.get().due > now() + timedelta(seconds=30)
+    fake.adds("new")
+    fake.jobs[-1].status = "TRAINING_INITIATED"
+    follow_now()
+    assert Connection.objects.get().due < now() + timedelta(seconds=2)
+
+
+def test_a_job_that_the_list_has_no_more_is_kept(alice: User) -> None:
+    """A9"""
+    job = make_job(alice, "training", request_id="gone-from-the-list")
+    follow_now()
+    assert fresh(job).state == "training"
+
+
+def test_two_workers_ask_once() -> None:
+    """A12"""
+    sync.ask_soon()
+    assert claim(Connection.objects.all(), seconds=60)
+    assert not sync.follow()
