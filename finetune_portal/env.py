@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -57,6 +58,13 @@ def decimal(name: str, default: float, *, above: float = 0.0) -> float:
 
 def listing(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(item) for item in listing(name)]
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} must list networks such as 10.1.0.0/16: {exc}.") from None
 
 
 def secret(name: str) -> str:

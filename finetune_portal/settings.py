@@ -41,9 +41,12 @@ POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _ne
 
 # Limits -------------------------------------------------------------------------------------
 
+# Private networks that a typed address may point into, such as a file server of the company.
+OUTBOUND_NETWORKS = env.networks("PORTAL_OUTBOUND_NETWORKS")
+DATASET_KEEP_DAYS = env.integer("DATASET_KEEP_DAYS", 0)  # 0 keeps every file for ever
 DATASET_MAX_BYTES = env.integer("DATASET_MAX_BYTES", 5_000_000_000)  # one S3 PUT ends at 5 GB
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # a page of captions has up to 500
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 # Django -------------------------------------------------------------------------------------

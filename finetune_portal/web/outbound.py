@@ -1,0 +1,111 @@
+"""The one way out to an address that a person typed: only public hosts, decided on what the name resolves to.
+
+Every address of the name must be public (or in a network of `PORTAL_OUTBOUND_NETWORKS`), and the connection
+goes to the very address that was judged, so a name cannot change its mind in between. Redirects are
+judged again, one by one. For the upstream itself there is `segmind/`; that address is the operator's own.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+Network = IPv4Network | IPv6Network
+CONNECT_SECONDS = 5.0
+MOST_REDIRECTS = 3
+
+# Python (or an older one) calls these global: three carry an IPv4 address inside (NAT64, 6to4), then the
+# site-local range of old, the range for documentation, and the IPv4-compatible addresses that no one routes.
+_TUNNELS = ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
+_NOT_PUBLIC = tuple(ip_network(text) for text in (*_TUNNELS, "fec0::/10", "3fff::/20", "::/96"))
+
+
+class Forbidden(Exception):
+    """No connection was made; the text says why, for people, without the address."""
+
+
+def session() -> requests.Session:
+    """A session whose every connection, redirects included, is judged. Raises Forbidden from its calls."""
+    guarded = requests.Session()
+    guarded.trust_env = False
+    guarded.max_redirects = MOST_REDIRECTS
+    guarded.headers["Accept-Encoding"] = "identity"
+    guarded.adapters.clear()  # nothing but http and https
+    guarded.mount("http://", _Adapter())
+    guarded.mount("https://", _Adapter())
+    return guarded
+
+
+def check_form(url: str) -> None:
+    """Raise Forbidden for what is not a plain web address, before anything is resolved."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        plain = False
+    if not plain or not url.isprintable() or " " in url:
+        raise Forbidden("This is not a web address. It should look like https://example.com/pairs.zip")
+    if parts.username is not None or parts.password is not None:
+        raise Forbidden("The address carries a name or password. Use one that works without.")
+
+
+def is_public(address: str, listed: Sequence[Network] = ()) -> bool:
+    """Whether an IP address may be called: global, or in one of the networks that the operator listed."""
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    if any(ip in network for network in listed):
+        return True
+    if ip.is_multicast or ip.is_reserved or not ip.is_global:
+        return False
+    return not any(ip in network for network in _NOT_PUBLIC)
+
+
+def _dial(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Forbidden("The host of this address was not found. Is it spelled right?") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not all(is_public(address, settings.OUTBOUND_NETWORKS) for address in addresses):
+        raise Forbidden("This address is inside a private network. The trainer needs a public one.")
+    trouble: OSError = OSError()
+    for address in addresses:
+        try:
+            return socket.create_connection((address, port), CONNECT_SECONDS)
+        except OSError as exc:
+            trouble = exc
+    raise trouble
+
+
+class _Plain(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _dial(self.host, self.port or 80)
+
+
+class _Secure(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _dial(self.host, self.port or 443)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = cast(Any, _Plain)
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = cast(Any, _Secure)
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
