@@ -25,6 +25,7 @@ FILTERS = {
 
 def context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
     """`params` is the query string: `state`, `mine`, `q`, `before`, `after`."""
+    seen = stamp(user, params)  # before the rows, so that a change in between is told at the next look
     rows = _filtered(user, params)
     page = page_of(rows, before=params.get("before", ""), after=params.get("after", ""))
     for job in page.rows:
@@ -36,7 +37,7 @@ def context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
         "mine": params.get("mine") == "on",
         "is_live": any(job.is_active for job in page.rows),
         "is_filtered": any(params.get(name) for name in ("state", "mine", "q")),
-        "stamp": stamp(user, params),
+        "stamp": seen,
         "connection": Connection.objects.first(),
     }
 

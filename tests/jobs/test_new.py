@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -27,7 +29,8 @@ def test_it_starts_a_job(alice: User, dataset: Dataset) -> None:
 
 def test_htmx_is_led_to_the_job(alice: User, dataset: Dataset) -> None:
     response = signed_in(alice).post(URL, form_data(dataset), headers=HTMX)
-    assert response.headers["HX-Redirect"] == f"/jobs/{Job.objects.get().pk}/"
+    place = json.loads(response.headers["HX-Location"])
+    assert (place["path"], place["target"]) == (f"/jobs/{Job.objects.get().pk}/", "#main")
 
 
 def test_the_same_form_twice_is_one_job(alice: User, dataset: Dataset) -> None:
