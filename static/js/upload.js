@@ -1,158 +1,288 @@
-// The dropzone: sends a ZIP in pieces (tus 1.0), resumes after a break, and shows how far it is.
-// Found by [data-upload]; without this script the plain file input posts with the form.
+// The drop zone: takes a ZIP, folders or loose files, shows what is in them, and sends a ZIP in pieces (tus 1.0)
+// that resumes after a break. Found by [data-upload]; without this script the plain file input posts with the form.
+
+import { fromDrop, fromInput } from "./chosen.js";
+import { examine } from "./examine.js";
+import { TooBig, pack } from "./pack.js";
+import { readLoose, readZip } from "./pairs.js";
+import * as preview from "./preview.js";
+import { fingerprint, forget, unfinished } from "./resume.js";
+import { inTime, inWords, pace } from "./words.js";
+import { BrokenZip, readDirectory } from "./zip.js";
 
 const MEBIBYTE = 1024 * 1024;
-const running = new Set();
 const RETRIES = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
 
-function bind(zone) {
-  if (zone.dataset.bound) return;
-  zone.dataset.bound = "yes";
-  const find = (name) => zone.querySelector(`[data-upload-${name}]`);
-  const input = zone.querySelector("input[type=file]");
-  const select = zone.querySelector("select[name=dataset]");
-  const parts = { zone, input, select, error: find("error"), progress: find("progress"), text: find("text") };
+class Refusal extends Error {}
 
-  input.addEventListener("change", () => input.files[0] && begin(parts, input.files[0]));
-  for (const kind of ["dragenter", "dragover"]) {
-    zone.addEventListener(kind, (event) => {
-      event.preventDefault();
-      zone.classList.add("is-over");
+let parts = null; // the drop zone on the page
+let task = null; // what is being read, packed or sent: { abort, file, upload, pace, told }
+
+function bind(zone) {
+  const find = (name) => zone.querySelector(`[data-upload-${name}]`);
+  const earlier = parts;
+  parts = {
+    zone,
+    form: zone.closest("form"),
+    input: zone.querySelector("input[type=file][name]"),
+    folder: find("folder"),
+    select: zone.querySelector("select[name=dataset]"),
+    error: find("error"),
+    progress: find("progress"),
+    bar: find("progress").querySelector("progress"),
+    text: find("text"),
+    live: find("live"),
+    stopped: find("stopped"),
+    local: zone.querySelector("[data-local]"),
+  };
+  zone.querySelectorAll("[data-upload-plain]").forEach((element) => (element.hidden = true));
+  zone.querySelectorAll("[data-upload-rich]").forEach((element) => (element.hidden = false));
+  parts.input.multiple = true;
+  parts.input.removeAttribute("accept");
+  for (const input of [parts.input, parts.folder]) {
+    input.addEventListener("change", () => {
+      const files = fromInput(input);
+      input.value = "";
+      if (files.length) receive(files);
     });
   }
-  for (const kind of ["dragleave", "drop"]) {
-    zone.addEventListener(kind, (event) => {
-      if (kind === "dragleave" && zone.contains(event.relatedTarget)) return;
-      zone.classList.remove("is-over");
-    });
-  }
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    if (event.dataTransfer.files[0]) begin(parts, event.dataTransfer.files[0]);
-  });
-  select.addEventListener("change", () => showDataset(parts, select.value));
+  parts.select.addEventListener("change", () => showDataset(parts.select.value));
+  find("cancel").addEventListener("click", cancel);
+  bindDrop(zone);
+  if (task) adopt(earlier);
+  else showStopped();
 }
 
-async function begin(parts, file) {
-  parts.running?.abort();
-  say(parts, "");
-  const trouble = await whatIsWrong(file, Number(parts.zone.dataset.max));
-  if (trouble) {
-    parts.input.value = "";
-    return say(parts, trouble);
+function bindDrop(zone) {
+  const over = (event, is) => {
+    event.preventDefault();
+    zone.classList.toggle("is-over", is);
+  };
+  zone.addEventListener("dragenter", (event) => over(event, true));
+  zone.addEventListener("dragover", (event) => over(event, true));
+  zone.addEventListener("dragleave", (event) => zone.contains(event.relatedTarget) || over(event, false));
+  zone.addEventListener("drop", async (event) => {
+    over(event, false);
+    const files = await fromDrop(event.dataTransfer).catch(() => []);
+    if (files.length) receive(files);
+    else say("Nothing in that could be read. Drop a ZIP, a folder, or pictures and captions.");
+  });
+}
+
+// The form came back with a refusal while files are on their way: go on in the new one.
+function adopt(earlier) {
+  parts.local.replaceWith(earlier.local);
+  parts.local = earlier.local;
+  parts.progress.hidden = false;
+  parts.text.textContent = earlier.text.textContent;
+  emptyStatus();
+}
+
+async function receive(files) {
+  task?.abort.abort();
+  task?.upload?.abort();
+  const mine = { abort: new AbortController() };
+  task = mine;
+  say("");
+  parts.stopped.hidden = true;
+  parts.progress.hidden = true;
+  emptyStatus();
+  preview.clear(parts.local);
+  try {
+    await take(files, mine);
+  } catch (error) {
+    if (task !== mine) return;
+    idle();
+    const known = [BrokenZip, Refusal, TooBig].some((kind) => error instanceof kind);
+    say(known ? error.message : "The files could not be read. Choose them again.");
   }
+}
+
+async function take(files, mine) {
+  const { signal } = mine.abort;
+  const zip = theZip(files);
+  const found = zip ? await readZip(await directoryOf(zip)) : await readLoose(files);
+  if (signal.aborted) return;
+  preview.show(parts.local, found);
+  const asIs = zip && !found.foreign;
+  if (asIs) send(zip, mine, {});
+  const more = await examine(found.pairs, { packing: !asIs, signal });
+  if (signal.aborted) return;
+  for (const kind of ["problems", "warnings"]) found[kind].push(...more[kind]);
+  if (!parts.local.hidden) preview.showSentences(parts.local, found);
+  announce([preview.countOf(found), ...found.problems].join(". "));
+  if (asIs) return;
+  if (found.problems.length) throw new Refusal("Nothing was sent yet. Put this right and drop the files again.");
+  await sendPacked(files, found.pairs, mine);
+}
+
+function theZip(files) {
+  const zips = files.filter(({ path }) => /\.zip$/i.test(path));
+  if (zips.length > 1 && zips.length === files.length) throw new Refusal("Drop one ZIP at a time.");
+  if (files.length > 1) return null;
+  const [{ file }] = files;
+  if (!zips.length && !/\.(?:jpe?g|png|webp|txt)$/i.test(file.name)) {
+    throw new Refusal(`“${file.name}” is not a ZIP. Pack the pictures into a .zip and drop it again.`);
+  }
+  return zips.length ? file : null;
+}
+
+async function directoryOf(file) {
+  const limit = Number(parts.zone.dataset.max);
+  if (file.size === 0) throw new Refusal("The file is empty. Choose the ZIP again.");
+  if (file.size > limit) throw new Refusal(`The ZIP is ${inWords(file.size)}; ${inWords(limit)} is the limit.`);
+  return readDirectory(file);
+}
+
+async function sendPacked(files, pairs, mine) {
+  const tops = new Set(files.map(({ path }) => path.split("/")[0]));
+  const [top] = tops;
+  const one = tops.size === 1;
+  const name = one ? `${top.replace(/\.zip$/i, "")}.zip` : `${pairs.length} pairs.zip`;
+  const lastModified = Math.max(...files.map(({ file }) => file.lastModified));
+  const { signal } = mine.abort;
+  parts.progress.hidden = false;
+  parts.bar.value = 0;
+  const onProgress = (done, total) => {
+    parts.text.textContent = `Packing ${pairs.length} pairs · ${inWords(done)} of ${inWords(total)}`;
+  };
+  const packed = await pack(pairs, { name, lastModified, signal, onProgress });
+  if (signal.aborted) return;
+  const limit = Number(parts.zone.dataset.max);
+  if (packed.size > limit) throw new Refusal(`Together that is ${inWords(packed.size)}; ${inWords(limit)} is the limit.`);
+  await send(packed, mine, { chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more` });
+}
+
+// Sending ----------------------------------------------------------------------------------------------------
+
+async function send(file, mine, { chosen }) {
   const upload = new tus.Upload(file, {
     endpoint: parts.zone.dataset.endpoint,
     chunkSize: 8 * MEBIBYTE,
     retryDelays: RETRIES,
-    metadata: { filename: file.name },
+    metadata: { filename: file.name, ...(chosen && { chosen }) },
     headers: { "X-CSRFToken": token() },
+    fingerprint: async () => fingerprint(parts.zone.dataset.person, file),
     removeFingerprintOnSuccess: true,
     onAfterResponse: (request, response) => {
       const id = response.getHeader("Dataset-Id");
-      if (id) choose(parts, id, file.name);
+      if (id && task === mine) choose(id, file.name);
     },
-    onProgress: (sent, total) => showProgress(parts, file, sent, total),
-    onSuccess: () => finish(parts),
-    onError: (error) => fail(parts, error),
+    onProgress: (sent, total) => task === mine && showProgress(mine, sent, total),
+    onSuccess: () => task === mine && finish(),
+    onError: (error) => task === mine && fail(error),
   });
-  parts.running = upload;
-  running.add(parts);
-  parts.began = Date.now();
-  showProgress(parts, file, 0, file.size);
-  parts.progress.querySelector("[data-upload-cancel]").onclick = () => cancel(parts);
-  const earlier = await upload.findPreviousUploads();
-  if (earlier.length) upload.resumeFromPreviousUpload(earlier[0]);
+  Object.assign(mine, { file, upload, pace: pace(), told: 0 });
+  showProgress(mine, 0, file.size);
+  announce(`Uploading ${file.name}`);
+  const [earlier] = await upload.findPreviousUploads();
+  if (task !== mine) return;
+  if (earlier) upload.resumeFromPreviousUpload(earlier);
   upload.start();
 }
 
-async function whatIsWrong(file, limit) {
-  if (!file.name.toLowerCase().endsWith(".zip")) {
-    return `“${file.name}” is not a ZIP. Pack the pictures into a .zip and drop it again.`;
-  }
-  if (file.size === 0) return "The file is empty. Choose the ZIP again.";
-  if (file.size > limit) return `The ZIP is ${inWords(file.size)}; ${inWords(limit)} is the limit.`;
-  const head = new Uint8Array(await file.slice(0, 2).arrayBuffer());
-  if (head[0] !== 0x50 || head[1] !== 0x4b) {
-    return "This is not a readable ZIP file. Pack the pictures into a .zip and drop it again.";
-  }
-  return "";
-}
-
 // The dataset exists as soon as the upload has begun, so the form can be sent while it runs.
-function choose(parts, id, name) {
-  let option = parts.select.querySelector(`option[value="${id}"]`);
-  if (!option) {
-    option = new Option(name.replace(/\.zip$/i, ""), id);
-    parts.select.append(option);
+function choose(id, name) {
+  if (!parts.select.querySelector(`option[value="${id}"]`)) {
+    parts.select.append(new Option(name.replace(/\.zip$/i, ""), id));
   }
   parts.select.value = id;
-  parts.input.value = "";
 }
 
-function showDataset(parts, id) {
-  const place = document.getElementById("dataset-status");
-  if (!id) return place.replaceChildren();
+function showProgress(mine, sent, total) {
+  parts.progress.hidden = false;
+  // Half of the way: the other half is the hand-over to the trainer, which the status piece shows.
+  parts.bar.value = (50 * sent) / total;
+  const speed = mine.pace(sent);
+  const left = speed ? ` · ${inWords(speed)}/s · ${inTime((total - sent) / speed)} left` : "";
+  parts.text.textContent = `${mine.file.name} · ${inWords(sent)} of ${inWords(total)}${left}`;
+  const quarter = Math.floor((4 * sent) / total);
+  if (quarter > mine.told && quarter < 4) announce(`${25 * (mine.told = quarter)} % uploaded`);
+}
+
+function finish() {
+  idle();
+  announce("The upload is whole.");
+  showDataset(parts.select.value, { keepPreview: true });
+}
+
+function cancel() {
+  task?.abort.abort();
+  task?.upload?.abort(true).catch(() => {});
+  idle();
+  parts.select.value = "";
+  preview.clear(parts.local);
+  announce("Cancelled.");
+}
+
+function fail(error) {
+  idle();
+  const answer = error.originalResponse;
+  const sentence = answer?.getBody()?.trim();
+  const ours = answer?.getHeader("Content-Type")?.startsWith("text/plain") && sentence;
+  parts.select.value = "";
+  if (ours) say(ours);
+  else if (error.originalRequest) say("The connection was lost. Drop the files again; it goes on where it stopped.");
+  else say("The files have changed or are gone. Choose them again.");
+}
+
+function idle() {
+  task = null;
+  parts.progress.hidden = true;
+}
+
+// Words on the page ------------------------------------------------------------------------------------------
+
+async function showStopped() {
+  const place = parts.stopped;
+  const upload = await unfinished(parts.zone.dataset.person);
+  if (!upload || task) return;
+  const chosen = upload.metadata.chosen || `“${upload.metadata.filename}”`;
+  const them = chosen.endsWith(" more") ? "them" : "it";
+  place.hidden = false;
+  const sentence = `${chosen} stopped at ${upload.percent} %: choose ${them} again to go on.`;
+  place.querySelector("span").textContent = sentence;
+  announce(sentence);
+  place.querySelector("button").onclick = async () => {
+    place.hidden = true;
+    parts.input.focus();
+    await forget(upload, { "X-CSRFToken": token() });
+  };
+}
+
+function showDataset(id, { keepPreview = false } = {}) {
+  if (!parts.zone.isConnected) return; // the form was sent; the job page shows the dataset now
+  if (!keepPreview) preview.clear(parts.local);
+  emptyStatus();
+  if (!id) return;
   const address = parts.zone.dataset.status.replace("/0/", `/${id}/`);
   htmx.ajax("GET", address, { target: "#dataset-status", swap: "outerHTML" });
 }
 
-function showProgress(parts, file, sent, total) {
-  if (!parts.zone.isConnected) return; // the form was sent; the job page shows the progress now
-  parts.progress.hidden = false;
-  document.getElementById("dataset-status").replaceChildren();
-  // Half of the way: the other half is the hand-over to the trainer, which the status piece shows.
-  parts.progress.querySelector("progress").value = (50 * sent) / total;
-  const seconds = (Date.now() - parts.began) / 1000;
-  const speed = seconds > 1 ? sent / seconds : 0;
-  const left = speed ? ` · ${inTime((total - sent) / speed)} left` : "";
-  const pace = speed ? ` · ${inWords(speed)}/s` : "";
-  parts.text.textContent = `${file.name} · ${inWords(sent)} of ${inWords(total)}${pace}${left}`;
+// A fresh element: the old one may still be asking the server every second.
+function emptyStatus() {
+  const fresh = document.createElement("div");
+  fresh.id = "dataset-status";
+  fresh.className = "upload-state";
+  document.getElementById("dataset-status").replaceWith(fresh);
 }
 
-function finish(parts) {
-  parts.running = null;
-  running.delete(parts);
-  parts.progress.hidden = true;
-  if (parts.zone.isConnected) showDataset(parts, parts.select.value);
+// The server's verdict is there: it speaks for the dataset from now on.
+function yieldToVerdict() {
+  const status = document.getElementById("dataset-status");
+  if (status?.querySelector(".pairs, [data-tone=bad], [data-tone=good]")) preview.clear(parts.local);
 }
 
-function cancel(parts) {
-  running.delete(parts);
-  parts.running?.abort(true);
-  parts.running = null;
-  parts.progress.hidden = true;
-  parts.select.value = "";
+function announce(sentence) {
+  parts.live.textContent = sentence;
 }
 
-function fail(parts, error) {
-  running.delete(parts);
-  parts.progress.hidden = true;
-  parts.select.value = "";
-  const answer = error.originalResponse;
-  const sentence = answer?.getBody()?.trim();
-  const ours = answer?.getHeader("Content-Type")?.startsWith("text/plain") && sentence;
-  say(parts, ours || "The connection was lost. Drop the file again; it goes on where it stopped.");
-}
-
-function say(parts, sentence) {
+function say(sentence) {
   parts.error.textContent = sentence;
 }
 
 function token() {
   return JSON.parse(document.body.getAttribute("hx-headers") || "{}")["x-csrftoken"] || "";
-}
-
-function inWords(bytes) {
-  const units = ["bytes", "kB", "MB", "GB"];
-  let step = 0;
-  for (; bytes >= 1000 && step < 3; step += 1) bytes /= 1000;
-  return `${step ? Number(bytes.toPrecision(3)) : Math.round(bytes)} ${units[step]}`;
-}
-
-function inTime(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  return seconds < 3600 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
 function bindPresets(form) {
@@ -176,13 +306,18 @@ function bindPresets(form) {
 }
 
 function bindAll() {
-  document.querySelectorAll("[data-upload]").forEach((zone) => {
-    if (!zone.dataset.bound) bindPresets(zone.closest("form"));
-    bind(zone);
-  });
+  const zone = document.querySelector("[data-upload]");
+  if (!zone) return;
+  if (parts?.zone === zone) return yieldToVerdict();
+  bindPresets(zone.closest("form"));
+  bind(zone);
 }
 
+// A file that misses the zone must not replace the page and the half-filled form.
+for (const kind of ["dragover", "drop"]) {
+  window.addEventListener(kind, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+}
 // Leaving the page would end an upload; the browser asks first.
-window.addEventListener("beforeunload", (event) => running.size && event.preventDefault());
+window.addEventListener("beforeunload", (event) => task && event.preventDefault());
 document.addEventListener("htmx:load", bindAll);
 bindAll();

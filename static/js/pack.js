@@ -1,0 +1,75 @@
+// Packs pairs into a ZIP as the vendor wants it: flat, 01_start.jpg, 01_end.jpg, 01.txt; extensions after the
+// bytes, captions in UTF-8. Nothing is copied: the ZIP is a blob of small headers between the files themselves,
+// which are read once for their checksums. The same files give the same bytes, so an upload can be resumed.
+
+import { readCaption } from "./captions.js";
+import { EXTENSIONS } from "./pictures.js";
+
+const PLAIN = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
+const LIMIT = 0xffff0000;
+const EMPTY = new Uint8Array(0);
+
+export class TooBig extends Error {}
+
+export async function pack(pairs, { name, lastModified, signal, onProgress }) {
+  const members = await membersOf(pairs);
+  const total = members.reduce((sum, { blob }) => sum + blob.size, 0);
+  if (total > LIMIT) {
+    throw new TooBig("These pictures are more than 4 GB, too much to pack here. Make a ZIP of them and drop that.");
+  }
+  const { Zip, ZipPassThrough } = await import("../vendor/fflate/fflate-0.8.2.js");
+  const parts = [];
+  let passing = EMPTY;
+  const zip = new Zip((error, chunk) => {
+    if (error) throw error;
+    if (chunk !== passing) parts.push(chunk);
+  });
+  let done = 0;
+  for (const { path, blob } of members) {
+    const entry = new ZipPassThrough(path);
+    entry.mtime = new Date(1980, 0, 1);
+    zip.add(entry);
+    const pass = (chunk, last) => entry.push((passing = chunk), last);
+    pass(EMPTY, false);
+    parts.push(blob);
+    for await (const chunk of chunksOf(blob)) {
+      signal.throwIfAborted();
+      pass(chunk, false);
+      onProgress((done += chunk.length), total);
+    }
+    pass(EMPTY, true);
+  }
+  zip.end();
+  return new File(parts, name, { type: "application/zip", lastModified });
+}
+
+async function membersOf(pairs) {
+  const names = namesFor(pairs);
+  const members = [];
+  for (const [number, { start, end, caption }] of pairs.entries()) {
+    const add = (ending, blob) => members.push({ path: names[number] + ending, blob });
+    add(`_start.${EXTENSIONS[start.kind]}`, await start.open());
+    add(`_end.${EXTENSIONS[end.kind]}`, await end.open());
+    const { text } = await readCaption(caption);
+    if (text) add(".txt", new Blob([text]));
+  }
+  return members;
+}
+
+// The names that people know, if they are plain and each is there once; else 01, 02 and so on.
+function namesFor(pairs) {
+  const own = pairs.map(({ index }) => index);
+  const different = new Set(own.map((name) => name.toLowerCase())).size === own.length;
+  if (different && own.every((name) => PLAIN.test(name))) return own;
+  const width = Math.max(2, String(pairs.length).length);
+  return pairs.map((_, number) => String(number + 1).padStart(width, "0"));
+}
+
+async function* chunksOf(blob) {
+  const reader = blob.stream().getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
