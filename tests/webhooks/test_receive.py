@@ -1,0 +1,225 @@
+"""POST /hooks/segmind/<token>/: stored, answered, and later looked up upstream. Never believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.webhooks import services
+from finetune_portal.webhooks.models import Delivery, Hook
+from tests.conftest import StartEngine
+from tests.engine.calling import reached, started, until
+from tests.engine.sink import listening
+from tests.people import make_job, signed_in
+from tests.running import RunningEngine
+from tests.upstream import Upstream
+from tests.worker.driving import follow_now, fresh, point_at, point_nowhere
+
+LIMIT = 64 * 1024
+
+
+@pytest.fixture
+def address(dana: User) -> str:
+    """The path of a webhook that dana made."""
+    return urlsplit(services.new_address(actor=dana)).path
+
+
+def knock(address: str, told: Any) -> int:
+    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    return Client(enforce_csrf_checks=True).post(address, body, content_type="application/json").status_code
+
+
+def test_a_delivery_is_stored_and_answered(address: str) -> None:
+    told = {"type": "finetune.available", "finetune_id": "f-1", "status": "AVAILABLE"}
+    assert knock(address, told) == 200
+    delivery = Delivery.objects.get()
+    assert (delivery.request_id, delivery.event, delivery.digested) == ("f-1", "AVAILABLE", None)
+    assert delivery.size == len(json.dumps(told))
+
+
+def test_a_delivery_asks_nobody_while_it_is_answered(address: str, settings: Any) -> None:
+    """W4"""
+    with Upstream() as upstream:
+        point_at(settings, upstream)
+        assert knock(address, {"finetune_id": "f-1"}) == 200
+        assert upstream.requests == []
+
+
+@pytest.mark.parametrize("token", ["wrong", "x" * 43])
+def test_a_wrong_token_is_an_unknown_address(address: str, token: str) -> None:
+    """W1"""
+    assert knock(f"/hooks/segmind/{token}/", {"finetune_id": "f-1"}) == 404
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[1, 2]",
+        b'"text"',
+        b"[" * 30_000,
+        b'{"finetune_id": {"$gt": ""}, "status": ["AVAILABLE"]}',
+        b'{"finetune_id": "\\u0000\\ud800\\u202e", "status": "' + b"x" * 500 + b'"}',
+        b'{"finetune_id": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_garbage_is_stored_too(address: str, body: bytes) -> None:
+    """W5: an answer that says no would only make the sender try again."""
+    assert knock(address, body) == 200
+    delivery = Delivery.objects.get()
+    assert (delivery.size, delivery.request_id) == (len(body), "")
+
+
+def test_a_body_above_64_kib_is_refused(address: str) -> None:
+    assert knock(address, b" " * LIMIT) == 200
+    assert knock(address, b" " * (LIMIT + 1)) == 413
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "delete"])
+def test_only_post_is_answered(address: str, method: str) -> None:
+    assert getattr(Client(), method)(address).status_code == 405
+    assert not Delivery.objects.exists()
+
+
+def test_the_payload_sets_nothing(address: str, alice: User, settings: Any) -> None:
+    """W2, W7: a stolen token makes the portal look once more, nothing else."""
+    with Upstream() as upstream:
+        point_at(settings, upstream)
+        upstream.states = ("TRAINING_INITIATED",)
+        request_id = upstream.adds("hats").id
+        job = make_job(alice, "training", request_id=request_id, upstream_status="TRAINING_INITIATED")
+        evil = f"{upstream.url}/storage/evil.safetensors"
+        told = {"finetune_id": request_id, "status": "AVAILABLE", "name": "evil", "error_message": "evil"}
+        knock(address, {**told, "cloud_storage_url": evil, "trained_model_url": evil, "public_model": True})
+        assert services.digest_next()
+        assert [request.path for request in upstream.requests] == ["/finetune/request/details"]
+    job = fresh(job)
+    assert (job.state, job.name, job.is_public) == ("training", "Day to night", False)
+    assert "evil" not in str([list(model.objects.values()) for model in apps.get_models()])
+
+
+def test_the_upstream_is_asked_and_its_word_counts(
+    address: str, alice: User, engine: RunningEngine, settings: Any
+) -> None:
+    point_at(settings, engine)
+    request_id = reached(engine, started(engine), "AVAILABLE")["finetune_id"]
+    job = make_job(alice, "training", request_id=request_id)
+    knock(address, {"finetune_id": request_id, "status": "FAILED"})
+    assert services.digest_next()
+    assert fresh(job).state == "ready"
+    assert [(event.text, event.source) for event in job.events.all()] == [("Ready", "webhook")]
+    delivery = Delivery.objects.get()
+    assert delivery.digested
+    assert (delivery.job, delivery.outcome) == (job, "Looked up: Ready")
+    assert not services.digest_next()
+
+
+def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: Any) -> None:
+    """W3"""
+    with Upstream() as upstream:
+        point_at(settings, upstream)
+        request_id = upstream.adds("hats").id
+        make_job(alice, "training", request_id=request_id)
+        Delivery.objects.bulk_create(Delivery(request_id=request_id, size=1) for _ in range(1000))
+        assert services.digest_next()
+        assert not services.digest_next()
+        assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize("told", [{"finetune_id": "someone-elses"}, {}])
+def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str, told: Any) -> None:
+    """W6"""
+    Connection.objects.create(pk=1, due=now() + timedelta(hours=1))
+    knock(address, told)
+    assert services.digest_next()
+    assert Connection.objects.get().due <= now()
+    assert not Job.objects.exists()
+
+
+def test_a_dead_upstream_is_noted_and_the_list_makes_up_for_it(
+    address: str, alice: User, engine: RunningEngine, settings: Any
+) -> None:
+    point_nowhere(settings)
+    request_id = reached(engine, started(engine), "AVAILABLE")["finetune_id"]
+    job = make_job(alice, "training", request_id=request_id)
+    knock(address, {"finetune_id": request_id})
+    assert services.digest_next()
+    assert "could not be asked: The upstream cannot be reached." in Delivery.objects.get().outcome
+    assert fresh(job).state == "training"
+    assert Connection.objects.get().due <= now()
+
+    point_at(settings, engine)
+    follow_now()
+    assert fresh(job).state == "ready"
+
+
+def test_the_engines_own_deliveries_are_understood(
+    address: str, alice: User, engines: StartEngine, settings: Any
+) -> None:
+    with listening() as sink:
+        engine = engines(ENGINE_WEBHOOK_URL=f"{sink.url}/")
+        point_at(settings, engine)
+        job = make_job(alice, "requested", request_id=started(engine))
+        until(lambda: [seen for seen in sink.seen if b"AVAILABLE" in seen.body])
+    for seen in sink.seen:
+        assert knock(address, seen.body) == 200
+    assert {delivery.request_id for delivery in Delivery.objects.all()} == {job.request_id}
+    assert services.digest_next()
+    assert not services.digest_next(), "all of them were news of one job"
+    assert fresh(job).state == "ready"
+
+
+def test_an_admin_makes_an_address_that_is_shown_once(dana: User) -> None:
+    client = signed_in(dana)
+    html = client.post("/settings/webhook/").content.decode()
+    token = html.split("/hooks/segmind/")[1].split("/")[0]
+    assert knock(f"/hooks/segmind/{token}/", {}) == 200
+    assert AuditEvent.objects.get().action == "webhook.rotate"
+    assert token not in client.get("/settings/").content.decode()
+
+
+def test_the_token_is_only_hashed_in_the_database(address: str) -> None:
+    token = address.strip("/").split("/")[-1]
+    knock(address, {"finetune_id": "f-1"})
+    rows = str([list(model.objects.values()) for model in apps.get_models()])
+    assert hashlib.sha256(token.encode()).hexdigest() in rows
+    assert token not in rows
+
+
+def test_after_a_rotation_both_are_good_for_a_day(address: str, dana: User) -> None:
+    """W11"""
+    newer = urlsplit(services.new_address(actor=dana)).path
+    assert knock(address, {}) == knock(newer, {}) == 200
+    old = Hook.objects.get(expires__isnull=False)
+    assert timedelta(hours=23) < old.expires - now() <= timedelta(hours=24)
+    Hook.objects.filter(pk=old.pk).update(expires=now())
+    assert (knock(address, {}), knock(newer, {})) == (404, 200)
+
+
+@pytest.mark.parametrize("name", ["alice", "charlie"])
+def test_only_admins_make_an_address(name: str, request: pytest.FixtureRequest) -> None:
+    client = signed_in(request.getfixturevalue(name))
+    assert client.post("/settings/webhook/").status_code == 403
+    assert "/settings/webhook/" not in client.get("/settings/").content.decode()
+    assert not Hook.objects.exists()
+
+
+def test_making_an_address_refuses_get_and_strangers(client: Client, dana: User) -> None:
+    assert signed_in(dana).get("/settings/webhook/").status_code == 405
+    assert client.post("/settings/webhook/").headers["Location"].startswith("/login/")
+    assert not Hook.objects.exists()
