@@ -5,12 +5,14 @@ Sends exactly what the API page shows: a JSON body on two GETs, a multipart form
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from finetune_portal.segmind.errors import SegmindError
-from finetune_portal.segmind.transport import LARGE, Body, Transport, odd_shape, parse
+from finetune_portal.segmind.reading import odd_shape, parse
+from finetune_portal.segmind.transport import LARGE, Body, Transport
 from finetune_portal.segmind.types import (
     ID_NAMES,
     Credits,
@@ -26,10 +28,13 @@ SUBMIT_SECONDS = 90.0
 
 
 class SegmindClient:
-    """Calls one upstream with one key. Every method may raise a SegmindError. One client per thread."""
+    """Calls one upstream with one key. Every method may raise a SegmindError. One client per thread.
 
-    def __init__(self, base_url: str, api_key: str) -> None:
-        self._transport = Transport(base_url, api_key)
+    `max_seconds` shortens the longest wait for an answer.
+    """
+
+    def __init__(self, base_url: str, api_key: str, *, max_seconds: float = math.inf) -> None:
+        self._transport = Transport(base_url, api_key, max_seconds)
 
     @property
     def last_headers(self) -> Mapping[str, str]:
@@ -61,7 +66,8 @@ class SegmindClient:
         """All trainings of the account (section 3); items that have no id are left out."""
         told = parse(self._transport.call("GET", "/finetune/request/list", cap=LARGE))
         if isinstance(told, dict):
-            told = next((value for value in told.values() if isinstance(value, list)), None)
+            lists = [value for value in told.values() if isinstance(value, list)]
+            told = sum(lists, []) if lists else None
         if not isinstance(told, list):
             raise odd_shape("a list")
         items = (FineTune.from_json(item) for item in told if isinstance(item, dict))

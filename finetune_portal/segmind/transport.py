@@ -5,55 +5,89 @@ The only module that knows requests. A key or a signed URL never reaches an exce
 
 from __future__ import annotations
 
-import json
-import re
+import ssl
 import time
 from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import IO, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from finetune_portal.segmind import errors
-from finetune_portal.segmind.types import number, text
+from finetune_portal.segmind.reading import odd
+from finetune_portal.segmind.refusals import refusal, storage_refusal
 
 CONNECT, READ = 5.0, 30.0
 SMALL, LARGE = 1024 * 1024, 32 * 1024 * 1024
 BLOCK = 1024 * 1024
 UPLOAD_READ = 300.0
-NEVER_LEFT = (ConnectTimeoutError, NewConnectionError, NameResolutionError, SSLError)
-S3_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
+FAULTS = (requests.RequestException, HTTPError)
 
 
-class BigBlocks(HTTPAdapter):
+class Connection(HTTPConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except (OSError, ValueError, HTTPError) as exc:
+            raise _never_left(self, exc) from exc
+
+
+class SecureConnection(HTTPSConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except (OSError, ValueError, HTTPError) as exc:
+            raise _never_left(self, exc) from exc
+
+
+def _never_left(connection: HTTPConnection, exc: Exception) -> ConnectTimeoutError:
+    """Whatever fails in connecting, a TLS handshake too, fails before a byte of the request has left."""
+    return exc if isinstance(exc, ConnectTimeoutError) else NewConnectionError(connection, type(exc).__name__)
+
+
+class Pool(HTTPConnectionPool):
+    ConnectionCls = Connection
+
+
+class SecurePool(HTTPSConnectionPool):
+    ConnectionCls = SecureConnection
+
+
+class Adapter(HTTPAdapter):
     """Sends a body in 1 MiB blocks; the default of 16 KiB is nine times slower."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, blocksize=BLOCK, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
+
+
+class Session(requests.Session):
+    """Takes nothing from the environment, keeps no cookie, and does not look where a redirect leads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False  # no .netrc, no proxy that an environment slipped in
+        self.headers["Accept-Encoding"] = "identity"
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("http://", Adapter())
+        self.mount("https://", Adapter())
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: else requests reads the whole body and parses the address, even when it is not to follow."""
 
 
 class Transport:
     """The connection to one base URL with one key. Not to be shared between threads."""
 
-    def __init__(self, base_url: str, api_key: str) -> None:
+    def __init__(self, base_url: str, api_key: str, max_seconds: float) -> None:
         self._base_url, self._api_key = base_url.rstrip("/"), api_key
-        self._session = self._new_session()
+        self._max_seconds = max_seconds
+        self._session = Session()
         self.headers: Mapping[str, str] = {}
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # no .netrc, no proxy that an environment slipped in
-        session.headers["Accept-Encoding"] = "identity"
-        session.mount("http://", BigBlocks())
-        session.mount("https://", BigBlocks())
-        return session
 
     def call(
         self,
@@ -66,48 +100,29 @@ class Transport:
         **body: Any,
     ) -> bytes:
         """The answer's body. `fresh` opens a connection of its own: an idle one may be half dead."""
-        session = self._new_session() if fresh else self._session
+        session = Session() if fresh else self._session
+        total = min(total, self._max_seconds)
         deadline = time.monotonic() + total
+        key = self._api_key.encode("utf-8", "replace")  # as bytes, any character can be sent
+        request = requests.Request(method, self._base_url + path, headers={"x-api-key": key}, **body)
         try:
-            with session.request(
-                method,
-                self._base_url + path,
-                headers={"x-api-key": self._api_key},
-                timeout=(CONNECT, min(READ, total) if not fresh else total),
-                allow_redirects=False,
-                stream=True,
-                **body,
-            ) as response:
-                content = _read(response, cap, deadline)
+            with _send(session, request, total) as response:
                 self.headers = {name.lower(): value for name, value in response.headers.items()}
-        except requests.RequestException as exc:
-            raise _fault(exc) from None
+                if 200 <= response.status_code < 300:
+                    return _read(response, cap, deadline)
+                pause = response.headers.get("Retry-After", "")
+                raise refusal(response.status_code, pause, _words(response, deadline), self._api_key)
         finally:
             if fresh:
                 session.close()
-        if not response.ok or response.is_redirect:
-            raise _refusal(response, content)
-        return content
 
     def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> str:
         """PUT a file to a signed URL, without the key. Answers the ETag."""
-        try:
-            with self._session.put(
-                url,
-                data=body,
-                headers=dict(headers),
-                timeout=(CONNECT, UPLOAD_READ),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = _read(response, SMALL, time.monotonic() + READ)
-        except requests.RequestException as exc:
-            raise _fault(exc) from None
+        request = requests.Request("PUT", url, data=body, headers=dict(headers))
+        with _send(self._session, request, min(UPLOAD_READ, self._max_seconds)) as response:
+            content = _words(response, time.monotonic() + min(READ, self._max_seconds))
         if response.status_code not in (200, 201, 204):
-            found = S3_CODE.search(content[:8192])
-            code = found[1].decode() if found else f"status {response.status_code}"
-            sentence = "The storage did not take the dataset. It is tried again with a fresh address."
-            raise errors.ServerTrouble(sentence, status=response.status_code, detail=code)
+            raise storage_refusal(response.status_code, content)
         return str(response.headers.get("ETag", "")).strip('"')
 
 
@@ -122,8 +137,10 @@ class Body:
         return self._size
 
     def read(self, size: int = -1) -> bytes:
-        block = self._file.read(BLOCK if size < 0 else max(size, BLOCK))
-        if not block and self._sent < self._size:
+        """A block, whatever `size` asks for, and never more than was announced: the file may have grown."""
+        wanted = min(BLOCK, self._size - self._sent)
+        block = self._file.read(wanted)
+        if wanted and not block:
             raise OSError("the file is shorter than it was")
         self._sent += len(block)
         if self._on_progress and time.monotonic() - self._told > 0.5:
@@ -132,99 +149,56 @@ class Body:
         return block
 
 
+def _send(session: Session, request: requests.Request, seconds: float) -> requests.Response:
+    try:
+        prepared = session.prepare_request(request)
+        session.get_adapter(str(prepared.url))
+    except (*FAULTS, ValueError) as exc:
+        sentence = (
+            "The upstream's address or the API key is not a valid one, so nothing was sent. Tell an admin."
+        )
+        raise errors.Unreachable(sentence, detail=type(exc).__name__) from None
+    try:
+        return session.send(prepared, timeout=(CONNECT, seconds), allow_redirects=False, stream=True)
+    except FAULTS as exc:
+        raise _fault(exc) from None
+
+
 def _read(response: requests.Response, cap: int, deadline: float) -> bytes:
     """The raw body within `cap` bytes and the deadline. A compressed one could unpack to gigabytes."""
+    status = response.status_code
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise errors.BadReply(_odd("a compressed answer"), status=response.status_code)
+        raise errors.BadReply(odd("a compressed answer"), status=status)
     content = bytearray()
-    for block in response.iter_content(16 * 1024):
-        content += block
-        if len(content) > cap:
-            raise errors.BadReply(_odd("an answer that does not end"), status=response.status_code)
-        if time.monotonic() > deadline:
-            raise errors.Interrupted("The upstream answers too slowly. It is asked again by itself.")
+    try:
+        while block := response.raw.read1(16 * 1024, decode_content=False):  # as it comes: it may come slowly
+            content += block
+            if len(content) > cap:
+                raise errors.BadReply(odd("an answer that does not end"), status=status)
+            if time.monotonic() > deadline:
+                raise errors.Interrupted("The upstream answers too slowly. It is asked again by itself.")
+    except HTTPError as exc:
+        raise _fault(exc) from None
     return bytes(content)
 
 
-def _fault(exc: requests.RequestException) -> errors.SegmindError:
+def _words(response: requests.Response, deadline: float) -> bytes:
+    """The body where the status has said all: what cannot be read is left out."""
+    try:
+        return _read(response, SMALL, deadline)
+    except errors.SegmindError:
+        return b""
+
+
+def _fault(exc: Exception) -> errors.SegmindError:
     detail = type(exc).__name__
-    if isinstance(exc, requests.exceptions.SSLError):
-        sentence = "The upstream's certificate is not valid, so nothing was sent. Tell an admin."
-        return errors.Unreachable(sentence, detail=detail)
     reason = exc.args[0] if exc.args else None
     cause = reason.reason if isinstance(reason, MaxRetryError) else reason
-    if isinstance(exc, requests.ConnectTimeout) or isinstance(cause, NEVER_LEFT):
-        sentence = "The upstream cannot be reached. It is tried again by itself."
-        return errors.Unreachable(sentence, detail=detail)
-    sentence = "The connection to the upstream broke before its answer came."
-    return errors.Interrupted(sentence, detail=detail)
-
-
-def _refusal(response: requests.Response, content: bytes) -> errors.SegmindError:
-    status, reason = response.status_code, _reason(content)
-    says = f" It says: {reason}" if reason else ""
-    if status == 401:
-        sentence = "The upstream does not accept the API key. An admin should check it in the settings."
-        return errors.Unauthorized(sentence, status=status, detail=reason)
-    if status in (402, 406):
-        sentence = f"The account has not enough credits. Top it up and start again.{says}"
-        return errors.OutOfCredits(sentence, status=status, detail=reason)
-    if status == 410:
-        sentence = f"The upstream takes no new trainings.{says}"
-        return errors.Closed(sentence, status=status, detail=reason)
-    if status == 429:
-        busy = errors.Busy("The upstream asks for a pause. It is tried again by itself.", status=status)
-        busy.retry_after = number(response.headers.get("Retry-After"))
-        return busy
-    if status in (408, 409, 425) or not 400 <= status < 500:
-        sentence = f"The upstream has trouble of its own (status {status}). Try again in a few minutes."
-        return errors.ServerTrouble(sentence, status=status, detail=reason)
-    sentence = f"The upstream said no (status {status}).{says}"
-    return errors.Rejected(sentence, status=status, detail=reason)
-
-
-def _reason(content: bytes) -> str:
-    """The upstream's own words, if it answered JSON; its HTML is never passed on."""
-    try:
-        told = parse(content)
-    except errors.BadReply:
-        return ""
-    if not isinstance(told, dict):
-        return ""
-    inner = told.get("error")
-    values = (
-        inner.get("message") if isinstance(inner, dict) else inner,
-        told.get("message"),
-        told.get("detail"),
-    )
-    return next((text(value) for value in values if text(value)), "")
-
-
-def parse(content: bytes) -> Any:
-    """JSON, strictly: every way in which it can be broken is one BadReply."""
-    try:
-        return json.loads(
-            content.decode("utf-8-sig"),
-            object_pairs_hook=_no_twins,
-            parse_constant=_no_constant,
-        )
-    except (ValueError, RecursionError) as exc:
-        raise errors.BadReply(_odd("no valid JSON"), detail=type(exc).__name__) from None
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a name twice in one object")
-    return dict(pairs)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _odd(what: str) -> str:
-    return f"The upstream sent {what}. That is its fault; try again in a few minutes."
-
-
-def odd_shape(what: str) -> errors.BadReply:
-    return errors.BadReply(_odd(f"an answer without {what}"))
+    if not isinstance(cause, ConnectTimeoutError):
+        sentence = "The connection to the upstream broke before its answer came."
+        return errors.Interrupted(sentence, detail=detail)
+    if isinstance(cause.__cause__, ssl.SSLError):
+        sentence = "The upstream's certificate is not valid, so nothing was sent. Tell an admin."
+        return errors.Unreachable(sentence, detail=type(cause.__cause__).__name__)
+    sentence = "The upstream cannot be reached. It is tried again by itself."
+    return errors.Unreachable(sentence, detail=detail)

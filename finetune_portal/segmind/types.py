@@ -1,16 +1,18 @@
-"""The values of the API, read tolerantly: three names for one id, three for one flag, text for numbers.
+"""The values of the API, read tolerantly: many names for one id, three for one flag, text for numbers.
 
 Unknown fields stay in `raw`. What is known of the field names is in segmind-facts, sections 3.1 and 10.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ID_NAMES = ("finetune_id", "request_id", "id")
+from finetune_portal.segmind.errors import BadReply
+from finetune_portal.segmind.reading import parse
+
+ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
 PUBLIC_NAMES = ("public_model", "segmind_public_model", "segmind_public")
 PHASES = {
     "REQUESTED": "requested",
@@ -78,7 +80,7 @@ class Submitted:
 class PresignedUpload:
     """Where to PUT the ZIP, and what to submit as `data_source_path`, verbatim (API page, section 4)."""
 
-    presigned_url: str
+    presigned_url: str = field(repr=False)
     s3_url: str
 
 
@@ -176,7 +178,7 @@ def mapping(value: Any) -> dict[str, Any]:
     """An object, or the JSON text of one."""
     if isinstance(value, str):
         try:
-            value = json.loads(value[: 1024 * 1024])
-        except (ValueError, RecursionError):
+            value = parse(value.encode("utf-8", "replace"))
+        except BadReply:
             return {}
     return dict(value) if isinstance(value, dict) else {}
