@@ -89,6 +89,7 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    port: int  # the client's: one connection, one port
 
     @property
     def json(self) -> Any:
@@ -111,16 +112,13 @@ class Job:
     """A training in the ledger. It was paid, so one that no answer told of counts as well."""
 
     id: str
+    name: str
     told: Mapping[str, Any]
     status: str
     ahead: list[str]
     hidden: int  # list calls that it is not shown to
     public: bool = False
     error_message: str | None = None
-
-    @property
-    def name(self) -> str:
-        return str(self.told["name"])
 
     @property
     def cloud_storage_url(self) -> str | None:
@@ -203,7 +201,7 @@ class Upstream:
         """A job as if made elsewhere with the same key, or by a submit."""
         with self._lock:
             first, *ahead = self.states
-            job = Job(str(uuid.uuid4()), {**told, "name": name}, first, ahead, self.late)
+            job = Job(str(uuid.uuid4()), name, told, first, ahead, self.late)
             job.public = bool(told.get("segmind_public"))
             self.jobs.append(job)
             return job
@@ -227,7 +225,7 @@ class Upstream:
             if refusal := self._refuses(call, request):
                 return refusal, b""
             status, told = getattr(self, f"_{call}")(request)
-            if status != 200:
+            if status != 200 and answer.body is None:
                 return says(status, told), b""
             if call == "upload":
                 etag = hashlib.md5(request.body).hexdigest()
@@ -235,11 +233,11 @@ class Upstream:
             return answer, told if isinstance(told, bytes) else json.dumps(told).encode()
 
     def _refuses(self, call: str, request: Request) -> Answer | None:
-        if call in ("upload", "fetch"):
-            signed = "Signature=" in request.query
-            return None if signed else says(403, b"<Error><Code>AccessDenied</Code></Error>")
-        known = request.headers.get("x-api-key") == self.key
-        return None if known else says(401, {"error": "Unauthorized"})
+        if call not in ("upload", "fetch"):
+            known = request.headers.get("x-api-key") == self.key
+            return None if known else says(401, {"error": "Unauthorized"})
+        signed = "Signature=" in request.query
+        return None if signed else says(403, b"<Error><Code>AccessDenied</Code></Error>")
 
     def _submit(self, request: Request) -> tuple[int, Any]:
         job = self.adds(**request.json)
@@ -361,7 +359,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         upstream = self.server.upstream
-        answer, right = upstream.receive(Request(self.command, parts.path, parts.query, headers, body))
+        port = self.client_address[1]
+        request = Request(self.command, parts.path, parts.query, headers, body, port)
+        answer, right = upstream.receive(request)
         upstream.stopping.wait(answer.delay)
         self._deliver(answer, right if answer.body is None else answer.body)
 
@@ -395,4 +395,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: tests look at `requests`."""
+        pass

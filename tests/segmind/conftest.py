@@ -1,0 +1,29 @@
+"""A fake upstream and a client of it, for one test each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from finetune_portal.segmind import SegmindClient, SubmitRequest
+from tests.upstream import KEY, Upstream
+
+SUBMIT = SubmitRequest(
+    name="fluxkontexttest1",
+    data_source_path="DATA_SOURCE_PATH",
+    instance_prompt="Change the hair color of the woman to bright red",
+    learning_rate=0.0004,
+    steps=300,
+)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def client(upstream: Upstream) -> SegmindClient:
+    return SegmindClient(upstream.url, KEY)

@@ -1,0 +1,211 @@
+"""What the client sends is what the API page shows, and the page's samples come back as typed values."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune_portal.segmind import (
+    Credits,
+    PresignedUpload,
+    Rejected,
+    SegmindClient,
+    ServerTrouble,
+    SubmitRequest,
+    Submitted,
+)
+from tests.segmind.conftest import SUBMIT
+from tests.upstream import KEY, Request, Upstream, says
+
+CONTRACT = Path(__file__).resolve().parent.parent / "contract"
+
+
+def sample(name: str) -> bytes:
+    return (CONTRACT / name).read_bytes()
+
+
+def page_body(call: str) -> dict[str, Any]:
+    """The JSON body of a curl line of the API page, as it stands."""
+    line = (CONTRACT / "curl" / f"{call}.sh").read_text(encoding="utf-8")
+    found = re.search(r"--data '(.*)'\s*$", line, re.DOTALL)
+    assert found, line
+    told: dict[str, Any] = json.loads(found[1])
+    return told
+
+
+def page_form(call: str) -> dict[str, str]:
+    line = (CONTRACT / "curl" / f"{call}.sh").read_text(encoding="utf-8")
+    return dict(re.findall(r"""--form '(\w+)="(\w+)"'""", line))
+
+
+def only(upstream: Upstream, call: str) -> Request:
+    """The one request that came, with what holds for each: the key, the length, nothing of its own."""
+    (request,) = upstream.requests
+    assert upstream.sent(call) == [request]
+    assert request.query == ""
+    assert request.headers["x-api-key"] == KEY
+    assert int(request.headers.get("content-length", 0)) == len(request.body)
+    assert not {"authorization", "cookie", "transfer-encoding", "expect"} & request.headers.keys()
+    assert request.headers["accept-encoding"] == "identity"
+    return request
+
+
+def assert_form(request: Request, fields: dict[str, str]) -> None:
+    """Multipart fields as `curl --form` sends them: plain values, no file names, no types of their own."""
+    kind, _, boundary = request.headers["content-type"].partition("; boundary=")
+    assert kind == "multipart/form-data"
+    parts = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    assert request.body.decode() == f"{parts}--{boundary}--\r\n"
+
+
+def test_submit(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("submit", says(200, sample("submit.json")))
+    assert client.submit(SUBMIT) == Submitted("uuid", "REQUESTED", "fine-tune-job-name")
+    request = only(upstream, "submit")
+    assert request.json == page_body("submit")
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_submit_carries_more_parameters_where_the_page_has_its_two(
+    upstream: Upstream, client: SegmindClient
+) -> None:
+    client.submit(SubmitRequest("n", "https://h/d.zip", "p", 1e-4, 10, public=True, extra={"lora_rank": 16}))
+    told = only(upstream, "submit").json
+    assert told["advance_parameters"] == {"learning_rate": 1e-4, "steps": 10, "lora_rank": 16}
+    assert told["segmind_public"] is True
+
+
+def test_submit_opens_a_connection_of_its_own(upstream: Upstream, client: SegmindClient) -> None:
+    """S4: a kept one may be half dead, and a repeated submit is paid twice."""
+    client.list()
+    client.submit(SUBMIT)
+    client.list()
+    ports = [request.port for request in upstream.requests]
+    assert ports[0] == ports[2] != ports[1]
+
+
+def test_details(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("details", says(200, sample("details.json")))
+    found = client.details("FINETUNE_ID")
+    told = json.loads(sample("details.json"))["finetune"]
+    assert (found.id, found.ids, found.status) == ("uuid", frozenset({"uuid"}), "AVAILABLE")
+    assert (found.name, found.slug, found.public) == ("fine-tune-job-name", "model-slug", False)
+    assert found.error_message == ""
+    assert found.cloud_storage_url == told["cloud_storage_url"]
+    assert found.data_source_path == told["data_source_path"]
+    assert found.instance_prompt == "sample instance prompt"
+    assert found.created_at == found.updated_at == "2025-01-01T00:00:00Z"
+    assert (found.base_model, found.theme, found.steps) == ("BASE_MODEL_NAME", "", None)
+    assert found.raw == told
+    request = only(upstream, "details")
+    assert request.json == page_body("details")
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_list(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("list", says(200, sample("list.json")))
+    (found,) = client.list()
+    assert (found.id, found.name, found.status) == ("uuid", "fine-tune-job-name", "AVAILABLE")
+    assert (found.learning_rate, found.steps, found.theme) == (0.0001, 10, "sample-theme")
+    assert (found.cloud_storage_url, found.error_message, found.public) == ("", "", False)
+    assert found.model_information == {}
+    assert found.raw == json.loads(sample("list.json"))[0]
+    request = only(upstream, "list")
+    assert request.body == b""
+    assert "content-type" not in request.headers
+
+
+def test_presigned_url(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("presigned_url", says(200, sample("presigned_url.json")))
+    told = json.loads(sample("presigned_url.json"))
+    assert client.presigned_url("NAME_OF_THE_FILE") == PresignedUpload(told["presigned_url"], told["s3_url"])
+    request = only(upstream, "presigned_url")
+    assert request.json == page_body("presigned_url")
+    assert request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_set_public(upstream: Upstream, client: SegmindClient, public: bool) -> None:
+    upstream.script("set_public", says(200, sample("access_update.txt")))
+    client.set_public("FINETUNE_REQUEST_ID", public=public)
+    page = page_form("access_update")
+    assert page == {"request_id": "FINETUNE_REQUEST_ID", "segmind_public": "True"}
+    assert_form(only(upstream, "set_public"), page | {"segmind_public": str(public)})
+
+
+def test_download_url(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("download_url", says(200, sample("download.txt")))
+    assert client.download_url("CLOUD_STORAGE_URL") == sample("download.txt").decode().strip()
+    assert_form(only(upstream, "download_url"), page_form("download"))
+
+
+def test_credits(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("credits", says(200, sample("credits.json")))
+    assert client.credits() == Credits(12.5, 1.0)
+    assert only(upstream, "credits").body == b""
+
+
+def test_upload_sends_the_bare_file_and_nothing_that_was_not_signed(
+    upstream: Upstream, client: SegmindClient
+) -> None:
+    """The key stays with the API; a header that was not signed can make the storage refuse (section 7)."""
+    content = b"PK" + bytes(3 * 1024 * 1024)
+    url = f"{upstream.url}/storage/uploads/me/1-red%20hair.zip?X-Amz-SignedHeaders=host&X-Amz-Signature=a%2Fb"
+    seen: list[int] = []
+    etag = client.upload(url, io.BytesIO(content), len(content), on_progress=seen.append)
+    assert etag == hashlib.md5(content).hexdigest()
+    (request,) = upstream.sent("upload")
+    assert f"{request.path}?{request.query}" == url.removeprefix(upstream.url)
+    assert request.body == content
+    assert request.headers["content-length"] == str(len(content))
+    own = {"x-api-key", "content-type", "transfer-encoding", "authorization", "cookie", "expect"}
+    assert not own & request.headers.keys()
+    assert KEY not in str(request)
+    assert seen
+    assert seen == sorted(seen)
+    assert seen[-1] <= len(content)
+
+
+def test_upload_tells_the_type_where_it_was_signed(upstream: Upstream, client: SegmindClient) -> None:
+    url = f"{upstream.url}/storage/a.zip?X-Amz-SignedHeaders=content-type%3Bhost&X-Amz-Signature=a"
+    client.upload(url, io.BytesIO(b"PK"), 2)
+    assert upstream.sent("upload")[0].headers["content-type"] == "application/zip"
+
+
+def test_upload_sends_no_more_than_it_announced(upstream: Upstream, client: SegmindClient) -> None:
+    """A file that grew would run into the next request of the connection."""
+    target = client.presigned_url("grown")
+    client.upload(target.presigned_url, io.BytesIO(b"PK and more"), 2)
+    client.upload(target.presigned_url, io.BytesIO(b""), 0)
+    assert [request.body for request in upstream.sent("upload")] == [b"PK", b""]
+
+
+def test_what_the_page_leaves_open_is_a_definite_no(upstream: Upstream, client: SegmindClient) -> None:
+    with pytest.raises(Rejected, match="Not found"):
+        client.details("no such job")
+    with pytest.raises(ServerTrouble) as caught:
+        client.upload(f"{upstream.url}/storage/a.zip?unsigned", io.BytesIO(b"PK"), 2)
+    assert caught.value.detail == "AccessDenied"
+
+
+def test_no_cookie_is_kept(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("list", says(200, [], Set_Cookie="session=1; Path=/"))
+    client.list()
+    client.list()
+    assert "cookie" not in upstream.requests[1].headers
+
+
+def test_the_headers_of_the_last_answer_are_there(upstream: Upstream, client: SegmindClient) -> None:
+    """Rate limits and remaining credits come in headers (section 5)."""
+    upstream.script("list", says(200, [], X_Rate_Limit_Remaining="4"))
+    client.list()
+    assert client.last_headers["x-rate-limit-remaining"] == "4"
