@@ -1,0 +1,149 @@
+"""The trip of a dataset's file to the presigned URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.apps import apps
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.worker import lanes
+from tests.people import HTMX, make_dataset, signed_in
+from tests.running import RunningEngine
+from tests.upstream import Answer, Upstream, breaks, says
+from tests.worker.driving import carry_now, point_at, point_nowhere
+
+
+@pytest.fixture
+def dataset(alice: User) -> Dataset:
+    """Bytes that any slip would show: more than one block, and no round number of them."""
+    return make_dataset(alice, stored=False, name="night", data=os.urandom(3 * 1024 * 1024 + 17))
+
+
+@pytest.fixture
+def fake(settings: Any) -> Iterator[Upstream]:
+    with Upstream() as running:
+        point_at(settings, running)
+        yield running
+
+
+def trip() -> Carry:
+    return Carry.objects.get()
+
+
+def is_stored(dataset: Dataset) -> bool:
+    return Dataset.objects.select_related("carry").get(pk=dataset.pk).is_stored
+
+
+def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, settings: Any) -> None:
+    point_at(settings, engine)
+    carry_now(dataset)
+    key = urlsplit(trip().s3_url).path.removeprefix("/storage/")
+    stored: Path = engine.data_dir / "engine" / "storage" / key
+    assert stored.read_bytes() == dataset.path.read_bytes()
+    assert (trip().sent, trip().error) == (dataset.size, "")
+    assert is_stored(dataset)
+    assert not lanes.carry(), "it goes once"
+
+
+def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: Upstream) -> None:
+    """P3, P4, P13: a known length, no key and nothing unsigned for the storage."""
+    carry_now(dataset)
+    [put] = fake.sent("upload")
+    assert put.body == dataset.path.read_bytes()
+    assert put.headers["content-length"] == str(dataset.size)
+    assert "transfer-encoding" not in put.headers
+    assert not {"x-api-key", "authorization", "cookie"} & set(put.headers)
+    assert not [name for name in put.headers if name.startswith("x-amz-")]
+    assert fake.key not in str(put)
+
+
+def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(dataset: Dataset, fake: Upstream) -> None:
+    """P12"""
+    carry_now(dataset)
+    [put] = fake.sent("upload")
+    assert trip().s3_url == fake.url + put.path
+    signature = put.query.rsplit("=", 1)[1]
+    assert signature not in str([list(model.objects.values()) for model in apps.get_models()])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(403, b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"),
+        says(503, b"<Error><Code>SlowDown</Code></Error>"),
+        says(307, b"", taken=False, Location="https://elsewhere.example/"),
+        breaks("reset", taken=False),
+        breaks(taken=True),
+    ],
+    ids=["expired", "slow down", "redirect", "reset", "answer lost"],
+)
+def test_a_lost_try_is_repeated_with_a_fresh_url(dataset: Dataset, fake: Upstream, answer: Answer) -> None:
+    """P2, P6, P7, P9, P10"""
+    fake.script("upload", answer)
+    carry_now(dataset)
+    assert not is_stored(dataset)
+    assert trip().error
+    assert trip().due > now()
+    assert not lanes.carry(), "it keeps the pause"
+
+    carry_now(dataset)
+    assert is_stored(dataset)
+    assert trip().error == ""
+    first, second = fake.sent("upload")
+    assert first.path != second.path
+    assert fake.stored[urlsplit(trip().s3_url).path] == dataset.path.read_bytes()
+
+
+def test_a_dead_upstream_is_told_and_the_dataset_waits(dataset: Dataset, alice: User, settings: Any) -> None:
+    point_nowhere(settings)
+    carry_now(dataset)
+    client = signed_in(alice)
+    html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
+    assert "The upstream cannot be reached. It is tried again by itself." in html
+    assert "Handing over to the trainer" in html
+    with Upstream() as fake:
+        point_at(settings, fake)
+        carry_now(dataset)
+        html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
+    assert "Ready to train" in html
+    assert "cannot be reached" not in html
+
+
+def test_an_answer_without_the_two_addresses_sends_nothing(dataset: Dataset, fake: Upstream) -> None:
+    fake.script("presigned_url", says(200, {"presigned_url": "file:///etc/passwd", "s3_url": 7}))
+    carry_now(dataset)
+    assert fake.sent("upload") == []
+    assert not is_stored(dataset)
+    assert trip().error
+
+
+def test_a_worker_that_died_on_the_way_is_followed_by_another(dataset: Dataset, fake: Upstream) -> None:
+    """P15: once its lease has run out."""
+    held = {"lease": "0" * 32, "lease_until": now() + timedelta(minutes=1), "sent": 5}
+    Carry.objects.create(dataset=dataset, **held)
+    assert not lanes.carry()
+    Carry.objects.update(lease_until=now() - timedelta(seconds=1))
+    assert lanes.carry()
+    assert is_stored(dataset)
+    assert len(fake.sent("upload")) == 1
+
+
+def test_the_trip_begins_with_a_good_verdict(alice: User, fake: Upstream) -> None:
+    good = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={})
+    bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
+    while lanes.check():
+        pass
+    assert lanes.carry()
+    assert not lanes.carry()
+    assert is_stored(good)
+    assert not is_stored(bad)
+    assert len(fake.sent("upload")) == 1

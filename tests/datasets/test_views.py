@@ -1,0 +1,226 @@
+"""The library's pages and pictures, and the small calls of an upload."""
+
+from __future__ import annotations
+
+import base64
+import io
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from PIL import Image
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.worker import lanes
+from tests.people import HTMX, make_dataset, make_job, signed_in
+from tests.worker.driving import text_of
+
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def begins(client: Client, filename: str = "night.zip", length: str = "1000") -> Any:
+    named = base64.b64encode(filename.encode()).decode()
+    headers = {**TUS, "Upload-Length": length, "Upload-Metadata": f"filename {named}"}
+    return client.post("/uploads/", headers=headers)
+
+
+def picture(dataset: Dataset, name: str = "0-start-small") -> str:
+    return f"/datasets/{dataset.pk}/{name}.webp"
+
+
+def test_the_library_shows_every_ones_datasets(charlie: User, alice: User, bob: User) -> None:
+    make_dataset(alice, name="Nights")
+    make_dataset(bob, name="Hats")
+    html = text_of(signed_in(charlie), "/datasets/")
+    assert "Nights" in html
+    assert "Hats" in html
+
+
+def test_an_empty_library_says_where_datasets_come_from(charlie: User) -> None:
+    html = text_of(signed_in(charlie), "/datasets/")
+    assert "No datasets yet" in html
+    assert 'href="/datasets/sample.zip"' in html
+
+
+def test_the_library_pages(alice: User) -> None:
+    for number in range(30):
+        make_dataset(alice, name=f"dataset {number:02}", data=b"")
+    client = signed_in(alice)
+    first = text_of(client, "/datasets/")
+    assert "dataset 29" in first
+    assert "dataset 05" not in first
+    last = Dataset.objects.get(name="dataset 06").pk
+    assert f"before={last}" in first
+    assert "dataset 05" in text_of(client, f"/datasets/?before={last}")
+
+
+def test_a_datasets_page_shows_its_pairs_and_its_jobs(charlie: User, alice: User, dataset: Dataset) -> None:
+    job = make_job(alice, name="Night by night", dataset=dataset)
+    html = text_of(signed_in(charlie), f"/datasets/{dataset.pk}/")
+    assert html.count("turn day into night, with a moon and lit windows") == 6
+    assert f'href="/jobs/{job.pk}/">Night by night<' in html
+    assert "6 pairs, 6 with a caption" in html
+    assert "/jobs/new/" not in html, "a viewer cannot train"
+
+
+def test_an_unknown_dataset_is_not_there(alice: User) -> None:
+    assert signed_in(alice).get("/datasets/4711/").status_code == 404
+
+
+def test_a_refused_dataset_says_why_and_offers_no_training(alice: User) -> None:
+    problems = ["07_start.png has no partner."]
+    dataset = make_dataset(alice, stored=False, state=Dataset.State.REJECTED, verdict={"problems": problems})
+    html = text_of(signed_in(alice), f"/datasets/{dataset.pk}/")
+    assert problems[0] in html
+    assert "Train with it" not in html
+
+
+def test_the_status_asks_again_until_nothing_more_will_change(alice: User) -> None:
+    dataset = make_dataset(alice, stored=False, state=Dataset.State.CHECKING)
+    client, url = signed_in(alice), f"/datasets/{dataset.pk}/status/"
+    assert client.get(url).headers["Location"] == f"/datasets/{dataset.pk}/"
+    html = client.get(url, headers=HTMX).content.decode()
+    assert "Checking the pictures" in html
+    assert f'hx-get="{url}"' in html
+    Dataset.objects.update(state=Dataset.State.REJECTED)
+    assert "hx-get" not in client.get(url, headers=HTMX).content.decode()
+
+
+@pytest.mark.parametrize(("edge", "pixels"), [("small", 160), ("large", 512)])
+def test_a_picture_is_a_small_webp(charlie: User, dataset: Dataset, edge: str, pixels: int) -> None:
+    response = signed_in(charlie).get(picture(dataset, f"5-end-{edge}"))
+    content = b"".join(response)
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.size) == ("WEBP", (pixels, pixels))
+    assert response.headers["Content-Type"] == "image/webp"
+    assert "private" in response.headers["Cache-Control"]
+
+
+def test_the_halves_of_a_pair_are_not_mixed_up(alice: User, dataset: Dataset) -> None:
+    client = signed_in(alice)
+
+    def brightness(half: str) -> float:
+        with Image.open(io.BytesIO(b"".join(client.get(picture(dataset, f"0-{half}-small"))))) as image:
+            return image.convert("L").resize((1, 1)).getpixel((0, 0))
+
+    assert brightness("start") > brightness("end") + 50, "day before night"
+
+
+@pytest.mark.parametrize("name", ["6-start-small", "0-start-huge", "0-middle-small", "x-start-small"])
+def test_a_picture_that_is_not_there(alice: User, dataset: Dataset, name: str) -> None:
+    assert signed_in(alice).get(picture(dataset, name)).status_code == 404
+
+
+def test_a_picture_whose_file_is_gone_is_not_there(alice: User, dataset: Dataset) -> None:
+    dataset.path.unlink()
+    assert signed_in(alice).get(picture(dataset)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "{pk}/", "{pk}/status/", "{pk}/0-start-small.webp", "sample.zip"])
+def test_nothing_is_shown_to_strangers(client: Client, dataset: Dataset, path: str) -> None:
+    response = client.get("/datasets/" + path.format(pk=dataset.pk))
+    assert response.headers["Location"].startswith("/login/")
+
+
+def test_the_sample_is_a_dataset_that_passes(alice: User) -> None:
+    sample = signed_in(alice).get("/datasets/sample.zip").content
+    dataset = make_dataset(alice, stored=False, data=sample, state=Dataset.State.CHECKING, verdict={})
+    assert lanes.check()
+    dataset.refresh_from_db()
+    assert (dataset.state, dataset.problems, len(dataset.pairs)) == ("ready", [], 6)
+
+
+def test_an_upload_begins_with_a_row_and_an_empty_file(alice: User) -> None:
+    response = begins(signed_in(alice))
+    dataset = Dataset.objects.get()
+    assert response.status_code == 201
+    assert response.headers["Location"] == f"/uploads/{dataset.key}/"
+    assert (dataset.owner, dataset.name, dataset.size, dataset.received) == (alice, "night", 1000, 0)
+    assert dataset.path.read_bytes() == b""
+    assert AuditEvent.objects.get().action == "dataset.upload"
+
+
+@pytest.mark.parametrize("filename", ["../../etc/passwd.zip", "..\\..\\boot.zip", "/a/b/c.zip"])
+def test_a_file_name_cannot_lead_out_of_the_folder(alice: User, filename: str, settings: Any) -> None:
+    """U11"""
+    begins(signed_in(alice), filename)
+    dataset = Dataset.objects.get()
+    assert dataset.path.parent == Path(settings.DATA_DIR) / "datasets"
+    assert "/" not in dataset.filename
+    assert "\\" not in dataset.filename
+
+
+@pytest.mark.parametrize(
+    ("filename", "length", "sentence"),
+    [
+        ("cat.png", "1000", "“cat.png” is not a ZIP"),
+        ("night.zip", "0", "The file is empty"),
+        ("night.zip", "5000000001", "5"),
+        ("night.zip", "", ""),
+        ("night.zip", "x", ""),
+    ],
+)
+def test_a_wrong_file_is_refused_before_a_byte_is_sent(
+    alice: User, filename: str, length: str, sentence: str
+) -> None:
+    """U7"""
+    response = begins(signed_in(alice), filename, length)
+    assert response.status_code == 422
+    assert sentence in response.content.decode()
+    assert not Dataset.objects.exists()
+
+
+def test_viewers_cannot_upload(charlie: User) -> None:
+    """U12"""
+    assert begins(signed_in(charlie)).status_code == 403
+    assert not Dataset.objects.exists()
+
+
+def test_strangers_are_told_to_sign_in_without_losing_the_upload(client: Client, db: None) -> None:
+    assert begins(client).status_code == 401
+    assert not Dataset.objects.exists()
+
+
+def test_an_upload_needs_a_page_of_ours(alice: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    assert begins(client).status_code == 403
+    assert not Dataset.objects.exists()
+
+
+def test_the_offset_is_told_to_its_owner_only(alice: User, bob: User) -> None:
+    dataset = make_dataset(alice, stored=False, state=Dataset.State.RECEIVING, received=10)
+    url = f"/uploads/{dataset.key}/"
+    response = signed_in(alice).head(url, headers=TUS)
+    assert response.headers["Upload-Offset"] == "10"
+    assert response.headers["Upload-Length"] == str(dataset.size)
+    for foreign in (signed_in(bob).head(url), signed_in(bob).delete(url)):
+        assert foreign.status_code == 404
+    assert signed_in(alice).head(f"/uploads/{uuid.uuid4()}/").status_code == 404
+
+
+def test_an_upload_can_be_ended(alice: User) -> None:
+    client = signed_in(alice)
+    url = begins(client).headers["Location"]
+    path = Dataset.objects.get().path
+    assert client.delete(url, headers=TUS).status_code == 204
+    assert not Dataset.objects.exists()
+    assert not path.exists()
+
+
+def test_a_whole_dataset_is_not_ended_by_a_late_cancel(alice: User, dataset: Dataset) -> None:
+    signed_in(alice).delete(f"/uploads/{dataset.key}/", headers=TUS)
+    assert Dataset.objects.get() == dataset
+    assert dataset.path.exists()
+
+
+def test_an_upload_that_a_job_waits_for_stays(alice: User) -> None:
+    dataset = make_dataset(alice, stored=False, state=Dataset.State.RECEIVING, received=10)
+    make_job(alice, "waiting", dataset=dataset)
+    assert signed_in(alice).delete(f"/uploads/{dataset.key}/", headers=TUS).status_code == 204
+    assert Dataset.objects.get() == dataset
+    assert dataset.path.exists()
