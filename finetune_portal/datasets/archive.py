@@ -1,26 +1,35 @@
 """What is in a ZIP: pairs, captions, and what stands in the way of training. Pure: a path in, a verdict out.
 
-The layout is the vendor's (segmind-facts, section 1.1): `01_start.jpg`, `01_end.jpg`, `01.txt`.
+First the structure, and nothing is unpacked until that is sound (`zip_members`); then every member
+once, in pieces; pictures are opened (`pictures`), pairs found (`layouts`), findings told (`findings`).
+The portal asks `check_process`, which does this behind limits.
 """
 
 from __future__ import annotations
 
-import re
-import struct
-import zipfile
-from collections import defaultdict
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from time import monotonic
+from typing import Any, BinaryIO
 
-IMAGE = re.compile(r"^(?P<index>.+)_(?P<half>start|end)\.(?:jpe?g|png)$", re.IGNORECASE)
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
-MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
-MAX_ENTRIES = 20_000
-MAX_UNPACKED = 20_000_000_000
-MAX_RATIO = 100
+from finetune_portal.datasets import kinds, layouts, pictures, zip_members
+from finetune_portal.datasets.findings import Findings
+from finetune_portal.datasets.pictures import Picture, Unusable
+from finetune_portal.datasets.sentences import Refused
+from finetune_portal.datasets.zip_members import Member
+
 MAX_CAPTION = 64 * 1024
+MAX_CAPTIONS = 4_000_000
+MAX_METADATA = 4 * 1024**2
+LONG_CAPTION = 2_000
+LARGE = 100_000_000
 FEW_PAIRS = 5
+ASPECT_TOLERANCE = 0.01
+DECODE_SECONDS = 20.0
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -31,156 +40,237 @@ class Pair:
     start: str
     end: str
     caption: str
+    start_size: tuple[int, int]
+    end_size: tuple[int, int]
 
 
 @dataclass
 class Verdict:
-    """`problems` stop a training, `warnings` do not. Both are sentences for people."""
+    """`problems` stop a training, `warnings` do not. Both are sentences for people.
+
+    `repairs` are what `repair` can do about them: each has a `code` and a `sentence`.
+    """
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    facts: dict[str, int] = field(default_factory=dict)
+    layout: str = "unknown"
+    repairs: list[dict[str, str]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "problems": self.problems,
-            "warnings": self.warnings,
-            "pairs": [vars(pair) for pair in self.pairs],
-        }
+        pairs = [
+            {**vars(pair), "start_size": list(pair.start_size), "end_size": list(pair.end_size)}
+            for pair in self.pairs
+        ]
+        return {**vars(self), "pairs": pairs}
+
+
+@dataclass
+class Content:
+    """What was read: the pairs as found, the pictures by member name, the findings."""
+
+    arrangement: layouts.Arrangement
+    captions: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+
+    def caption(self, pair: layouts.Pair) -> str:
+        return self.captions.get(pair.caption_file.name, "") if pair.caption_file else pair.caption
 
 
 def inspect(path: Path) -> Verdict:
     """Read the ZIP at `path`. Never raises for a bad file: the verdict says what is wrong."""
-    verdict = Verdict()
-    if path.stat().st_size == 0:
-        verdict.problems.append("The file is empty. Choose the ZIP again.")
-        return verdict
+    size = path.stat().st_size
+    if size == 0:
+        return refused("The file is empty. Choose the ZIP again.")
+    with path.open("rb") as file:
+        return _weighed(file, size, lambda label: True)
+
+
+def survey(file: BinaryIO) -> Verdict:
+    """What the directory and the captions tell of a file that is far away; no picture is opened."""
+    return _weighed(file, file.seek(0, 2), layouts.is_text)
+
+
+def refused(sentence: str, size: int = 0) -> Verdict:
+    """The verdict on a file that was not, or could not be, looked into."""
+    facts = {"files": 0, "pairs": 0, "captions": 0, "bytes": size, "unpacked": 0}
+    return Verdict(problems=[sentence], facts=facts)
+
+
+def _weighed(file: BinaryIO, size: int, needed: Callable[[str], bool]) -> Verdict:
     try:
-        with zipfile.ZipFile(path) as archive:
-            _inspect(archive, verdict)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, struct.error):
-        verdict.problems.append(
-            "This is not a readable ZIP file. Pack the pictures into a .zip and drop it again."
-        )
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.zlib.error):  # type: ignore[attr-defined]
-        verdict.problems.append("The ZIP is damaged. Pack the pictures again and drop the new file.")
+        members = zip_members.members(file, needed)
+        content = read(file, members)
+    except Refused as refusal:
+        return refused(str(refusal), size)
+    if size > LARGE:
+        content.findings.add("large", "", detail=f"{size / 1_000_000:,.0f}")
+    verdict = judge(content)
+    unpacked = sum(member.size for member in members)
+    verdict.facts |= {"files": len(members), "bytes": size, "unpacked": unpacked}
     return verdict
 
 
-def _inspect(archive: zipfile.ZipFile, verdict: Verdict) -> None:
-    members = [info for info in archive.infolist() if not info.is_dir() and not _is_dirt(info.filename)]
-    if danger := _danger(members):
-        verdict.problems.append(danger)
-        return
-    images = [info for info in members if PurePosixPath(info.filename).suffix.lower() in IMAGE_SUFFIXES]
-    if not members:
-        verdict.problems.append("The ZIP is empty. Put the pairs into it and drop it again.")
-    elif not images:
-        verdict.problems.append(
-            "There are no pictures in the ZIP. It needs pairs such as 01_start.png and 01_end.png."
-        )
-    else:
-        _pair_up(archive, members, images, verdict)
+def read(file: BinaryIO, members: list[Member], *, decode_seconds: float = DECODE_SECONDS) -> Content:
+    """Read every located member once; raises Refused where the ZIP itself is damaged."""
+    files = [member for member in members if not layouts.is_dirt(member.label)]
+    content = Content(layouts.arrange(files, lambda member: _text(file, member)))
+    found = content.findings
+    found.add("dirt", *(member.label for member in members if layouts.is_dirt(member.label)))
+    if not files:
+        found.add("empty", "")
+    elif not any(map(layouts.is_picture, files)):
+        found.add("no pictures", "")
+    pairs = content.arrangement.pairs
+    halves = {half.name for pair in pairs for half in (pair.start, pair.end)}
+    texts = {pair.caption_file.name for pair in pairs if pair.caption_file}
+    until = monotonic() + decode_seconds
+    for member in members:
+        if member.start < 0:
+            content.pictures[member.name] = pictures.UNSEEN
+        elif member.name in halves:
+            _look_at(file, member, content, decode=monotonic() < until)
+        elif member.name in texts:
+            content.captions[member.name] = _caption(file, member, found)
+        else:
+            _pass_over(file, member, found)
+    return content
 
 
-def _is_dirt(name: str) -> bool:
-    """What zippers leave behind: __MACOSX, .DS_Store, Thumbs.db."""
-    parts = PurePosixPath(name).parts
-    return (
-        "__MACOSX" in parts
-        or parts[-1:] == ("Thumbs.db",)
-        or any(p.startswith(".") and p != ".." for p in parts)
+def _text(file: BinaryIO, member: Member) -> str:
+    if member.size > MAX_METADATA:
+        return ""
+    return b"".join(zip_members.unpacked(file, member)).decode("utf-8-sig", "replace")
+
+
+def _pass_over(file: BinaryIO, member: Member, found: Findings) -> None:
+    head = b""
+    for piece in zip_members.unpacked(file, member):
+        head = head or piece[: kinds.HEAD]
+    if kind := kinds.archive_kind(head):
+        found.add("archive", member.label, detail=kind)
+
+
+def held(file: BinaryIO, member: Member) -> io.BytesIO:
+    """The bytes of one member in memory."""
+    data = io.BytesIO()
+    for piece in zip_members.unpacked(file, member):
+        data.write(piece)
+    data.seek(0)
+    return data
+
+
+def _look_at(file: BinaryIO, member: Member, content: Content, *, decode: bool) -> None:
+    found = content.findings
+    if member.size > pictures.MAX_BYTES:
+        _pass_over(file, member, found)
+        return found.add("bytes", member.label)
+    data = held(file, member)
+    really = kinds.kind(data.read(kinds.HEAD))
+    data.seek(0)
+    if really not in ("a JPEG picture", "a PNG picture", "a WebP picture"):
+        return found.add("other type", member.label, detail=really or "no picture")
+    try:
+        picture = pictures.look(data, decode=decode)
+    except Unusable as exc:
+        return found.add(str(exc), member.label)
+    content.pictures[member.name] = picture
+    for note in sorted(picture.notes):
+        found.add(note, member.label)
+    if picture.kind == "WEBP":
+        found.add("webp", member.label)
+    elif not member.label.lower().endswith(pictures.SUFFIXES[picture.kind]):
+        found.add("name", member.label, detail=really)
+    return None
+
+
+def _caption(file: BinaryIO, member: Member, found: Findings) -> str:
+    pieces = zip_members.unpacked(file, member)
+    if member.size > MAX_CAPTION:
+        _pass_over(file, member, found)
+        found.add("long file", member.label)
+        return ""
+    raw = b"".join(pieces)
+    if raw.startswith(BYTE_ORDER_MARK):
+        found.add("byte order mark", member.label)
+    if raw.startswith(UTF16_MARKS):
+        found.add("utf-16", member.label)
+    try:
+        text = raw.decode("utf-16" if raw.startswith(UTF16_MARKS) else "utf-8-sig").strip()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        found.add("not text", member.label)
+        return ""
+    if not text:
+        found.add("empty caption", member.label)
+    if len(text) > LONG_CAPTION:
+        found.add("long caption", member.label)
+    return text
+
+
+def judge(content: Content) -> Verdict:
+    """Weigh what was read; adds to its findings."""
+    found = content.findings
+    pairs = list(_pairs(content))
+    captions = sum(1 for pair in pairs if pair.caption)
+    facts = {"pairs": len(pairs), "captions": captions}
+    _judge_layout(content.arrangement, found)
+    _judge_pairs(pairs, content)
+    return Verdict(
+        problems=found.sentences("problem"),
+        warnings=found.sentences("warning"),
+        pairs=pairs if sum(len(pair.caption) for pair in pairs) <= MAX_CAPTIONS else [],
+        facts=facts,
+        layout=content.arrangement.layout,
+        repairs=found.repairs(),
     )
 
 
-def _danger(members: list[zipfile.ZipInfo]) -> str:
-    if len(members) > MAX_ENTRIES:
-        return f"The ZIP holds {len(members):,} files; {MAX_ENTRIES:,} is the limit."
-    if sum(info.file_size for info in members) > MAX_UNPACKED:
-        return "The ZIP unpacks to more than 20 GB, which is the limit."
-    for info in members:
-        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if info.filename.startswith("/") or ".." in parts:
-            return f"“{info.filename}” points outside the ZIP. Pack the folder again."
-        if info.flag_bits & 1:
-            return "The ZIP has a password. Pack it again without one."
-        if info.file_size > 1_000_000 and info.file_size > MAX_RATIO * max(1, info.compress_size):
-            return f"“{info.filename}” unpacks to over {MAX_RATIO} times its size, as a trap would."
-    return ""
+def _pairs(content: Content) -> Iterator[Pair]:
+    """The pairs whose two pictures could be read."""
+    known = content.pictures
+    for pair in content.arrangement.pairs:
+        if pair.start.name in known and pair.end.name in known:
+            start, end = known[pair.start.name].size, known[pair.end.name].size
+            yield Pair(pair.index, pair.start.name, pair.end.name, content.caption(pair), start, end)
 
 
-def _pair_up(
-    archive: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    images: list[zipfile.ZipInfo],
-    verdict: Verdict,
-) -> None:
-    halves, strangers = _halves(images)
-    captions = {info.filename: info for info in members if info.filename.lower().endswith(".txt")}
-    for stem in sorted(halves, key=_natural):
-        start, end = halves[stem].get("start", ""), halves[stem].get("end", "")
-        index = PurePosixPath(stem).name
-        if not start or not end:
-            half = "_end" if start else "_start"
-            verdict.problems.append(f"“{index}” has no {half} picture. Each pair needs both halves.")
-            continue
-        for name in (start, end):
-            _look_at(archive, name, verdict)
-        caption = _caption(archive, captions.get(f"{stem}.txt"), verdict)
-        verdict.pairs.append(Pair(index, start, end, caption))
-    if not halves:
-        verdict.problems.append(
-            "No picture is named as a pair. Name them 01_start.png (before) and 01_end.png (after)."
-        )
-    elif strangers:
-        verdict.warnings.append(f"{_some(strangers)} will be ignored: not named _start or _end.")
-    if 0 < len(verdict.pairs) < FEW_PAIRS:
-        verdict.warnings.append(
-            f"Only {len(verdict.pairs)} pairs. The vendor's own examples have {FEW_PAIRS} or more."
-        )
+def _judge_layout(arrangement: layouts.Arrangement, found: Findings) -> None:
+    found.add("lacks start", *arrangement.lack_start)
+    found.add("lacks end", *arrangement.lack_end)
+    found.add("double", *arrangement.doubles)
+    found.add("caption name", *arrangement.misnamed_captions)
+    if arrangement.layout in ("folder", "folders"):
+        found.add("folder", "")
+    elif arrangement.layout == "metadata":
+        found.add("metadata", "metadata.jsonl")
+    elif arrangement.layout == "two folders":
+        found.add("two folders" if arrangement.pairs else "no sides", *arrangement.folders)
+    if arrangement.pairs or arrangement.lack_start or arrangement.lack_end:
+        found.add("strangers", *arrangement.strangers)
+    elif arrangement.layout == "unknown" and arrangement.strangers:
+        found.add("no pairs", "")
 
 
-def _halves(images: list[zipfile.ZipInfo]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Picture names by stem and half, and the names that fit no half."""
-    halves: dict[str, dict[str, str]] = defaultdict(dict)
-    strangers = []
-    for info in images:
-        name = PurePosixPath(info.filename)
-        if match := IMAGE.match(name.name):
-            halves[str(name.parent / match["index"])][match["half"].lower()] = info.filename
-        else:
-            strangers.append(name.name)
-    return halves, strangers
+def _judge_pairs(pairs: list[Pair], content: Content) -> None:
+    found, arranged = content.findings, content.arrangement.pairs
+    twins = [p.index for p in arranged if (p.start.crc, p.start.size) == (p.end.crc, p.end.size)]
+    found.add("same", *twins)
+    found.add("shapes", *(pair.index for pair in pairs if _differ(pair.start_size, pair.end_size)))
+    without = [pair.index for pair in arranged if not (pair.caption_file or pair.caption)]
+    if 0 < len(without) < len(arranged):
+        found.add("some captions", *without)
+    if sum(len(pair.caption) for pair in pairs) > MAX_CAPTIONS:
+        found.add("much text", "")
+    if 0 < len(arranged) < FEW_PAIRS:
+        found.add("few", "", detail="1 pair" if len(arranged) == 1 else f"{len(arranged)} pairs")
 
 
-def _look_at(archive: zipfile.ZipFile, name: str, verdict: Verdict) -> None:
-    with archive.open(name) as file:
-        head = file.read(16)
-    if not any(head.startswith(magic) for magic in MAGIC):
-        really = "WebP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else "not a JPEG or PNG"
-        verdict.warnings.append(f"“{name}” is really {really}. Training may refuse it.")
-
-
-def _caption(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None, verdict: Verdict) -> str:
-    if info is None:
-        return ""
-    if info.file_size > MAX_CAPTION:
-        verdict.warnings.append(f"“{info.filename}” is too long for a caption and will be ignored.")
-        return ""
-    file: IO[bytes]
-    with archive.open(info) as file:
-        raw = file.read(MAX_CAPTION)
-    try:
-        return raw.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        verdict.warnings.append(f"“{info.filename}” is not UTF-8 text and will be ignored.")
-        return ""
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", text)]
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(f"“{name}”" for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+def _differ(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    if (0, 0) in (one, other):
+        return False
+    aspect, another = one[0] / one[1], other[0] / other[1]
+    return abs(aspect - another) > ASPECT_TOLERANCE * max(aspect, another)

@@ -1,0 +1,90 @@
+"""What one picture is: its true type, its size as people see it, and what a trainer may stumble over."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import IO
+
+from PIL import ExifTags, Image
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}
+MAX_BYTES = 100_000_000
+MAX_PIXELS = 50_000_000
+DECODE_PIXELS = 25_000_000
+SMALL = 256
+
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+FLOOD = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`kind` is of FORMATS, `size` is (width, height), `notes` are kinds of findings."""
+
+    kind: str
+    size: tuple[int, int]
+    notes: frozenset[str]
+
+
+UNSEEN = Picture("", (0, 0), frozenset())
+
+
+class Unusable(Exception):
+    """No trainer can use this picture; the argument is the kind of finding."""
+
+
+def look(data: IO[bytes], *, decode: bool) -> Picture:
+    """Read the header; with `decode`, every pixel of a picture of usual size. Raises Unusable."""
+    try:
+        with Image.open(data, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise Unusable("pixels")
+            notes = set(_notes(image))
+            if decode and width * height <= DECODE_PIXELS:
+                image.draft("RGB", (SMALL, SMALL))
+                image.load()
+                notes.update(["see-through"] if _is_see_through(image) else [])
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+            notes.update(["turned"] if turned in range(2, 9) else [])
+            size = (height, width) if turned in range(5, 9) else (width, height)
+            kind = "JPEG" if image.format == "MPO" else str(image.format)
+            return Picture(kind, size, frozenset(notes))
+    except FLOOD:
+        raise Unusable("pixels") from None
+    except MemoryError:
+        raise Unusable("memory") from None
+    except BROKEN:
+        raise Unusable("broken") from None
+
+
+def _notes(image: Image.Image) -> list[str]:
+    found = {
+        "tiny": min(image.size) < SMALL,
+        "animated": image.format != "MPO" and getattr(image, "is_animated", False),
+        "print colours": image.mode == "CMYK",
+        "16 bit": image.mode.startswith("I") or image.mode == "F",
+    }
+    return [note for note, is_so in found.items() if is_so]
+
+
+def _is_see_through(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return isinstance(lowest, int) and lowest < 255

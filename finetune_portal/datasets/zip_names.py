@@ -1,0 +1,63 @@
+"""Which names may stand in a ZIP: none that leads out of it, hides something, or means two files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from finetune_portal.datasets.sentences import AGAIN, Refused, shown
+
+MAX_NAME = 1024
+MAX_PART = 255
+MAX_DEPTH = 10
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def refuse_name(name: str) -> None:
+    """Raise Refused when `name` is not a plain relative path."""
+    if any(unicodedata.category(char) == "Cc" for char in name) or TURNING.search(name):
+        raise Refused(f"{shown(name)} has invisible characters in its name. Rename it and pack again.")
+    for form in (name, unicodedata.normalize("NFKC", name)):
+        if _leads_out(form.replace("\\", "/")):
+            raise Refused(f"{shown(name)} points outside the ZIP. Pack the folder again.")
+    parts = split(name)
+    if not parts:
+        raise Refused(f"A file in the ZIP has no name. {AGAIN}")
+    if len(name.encode()) > MAX_NAME or any(len(part.encode()) > MAX_PART for part in parts):
+        raise Refused(f"{shown(name)} is too long a name. Shorten it and pack again.")
+    if len(parts) > MAX_DEPTH:
+        raise Refused(f"{shown(name)} lies more than {MAX_DEPTH} folders deep. Pack the pictures themselves.")
+
+
+def _leads_out(path: str) -> bool:
+    """`.. ` and `...` count as `..`: Windows drops trailing dots and spaces."""
+    climbs = any(set(part) <= {".", " "} and part.count(".") > 1 for part in path.split("/"))
+    return climbs or path.startswith("/") or bool(DRIVE.match(path))
+
+
+def split(name: str) -> list[str]:
+    """The parts of a path, whichever slash its zipper wrote."""
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def refuse_doubles(files: Iterable[str]) -> None:
+    """Raise Refused when two files become one on some system, or a file is also a folder."""
+    seen: dict[str, str] = {}
+    folders: set[str] = set()
+    for name in files:
+        parts = [_key(part) for part in split(name)]
+        key = "/".join(parts)
+        if key in seen:
+            twin = "" if seen[key] == name else f" (also as {shown(seen[key])})"
+            raise Refused(f"{shown(name)} is in the ZIP twice{twin}. Keep one and pack again.")
+        seen[key] = name
+        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    if both := folders & seen.keys():
+        raise Refused(f"{shown(seen[min(both)])} is a file and a folder at once. {AGAIN}")
+
+
+def _key(part: str) -> str:
+    """The same for every spelling that some file system takes for the same name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold()).rstrip(". ")
