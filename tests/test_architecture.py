@@ -92,9 +92,9 @@ def test_only_services_and_sync_ask_the_upstream() -> None:
     assert askers
 
 
-def test_one_module_knows_requests() -> None:
+def test_only_the_client_and_the_guard_know_requests() -> None:
     users = {each.by for each in imports() if inside(each.what, "requests", "urllib3", "httpx", "aiohttp")}
-    assert users == {f"{PORTAL}.segmind.transport"}
+    assert users == {f"{PORTAL}.segmind.transport", f"{PORTAL}.web.outbound", f"{PORTAL}.datasets.remote"}
 
 
 def test_services_know_nothing_of_pages() -> None:

@@ -1,10 +1,11 @@
-"""The one door to datasets: who may see and who may use which."""
+"""The one door to datasets: who may see, use and change which."""
 
 from __future__ import annotations
 
 import uuid
 
-from django.db.models import QuerySet
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
@@ -12,16 +13,43 @@ from finetune_portal.datasets.models import Dataset
 
 
 def visible(user: User) -> QuerySet[Dataset]:
-    """The library is the team's: everyone who is signed in sees every dataset."""
+    """Everyone who is signed in sees every dataset; a deleted one still has its page, for its jobs."""
     return Dataset.objects.select_related("owner", "carry") if user.is_active else Dataset.objects.none()
+
+
+def found(user: User, words: str) -> QuerySet[Dataset]:
+    """The library: what is not deleted and has the words in its name, its file's name or its owner's."""
+    rows = visible(user).filter(deleted=None)
+    if words:
+        named = Q(name__icontains=words) | Q(filename__icontains=words) | Q(owner__name__icontains=words)
+        rows = rows.filter(named)
+    return rows
 
 
 def dataset_to_see(user: User, pk: int) -> Dataset:
     return get_object_or_404(visible(user), pk=pk)
 
 
+def may_change(user: User, dataset: Dataset) -> bool:
+    mine = user.can_train and dataset.owner_id == user.pk
+    return dataset.deleted is None and (user.can_administer or mine)
+
+
+def dataset_to_change(user: User, pk: int) -> Dataset:
+    dataset = dataset_to_see(user, pk)
+    if not may_change(user, dataset):
+        raise PermissionDenied("Only the person who uploaded this dataset, or an admin, can do that.")
+    return dataset
+
+
 def usable(user: User) -> QuerySet[Dataset]:
-    return visible(user).exclude(state=Dataset.State.REJECTED)
+    return visible(user).filter(deleted=None).exclude(state=Dataset.State.REJECTED)
+
+
+def versions(user: User, dataset: Dataset) -> QuerySet[Dataset]:
+    """All versions of the same dataset, the first one among them, oldest first."""
+    root = dataset.parent_id or dataset.pk
+    return visible(user).filter(Q(pk=root) | Q(parent_id=root), deleted=None).order_by("version")
 
 
 def upload_of(user: User, key: uuid.UUID) -> Dataset:

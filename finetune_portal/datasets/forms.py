@@ -1,11 +1,18 @@
-"""What begins an upload: a name and a length, within the limits of the settings."""
+"""What people give to datasets: an upload's name and length, a public address, a new name, captions."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django import forms
 from django.conf import settings
 
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.web import outbound
 from finetune_portal.web.templatetags.portal import size
+
+MAX_CAPTION = 2_000
+PAIRS_ON_PAGE = 500
 
 
 class UploadForm(forms.Form):
@@ -32,3 +39,64 @@ class UploadForm(forms.Form):
     @property
     def sentence(self) -> str:
         return " ".join(str(error) for errors in self.errors.values() for error in errors)
+
+
+class UrlForm(forms.Form):
+    """A public http(s) address of a ZIP."""
+
+    url = forms.CharField(max_length=2000, strip=True)
+
+    def clean_url(self) -> str:
+        url = str(self.cleaned_data["url"])
+        try:
+            outbound.check_form(url)
+        except outbound.Forbidden as exc:
+            raise forms.ValidationError(str(exc)) from None
+        return url
+
+    @property
+    def sentence(self) -> str:
+        return " ".join(str(error) for errors in self.errors.values() for error in errors)
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(
+        label="Name", max_length=120, error_messages={"required": "Give the dataset a name."}
+    )
+
+
+class CaptionsForm(forms.Form):
+    """One text for each of the first 500 pairs, or one `for_all`. `changes` holds what is new, by index."""
+
+    for_all = forms.CharField(
+        label="One caption for every pair",
+        required=False,
+        max_length=MAX_CAPTION,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Gives all pairs the same instruction. Leave it empty to edit them one by one.",
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pairs = dataset.pairs
+        for number, pair in enumerate(self.pairs[:PAIRS_ON_PAGE]):
+            self.fields[f"caption-{number}"] = forms.CharField(
+                label=f"Caption of pair {pair['index']}",
+                required=False,
+                max_length=MAX_CAPTION,
+                initial=pair["caption"],
+                widget=forms.Textarea(attrs={"rows": 2}),
+            )
+
+    @property
+    def captions(self) -> list[Any]:
+        """The fields of the pairs, in order."""
+        return [self[name] for name in self.fields if name.startswith("caption-")]
+
+    @property
+    def changes(self) -> dict[str, str]:
+        if for_all := self.cleaned_data["for_all"]:
+            return {pair["index"]: for_all for pair in self.pairs if pair["caption"] != for_all}
+        texts = (self.cleaned_data[field.name] for field in self.captions)
+        told = zip(self.pairs, texts, strict=False)
+        return {pair["index"]: text for pair, text in told if text != pair["caption"]}

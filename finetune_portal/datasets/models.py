@@ -13,13 +13,19 @@ from django.utils.timezone import now
 from finetune_portal.web.leases import Leased
 
 STALLED = timedelta(minutes=1)
+KEPT_UPSTREAM = timedelta(days=7)
 
 
 class Dataset(Leased):
-    """One ZIP of pairs. `received` is what is safely on disk, in bytes; `size` what was announced."""
+    """One ZIP of pairs. `received` is what is safely on disk, in bytes; `size` what was announced.
+
+    It came by upload, lies at a public address (`source_url`), or is a new version that the worker makes
+    from its `parent` after a `recipe`.
+    """
 
     class State(models.TextChoices):
         RECEIVING = "receiving", "Uploading"
+        MAKING = "making", "Being made"
         CHECKING = "checking", "Checking"
         READY = "ready", "Ready"
         REJECTED = "rejected", "Refused"
@@ -32,9 +38,16 @@ class Dataset(Leased):
     size = models.BigIntegerField()
     received = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True, db_index=True)
+    md5 = models.CharField(max_length=32, blank=True)
+    source_url = models.CharField(max_length=2000, blank=True)
+    parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="versions")
+    version = models.PositiveIntegerField(default=1)
+    recipe = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
     created = models.DateTimeField(default=now)
     changed = models.DateTimeField(default=now)
+    file_gone = models.DateTimeField(null=True)
+    deleted = models.DateTimeField(null=True, db_index=True)
 
     def __str__(self) -> str:
         return self.name
@@ -78,7 +91,31 @@ class Dataset(Leased):
         return self.state == self.State.READY and bool(self.s3_url)
 
     @property
+    def is_here(self) -> bool:
+        """Whether the portal itself has the file: to look into, to change, to hand over again."""
+        whole = self.state in (self.State.CHECKING, self.State.READY, self.State.REJECTED)
+        return whole and not self.source_url and self.file_gone is None
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Counted by the check: `files`, `pairs`, `captions`, `bytes`, `unpacked`."""
+        return dict(self.verdict.get("facts", {}))
+
+    @property
+    def repairs(self) -> list[dict[str, str]]:
+        """Harmless repairs that the check offers, each with `code` and `sentence`."""
+        return list(self.verdict.get("repairs", []))
+
+    @property
+    def may_be_lost_upstream(self) -> bool:
+        """Handed over so long ago that the vendor may have cleaned it away; it says nothing of how long."""
+        handed_over = self.carry.done if self.s3_url and not self.source_url else None
+        return handed_over is not None and handed_over < now() - KEPT_UPSTREAM
+
+    @property
     def s3_url(self) -> str:
+        if self.source_url:
+            return self.source_url
         return self.carry.s3_url if hasattr(self, "carry") and self.carry.done else ""
 
     @property
@@ -96,6 +133,8 @@ class Dataset(Leased):
         """What the one progress bar says, and how full it is, in percent over both legs."""
         if self.state == self.State.RECEIVING:
             return "Uploading to the portal", 50 * self.received // max(1, self.size)
+        if self.state == self.State.MAKING:
+            return "Making the new version", 25
         if self.state == self.State.CHECKING:
             return "Checking the pictures", 50
         if self.is_rejected:
@@ -112,6 +151,7 @@ class Carry(Leased):
     dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="carry")
     sent = models.BigIntegerField(default=0)
     s3_url = models.CharField(max_length=2000, blank=True)
+    etag = models.CharField(max_length=100, blank=True)
     done = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
 

@@ -7,16 +7,15 @@ The vendor fetches `data_source_path` itself and needs HEAD and GET to answer, w
 from __future__ import annotations
 
 import io
-from functools import lru_cache
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from finetune_portal.web import outbound
 
-BLOCK = 256 * 1024
+PIECE, LARGEST_PIECE = 32 * 1024, 1024 * 1024
 TIMEOUT = (5.0, 20.0)
-MOST_READ = 256  # blocks: 64 MiB are enough for the directory and the captions of 20,000 members
+MOST_READ = 64 * 1024 * 1024  # enough for the directory, the captions and the first pictures
 
 
 class RemoteTrouble(Exception):
@@ -38,7 +37,8 @@ def look(url: str, *, most_bytes: int) -> RemoteFile:
             if int(length) > most_bytes:
                 raise RemoteTrouble("The file at this address is over the limit for a dataset.")
             file = RemoteFile(session, answer.url, int(length))
-        file.block(0)
+        file.read(4)
+        file.seek(0)
     except outbound.Forbidden as exc:
         raise RemoteTrouble(str(exc)) from None
     except requests.TooManyRedirects:
@@ -56,29 +56,37 @@ def _must_be_ok(answer: requests.Response, method: str) -> None:
 
 
 class RemoteFile(io.RawIOBase):
-    """A seekable file over ranged GETs, in blocks of 256 KiB, with an end to how much is read."""
+    """A seekable file over ranged GETs: small pieces for scattered reads, larger ones for reads in a row."""
 
     def __init__(self, session: requests.Session, url: str, size: int) -> None:
         super().__init__()
         self._session, self._url, self.size = session, url, size
         self._at, self._asked = 0, 0
-        self.block = lru_cache(maxsize=16)(self._fetch)
+        self._start, self._data, self._ahead = 0, b"", PIECE
 
-    def _fetch(self, number: int) -> bytes:
-        self._asked += 1
+    def _piece(self) -> bytes:
+        """Bytes from the present place on; asks for more of them where the last piece ended just here."""
+        if self._start <= self._at < self._start + len(self._data):
+            return self._data[self._at - self._start :]
+        in_a_row = self._data and self._at == self._start + len(self._data)
+        self._ahead = min(LARGEST_PIECE, self._ahead * 4) if in_a_row else PIECE
+        self._start, self._data = self._at, self._fetch(self._at, min(self.size, self._at + self._ahead))
+        return self._data
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        self._asked += end - start
         if self._asked > MOST_READ:
             raise RemoteTrouble("The ZIP at this address is too scattered to look into from afar.")
-        first, last = number * BLOCK, min(self.size, (number + 1) * BLOCK) - 1
-        headers = {"Range": f"bytes={first}-{last}"}
+        headers = {"Range": f"bytes={start}-{end - 1}"}
         try:
             with self._session.get(self._url, headers=headers, timeout=TIMEOUT, stream=True) as answer:
                 _must_be_ok(answer, "GET")
-                if answer.status_code == 200 and first:
+                if answer.status_code == 200 and start:
                     raise RemoteTrouble("The server sends no parts of a file, so it cannot be looked into.")
-                data = bytes(answer.raw.read(last - first + 1))
+                data = bytes(answer.raw.read(end - start))
         except (requests.RequestException, HTTPError):
             raise RemoteTrouble("The server of this address broke off. Try again.") from None
-        if len(data) != last - first + 1:
+        if len(data) != end - start:
             raise RemoteTrouble("The server sent less of the file than it announced.")
         return data
 
@@ -102,8 +110,7 @@ class RemoteFile(io.RawIOBase):
         end = self.size if size is None or size < 0 else min(self.size, self._at + size)
         parts = []
         while self._at < end:
-            number, skip = divmod(self._at, BLOCK)
-            part = self.block(number)[skip : skip + end - self._at]
+            part = self._piece()[: end - self._at]
             parts.append(part)
             self._at += len(part)
         return b"".join(parts)

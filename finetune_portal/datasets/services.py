@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import PurePath
+from typing import Any, BinaryIO, cast
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, Q, QuerySet
 from django.utils.timezone import now
 
 from finetune_portal import upstream
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.datasets import archive
+from finetune_portal.datasets import archive, check_process, previews, remote
+from finetune_portal.datasets.incoming import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.segmind import SegmindError
+from finetune_portal.segmind import BadReply, SegmindError
 from finetune_portal.web.leases import backoff, mine, renew
 
 LEASE = 60.0
+BLOCK = 1024 * 1024
+EARLY = 64 * BLOCK  # a file above this is handed over while it still comes in
+LIVELY = timedelta(seconds=5)
+ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
 
 def start_upload(*, owner: User, filename: str, size: int) -> Dataset:
@@ -42,6 +51,8 @@ def keep_offset(dataset: Dataset, received: int) -> None:
         rows.update(received=received, state=Dataset.State.CHECKING, due=now(), changed=now())
     else:
         rows.update(received=received, changed=now())
+        if received >= EARLY and not Carry.objects.filter(dataset=dataset).exists():
+            Carry.objects.get_or_create(dataset=dataset)
     dataset.received = received
 
 
@@ -64,23 +75,44 @@ def drop_upload(dataset: Dataset) -> None:
 
 def check(dataset: Dataset) -> None:
     """Look into the ZIP and store the verdict. The caller holds the lease."""
-    with dataset.path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    verdict = archive.inspect(dataset.path)
-    state = Dataset.State.REJECTED if verdict.problems else Dataset.State.READY
+    found = _look_from_afar(dataset) if dataset.source_url else _look_here(dataset)
+    state = Dataset.State.REJECTED if found["verdict"]["problems"] else Dataset.State.READY
     with transaction.atomic():
         moved = mine(dataset).filter(state=Dataset.State.CHECKING)
-        if (
-            moved.update(
-                state=state,
-                sha256=sha256,
-                verdict=verdict.as_json(),
-                changed=now(),
-                lease_until=None,
-            )
-            and state == Dataset.State.READY
-        ):
-            Carry.objects.get_or_create(dataset=dataset)
+        if not moved.update(state=state, changed=now(), lease_until=None, **found):
+            return
+        if state == Dataset.State.READY and not dataset.source_url:
+            trip, _ = Carry.objects.get_or_create(dataset=dataset)
+            if trip.done and not _arrived_whole(trip.etag, found["md5"]):
+                Carry.objects.filter(pk=trip.pk).update(done=None, sent=0, due=now())
+
+
+def _look_here(dataset: Dataset) -> dict[str, Any]:
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with dataset.path.open("rb") as file:
+        while block := file.read(BLOCK):
+            sha256.update(block)
+            md5.update(block)
+    verdict = check_process.check(dataset.path)
+    return {"sha256": sha256.hexdigest(), "md5": md5.hexdigest(), "verdict": verdict}
+
+
+def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
+    try:
+        with remote.look(dataset.source_url, most_bytes=settings.DATASET_MAX_BYTES) as file:
+            verdict = archive.survey(cast(BinaryIO, file)).as_json()
+            if not verdict["problems"]:
+                previews.make_first(dataset, cast(BinaryIO, file), verdict["pairs"])
+            return {"verdict": verdict, "size": file.size, "received": file.size}
+    except remote.RemoteTrouble as exc:
+        return {"verdict": {"problems": [str(exc)], "warnings": [], "pairs": []}}
+
+
+def due_to_carry() -> QuerySet[Carry]:
+    """Trips that may begin: of a checked file, or of a large one that is still coming in at speed."""
+    checked = Q(dataset__state__in=(Dataset.State.CHECKING, Dataset.State.READY))
+    lively = Q(dataset__state=Dataset.State.RECEIVING, dataset__changed__gt=now() - LIVELY, attempts=0)
+    return Carry.objects.filter(checked | lively, done=None).select_related("dataset")
 
 
 def carry(trip: Carry) -> None:
@@ -94,12 +126,20 @@ def carry(trip: Carry) -> None:
     client = upstream.get_client()
     try:
         target = client.presigned_url(f"{dataset.key}.zip")
-        with dataset.path.open("rb") as file:
-            client.upload(target.presigned_url, file, dataset.size, on_progress=progress)
-    except SegmindError as exc:
-        mine(trip).update(
-            error=exc.message[:500], sent=0, due=now() + backoff(trip.attempts), lease_until=None
-        )
+        address = target.presigned_url
+        with Incoming(dataset) as file:
+            etag = client.upload(address, cast(BinaryIO, file), dataset.size, progress)
+        if not _arrived_whole(etag, Dataset.objects.values_list("md5", flat=True).get(pk=dataset.pk)):
+            raise BadReply("The storage got other bytes than were sent. They are sent again.")
+    except (SegmindError, Stalled) as exc:
+        again = now() + backoff(trip.attempts)
+        mine(trip).update(error=str(exc)[:500], sent=0, due=again, lease_until=None)
         return
-    mine(trip).update(s3_url=target.s3_url, sent=dataset.size, done=now(), error="", lease_until=None)
+    done = {"s3_url": target.s3_url, "etag": etag[:100], "sent": dataset.size, "done": now(), "error": ""}
+    mine(trip).update(lease_until=None, **done)
     Dataset.objects.filter(pk=dataset.pk).update(changed=now())
+
+
+def _arrived_whole(etag: str, md5: str) -> bool:
+    """An ETag of 32 hex digits is the MD5 of the object (S3 without multipart or KMS); others say nothing."""
+    return not md5 or not ETAG_MD5.match(etag) or etag.lower() == md5

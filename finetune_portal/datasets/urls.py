@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from finetune_portal.datasets import views
+from finetune_portal.datasets import uploads, views
 
 
 class Half(StringConverter):
@@ -18,9 +18,16 @@ app_name = "datasets"
 urlpatterns = [
     path("datasets/", views.dataset_list, name="list"),
     path("datasets/sample.zip", views.sample_dataset, name="sample"),
+    path("datasets/from-url/", views.add_url, name="add-url"),
     path("datasets/<int:pk>/", views.dataset_detail, name="detail"),
     path("datasets/<int:pk>/status/", views.dataset_status, name="status"),
+    path("datasets/<int:pk>/pairs/<int:number>/", views.pair, name="pair"),
     path("datasets/<int:pk>/<int:number>-<half:half>-<str:edge>.webp", views.picture, name="picture"),
-    path("uploads/", views.begin_upload, name="begin-upload"),
-    path("uploads/<uuid:key>/", views.upload, name="upload"),
+    path("datasets/<int:pk>/captions/", views.captions, name="captions"),
+    path("datasets/<int:pk>/repair/", views.repair, name="repair"),
+    path("datasets/<int:pk>/rename/", views.rename, name="rename"),
+    path("datasets/<int:pk>/delete/", views.delete, name="delete"),
+    path("datasets/<int:pk>/hand-over/", views.hand_over, name="hand-over"),
+    path("uploads/", uploads.begin_upload, name="begin-upload"),
+    path("uploads/<uuid:key>/", uploads.upload, name="upload"),
 ]

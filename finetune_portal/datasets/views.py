@@ -1,51 +1,48 @@
-"""The library, a dataset's page and pictures, and the small calls of tus 1.0 around receive.py."""
+"""The library, a dataset's page and pictures, and what people do to a dataset."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import uuid
+from typing import Any
 
-from django.conf import settings
+from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
-from finetune_portal.datasets import access, previews, sample, services
-from finetune_portal.datasets.forms import UploadForm
+from finetune_portal.datasets import access, library, previews, sample, versions
+from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.receive import CHECKSUMS, TUS
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, piece_of
+from finetune_portal.web.http import PortalRequest, go_to, piece_of
 from finetune_portal.web.paging import page_of
 
 
 @require_safe
 def dataset_list(request: PortalRequest) -> HttpResponse:
+    words = request.GET.get("q", "").strip()
     page = page_of(
-        access.visible(request.user),
+        access.found(request.user, words),
         before=request.GET.get("before", ""),
         after=request.GET.get("after", ""),
         size=24,
     )
-    return render(request, "datasets/list.html", {"page": page})
+    context = {"page": page, "query": words, "storage": library.storage()}
+    return render(request, "datasets/list.html", context)
 
 
 @require_safe
 def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
-    dataset = access.dataset_to_see(request.user, pk)
-    jobs = dataset.jobs.order_by("-pk")[:20]
-    return render(request, "datasets/detail.html", {"dataset": dataset, "jobs": jobs})
+    return render(request, "datasets/detail.html", _detail_context(request, pk))
 
 
 @require_safe
 @piece_of("datasets:detail")
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """How far the upload, the check and the carrying are; asks again by itself until settled."""
-    dataset = access.dataset_to_see(request.user, pk)
-    return render(request, "datasets/_status.html", {"dataset": dataset})
+    return render(request, "datasets/_status.html", {"dataset": access.dataset_to_see(request.user, pk)})
 
 
 @require_safe
@@ -53,13 +50,104 @@ def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
 def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> FileResponse:
     """One half of a pair as a small WebP. `number` counts the pairs from 0."""
     dataset = access.dataset_to_see(request.user, pk)
-    pairs = dataset.pairs
-    if number >= len(pairs) or edge not in previews.EDGES:
-        raise Http404
-    path = previews.preview(dataset, pairs[number][half], edge)
+    pair = _pair(dataset, number)
+    path = previews.preview(dataset, pair[half], edge) if edge in previews.EDGES else None
     if path is None:
         raise Http404
     return FileResponse(path.open("rb"), content_type="image/webp")
+
+
+@require_safe
+def pair(request: PortalRequest, pk: int, number: int) -> HttpResponse:
+    """One pair, large, with a before/after slider. `number` counts the pairs from 0."""
+    dataset = access.dataset_to_see(request.user, pk)
+    context = {
+        "dataset": dataset,
+        "pair": _pair(dataset, number),
+        "number": number,
+        "before": number - 1 if number else None,
+        "after": number + 1 if number + 1 < len(dataset.pairs) else None,
+    }
+    return render(request, "datasets/pair.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@maker_only
+def captions(request: PortalRequest, pk: int) -> HttpResponse:
+    """Edit the captions pair by pair, or give all the same; saved as a new version."""
+    dataset = access.dataset_to_see(request.user, pk)
+    if not dataset.is_here or not dataset.pairs:
+        messages.error(request, "The captions cannot be edited: the portal does not have the file.")
+        return redirect("datasets:detail", pk=pk)
+    form = CaptionsForm(request.POST or None, dataset=dataset)
+    if request.method == "POST" and form.is_valid():
+        if not form.changes:
+            messages.info(request, "No caption was changed.")
+            return redirect("datasets:detail", pk=pk)
+        made = versions.with_captions(dataset, form.changes, actor=request.user)
+        return redirect("datasets:detail", pk=made.pk)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "datasets/captions.html", {"dataset": dataset, "form": form}, status=status)
+
+
+@require_POST
+@maker_only
+def repair(request: PortalRequest, pk: int) -> HttpResponse:
+    dataset = access.dataset_to_see(request.user, pk)
+    if not dataset.is_here or not dataset.repairs:
+        messages.error(request, "There is nothing here that the portal can repair.")
+        return go_to(request, _page(dataset))
+    made = versions.repaired(dataset, actor=request.user)
+    on_form = (request.htmx.current_url_abs_path or "").startswith(reverse("jobs:new"))
+    return _chosen(request, made) if on_form else go_to(request, _page(made))
+
+
+@require_POST
+@maker_only
+def add_url(request: PortalRequest) -> HttpResponse:
+    """Look at a ZIP at a public address; the answer is the status piece that follows the look."""
+    form = UrlForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(form.sentence, status=422, content_type="text/plain")
+    dataset = library.add_url(form.cleaned_data["url"], owner=request.user)
+    return _chosen(request, dataset) if request.htmx else go_to(request, _page(dataset))
+
+
+@require_POST
+@maker_only
+def rename(request: PortalRequest, pk: int) -> HttpResponse:
+    dataset = access.dataset_to_change(request.user, pk)
+    form = NameForm(request.POST)
+    if form.is_valid():
+        library.rename(dataset, form.cleaned_data["name"], actor=request.user)
+        return go_to(request, _page(dataset))
+    context = {**_detail_context(request, pk), "name_form": form}
+    return render(request, "datasets/detail.html", context, status=422)
+
+
+@require_POST
+@maker_only
+def delete(request: PortalRequest, pk: int) -> HttpResponse:
+    dataset = access.dataset_to_change(request.user, pk)
+    try:
+        library.delete(dataset, actor=request.user)
+    except library.ActionFailed as exc:
+        messages.error(request, str(exc))
+        return go_to(request, _page(dataset))
+    messages.success(request, f"“{dataset.name}” is deleted.")
+    return go_to(request, reverse("datasets:list"))
+
+
+@require_POST
+@maker_only
+def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
+    """Carry the file to a fresh presigned URL."""
+    dataset = access.dataset_to_see(request.user, pk)
+    try:
+        library.hand_over_again(dataset, actor=request.user)
+    except library.ActionFailed as exc:
+        messages.error(request, str(exc))
+    return go_to(request, _page(dataset))
 
 
 @require_safe
@@ -69,50 +157,29 @@ def sample_dataset(request: PortalRequest) -> HttpResponse:
     return HttpResponse(sample.make(), content_type="application/zip", headers=headers)
 
 
-@require_http_methods(["POST", "OPTIONS"])
-@maker_only
-def begin_upload(request: PortalRequest) -> HttpResponse:
-    """Creation (tus 1.0, extension `creation`)."""
-    if request.method == "OPTIONS":
-        extensions = "creation,termination,checksum"
-        limits = {"Tus-Version": "1.0.0", "Tus-Max-Size": str(settings.DATASET_MAX_BYTES)}
-        checksums = {"Tus-Checksum-Algorithm": ",".join(CHECKSUMS)}
-        return HttpResponse(status=204, headers={**TUS, **limits, **checksums, "Tus-Extension": extensions})
-    form = UploadForm({"filename": _filename(request), "size": request.headers.get("Upload-Length", "")})
-    if not form.is_valid():
-        return HttpResponse(form.sentence, status=422, content_type="text/plain", headers=TUS)
-    dataset = services.start_upload(owner=request.user, **form.cleaned_data)
-    place = reverse("datasets:upload", args=[dataset.key])
-    return HttpResponse(status=201, headers={**TUS, "Location": place, "Dataset-Id": str(dataset.pk)})
+def _chosen(request: PortalRequest, dataset: Dataset) -> HttpResponse:
+    """The status piece, and word to the form that this dataset is the one to train with."""
+    answer = render(request, "datasets/_status.html", {"dataset": dataset})
+    return trigger_client_event(answer, "dataset-chosen", {"id": dataset.pk, "name": dataset.name})
 
 
-@require_http_methods(["HEAD", "DELETE"])
-@maker_only
-def upload(request: PortalRequest, key: uuid.UUID) -> HttpResponse:
-    """HEAD tells the offset; DELETE ends an upload (tus 1.0, extension `termination`)."""
-    dataset = access.upload_of(request.user, key)
-    if request.method == "DELETE":
-        services.drop_upload(dataset)
-        return HttpResponse(status=204, headers=TUS)
-    return HttpResponse(status=200, headers={**TUS, **_progress(dataset)})
+def _pair(dataset: Dataset, number: int) -> dict[str, Any]:
+    if number >= len(dataset.pairs):
+        raise Http404
+    return dataset.pairs[number]
 
 
-def _progress(dataset: Dataset) -> dict[str, str]:
+def _page(dataset: Dataset) -> str:
+    return reverse("datasets:detail", args=[dataset.pk])
+
+
+def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
+    dataset = access.dataset_to_see(request.user, pk)
     return {
-        "Upload-Offset": str(dataset.received),
-        "Upload-Length": str(dataset.size),
-        "Dataset-Id": str(dataset.pk),
-        "Cache-Control": "no-store",
+        "dataset": dataset,
+        "jobs": dataset.jobs.order_by("-pk")[:20],
+        "versions": access.versions(request.user, dataset),
+        "twin": library.same_content(dataset),
+        "may_change": access.may_change(request.user, dataset),
+        "name_form": NameForm({"name": dataset.name}),
     }
-
-
-def _filename(request: PortalRequest) -> str:
-    """From `Upload-Metadata: filename <base64>,...`."""
-    for item in request.headers.get("Upload-Metadata", "").split(","):
-        key, _, value = item.strip().partition(" ")
-        if key in ("filename", "name"):
-            try:
-                return base64.b64decode(value, validate=True).decode("utf-8")
-            except (binascii.Error, UnicodeDecodeError):
-                return ""
-    return ""

@@ -94,6 +94,11 @@ class Job(Leased):
         return self.state in choices.UNSENT
 
     @property
+    def needs_dataset(self) -> bool:
+        """Whether the dataset's file may still have to be sent for this job."""
+        return self.state in (*choices.UNSENT, *choices.DOUBTFUL)
+
+    @property
     def duration(self) -> timedelta:
         return (self.ended or now()) - self.created
 

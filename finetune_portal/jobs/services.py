@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from finetune_portal import upstream
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.datasets import library
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Connection, Job
@@ -27,6 +28,9 @@ class ActionFailed(Exception):
 
 def start(*, actor: User, dataset: Dataset, form_key: Any, **fields: Any) -> Job:
     """Write the intent; the worker sends it. The same form, sent twice, is the same job."""
+    if dataset.may_be_lost_upstream and dataset.is_here:
+        library.start_carrying_anew(dataset)
+        dataset.refresh_from_db()
     state = State.QUEUED if dataset.is_stored else State.WAITING
     try:
         with transaction.atomic():

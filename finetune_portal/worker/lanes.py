@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
-from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import submission, sync
 from finetune_portal.web.leases import claim
 from finetune_portal.webhooks import services as webhooks
@@ -33,9 +34,16 @@ def check() -> bool:
     return True
 
 
+def make() -> bool:
+    dataset = claim(Dataset.objects.filter(state=Dataset.State.MAKING), seconds=900)
+    if dataset is None:
+        return False
+    versions.make(dataset)
+    return True
+
+
 def carry() -> bool:
-    waiting = Carry.objects.filter(done=None).select_related("dataset")
-    trip = claim(waiting, seconds=datasets.LEASE)
+    trip = claim(datasets.due_to_carry(), seconds=datasets.LEASE)
     if trip is None:
         return False
     datasets.carry(trip)
@@ -50,7 +58,9 @@ def submit() -> bool:
 
 LANES = (
     Lane("check", check, 0.3),
+    Lane("make", make, 0.5),
     Lane("carry", carry, 0.3),
+    Lane("clear", library.clear_old_files, 600),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
     Lane("digest", webhooks.digest_next, 0.2),

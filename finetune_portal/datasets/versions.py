@@ -1,0 +1,70 @@
+"""New versions of a dataset: captions edited, harmless faults repaired. The original is never touched.
+
+The web process writes only the row and its recipe; the worker makes the file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.datasets import repair
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.web.leases import mine
+
+
+def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) -> Dataset:
+    """A version in which the pairs named by `captions` (index to text) have new captions."""
+    return _new_version(dataset, {"captions": captions}, actor=actor)
+
+
+def repaired(dataset: Dataset, *, actor: User) -> Dataset:
+    """A version without the harmless faults that the check found."""
+    return _new_version(dataset, {"repair": True}, actor=actor)
+
+
+def _new_version(dataset: Dataset, recipe: dict[str, Any], *, actor: User) -> Dataset:
+    with transaction.atomic():
+        last = Dataset.objects.filter(parent_id=dataset.parent_id or dataset.pk).order_by("-version").first()
+        made = Dataset.objects.create(
+            owner=actor,
+            name=dataset.name,
+            filename=dataset.filename,
+            state=Dataset.State.MAKING,
+            size=dataset.size,
+            parent_id=dataset.parent_id or dataset.pk,
+            version=(last.version if last else 1) + 1,
+            recipe={**recipe, "from": dataset.pk},
+        )
+        record(actor, "dataset.version", made, of=dataset.pk, what=", ".join(recipe))
+    return made
+
+
+def make(dataset: Dataset) -> None:
+    """Write the file that the recipe describes. The caller, the worker, holds the lease."""
+    source = Dataset.objects.get(pk=dataset.recipe["from"])
+    draft = dataset.path.with_suffix(f".{dataset.lease}.part")
+    try:
+        if captions := dataset.recipe.get("captions"):
+            repair.with_captions(source.path, draft, captions)
+        else:
+            repair.repaired(source.path, draft)
+        size = draft.stat().st_size
+        draft.replace(dataset.path)
+    except (OSError, ValueError, KeyError) as exc:
+        draft.unlink(missing_ok=True)
+        sentence = "The new version could not be made: the file it is made from cannot be read."
+        _refuse(dataset, sentence, type(exc).__name__)
+        return
+    mine(dataset).filter(state=Dataset.State.MAKING).update(
+        state=Dataset.State.CHECKING, size=size, received=size, due=now(), changed=now(), lease_until=None
+    )
+
+
+def _refuse(dataset: Dataset, sentence: str, detail: str) -> None:
+    verdict = {"problems": [sentence], "warnings": [], "pairs": [], "detail": detail}
+    mine(dataset).update(state=Dataset.State.REJECTED, verdict=verdict, changed=now(), lease_until=None)
