@@ -127,7 +127,7 @@ def _object(content: bytes) -> dict[str, Any]:
 
 def _bare_url(content: bytes) -> str:
     """The page shows bare text; a JSON string or an object with a URL is taken too."""
-    plain = content.decode("utf-8", "replace").strip()
+    plain = content.decode("utf-8-sig", "replace").strip()
     try:
         told = parse(content)
     except SegmindError:

@@ -11,9 +11,14 @@ import requests
 from safetensors.numpy import load
 
 from finetune_portal.segmind import (
+    Busy,
+    Closed,
     FineTune,
+    OutOfCredits,
     Rejected,
     SegmindClient,
+    SegmindError,
+    ServerTrouble,
     SubmitRequest,
     Unauthorized,
     phase,
@@ -99,3 +104,23 @@ def test_a_refusal_comes_with_its_reason_and_was_not_taken(client: SegmindClient
     assert not [item for item in client.list() if item.name == "refused"]
     with pytest.raises(Rejected):
         client.details("no-such-job")
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "is_taken"),
+    [
+        ("refuse-credits", OutOfCredits, False),
+        ("refuse-closed", Closed, False),
+        ("busy", Busy, False),
+        ("lost-answer", ServerTrouble, True),
+    ],
+)
+def test_the_refusals_to_try_on_purpose(
+    client: SegmindClient, word: str, kind: type[SegmindError], is_taken: bool
+) -> None:
+    with pytest.raises(kind) as caught:
+        client.submit(SubmitRequest(f"client {word}", "http://192.0.2.1/d.zip", "Put a hat on", 0.0004, 300))
+    assert caught.value.may_have_been_sent is is_taken
+    assert bool([item for item in client.list() if item.name == f"client {word}"]) is is_taken
+    if isinstance(caught.value, Busy):
+        assert caught.value.retry_after

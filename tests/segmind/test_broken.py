@@ -1,0 +1,254 @@
+"""Connections that fail, break or do not end: what surely never left is told from what may have arrived."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from finetune_portal.segmind import (
+    BadReply,
+    Interrupted,
+    SegmindClient,
+    SegmindError,
+    Unauthorized,
+    Unreachable,
+)
+from tests.running import free_port
+from tests.segmind.conftest import SUBMIT
+from tests.upstream import KEY, Answer, Upstream, breaks, endless, half, raw, says
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+SECRET = "a-signature-nobody-may-read"
+
+
+def failure(call: Callable[[], object]) -> SegmindError:
+    with pytest.raises(SegmindError) as caught:
+        call()
+    shown = f"{caught.value} {caught.value!r} {caught.value.detail} {caught.value.__dict__}"
+    assert KEY not in shown
+    assert SECRET not in shown
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value
+
+
+def submit_to(base_url: str, key: str = KEY) -> SegmindError:
+    return failure(lambda: SegmindClient(base_url, key).submit(SUBMIT))
+
+
+def assert_never_left(found: SegmindError) -> None:
+    assert type(found) is Unreachable
+    assert found.retryable
+    assert not found.may_have_been_sent
+
+
+def assert_may_have_arrived(found: SegmindError) -> None:
+    assert isinstance(found, Interrupted | BadReply)
+    assert found.retryable
+    assert found.may_have_been_sent
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://upstream.invalid",
+        f"http://{'a' * 70}.example",
+        "http://127.0.0.1:1",
+        "https://127.0.0.1:1",
+        "api.segmind.com",
+        "ftp://127.0.0.1",
+        "http://[::1",
+        "http://127.0.0.1:99999",
+        "",
+    ],
+)
+def test_what_cannot_be_reached_was_not_sent(base_url: str) -> None:
+    """S3: refused, no such name, an address that is none."""
+    assert_never_left(submit_to(base_url))
+
+
+def test_a_stopped_upstream_and_its_return(upstream: Upstream, client: SegmindClient) -> None:
+    client.list()
+    upstream.stop()
+    assert_never_left(failure(lambda: client.submit(SUBMIT)))
+    assert_never_left(failure(client.list))
+    upstream.start()
+    assert client.submit(SUBMIT).request_id
+    assert upstream.charged(SUBMIT.name) == 1
+
+
+@pytest.mark.parametrize("key", ["ключ", "line\nbreak", "\udcff", "a\r\nx-more: 1"])
+def test_a_key_that_no_header_can_hold(upstream: Upstream, key: str) -> None:
+    found = submit_to(upstream.url, key)
+    assert not found.may_have_been_sent
+    assert isinstance(found, Unauthorized | Unreachable)
+    assert key not in f"{found} {found.detail}"
+    assert upstream.jobs == []
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_a_connection_that_breaks_after_the_request_left(
+    upstream: Upstream, client: SegmindClient, ending: str, is_taken: bool
+) -> None:
+    """S4: taken and not taken look the same from here."""
+    upstream.script("submit", breaks(ending, taken=is_taken))
+    assert_may_have_arrived(failure(lambda: client.submit(SUBMIT)))
+    assert upstream.charged(SUBMIT.name) == is_taken
+    assert len(upstream.sent("submit")) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        half(),
+        raw(b"", taken=True),
+        raw(b"garbage", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Le", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Length: 8\r\n\r\n", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n{}", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n{}", taken=True),
+        raw(b"\x16\x03\x01\x02\x00" * 20, taken=True),
+    ],
+    ids=lambda answer: (answer.body or b"half")[-12:].decode("latin-1"),
+)
+def test_an_answer_that_is_not_whole(upstream: Upstream, client: SegmindClient, answer: Answer) -> None:
+    upstream.script("submit", answer)
+    assert_may_have_arrived(failure(lambda: client.submit(SUBMIT)))
+    assert upstream.charged(SUBMIT.name) == 1
+    assert len(upstream.sent("submit")) == 1
+
+
+@pytest.mark.parametrize("answer", [breaks("hang", taken=True), endless("drip", b" "), Answer(delay=30)])
+def test_time_runs_out_after_the_request_left(upstream: Upstream, answer: Answer) -> None:
+    """S4, also for an answer that comes byte by byte and never stops."""
+    upstream.script("submit", answer)
+    impatient = SegmindClient(upstream.url, KEY, max_seconds=0.3)
+    started = time.monotonic()
+    assert_may_have_arrived(failure(lambda: impatient.submit(SUBMIT)))
+    assert time.monotonic() - started < 3
+    assert upstream.charged(SUBMIT.name) == 1
+
+
+def test_an_answer_that_does_not_end_is_cut(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.script("submit", endless())
+    assert type(failure(lambda: client.submit(SUBMIT))) is BadReply
+    upstream.script("list", endless(), says(200, b"[" + b" " * 2 * 1024 * 1024 + b"]"))
+    assert type(failure(client.list)) is BadReply
+    assert client.list() == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x-unheard"])
+def test_a_compressed_answer_is_not_unpacked(
+    upstream: Upstream, client: SegmindClient, encoding: str
+) -> None:
+    upstream.script("list", says(200, gzip.compress(b"[]"), Content_Encoding=encoding))
+    assert_may_have_arrived(failure(client.list))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(401, gzip.compress(b"{}"), Content_Encoding="gzip"),
+        Answer(401, b"no" * 50_000, ending="endless", taken=False),
+        Answer(401, b'{"error": "no"}', ending="half", taken=False),
+    ],
+)
+def test_a_refusal_needs_no_readable_words(upstream: Upstream, client: SegmindClient, answer: Answer) -> None:
+    """S11: the status has said it."""
+    upstream.script("submit", answer)
+    found = failure(lambda: client.submit(SUBMIT))
+    assert type(found) is Unauthorized
+    assert found.detail == ""
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_an_upload_that_breaks_can_be_tried_again(
+    upstream: Upstream, client: SegmindClient, ending: str
+) -> None:
+    url = f"{upstream.url}/storage/a.zip?X-Amz-Signature={SECRET}"
+    upstream.script(
+        "upload", breaks(ending, taken=False), says(403, b"<Error><Code>RequestExpired</Code></Error>")
+    )
+    assert failure(lambda: client.upload(url, io.BytesIO(b"PK"), 2)).retryable
+    expired = failure(lambda: client.upload(url, io.BytesIO(b"PK"), 2))
+    assert (expired.retryable, expired.detail) == (True, "RequestExpired")
+    assert client.upload(url, io.BytesIO(b"PK"), 2)
+
+
+def test_an_upload_to_nowhere_and_of_a_file_that_shrank(upstream: Upstream, client: SegmindClient) -> None:
+    query = f"?X-Amz-Signature={SECRET}"
+    for base in (f"http://127.0.0.1:{free_port()}", "http://upstream.invalid", "http://127.0.0.1:99999"):
+        found = failure(partial(client.upload, base + "/a.zip" + query, io.BytesIO(b"PK"), 2))
+        assert_never_left(found)
+    shrunk = failure(lambda: client.upload(f"{upstream.url}/storage/a.zip{query}", io.BytesIO(b"P"), 2))
+    assert shrunk.retryable
+    assert upstream.stored == {}
+
+
+@contextmanager
+def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port whose first connection is given to `answer`."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as connection:
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(10)
+
+
+def test_a_certificate_that_is_not_trusted() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+
+    def shake_hands(connection: socket.socket) -> None:
+        context.wrap_socket(connection, server_side=True).close()
+
+    with listening(shake_hands) as port:
+        found = submit_to(f"https://localhost:{port}")
+    assert_never_left(found)
+    assert "certificate" in found.message
+
+
+@pytest.mark.parametrize("hello", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_tls_that_fails_before_the_request(hello: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(hello)
+
+    with listening(answer) as port:
+        assert_never_left(submit_to(f"https://localhost:{port}"))
+
+
+def test_tls_that_fails_after_the_request_left() -> None:
+    """S4: the same kind of exception as a bad certificate, but the upstream has the request."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    arrived: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        bare = connection.dup()
+        with bare, context.wrap_socket(connection, server_side=True) as secure:
+            arrived.append(secure.recv(4096))
+            bare.sendall(b"HTTP/1.1 200 OK\r\n\r\nno longer TLS")
+
+    with listening(answer) as port:
+        client = SegmindClient(f"https://localhost:{port}", KEY)
+        client._transport._session.verify = str(CERTIFICATE)
+        assert_may_have_arrived(failure(client.list))
+    assert b"GET /finetune/request/list" in arrived[0]
