@@ -15,8 +15,9 @@ export async function examine(pairs, { packing, signal }) {
   }
   const wrong = seen.wrong.map(packing ? wrongToPack : wrongInZip);
   const warnings = [...tinySentence(seen.tiny), ...unevenSentence(seen.uneven)];
-  if (!packing) warnings.push(...seen.encoded.map((name) => `“${name}” is not UTF-8 text and will be ignored.`));
-  return packing ? { problems: wrong, warnings } : { problems: [], warnings: [...wrong, ...warnings] };
+  if (packing) return { problems: wrong, warnings };
+  const encoded = seen.encoded.map((name) => `“${name}” is not UTF-8 text and will be ignored.`);
+  return { problems: [], warnings: [...wrong, ...warnings, ...encoded] };
 }
 
 async function examinePair(pair, seen) {

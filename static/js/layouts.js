@@ -1,5 +1,5 @@
 // The layouts of other tools: pairs by the ends of names, by two folders, or by metadata.jsonl.
-// Each way answers { groups, note }; a group has key, index, and start, end and caption where they were found.
+// Each way answers { groups, note }; a group has key, index, and what was found of start, end and caption.
 
 import { PICTURE, bare, folderOf, join, nameOf, stemOf } from "./names.js";
 
@@ -38,7 +38,7 @@ function complete({ groups }) {
   return groups.some((group) => group.start && group.end);
 }
 
-// By the end of the name -------------------------------------------------------------------------------------
+// By the end of the name --------------------------------------------------------------------------------
 
 function bySuffix(pictures) {
   const near = suffixGroups(pictures, join);
@@ -62,7 +62,7 @@ function suffixGroups(pictures, keyOf) {
   return { groups: [...groups.values()] };
 }
 
-// By two folders ---------------------------------------------------------------------------------------------
+// By two folders ----------------------------------------------------------------------------------------
 
 function byFolders(pictures, texts) {
   const folders = new Map();
@@ -99,7 +99,8 @@ function whichIsWhich(near, parent, folders, texts) {
   if (sides.length === 2 && stems[0].some((stem) => folders.get(near[1]).has(stem))) {
     if (!sides.some(({ half }) => half)) {
       // Captions lie beside the after picture.
-      const captioned = sides.filter(({ folder }, at) => stems[at].some((stem) => texts.has(join(folder, stem))));
+      const hasText = (folder) => (stem) => texts.has(join(folder, stem));
+      const captioned = sides.filter(({ folder }, at) => stems[at].some(hasText(folder)));
       if (captioned.length !== 1) return { unclear: true };
       captioned[0].half = "end";
     }
@@ -122,7 +123,7 @@ function unclearSentence([one, two]) {
   );
 }
 
-// By metadata.jsonl ------------------------------------------------------------------------------------------
+// By metadata.jsonl -------------------------------------------------------------------------------------
 
 // Lines such as {"file_name": "target/01.png", "condition": "condition/01.png", "prompt": "add a hat"}.
 async function readMetadata(files) {

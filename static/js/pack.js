@@ -1,6 +1,7 @@
-// Packs pairs into a ZIP as the vendor wants it: flat, 01_start.jpg, 01_end.jpg, 01.txt; extensions after the
-// bytes, captions in UTF-8. Nothing is copied: the ZIP is a blob of small headers between the files themselves,
-// which are read once for their checksums. The same files give the same bytes, so an upload can be resumed.
+// Packs pairs into a ZIP as the vendor wants it: flat, 01_start.jpg, 01_end.jpg, 01.txt; extensions after
+// the bytes, captions in UTF-8. Nothing is copied: the ZIP is a blob of small headers between the files
+// themselves, which are read once for their checksums. The same files give the same bytes, so an upload
+// can be resumed.
 
 import { readCaption } from "./captions.js";
 import { EXTENSIONS } from "./pictures.js";
@@ -15,7 +16,7 @@ export async function pack(pairs, { name, lastModified, signal, onProgress }) {
   const members = await membersOf(pairs);
   const total = members.reduce((sum, { blob }) => sum + blob.size, 0);
   if (total > LIMIT) {
-    throw new TooBig("These pictures are more than 4 GB, too much to pack here. Make a ZIP of them and drop that.");
+    throw new TooBig("Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.");
   }
   const { Zip, ZipPassThrough } = await import("../vendor/fflate/fflate-0.8.2.js");
   const parts = [];

@@ -11,7 +11,8 @@ export function show(place, found) {
   place.querySelector("[data-local-count]").textContent = countOf(found);
   place.querySelector("[data-local-pairs]").replaceChildren(...pairs.map((pair) => tile(place, pair)));
   const more = found.pairs.length - pairs.length;
-  place.querySelector("[data-local-more]").textContent = more ? `and ${more} more ${more === 1 ? "pair" : "pairs"}` : "";
+  const rest = more ? `and ${more} more ${more === 1 ? "pair" : "pairs"}` : "";
+  place.querySelector("[data-local-more]").textContent = rest;
   showSentences(place, found);
 }
 
@@ -32,12 +33,15 @@ export function clear(place) {
 export function countOf({ pairs }) {
   const captions = pairs.filter((pair) => pair.caption).length;
   const count = `${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`;
-  return pairs.length ? `${count}, ${captions || "none"} with a caption` : "No pairs";
+  if (!pairs.length) return "No pairs";
+  if (!captions) return `${count} without captions`;
+  return captions === pairs.length ? `${count} with captions` : `${count}, ${captions} with a caption`;
 }
 
 function shortened(sentences) {
   if (sentences.length <= MOST_SENTENCES) return sentences;
-  return [...sentences.slice(0, MOST_SENTENCES - 1), `And ${sentences.length - MOST_SENTENCES + 1} more like these.`];
+  const first = sentences.slice(0, MOST_SENTENCES - 1);
+  return [...first, `And ${sentences.length - first.length} more like these.`];
 }
 
 function line(place, tone, sentence) {

@@ -16,7 +16,8 @@ export async function unfinished(person) {
   for (const upload of mine) {
     const answer = await fetch(upload.uploadUrl, { method: "HEAD", headers: TUS }).catch(() => null);
     if (!answer) return null;
-    const [offset, length] = ["Upload-Offset", "Upload-Length"].map((name) => Number(answer.headers.get(name)));
+    const number = (name) => Number(answer.headers.get(name));
+    const [offset, length] = [number("Upload-Offset"), number("Upload-Length")];
     if (answer.ok && offset < length) return { ...upload, percent: Math.floor((100 * offset) / length) };
     if (answer.ok || answer.status === 404) await storage.removeUpload(upload.urlStorageKey);
   }

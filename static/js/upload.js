@@ -1,5 +1,5 @@
-// The drop zone: takes a ZIP, folders or loose files, shows what is in them, and sends a ZIP in pieces (tus 1.0)
-// that resumes after a break. Found by [data-upload]; without this script the plain file input posts with the form.
+// The drop zone: takes a ZIP, folders or loose files, shows what is in them, and sends a ZIP in pieces
+// (tus 1.0) that resumes after a break. Found by [data-upload]; without it the plain file input posts.
 
 import { fromDrop, fromInput } from "./chosen.js";
 import { examine } from "./examine.js";
@@ -12,6 +12,8 @@ import { BrokenZip, readDirectory } from "./zip.js";
 
 const MEBIBYTE = 1024 * 1024;
 const RETRIES = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
+
+const UNSENT = "Nothing was sent yet. Put this right and drop the files again.";
 
 class Refusal extends Error {}
 
@@ -112,7 +114,7 @@ async function take(files, mine) {
   if (!parts.local.hidden) preview.showSentences(parts.local, found);
   announce([preview.countOf(found), ...found.problems].join(". "));
   if (asIs) return;
-  if (found.problems.length) throw new Refusal("Nothing was sent yet. Put this right and drop the files again.");
+  if (found.problems.length) throw new Refusal(UNSENT);
   await sendPacked(files, found.pairs, mine);
 }
 
@@ -130,7 +132,8 @@ function theZip(files) {
 async function directoryOf(file) {
   const limit = Number(parts.zone.dataset.max);
   if (file.size === 0) throw new Refusal("The file is empty. Choose the ZIP again.");
-  if (file.size > limit) throw new Refusal(`The ZIP is ${inWords(file.size)}; ${inWords(limit)} is the limit.`);
+  const [size, most] = [file.size, limit].map(inWords);
+  if (file.size > limit) throw new Refusal(`The ZIP is ${size}; ${most} is the limit.`);
   return readDirectory(file);
 }
 
@@ -149,11 +152,12 @@ async function sendPacked(files, pairs, mine) {
   const packed = await pack(pairs, { name, lastModified, signal, onProgress });
   if (signal.aborted) return;
   const limit = Number(parts.zone.dataset.max);
-  if (packed.size > limit) throw new Refusal(`Together that is ${inWords(packed.size)}; ${inWords(limit)} is the limit.`);
+  const [size, most] = [packed.size, limit].map(inWords);
+  if (packed.size > limit) throw new Refusal(`Together that is ${size}; ${most} is the limit.`);
   await send(packed, mine, { chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more` });
 }
 
-// Sending ----------------------------------------------------------------------------------------------------
+// Sending -----------------------------------------------------------------------------------------------
 
 async function send(file, mine, { chosen }) {
   const upload = new tus.Upload(file, {
@@ -222,7 +226,7 @@ function fail(error) {
   const ours = answer?.getHeader("Content-Type")?.startsWith("text/plain") && sentence;
   parts.select.value = "";
   if (ours) say(ours);
-  else if (error.originalRequest) say("The connection was lost. Drop the files again; it goes on where it stopped.");
+  else if (error.originalRequest) say("The connection was lost. Choose the same again: it goes on.");
   else say("The files have changed or are gone. Choose them again.");
 }
 
@@ -231,7 +235,7 @@ function idle() {
   parts.progress.hidden = true;
 }
 
-// Words on the page ------------------------------------------------------------------------------------------
+// Words on the page -------------------------------------------------------------------------------------
 
 async function showStopped() {
   const place = parts.stopped;
@@ -315,7 +319,9 @@ function bindAll() {
 
 // A file that misses the zone must not replace the page and the half-filled form.
 for (const kind of ["dragover", "drop"]) {
-  window.addEventListener(kind, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+  window.addEventListener(kind, (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
 }
 // Leaving the page would end an upload; the browser asks first.
 window.addEventListener("beforeunload", (event) => task && event.preventDefault());

@@ -14,7 +14,7 @@ export function inTime(seconds) {
   return seconds < 3600 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-// Bytes a second over the last while; 0 until that can be told. What was there before a resume does not count.
+// Bytes a second over the last while; 0 until that can be told. Bytes sent before a resume do not count.
 export function pace() {
   const marks = [];
   return (sent) => {

@@ -321,6 +321,20 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
     expect(stopped(form)).to_be_hidden()
 
 
+def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: Path) -> None:
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(five_pairs()))
+    hold_pieces(form)
+    choose_files(form, whole)
+    begun(form)
+    form.get_by_role("button", name="Start training").click()
+    expect(form.get_by_text("Give the training a name.")).to_be_visible()
+    expect(form.locator("[data-upload-text]")).to_contain_text("hats.zip")
+    expect(form.locator("[data-local] .pair")).to_have_count(5)
+    form.unroute("**/uploads/*/")
+    expect(form.locator("#dataset-status .pairs")).to_be_visible(timeout=15_000)
+
+
 def test_an_upload_that_stopped_can_be_forgotten(form: Page, portal: Portal, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "hats", five_pairs())
     hold_pieces(form)
