@@ -1,0 +1,199 @@
+"""The library's deeds: search, versions, repair, rename, delete, hand over again, and how long files stay."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.datasets import library, sample
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs.choices import State
+from finetune_portal.worker import lanes
+from tests.people import form_data, make_dataset, make_job, signed_in
+from tests.worker.driving import text_of
+
+
+def work() -> None:
+    """What the worker does with new versions and fresh files, until there is nothing left."""
+    while lanes.make() or lanes.check():
+        pass
+
+
+def captions_of(dataset: Dataset) -> dict[str, str]:
+    return {pair["index"]: pair["caption"] for pair in dataset.pairs}
+
+
+def dirty() -> bytes:
+    """The sample as a Mac would pack its folder, with a byte order mark in each caption."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sample.make())) as source, zipfile.ZipFile(packed, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            target.writestr(f"night/{name}", b"\xef\xbb\xbf" + data if name.endswith(".txt") else data)
+            target.writestr(f"__MACOSX/night/._{name}", b"\0\5\x16\7")
+    return packed.getvalue()
+
+
+def test_search_looks_at_name_file_and_person(charlie: User, alice: User, bob: User) -> None:
+    make_dataset(alice, name="Nights")
+    make_dataset(bob, name="Hats", filename="winter.zip")
+    client = signed_in(charlie)
+    for words, found in (("night", "Nights"), ("winter", "Hats"), ("bob", "Hats")):
+        html = text_of(client, f"/datasets/?q={words}")
+        assert found in html
+        assert ({"Nights", "Hats"} - {found}).pop() not in html
+    assert "No dataset fits" in text_of(client, "/datasets/?q=nothing")
+
+
+def test_a_caption_edit_is_a_new_version_and_the_old_one_stays(dataset: Dataset, bob: User) -> None:
+    before = dataset.path.read_bytes()
+    [first, *others] = dataset.pairs
+    data = {f"caption-{n}": pair["caption"] for n, pair in enumerate(dataset.pairs)}
+    data |= {"caption-0": "make it a starry night", "for_all": ""}
+    answer = signed_in(bob).post(f"/datasets/{dataset.pk}/captions/", data)
+    made = Dataset.objects.exclude(pk=dataset.pk).get()
+    assert answer.url == f"/datasets/{made.pk}/"
+    work()
+    made.refresh_from_db()
+    assert (made.state, made.version, made.parent, made.owner) == (Dataset.State.READY, 2, dataset, bob)
+    assert captions_of(made)[first["index"]] == "make it a starry night"
+    assert {captions_of(made)[pair["index"]] for pair in others} == {pair["caption"] for pair in others}
+    assert dataset.path.read_bytes() == before
+    assert AuditEvent.objects.filter(action="dataset.version").count() == 1
+
+
+def test_one_caption_for_all(dataset: Dataset, alice: User) -> None:
+    signed_in(alice).post(f"/datasets/{dataset.pk}/captions/", {"for_all": "make it night"})
+    work()
+    assert set(captions_of(Dataset.objects.latest("pk")).values()) == {"make it night"}
+
+
+def test_nothing_changed_makes_no_version(dataset: Dataset, alice: User) -> None:
+    data = {f"caption-{n}": pair["caption"] for n, pair in enumerate(dataset.pairs)}
+    signed_in(alice).post(f"/datasets/{dataset.pk}/captions/", data)
+    assert Dataset.objects.count() == 1
+
+
+def test_a_caption_that_is_too_long_is_refused_and_kept_in_the_form(dataset: Dataset, alice: User) -> None:
+    answer = signed_in(alice).post(f"/datasets/{dataset.pk}/captions/", {"caption-0": "long " * 500})
+    assert answer.status_code == 422
+    assert "long long" in answer.content.decode()
+    assert Dataset.objects.count() == 1
+
+
+def test_a_repaired_copy_has_no_faults_left(alice: User) -> None:
+    odd = make_dataset(alice, data=dirty(), state=Dataset.State.CHECKING, stored=False)
+    work()
+    odd.refresh_from_db()
+    assert odd.repairs
+    signed_in(alice).post(f"/datasets/{odd.pk}/repair/")
+    work()
+    made = Dataset.objects.latest("pk")
+    assert (made.state, made.repairs, made.version) == (Dataset.State.READY, [], 2)
+    assert len(made.pairs) == len(odd.pairs)
+    with zipfile.ZipFile(made.path) as packed:
+        assert not [name for name in packed.namelist() if "/" in name]
+
+
+def test_a_version_of_a_file_that_is_gone_is_refused_in_words(dataset: Dataset, alice: User) -> None:
+    signed_in(alice).post(f"/datasets/{dataset.pk}/captions/", {"for_all": "make it night"})
+    dataset.path.unlink()
+    work()
+    made = Dataset.objects.latest("pk")
+    assert made.is_rejected
+    assert "cannot be read" in made.problems[0]
+
+
+def test_rename_and_delete_belong_to_owner_and_admin(dataset: Dataset, bob: User, dana: User) -> None:
+    for deed in ("rename", "delete"):
+        assert signed_in(bob).post(f"/datasets/{dataset.pk}/{deed}/", {"name": "x"}).status_code == 403
+    signed_in(dana).post(f"/datasets/{dataset.pk}/rename/", {"name": "Evenings"})
+    dataset.refresh_from_db()
+    assert dataset.name == "Evenings"
+    refused = signed_in(dana).post(f"/datasets/{dataset.pk}/rename/", {"name": ""})
+    assert refused.status_code == 422
+    assert "Give the dataset a name" in refused.content.decode()
+
+
+def test_a_dataset_that_a_job_needs_is_not_deleted(dataset: Dataset, alice: User) -> None:
+    make_job(alice, State.QUEUED, dataset=dataset, name="Waiting one")
+    page = signed_in(alice).post(f"/datasets/{dataset.pk}/delete/", follow=True)
+    assert "“Waiting one” still needs this dataset" in page.content.decode()
+    assert dataset.path.exists()
+
+
+def test_a_deleted_dataset_leaves_disk_and_library_but_not_its_jobs(dataset: Dataset, alice: User) -> None:
+    job = make_job(alice, State.READY, dataset=dataset)
+    client = signed_in(alice)
+    client.post(f"/datasets/{dataset.pk}/delete/")
+    assert not dataset.path.exists()
+    assert dataset.name not in text_of(client, "/datasets/").replace("“night” is deleted", "")
+    assert dataset.name in text_of(client, f"/jobs/{job.pk}/")
+    assert "was deleted" in text_of(client, f"/datasets/{dataset.pk}/")
+    assert f'value="{dataset.pk}"' not in text_of(client, "/jobs/new/")
+
+
+def test_hand_over_again_begins_a_fresh_trip(dataset: Dataset, alice: User) -> None:
+    signed_in(alice).post(f"/datasets/{dataset.pk}/hand-over/")
+    trip = Carry.objects.get()
+    assert (trip.done, trip.s3_url, trip.sent) == (None, "", 0)
+
+
+def test_a_job_on_a_dataset_of_long_ago_waits_for_a_fresh_hand_over(dataset: Dataset, alice: User) -> None:
+    Carry.objects.update(done=now() - timedelta(days=8))
+    signed_in(alice).post("/jobs/new/", form_data(Dataset.objects.get()))
+    assert dataset.jobs.get().state == State.WAITING
+    assert Carry.objects.get().done is None
+
+
+def test_the_same_content_is_recognised(dataset: Dataset, alice: User, bob: User) -> None:
+    Dataset.objects.update(sha256="ab" * 32)
+    again = make_dataset(bob, name="again", sha256="ab" * 32)
+    html = text_of(signed_in(bob), f"/datasets/{again.pk}/")
+    assert "The same content is already here" in html
+    assert f'href="/datasets/{dataset.pk}/"' in html
+
+
+@pytest.mark.parametrize(("days", "used", "stays"), [(0, False, True), (30, False, False), (30, True, True)])
+def test_old_files_go_after_the_days_of_the_setting(
+    dataset: Dataset, alice: User, settings: Any, days: int, used: bool, stays: bool
+) -> None:
+    settings.DATASET_KEEP_DAYS = days
+    Dataset.objects.update(changed=now() - timedelta(days=31))
+    if used:
+        make_job(alice, State.READY, dataset=dataset)
+    while library.clear_old_files():
+        pass
+    assert dataset.path.exists() is stays
+    dataset.refresh_from_db()
+    assert (dataset.file_gone is None) is stays
+    assert dataset.name in text_of(signed_in(alice), "/datasets/")
+
+
+def test_a_file_that_a_job_needs_never_goes(dataset: Dataset, alice: User, settings: Any) -> None:
+    settings.DATASET_KEEP_DAYS = 1
+    job = make_job(alice, State.UNCONFIRMED, dataset=dataset)
+    type(job).objects.update(created=now() - timedelta(days=40))
+    Dataset.objects.update(changed=now() - timedelta(days=40))
+    assert not library.clear_old_files()
+    assert dataset.path.exists()
+
+
+def test_viewers_only_look(dataset: Dataset, charlie: User) -> None:
+    client = signed_in(charlie)
+    assert client.get(f"/datasets/{dataset.pk}/captions/").status_code == 403
+    for deed in ("captions", "repair", "rename", "delete", "hand-over"):
+        assert client.post(f"/datasets/{dataset.pk}/{deed}/").status_code == 403
+    assert client.post("/datasets/from-url/", {"url": "https://example.com/a.zip"}).status_code == 403
+
+
+@pytest.mark.parametrize("deed", ["repair", "rename", "delete", "hand-over"])
+def test_deeds_are_not_done_by_looking(dataset: Dataset, alice: User, deed: str) -> None:
+    assert signed_in(alice).get(f"/datasets/{dataset.pk}/{deed}/").status_code == 405
