@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -53,6 +54,12 @@ class Child:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    def sweep(self) -> None:
+        """End what a dead child left behind: its own workers may still hold the port and do its work."""
+        if self.process:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
     def may_start_again(self) -> bool:
         """False after five crashes within a minute."""
         self.crashes.append(time.monotonic())
@@ -78,6 +85,7 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
         for child in children:
             if child.is_running:
                 continue
+            child.sweep()
             code = child.process.returncode if child.process else None
             if not child.may_start_again():
                 say("up", f"{child.name} ended {CRASHES} times within a minute (last status {code}).")
@@ -98,7 +106,7 @@ def _end(children: list[Child]) -> None:
             try:
                 child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                os.killpg(child.process.pid, signal.SIGKILL)
+                child.sweep()
                 child.process.wait()
 
 

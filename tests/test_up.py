@@ -1,0 +1,185 @@
+"""`manage.py up`: web, worker and engine under one supervisor, killed and stopped for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+
+from finetune_portal.datasets import sample
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers, wait_for
+from tests.people import form_data
+from tests.running import ROOT
+from tests.upstream import Upstream
+
+TIMEOUT = 20.0
+STOP_SECONDS = 10.0
+PROGRAMS = {"web": "gunicorn", "worker": "manage.py work", "engine": "finetune_portal.engine"}
+
+
+@dataclass
+class Maker:
+    """Someone signed in who trains by plain forms."""
+
+    portal: Portal
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def post(self, path: str, data: dict[str, object], **options: object) -> requests.Response:
+        page = self.session.get(self.portal.url + path, timeout=TIMEOUT).text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token, page
+        told = {**data, "csrfmiddlewaretoken": token[1]}
+        response = self.session.post(self.portal.url + path, told, timeout=TIMEOUT, **options)
+        assert response.ok, response.text
+        return response
+
+    def signs_in(self) -> Maker:
+        self.post("/login/", {"username": EMAIL, "password": PASSWORD})
+        return self
+
+    def starts(self, steps: int = 300) -> str:
+        """Start a training; the path of its page."""
+        file = {"file": ("night.zip", sample.make())}
+        response = self.post("/jobs/new/", form_data(steps=str(steps)), files=file)
+        return response.url.removeprefix(self.portal.url)
+
+    def state(self, job: str) -> str:
+        """What the job's page says, or nothing while the web process is away."""
+        try:
+            html = self.session.get(self.portal.url + job, timeout=TIMEOUT).text
+        except requests.ConnectionError:
+            return ""
+        found = re.search(r'data-state="(\w+)"', html)
+        return found[1] if found else ""
+
+    def waits_for(self, job: str, *states: str) -> None:
+        wait_for(lambda: self.state(job) in states, why=f"{job} is {states}\n{self.portal.log_text()}")
+
+
+def children(pid: int) -> dict[int, str]:
+    """Process ids and command lines; that of a dead one is empty."""
+    found = {}
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in task.read_text().split():
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def tree(pid: int) -> list[int]:
+    """All that descends from this process."""
+    return [each for child in children(pid) for each in (child, *tree(child))]
+
+
+def pid_of(portal: Portal, name: str) -> int:
+    """The supervisor's child of this name, or 0."""
+    assert portal.process
+    found = children(portal.process.pid).items()
+    return next((pid for pid, command in found if PROGRAMS[name] in command), 0)
+
+
+def alive(pids: list[int]) -> list[str]:
+    """Those that still run, as the system describes them. A zombie only waits for its parent's look."""
+    found = []
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            status = Path(f"/proc/{pid}/stat").read_text()
+            if status.rsplit(")", 1)[1].split()[0] not in "ZX":
+                found.append(status)
+    return found
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    running = Portal(tmp_path_factory.mktemp("up") / "data")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "engine"])
+def test_a_kill_during_a_training_loses_nothing(portal: Portal, name: str) -> None:
+    """O2, S7, W8: the supervisor starts it again, and the job goes on from the rows."""
+    maker = Maker(portal).signs_in()
+    job = maker.starts()
+    maker.waits_for(job, "training")
+    killed = pid_of(portal, name)
+    left_behind = tree(killed)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: pid_of(portal, name) not in (0, killed), why=f"{name} runs again")
+    assert alive([killed, *left_behind]) == [], "its workers held the port"
+    maker.waits_for(job, "ready")
+    assert f"{name} ended with status -9; starting it again." in portal.log_text()
+    wait_for(lambda: answers(f"{portal.engine_url}/healthz"), why="the engine answers the next test")
+
+
+def test_sigterm_stops_everything_and_a_start_goes_on(portal: Portal) -> None:
+    """D10"""
+    maker = Maker(portal).signs_in()
+    job = maker.starts(steps=3000)
+    maker.waits_for(job, "training")
+    assert portal.process
+    pids = tree(portal.process.pid)
+    assert len(pids) >= 4
+    began = time.monotonic()
+    portal.stop()
+    assert time.monotonic() - began < STOP_SECONDS
+    assert portal.process.returncode == 0
+    assert alive(pids) == []
+
+    portal.start()
+    maker.waits_for(job, "ready")
+
+
+def test_with_an_upstream_there_is_no_engine_and_no_child_outlives_a_killed_supervisor(
+    tmp_path: Path,
+) -> None:
+    own = Portal(tmp_path / "data")
+    try:
+        with Upstream() as upstream:
+            own.start(SEGMIND_BASE_URL=upstream.url, SEGMIND_API_KEY=upstream.key)
+            wait_for(lambda: bool(upstream.sent("list")), why="the worker asks the upstream")
+            assert pid_of(own, "engine") == 0
+            assert pid_of(own, "web")
+            assert own.process
+            pids = tree(own.process.pid)
+            own.process.kill()
+            own.process.wait()
+            wait_for(lambda: not alive(pids), seconds=STOP_SECONDS, why="the children end")
+    finally:
+        own.stop()
+    assert "local engine" not in own.log_text()
+    assert upstream.key not in own.log_text()
+
+
+@pytest.mark.parametrize("name", ["PORT", "ENGINE_PORT"])
+def test_a_port_in_use_is_said_with_the_way_out(tmp_path: Path, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        portal = Portal(tmp_path / "data")
+        ports = {"PORT": str(portal.port), "ENGINE_PORT": str(portal.engine_port), name: str(port)}
+        ended = subprocess.run(
+            [sys.executable, "manage.py", "up"],
+            cwd=ROOT,
+            env={**os.environ, **ports, "DATA_DIR": str(portal.data)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert ended.returncode == 1
+    assert f"Port {port} is in use." in ended.stderr
+    assert f"choose another one: {name}={port + 1}" in ended.stderr
+    assert "Traceback" not in ended.stderr
