@@ -179,26 +179,27 @@ def _data_starts(file: BinaryIO, infos: list[zipfile.ZipInfo], end: End, needed:
 
 def _refuse_local(file: BinaryIO, info: zipfile.ZipInfo, limit: int) -> int:
     """Compare the local header and what follows the data with the directory; the offset of the data."""
-    name = shown(info.orig_filename)
     file.seek(info.header_offset)
     header = file.read(LOCAL.size)
     if len(header) < LOCAL.size or not header.startswith(b"PK\x03\x04"):
-        raise Refused(f"{name} is not where the ZIP says. {AGAIN}")
+        raise Refused(f"{shown(info.orig_filename)} is not where the ZIP says. {AGAIN}")
     _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = LOCAL.unpack(header)
     raw_name, extra = file.read(name_length), file.read(extra_length)
     start = info.header_offset + LOCAL.size + name_length + extra_length
     room = limit - start - info.compress_size
     if room < 0:
-        raise Refused(f"{name} overlaps another file in the ZIP, as a trap would. {AGAIN}")
+        raise Refused(
+            f"{shown(info.orig_filename)} overlaps another file in the ZIP, as a trap would. {AGAIN}"
+        )
     if raw_name != _raw_name(info) or (not raw_name.isascii() and (flags ^ info.flag_bits) & UTF8):
-        raise Refused(f"{name} has two different names in the ZIP. {AGAIN}")
+        raise Refused(f"{shown(info.orig_filename)} has two different names in the ZIP. {AGAIN}")
     _unicode_path(extra, info)
     told = (crc, *_local_sizes(packed, size, extra))
     true = (info.CRC, info.compress_size, info.file_size)
     streamed = bool(flags & STREAMED)
     same = all(mine == yours or (streamed and not mine) for mine, yours in zip(told, true, strict=True))
     if not same or method != info.compress_type or (flags ^ info.flag_bits) & ENCRYPTED:
-        raise Refused(f"{name} is described in two different ways in the ZIP. {AGAIN}")
+        raise Refused(f"{shown(info.orig_filename)} is described in two different ways in the ZIP. {AGAIN}")
     if room or told != true:
         _refuse_descriptor(file, start + info.compress_size, room, info, streamed=streamed)
     return int(start)
@@ -232,20 +233,19 @@ def _refuse_descriptor(
 
 def unpacked(file: BinaryIO, member: Member) -> Iterator[bytes]:
     """The bytes of a member in pieces; raises Refused as soon as they are not what the ZIP says."""
-    damaged = Refused(f"{shown(member.label)} is damaged in the ZIP. {AGAIN}")
     crc = done = 0
     file.seek(member.start)
     try:
         for piece in _inflated(file, member.packed) if member.method else _stored(file, member.packed):
             done += len(piece)
             if done > member.size:
-                raise damaged
+                break
             crc = zlib.crc32(piece, crc)
             yield piece
     except (zlib.error, EOFError):
-        raise damaged from None
+        done = -1
     if done != member.size or crc != member.crc:
-        raise damaged
+        raise Refused(f"{shown(member.label)} is damaged in the ZIP. {AGAIN}")
 
 
 def _stored(file: BinaryIO, left: int) -> Iterator[bytes]:

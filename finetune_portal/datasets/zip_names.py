@@ -11,20 +11,18 @@ from finetune_portal.datasets.sentences import AGAIN, Refused, shown
 MAX_NAME = 1024
 MAX_PART = 255
 MAX_DEPTH = 10
-TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def refuse_name(name: str) -> None:
     """Raise Refused when `name` is not a plain relative path."""
-    if any(unicodedata.category(char) == "Cc" for char in name) or TURNING.search(name):
+    if INVISIBLE.search(name):
         raise Refused(f"{shown(name)} has invisible characters in its name. Rename it and pack again.")
-    for form in (name, unicodedata.normalize("NFKC", name)):
+    for form in {name, unicodedata.normalize("NFKC", name)}:
         if _leads_out(form.replace("\\", "/")):
             raise Refused(f"{shown(name)} points outside the ZIP. Pack the folder again.")
     parts = split(name)
-    if not parts:
-        raise Refused(f"A file in the ZIP has no name. {AGAIN}")
     if len(name.encode()) > MAX_NAME or any(len(part.encode()) > MAX_PART for part in parts):
         raise Refused(f"{shown(name)} is too long a name. Shorten it and pack again.")
     if len(parts) > MAX_DEPTH:
@@ -33,7 +31,7 @@ def refuse_name(name: str) -> None:
 
 def _leads_out(path: str) -> bool:
     """`.. ` and `...` count as `..`: Windows drops trailing dots and spaces."""
-    climbs = any(set(part) <= {".", " "} and part.count(".") > 1 for part in path.split("/"))
+    climbs = any(not part.strip(" .") and part.count(".") > 1 for part in path.split("/"))
     return climbs or path.startswith("/") or bool(DRIVE.match(path))
 
 
@@ -49,6 +47,8 @@ def refuse_doubles(files: Iterable[str]) -> None:
     for name in files:
         parts = [_key(part) for part in split(name)]
         key = "/".join(parts)
+        if not parts:
+            raise Refused(f"A file in the ZIP has no name. {AGAIN}")
         if key in seen:
             twin = "" if seen[key] == name else f" (also as {shown(seen[key])})"
             raise Refused(f"{shown(name)} is in the ZIP twice{twin}. Keep one and pack again.")

@@ -1,0 +1,112 @@
+"""Every hostile archive is refused with its reason, every honest one passes, both in good time."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from time import process_time
+
+import pytest
+
+from finetune_portal.datasets import check_process, zip_members
+from finetune_portal.datasets.archive import inspect
+from tests.datasets.corpus.building import End, Entry, dataset, entries, extra, packed
+from tests.datasets.corpus.honest import HONEST
+from tests.datasets.corpus.hostile import HOSTILE
+
+IN_CHILD = 5  # every so many archives also go through the process with limits
+SECONDS = 5.0
+
+
+def of_children() -> float:
+    """Seconds of CPU that ended child processes used: what a busy machine does not change."""
+    usage = getrusage(RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_archive_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
+    make, reason = HOSTILE[name]
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(make())
+    begun = process_time()
+    problems = inspect(path).problems
+    assert process_time() - begun < SECONDS
+    assert re.search(reason, " ".join(problems)), problems
+    assert all(sentence[0].isupper() or sentence[0] == "“" for sentence in problems)
+    assert all(sentence.isprintable() and sentence.endswith(".") for sentence in problems)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE][::IN_CHILD])
+def test_the_process_with_limits_refuses_it_too(tmp_path: Path, name: str) -> None:
+    make, reason = HOSTILE[name]
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(make())
+    begun = of_children()
+    problems = check_process.check(path)["problems"]
+    assert of_children() - begun < SECONDS
+    assert re.search(reason, " ".join(problems)), problems
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_archive_passes(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(HONEST[name]())
+    begun = of_children()
+    verdict = check_process.check(path)
+    assert of_children() - begun < SECONDS
+    assert verdict["problems"] == []
+    assert len(verdict["pairs"]) >= 5
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    assert len(HOSTILE) >= 120
+    assert len(HONEST) >= 20
+
+
+@pytest.mark.parametrize("at", [*range(2, 100, 2)])
+def test_z1_a_zip_that_is_cut_off_anywhere_is_refused(tmp_path: Path, at: int) -> None:
+    whole = packed(dataset())
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(whole[: len(whole) * at // 100])
+    assert re.search("cut off|not a readable ZIP", inspect(path).problems[0])
+
+
+@pytest.mark.parametrize("at", range(0, 100, 4))
+def test_z21_a_flipped_bit_is_found(tmp_path: Path, at: int) -> None:
+    """In the data of a member, whichever it is."""
+    whole = bytearray(packed(dataset()))
+    with (tmp_path / "whole.zip").open("wb+") as file:
+        file.write(whole)
+        members = zip_members.members(file)
+    member = members[at % len(members)]
+    whole[member.start + member.packed * at // 100] ^= 0x10
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(whole)
+    assert "is damaged in the ZIP" in inspect(path).problems[0]
+
+
+def test_z16_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
+    """A file with a hole: only the structure is read here, the pictures lie behind the hole."""
+    path, size = tmp_path / "large.zip", 4_300_000_000
+    film = Entry(
+        "film.bin", size=2**32 - 1, packed_size=2**32 - 1, extra=extra(1, struct.pack("<2Q", size, size))
+    )
+    head, rest = film.local(), b""
+    listing = film.listed(0)
+    for entry in entries():
+        place = len(head) + size + len(rest)
+        entry.extra, entry.local_extra = extra(1, struct.pack("<Q", place)), b""
+        listing += entry.listed(2**32 - 1)
+        rest += entry.local()
+    start = len(head) + size + len(rest)
+    with path.open("wb") as file:
+        file.write(head)
+        file.seek(len(head) + size)
+        file.write(rest + listing + End(zip64=True).packed(16, len(listing), start))
+    begun = process_time()
+    with path.open("rb") as file:
+        assert [member.label for member in zip_members.members(file)][:2] == ["film.bin", "01_start.png"]
+    assert process_time() - begun < 2
