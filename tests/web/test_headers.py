@@ -1,0 +1,66 @@
+"""What every answer carries, and the messages that ride along on pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from finetune_portal.accounts.models import User
+from finetune_portal.web.middleware import CONTENT_SECURITY_POLICY
+from tests.people import HTMX, make_job, signed_in
+
+PATHS = ["/", "/login/", "/jobs/table/", "/jobs/new/", "/datasets/", "/settings/", "/healthz", "/nowhere/"]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/hooks/segmind/x/"])
+@pytest.mark.parametrize("who", ["stranger", "signed in"])
+def test_every_answer_is_closed_to_other_sites(path: str, who: str, alice: User) -> None:
+    """H1, H2, H11"""
+    client = Client() if who == "stranger" else signed_in(alice)
+    headers = client.get(path).headers
+    assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "no-store" in headers["Cache-Control"]
+
+
+def test_the_policy_allows_nothing_inline_and_nothing_foreign() -> None:
+    """H3"""
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert "http" not in CONTENT_SECURITY_POLICY
+    assert CONTENT_SECURITY_POLICY.startswith("default-src 'none';")
+    assert "frame-ancestors 'none'" in CONTENT_SECURITY_POLICY
+
+
+def test_under_tls_the_browser_is_told_to_stay_there(client: Client, settings: Any) -> None:
+    settings.SECURE = True
+    assert client.get("/healthz").headers["Content-Security-Policy"].endswith("; upgrade-insecure-requests")
+
+
+def test_a_message_rides_along_on_a_piece_once(alice: User) -> None:
+    client, job = signed_in(alice), make_job(alice)
+    client.get(f"/jobs/{job.pk}/download/")
+    html = client.get("/jobs/table/", headers=HTMX).content.decode()
+    assert 'hx-swap-oob="true"' in html
+    assert "The model file is not there yet." in html
+    assert "not there yet" not in client.get("/jobs/table/", headers=HTMX).content.decode()
+
+
+def test_a_message_waits_while_there_is_no_piece_to_ride_on(alice: User) -> None:
+    client, job = signed_in(alice), make_job(alice)
+    html = client.get("/jobs/table/", headers=HTMX).content.decode()
+    seen = html.split("seen=")[1].split('"')[0]
+    client.get(f"/jobs/{job.pk}/download/")
+    assert client.get("/jobs/table/", {"seen": seen}, headers=HTMX).status_code == 204
+    assert "not there yet" in client.get("/").content.decode()
+
+
+def test_the_page_for_an_unknown_address_leads_back(alice: User) -> None:
+    response = signed_in(alice).get("/nowhere/")
+    assert response.status_code == 404
+    assert 'href="/"' in response.content.decode()

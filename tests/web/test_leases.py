@@ -1,0 +1,81 @@
+"""Rows as the queue: who gets which row, and what a late holder can still do to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.models import Job
+from finetune_portal.web.leases import MAX_BACKOFF, backoff, claim, mine, renew
+from tests.people import make_job
+
+
+def take() -> Job | None:
+    return claim(Job.objects.all(), seconds=60)
+
+
+def run_out() -> None:
+    Job.objects.update(lease_until=now() - timedelta(seconds=1))
+
+
+def test_the_most_overdue_row_comes_first(alice: User) -> None:
+    make_job(alice, name="later", due=now() - timedelta(seconds=1))
+    first = make_job(alice, name="first", due=now() - timedelta(hours=1))
+    make_job(alice, name="not yet", due=now() + timedelta(hours=1))
+    taken = take()
+    assert taken == first
+    assert [row and row.name for row in (take(), take())] == ["later", None]
+
+
+def test_a_row_is_held_by_one_and_free_again_when_the_lease_runs_out(alice: User) -> None:
+    make_job(alice)
+    first = take()
+    assert first
+    assert take() is None
+    run_out()
+    second = take()
+    assert second
+    assert second.lease != first.lease
+    assert second.attempts == 2
+
+
+def test_two_who_saw_the_same_row_get_it_once(alice: User) -> None:
+    """S2: the row was free when both looked; the write of the slower one matches nothing."""
+    make_job(alice)
+    winners: list[Job | None] = []
+
+    def quicker(execute: Any, sql: str, *args: Any) -> Any:
+        answer = execute(sql, *args)
+        if sql.startswith("SELECT") and not winners:
+            winners.append(None)
+            winners.append(take())
+        return answer
+
+    with connection.execute_wrapper(quicker):
+        assert take() is None
+    assert winners[-1] == Job.objects.get()
+
+
+def test_a_late_holder_writes_nothing(alice: User) -> None:
+    """D8"""
+    make_job(alice)
+    late = take()
+    assert late
+    assert renew(late, seconds=60)
+    run_out()
+    assert take()
+    assert not renew(late, seconds=60)
+    assert mine(late).update(name="too late") == 0
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 5, 100, 10_000])
+def test_a_pause_grows_but_never_beyond_ten_minutes(attempts: int) -> None:
+    pauses = [backoff(attempts, first=2).total_seconds() for _ in range(200)]
+    assert min(pauses) >= 1
+    assert max(pauses) <= min(MAX_BACKOFF, 2 * 2**attempts)
+    assert attempts == 0 or len(set(pauses)) > 100, "no two retry in step"
