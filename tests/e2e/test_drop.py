@@ -285,6 +285,18 @@ def test_extensions_follow_the_bytes_and_webp_is_told(form: Page, portal: Portal
         assert set(archive.namelist()) == {"1_start.jpg", "1_end.png", "2_start.png", "2_end.png"}
 
 
+def test_both_choices_by_keyboard(form: Page, tmp_path: Path) -> None:
+    form.get_by_role("link", name="Sample dataset").focus()
+    for several in (True, False):  # files, then a folder
+        form.keyboard.press("Tab")
+        with form.expect_file_chooser() as chooser:
+            form.keyboard.press("Enter")
+        assert chooser.value.is_multiple() is several
+    hold_pieces(form)
+    chooser.value.set_files(laid_out(tmp_path / "hats", five_pairs()))
+    begun(form)
+
+
 def test_folders_that_cannot_be_told_apart_are_asked_about(form: Page, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "set", {f"{side}/{n}.png": PNG for side in "ab" for n in range(3)})
     choose_folder(form, folder)
