@@ -41,6 +41,10 @@ class SegmindClient:
         """The headers of the last answer, names in lower case: rate limits, remaining credits."""
         return self._transport.headers
 
+    def close(self) -> None:
+        """Close the connection that is kept. The next call opens another."""
+        self._transport.close()
+
     def submit(self, request: SubmitRequest) -> Submitted:
         """Start a paid training (section 1). Sent once; `may_have_been_sent` of an error tells the rest."""
         content = self._transport.call(

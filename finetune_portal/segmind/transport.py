@@ -20,6 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, Ne
 from finetune_portal.segmind import errors
 from finetune_portal.segmind.reading import odd
 from finetune_portal.segmind.refusals import refusal, storage_refusal
+from finetune_portal.segmind.types import text
 
 CONNECT, READ = 5.0, 30.0
 SMALL, LARGE = 1024 * 1024, 32 * 1024 * 1024
@@ -116,6 +117,9 @@ class Transport:
             if fresh:
                 session.close()
 
+    def close(self) -> None:
+        self._session.close()
+
     def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> str:
         """PUT a file to a signed URL, without the key. Answers the ETag."""
         request = requests.Request("PUT", url, data=body, headers=dict(headers))
@@ -123,7 +127,7 @@ class Transport:
             content = _words(response, time.monotonic() + min(READ, self._max_seconds))
         if response.status_code not in (200, 201, 204):
             raise storage_refusal(response.status_code, content)
-        return str(response.headers.get("ETag", "")).strip('"')
+        return text(response.headers.get("ETag")).strip('"')
 
 
 class Body:

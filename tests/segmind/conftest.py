@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -25,5 +26,6 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def client(upstream: Upstream) -> SegmindClient:
-    return SegmindClient(upstream.url, KEY)
+def client(upstream: Upstream) -> Iterator[SegmindClient]:
+    with closing(SegmindClient(upstream.url, KEY)) as made:
+        yield made

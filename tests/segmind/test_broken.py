@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -248,7 +248,7 @@ def test_tls_that_fails_after_the_request_left() -> None:
             bare.sendall(b"HTTP/1.1 200 OK\r\n\r\nno longer TLS")
 
     with listening(answer) as port:
-        client = SegmindClient(f"https://localhost:{port}", KEY)
-        client._transport._session.verify = str(CERTIFICATE)
-        assert_may_have_arrived(failure(client.list))
+        with closing(SegmindClient(f"https://localhost:{port}", KEY)) as client:
+            client._transport._session.verify = str(CERTIFICATE)
+            assert_may_have_arrived(failure(client.list))
     assert b"GET /finetune/request/list" in arrived[0]

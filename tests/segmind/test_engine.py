@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 import requests
@@ -30,8 +31,9 @@ ORDER = ["requested", "data", "training", "trained", "deploying", "available"]
 
 
 @pytest.fixture
-def client(engine: RunningEngine) -> SegmindClient:
-    return SegmindClient(engine.url, engine.key)
+def client(engine: RunningEngine) -> Iterator[SegmindClient]:
+    with closing(SegmindClient(engine.url, engine.key)) as made:
+        yield made
 
 
 def reached(look: Callable[[], FineTune], wanted: str, *, seconds: float = 20.0) -> list[FineTune]:
@@ -91,8 +93,8 @@ def test_a_job_that_fails_says_why(client: SegmindClient) -> None:
 
 
 def test_a_wrong_key(engine: RunningEngine) -> None:
-    with pytest.raises(Unauthorized):
-        SegmindClient(engine.url, "another key").list()
+    with closing(SegmindClient(engine.url, "another key")) as stranger, pytest.raises(Unauthorized):
+        stranger.list()
 
 
 def test_a_refusal_comes_with_its_reason_and_was_not_taken(client: SegmindClient) -> None:

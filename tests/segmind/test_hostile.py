@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -108,17 +109,17 @@ def assert_answered(upstream: Upstream, method: str, answer: Answer) -> None:
     kind, call = METHODS[method]
     upstream.requests.clear()
     upstream.script(method, answer)
-    failure: SegmindError | None = None
-    try:
-        found = call(SegmindClient(upstream.url, KEY, max_seconds=5), upstream.url)
-    except SegmindError as exc:
-        failure = exc
-    if failure is None:
+    found: object = None
+    said = ""
+    with closing(SegmindClient(upstream.url, KEY, max_seconds=5)) as client:
+        try:
+            found = call(client, upstream.url)
+        except SegmindError as exc:
+            said = f"{exc.message} {exc!r} {exc.detail}"
+    assert KEY not in said
+    if not said:
         assert isinstance(found, kind)
         assert_typed(found)
-    else:
-        assert failure.message
-        assert KEY not in f"{failure} {failure!r} {failure.detail}"
     assert len(upstream.requests) == 1, "it was asked twice, or not at all"
 
 
