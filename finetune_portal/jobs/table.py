@@ -51,7 +51,7 @@ def stamp(user: User, params: Mapping[str, str]) -> str:
 
 
 def _filtered(user: User, params: Mapping[str, str]) -> QuerySet[Job]:
-    rows = access.visible(user).select_related("dataset__carry")
+    rows = access.visible(user)
     if params.get("state") in FILTERS:
         rows = rows.filter(FILTERS[params["state"]][1])
     if params.get("mine") == "on":

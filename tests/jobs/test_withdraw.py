@@ -95,3 +95,11 @@ def test_others_may_not(name: str, job: Job, request: pytest.FixtureRequest) -> 
     assert signed_in(request.getfixturevalue(name)).post(url(job)).status_code == 403
     assert fresh(job).state == "queued"
     assert not AuditEvent.objects.exists()
+
+
+def test_a_maker_who_became_a_viewer_may_not_any_more(alice: User, job: Job) -> None:
+    """R6: from the next request on."""
+    client = signed_in(alice)
+    User.objects.update(role=User.Role.VIEWER)
+    assert client.post(url(job)).status_code == 403
+    assert fresh(job).state == "queued"
