@@ -26,7 +26,7 @@ CONNECT, READ = 5.0, 30.0
 SMALL, LARGE = 1024 * 1024, 32 * 1024 * 1024
 BLOCK = 1024 * 1024
 UPLOAD_READ = 300.0
-FAULTS = (requests.RequestException, HTTPError)
+FAULTS = (requests.RequestException, HTTPError, ValueError, OverflowError)  # the last two: odd framing
 
 
 class Connection(HTTPConnection):
@@ -157,7 +157,7 @@ def _send(session: Session, request: requests.Request, seconds: float) -> reques
     try:
         prepared = session.prepare_request(request)
         session.get_adapter(str(prepared.url))
-    except (*FAULTS, ValueError) as exc:
+    except FAULTS as exc:
         sentence = (
             "The upstream's address or the API key is not a valid one, so nothing was sent. Tell an admin."
         )
@@ -181,7 +181,7 @@ def _read(response: requests.Response, cap: int, deadline: float) -> bytes:
                 raise errors.BadReply(odd("an answer that does not end"), status=status)
             if time.monotonic() > deadline:
                 raise errors.Interrupted("The upstream answers too slowly. It is asked again by itself.")
-    except HTTPError as exc:
+    except FAULTS as exc:
         raise _fault(exc) from None
     return bytes(content)
 

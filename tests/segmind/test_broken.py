@@ -117,6 +117,7 @@ def test_a_connection_that_breaks_after_the_request_left(
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Length: 8\r\n\r\n", taken=True),
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", taken=True),
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}", taken=True),
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-8000000000000001", taken=True),
         raw(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n{}", taken=True),
         raw(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n{}", taken=True),
         raw(b"\x16\x03\x01\x02\x00" * 20, taken=True),
@@ -247,8 +248,7 @@ def test_tls_that_fails_after_the_request_left() -> None:
             arrived.append(secure.recv(4096))
             bare.sendall(b"HTTP/1.1 200 OK\r\n\r\nno longer TLS")
 
-    with listening(answer) as port:
-        with closing(SegmindClient(f"https://localhost:{port}", KEY)) as client:
-            client._transport._session.verify = str(CERTIFICATE)
-            assert_may_have_arrived(failure(client.list))
+    with listening(answer) as port, closing(SegmindClient(f"https://localhost:{port}", KEY)) as client:
+        client._transport._session.verify = str(CERTIFICATE)
+        assert_may_have_arrived(failure(client.list))
     assert b"GET /finetune/request/list" in arrived[0]
