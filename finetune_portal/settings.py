@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "finetune_portal.accounts",
     "finetune_portal.datasets",
     "finetune_portal.jobs",
+    "finetune_portal.notices",
     "finetune_portal.webhooks",
     "finetune_portal.worker",
 ]
@@ -138,6 +139,18 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# E-mail -------------------------------------------------------------------------------------
+
+EMAIL_HOST = env.text("PORTAL_EMAIL_HOST")  # without one no e-mail is sent
+EMAIL_PORT = env.integer("PORTAL_EMAIL_PORT", 587, least=1)
+EMAIL_HOST_USER = env.text("PORTAL_EMAIL_USER")
+EMAIL_HOST_PASSWORD = env.secret("PORTAL_EMAIL_PASSWORD")
+_email_tls = env.flag("PORTAL_EMAIL_TLS", default=True)
+EMAIL_USE_SSL = _email_tls and EMAIL_PORT == 465
+EMAIL_USE_TLS = _email_tls and not EMAIL_USE_SSL
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env.text("PORTAL_EMAIL_FROM", f"portal@{_public.hostname}")
+
 # Browser ------------------------------------------------------------------------------------
 
 SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE else "sessionid"
@@ -179,6 +192,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        "apprise": {"level": "WARNING", "propagate": False},  # its lines can hold addresses and tokens
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # one traceback per scanner otherwise
     },
 }

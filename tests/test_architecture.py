@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL = "finetune_portal"
-APPS = ("web", "audit", "accounts", "datasets", "jobs", "webhooks", "worker")  # lower first
+APPS = ("web", "audit", "accounts", "datasets", "jobs", "notices", "webhooks", "worker")  # lower first
 ASKS_UPSTREAM = {"services", "submission", "sync"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 

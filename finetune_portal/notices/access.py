@@ -1,0 +1,21 @@
+"""The one door to channels: each person has their own, admins the team's as well."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.shortcuts import get_object_or_404
+
+from finetune_portal.accounts.models import User
+from finetune_portal.notices.models import Channel, Notice
+
+
+def visible(user: User) -> QuerySet[Channel]:
+    """With `is_sending`: whether a message is on its way."""
+    own = Q(owner=user)
+    waiting = Notice.objects.filter(channel=OuterRef("pk"), done=None)
+    rows = Channel.objects.filter(own | Q(owner=None) if user.can_administer else own)
+    return rows.annotate(is_sending=Exists(waiting)).order_by("pk")
+
+
+def channel_to_change(user: User, pk: int) -> Channel:
+    return get_object_or_404(visible(user), pk=pk)

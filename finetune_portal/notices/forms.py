@@ -1,0 +1,66 @@
+"""One field for every kind of address: an e-mail address, a service's webhook, or an Apprise URL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from finetune_portal.accounts.models import User
+from finetune_portal.notices import addresses
+from finetune_portal.notices.models import Channel
+
+MOST = 20
+
+
+class ChannelForm(forms.Form):
+    """`cleaned_data` is what `services.add` takes."""
+
+    address = forms.CharField(
+        label="Where to",
+        max_length=2000,
+        help_text=(
+            "An e-mail address, or the webhook address that Slack, Discord or Teams gave you. "
+            "Any other service by its Apprise address, such as ntfy://topic"
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    label = forms.CharField(
+        label="Name", max_length=60, required=False, help_text="If you like: #trainings, my phone"
+    )
+    for_team = forms.BooleanField(label="For the whole team", required=False)
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        if not user.can_administer:
+            del self.fields["for_team"]
+
+    def clean_address(self) -> str:
+        address = str(self.cleaned_data["address"])
+        if "://" in address:
+            self.kind, self.shown = Channel.Kind.APPRISE, self._service(address)
+        elif not settings.EMAIL_HOST:
+            raise ValidationError("This portal sends no e-mail yet. An operator sets PORTAL_EMAIL_HOST.")
+        else:
+            validate_email(address)
+            self.kind, self.shown = Channel.Kind.EMAIL, address
+        return address
+
+    def _service(self, address: str) -> str:
+        try:
+            return addresses.shown(addresses.read(address))
+        except addresses.Unreadable as exc:
+            raise ValidationError(str(exc)) from None
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for_team = bool(data.get("for_team"))
+        if Channel.objects.filter(owner=None if for_team else self.user).count() >= MOST:
+            raise ValidationError(f"{MOST} channels are enough. Delete one that is not needed any more.")
+        if "address" in data:
+            data |= {"kind": self.kind, "shown": self.shown, "for_team": for_team}
+        return data

@@ -1,0 +1,59 @@
+"""The words of each message: short, with a link to the job page. No key, and no word of the upstream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.urls import reverse
+
+from finetune_portal.jobs.models import Job
+from finetune_portal.notices.models import Event
+from finetune_portal.web.templatetags.portal import duration, rate
+
+SUBJECTS = {
+    Event.READY: "“{name}” is ready",
+    Event.FAILED: "“{name}” did not work out",
+    Event.DECISION: "“{name}” needs a decision",
+}
+SENTENCES = {
+    Event.READY: "The training is done, and its model can be downloaded.",
+    Event.FAILED: "The job page says why, and what to do next.",
+    Event.DECISION: (
+        "The upstream’s answer was lost, so nobody knows whether the training was accepted. "
+        "An admin sends it again or closes it."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    subject: str
+    body: str
+
+
+def about(job: Job, event: str) -> Message:
+    event = Event(event)
+    name = " ".join(job.name.split())
+    sentence = SENTENCES[event]
+    if event == Event.READY and job.is_simulated:
+        sentence += " The local engine only simulates: nothing was learnt."
+    link = settings.PORTAL_URL + reverse("jobs:detail", args=[job.pk])
+    body = f"{sentence}\n\n{_facts(job)}\n\n{link}\n"
+    return Message(SUBJECTS[event].format(name=name), body)
+
+
+def test() -> Message:
+    link = settings.PORTAL_URL + reverse("notices:list")
+    body = f"It works: news of your trainings will arrive here.\n\n{link}\n"
+    return Message("A test from the Finetune Portal", body)
+
+
+def _facts(job: Job) -> str:
+    who = job.owner.name if job.owner else "someone outside the portal"
+    facts = [f"Started by {who}"]
+    if job.steps:
+        facts.append(f"{job.steps} steps at {rate(job.learning_rate)}")
+    if job.ended:
+        facts.append(f"took {duration(job.duration)}")
+    return " · ".join(facts)

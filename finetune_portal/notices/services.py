@@ -1,0 +1,49 @@
+"""What people do with channels: add, test, switch, remove. Nothing is sent here; the worker sends."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.notices import sealing
+from finetune_portal.notices.models import Channel, Event, Notice
+
+
+def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_team: bool) -> Channel:
+    """Add a channel and have a first message sent to it, so that a slip shows at once."""
+    owner = None if for_team else actor
+    sealed = sealing.seal(address)
+    with transaction.atomic():
+        channel = Channel.objects.create(owner=owner, kind=kind, label=label, shown=shown, sealed=sealed)
+        Notice.objects.create(channel=channel, event=Event.TEST)
+        record(actor, "notice.add", channel, to=shown, whose="team" if for_team else "own")
+    return channel
+
+
+def test(channel: Channel, *, actor: User) -> None:
+    """Send a test; while one is on its way, there is no second."""
+    with transaction.atomic():
+        tests = Notice.objects.filter(channel=channel, event=Event.TEST, done=None)
+        if not tests.exists():
+            Notice.objects.create(channel=channel, event=Event.TEST)
+            record(actor, "notice.test", channel, to=channel.shown)
+
+
+def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
+    """What happened while it was off stays untold."""
+    name = f"on_{event}"
+    with transaction.atomic():
+        changed = Channel.objects.filter(pk=channel.pk, **{name: not on}).update(**{name: on})
+        if changed:
+            if on:
+                Channel.objects.filter(pk=channel.pk).update(since=now())
+            record(actor, "notice.switch", channel, event=event.value, on=on)
+    setattr(channel, name, on)
+
+
+def remove(channel: Channel, *, actor: User) -> None:
+    with transaction.atomic():
+        record(actor, "notice.remove", channel, to=channel.shown)
+        channel.delete()

@@ -1,0 +1,17 @@
+"""Notifications, under /settings/notices/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from finetune_portal.notices import views
+
+app_name = "notices"
+urlpatterns = [
+    path("settings/notices/", views.page, name="list"),
+    path("settings/notices/add/", views.add, name="add"),
+    path("settings/notices/<int:pk>/", views.channel, name="channel"),
+    path("settings/notices/<int:pk>/test/", views.test, name="test"),
+    path("settings/notices/<int:pk>/switch/", views.switch, name="switch"),
+    path("settings/notices/<int:pk>/remove/", views.remove, name="remove"),
+]

@@ -1,0 +1,80 @@
+"""The notifications page: one's own channels, for admins the team's, and the switch of this browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from finetune_portal.notices import access, services
+from finetune_portal.notices.forms import ChannelForm
+from finetune_portal.notices.models import CHOSEN, Channel, Event
+from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect
+
+
+@require_safe
+def page(request: PortalRequest) -> HttpResponse:
+    return render(request, "notices/list.html", _context(request, ChannelForm(user=request.user)))
+
+
+@require_POST
+def add(request: PortalRequest) -> HttpResponse:
+    form = ChannelForm(request.POST, user=request.user)
+    if not form.is_valid():
+        template = "notices/_form.html" if request.htmx else "notices/list.html"
+        return render(request, template, _context(request, form), status=422)
+    services.add(actor=request.user, **form.cleaned_data)
+    return go_to(request, reverse("notices:list"))
+
+
+@require_safe
+def channel(request: PortalRequest, pk: int) -> HttpResponse:
+    """The channel's piece; it asks for itself while a message is on its way."""
+    return _piece(request, access.channel_to_change(request.user, pk))
+
+
+@require_POST
+def test(request: PortalRequest, pk: int) -> HttpResponse:
+    chosen = access.channel_to_change(request.user, pk)
+    services.test(chosen, actor=request.user)
+    return _piece(request, access.channel_to_change(request.user, pk))
+
+
+@require_POST
+def switch(request: PortalRequest, pk: int) -> HttpResponse:
+    chosen = access.channel_to_change(request.user, pk)
+    event = request.POST.get("event")
+    if event not in CHOSEN:
+        raise BadRequest("Which news? The form did not say.")
+    services.switch(chosen, Event(event), on=request.POST.get("on") == "on", actor=request.user)
+    return _piece(request, chosen)
+
+
+@require_POST
+def remove(request: PortalRequest, pk: int) -> HttpResponse:
+    chosen = access.channel_to_change(request.user, pk)
+    name = str(chosen)
+    services.remove(chosen, actor=request.user)
+    messages.success(request, f"Nothing goes to {name} any more.")
+    return go_to(request, reverse("notices:list"))
+
+
+def _piece(request: PortalRequest, chosen: Channel) -> HttpResponse:
+    context = {"channel": chosen}
+    return piece_or_redirect(request, "notices/_channel.html", context, back_to=reverse("notices:list"))
+
+
+def _context(request: PortalRequest, form: ChannelForm) -> dict[str, Any]:
+    rows = list(access.visible(request.user))
+    return {
+        "form": form,
+        "own": [row for row in rows if not row.is_the_teams],
+        "teams": [row for row in rows if row.is_the_teams],
+        "sends_mail": bool(settings.EMAIL_HOST),
+    }
