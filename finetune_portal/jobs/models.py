@@ -190,6 +190,8 @@ class Connection(Leased):
     key_refused = models.BooleanField(default=False)
     is_closed = models.BooleanField(default=False)
     credits = models.FloatField(null=True)
+    calls_left = models.IntegerField(null=True)
+    calls_reset = models.DateTimeField(null=True)
     changed = models.DateTimeField(default=now)
 
     def __str__(self) -> str:

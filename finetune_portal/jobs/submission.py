@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal import upstream
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import pace
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Attempt, Connection, Job
 from finetune_portal.jobs.timeline import Source, move
-from finetune_portal.segmind import Busy, Closed, SegmindError, SubmitRequest, Unauthorized
-from finetune_portal.web.leases import backoff, claim
+from finetune_portal.segmind import Busy, Closed, SegmindError, SubmitRequest, Submitted, Unauthorized
+from finetune_portal.web.leases import backoff, claim, claimable, free
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
+IN_PLACE = Q(dataset__carry__done__isnull=False) | ~Q(dataset__source_url="")
 
 
 def release_waiting() -> None:
     """Queue the jobs whose dataset has arrived; refuse those whose dataset was refused."""
     waiting = Job.objects.filter(state=State.WAITING).select_related("dataset")
-    for job in waiting.filter(dataset__state=Dataset.State.READY, dataset__carry__done__isnull=False):
+    for job in waiting.filter(IN_PLACE, dataset__state=Dataset.State.READY):
         move(job, State.QUEUED, "The dataset is in place", source=Source.PORTAL, due=now())
     for job in waiting.filter(dataset__state=Dataset.State.REJECTED):
         reason = job.dataset.problems[0] if job.dataset and job.dataset.problems else ""
@@ -37,7 +40,7 @@ def release_waiting() -> None:
 
 def recover() -> None:
     """A job that was being sent when its worker died: the answer is lost, the money may be spent."""
-    for job in Job.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now()), state=State.SENDING):
+    for job in Job.objects.filter(free(), state=State.SENDING):
         with transaction.atomic():
             if move(job, State.UNCONFIRMED, "The portal stopped while sending", source=Source.PORTAL):
                 _close_attempts(job, Attempt.Outcome.UNKNOWN)
@@ -45,14 +48,15 @@ def recover() -> None:
 
 def send_next() -> bool:
     """Send the most overdue job; False when there is none or sending is held back."""
-    if _held_back():
+    ready = Job.objects.filter(IN_PLACE, state=State.QUEUED)
+    if _held_back() or not claimable(ready).exists() or not pace.take(pace.SUBMIT):
         return False
-    job = claim(Job.objects.filter(state=State.QUEUED), seconds=LEASE)
+    job = claim(ready, seconds=LEASE)
     if job is None:
         return False
-    attempt = _commit_intent(job)
-    if attempt is not None:
-        _send(job, attempt)
+    request = _request(job)
+    if request.data_source_path and (attempt := _commit_intent(job)):
+        _send(job, attempt, request)
     return True
 
 
@@ -77,9 +81,20 @@ def _commit_intent(job: Job) -> Attempt | None:
         return Attempt.objects.create(job=job)
 
 
-def _send(job: Job, attempt: Attempt) -> None:
+def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
+    client = upstream.get_client()
+    try:
+        with pace.counted(client):
+            accepted = client.submit(request)
+    except SegmindError as exc:
+        _settle(job, attempt, exc)
+    else:
+        _accept(job, attempt, accepted)
+
+
+def _request(job: Job) -> SubmitRequest:
     dataset = Dataset.objects.select_related("carry").get(jobs=job)
-    request = SubmitRequest(
+    return SubmitRequest(
         name=job.upstream_name,
         data_source_path=dataset.s3_url,
         instance_prompt=job.instance_prompt,
@@ -88,25 +103,30 @@ def _send(job: Job, attempt: Attempt) -> None:
         public=job.wants_public,
         machine_type=job.machine_type,
     )
-    try:
-        accepted = upstream.get_client().submit(request)
-    except SegmindError as exc:
-        _settle(job, attempt, exc)
-        return
+
+
+def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
+    """An answer with an id counts, even one so late that the job was given up or found meanwhile."""
     with transaction.atomic():
         _end(attempt, Attempt.Outcome.ACCEPTED)
+        Job.objects.filter(request_id=accepted.request_id, owner=None).exclude(pk=job.pk).delete()
+        stands = Job.objects.select_for_update().get(pk=job.pk)
+        if stands.request_id:
+            return
         move(
-            job,
+            stands,
             State.REQUESTED,
             "Accepted by the upstream",
             source=Source.PORTAL,
             request_id=accepted.request_id,
-            upstream_status=accepted.status,
+            upstream_status=accepted.status[:100],
             is_public=job.wants_public,
             sent=now(),
+            ended=None,
             error="",
         )
-    Connection.objects.update(due=now())
+    soon = now() + timedelta(seconds=settings.POLL_SECONDS)
+    Connection.objects.filter(due__gt=soon).update(due=soon)
 
 
 def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:

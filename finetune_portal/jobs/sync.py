@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -11,14 +15,29 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal import upstream
-from finetune_portal.jobs.choices import DOUBTFUL, FOLLOWED, STATE_OF_PHASE, State
+from finetune_portal.jobs import pace
+from finetune_portal.jobs.choices import DOUBTFUL, DOWNLOADABLE, FOLLOWED, STATE_OF_PHASE, State
 from finetune_portal.jobs.models import Attempt, Connection, Job
 from finetune_portal.jobs.submission import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
-from finetune_portal.segmind import FineTune, SegmindClient, SegmindError, Unauthorized, phase
-from finetune_portal.web.leases import claim, mine
+from finetune_portal.segmind import (
+    Busy,
+    FineTune,
+    Rejected,
+    SegmindClient,
+    SegmindError,
+    Unauthorized,
+    phase,
+)
+from finetune_portal.web.leases import claim, mine, renew
 
 LEASE = 60.0
+PAGE = 500
+PATIENCE = 3
+NONCE = 8
+NEWS_SECONDS = 5.0  # jobs are not looked up again sooner, however many hooks come
+LOOK_ON = timedelta(minutes=5)
+LATE = timedelta(hours=1)
 
 
 def the_connection() -> Connection:
@@ -26,9 +45,20 @@ def the_connection() -> Connection:
 
 
 def ask_soon() -> None:
-    """Someone has reason to think that there is news: look at the next tick."""
+    """Look at the next tick, whatever speaks against it."""
     the_connection()
     Connection.objects.update(due=now())
+
+
+def look_again() -> None:
+    """There may be news: list early, but not while the upstream is away, nor again and again."""
+    checked = the_connection().checked
+    soon = max(now(), checked + timedelta(seconds=news_pause())) if checked else now()
+    Connection.objects.filter(failing_since=None, due__gt=soon).update(due=soon)
+
+
+def news_pause() -> float:
+    return min(NEWS_SECONDS, settings.POLL_SECONDS)
 
 
 def follow(*, source: str = Source.POLL) -> bool:
@@ -37,18 +67,30 @@ def follow(*, source: str = Source.POLL) -> bool:
     connection = claim(Connection.objects.all(), seconds=LEASE)
     if connection is None:
         return False
-    client = upstream.get_client()
+    if not pace.take(pace.LIST):
+        _wait_for_calls(connection)
+        return False
+    client, asked = upstream.get_client(), now()
     try:
-        told = client.list()
-        _bring_in_line(client, told, source)
-        credits = client.credits().credits if _credits_due(connection) else connection.credits
+        with pace.counted(client):
+            told = client.list()
+    except Busy:
+        _wait_for_calls(connection)
     except SegmindError as exc:
         _trouble(connection, exc)
-        return True
+    else:
+        _bring_in_line(told, Asker(client, connection), asked, source)
+        _fine(connection, _credits(client, connection))
+    return True
+
+
+def _fine(connection: Connection, credits: float | None) -> None:
     pause = settings.POLL_SECONDS if _is_moving() else settings.POLL_IDLE_SECONDS
-    fine = mine(connection)
-    recovered = bool(connection.failure or connection.key_refused or connection.is_closed)
-    fine.update(
+    recovered = bool(connection.failing_since or connection.key_refused)
+    if connection.failing_since:  # a lost job may be shown late, so no decision is asked for at once
+        Job.objects.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
+    mine(connection).filter(due=connection.due).update(due=now() + timedelta(seconds=pause))
+    mine(connection).update(
         checked=now(),
         answered=now(),
         failing_since=None,
@@ -56,20 +98,27 @@ def follow(*, source: str = Source.POLL) -> bool:
         key_refused=False,
         credits=credits,
         attempts=0,
-        due=now() + timedelta(seconds=pause),
         lease_until=None,
         changed=now() if recovered or credits != connection.credits else connection.changed,
     )
-    return True
 
 
 def _is_moving() -> bool:
     return Job.objects.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED)).exists()
 
 
-def _credits_due(connection: Connection) -> bool:
-    """Once a minute at most, and not at all where it would eat a tight rate limit."""
-    return connection.checked is None or now().second < settings.POLL_SECONDS
+def _credits(client: SegmindClient, connection: Connection) -> float | None:
+    """The balance, once a minute at most and only from calls that nothing else needs."""
+    is_time = connection.checked is None or now().second < settings.POLL_SECONDS
+    if is_time and pace.take(pace.CREDITS):
+        with suppress(SegmindError), pace.counted(client):
+            return client.credits().credits
+    return connection.credits
+
+
+def _wait_for_calls(connection: Connection) -> None:
+    again = min(pace.opens(), now() + timedelta(seconds=settings.POLL_SECONDS))
+    mine(connection).update(attempts=connection.attempts - 1, due=again, lease_until=None)
 
 
 def _trouble(connection: Connection, exc: SegmindError) -> None:
@@ -86,92 +135,141 @@ def _trouble(connection: Connection, exc: SegmindError) -> None:
     )
 
 
-def _bring_in_line(client: SegmindClient, told: list[FineTune], source: str) -> None:
-    ids = {key for finetune in told for key in finetune.ids}
-    known = list(Job.objects.filter(Q(request_id__in=ids) | Q(state__in=DOUBTFUL)))
-    ours = {job.request_id: job for job in known if job.request_id}
-    doubtful = {job.upstream_name: job for job in known if job.state in DOUBTFUL}
-    for finetune in told:
-        job = next((ours[key] for key in finetune.ids if key in ours), None)
-        if job is None and finetune.name in doubtful:
-            job = doubtful.pop(finetune.name)
-            if not _found(job, finetune):
-                continue
-        if job is None:
-            job = _adopt(finetune)
-        if _differs(job, finetune):
-            refresh(job, client.details(finetune.id), source=source)
-    for job in doubtful.values():
+@dataclass
+class Asker:
+    """Asks for details while calls are left and while it goes well."""
+
+    client: SegmindClient
+    connection: Connection
+    patience: int = PATIENCE
+
+    def details(self, finetune: FineTune) -> FineTune | None:
+        """None when they cannot be had now. Where the upstream knows none, the list is all there is."""
+        if not (self.patience and pace.take(pace.DETAILS)):
+            self.patience = 0
+            return None
+        renew(self.connection, seconds=LEASE)
+        try:
+            with pace.counted(self.client):
+                return self.client.details(finetune.id)
+        except Rejected:
+            return finetune
+        except SegmindError:
+            self.patience -= 1
+            return None
+
+
+def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: str) -> None:
+    """In pages, each row by the list at once; its details when they can be had."""
+    rest = iter(told)
+    while page := list(islice(rest, PAGE)):
+        for job, finetune in _rows_of(page, asked):
+            if _differs(job, finetune):
+                fuller = asker.details(finetune)
+                refresh(job, fuller or finetune, source=source, partial=fuller is None)
+    for job in Job.objects.filter(state=State.UNCONFIRMED):
         _give_up_looking(job)
 
 
+def _rows_of(page: list[FineTune], asked: datetime) -> Iterator[tuple[Job, FineTune]]:
+    """Our row for each item of the list, by its id or else by the nonce in its name.
+
+    Without the rows of which something newer than this list is known already.
+    """
+    ids = {key for finetune in page for key in finetune.ids}
+    nonces = {finetune.name[-NONCE:] for finetune in page}
+    known = list(Job.objects.filter(Q(request_id__in=ids) | Q(nonce__in=nonces)))
+    by_id = {job.request_id: job for job in known if job.request_id}
+    by_nonce = {job.nonce: job for job in known}
+    for finetune in page:
+        job = next((by_id[key] for key in finetune.ids if key in by_id), None)
+        ours = by_nonce.get(finetune.name[-NONCE:])
+        if job is None and ours and not ours.request_id:
+            if _found(ours, finetune):
+                yield ours, finetune
+        elif job is None:
+            yield _adopt(finetune, ours), finetune
+        elif job.changed <= asked:
+            yield job, finetune
+
+
 def _differs(job: Job, finetune: FineTune) -> bool:
+    is_bare = job.state in DOWNLOADABLE and not job.cloud_storage_url and job.changed > now() - LATE
     return (
-        job.upstream_status != finetune.status
+        job.upstream_status != finetune.status[:100]
         or job.is_public != finetune.public
-        or job.state in DOUBTFUL
-        or (job.state in (State.TRAINED, State.DEPLOYING, State.READY) and not job.cloud_storage_url)
+        or bool(job.told.get("partial"))
+        or is_bare
     )
 
 
 def _found(job: Job, finetune: FineTune) -> bool:
-    """A lost answer turns up in the list: the job was accepted after all."""
+    """A lost answer turns up in the list: the job was accepted after all, whatever became of it here."""
     if job.state == State.SENDING:
         return False  # its answer may still be on the way
     with transaction.atomic():
         job.tries.filter(outcome=Attempt.Outcome.UNKNOWN).update(outcome=Attempt.Outcome.ACCEPTED)
         text = "Found in the upstream's list: it was accepted"
-        fields: dict[str, Any] = {"request_id": finetune.id, "sent": now(), "error": ""}
+        fields: dict[str, Any] = {"request_id": finetune.id, "sent": now(), "ended": None, "error": ""}
         return move(job, State.REQUESTED, text, source=Source.POLL, **fields)
 
 
 def _give_up_looking(job: Job) -> None:
     last = job.tries.order_by("-started").first()
-    if job.state == State.UNCONFIRMED and last and last.started < now() - UNTIL_DECISION:
+    if last and last.started < now() - UNTIL_DECISION and job.due <= now():
         text = "Not in the upstream's list after 15 minutes. Send again, or close it?"
         move(job, State.NEEDS_DECISION, text, source=Source.PORTAL)
 
 
-def _adopt(finetune: FineTune) -> Job:
-    """A job made outside the portal with the same key: shown, and marked as such."""
+def _adopt(finetune: FineTune, first: Job | None) -> Job:
+    """A job made outside the portal with the same key, or a second training of `first`. Marked as such."""
+    text = "Found upstream, made outside the portal"
+    values: dict[str, Any] = {
+        "name": finetune.name[:80] or finetune.id[:80],
+        "state": State.REQUESTED,
+        "learning_rate": finetune.learning_rate,
+        "steps": finetune.steps,
+        "sent": now(),
+    }
+    if first:
+        text = "Found upstream as a second training of the same job; it may be paid twice"
+        values |= {"name": first.name, "owner": first.owner, "dataset": first.dataset}
     with transaction.atomic():
-        job = Job.objects.create(
-            name=finetune.name[:80] or finetune.id[:80],
-            request_id=finetune.id,
-            state=State.REQUESTED,
-            learning_rate=finetune.learning_rate,
-            steps=finetune.steps,
-            sent=now(),
-        )
-        note(job, "Found upstream, made outside the portal", source=Source.POLL, state=job.state)
+        job, is_new = Job.objects.get_or_create(request_id=finetune.id, defaults=values)
+        if is_new:
+            note(job, text, source=Source.POLL, state=job.state)
+            if first:
+                note(first, f"The upstream has a second training of it: job {job.pk}", source=Source.POLL)
     return job
 
 
-def refresh_one(request_id: str, *, source: str) -> Job | None:
-    """Ask for the details of one job and bring it in line; None when it is not ours (yet)."""
-    job = Job.objects.filter(request_id=request_id).first()
-    if job is not None:
-        refresh(job, upstream.get_client().details(request_id), source=source)
-    return job
+def refresh_one(job: Job, *, source: str) -> None:
+    """Ask for the details of one job and bring it in line."""
+    client = upstream.get_client()
+    with pace.counted(client):
+        found = client.details(str(job.request_id))
+    refresh(job, found, source=source)
 
 
-def refresh(job: Job, finetune: FineTune, *, source: str) -> None:
+def refresh(job: Job, finetune: FineTune, *, source: str, partial: bool = False) -> None:
     """Bring one row in line with what the upstream says; the timeline tells who said so."""
-    state = STATE_OF_PHASE[phase(finetune.status)]
+    status = finetune.status[:100] or job.upstream_status
+    state = STATE_OF_PHASE[phase(status)]
+    reached = job.reached if state == State.FAILED else state
     fields: dict[str, Any] = {
-        "upstream_status": finetune.status[:100],
+        "upstream_status": status,
         "is_public": finetune.public,
-        "slug": (finetune.slug or "")[:200],
-        "cloud_storage_url": finetune.cloud_storage_url or job.cloud_storage_url,
+        "slug": finetune.slug[:200] or job.slug,
+        "cloud_storage_url": finetune.cloud_storage_url[:2000] or job.cloud_storage_url,
         "is_simulated": finetune.model_information.get("simulated") is True,
-        "told": {**finetune.raw, "reached": job.reached if state == State.FAILED else state},
+        "told": {**finetune.raw, "reached": reached} | ({"partial": True} if partial else {}),
     }
     if not job.instance_prompt and finetune.instance_prompt:
         fields["instance_prompt"] = finetune.instance_prompt
     if state == State.FAILED:
         fields["error"] = finetune.error_message or "The upstream gives no reason."
-    text = f"{State(state).label}" if state != State.RUNNING else f"Upstream says {finetune.status}"
-    if state == job.state and (state != State.RUNNING or finetune.status == job.upstream_status):
+    text = f"{State(state).label}" if state != State.RUNNING else f"Upstream says {status}"
+    if state == job.state and (state != State.RUNNING or status == job.upstream_status):
         if any(getattr(job, name) != value for name, value in fields.items()):
             Job.objects.filter(pk=job.pk).update(changed=now(), **fields)
     else:

@@ -29,15 +29,22 @@ class Leased(models.Model):
 R = TypeVar("R", bound=Leased)
 
 
+def free() -> Q:
+    """Held by nobody, or by a holder whose time is over."""
+    return Q(lease_until=None) | Q(lease_until__lt=now())
+
+
+def claimable(rows: QuerySet[R]) -> QuerySet[R]:
+    return rows.filter(free(), due__lte=now())
+
+
 def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
     """Take the most overdue row for so many seconds, or None. Two callers never get the same one."""
-    moment = now()
-    free = Q(lease_until=None) | Q(lease_until__lt=moment)
-    row = rows.filter(free, due__lte=moment).order_by("due").first()
+    row = claimable(rows).order_by("due").first()
     if row is None:
         return None
-    lease, until = uuid.uuid4(), moment + timedelta(seconds=seconds)
-    same = type(row)._default_manager.filter(free, pk=row.pk)
+    lease, until = uuid.uuid4(), now() + timedelta(seconds=seconds)
+    same = type(row)._default_manager.filter(free(), pk=row.pk)
     won = same.update(lease=lease, lease_until=until, attempts=F("attempts") + 1)
     if not won:
         return None

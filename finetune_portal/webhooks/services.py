@@ -18,7 +18,8 @@ from django.utils.timezone import now
 from finetune_portal import env
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.jobs import sync
+from finetune_portal.jobs import pace, sync
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source
 from finetune_portal.segmind import SegmindError
 from finetune_portal.webhooks.models import Delivery, Hook
@@ -86,18 +87,34 @@ def _first(told: dict[str, Any], names: tuple[str, ...]) -> str:
 
 
 def digest_next() -> bool:
-    """Ask the upstream about the job that the oldest delivery names; without a name, list all."""
-    delivery = Delivery.objects.filter(digested=None).order_by("pk").first()
+    """Ask the upstream about the job that the oldest delivery names; without a name, list all.
+
+    Only deliveries that came before the question count as answered: a later one may tell of news.
+    """
+    just = now() - timedelta(seconds=sync.news_pause())
+    asked_just_now = Delivery.objects.filter(digested__gt=just).exclude(request_id="").values("request_id")
+    waiting = Delivery.objects.filter(digested=None)
+    delivery = waiting.exclude(request_id__in=asked_just_now).order_by("pk").first()
     if delivery is None:
         return False
-    try:
-        job = sync.refresh_one(delivery.request_id, source=Source.WEBHOOK) if delivery.request_id else None
-        outcome = f"Looked up: {job.status_text}" if job else "No job of ours is named; listed all"
-        if job is None:
-            sync.ask_soon()
-    except SegmindError as exc:
-        job, outcome = None, f"The upstream could not be asked: {exc.message}"[:200]
-        sync.ask_soon()
-    same = Delivery.objects.filter(digested=None, request_id=delivery.request_id, pk__gte=delivery.pk)
-    same.filter(received__lte=now()).update(digested=now(), outcome=outcome, job=job)
+    asked = now()
+    job, outcome = _look_up(delivery.request_id)
+    if job is None:
+        sync.look_again()
+    same = waiting.filter(request_id=delivery.request_id, received__lte=asked)
+    same.update(digested=now(), outcome=outcome[:200], job=job)
     return True
+
+
+def _look_up(request_id: str) -> tuple[Job | None, str]:
+    """The job, brought in line, and what to note; None where the list has to tell."""
+    job = Job.objects.filter(request_id=request_id).first() if request_id else None
+    if job is None:
+        return None, "No job of ours is named; listed all"
+    if not pace.take(pace.DETAILS):
+        return None, "No call to spare; the next list tells it"
+    try:
+        sync.refresh_one(job, source=Source.WEBHOOK)
+    except SegmindError as exc:
+        return None, f"The upstream could not be asked: {exc.message}"
+    return job, f"Looked up: {job.status_text}"

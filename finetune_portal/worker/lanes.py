@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import submission, sync
-from finetune_portal.web.leases import claim
+from finetune_portal.jobs import pace, submission, sync
+from finetune_portal.notices import outbox
+from finetune_portal.web.leases import claim, claimable
 from finetune_portal.webhooks import services as webhooks
 
 
@@ -43,7 +44,10 @@ def make() -> bool:
 
 
 def carry() -> bool:
-    trip = claim(datasets.due_to_carry(), seconds=datasets.LEASE)
+    waiting = datasets.due_to_carry()
+    if not claimable(waiting).exists() or not pace.take(pace.CARRY):
+        return False
+    trip = claim(waiting, seconds=datasets.LEASE)
     if trip is None:
         return False
     datasets.carry(trip)
@@ -64,4 +68,6 @@ LANES = (
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
     Lane("digest", webhooks.digest_next, 0.2),
+    Lane("notice", outbox.write, 1),
+    Lane("tell", outbox.send_next, 0.3),
 )

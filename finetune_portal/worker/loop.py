@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from django.db import DatabaseError, connections
 from django.utils.timezone import now
@@ -14,10 +15,11 @@ from finetune_portal.worker.models import Heartbeat
 log = logging.getLogger(__name__)
 BEAT = 10.0
 AFTER_FAULT = 2.0
+STOP_SECONDS = 6.0  # less than the supervisor waits
 
 
 def run(stop: threading.Event) -> None:
-    """Blocks until `stop` is set and every lane has ended the step it was in."""
+    """Blocks until `stop` is set and the lanes have ended their steps, or until that takes too long."""
     threads = [
         threading.Thread(target=_keep_going, args=(lane, stop), name=lane.name, daemon=True) for lane in LANES
     ]
@@ -25,8 +27,9 @@ def run(stop: threading.Event) -> None:
         thread.start()
     while not stop.wait(BEAT):
         pass
+    latest = time.monotonic() + STOP_SECONDS
     for thread in threads:
-        thread.join(timeout=8)
+        thread.join(timeout=max(0.0, latest - time.monotonic()))
 
 
 def _keep_going(lane: Lane, stop: threading.Event) -> None:

@@ -12,9 +12,10 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs import pace
 from finetune_portal.jobs.models import Attempt, Connection, Job
 from finetune_portal.worker import lanes
-from tests.engine.calling import details
+from tests.engine.calling import details, until
 from tests.people import make_dataset, make_job, signed_in
 from tests.running import RunningEngine, start_engine
 from tests.worker.driving import (
@@ -158,14 +159,16 @@ def test_a_closed_upstream_is_said_on_every_page(dataset: Dataset, alice: User, 
 
 
 def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: RunningEngine) -> None:
-    """S10"""
-    job = queued(dataset, "busy")
+    """S10: the pause holds for every call of the account."""
+    job, other = queued(dataset, "busy"), queued(dataset)
     for _ in range(2):
         before = now()
         job = send_now(job)
         assert job.state == "queued"
         assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
         assert not lanes.submit()
+        assert send_now(other).state == "queued"
+        until(lambda: pace.opens() <= now())
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]
     assert len(jobs_upstream(engine, job)) == 1
