@@ -24,9 +24,9 @@ from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.segmind import BadReply, SegmindError
 from finetune_portal.web.leases import backoff, mine, renew
 
-LEASE = 60.0
+LEASE = 30.0
 BLOCK = 1024 * 1024
-EARLY = 64 * BLOCK  # a file above this is handed over while it still comes in
+EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in
 LIVELY = timedelta(seconds=5)
 ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
