@@ -5,55 +5,69 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datasets', '0001_initial'),
+        ("datasets", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='carry',
-            name='etag',
+            model_name="carry",
+            name="etag",
             field=models.CharField(blank=True, max_length=100),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='deleted',
+            model_name="dataset",
+            name="deleted",
             field=models.DateTimeField(db_index=True, null=True),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='file_gone',
+            model_name="dataset",
+            name="file_gone",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='md5',
+            model_name="dataset",
+            name="md5",
             field=models.CharField(blank=True, max_length=32),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='parent',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='versions', to='datasets.dataset'),
+            model_name="dataset",
+            name="parent",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="versions",
+                to="datasets.dataset",
+            ),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='recipe',
+            model_name="dataset",
+            name="recipe",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='source_url',
+            model_name="dataset",
+            name="source_url",
             field=models.CharField(blank=True, max_length=2000),
         ),
         migrations.AddField(
-            model_name='dataset',
-            name='version',
+            model_name="dataset",
+            name="version",
             field=models.PositiveIntegerField(default=1),
         ),
         migrations.AlterField(
-            model_name='dataset',
-            name='state',
-            field=models.CharField(choices=[('receiving', 'Uploading'), ('making', 'Being made'), ('checking', 'Checking'), ('ready', 'Ready'), ('rejected', 'Refused')], default='receiving', max_length=10),
+            model_name="dataset",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("receiving", "Uploading"),
+                    ("making", "Being made"),
+                    ("checking", "Checking"),
+                    ("ready", "Ready"),
+                    ("rejected", "Refused"),
+                ],
+                default="receiving",
+                max_length=10,
+            ),
         ),
     ]
