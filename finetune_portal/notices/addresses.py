@@ -60,7 +60,7 @@ def shown(service: NotifyBase) -> str:
 def _only_what_is_listed() -> None:
     """Once a process. Without attachments, no `?template=` can have a file of the server read and sent."""
     NotificationManager().enable_only(*SERVICES.split())
-    AttachmentManager().disable(*ATTACHMENTS)
+    AttachmentManager().remove(*ATTACHMENTS, unload=False)
 
 
 def _asset() -> AppriseAsset:

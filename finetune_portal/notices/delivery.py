@@ -8,7 +8,7 @@ import smtplib
 from typing import Any
 
 from apprise import LogCapture, NotifyBase, NotifyFormat
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 
 from finetune_portal.notices import addresses, guard, sealing
 from finetune_portal.notices.messages import Message
@@ -42,7 +42,9 @@ def deliver(channel: Channel, message: Message) -> None:
 def _mail(address: str, message: Message) -> None:
     headers = {"Auto-Submitted": "auto-generated"}
     try:
-        EmailMessage(message.subject, message.body, to=[address], headers=headers).send()
+        with get_connection() as server:
+            mail = EmailMessage(message.subject, message.body, to=[address], headers=headers, connection=server)
+            mail.send()
     except smtplib.SMTPAuthenticationError:
         text = "The mail server refused the portal’s name and password. An operator checks PORTAL_EMAIL_USER."
         raise NotDelivered(text) from None

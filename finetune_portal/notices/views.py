@@ -35,8 +35,11 @@ def add(request: PortalRequest) -> HttpResponse:
 
 @require_safe
 def channel(request: PortalRequest, pk: int) -> HttpResponse:
-    """The channel's piece; it asks for itself while a message is on its way."""
-    return _piece(request, access.channel_to_change(request.user, pk))
+    """The channel's piece, which asks for itself while a message is on its way. 204 as long as it is."""
+    chosen = access.channel_to_change(request.user, pk)
+    if request.htmx and chosen.is_sending:
+        return HttpResponse(status=204)
+    return _piece(request, chosen)
 
 
 @require_POST

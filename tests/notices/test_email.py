@@ -1,0 +1,133 @@
+"""News by e-mail, with a real mail server on this machine."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.notices import services
+from finetune_portal.notices.models import Channel, Notice
+from tests.notices.conftest import MailServer, fresh, work
+from tests.people import make_job
+from tests.running import free_port
+
+
+@pytest.fixture
+def channel(alice: User) -> Channel:
+    return Channel.objects.create(
+        owner=alice, kind="email", shown=alice.email, sealed=services.sealing.seal(alice.email)
+    )
+
+
+def test_a_finished_training_is_told_in_a_mail(
+    alice: User, channel: Channel, mail: MailServer, settings: Any
+) -> None:
+    settings.PORTAL_URL = "https://portal.example.com"
+    started = now() - timedelta(minutes=4, seconds=10)
+    channel_was_there = started - timedelta(days=1)
+    Channel.objects.update(since=channel_was_there)
+    job = make_job(alice, "ready", created=started, ended=started + timedelta(minutes=4, seconds=10))
+    work()
+    (told,) = mail.mails
+    assert told["Subject"] == "“Day to night” is ready"
+    assert (told["To"], told["From"]) == ("alice@example.com", settings.DEFAULT_FROM_EMAIL)
+    body = told.get_content()
+    assert "Started by Alice · 300 steps at 0.0004 · took 4 min 10 s" in body
+    assert f"https://portal.example.com/jobs/{job.pk}/" in body
+    assert fresh(channel).last_ok is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "subject"),
+    [
+        ("failed", "“Day to night” did not work out"),
+        ("refused", "“Day to night” did not work out"),
+        ("needs_decision", "“Day to night” needs a decision"),
+    ],
+)
+def test_trouble_is_told_without_the_words_of_the_upstream(
+    state: str, subject: str, alice: User, channel: Channel, mail: MailServer
+) -> None:
+    secret = "https://storage.example/a?X-Amz-Signature=abc"
+    make_job(alice, state, ended=now() if state != "needs_decision" else None, error=f"Cannot read {secret}")
+    work()
+    (told,) = mail.mails
+    assert told["Subject"] == subject
+    assert secret not in told.as_string()
+
+
+def test_a_name_with_line_ends_makes_one_subject(alice: User, channel: Channel, mail: MailServer) -> None:
+    make_job(alice, "ready", ended=now(), name="Night\r\nBcc: eve@example.com")
+    work()
+    (told,) = mail.mails
+    assert told["Subject"].strip() == "“Night Bcc: eve@example.com” is ready"
+    assert told["Bcc"] is None
+
+
+def test_a_refused_recipient_is_shown_and_not_tried_again(
+    alice: User, channel: Channel, mail: MailServer
+) -> None:
+    mail.refuses = "550 no such user"
+    make_job(alice, "ready", ended=now())
+    work()
+    assert fresh(channel).last_error == "The mail server takes no mail for this address (code 550)."
+    assert Notice.objects.get().done is not None
+    assert mail.mails == []
+
+
+def test_a_mail_server_that_was_away_gets_it_later(
+    alice: User, channel: Channel, mail: MailServer, settings: Any
+) -> None:
+    there, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    make_job(alice, "ready", ended=now())
+    work()
+    assert "The mail server cannot be reached." in fresh(channel).last_error
+    notice = Notice.objects.get()
+    assert notice.done is None
+    assert notice.due > now()
+
+    settings.EMAIL_PORT = there
+    Notice.objects.update(due=now())
+    work()
+    assert len(mail.mails) == 1
+    assert (fresh(channel).last_error, Notice.objects.get().error) == ("", "")
+
+
+def test_it_gives_up_after_some_tries(alice: User, channel: Channel, mail: MailServer, settings: Any) -> None:
+    mail.refuses = "451 later"
+    make_job(alice, "ready", ended=now())
+    for _ in range(20):
+        work()
+        Notice.objects.update(due=now())
+    notice = Notice.objects.get()
+    assert (notice.attempts, notice.error) == (
+        8,
+        "The mail server takes no mail for this address (code 451).",
+    )
+    assert notice.done is not None
+
+
+def test_a_server_without_encryption_is_not_used_when_it_is_asked_for(
+    alice: User, channel: Channel, mail: MailServer, settings: Any
+) -> None:
+    settings.EMAIL_USE_TLS = True
+    services.test(channel, actor=alice)
+    work()
+    assert "An operator checks PORTAL_EMAIL_TLS." in fresh(channel).last_error
+    assert mail.mails == []
+
+
+def test_a_server_that_says_nothing_is_a_failure_in_words(
+    alice: User, channel: Channel, mail: MailServer, settings: Any
+) -> None:
+    settings.EMAIL_TIMEOUT = 0.2
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_PORT = silent.getsockname()[1]
+        services.test(channel, actor=alice)
+        work()
+    assert "The mail server cannot be reached." in fresh(channel).last_error

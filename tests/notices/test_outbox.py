@@ -1,0 +1,157 @@
+"""What is told to whom, and that nothing is told twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.timeline import Source, move
+from finetune_portal.notices import outbox, sealing, services
+from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.web.leases import claim
+from finetune_portal.worker.lanes import LANES
+from tests.engine.sink import Sink
+from tests.notices.conftest import work
+from tests.people import make_job
+
+pytestmark = pytest.mark.usefixtures("near")
+
+
+@pytest.fixture
+def channel(alice: User, sink: Sink) -> Channel:
+    return channel_of(alice, sink)
+
+
+def channel_of(owner: User | None, sink: Sink, **fields: Any) -> Channel:
+    sealed = sealing.seal(f"json://127.0.0.1:{sink.port}/{owner.name if owner else 'team'}")
+    return Channel.objects.create(owner=owner, kind="apprise", shown="JSON", sealed=sealed, **fields)
+
+
+def over(owner: User | None, state: str = "ready", **fields: Any) -> Job:
+    return make_job(owner, state, **{"ended": now(), **fields})
+
+
+def test_both_steps_are_lanes_of_the_worker() -> None:
+    assert {outbox.write, outbox.send_next} <= {lane.step for lane in LANES}
+
+
+def test_a_move_of_the_job_is_told_once(alice: User, channel: Channel, sink: Sink) -> None:
+    job = make_job(alice, "training")
+    work()
+    assert sink.seen == []
+    move(job, State.READY, "Ready", source=Source.POLL)
+    for _ in range(3):
+        work()
+    assert len(sink.seen) == 1
+
+
+def test_nothing_is_told_again_after_a_restart(alice: User, channel: Channel, sink: Sink) -> None:
+    """A new worker knows the rows only. It takes up what the old one had in hand and had not marked."""
+    over(alice)
+    work()
+    work()
+    assert len(sink.seen) == 1
+    over(alice, "failed")
+    outbox.write()
+    held = claim(Notice.objects.filter(done=None), seconds=60)
+    work()
+    assert len(sink.seen) == 1, "another worker has it in hand"
+    assert held is not None
+    Notice.objects.filter(pk=held.pk).update(lease_until=now() - timedelta(seconds=1))
+    work()
+    work()
+    assert len(sink.seen) == 2
+
+
+def test_two_workers_make_one_row(alice: User, channel: Channel, sink: Sink) -> None:
+    job = over(alice)
+    Notice.objects.create(job=job, channel=channel, event="ready", done=now())
+    Notice.objects.bulk_create([Notice(job=job, channel=channel, event="ready")], ignore_conflicts=True)
+    work()
+    assert Notice.objects.count() == 1
+    assert sink.seen == []
+
+
+def test_each_hears_of_their_own_and_the_team_of_all(alice: User, bob: User, sink: Sink) -> None:
+    for owner in (alice, bob, None):
+        channel_of(owner, sink)
+    over(alice)
+    over(bob, "failed")
+    work()
+    assert sorted(seen.path for seen in sink.seen) == ["/Alice", "/Bob", "/team", "/team"]
+
+
+@pytest.mark.parametrize("event", ["ready", "failed", "decision"])
+def test_a_channel_tells_only_what_it_is_switched_on_for(event: str, alice: User, sink: Sink) -> None:
+    off = {f"on_{name}": name == event for name in ("ready", "failed", "decision")}
+    channel_of(alice, sink, **off)
+    over(alice)
+    over(alice, "refused")
+    over(alice, "needs_decision", ended=None)
+    work()
+    assert [notice.event for notice in Notice.objects.all()] == [event]
+    assert len(sink.seen) == 1
+
+
+def test_what_a_person_closed_is_no_news(alice: User, channel: Channel, sink: Sink) -> None:
+    over(alice, "closed")
+    work()
+    assert sink.seen == []
+
+
+def test_what_happened_before_the_channel_is_no_news(alice: User, sink: Sink) -> None:
+    over(alice)
+    channel = channel_of(alice, sink)
+    work()
+    assert sink.seen == []
+
+    services.switch(channel, Event.READY, on=False, actor=alice)
+    over(alice)
+    services.switch(channel, Event.READY, on=True, actor=alice)
+    work()
+    assert sink.seen == []
+    over(alice)
+    work()
+    assert len(sink.seen) == 1
+
+
+def test_news_of_days_ago_is_not_told(alice: User, sink: Sink) -> None:
+    channel_of(alice, sink, since=now() - timedelta(days=9))
+    over(alice, ended=now() - timedelta(hours=25))
+    over(alice, ended=now() - timedelta(hours=23))
+    work()
+    assert len(sink.seen) == 1
+
+
+def test_jobs_that_were_over_when_they_were_found_upstream_are_no_news(sink: Sink, db: None) -> None:
+    channel_of(None, sink)
+    over(None)
+    over(None, created=now() - timedelta(minutes=5))
+    work()
+    assert len(sink.seen) == 1
+
+
+def test_who_has_left_hears_nothing(alice: User, channel: Channel, sink: Sink) -> None:
+    User.objects.update(is_active=False)
+    over(alice)
+    work()
+    assert sink.seen == []
+
+
+def test_a_look_costs_three_queries_however_many_jobs(alice: User, channel: Channel, sink: Sink) -> None:
+    for _ in range(12):
+        over(alice)
+    outbox.write()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        outbox.write()
+    assert len(queries) == 3
