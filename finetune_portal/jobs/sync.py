@@ -161,9 +161,9 @@ class Asker:
 
 def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: str) -> None:
     """In pages, each row by the list at once; its details when they can be had."""
-    rest = iter(told)
+    rest, listed = iter(told), {key for finetune in told for key in finetune.ids}
     while page := list(islice(rest, PAGE)):
-        for job, finetune in _rows_of(page, asked):
+        for job, finetune in _rows_of(page, listed, asked):
             if _differs(job, finetune):
                 fuller = asker.details(finetune)
                 refresh(job, fuller or finetune, source=source, partial=fuller is None)
@@ -171,7 +171,7 @@ def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: 
         _give_up_looking(job)
 
 
-def _rows_of(page: list[FineTune], asked: datetime) -> Iterator[tuple[Job, FineTune]]:
+def _rows_of(page: list[FineTune], listed: set[str], asked: datetime) -> Iterator[tuple[Job, FineTune]]:
     """Our row for each item of the list, by its id or else by the nonce in its name.
 
     Without the rows of which something newer than this list is known already.
@@ -184,7 +184,7 @@ def _rows_of(page: list[FineTune], asked: datetime) -> Iterator[tuple[Job, FineT
     for finetune in page:
         job = next((by_id[key] for key in finetune.ids if key in by_id), None)
         ours = by_nonce.get(finetune.name[-NONCE:])
-        if job is None and ours and not ours.request_id:
+        if job is None and ours and ours.request_id not in listed:
             if _found(ours, finetune):
                 yield ours, finetune
         elif job is None:
@@ -204,12 +204,14 @@ def _differs(job: Job, finetune: FineTune) -> bool:
 
 
 def _found(job: Job, finetune: FineTune) -> bool:
-    """A lost answer turns up in the list: the job was accepted after all, whatever became of it here."""
+    """It is in the list by its nonce: it was accepted after all, or goes by another id than the answer said."""
     if job.state == State.SENDING:
         return False  # its answer may still be on the way
+    text = "Found in the upstream's list: it was accepted"
+    if job.request_id:
+        text = "Found in the upstream's list by another id"
     with transaction.atomic():
         job.tries.filter(outcome=Attempt.Outcome.UNKNOWN).update(outcome=Attempt.Outcome.ACCEPTED)
-        text = "Found in the upstream's list: it was accepted"
         fields: dict[str, Any] = {"request_id": finetune.id, "sent": now(), "ended": None, "error": ""}
         return move(job, State.REQUESTED, text, source=Source.POLL, **fields)
 

@@ -1,0 +1,154 @@
+"""One case: people start trainings, something goes wrong once, all is healed, and the truth is looked at.
+
+A case kills the web or the worker process at a write to the database, or lets the proxy harm one exchange,
+or both, while the upstream itself is in one of its moods.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key
+from tests.faults.proxy import CUTS, POINTS, Fault
+from tests.faults.truth import faults
+from tests.upstream import breaks, says
+
+MOODS = ("fine", "lost", "never", "error", "busy", "late", "down")
+STAGES = ("web", "worker", "digest")
+ANSWERED = ("submit", "list", "details", "presigned_url", "upload")
+LATE_LISTS = 3
+WEB_WRITES = 6
+KILLED, WHOLE = -signal.SIGKILL, 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """`at` and `after`: the write that the process of this stage is killed at; 0 kills none."""
+
+    stage: str = "worker"
+    mood: str = "fine"
+    at: int = 0
+    after: bool = False
+    fault: Fault | None = None
+
+    def __str__(self) -> str:
+        kill = f"kill {'after' if self.after else 'before'} write {self.at}" if self.at else ""
+        return ", ".join(str(part) for part in (self.stage, self.mood, kill, self.fault) if part)
+
+    @property
+    def row(self) -> str:
+        return f"proxy: {self.fault.call}" if self.fault else f"kill -9: {self.stage}"
+
+    @property
+    def column(self) -> str:
+        return self.fault.deed if self.fault else self.mood
+
+    def killer(self, stage: str) -> Killer | None:
+        return Killer(self.at, self.after) if stage == self.stage and self.at else None
+
+
+def run(workshop: Workshop, case: Case) -> list[str]:
+    """The faults that are left when all is healed and at rest."""
+    with workshop.portal() as portal:
+        forms = [new_form_key(), new_form_key()]
+        while portal.start(*forms, killer=case.killer("web")) == KILLED:
+            case = replace(case, at=0)  # the person sends both forms again
+        _upset(portal, case)
+        ends = [portal.work(case.killer("worker"), rounds=_rounds(case.mood))]
+        _knock(portal)
+        if case.stage == "digest":
+            ends.append(portal.work(case.killer("digest"), rounds=3))
+        _heal(portal)
+        ends.append(portal.work())
+        if _decide(portal):
+            ends.append(portal.work())
+        found = [f"a worker ended with {end}" for end in ends if end not in (WHOLE, KILLED)]
+        found += [] if is_at_rest() else ["it does not come to rest"]
+        tried = Job.objects.filter(tries__isnull=False).values_list("form_key", flat=True)
+        found += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
+        return found + faults(portal)
+
+
+def writes(workshop: Workshop, stage: str, mood: str) -> int:
+    """How many writes this stage makes, when nobody kills it."""
+    with workshop.portal() as portal:
+        assert portal.start(new_form_key(), new_form_key()) == WHOLE
+        _upset(portal, Case(mood=mood))
+        assert portal.work(rounds=_rounds(mood)) == WHOLE
+        if stage == "digest":
+            _knock(portal)
+            assert portal.work(rounds=3) == WHOLE
+        return portal.writes
+
+
+def _rounds(mood: str) -> int:
+    return 4 if mood == "down" else 1
+
+
+def _upset(portal: Portal, case: Case) -> None:
+    mood, fake = case.mood, portal.upstream
+    if mood in ("lost", "late"):
+        fake.script("submit", breaks("close", taken=True))
+    elif mood == "never":
+        fake.script("submit", breaks("close", taken=False))
+    elif mood == "error":
+        fake.script("submit", says(500, b"<html>Sorry</html>", taken=True))
+    elif mood == "busy":
+        fake.script("submit", says(429, {"error": "slow down"}, Retry_After="2"))
+    elif mood == "down":
+        portal.proxy.down()
+    if mood == "late":
+        fake.late = LATE_LISTS
+    portal.proxy.fault = case.fault
+
+
+def _knock(portal: Portal) -> None:
+    """Twice for each job, out of order, with a wrong state, and once for a stranger."""
+    ids = [paid.id for paid in portal.upstream.jobs]
+    told = [{"finetune_id": each, "status": "FAILED"} for each in [*ids[::-1], "of-nobody", *ids]]
+    portal.knock(*told)
+
+
+def _heal(portal: Portal) -> None:
+    portal.proxy.up()
+    portal.proxy.fault = None
+    portal.upstream.unscript()
+
+
+def _decide(portal: Portal) -> bool:
+    """A person has looked at the upstream's own console, and sends again what is not there."""
+    doubtful = list(Job.objects.filter(state=State.NEEDS_DECISION))
+    for job in doubtful:
+        portal.decide(job, "resend")
+    return bool(doubtful)
+
+
+def sample() -> Iterator[Case]:
+    """A few of all kinds."""
+    for number, mood in enumerate(MOODS * 3):
+        yield Case(STAGES[1 + number // 14], mood, at=2 + 3 * number % 20, after=bool(number % 2))
+    yield from (Case("web", at=at) for at in (1, 3))
+    yield from list(harms())[::9]
+
+
+def kills(workshop: Workshop) -> Iterator[Case]:
+    """A kill before and after each write, in each mood of the upstream."""
+    counts = {("web", "fine"): WEB_WRITES} | {
+        (stage, mood): writes(workshop, stage, mood) for stage in STAGES[1:] for mood in MOODS
+    }
+    for (stage, mood), count in counts.items():
+        for at in range(1, count + 1):
+            yield from (Case(stage, mood, at, after) for after in (False, True))
+
+
+def harms() -> Iterator[Case]:
+    """Each harm to each exchange."""
+    for call in ANSWERED:
+        yield from (Case(fault=Fault(call, deed, point)) for deed in CUTS for point in POINTS)
+        yield from (Case(fault=Fault(call, deed)) for deed in ("late", "slow", "garbage"))
+        yield from (Case(fault=Fault(call, "flip", share=at / 12)) for at in range(13))
+    yield from (Case(fault=Fault("upload", "flip-request", share=at / 6)) for at in range(7))

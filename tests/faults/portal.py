@@ -1,0 +1,234 @@
+"""A portal in a folder of its own, worked by forked children that can be killed, with a clock that can jump.
+
+Nothing of the portal is kept in memory, so moving every time in the database back by an hour is the same as
+waiting an hour. Children are forked from the warm test process and open the database themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import traceback
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.db.models import DateTimeField, F
+from django.db.utils import ConnectionHandler
+from django.test import Client
+
+from finetune_portal import upstream
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.jobs.choices import ENDED, State
+from finetune_portal.jobs.models import Job
+from finetune_portal.segmind import SegmindClient
+from finetune_portal.webhooks import services as webhooks
+from finetune_portal.webhooks.models import Delivery
+from finetune_portal.worker.lanes import LANES
+from tests.engine.calling import pairs, zipped
+from tests.faults.proxy import Proxy
+from tests.people import form_data, make_dataset, person, signed_in
+from tests.upstream import KEY, Upstream
+
+ROUNDS = 60
+STEP = timedelta(seconds=61)
+CLIENT_SECONDS = 0.5  # how long the portal's client waits here for an answer
+TIMED = ("accounts", "datasets", "jobs", "webhooks", "worker")
+WORK = [lane for lane in LANES if lane.name in ("check", "carry", "submit", "follow", "digest")]
+ZIP = zipped(pairs())
+
+
+@dataclass
+class Killer:
+    """Ends the process with -9 before or after its nth write to the database; counts the writes."""
+
+    at: int = 0
+    after: bool = False
+    seen: int = 0
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.startswith(("INSERT", "UPDATE", "DELETE")):
+            return execute(sql, params, many, context)
+        self.seen += 1
+        self._die_if(not self.after)
+        result = execute(sql, params, many, context)
+        self._die_if(self.after)
+        return result
+
+    def _die_if(self, is_side: bool) -> None:
+        if is_side and self.seen == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_child(work: Callable[[], None], *, born: Callable[[int], None] = lambda pid: None) -> int:
+    """Run it in a forked process. Answers the exit status, or minus the signal that ended it."""
+    connections["default"].close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+        pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        except BaseException:  # noqa: BLE001 - what went wrong there must be seen here
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    born(pid)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def pass_time(by: timedelta) -> None:
+    """Let so much time pass for everything that is written down."""
+    with transaction.atomic():
+        for label in TIMED:
+            for model in apps.get_app_config(label).get_models():
+                times = [f.name for f in model._meta.concrete_fields if isinstance(f, DateTimeField)]
+                if times:
+                    model._default_manager.update(**{name: F(name) - by for name in times})
+
+
+@dataclass
+class Portal:
+    """One copy of the prepared folder, its upstream with a ledger, and the proxy between them."""
+
+    folder: Path
+    people: dict[str, Client]
+    hook: str
+    upstream: Upstream
+    proxy: Proxy
+
+    def work(self, killer: Killer | None = None, *, rounds: int = ROUNDS) -> int:
+        """One life of the worker: until all is at rest, or something kills it, or for so many rounds."""
+        killer = killer or Killer()
+
+        def life() -> None:
+            be_impatient()
+            for number in range(rounds):
+                if number:
+                    pass_time(STEP)
+                with connections["default"].execute_wrapper(killer):
+                    while sum(lane.step() for lane in WORK):
+                        pass
+                if is_at_rest():
+                    break
+            self._writes.write_text(str(killer.seen))
+
+        return in_child(life, born=self._may_be_killed)
+
+    @property
+    def writes(self) -> int:
+        """How many writes to the database the last whole life made."""
+        return int(self._writes.read_text())
+
+    @property
+    def _writes(self) -> Path:
+        return self.folder / "writes"
+
+    def post(self, who: str, *posts: tuple[str, Any], killer: Killer | None = None, **options: Any) -> int:
+        """What a browser or the upstream posts; the web process may be killed at it."""
+
+        def request() -> None:
+            with connections["default"].execute_wrapper(killer or Killer()):
+                for path, data in posts:
+                    answer = self.people[who].post(path, data, **options)
+                    assert answer.status_code in (200, 302), (answer.status_code, answer.content[:300])
+
+        return in_child(request)
+
+    def start(self, *form_keys: str, killer: Killer | None = None) -> int:
+        dataset = Dataset.objects.get()
+        forms = [form_data(dataset, form_key=key, name=f"hats {key[:4]}") for key in form_keys]
+        return self.post("alice", *(("/jobs/new/", form) for form in forms), killer=killer)
+
+    def knock(self, *told: Any) -> None:
+        posts = [(self.hook, each) for each in told]
+        assert self.post("stranger", *posts, content_type="application/json") == 0
+
+    def decide(self, job: Job, decision: str) -> None:
+        assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision})) == 0
+
+    def _may_be_killed(self, pid: int) -> None:
+        def kill() -> None:
+            os.kill(pid, signal.SIGKILL)
+
+        self.proxy.kill = kill
+
+
+def be_impatient() -> None:
+    """Wait for answers not for minutes but for half a second."""
+    wanted = (settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY)
+    upstream._local.client = SegmindClient(*wanted, max_seconds=CLIENT_SECONDS)
+    upstream._local.wanted = wanted
+
+
+def is_at_rest() -> bool:
+    moving = Job.objects.exclude(state__in=(*ENDED, State.NEEDS_DECISION)).exists()
+    carried = not Carry.objects.filter(done=None).exists()
+    return carried and not moving and not Delivery.objects.filter(digested=None).exists()
+
+
+def new_form_key() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass
+class Workshop:
+    """Prepares the folder once and gives out portals on copies of it."""
+
+    root: Path
+    settings: Any
+    people: dict[str, Client] = field(default_factory=dict)
+    hook: str = ""
+    made: int = 0
+
+    def prepare(self) -> None:
+        with self._at(self.root / "prepared"):
+            call_command("migrate", verbosity=0)
+            alice, dana = person("alice", User.Role.MAKER), person("dana", User.Role.ADMIN)
+            self.people = {"alice": signed_in(alice), "dana": signed_in(dana), "stranger": Client()}
+            dataset = make_dataset(alice, stored=False, data=ZIP)
+            Carry.objects.create(dataset=dataset)
+            self.hook = webhooks.new_address(actor=dana).removeprefix(settings.PORTAL_URL)
+            self.people["alice"].get("/jobs/new/")  # what is loaded here, no child has to load
+
+    @contextmanager
+    def portal(self) -> Iterator[Portal]:
+        self.made += 1
+        folder = self.root / str(self.made)
+        shutil.copytree(self.root / "prepared", folder)
+        try:
+            with Upstream() as fake, Proxy(fake.url) as proxy, self._at(folder):
+                fake.states = ("REQUESTED", "TRAINING_INITIATED", "AVAILABLE")
+                self.settings.SEGMIND_BASE_URL, self.settings.SEGMIND_API_KEY = proxy.url, KEY
+                yield Portal(folder, self.people, self.hook, fake, proxy)
+        finally:
+            shutil.rmtree(folder)
+
+    @contextmanager
+    def _at(self, folder: Path) -> Iterator[None]:
+        """Let this process and its children use the SQLite database and the files of this folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.settings.DATA_DIR = folder
+        before = connections["default"]
+        options = {**self.settings.SQLITE, "NAME": folder / "portal.sqlite3"}
+        connections["default"] = ConnectionHandler({"default": options})["default"]
+        try:
+            yield
+        finally:
+            connections["default"].close()
+            connections["default"] = before

@@ -1,0 +1,48 @@
+"""Nothing is lost and nothing is paid twice, wherever a process dies or an exchange breaks (S4 to S8, W3)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from tests.faults.cases import Case, harms, kills, run, sample
+from tests.faults.portal import Workshop
+
+LEAST = 500
+
+
+def go_through(workshop: Workshop, cases: Iterable[Case]) -> tuple[Counter[tuple[str, str]], list[str]]:
+    runs: Counter[tuple[str, str]] = Counter()
+    bad = []
+    for case in cases:
+        runs[case.row, case.column] += 1
+        bad += [f"{case}: {fault}" for fault in run(workshop, case)]
+    return runs, bad
+
+
+def table(runs: Counter[tuple[str, str]]) -> str:
+    rows, columns = sorted({row for row, _ in runs}), sorted({column for _, column in runs})
+    head = f"{'':<22}" + "".join(f"{column:>13}" for column in columns)
+    lines = (f"{row:<22}" + "".join(f"{runs[row, column] or '':>13}" for column in columns) for row in rows)
+    return "\n".join([head, *lines])
+
+
+def test_a_sample_of_kills_and_harms(workshop: Workshop) -> None:
+    runs, bad = go_through(workshop, sample())
+    assert bad == []
+    assert runs.total() >= 40
+
+
+@pytest.mark.slow
+def test_every_kill_and_every_harm(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    runs, bad = go_through(workshop, [*kills(workshop), *harms()])
+    with capsys.disabled():
+        took = time.monotonic() - began
+        sys.stdout.write(f"\n{table(runs)}\n{runs.total()} runs in {took:.0f} s, {len(bad)} faults\n")
+    assert bad == []
+    assert runs.total() >= LEAST
