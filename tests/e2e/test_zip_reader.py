@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tests.e2e.conftest import Portal
 from tests.e2e.test_drop import packed
 
 pytestmark = pytest.mark.browser
 
-READ = """async () => {
+READ = """async (address) => {
   const [file] = document.getElementById("probe").files;
-  const { readDirectory } = await import("/static/js/zip.js");
+  const { readDirectory } = await import(address);
   try {
     const members = await readDirectory(file);
     const text = async (member) => await (await member.open()).text();
@@ -73,8 +75,9 @@ def commented() -> bytes:
 
 
 def test_the_reader_knows_zips_of_every_kind(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
     page.goto("/login/")
     page.evaluate(
         "document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'probe'}))"
@@ -101,7 +104,7 @@ def test_the_reader_knows_zips_of_every_kind(
         path = tmp_path / "case.zip"
         path.write_bytes(data)
         page.locator("#probe").set_input_files(path)
-        found = page.evaluate(READ)
+        found = page.evaluate(READ, f"/static/{names['js/zip.js']}")
         if isinstance(expected, str):
             assert found.get("sentence", "").startswith(expected), case
         else:
