@@ -1,7 +1,7 @@
-"""The front door: pages go to Django, an upload's bytes to the raw receiver beside it.
+"""The front door: pages go to Django, an upload's bytes and the live stream to raw endpoints beside it.
 
 A Django view under ASGI would spool a body to disk before its first line runs, and once more when it
-saves it (reference figures in docs/architecture.md).
+saves it (reference figures in docs/architecture.md). And it would hold a thread for each open stream.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django = get_asgi_application()
 
 from finetune_portal.datasets.receive import receive_piece  # noqa: E402 - needs the apps loaded
+from finetune_portal.jobs.live import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["method"] == "PATCH" and scope["path"].startswith("/uploads/"):
         await receive_piece(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"] == "/live/":
+        await live(scope, receive, send)
     else:
         await django(cast(dict[str, Any], scope), receive, cast(Any, send))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from finetune_portal import env
 
 bind = f"{env.text('HOST', '127.0.0.1')}:{env.integer('PORT', 8000)}"
@@ -14,3 +16,8 @@ control_socket_disable = True
 loglevel = "warning"
 accesslog = "-" if env.flag("PORTAL_ACCESS_LOG") else None
 forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the live streams see that this process was told to stop, else each holds it until the timeout."""
+    worker.state["is_serving"] = lambda: worker.alive

@@ -1,0 +1,127 @@
+"""What changed in the database since the last look, each change rendered once. Knows no viewers.
+
+`changed` is set before its transaction commits, so rows become visible out of order. Each look therefore
+reads a little of the past again and compares what it finds there with what it found before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Max, Q
+from django.template.loader import render_to_string
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import access, banners
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.table import FILTERS
+
+OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
+FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
+COUNT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class News:
+    """One event of the stream: `plain` for those who look, `own` for those who may change the job."""
+
+    plain: bytes
+    own: bytes = b""
+    job: Job | None = None
+
+    @property
+    def differs(self) -> bool:
+        return self.job is not None and self.own != self.plain
+
+    def told_to(self, user: User) -> bytes:
+        return self.own if self.job and access.may_change(user, self.job) else self.plain
+
+
+def event(name: str, **data: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+@dataclass
+class Lookout:
+    """Notices commits. All its looks belong in one thread, whose database connection it uses."""
+
+    version: int | None = None
+    looked: datetime = field(default_factory=now)
+    jobs: dict[int, Any] = field(default_factory=dict)
+    datasets: dict[int, Any] = field(default_factory=dict)
+    mood: datetime | None = None
+    counted: float = 0.0
+    must_count: bool = False
+
+    def look(self) -> list[News]:
+        """What is new since the last look. The first look only learns what there is."""
+        version = _version()
+        news = self._changes() if version is None or version != self.version else []
+        self.version = version
+        if self.must_count and monotonic() - self.counted >= COUNT_SECONDS:
+            self.must_count, self.counted = False, monotonic()
+            news.append(News(event("counts", **_counts())))
+        return news
+
+    def _changes(self) -> list[News]:
+        since, looked = self.looked - OVERLAP, now()
+        jobs = dict(Job.objects.filter(changed__gte=since).values_list("pk", "changed"))
+        rows = Dataset.objects.filter(changed__gte=since).values_list("pk", "state", "name")
+        datasets = {pk: (state, name) for pk, state, name in rows}
+        mood = Connection.objects.aggregate(last=Max("changed"))["last"]
+        moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
+        news = _rows(moved)
+        self.must_count = self.must_count or bool(news)
+        if mood != self.mood:
+            news.append(News(event("mood", html=_banners())))
+        self.jobs, self.datasets, self.mood, self.looked = jobs, datasets, mood, looked
+        return news
+
+
+def _version() -> int | None:
+    """A number that SQLite changes with every commit, asked for next to nothing; None elsewhere."""
+    if connection.vendor != "sqlite":
+        return None
+    with connection.cursor() as cursor:
+        return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _moved(before: Mapping[int, Any], there: Mapping[int, Any]) -> list[int]:
+    return [pk for pk, seen in there.items() if before.get(pk) != seen]
+
+
+def _rows(moved: Q) -> list[News]:
+    fits = {f"fits_{key}": rule for key, (_, rule) in FILTERS.items()}
+    jobs = Job.objects.filter(moved).annotate(**fits).select_related("owner", "dataset")
+    found = list(jobs.order_by("pk")[: FLOOD + 1])
+    if len(found) > FLOOD:
+        return [News(event("stale"))]
+    return [News(_row(job, may_change=False), _row(job, may_change=True), job) for job in found]
+
+
+def _row(job: Job, *, may_change: bool) -> bytes:
+    job.may_change = may_change  # type: ignore[attr-defined]
+    return event(
+        "row",
+        id=job.pk,
+        owner=job.owner_id,
+        fits=[key for key in FILTERS if getattr(job, f"fits_{key}")],
+        html=render_to_string("jobs/_row.html", {"job": job}).strip(),
+    )
+
+
+def _counts() -> dict[str, int]:
+    rules = {key: Count("pk", filter=rule) for key, (_, rule) in FILTERS.items()}
+    return Job.objects.aggregate(all=Count("pk"), **rules)
+
+
+def _banners() -> str:
+    return render_to_string("_banners.html", {"banners": banners.current()}).strip()

@@ -1,0 +1,205 @@
+"""GET /live/: what a commit anywhere sends to every open page, held against the real web process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.utils.timezone import now
+from pytest_django.plugin import DjangoDbBlocker
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.live import STREAMS_EACH, Viewer, signed_out
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.timeline import Source, move
+from tests.jobs.web import Reader, Web, running_web
+from tests.people import make_dataset, make_job, person, signed_in
+
+PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with running_web(tmp_path_factory.mktemp("live") / "data", DEBUG="1") as web:
+        yield web
+
+
+@pytest.fixture
+def web(server: Web, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Web]:
+    """The process, and its own database as this test's, emptied."""
+    settings.DATA_DIR, settings.SECRET_KEY = server.data, server.secret
+    mine = connections["default"]
+    theirs = connections.create_connection("default")
+    theirs.settings_dict = {**mine.settings_dict, "NAME": server.data / "portal.sqlite3"}
+    connections["default"] = theirs
+    with django_db_blocker.unblock():
+        call_command("flush", interactive=False, verbosity=0)
+        try:
+            yield server
+        finally:
+            theirs.close()
+            connections["default"] = mine
+
+
+def session_of(user: User) -> str:
+    return signed_in(user).cookies[django_settings.SESSION_COOKIE_NAME].value
+
+
+def look(web: Web, user: User) -> Reader:
+    """An open stream that has said hello."""
+    reader = web.connect("/live/", session_of(user))
+    assert reader.status == 200
+    reader.next("hello")
+    return reader
+
+
+def test_a_commit_arrives_with_its_row_within_a_second(web: Web) -> None:
+    alice = person("alice", "maker")
+    job = make_job(alice, "training")
+    with look(web, alice) as stream:
+        began = time.monotonic()
+        move(job, "ready", "Ready", source=Source.POLL)  # type: ignore[arg-type]
+        row = stream.next("row")
+        assert time.monotonic() - began < 1
+    assert row["html"].startswith(f'<tr id="job-{job.pk}"')
+    assert 'data-state="ready"' in row["html"]
+    assert (row["id"], row["owner"], row["fits"]) == (job.pk, alice.pk, ["ready"])
+
+
+def test_only_who_may_change_a_job_gets_its_switch(web: Web) -> None:
+    alice, dana = person("alice", "maker"), person("dana", "admin")
+    others = [person("bob", "maker"), person("charlie", "viewer")]
+    job = make_job(alice, "deploying", **PUBLISHED)
+    with ExitStack() as stack:
+        streams = [stack.enter_context(look(web, user)) for user in (alice, dana, *others)]
+        move(job, "ready", "Ready", source=Source.POLL)  # type: ignore[arg-type]
+        rows = [stream.next("row")["html"] for stream in streams]
+    assert [f"/jobs/{job.pk}/public/" in row for row in rows] == [True, True, False, False]
+    assert all(f"/jobs/{job.pk}/download/" in row for row in rows)
+
+
+def test_a_change_that_commits_late_is_not_missed(web: Web) -> None:
+    """Its `changed` is older than what the lookout saw meanwhile."""
+    alice = person("alice", "maker")
+    early, late = make_job(alice), make_job(alice)
+    with look(web, alice) as stream:
+        moment = now()
+        move(early, "sending", "Sending", source=Source.PORTAL)  # type: ignore[arg-type]
+        assert stream.next("row")["id"] == early.pk
+        Job.objects.filter(pk=late.pk).update(state="closed", changed=moment)
+        assert stream.next("row")["id"] == late.pk
+
+
+def test_a_burst_in_one_commit_arrives_whole(web: Web) -> None:
+    alice = person("alice", "maker")
+    with look(web, alice) as stream:
+        with transaction.atomic():
+            jobs = {make_job(alice).pk for _ in range(30)}
+        assert {stream.next("row")["id"] for _ in jobs} == jobs
+        with transaction.atomic():
+            for _ in range(201):
+                make_job(alice)
+        stream.next("stale")
+
+
+def test_the_counts_the_dataset_and_the_mood_are_told(web: Web) -> None:
+    alice = person("alice", "maker")
+    dataset = make_dataset(alice, data=b"", state="receiving")
+    Connection.objects.create(pk=1)
+    make_job(alice, "failed")
+    waiting = make_job(alice, "waiting", dataset=dataset)
+    with look(web, alice) as stream:
+        dataset.name = "hats"
+        dataset.changed = now()
+        dataset.save()
+        row = stream.next("row")
+        assert row["id"] == waiting.pk
+        assert "hats" in row["html"]
+        assert stream.next("counts") == {"all": 2, "active": 1, "ready": 0, "failed": 1}
+        Connection.objects.update(failing_since=now(), failure="The upstream is away.", changed=now())
+        assert "The upstream is away." in stream.next("mood")["html"]
+
+
+def test_a_silent_portal_still_beats(web: Web) -> None:
+    with look(web, person("alice", "maker")) as stream:
+        stream.next("beat")
+        stream.next("beat")
+
+
+def test_it_needs_login_and_the_portals_own_page(web: Web) -> None:
+    with web.connect("/live/", "no-such-session") as reader:
+        assert reader.status == 401
+    session = session_of(person("alice", "maker"))
+    with web.connect("/live/", f"{session}\r\nSec-Fetch-Site: cross-site") as reader:
+        assert reader.status == 403
+    with web.connect("/live/", session) as reader:
+        assert reader.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert reader.headers["cache-control"] == "no-store"
+        assert reader.headers["x-accel-buffering"] == "no"
+
+
+def test_one_person_cannot_take_all_streams(web: Web) -> None:
+    alice, bob = person("alice", "maker"), person("bob", "maker")
+    with ExitStack() as stack:
+        statuses = [
+            stack.enter_context(web.connect("/live/", session_of(alice))).status
+            for _ in range(2 * STREAMS_EACH + 1)
+        ]
+        assert 429 in statuses
+        with look(web, bob):
+            pass
+    with look(web, alice):  # those that were closed count no more
+        pass
+
+
+def test_streams_hold_neither_thread_nor_database(web: Web) -> None:
+    """The trap of a Django view: a thread and a connection for each viewer."""
+    assert web.process
+    users = [person(f"p{number}", "maker") for number in range(10)]
+    with ExitStack() as stack:
+        for user in users * 5:
+            stack.enter_context(look(web, user))
+        children = Path(f"/proc/{web.process.pid}/task/{web.process.pid}/children").read_text().split()
+        for child in children:
+            assert len(list(Path(f"/proc/{child}/task").iterdir())) < 20
+            files = [str(link.resolve()) for link in Path(f"/proc/{child}/fd").iterdir()]
+            assert sum("portal.sqlite3" in file for file in files) < 20
+
+
+def test_fifty_viewers_ask_the_upstream_no_more_than_one(web: Web) -> None:
+    """The web process asks it nothing at all for a stream: its upstream is a port where nobody listens."""
+    alice = person("alice", "maker")
+    job = make_job(alice, "training")
+    Connection.objects.create(pk=1)
+    with ExitStack() as stack:
+        users = [person(f"p{number}", "viewer") for number in range(10)]
+        streams = [stack.enter_context(look(web, user)) for user in users * 5]
+        move(job, "ready", "Ready", source=Source.POLL)  # type: ignore[arg-type]
+        rows = {stream.next("row")["html"] for stream in streams}
+    assert len(rows) == 1
+    assert Connection.objects.get().attempts == 0
+
+
+def test_the_streams_end_when_the_server_stops(web: Web) -> None:
+    with look(web, person("alice", "maker")) as stream:
+        took = web.stop()
+        assert list(stream.events()) is not None
+    assert took < 4
+    web.start()
+
+
+def test_an_ended_session_and_a_new_role_are_noticed(web: Web) -> None:
+    alice, bob = person("alice", "maker"), person("bob", "admin")
+    viewers = [Viewer(user, {"cookie": f"sessionid={session_of(user)}"}) for user in (alice, bob)]
+    assert signed_out(viewers) == []
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    User.objects.filter(pk=bob.pk).update(role="viewer")
+    assert signed_out(viewers) == viewers[:1]
+    assert not viewers[1].user.can_administer

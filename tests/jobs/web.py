@@ -1,0 +1,129 @@
+"""The web process alone, on a folder and a port of its own, and raw readers of its live stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.running import ROOT, free_port
+
+START_SECONDS = 30.0
+PATIENCE = 15.0
+SERVE = ["gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
+
+
+@dataclass
+class Web:
+    """gunicorn as `manage.py up` starts it, without worker and engine."""
+
+    data: Path
+    secret: str = "a secret that tests and the process share"
+    port: int = field(default_factory=free_port)
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        # An upstream where nobody listens: whoever asks it is refused at once.
+        own = {"DATA_DIR": str(self.data), "PORT": str(self.port), "SECRET_KEY": self.secret}
+        upstream = {"SEGMIND_BASE_URL": "http://127.0.0.1:9", "SEGMIND_API_KEY": "a-key"}
+        return {**os.environ, **own, **upstream, **self.environment}
+
+    def prepare(self) -> Self:
+        """What `manage.py up` does first."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        for command in (["migrate", "-v0"], ["collectstatic", "--noinput", "-v0"]):
+            if command[0] == "migrate" or "DEBUG" not in self.environment:
+                run = [sys.executable, "manage.py", *command]
+                subprocess.run(run, cwd=ROOT, env=self.variables, check=True)
+        return self
+
+    def start(self) -> Self:
+        self.process = subprocess.Popen([sys.executable, "-m", *SERVE], cwd=ROOT, env=self.variables)
+        latest = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < latest, "The web process did not start."
+            time.sleep(0.05)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with self.connect("/healthz") as reader:
+                return reader.status == 200
+        except OSError:
+            return False
+
+    def connect(self, path: str, session: str = "") -> Reader:
+        return Reader(self.port, path, session)
+
+    def stop(self) -> float:
+        """Stop it as a supervisor does; the seconds that it took."""
+        began = time.monotonic()
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+            self.process = None
+        return time.monotonic() - began
+
+
+class Reader:
+    """One GET, read line by line as it comes."""
+
+    def __init__(self, port: int, path: str, session: str = "", *, timeout: float = 10) -> None:
+        lines = [f"GET {path} HTTP/1.0", f"Host: 127.0.0.1:{port}", f"Cookie: sessionid={session}"]
+        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+            connection.sendall("\r\n".join([*lines, "", ""]).encode())
+            self.file = connection.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        self.headers: dict[str, str] = {}
+        while line := self.file.readline().decode().strip():
+            name, _, value = line.partition(":")
+            self.headers[name.lower()] = value.strip()
+
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        name = ""
+        for line in self.file:
+            key, _, value = line.decode().strip().partition(": ")
+            if key == "event":
+                name = value
+            elif key == "data":
+                yield name, json.loads(value)
+
+    def next(self, wanted: str) -> dict[str, Any]:
+        """The next event of this name, which must come soon; the stream's beats keep the clock."""
+        began = time.monotonic()
+        for name, data in self.events():
+            if name == wanted:
+                return data
+            assert time.monotonic() - began < PATIENCE, f"no {wanted} came"
+        raise AssertionError("the stream ended")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+@contextmanager
+def running_web(data: Path, **environment: str) -> Iterator[Web]:
+    """With DEBUG the static files need not be packed first, which takes seconds."""
+    web = Web(data, environment=environment).prepare()
+    try:
+        yield web.start()
+    finally:
+        web.stop()
