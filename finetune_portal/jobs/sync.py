@@ -204,7 +204,7 @@ def _differs(job: Job, finetune: FineTune) -> bool:
 
 
 def _found(job: Job, finetune: FineTune) -> bool:
-    """It is in the list by its nonce: it was accepted after all, or goes by another id than the answer said."""
+    """In the list by its nonce: accepted after all, or by another id than the answer said."""
     if job.state == State.SENDING:
         return False  # its answer may still be on the way
     text = "Found in the upstream's list: it was accepted"
