@@ -42,17 +42,20 @@ function bind(zone) {
   parts.input.multiple = true;
   parts.input.removeAttribute("accept");
   for (const input of [parts.input, parts.folder]) {
-    input.addEventListener("change", () => {
-      const files = fromInput(input);
-      input.value = "";
-      if (files.length) receive(files);
-    });
+    input.addEventListener("change", () => takeFrom(input));
   }
   parts.select.addEventListener("change", () => showDataset(parts.select.value));
   find("cancel").addEventListener("click", cancel);
   bindDrop(zone);
   if (task) adopt(earlier);
+  else if (parts.input.files.length) takeFrom(parts.input); // chosen before this script was there
   else showStopped();
+}
+
+function takeFrom(input) {
+  const files = fromInput(input);
+  input.value = "";
+  if (files.length) receive(files);
 }
 
 function bindDrop(zone) {
