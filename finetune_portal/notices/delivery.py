@@ -43,7 +43,9 @@ def _mail(address: str, message: Message) -> None:
     headers = {"Auto-Submitted": "auto-generated"}
     try:
         with get_connection() as server:
-            mail = EmailMessage(message.subject, message.body, to=[address], headers=headers, connection=server)
+            mail = EmailMessage(
+                message.subject, message.body, to=[address], headers=headers, connection=server
+            )
             mail.send()
     except smtplib.SMTPAuthenticationError:
         text = "The mail server refused the portal’s name and password. An operator checks PORTAL_EMAIL_USER."

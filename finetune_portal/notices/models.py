@@ -43,8 +43,6 @@ class Channel(models.Model):
     last_failed = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
 
-    is_sending: bool  # told by access.visible()
-
     def __str__(self) -> str:
         return self.label or self.shown
 

@@ -40,7 +40,6 @@ def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
             if on:
                 Channel.objects.filter(pk=channel.pk).update(since=now())
             record(actor, "notice.switch", channel, event=event.value, on=on)
-    setattr(channel, name, on)
 
 
 def remove(channel: Channel, *, actor: User) -> None:

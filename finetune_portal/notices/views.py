@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.notices import access, services
 from finetune_portal.notices.forms import ChannelForm
-from finetune_portal.notices.models import CHOSEN, Channel, Event
+from finetune_portal.notices.models import CHOSEN, Event
 from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect
 
 
@@ -30,47 +30,46 @@ def add(request: PortalRequest) -> HttpResponse:
         template = "notices/_form.html" if request.htmx else "notices/list.html"
         return render(request, template, _context(request, form), status=422)
     services.add(actor=request.user, **form.cleaned_data)
-    return go_to(request, reverse("notices:list"))
+    return go_to(request, _page())
 
 
 @require_safe
-def channel(request: PortalRequest, pk: int) -> HttpResponse:
-    """The channel's piece, which asks for itself while a message is on its way. 204 as long as it is."""
-    chosen = access.channel_to_change(request.user, pk)
-    if request.htmx and chosen.is_sending:
+def state(request: PortalRequest, pk: int) -> HttpResponse:
+    """What came of the last message; asks for itself while one is on its way. 204 as long as it is."""
+    channel = access.channel_to_change(request.user, pk)
+    if request.htmx and channel.notices.filter(done=None).exists():
         return HttpResponse(status=204)
-    return _piece(request, chosen)
+    return piece_or_redirect(request, "notices/_state.html", {"channel": channel}, back_to=_page())
 
 
 @require_POST
 def test(request: PortalRequest, pk: int) -> HttpResponse:
-    chosen = access.channel_to_change(request.user, pk)
-    services.test(chosen, actor=request.user)
-    return _piece(request, access.channel_to_change(request.user, pk))
+    services.test(access.channel_to_change(request.user, pk), actor=request.user)
+    context = {"channel": access.channel_to_change(request.user, pk)}
+    return piece_or_redirect(request, "notices/_state.html", context, back_to=_page())
 
 
 @require_POST
 def switch(request: PortalRequest, pk: int) -> HttpResponse:
-    chosen = access.channel_to_change(request.user, pk)
-    event = request.POST.get("event")
+    channel = access.channel_to_change(request.user, pk)
+    event, on = request.POST.get("event"), request.POST.get("on") == "on"
     if event not in CHOSEN:
         raise BadRequest("Which news? The form did not say.")
-    services.switch(chosen, Event(event), on=request.POST.get("on") == "on", actor=request.user)
-    return _piece(request, chosen)
+    services.switch(channel, Event(event), on=on, actor=request.user)
+    context = {"channel": channel, "event": Event(event), "on": on}
+    return piece_or_redirect(request, "notices/_switch.html", context, back_to=_page())
 
 
 @require_POST
 def remove(request: PortalRequest, pk: int) -> HttpResponse:
-    chosen = access.channel_to_change(request.user, pk)
-    name = str(chosen)
-    services.remove(chosen, actor=request.user)
-    messages.success(request, f"Nothing goes to {name} any more.")
-    return go_to(request, reverse("notices:list"))
+    channel = access.channel_to_change(request.user, pk)
+    services.remove(channel, actor=request.user)
+    messages.success(request, f"Nothing goes to {channel} any more.")
+    return go_to(request, _page())
 
 
-def _piece(request: PortalRequest, chosen: Channel) -> HttpResponse:
-    context = {"channel": chosen}
-    return piece_or_redirect(request, "notices/_channel.html", context, back_to=reverse("notices:list"))
+def _page() -> str:
+    return reverse("notices:list")
 
 
 def _context(request: PortalRequest, form: ChannelForm) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_there_is_an_end_to_channels(alice: User) -> None:
 @pytest.mark.usefixtures("near")
 def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User, sink: Sink) -> None:
     channel = make_channel(alice, sealed=sealing.seal(f"json://127.0.0.1:{sink.port}/"))
-    client, piece = signed_in(alice), f"{PAGE}{channel.pk}/"
+    client, piece = signed_in(alice), f"{PAGE}{channel.pk}/state/"
     html = client.post(deed(channel, "test"), headers=HTMX).content.decode()
     assert "Sending" in html
     assert f'hx-get="{piece}" hx-trigger="every 1s"' in html
@@ -135,7 +135,7 @@ def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
     client = signed_in(alice)
     client.post(deed(channel, "test"))
     work()
-    html = client.get(f"{PAGE}{channel.pk}/", headers=HTMX).content.decode()
+    html = client.get(f"{PAGE}{channel.pk}/state/", headers=HTMX).content.decode()
     assert "Not delivered" in html
     assert "JSON could not be reached, or did not answer in time." in html
     assert "hx-get" not in html
@@ -195,7 +195,7 @@ def test_the_channel_of_another_is_not_there(
 ) -> None:
     client = signed_in(request.getfixturevalue(who))
     assert client.post(deed(channel, name), DEEDS[name]).status_code == 404
-    assert client.get(f"{PAGE}{channel.pk}/", headers=HTMX).status_code == 404
+    assert client.get(f"{PAGE}{channel.pk}/state/", headers=HTMX).status_code == 404
     untouched(channel)
 
 
@@ -220,7 +220,7 @@ def test_adding_refuses_get_and_strangers(alice: User, client: Client) -> None:
 
 
 def test_a_plain_visit_to_a_piece_leads_to_the_page(alice: User, channel: Channel) -> None:
-    assert signed_in(alice).get(f"{PAGE}{channel.pk}/").headers["Location"] == PAGE
+    assert signed_in(alice).get(f"{PAGE}{channel.pk}/state/").headers["Location"] == PAGE
 
 
 def test_a_failure_of_the_past_stays_to_be_seen(alice: User) -> None:

@@ -1,0 +1,130 @@
+"""Word of a finished training: in the browser that looked away, and as a message to a channel."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from finetune_portal.datasets.sample import make
+
+pytestmark = pytest.mark.browser
+TRAINING = 60_000
+# Headless Chromium shows no notifications and never looks away: both are noted and played here.
+PLAYED = """
+window.told = [];
+window.Notification = class extends Notification {
+  constructor(title, options) { super(title, options); window.told.push([title, options.tag]); }
+};
+Object.defineProperty(document, "hidden", { get: () => sessionStorage.away === "yes" });
+"""
+
+
+def train(page: Page, name: str, folder: Path) -> str:
+    """Start a training and be back at the table; answers the path of its page."""
+    path = folder / "night.zip"
+    path.write_bytes(make())
+    page.goto("/jobs/new/")
+    page.get_by_label("ZIP").set_input_files(path)
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Instruction prompt").fill("turn day into night")
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=20_000)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+/"))
+    address = page.url
+    page.goto("/")
+    return re.sub(r"https?://[^/]+", "", address)
+
+
+def ready(page: Page, name: str) -> None:
+    row = page.locator("#job-table tr", has_text=name)
+    expect(row.locator(".badge")).to_contain_text("Ready", timeout=TRAINING)
+
+
+def test_a_tab_that_nobody_looks_at_tells(signed_in: Page, tmp_path: Path) -> None:
+    page = signed_in
+    page.context.grant_permissions(["notifications"])
+    page.add_init_script(PLAYED)
+    page.goto("/settings/notices/")
+    switch = page.get_by_role("switch", name="Show them")
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+
+    train(page, "Watched", tmp_path)
+    ready(page, "Watched")
+    assert page.evaluate("told") == [], "someone is looking"
+
+    page.evaluate("sessionStorage.away = 'yes'")
+    path = train(page, "Unwatched", tmp_path)
+    ready(page, "Unwatched")
+    assert page.evaluate("told") == [["“Unwatched” is ready", path]]
+
+
+FLIP = """(badge) => {
+  const hearsay = badge.cloneNode(true);
+  Object.assign(hearsay.dataset, { job: "/jobs/0/", owner: "0", name: "Theirs", state: "training" });
+  document.body.append(hearsay);
+  return new Promise((done) => setTimeout(() => {
+    hearsay.dataset.state = "failed";
+    setTimeout(() => { hearsay.remove(); done(window.told); });
+  }));
+}"""
+
+
+def test_the_trainings_of_others_only_when_asked_for(signed_in: Page, tmp_path: Path) -> None:
+    page = signed_in
+    page.context.grant_permissions(["notifications"])
+    page.add_init_script(PLAYED)
+    page.evaluate("sessionStorage.away = 'yes'")
+    train(page, "Mine", tmp_path)
+    badge = page.locator("#job-table .badge").first
+    page.goto("/settings/notices/")
+    page.get_by_role("switch", name="Show them").click()
+    page.goto("/")
+    assert badge.evaluate(FLIP) == []
+    page.goto("/settings/notices/")
+    page.get_by_role("switch", name="Other people’s too").click()
+    page.goto("/")
+    assert badge.evaluate(FLIP) == [["“Theirs” did not work out", "/jobs/0/"]]
+    page.goto("/settings/notices/")
+    page.get_by_role("switch", name="Show them").click()
+    page.goto("/")
+    assert badge.evaluate(FLIP) == []
+
+
+def test_a_browser_that_says_no_is_told_what_to_do(signed_in: Page) -> None:
+    page = signed_in
+    page.add_init_script("Object.defineProperty(Notification, 'permission', { get: () => 'denied' })")
+    page.goto("/settings/notices/")
+    expect(page.get_by_text("This browser was told to block them.")).to_be_visible()
+    expect(page.get_by_role("switch", name="Show them")).to_be_hidden()
+
+
+def test_a_page_by_plain_http_says_why_it_cannot(signed_in: Page) -> None:
+    page = signed_in
+    page.add_init_script("Object.defineProperty(window, 'isSecureContext', { get: () => false })")
+    page.goto("/settings/notices/")
+    expect(page.get_by_text("Browsers allow it only over https")).to_be_visible()
+
+
+def test_a_channel_from_its_address_to_a_failure_that_is_seen(signed_in: Page) -> None:
+    page = signed_in
+    page.goto("/settings/notices/")
+    page.get_by_label("Where to").fill("json://127.0.0.1:1/hook")
+    page.get_by_label("Name", exact=True).fill("#inside")
+    page.get_by_role("button", name="Add and send a test").click()
+    card = page.locator(".channel", has_text="#inside")
+    expect(card).to_contain_text("This address is inside a private network.", timeout=20_000)
+    assert Axe().run(page).violations_count == 0
+    card.get_by_role("switch", name="Failed").click()
+    expect(card.get_by_role("switch", name="Failed")).to_have_attribute("aria-checked", "false")
+    with page.expect_response("**/state/", timeout=20_000):
+        card.get_by_role("button", name="Send a test").click()
+    expect(card).to_contain_text("Not delivered", timeout=20_000)
+    card.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("Nothing goes to #inside any more.")).to_be_visible()
+    expect(card).to_have_count(0)
