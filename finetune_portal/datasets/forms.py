@@ -44,10 +44,12 @@ class UploadForm(forms.Form):
 class UrlForm(forms.Form):
     """A public http(s) address of a ZIP."""
 
-    url = forms.CharField(max_length=2000, strip=True)
+    source_url = forms.CharField(
+        max_length=2000, error_messages={"required": "Give the address of a ZIP, beginning with https://."}
+    )
 
-    def clean_url(self) -> str:
-        url = str(self.cleaned_data["url"])
+    def clean_source_url(self) -> str:
+        url = str(self.cleaned_data["source_url"])
         try:
             outbound.check_form(url)
         except outbound.Forbidden as exc:

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import trigger_client_event
+from django_htmx.http import reswap, retarget, trigger_client_event
 
 from finetune_portal.datasets import access, library, previews, sample, versions
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
@@ -108,8 +108,9 @@ def add_url(request: PortalRequest) -> HttpResponse:
     """Look at a ZIP at a public address; the answer is the status piece that follows the look."""
     form = UrlForm(request.POST)
     if not form.is_valid():
-        return HttpResponse(form.sentence, status=422, content_type="text/plain")
-    dataset = library.add_url(form.cleaned_data["url"], owner=request.user)
+        answer = HttpResponse(form.sentence, status=422, content_type="text/plain; charset=utf-8")
+        return reswap(retarget(answer, "#id_source_url_error"), "innerHTML")
+    dataset = library.add_url(form.cleaned_data["source_url"], owner=request.user)
     return _chosen(request, dataset) if request.htmx else go_to(request, _page(dataset))
 
 

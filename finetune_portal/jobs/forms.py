@@ -10,7 +10,7 @@ from django import forms
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import access
-from finetune_portal.datasets.forms import UploadForm
+from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job
@@ -28,6 +28,13 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         empty_label="Choose one of the team's datasets",
     )
     file = forms.FileField(required=False, label="ZIP file")
+    source_url = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Public address of a ZIP",
+        help_text="The trainer fetches it from there. It must answer HEAD and GET with a Content-Length.",
+        widget=forms.TextInput(attrs={"inputmode": "url", "placeholder": "https://example.com/pairs.zip"}),
+    )
     learning_rate = forms.FloatField(
         min_value=choices.MIN_RATE,
         max_value=choices.MAX_RATE,
@@ -111,6 +118,10 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             upload = UploadForm({"filename": file.name, "size": file.size})
             if not upload.is_valid():
                 self.add_error("file", upload.sentence)
+        elif dataset is None and (url := cleaned.get("source_url")):
+            address = UrlForm({"source_url": url})
+            if not address.is_valid():
+                self.add_error("source_url", address.sentence)
         elif dataset is None and "dataset" not in self.errors:
             self.add_error("dataset", "Drop a ZIP or choose a dataset from the library.")
         elif isinstance(dataset, Dataset) and not cleaned.get("instance_prompt"):

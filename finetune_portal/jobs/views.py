@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.services import receive_whole
 from finetune_portal.jobs import access, choices, services, table
 from finetune_portal.jobs.forms import JobForm
@@ -45,9 +46,11 @@ def job_new(request: PortalRequest) -> HttpResponse:
     if not form.is_valid():
         template = "jobs/_form.html" if request.htmx else "jobs/new.html"
         return render(request, template, _form_context(form), status=422)
-    dataset, file = form.cleaned_data["dataset"], form.cleaned_data["file"]
+    dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
     if file:
         dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
+    elif dataset is None:
+        dataset = add_url(url, owner=request.user)
     form_key = form.cleaned_data["form_key"]
     job = services.start(actor=request.user, dataset=dataset, form_key=form_key, **form.training)
     return go_on_to(request, reverse("jobs:detail", args=[job.pk]))

@@ -292,31 +292,10 @@ function token() {
   return JSON.parse(document.body.getAttribute("hx-headers") || "{}")["x-csrftoken"] || "";
 }
 
-function bindPresets(form) {
-  const mark = () => {
-    for (const preset of form.querySelectorAll("[data-preset]")) {
-      const same =
-        Number(form.elements.learning_rate.value) === Number(preset.dataset.rate) &&
-        Number(form.elements.steps.value) === Number(preset.dataset.steps);
-      preset.setAttribute("aria-pressed", String(same));
-    }
-  };
-  form.addEventListener("input", mark);
-  mark();
-  form.addEventListener("click", (event) => {
-    const preset = event.target.closest("[data-preset]");
-    if (!preset) return;
-    form.elements.learning_rate.value = preset.dataset.rate;
-    form.elements.steps.value = preset.dataset.steps;
-    form.dispatchEvent(new Event("input", { bubbles: true }));
-  });
-}
-
 function bindAll() {
   const zone = document.querySelector("[data-upload]");
   if (!zone) return;
   if (parts?.zone === zone) return yieldToVerdict();
-  bindPresets(zone.closest("form"));
   bind(zone);
 }
 
@@ -328,5 +307,7 @@ for (const kind of ["dragover", "drop"]) {
 }
 // Leaving the page would end an upload; the browser asks first.
 window.addEventListener("beforeunload", (event) => task && event.preventDefault());
+// The portal made a dataset for this form: from a public address, or a repaired copy.
+document.addEventListener("dataset-chosen", (event) => parts && choose(event.detail.id, event.detail.name));
 document.addEventListener("htmx:load", bindAll);
 bindAll();

@@ -191,7 +191,7 @@ def test_viewers_only_look(dataset: Dataset, charlie: User) -> None:
     assert client.get(f"/datasets/{dataset.pk}/captions/").status_code == 403
     for deed in ("captions", "repair", "rename", "delete", "hand-over"):
         assert client.post(f"/datasets/{dataset.pk}/{deed}/").status_code == 403
-    assert client.post("/datasets/from-url/", {"url": "https://example.com/a.zip"}).status_code == 403
+    assert client.post("/datasets/from-url/", {"source_url": "https://example.com/a.zip"}).status_code == 403
 
 
 @pytest.mark.parametrize("deed", ["repair", "rename", "delete", "hand-over"])

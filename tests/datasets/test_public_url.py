@@ -17,8 +17,10 @@ import pytest
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import submission
+from finetune_portal.jobs.choices import State
 from finetune_portal.worker import lanes
-from tests.people import HTMX, signed_in
+from tests.people import HTMX, form_data, signed_in
 
 
 class FileServer(ThreadingHTTPServer):
@@ -86,7 +88,7 @@ def files(settings: Any) -> Iterator[FileServer]:
 
 
 def look_at(alice: User, url: str) -> Dataset:
-    answer = signed_in(alice).post("/datasets/from-url/", {"url": url}, headers=HTMX)
+    answer = signed_in(alice).post("/datasets/from-url/", {"source_url": url}, headers=HTMX)
     assert "dataset-chosen" in answer.headers["HX-Trigger"]
     assert lanes.check()
     return Dataset.objects.get()
@@ -132,7 +134,27 @@ def test_a_file_over_the_limit_is_refused(alice: User, files: FileServer, settin
 
 
 def test_what_is_no_address_is_refused_at_once(alice: User) -> None:
-    answer = signed_in(alice).post("/datasets/from-url/", {"url": "ftp://example.com/a.zip"}, headers=HTMX)
+    answer = signed_in(alice).post(
+        "/datasets/from-url/", {"source_url": "ftp://example.com/a.zip"}, headers=HTMX
+    )
+    assert answer.status_code == 422
+    assert "not a web address" in answer.content.decode()
+    assert not Dataset.objects.exists()
+
+
+def test_the_form_itself_takes_an_address(alice: User, files: FileServer) -> None:
+    data = form_data(source_url=f"{files.url}/night.zip")
+    signed_in(alice).post("/jobs/new/", data)
+    dataset = Dataset.objects.get()
+    assert dataset.source_url == data["source_url"]
+    assert dataset.jobs.get().state == State.WAITING
+    lanes.check()
+    submission.release_waiting()
+    assert dataset.jobs.get().state == State.QUEUED
+
+
+def test_the_form_says_at_the_field_what_is_no_address(alice: User) -> None:
+    answer = signed_in(alice).post("/jobs/new/", form_data(source_url="file:///etc/passwd"))
     assert answer.status_code == 422
     assert "not a web address" in answer.content.decode()
     assert not Dataset.objects.exists()
