@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
-from django.core.management import call_command
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils.timezone import now
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -19,8 +17,8 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.live import STREAMS_EACH, Viewer, signed_out
 from finetune_portal.jobs.models import Connection, Job
 from finetune_portal.jobs.timeline import Source, move
-from tests.jobs.web import Reader, Web, running_web
-from tests.people import make_dataset, make_job, person, signed_in
+from tests.jobs.web import Reader, Web, database_of, running_web, session_of
+from tests.people import make_dataset, make_job, person
 
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
 
@@ -34,22 +32,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 @pytest.fixture
 def web(server: Web, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Web]:
     """The process, and its own database as this test's, emptied."""
-    settings.DATA_DIR, settings.SECRET_KEY = server.data, server.secret
-    mine = connections["default"]
-    theirs = connections.create_connection("default")
-    theirs.settings_dict = {**mine.settings_dict, "NAME": server.data / "portal.sqlite3"}
-    connections["default"] = theirs
-    with django_db_blocker.unblock():
-        call_command("flush", interactive=False, verbosity=0)
-        try:
-            yield server
-        finally:
-            theirs.close()
-            connections["default"] = mine
-
-
-def session_of(user: User) -> str:
-    return signed_in(user).cookies[django_settings.SESSION_COOKIE_NAME].value
+    with database_of(server, settings, django_db_blocker):
+        yield server
 
 
 def look(web: Web, user: User) -> Reader:

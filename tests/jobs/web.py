@@ -15,6 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from finetune_portal.accounts.models import User
+from tests.people import signed_in
 from tests.running import ROOT, free_port
 
 START_SECONDS = 30.0
@@ -117,6 +124,27 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+
+
+@contextmanager
+def database_of(web: Web, settings: Any, blocker: DjangoDbBlocker) -> Iterator[None]:
+    """This process works on the other one's database, which is emptied first."""
+    settings.DATA_DIR, settings.SECRET_KEY = web.data, web.secret
+    mine = connections["default"]
+    theirs = connections.create_connection("default")
+    theirs.settings_dict = {**mine.settings_dict, "NAME": web.data / "portal.sqlite3"}
+    connections["default"] = theirs
+    try:
+        with blocker.unblock():
+            call_command("flush", interactive=False, verbosity=0)
+            yield
+    finally:
+        theirs.close()
+        connections["default"] = mine
+
+
+def session_of(user: User) -> str:
+    return signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value
 
 
 @contextmanager
