@@ -1,0 +1,69 @@
+"""No page has an accessibility fault that axe can see, nor scrolls sideways on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from finetune_portal.datasets.sample import make
+
+pytestmark = pytest.mark.browser
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def faults(page: Page) -> list[str]:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:90]} {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def look(page: Page, address: str) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.goto(address)
+        page.wait_for_load_state("load")
+        assert faults(page) == [], f"{address}, {scheme}"
+    page.set_viewport_size({"width": 390, "height": 844})
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert wide == 0, f"{address} scrolls sideways at 390 px"
+
+
+def test_the_door(page: Page) -> None:
+    look(page, "/login/")
+
+
+def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
+    page = signed_in
+    path = tmp_path / "evenings.zip"
+    path.write_bytes(make())
+    page.goto("/jobs/new/")
+    page.get_by_label("Choose files: a ZIP").set_input_files(path)
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    dataset = page.get_by_role("combobox", name="Dataset").input_value()
+    page.get_by_label("Name", exact=True).fill("For the eyes of axe")
+    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.locator("#job .badge").first).to_contain_text("Ready", timeout=60_000)
+    job = page.url
+    for address in (
+        "/",
+        "/?q=nothing",
+        job,
+        "/jobs/new/",
+        f"/jobs/new/?dataset={dataset}",
+        "/datasets/",
+        f"/datasets/{dataset}/",
+        f"/datasets/{dataset}/pairs/0/",
+        f"/datasets/{dataset}/captions/",
+        "/settings/",
+        "/settings/notices/",
+        "/nowhere/",
+    ):
+        look(page, address)

@@ -1,0 +1,71 @@
+"""A dataset's pages in the browser: captions as a new version, the before/after slider, the library's words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from finetune_portal.datasets.sample import make
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def dataset(signed_in: Page, tmp_path: Path) -> str:
+    """The address of a dataset that is ready to train."""
+    path = tmp_path / "evenings.zip"
+    path.write_bytes(make())
+    signed_in.goto("/jobs/new/")
+    signed_in.get_by_label("Choose files: a ZIP").set_input_files(path)
+    expect(signed_in.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    return f"/datasets/{signed_in.get_by_role('combobox', name='Dataset').input_value()}/"
+
+
+def test_a_caption_edit_makes_a_new_version(signed_in: Page, dataset: str) -> None:
+    page = signed_in
+    page.goto(dataset)
+    page.get_by_role("link", name="Edit captions").click()
+    page.get_by_label("Caption of pair 02").fill("turn day into a starry night")
+    page.get_by_role("button", name="Save as a new version").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("version 2")
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(page.locator(".pair", has_text="starry night")).to_have_count(1)
+    page.get_by_role("link", name="1", exact=True).click()
+    expect(page).to_have_url(re.compile(f"{dataset}$"))
+    expect(page.locator(".pair", has_text="starry night")).to_have_count(0)
+
+
+def test_the_slider_and_the_pairs_by_keyboard(signed_in: Page, dataset: str) -> None:
+    page = signed_in
+    page.goto(dataset)
+    page.locator(".pair a").first.focus()
+    page.keyboard.press("Enter")
+    slider = page.get_by_role("slider")
+    clip = page.locator(".compare .before")
+    shown = clip.evaluate("(image) => getComputedStyle(image).clipPath")
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(slider).to_have_value("60")
+    assert clip.evaluate("(image) => getComputedStyle(image).clipPath") != shown
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Pair 02")
+    page.keyboard.press("k")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Pair 01")
+
+
+def test_a_deleted_dataset_asks_first_and_leaves_the_library(signed_in: Page, dataset: str) -> None:
+    page = signed_in
+    page.goto(dataset)
+    page.get_by_text("Rename or delete").click()
+    page.get_by_label("Name").fill("Evenings to delete")
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Evenings to delete")
+    page.get_by_text("Rename or delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#messages")).to_contain_text("is deleted")
+    expect(page.locator(".covers", has_text="Evenings to delete")).to_have_count(0)
