@@ -1,4 +1,4 @@
-"""A dataset's pages in the browser: captions as a new version, the before/after slider, the library's words."""
+"""A dataset's pages in the browser: captions as a new version, the slider, rename and delete."""
 
 from __future__ import annotations
 
