@@ -15,6 +15,7 @@ function bring(shown, fresh, done) {
     shown.data = fresh.data;
     return;
   }
+  if (shown.id === "live") return; // live.js writes there
   if (shown.localName === "time" && shown.dateTime === fresh.dateTime) return; // its words are the viewer's own
   if (shown.matches("input, select, textarea") && shown === document.activeElement) return;
   if (isOccupied(shown) || (hasForm(shown) && !hasForm(fresh) && isOccupied(shown.querySelector("form")))) {
