@@ -28,7 +28,7 @@ def train(page: Page, name: str, folder: Path) -> str:
     path = folder / "night.zip"
     path.write_bytes(make())
     page.goto("/jobs/new/")
-    page.get_by_label("ZIP").set_input_files(path)
+    page.get_by_label("ZIP file").set_input_files(path)
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Instruction prompt").fill("turn day into night")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=20_000)
