@@ -45,7 +45,7 @@ class Dataset(Leased):
     recipe = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
     created = models.DateTimeField(default=now)
-    changed = models.DateTimeField(default=now)
+    changed = models.DateTimeField(default=now, db_index=True)
     file_gone = models.DateTimeField(null=True)
     deleted = models.DateTimeField(null=True, db_index=True)
 

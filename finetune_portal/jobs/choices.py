@@ -46,6 +46,11 @@ FOLLOWED = (
 )
 ENDED = (State.READY, State.FAILED, State.REFUSED, State.CLOSED)
 ACTIVE = (*UNSENT, *DOUBTFUL, *FOLLOWED)
+GROUPS = {
+    "active": ("Running", ACTIVE),
+    "ready": ("Ready", (State.READY,)),
+    "failed": ("Failed", (State.FAILED, State.REFUSED, State.CLOSED)),
+}
 DOWNLOADABLE = (State.TRAINED, State.DEPLOYING, State.READY)
 
 # The stations of the progress line, each with the states that stand for it.

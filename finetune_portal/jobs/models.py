@@ -15,6 +15,9 @@ from finetune_portal.jobs import choices
 from finetune_portal.jobs.choices import State
 from finetune_portal.web.leases import Leased
 
+GROUPED = [
+    (key, (label, [str(state) for state in states])) for key, (label, states) in choices.GROUPS.items()
+]
 NONCE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -53,8 +56,29 @@ class Job(Leased):
     is_simulated = models.BooleanField(default=False)
     told = models.JSONField(default=dict)
 
+    group = models.GeneratedField(
+        expression=models.Case(
+            *[models.When(state__in=states, then=models.Value(key)) for key, (_, states) in GROUPED],
+            default=models.Value(""),
+        ),
+        output_field=models.CharField(max_length=10),
+        db_persist=True,
+    )
+    sweep = models.UUIDField(null=True, editable=False, db_index=True)
+    note = models.TextField(blank=True, max_length=4000)
+    tags = models.CharField(max_length=200, blank=True)
+    archived = models.DateTimeField(null=True, db_index=True)
+
     class Meta:
-        indexes = [models.Index(fields=["state", "-id"])]
+        indexes = [
+            models.Index(fields=["archived", "-id"]),
+            models.Index(fields=["archived", "group", "-id"]),
+            models.Index(fields=["owner", "-id"]),
+            models.Index(fields=["dataset", "-id"]),
+            models.Index(fields=["archived", "name", "id"]),
+            models.Index(fields=["archived", "changed", "id"]),
+            models.Index(fields=["state", "-id"]),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -132,6 +156,37 @@ class Job(Leased):
         if self.sent is None:
             return State.QUEUED
         return str(self.told.get("reached", State.REQUESTED))
+
+
+class SavedView(models.Model):
+    """A filter of the table that a person keeps: its name and its query string."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    name = models.CharField(max_length=40)
+    query = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_view_of_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Preset(models.Model):
+    """A learning rate and a number of steps that the team likes."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    name = models.CharField(max_length=40, unique=True)
+    learning_rate = models.FloatField()
+    steps = models.PositiveIntegerField()
+    note = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class JobEvent(models.Model):

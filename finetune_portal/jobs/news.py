@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Q
+from django.db.models import Max, Q
 from django.template.loader import render_to_string
 from django.utils.timezone import now
 
@@ -22,7 +22,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access, banners
 from finetune_portal.jobs.models import Connection, Job
-from finetune_portal.jobs.table import FILTERS
+from finetune_portal.jobs.table import FILTERS, counts_of
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
 FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
@@ -68,7 +68,7 @@ class Lookout:
         self.version = version
         if self.must_count and monotonic() - self.counted >= COUNT_SECONDS:
             self.must_count, self.counted = False, monotonic()
-            news.append(News(event("counts", **_counts())))
+            news.append(News(event("counts", **counts_of())))
         return news
 
     def _changes(self) -> list[News]:
@@ -116,11 +116,6 @@ def _row(job: Job, *, may_change: bool) -> bytes:
         fits=[key for key in FILTERS if getattr(job, f"fits_{key}")],
         html=render_to_string("jobs/_row.html", {"job": job}).strip(),
     )
-
-
-def _counts() -> dict[str, int]:
-    rules = {key: Count("pk", filter=rule) for key, (_, rule) in FILTERS.items()}
-    return Job.objects.aggregate(all=Count("pk"), **rules)
 
 
 def _banners() -> str:

@@ -3,38 +3,87 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
 
 M = TypeVar("M", bound=Model)
 PAGE = 50
+LARGEST_KEY = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """By a column that is never null, and by the primary key where that is the same. Give it an index."""
+
+    field: str = "pk"
+    descending: bool = True
+
+    @property
+    def columns(self) -> list[str]:
+        sign = "-" if self.descending else ""
+        return [f"{sign}{self.field}"] if self.field == "pk" else [f"{sign}{self.field}", f"{sign}pk"]
+
+    @property
+    def reversed(self) -> Order:
+        return Order(self.field, not self.descending)
+
+    def key(self, row: Model) -> str:
+        """Where a row stands, for the URL: its primary key, then the column's value."""
+        return str(row.pk) if self.field == "pk" else f"{row.pk}~{getattr(row, self.field)}"
+
+    def behind(self, key: str, model: type[Model]) -> Q | None:
+        """The rows that follow the one with this key; None for a key that cannot be read."""
+        number, _, told = key.partition("~")
+        if not (number.isascii() and number.isdecimal() and int(number) <= LARGEST_KEY):
+            return None
+        sign = "lt" if self.descending else "gt"
+        if self.field == "pk":
+            return Q(**{f"pk__{sign}": int(number)})
+        try:
+            value: Any = model._meta.get_field(self.field).to_python(told)  # type: ignore[union-attr]
+        except ValidationError:
+            return None
+        # The outer bound lets the database use the column's index.
+        further = Q(**{f"{self.field}__{sign}": value}) | Q(**{f"pk__{sign}": int(number)})
+        return Q(**{f"{self.field}__{sign}e": value}) & further
 
 
 @dataclass(frozen=True)
 class Page(Generic[M]):
-    """One page of rows, newest first; `older` and `newer` are keys for the URL, or empty."""
+    """One page of rows; `older` (what follows) and `newer` (what came before) are keys for the URL, or empty."""
 
     rows: list[M]
     older: str
     newer: str
 
 
-def page_of(queryset: QuerySet[M], *, before: str = "", after: str = "", size: int = PAGE) -> Page[M]:
-    """`before` and `after` are primary keys as the URL tells them; anything else is the first page."""
-    if after.isdecimal():
-        rows = list(queryset.filter(pk__gt=int(after)).order_by("pk")[: size + 1])
+NEWEST_FIRST = Order()
+
+
+def page_of(
+    queryset: QuerySet[M],
+    *,
+    before: str = "",
+    after: str = "",
+    size: int = PAGE,
+    order: Order = NEWEST_FIRST,
+) -> Page[M]:
+    """`before` asks for what follows that key, `after` for what came before; an odd key is the first page."""
+    if after and (ahead := order.reversed.behind(after, queryset.model)) is not None:
+        rows = list(queryset.filter(ahead).order_by(*order.reversed.columns)[: size + 1])
         more_newer = len(rows) > size
         rows = rows[:size][::-1]
-        return Page(rows, str(rows[-1].pk) if rows else "", str(rows[0].pk) if more_newer else "")
-    paged = before.isdecimal()
-    if paged:
-        queryset = queryset.filter(pk__lt=int(before))
-    rows = list(queryset.order_by("-pk")[: size + 1])
+        return Page(rows, order.key(rows[-1]) if rows else "", order.key(rows[0]) if more_newer else "")
+    beyond = order.behind(before, queryset.model) if before else None
+    if beyond is not None:
+        queryset = queryset.filter(beyond)
+    rows = list(queryset.order_by(*order.columns)[: size + 1])
     more_older = len(rows) > size
     rows = rows[:size]
     return Page(
         rows,
-        str(rows[-1].pk) if more_older else "",
-        str(rows[0].pk) if paged and rows else "",
+        order.key(rows[-1]) if more_older else "",
+        order.key(rows[0]) if beyond is not None and rows else "",
     )

@@ -106,7 +106,7 @@ def test_the_counts_the_dataset_and_the_mood_are_told(web: Web) -> None:
         row = stream.next("row")
         assert row["id"] == waiting.pk
         assert "hats" in row["html"]
-        assert stream.next("counts") == {"all": 2, "active": 1, "ready": 0, "failed": 1}
+        assert stream.next("counts") == {"all": "2", "active": "1", "ready": "0", "failed": "1"}
         Connection.objects.update(failing_since=now(), failure="The upstream is away.", changed=now())
         assert "The upstream is away." in stream.next("mood")["html"]
 
