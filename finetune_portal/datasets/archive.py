@@ -113,7 +113,7 @@ def _weighed(file: BinaryIO, size: int, needed: Callable[[str], bool]) -> Verdic
     return verdict
 
 
-def read(file: BinaryIO, members: list[Member], *, decode_seconds: float = DECODE_SECONDS) -> Content:
+def read(file: BinaryIO, members: list[Member]) -> Content:
     """Read every located member once; raises Refused where the ZIP itself is damaged."""
     files = [member for member in members if not layouts.is_dirt(member.label)]
     content = Content(layouts.arrange(files, lambda member: _text(file, member)))
@@ -126,7 +126,7 @@ def read(file: BinaryIO, members: list[Member], *, decode_seconds: float = DECOD
     pairs = content.arrangement.pairs
     halves = {half.name for pair in pairs for half in (pair.start, pair.end)}
     texts = {pair.caption_file.name for pair in pairs if pair.caption_file}
-    until = monotonic() + decode_seconds
+    until = monotonic() + DECODE_SECONDS
     for member in members:
         if member.start < 0:
             content.pictures[member.name] = pictures.UNSEEN

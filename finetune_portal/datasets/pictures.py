@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import IO
@@ -29,7 +30,6 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-FLOOD = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,22 @@ class Unusable(Exception):
 def look(data: IO[bytes], *, decode: bool) -> Picture:
     """Read the header; with `decode`, every pixel of a picture of usual size. Raises Unusable."""
     try:
-        with Image.open(data, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(data, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise Unusable("pixels")
             notes = set(_notes(image))
-            if decode and width * height <= DECODE_PIXELS:
+            decode = decode and width * height <= DECODE_PIXELS
+            if decode:
                 image.draft("RGB", (SMALL, SMALL))
                 image.load()
                 notes.update(["see-through"] if _is_see_through(image) else [])
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+            turned = _orientation(image) if decode or image.format != "PNG" else 1
             notes.update(["turned"] if turned in range(2, 9) else [])
             size = (height, width) if turned in range(5, 9) else (width, height)
             kind = "JPEG" if image.format == "MPO" else str(image.format)
             return Picture(kind, size, frozenset(notes))
-    except FLOOD:
+    except Image.DecompressionBombError:
         raise Unusable("pixels") from None
     except MemoryError:
         raise Unusable("memory") from None
@@ -81,6 +82,15 @@ def _notes(image: Image.Image) -> list[str]:
         "16 bit": image.mode.startswith("I") or image.mode == "F",
     }
     return [note for note, is_so in found.items() if is_so]
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF has it. Of a PNG this opens every pixel, for the note may stand behind them."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except BROKEN:
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def _is_see_through(image: Image.Image) -> bool:

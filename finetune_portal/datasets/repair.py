@@ -34,7 +34,7 @@ def with_captions(source: Path, target: Path, captions: dict[str, str]) -> None:
 
 
 def _write(file: BinaryIO, packed: zipfile.ZipFile, captions: dict[str, str]) -> None:
-    content = archive.read(file, zip_members.members(file), decode_seconds=0)
+    content = archive.read(file, zip_members.members(file))
     archive.judge(content)
     if incurable := content.findings.incurable():
         raise Refused(incurable[0])

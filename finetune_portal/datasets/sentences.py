@@ -8,7 +8,7 @@ AGAIN = "Pack the pictures again and drop the new file."
 LONGEST = 80
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """Why a ZIP cannot be taken, in a sentence for its owner."""
 
 

@@ -32,6 +32,7 @@ STREAMED = 0x8
 UTF8 = 0x800
 ZIP64_EXTRA, UNICODE_PATH_EXTRA = 0x0001, 0x7075
 UNSET = 0xFFFFFFFF
+UNREADABLE = f"The ZIP is damaged: its list of files cannot be read. {AGAIN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,22 @@ def _directory(file: BinaryIO, end: End) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OverflowError):
-        raise Refused(f"The ZIP is damaged: its list of files cannot be read. {AGAIN}") from None
-    length = sum(
-        DIRECTORY_ENTRY + len(_raw_name(info)) + len(info.extra) + len(info.comment) for info in infos
-    )
-    if len(infos) != end.members or length != end.size:
+        raise Refused(UNREADABLE) from None
+    file.seek(end.directory)
+    if _count(file.read(end.size)) != len(infos):
+        raise Refused(UNREADABLE)
+    if len(infos) != end.members:
         raise Refused(f"The ZIP lists {len(infos):,} files but counts {end.members:,}. {AGAIN}")
     return infos
+
+
+def _count(directory: bytes) -> int:
+    """How many entries fill the directory exactly; -1 if the last one does not end with it."""
+    at = count = 0
+    while at + DIRECTORY_ENTRY <= len(directory):
+        at += DIRECTORY_ENTRY + sum(struct.unpack_from("<3H", directory, at + 28))
+        count += 1
+    return count if at == len(directory) else -1
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from finetune_portal.datasets import archive, check_process, sample
+from finetune_portal.datasets import archive, check_process, pictures, sample
 from finetune_portal.datasets.archive import Verdict, inspect
 from finetune_portal.datasets.check_process import Limits
 from tests.datasets.corpus.building import CAPTION, dataset, packed, picture
@@ -163,6 +163,16 @@ def test_a_caption_that_only_some_pairs_have_is_a_warning(tmp_path: Path) -> Non
     assert verdict.facts["captions"] == 3
 
 
+@pytest.mark.parametrize(
+    "note", [b"Exif\0\0nonsense", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0" + b"II*\0" + bytes(60)]
+)
+def test_a_broken_note_does_not_make_a_picture_broken(tmp_path: Path, note: bytes) -> None:
+    jpeg = picture("JPEG")
+    noted = jpeg[:2] + b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note + jpeg[2:]
+    verdict = verdict_on(tmp_path, dataset(kind="JPEG", suffix="jpg") | {"01_start.jpg": noted})
+    assert verdict.problems == verdict.warnings == []
+
+
 def test_an_opaque_alpha_channel_is_no_warning(tmp_path: Path) -> None:
     opaque = {"01_start.png": picture(mode="RGBA", colour=(9, 9, 9, 255))}
     assert verdict_on(tmp_path, dataset() | opaque).warnings == []
@@ -302,6 +312,14 @@ def test_z23_a_check_that_costs_too_much_is_ended_and_says_so(
 def test_z23_a_picture_that_needs_too_much_memory_is_named(tmp_path: Path) -> None:
     verdict = check_process.check(large_pictures(tmp_path, 1), Limits(memory=100 * 1024**2))
     assert "“0_start.png” and “0_end.png” need too much memory" in verdict["problems"][0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_when_time_is_up_only_the_headers_are_read(kind: str) -> None:
+    cut = picture(kind, size=(2_000, 1_600))[:-12]
+    assert pictures.look(io.BytesIO(cut), decode=False).size == (2_000, 1_600)
+    with pytest.raises(pictures.Unusable, match="broken"):
+        pictures.look(io.BytesIO(cut[: len(cut) // 2]), decode=True)
 
 
 def test_a_file_far_away_is_judged_by_its_directory_and_captions(tmp_path: Path) -> None:

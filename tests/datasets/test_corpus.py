@@ -12,6 +12,7 @@ import pytest
 
 from finetune_portal.datasets import check_process, zip_members
 from finetune_portal.datasets.archive import inspect
+from finetune_portal.datasets.sentences import Refused
 from tests.datasets.corpus.building import End, Entry, dataset, entries, extra, packed
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
@@ -110,3 +111,13 @@ def test_z16_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
     with path.open("rb") as file:
         assert [member.label for member in zip_members.members(file)][:2] == ["film.bin", "01_start.png"]
     assert process_time() - begun < 2
+
+
+def test_z6_unpacking_stops_soon_after_the_size_that_was_told(tmp_path: Path) -> None:
+    with (tmp_path / "dataset.zip").open("wb+") as file:
+        file.write(HOSTILE["Z6 unpacks to more than told"][0]())
+        member = zip_members.members(file)[-1]
+        pieces: list[bytes] = []
+        with pytest.raises(Refused):
+            list(map(pieces.append, zip_members.unpacked(file, member)))
+    assert 0 < sum(map(len, pieces)) <= member.size + zip_members.PIECE

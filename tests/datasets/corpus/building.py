@@ -68,6 +68,7 @@ class Entry:
     system: int = 3
     version: int = 20
     disk: int = 0
+    comment_length: int = 0
     extra: bytes = b""
     raw: bytes | None = None  # what lies in the file, in place of the packed data
     descriptor: bytes | None = None  # what follows the data; with the flag STREAMED a true one by itself
@@ -133,7 +134,7 @@ class Entry:
             self.size,
             len(self.name),
             len(self.extra),
-            0,
+            self.comment_length,
             self.disk,
             0,
             self.mode << 16,

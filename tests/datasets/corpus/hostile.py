@@ -117,6 +117,10 @@ def _names() -> dict[str, Case]:
             lambda: build(with_one(Entry("a.png", extra=unicode_path(b"a.png", "b.png")))),
             "also called “b.png”",
         ),
+        "Z12 another name in the local Unicode field": (
+            lambda: build(with_one(Entry("a.png", local_extra=unicode_path(b"a.png", "b.png")))),
+            "also called “b.png”",
+        ),
         "Z12 a way out in the Unicode field": (
             lambda: build(with_one(Entry(b"\x84.png", extra=unicode_path(b"\x84.png", "../ä.png")))),
             "points outside",
@@ -212,6 +216,10 @@ def _ends() -> dict[str, Case]:
         "Z9 a second end in the comment": bent("read in two ways", comment=build([])),
         "Z9 a whole ZIP in the comment": bent("read in two ways", comment=build(entries())),
         "Z9 two ends": (lambda: build([Entry("a")], End(comment=build([]))), "read in two ways"),
+        "Z9 an entry that reaches past the directory": (
+            lambda: build(with_one(Entry("a", b"x", comment_length=22))),
+            "list of files cannot be read",
+        ),
         "Z17 the third disk": bent("split ZIP", disk=2),
         "Z17 begins on another disk": bent("split ZIP", first_disk=1),
         "Z8 a directory of 4 GB": bent("list of files in the ZIP is larger", size=2**32 - 9),
@@ -253,6 +261,7 @@ def _ends() -> dict[str, Case]:
             lambda: build(entries(), after_directory=b"hidden"),
             "other data",
         ),
+        "Z11 only an end over something": (lambda: build([], prefix=picture()), "before its list of files"),
         "Z11 only an end over nothing": (lambda: bytes(500) + build([]), "other data before"),
     }
 
