@@ -1,0 +1,125 @@
+"""Hostile files that are no ZIP at all, and sound ZIPs with pictures and captions that are none."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+import zlib
+from collections.abc import Callable
+
+from tests.datasets.corpus.building import DEFLATED, Entry, build, dataset, packed, picture
+
+Case = tuple[Callable[[], bytes], str]
+
+
+def not_a_zip() -> dict[str, Case]:
+    def tar() -> bytes:
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo("01_start.png"))
+        return data.getvalue()
+
+    files = {
+        "nothing": (b"", "The file is empty"),
+        "one byte": (b"P", "not a readable ZIP"),
+        "text": (b"hello " * 100, "not a readable ZIP"),
+        "zeros": (bytes(5_000), "not a readable ZIP"),
+        "RAR": (b"Rar!\x1a\x07\x01\x00" + bytes(200), "a RAR archive"),
+        "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(200), "a 7z archive"),
+        "gzip": (gzip.compress(b"pictures"), "a gzip archive"),
+        "bzip2": (b"BZh91AY&SY" + bytes(50), "a bzip2 archive"),
+        "XZ": (b"\xfd7zXZ\x00" + bytes(50), "an XZ archive"),
+        "tar": (tar(), "a tar archive"),
+        "HTML": (b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
+        "PNG": (picture(), "a PNG picture"),
+        "JPEG": (picture("JPEG"), "a JPEG picture"),
+        "PDF": (b"%PDF-1.7\n", "a PDF"),
+        "a program": (b"MZ" + bytes(300), "a Windows program"),
+        "only the first mark": (b"PK\x03\x04", "cut off"),
+        "one part of a split ZIP": (b"PK\x07\x08PK\x03\x04" + bytes(90), "split ZIP"),
+        "an empty ZIP": (build([]), "The ZIP is empty"),
+        "only a folder": (build([Entry("set/", mode=0o40755)]), "The ZIP is empty"),
+        "only dirt": (packed({"__MACOSX/._a.png": b"x", ".DS_Store": b"x"}), "The ZIP is empty"),
+        "no pictures": (packed({"notes.txt": b"hello"}), "no pictures"),
+        "no pairs": (packed({"cat.png": picture()}), "No picture is named as a pair"),
+    }
+    return {f"Z1 {name}": ((lambda data=data: data), why) for name, (data, why) in files.items()}
+
+
+def wrong_content() -> dict[str, Case]:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+
+    def png(width: int, height: int, *more: bytes) -> bytes:
+        header = chunk(b"IHDR", struct.pack(">2L5B", width, height, 8, 2, 0, 0, 0))
+        return (
+            b"\x89PNG\r\n\x1a\n"
+            + header
+            + b"".join(more)
+            + chunk(b"IDAT", zlib.compress(bytes(90)))
+            + chunk(b"IEND", b"")
+        )
+
+    def jpeg(width: int, height: int) -> bytes:
+        data = bytearray(picture("JPEG"))
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = struct.pack(">2H", height, width)
+        return bytes(data)
+
+    def webp(width: int, height: int) -> bytes:
+        header = b"VP8X" + struct.pack("<L", 10) + bytes(4)
+        header += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        frame = picture("WEBP")[12:]
+        return b"RIFF" + struct.pack("<L", 4 + len(header) + len(frame)) + b"WEBP" + header + frame
+
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(20_000_000)))
+    profile = chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(90_000_000)))
+    wrong = {
+        "Z20 a PNG of 20,000 x 20,000": (png(20_000, 20_000), "50 million pixels"),
+        "Z20 a PNG of 2^31 x 2^31": (png(2**31 - 1, 2**31 - 1), "50 million pixels"),
+        "Z20 a PNG one pixel high": (png(50_000_001, 1), "50 million pixels"),
+        "Z20 a JPEG of 65,500 x 65,500": (jpeg(65_500, 65_500), "50 million pixels"),
+        "Z20 a WebP of 16,000 x 16,000": (webp(16_000, 16_000), "has more than 50 million|is damaged"),
+        "Z20 a PNG with a bomb in its text": (png(300, 300, text), "is damaged"),
+        "Z20 a PNG with a bomb as its profile": (png(300, 300, profile), "is damaged"),
+        "Z21 a PNG without its pixels": (png(300, 300), "is damaged"),
+        "Z21 a PNG of no size": (png(0, 0), "is damaged"),
+        "Z21 a JPEG that is cut off": (picture("JPEG")[:-200], "is damaged"),
+        "Z21 a WebP that is cut off": (picture("WEBP")[:-20], "is damaged"),
+        "Z21 only a PNG's mark": (picture()[:8], "is damaged"),
+        "Z19 a script as a picture": (b"#!/bin/sh\nrm -rf ~\n", "a script"),
+        "Z19 a web page as a picture": (b"<html><script>alert(1)</script>", "a web page"),
+        "Z19 an SVG as a picture": (b"<?xml version='1.0'?><svg onload='x()'/>", "an SVG drawing"),
+        "Z19 a program as a picture": (b"\x7fELF" + bytes(60), "a program"),
+        "Z19 a GIF as a picture": (picture("GIF"), "a GIF picture"),
+        "Z19 a TIFF as a picture": (picture("TIFF"), "a TIFF picture"),
+        "Z19 a HEIC as a picture": (b"\0\0\0\x18ftypheic" + bytes(60), "a HEIC picture"),
+        "Z19 a PDF as a picture": (b"%PDF-1.4", "a PDF"),
+        "Z2 a ZIP as a picture": (packed(dataset(1)), "a ZIP archive"),
+    }
+    cases: dict[str, Case] = {
+        name: ((lambda data=data: packed(dataset() | {"03_end.png": data})), why)
+        for name, (data, why) in wrong.items()
+    }
+    for name, data, why in (
+        ("Z19 a caption of another alphabet", "日本".encode("shift-jis"), "not plain UTF-8 text"),
+        ("Z19 a program as a caption", b"MZ\0\0", "not plain UTF-8 text"),
+        ("Z19 half a character as a caption", "é".encode()[:1], "not plain UTF-8 text"),
+        ("Z19 a book as a caption", b"call me " * 9_000, "too long for a caption"),
+    ):
+        cases[name] = (lambda data=data: packed(dataset() | {"02.txt": data})), why
+    inner = packed({"a.zip": packed({"b.zip": packed({"zeros": bytes(1_000)}, DEFLATED)})})
+    for name in ("inner.zip", "inner.7z", "set/inner.tar.gz", "inner.RAR"):
+        cases[f"Z2 {name}"] = (lambda name=name: packed(dataset() | {name: inner})), "an archive in the ZIP"
+    cases["Z2 three ZIPs deep under a plain name"] = (
+        lambda: packed(dataset() | {"model.bin": inner}),
+        "really a ZIP archive",
+    )
+    cases["a pair without an end"] = (lambda: packed({"01_start.png": picture()}), "no _end picture")
+    cases["two pictures for one half"] = (
+        lambda: packed(dataset() | {"01_start.jpeg": picture("JPEG")}),
+        "two pictures called",
+    )
+    return cases
