@@ -5,14 +5,12 @@ The letters and numbers are those of the study of threats: Z3 is full overlap, a
 
 from __future__ import annotations
 
-import stat
 import struct
 import zlib
 from collections.abc import Callable
 
 from tests.datasets.corpus.building import (
     DEFLATED,
-    ENCRYPTED,
     STREAMED,
     UTF8,
     End,
@@ -27,7 +25,7 @@ from tests.datasets.corpus.building import (
     unicode_path,
     with_one,
 )
-from tests.datasets.corpus.hostile_content import Case, not_a_zip, wrong_content
+from tests.datasets.corpus.hostile_content import Case, kinds_of_members, not_a_zip, wrong_content
 
 
 def _names() -> dict[str, Case]:
@@ -123,40 +121,6 @@ def _doubles() -> dict[str, Case]:
             "twice",
         ),
     }
-
-
-def _kinds_of_members() -> dict[str, Case]:
-    modes = {"link": stat.S_IFLNK, "device": stat.S_IFCHR, "disk": stat.S_IFBLK, "pipe": stat.S_IFIFO}
-    modes |= {"socket": stat.S_IFSOCK}
-    cases: dict[str, Case] = {
-        f"Z14 a {name}": (
-            lambda mode=mode: build(with_one(Entry("06_start.png", b"/etc/passwd", mode=mode | 0o777))),
-            "a link or a device",
-        )
-        for name, mode in modes.items()
-    }
-    for name, flags in (("a password", ENCRYPTED), ("strong", 0x41), ("masked headers", 0x2001)):
-        cases[f"Z15 {name}"] = (
-            lambda flags=flags: build(entries(flags=flags)),
-            "has a password",
-        )
-    cases["Z15 AES"] = (lambda: build(entries(method=99)), "has a password")
-    cases["Z15 only the local header says so"] = (
-        lambda: build(entries(local_flags=ENCRYPTED)),
-        "two different ways",
-    )
-    for method in (1, 6, 9, 12, 14, 20, 93, 95, 97, 98):
-        cases[f"Z17 method {method}"] = (
-            lambda method=method: build(entries(method=method)),
-            "few programs can read",
-        )
-    cases["Z17 on another disk"] = (lambda: build(entries(disk=3)), "split ZIP")
-    cases["Z17 needs a later version"] = (lambda: build(entries(version=90)), "list of files cannot be read")
-    cases["a folder with data"] = (
-        lambda: build(with_one(Entry("set/", b"x", mode=0o40755))),
-        "folder with data",
-    )
-    return cases
 
 
 def _ends() -> dict[str, Case]:
@@ -403,7 +367,7 @@ HOSTILE: dict[str, Case] = {
     **not_a_zip(),
     **_names(),
     **_doubles(),
-    **_kinds_of_members(),
+    **kinds_of_members(),
     **_ends(),
     **_sizes(),
     **_overlaps(),

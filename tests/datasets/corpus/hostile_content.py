@@ -1,15 +1,26 @@
-"""Hostile files that are no ZIP at all, and sound ZIPs with pictures and captions that are none."""
+"""Files that are no ZIP at all, members that are no plain files, pictures and captions that are none."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import stat
 import struct
 import tarfile
 import zlib
 from collections.abc import Callable
 
-from tests.datasets.corpus.building import DEFLATED, Entry, build, dataset, packed, picture
+from tests.datasets.corpus.building import (
+    DEFLATED,
+    ENCRYPTED,
+    Entry,
+    build,
+    dataset,
+    entries,
+    packed,
+    picture,
+    with_one,
+)
 
 Case = tuple[Callable[[], bytes], str]
 
@@ -121,5 +132,39 @@ def wrong_content() -> dict[str, Case]:
     cases["two pictures for one half"] = (
         lambda: packed(dataset() | {"01_start.jpeg": picture("JPEG")}),
         "two pictures called",
+    )
+    return cases
+
+
+def kinds_of_members() -> dict[str, Case]:
+    modes = {"link": stat.S_IFLNK, "device": stat.S_IFCHR, "disk": stat.S_IFBLK, "pipe": stat.S_IFIFO}
+    modes |= {"socket": stat.S_IFSOCK}
+    cases: dict[str, Case] = {
+        f"Z14 a {name}": (
+            lambda mode=mode: build(with_one(Entry("06_start.png", b"/etc/passwd", mode=mode | 0o777))),
+            "a link or a device",
+        )
+        for name, mode in modes.items()
+    }
+    for name, flags in (("a password", ENCRYPTED), ("strong", 0x41), ("masked headers", 0x2001)):
+        cases[f"Z15 {name}"] = (
+            lambda flags=flags: build(entries(flags=flags)),
+            "has a password",
+        )
+    cases["Z15 AES"] = (lambda: build(entries(method=99)), "has a password")
+    cases["Z15 only the local header says so"] = (
+        lambda: build(entries(local_flags=ENCRYPTED)),
+        "two different ways",
+    )
+    for method in (1, 6, 9, 12, 14, 20, 93, 95, 97, 98):
+        cases[f"Z17 method {method}"] = (
+            lambda method=method: build(entries(method=method)),
+            "few programs can read",
+        )
+    cases["Z17 on another disk"] = (lambda: build(entries(disk=3)), "split ZIP")
+    cases["Z17 needs a later version"] = (lambda: build(entries(version=90)), "list of files cannot be read")
+    cases["a folder with data"] = (
+        lambda: build(with_one(Entry("set/", b"x", mode=0o40755))),
+        "folder with data",
     )
     return cases
