@@ -79,6 +79,8 @@ def follow(*, source: str = Source.POLL) -> bool:
     except SegmindError as exc:
         _trouble(connection, exc)
     else:
+        if connection.failing_since:  # a lost job may be shown late, so no decision is asked for at once
+            Job.objects.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
         _bring_in_line(told, Asker(client, connection), asked, source)
         _fine(connection, _credits(client, connection))
     return True
@@ -87,8 +89,6 @@ def follow(*, source: str = Source.POLL) -> bool:
 def _fine(connection: Connection, credits: float | None) -> None:
     pause = settings.POLL_SECONDS if _is_moving() else settings.POLL_IDLE_SECONDS
     recovered = bool(connection.failing_since or connection.key_refused)
-    if connection.failing_since:  # a lost job may be shown late, so no decision is asked for at once
-        Job.objects.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
     mine(connection).filter(due=connection.due).update(due=now() + timedelta(seconds=pause))
     mine(connection).update(
         checked=now(),

@@ -21,7 +21,7 @@ def workshop(settings: Any, django_db_blocker: Any) -> Iterator[Workshop]:
     root = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
     settings.POLL_SECONDS, settings.POLL_IDLE_SECONDS = 20.0, 60.0
     with django_db_blocker.unblock():
-        made = Workshop(root, settings)
+        made = Workshop(root)
         try:
             made.prepare()
             yield made

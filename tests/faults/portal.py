@@ -191,7 +191,6 @@ class Workshop:
     """Prepares the folder once and gives out portals on copies of it."""
 
     root: Path
-    settings: Any
     people: dict[str, Client] = field(default_factory=dict)
     hook: str = ""
     made: int = 0
@@ -214,7 +213,7 @@ class Workshop:
         try:
             with Upstream() as fake, Proxy(fake.url) as proxy, self._at(folder):
                 fake.states = ("REQUESTED", "TRAINING_INITIATED", "AVAILABLE")
-                self.settings.SEGMIND_BASE_URL, self.settings.SEGMIND_API_KEY = proxy.url, KEY
+                settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = proxy.url, KEY
                 yield Portal(folder, self.people, self.hook, fake, proxy)
         finally:
             shutil.rmtree(folder)
@@ -223,9 +222,9 @@ class Workshop:
     def _at(self, folder: Path) -> Iterator[None]:
         """Let this process and its children use the SQLite database and the files of this folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.settings.DATA_DIR = folder
+        settings.DATA_DIR = folder
         before = connections["default"]
-        options = {**self.settings.SQLITE, "NAME": folder / "portal.sqlite3"}
+        options = {**settings.SQLITE, "NAME": folder / "portal.sqlite3"}
         connections["default"] = ConnectionHandler({"default": options})["default"]
         try:
             yield

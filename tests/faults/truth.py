@@ -65,7 +65,8 @@ def _paid_twice(jobs: list[Job], paid: list[Paid]) -> Iterator[str]:
 def _lost(jobs: list[Job], paid: list[Paid]) -> Iterator[str]:
     """I2: each paid job has its row, which is its maker's; a hidden one may wait for a decision."""
     rows = {job.request_id for job in jobs}
-    doubtful = {job.nonce for job in jobs if job.state in (State.NEEDS_DECISION, State.CLOSED)}
+    settled = (State.NEEDS_DECISION, State.CLOSED)
+    doubtful = {job.nonce for job in jobs if job.state in settled or choices(job)}
     for each in paid:
         if each.id not in rows and not (each.hidden and each.name[-8:] in doubtful):
             yield f"lost: {each.name} ({each.status}) has no row"

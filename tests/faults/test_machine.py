@@ -1,0 +1,159 @@
+"""Any order of starting, clicking twice, withdrawing, killing, cutting, healing and hooks: the truth holds.
+
+Each example is a portal of its own. Whatever happened, it is healed and brought to rest at the end.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from finetune_portal.jobs.choices import UNSENT, State
+from finetune_portal.jobs.models import Job
+from tests.faults.portal import Killer, Portal, Workshop, in_child, is_at_rest, new_form_key, pass_time
+from tests.faults.proxy import Fault
+from tests.faults.truth import charges, choices, faults
+from tests.upstream import breaks, says
+
+MOST_JOBS = 4
+FAULTS = st.builds(
+    Fault,
+    call=st.sampled_from(("submit", "list", "details", "upload")),
+    deed=st.sampled_from(("reset", "close", "hang", "kill", "late", "garbage")),
+    point=st.sampled_from(("sending", "taken", "status", "half")),
+)
+SUBMITS = st.sampled_from(
+    (
+        breaks("close", taken=True),
+        breaks("reset", taken=False),
+        says(500, b"<html>", taken=True),
+        says(503, b"", taken=False),
+        says(429, {"error": "slow down"}, Retry_After="1"),
+        says(200, b"{", taken=True),
+    )
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """People, a worker, an upstream and a bad wire."""
+
+    workshop: Workshop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.portal: Portal = self.stack.enter_context(self.workshop.portal())
+        self.forms: list[str] = []
+        self.withdrawn: set[int] = set()
+
+    @precondition(lambda self: len(self.forms) < MOST_JOBS)
+    @rule(kill_at=st.integers(0, 5), after=st.booleans())
+    def confirm(self, kill_at: int, after: bool) -> None:
+        """The web process may die at it; then the person has no answer, and sends the same form later."""
+        self.forms.append(new_form_key())
+        self.portal.start(self.forms[-1], killer=Killer(kill_at, after))
+
+    @precondition(lambda self: self.forms)
+    @rule(data=st.data())
+    def click_again(self, data: Any) -> None:
+        self.portal.start(data.draw(st.sampled_from(self.forms)))
+
+    @rule(kill_at=st.integers(0, 30), after=st.booleans(), rounds=st.integers(1, 3))
+    def work(self, kill_at: int, after: bool, rounds: int) -> None:
+        self.portal.work(Killer(kill_at, after), rounds=rounds)
+
+    @rule(minutes=st.sampled_from((1, 4, 20)))
+    def wait(self, minutes: int) -> None:
+        in_child(lambda: pass_time(timedelta(minutes=minutes)))
+
+    @rule(fault=FAULTS)
+    def cut(self, fault: Fault) -> None:
+        self.portal.proxy.fault = fault
+
+    @rule(answer=SUBMITS)
+    def upset(self, answer: Any) -> None:
+        self.portal.upstream.script("submit", answer)
+
+    @rule(late=st.integers(0, 30))
+    def list_late(self, late: int) -> None:
+        self.portal.upstream.late = late
+
+    @rule()
+    def go_down(self) -> None:
+        self.portal.proxy.down()
+
+    @rule()
+    def heal(self) -> None:
+        self.portal.proxy.up()
+        self.portal.proxy.fault = None
+        self.portal.upstream.unscript()
+
+    @rule(data=st.data(), status=st.sampled_from(("AVAILABLE", "FAILED", "REQUESTED")))
+    def hook(self, data: Any, status: str) -> None:
+        ids = ["of-nobody", *(paid.id for paid in self.portal.upstream.jobs)]
+        told = {"finetune_id": data.draw(st.sampled_from(ids)), "status": status}
+        self.portal.knock(told, told)
+
+    @precondition(lambda self: Job.objects.filter(state__in=UNSENT).exists())
+    @rule()
+    def withdraw(self) -> None:
+        job = Job.objects.filter(state__in=UNSENT).earliest("pk")
+        assert self.portal.post("alice", (f"/jobs/{job.pk}/withdraw/", {})) == 0
+        if not choices(job):
+            self.withdrawn.add(job.pk)
+
+    @precondition(lambda self: Job.objects.filter(state=State.NEEDS_DECISION).exists())
+    @rule(decision=st.sampled_from(("resend", "close")))
+    def decide(self, decision: str) -> None:
+        self.portal.decide(Job.objects.filter(state=State.NEEDS_DECISION).earliest("pk"), decision)
+
+    @invariant()
+    def nothing_is_paid_twice(self) -> None:
+        paid = self.portal.upstream.jobs
+        for job in Job.objects.exclude(owner=None).prefetch_related("events"):
+            assert charges(job, paid) <= 1 + choices(job)
+
+    def teardown(self) -> None:
+        with self.stack:
+            self.heal()
+            assert self.portal.work() == 0
+            assert is_at_rest()
+            assert faults(self.portal) == []
+            paid = self.portal.upstream.jobs
+            for job in Job.objects.filter(pk__in=self.withdrawn, tries=None):
+                assert charges(job, paid) == 0
+
+
+def go(workshop: Workshop, examples: int) -> None:
+    Machine.workshop = workshop
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+
+
+def test_ten_ways_through_it(workshop: Workshop) -> None:
+    go(workshop, 10)
+
+
+@pytest.mark.slow
+def test_two_hundred_ways_through_it(workshop: Workshop) -> None:
+    go(workshop, 200)

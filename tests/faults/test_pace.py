@@ -1,0 +1,179 @@
+"""Inside the account's limit of calls, and through hours without an upstream (S10, S15, A1, A7)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal import upstream
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import banners
+from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.webhooks.models import Delivery
+from tests.faults.limited import Limited
+from tests.faults.portal import WORK, pass_time
+from tests.people import make_job
+from tests.upstream import breaks
+from tests.worker.driving import point_at
+
+ACTIVE = 200
+TICK = 2.0
+CLICK = 31  # ticks: one call of each minute is left for people, where minutes begin and end
+STATES = ("DATA_PROCESSING", "TRAINING_INITIATED", "TRAINING_COMPLETED", "AVAILABLE")
+
+
+@pytest.fixture(autouse=True)
+def remote(settings: Any, db: None) -> None:
+    """The pauses of an upstream that is far away."""
+    settings.POLL_SECONDS, settings.POLL_IDLE_SECONDS = 20.0, 120.0
+
+
+@pytest.fixture
+def fake(settings: Any) -> Iterator[Limited]:
+    with Limited() as running:
+        running.states = ("REQUESTED",)
+        point_at(settings, running)
+        yield running
+
+
+def tick(fake: Limited, seconds: float = TICK) -> None:
+    """The worker does all that is due; then so much time passes for it and for the upstream."""
+    while sum(lane.step() for lane in WORK):
+        pass
+    pass_time(timedelta(seconds=seconds))
+    fake.passed += seconds
+
+
+def followed(owner: User, fake: Limited, count: int) -> list[Job]:
+    jobs = []
+    for number in range(count):
+        paid = fake.adds(f"hats {number}")
+        jobs.append(make_job(owner, "requested", request_id=paid.id, upstream_status=paid.status))
+    return jobs
+
+
+def advance(fake: Limited, choice: random.Random) -> str | None:
+    """One training goes one state further upstream; answers which."""
+    paid = choice.choice(fake.jobs)
+    further = STATES[STATES.index(paid.status) + 1 :] if paid.status in STATES else STATES
+    if not further:
+        return None
+    paid.status = further[0]
+    return paid.id
+
+
+def oldest(fake: Limited, since: dict[str, float]) -> float:
+    """For how long, at most, a state upstream has not been shown here. Forgets what is shown."""
+    shown = dict(Job.objects.exclude(request_id=None).values_list("request_id", "upstream_status"))
+    told = {paid.id: paid.status for paid in fake.jobs}
+    for key in [key for key in since if shown.get(key) == told[key]]:
+        del since[key]
+    return max((fake.clock - moment for moment in since.values()), default=0.0)
+
+
+def keep_pace(fake: Limited, alice: User, dataset: Dataset, *, minutes: int) -> None:
+    """Two hundred active jobs, twenty to send, a hook for every third change, a person now and then."""
+    jobs = followed(alice, fake, ACTIVE)
+    waiting = [make_job(alice, dataset=dataset) for _ in range(2 * minutes)]
+    choice, since, age, clicks = random.Random(5), {}, 0.0, 0
+    for number in range(int(minutes * 60 / TICK)):
+        if changed := advance(fake, choice):
+            since.setdefault(changed, fake.clock)
+            if number % 3 == 0:
+                Delivery.objects.create(request_id=changed, size=1)
+        tick(fake)
+        age = max(age, oldest(fake, since))
+        if number % CLICK == CLICK - 1 and not fake.sliding:
+            upstream.get_client().set_public(str(jobs[0].request_id), public=True)
+            clicks += 1
+    assert fake.refused == []
+    assert age <= 60
+    assert clicks or fake.sliding
+    sent = Job.objects.filter(pk__in=[job.pk for job in waiting]).exclude(request_id=None).count()
+    assert sent >= minutes, "trainings are sent beside it"
+    assert len(fake.sent("details")) >= (1 if fake.sliding else minutes // 2), "and details are asked for"
+    assert Connection.objects.get().failing_since is None
+
+
+def test_five_calls_a_minute_are_never_overdrawn(fake: Limited, alice: User, dataset: Dataset) -> None:
+    keep_pace(fake, alice, dataset, minutes=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sliding", [False, True])
+@pytest.mark.parametrize("skew", [0.0, 300.0, -300.0])
+def test_whatever_kind_of_minute_and_clock(
+    fake: Limited, alice: User, dataset: Dataset, sliding: bool, skew: float
+) -> None:
+    fake.sliding, fake.skew = sliding, skew
+    keep_pace(fake, alice, dataset, minutes=8)
+
+
+def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fake: Limited) -> None:
+    """A7: an upstream that tells no limit is heard when it says no; nothing is called a failure."""
+    fake._headers = lambda moment: {}  # type: ignore[method-assign]
+    jobs = [make_job(alice, dataset=dataset) for _ in range(12)]
+    for _ in range(60):
+        tick(fake, 10)
+    assert len(fake.refused) <= 10 * 2, "one or two a minute, not one a try"
+    assert Connection.objects.get().failing_since is None
+    assert Job.objects.filter(pk__in=[job.pk for job in jobs]).exclude(request_id=None).count() == len(jobs)
+    assert len(fake.jobs) == len(jobs)
+
+
+@pytest.mark.parametrize("how", ["503", "refused"])
+def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, how: str) -> None:
+    """A1, S15: without a person. One answer was lost just before."""
+    jobs = followed(alice, fake, 20)
+    fake.script("submit", breaks("close", taken=True))
+    fake.late = 10
+    lost = make_job(alice, dataset=dataset)
+    tick(fake)
+    assert state_of(lost) == "unconfirmed"
+    fake.late = 0
+    fake.is_away = True
+    if how == "refused":
+        fake.stop()
+    queued = sit_it_out(fake, jobs, dataset)
+    for paid in fake.jobs[:20]:
+        paid.status = "AVAILABLE"
+
+    fake.is_away = False
+    if how == "refused":
+        fake.start()
+    for _ in range(120):
+        tick(fake, 10)
+    assert banners.current() == []
+    assert fake.refused == []
+    assert {state_of(job) for job in jobs} == {"ready"}
+    assert {state_of(job) for job in [lost, *queued]} == {"requested"}
+    assert len(fake.jobs) == len(jobs) + 1 + len(queued), "each once"
+
+
+def state_of(job: Job) -> str:
+    return Job.objects.get(pk=job.pk).state
+
+
+def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
+    """Two hours, in which people start trainings and hooks come. The banner tells since when."""
+    began, before = fake.clock, [state_of(job) for job in jobs]
+    for number in range(2 * 120):
+        tick(fake, 30)
+        if number == 30:
+            queued = [make_job(dataset.owner, dataset=dataset) for _ in range(8)]
+            Delivery.objects.bulk_create(Delivery(request_id=job.request_id, size=1) for job in jobs)
+        if number > 2:
+            since = Connection.objects.get().failing_since
+            assert since
+            assert abs((now() - since).total_seconds() - (fake.clock - began)) < 60
+            assert f"those of {since:%H:%M} UTC" in banners.current()[0].text
+    assert len([moment for moment in fake.arrived if moment > began + 3600]) <= 20
+    assert [state_of(job) for job in jobs] == before
+    assert {state_of(job) for job in queued} == {"queued"}
+    return queued
