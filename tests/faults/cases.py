@@ -70,7 +70,7 @@ def run(workshop: Workshop, case: Case) -> list[str]:
         found += [] if is_at_rest() else ["it does not come to rest"]
         tried = Job.objects.filter(tries__isnull=False).values_list("form_key", flat=True)
         found += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
-        return found + faults(portal)
+        return found + faults(portal.upstream)
 
 
 def writes(workshop: Workshop, stage: str, mood: str) -> int:

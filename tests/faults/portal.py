@@ -196,7 +196,7 @@ class Workshop:
     made: int = 0
 
     def prepare(self) -> None:
-        with self._at(self.root / "prepared"):
+        with self.at(self.root / "prepared"):
             call_command("migrate", verbosity=0)
             alice, dana = person("alice", User.Role.MAKER), person("dana", User.Role.ADMIN)
             self.people = {"alice": signed_in(alice), "dana": signed_in(dana), "stranger": Client()}
@@ -209,17 +209,23 @@ class Workshop:
     def portal(self) -> Iterator[Portal]:
         self.made += 1
         folder = self.root / str(self.made)
+        with Upstream() as fake, Proxy(fake.url) as proxy, self.copy(folder):
+            fake.states = ("REQUESTED", "TRAINING_INITIATED", "AVAILABLE")
+            settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = proxy.url, KEY
+            yield Portal(folder, self.people, self.hook, fake, proxy)
+
+    @contextmanager
+    def copy(self, folder: Path) -> Iterator[None]:
+        """A fresh copy of the prepared folder, in use until the end and then gone."""
         shutil.copytree(self.root / "prepared", folder)
         try:
-            with Upstream() as fake, Proxy(fake.url) as proxy, self._at(folder):
-                fake.states = ("REQUESTED", "TRAINING_INITIATED", "AVAILABLE")
-                settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = proxy.url, KEY
-                yield Portal(folder, self.people, self.hook, fake, proxy)
+            with self.at(folder):
+                yield
         finally:
             shutil.rmtree(folder)
 
     @contextmanager
-    def _at(self, folder: Path) -> Iterator[None]:
+    def at(self, folder: Path) -> Iterator[None]:
         """Let this process and its children use the SQLite database and the files of this folder."""
         folder.mkdir(parents=True, exist_ok=True)
         settings.DATA_DIR = folder

@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
             self.heal()
             assert self.portal.work() == 0
             assert is_at_rest()
-            assert faults(self.portal) == []
+            assert faults(self.portal.upstream) == []
             paid = self.portal.upstream.jobs
             for job in Job.objects.filter(pk__in=self.withdrawn, tries=None):
                 assert charges(job, paid) == 0

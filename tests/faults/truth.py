@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Protocol
 
 from django.db import connection
 
@@ -14,8 +15,8 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Carry
 from finetune_portal.jobs.choices import ENDED, FOLLOWED, UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
-from tests.faults.portal import Portal
 from tests.upstream import Job as Paid
+from tests.upstream import Request
 
 TOLD = (*FOLLOWED, State.READY, State.FAILED)
 MAY_FOLLOW = {
@@ -31,15 +32,24 @@ MAY_FOLLOW = {
 RESENT = "Sent again by decision"
 
 
-def faults(portal: Portal) -> list[str]:
+class Ledger(Protocol):
+    """The upstream's own books: what was paid, which submits arrived, what is stored."""
+
+    jobs: list[Paid]
+    stored: dict[str, bytes]
+
+    def sent(self, call: str) -> list[Request]: ...
+
+
+def faults(ledger: Ledger) -> list[str]:
     """Each sentence is something lost, paid twice or out of order."""
-    paid = portal.upstream.jobs
+    paid = ledger.jobs
     jobs = list(Job.objects.exclude(owner=None).prefetch_related("events", "tries"))
     found = [*_paid_twice(jobs, paid), *_lost(jobs, paid), *_not_as_told(jobs, paid)]
     for job in jobs:
         found += _out_of_order(job)
-    found += _unrecorded(portal, jobs)
-    found += _stored_otherwise(portal)
+    found += _unrecorded(ledger, jobs)
+    found += _stored_otherwise(ledger)
     return found
 
 
@@ -105,9 +115,9 @@ def _is_second(job: Job) -> bool:
     return not job.tries.all() and job.request_id is not None
 
 
-def _unrecorded(portal: Portal, jobs: list[Job]) -> Iterator[str]:
+def _unrecorded(ledger: Ledger, jobs: list[Job]) -> Iterator[str]:
     """I6: no submit without an attempt that was written down before it. No start without an audit row."""
-    arrived = Counter(str(each.json["name"])[-8:] for each in portal.upstream.sent("submit"))
+    arrived = Counter(str(each.json["name"])[-8:] for each in ledger.sent("submit"))
     for job in jobs:
         if arrived[job.nonce] > len(job.tries.all()):
             yield f"attempts: {job.pk} was sent {arrived[job.nonce]} times with {len(job.tries.all())} rows"
@@ -116,10 +126,10 @@ def _unrecorded(portal: Portal, jobs: list[Job]) -> Iterator[str]:
             yield f"audit: {job.pk} has {started} rows of its start"
 
 
-def _stored_otherwise(portal: Portal) -> Iterator[str]:
+def _stored_otherwise(ledger: Ledger) -> Iterator[str]:
     """The storage has the file, byte by byte; and the database is whole."""
     for trip in Carry.objects.select_related("dataset"):
-        if not any(each == trip.dataset.path.read_bytes() for each in portal.upstream.stored.values()):
+        if not any(each == trip.dataset.path.read_bytes() for each in ledger.stored.values()):
             yield f"lost: dataset {trip.dataset_id} is not in the storage"
     with connection.cursor() as cursor:
         whole = cursor.execute("PRAGMA quick_check").fetchone()[0]

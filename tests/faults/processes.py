@@ -1,0 +1,164 @@
+"""The three real processes on one folder, each to be killed and started again: web, worker, engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.utils.timezone import now
+
+from finetune_portal.worker.models import Heartbeat
+from tests.engine.calling import call, until
+from tests.faults.portal import Workshop
+from tests.people import form_data
+from tests.running import KEY, ROOT, RunningEngine, free_port, start_engine
+from tests.upstream import Job, Request
+
+TOKEN = "c" * 32
+SERVE = ("-m", "gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application")
+
+
+@dataclass
+class Program:
+    """A Python program in a process group of its own."""
+
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        if self.process:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@dataclass
+class Installation:
+    """Web, worker and engine, and a person at the browser."""
+
+    port: int
+    web: Program
+    worker: Program
+    engine: RunningEngine
+    cookies: dict[str, dict[str, str]]
+    browser: requests.Session = field(default_factory=requests.Session)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def post(self, who: str, path: str, data: Any) -> bool:
+        """Whether an answer came."""
+        cookies = {**self.cookies[who], "csrftoken": TOKEN}
+        try:
+            answer = self.browser.post(
+                self.url + path,
+                data,
+                cookies=cookies,
+                headers={"X-CSRFToken": TOKEN},
+                allow_redirects=False,
+                timeout=10,
+            )
+        except requests.RequestException:
+            return False
+        assert answer.status_code == 302, (answer.status_code, answer.text[:500])
+        return True
+
+    def start_training(self, dataset: Any, form_key: str) -> bool:
+        return self.post("alice", "/jobs/new/", form_data(dataset, form_key=form_key))
+
+    def is_up(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def kill(self, name: str) -> None:
+        {"web": self.web, "worker": self.worker, "engine": self.engine}[name].kill()
+
+    def restart(self, name: str) -> None:
+        if name == "engine":
+            self.engine.start()
+        elif name == "web":
+            self.web.start()
+            until(lambda: self.is_up())
+        else:
+            began = now()
+            self.worker.start()
+            until(lambda: Heartbeat.objects.filter(at__gte=began).exists())
+
+
+@dataclass
+class EngineBooks:
+    """The engine's own list and its storage, as the ledger."""
+
+    engine: RunningEngine
+
+    @property
+    def jobs(self) -> list[Job]:
+        told = call(self.engine, "GET", "/finetune/request/list").json()
+        return [Job(each["finetune_id"], each["name"], each, each["status"], [], 0) for each in told]
+
+    @property
+    def stored(self) -> dict[str, bytes]:
+        files = (path for path in self.engine.data_dir.rglob("*") if path.is_file())
+        return {str(path): path.read_bytes() for path in files}
+
+    def sent(self, call: str) -> list[Request]:
+        return []
+
+
+@contextmanager
+def installation(workshop: Workshop, folder: Path) -> Iterator[Installation]:
+    """All three run on a copy of the prepared folder, and this process has its database open."""
+    port = free_port()
+    with ExitStack() as stack:
+        stack.enter_context(workshop.copy(folder))
+        engine = stack.enter_context(
+            start_engine(folder / "engine", ENGINE_WEBHOOK_URL=f"http://127.0.0.1:{port}{workshop.hook}")
+        )
+        environment = {
+            **os.environ,
+            "DATA_DIR": str(folder),
+            "PORT": str(port),
+            "SECRET_KEY": settings.SECRET_KEY,
+            "SEGMIND_BASE_URL": engine.url,
+            "SEGMIND_API_KEY": KEY,
+            "WEB_WORKERS": "1",
+        }
+        environment.pop("DATABASE_URL", None)
+        web = Program(SERVE, environment, folder / "web.log")
+        worker = Program(("manage.py", "work"), environment, folder / "worker.log")
+        stack.callback(web.kill)
+        stack.callback(worker.kill)
+        cookies = {
+            name: {key: morsel.value for key, morsel in client.cookies.items()}
+            for name, client in workshop.people.items()
+        }
+        running = Installation(port, web, worker, engine, cookies)
+        running.restart("web")
+        running.restart("worker")
+        yield running
