@@ -121,6 +121,9 @@ SQLITE = {
 DATABASES = {
     "default": dj_database_url.parse(_DATABASE_URL, conn_health_checks=True) if _DATABASE_URL else SQLITE
 }
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 5000}}
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # People -------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None,
     dataset.path.parent.mkdir(parents=True, exist_ok=True)
     dataset.path.write_bytes(data)
     dataset.verdict = archive.inspect(dataset.path).as_json()
+    dataset.pair_count = len(dataset.pairs)
     for name, value in fields.items():
         setattr(dataset, name, value)
     dataset.save()

@@ -19,7 +19,7 @@ def visible(user: User) -> QuerySet[Dataset]:
 
 def found(user: User, words: str) -> QuerySet[Dataset]:
     """The library: what is not deleted and has the words in its name, its file's name or its owner's."""
-    rows = visible(user).filter(deleted=None)
+    rows = visible(user).filter(deleted=None).defer("verdict")
     if words:
         named = Q(name__icontains=words) | Q(filename__icontains=words) | Q(owner__name__icontains=words)
         rows = rows.filter(named)

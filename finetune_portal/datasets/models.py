@@ -44,6 +44,7 @@ class Dataset(Leased):
     version = models.PositiveIntegerField(default=1)
     recipe = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
+    pair_count = models.PositiveIntegerField(default=0)
     created = models.DateTimeField(default=now)
     changed = models.DateTimeField(default=now, db_index=True)
     file_gone = models.DateTimeField(null=True)

@@ -79,7 +79,8 @@ def check(dataset: Dataset) -> None:
     state = Dataset.State.REJECTED if found["verdict"]["problems"] else Dataset.State.READY
     with transaction.atomic():
         moved = mine(dataset).filter(state=Dataset.State.CHECKING)
-        if not moved.update(state=state, changed=now(), lease_until=None, **found):
+        pairs = len(found["verdict"]["pairs"])
+        if not moved.update(state=state, changed=now(), lease_until=None, pair_count=pairs, **found):
             return
         if state == Dataset.State.READY and not dataset.source_url:
             trip, _ = Carry.objects.get_or_create(dataset=dataset)

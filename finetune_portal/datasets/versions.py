@@ -12,8 +12,9 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.datasets import repair
+from finetune_portal.datasets import check_process
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.sentences import Refused
 from finetune_portal.web.leases import mine
 
 
@@ -48,23 +49,20 @@ def make(dataset: Dataset) -> None:
     """Write the file that the recipe describes. The caller, the worker, holds the lease."""
     source = Dataset.objects.get(pk=dataset.recipe["from"])
     draft = dataset.path.with_suffix(f".{dataset.lease}.part")
+    if not source.path.exists():
+        return _refuse(dataset, "The new version could not be made: the file it is made from is gone.")
     try:
-        if captions := dataset.recipe.get("captions"):
-            repair.with_captions(source.path, draft, captions)
-        else:
-            repair.repaired(source.path, draft)
+        check_process.repair(source.path, draft, dataset.recipe.get("captions"))
         size = draft.stat().st_size
         draft.replace(dataset.path)
-    except (OSError, ValueError, KeyError) as exc:
-        draft.unlink(missing_ok=True)
-        sentence = "The new version could not be made: the file it is made from cannot be read."
-        _refuse(dataset, sentence, type(exc).__name__)
-        return
+    except Refused as refusal:
+        return _refuse(dataset, str(refusal))
     mine(dataset).filter(state=Dataset.State.MAKING).update(
         state=Dataset.State.CHECKING, size=size, received=size, due=now(), changed=now(), lease_until=None
     )
+    return None
 
 
-def _refuse(dataset: Dataset, sentence: str, detail: str) -> None:
-    verdict = {"problems": [sentence], "warnings": [], "pairs": [], "detail": detail}
+def _refuse(dataset: Dataset, sentence: str) -> None:
+    verdict = {"problems": [sentence], "warnings": [], "pairs": []}
     mine(dataset).update(state=Dataset.State.REJECTED, verdict=verdict, changed=now(), lease_until=None)

@@ -22,7 +22,8 @@ from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access, banners
 from finetune_portal.jobs.models import Connection, Job
-from finetune_portal.jobs.table import FILTERS, counts_of
+from finetune_portal.jobs.rows import row
+from finetune_portal.jobs.table import counts_of
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
 FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
@@ -99,22 +100,23 @@ def _moved(before: Mapping[int, Any], there: Mapping[int, Any]) -> list[int]:
 
 
 def _rows(moved: Q) -> list[News]:
-    fits = {f"fits_{key}": rule for key, (_, rule) in FILTERS.items()}
-    jobs = Job.objects.filter(moved).annotate(**fits).select_related("owner", "dataset")
-    found = list(jobs.order_by("pk")[: FLOOD + 1])
+    jobs = (
+        Job.objects.filter(moved).select_related("owner", "dataset").defer("dataset__verdict").order_by("pk")
+    )
+    found = list(jobs[: FLOOD + 1])
     if len(found) > FLOOD:
         return [News(event("stale"))]
     return [News(_row(job, may_change=False), _row(job, may_change=True), job) for job in found]
 
 
 def _row(job: Job, *, may_change: bool) -> bytes:
-    job.may_change = may_change  # type: ignore[attr-defined]
     return event(
         "row",
         id=job.pk,
         owner=job.owner_id,
-        fits=[key for key in FILTERS if getattr(job, f"fits_{key}")],
-        html=render_to_string("jobs/_row.html", {"job": job}).strip(),
+        group=job.group,
+        archived=job.archived is not None,
+        html=row(job, may_change=may_change),
     )
 
 

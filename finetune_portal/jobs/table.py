@@ -70,7 +70,8 @@ def stamp(user: User, params: Mapping[str, str]) -> str:
 
 def filtered(user: User, params: Mapping[str, str]) -> QuerySet[Job]:
     """Words that make no sense narrow nothing."""
-    rows = access.visible(user).filter(archived__isnull=params.get("archived") != "on")
+    rows = access.visible(user).defer("dataset__verdict", "told")
+    rows = rows.filter(archived__isnull=params.get("archived") != "on")
     for name, rule in _RULES.items():
         if (value := params.get(name, "").strip()) and (narrowed := rule(value, user)) is not None:
             rows = rows.filter(narrowed)

@@ -52,7 +52,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Page(Generic[M]):
-    """One page of rows; `older` (what follows) and `newer` (what came before) are keys for the URL, or empty."""
+    """One page of rows. `older` and `newer` are keys of what follows and what came before, or empty."""
 
     rows: list[M]
     older: str

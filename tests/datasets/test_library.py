@@ -108,7 +108,7 @@ def test_a_version_of_a_file_that_is_gone_is_refused_in_words(dataset: Dataset, 
     work()
     made = Dataset.objects.latest("pk")
     assert made.is_rejected
-    assert "cannot be read" in made.problems[0]
+    assert "is gone" in made.problems[0]
 
 
 def test_rename_and_delete_belong_to_owner_and_admin(dataset: Dataset, bob: User, dana: User) -> None:

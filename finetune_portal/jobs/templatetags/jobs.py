@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from django import template
+from typing import Any
 
+from django import template
+from django.utils.safestring import SafeString
+
+from finetune_portal.jobs import rows
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 
@@ -34,3 +38,10 @@ def state_icon(job: Job) -> str:
 def state_tone(job: Job) -> str:
     """calm, moving, good, warn or bad: a colour of tokens.css."""
     return LOOKS.get(State(job.state), MOVING)[1]
+
+
+@register.simple_tag(takes_context=True)
+def job_row(context: dict[str, Any], job: Job) -> SafeString:
+    """The row of a job that knows whether this viewer `may_change` it."""
+    may_change = bool(getattr(job, "may_change", False))
+    return rows.row(job, may_change=may_change, token=str(context.get("csrf_token", "")))
