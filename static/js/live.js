@@ -13,6 +13,7 @@ const WORDS = {
 };
 const NEW = 8000; // for how long a new row is marked
 const ACTING = 3000;
+const PACE = 2000; // between two looks of a table that only the portal can fill
 const PAUSE = 4000; // between two sentences for screen readers
 
 let link = "start";
@@ -23,7 +24,19 @@ let leftOver = false;
 
 const place = () => document.getElementById("live");
 const pieces = () => document.querySelectorAll("#job-table, #job");
-const parse = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content.firstElementChild;
+
+function parse(html) {
+  const holder = document.createElement("template");
+  holder.innerHTML = html;
+  return ours(holder.content.firstElementChild);
+}
+
+// What is rendered once for all has nobody's token; and another token for the same viewer is no change.
+function ours(fresh) {
+  const token = document.querySelector("#deed [name=csrfmiddlewaretoken]").value;
+  for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]")) input.setAttribute("value", token);
+  return fresh;
+}
 
 // The link ---------------------------------------------------------------------------------------------------
 
@@ -61,13 +74,13 @@ function connect() {
 
 // What it tells ----------------------------------------------------------------------------------------------
 
-function row({ id, owner, fits, html }) {
+function row({ id, html, ...job }) {
   for (const piece of document.querySelectorAll(`#job[hx-get*="/jobs/${id}/"]`)) htmx.trigger(piece, "poll");
   if (!document.getElementById("job-table")) return;
   const fresh = parse(html);
   const shown = document.getElementById(fresh.id);
   if (shown) change(shown, fresh);
-  else if (belongs(owner, fits)) insert(id, fresh);
+  else if (belongs(job)) insert(id, fresh);
 }
 
 function change(shown, fresh) {
@@ -90,12 +103,13 @@ function insert(id, fresh) {
   mention(fresh);
 }
 
-function belongs(owner, fits) {
-  const asks = new URLSearchParams(location.search);
-  if (asks.get("before") || asks.get("after")) return false;
-  if (asks.get("q")) return void ask();
-  if (asks.get("mine") === "on" && String(owner) !== place().dataset.person) return false;
-  return !asks.get("state") || fits.includes(asks.get("state"));
+// Whether a job comes in here. Of a search, a sort and the like only the portal knows.
+function belongs({ owner, group, archived }) {
+  const { state, mine, before, after, ...others } = Object.fromEntries(new URLSearchParams(location.search));
+  if (before || after) return false;
+  if (Object.values(others).some(Boolean)) return void askSoon();
+  if (mine === "on" && String(owner) !== place().dataset.person) return false;
+  return !archived && (!state || state === group);
 }
 
 // What someone points at or has the focus stays where it is when a row comes in above it.
@@ -130,11 +144,16 @@ function ask() {
   for (const piece of pieces()) htmx.trigger(piece, "poll");
 }
 
+function askSoon() {
+  clearTimeout(askSoon.timer);
+  askSoon.timer = setTimeout(ask, Math.max(0, asked + PACE - Date.now()));
+}
+
 htmx.defineExtension("live", {
   handleSwap(style, target, fragment) {
     if (style !== "live") return false;
     const address = target.getAttribute("hx-get");
-    const { whole, added } = morph(target, fragment.querySelector(`#${target.id}`));
+    const { whole, added } = morph(target, ours(fragment.querySelector(`#${target.id}`)));
     if (!whole) target.setAttribute("hx-get", address); // with the stamp of before: the next answer is whole again
     leftOver = !whole;
     htmx.process(target);

@@ -226,6 +226,16 @@ def test_a_switch_in_use_is_brought_up_to_date_once_it_is_left(visit: Open, alic
     expect(switch).to_have_attribute("aria-checked", "true")
 
 
+def test_a_row_that_was_pushed_works_like_any_other(visit: Open, alice: User) -> None:
+    job = make_job(alice, State.TRAINING)
+    page = visit(alice)
+    says(page, "Live")
+    Job.objects.filter(pk=job.pk).update(**PUBLISHED, is_public=True)
+    is_moved(job, State.READY)
+    page.get_by_role("switch").click()
+    expect(page.locator("#messages")).to_contain_text("Visibility was not changed")
+
+
 def test_an_open_question_keeps_its_form(visit: Open, alice: User) -> None:
     job = make_job(alice, State.TRAINED, **PUBLISHED)
     page = visit(alice)
@@ -256,7 +266,8 @@ def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) ->
     make_job(alice, State.READY, name="Old")
     bob = person("bob", "maker")
     page, ready, his = visit(alice), visit(alice, "/?state=ready"), visit(bob, "/?mine=on&state=active")
-    for each in (page, ready, his):
+    sought = visit(alice, "/?q=ne")
+    for each in (page, ready, his, sought):
         says(each, "Live")
     new = make_job(bob, State.QUEUED, name="New")
     first = page.locator("#job-table tbody tr").first
@@ -265,6 +276,7 @@ def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) ->
     expect(ready.locator("[data-filter=''] span")).to_have_text("2")
     expect(ready.locator(f"#job-{new.pk}")).to_have_count(0)
     expect(his.locator(f"#job-{new.pk}")).to_be_visible()
+    expect(sought.locator(f"#job-{new.pk}")).to_be_visible()
     expect(first).not_to_have_attribute("data-new", "", timeout=12_000)
 
 
