@@ -2,15 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test lint format screenshots
+.PHONY: help run test test-faults lint format screenshots
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http://127.0.0.1:8100
 	@exec $(BIN)/python manage.py up
 
-test: .venv/dev ## the whole suite
-	@$(BIN)/python -m pytest
+test: .venv/dev ## the whole suite, but for the long share of the harnesses
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minutes), and print the table
+	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
 
 lint: .venv/dev ## style, types, templates, migrations, deployment checks
 	@$(BIN)/ruff check .

@@ -56,13 +56,12 @@ class Program:
 
 
 @dataclass
-class Installation:
-    """Web, worker and engine, and a person at the browser."""
+class Running:
+    """A web and a worker process, and people at their browsers."""
 
     port: int
     web: Program
     worker: Program
-    engine: RunningEngine
     cookies: dict[str, dict[str, str]]
     browser: requests.Session = field(default_factory=requests.Session)
 
@@ -97,16 +96,14 @@ class Installation:
             return False
 
     def kill(self, name: str) -> None:
-        {"web": self.web, "worker": self.worker, "engine": self.engine}[name].kill()
+        {"web": self.web, "worker": self.worker}[name].kill()
 
     def restart(self, name: str) -> None:
-        if name == "engine":
-            self.engine.start()
-        elif name == "web":
+        began = now()
+        if name == "web":
             self.web.start()
             until(lambda: self.is_up())
         else:
-            began = now()
             self.worker.start()
             until(lambda: Heartbeat.objects.filter(at__gte=began).exists())
 
@@ -132,33 +129,41 @@ class EngineBooks:
 
 
 @contextmanager
-def installation(workshop: Workshop, folder: Path) -> Iterator[Installation]:
-    """All three run on a copy of the prepared folder, and this process has its database open."""
-    port = free_port()
+def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: str) -> Iterator[Running]:
+    """Both run on a copy of the prepared folder, and this process has its database open."""
+    port = port or free_port()
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(folder),
+        "PORT": str(port),
+        "SECRET_KEY": settings.SECRET_KEY,
+        "DATABASE_URL": "",
+        **own,
+    }
     with ExitStack() as stack:
         stack.enter_context(workshop.copy(folder))
-        engine = stack.enter_context(
-            start_engine(folder / "engine", ENGINE_WEBHOOK_URL=f"http://127.0.0.1:{port}{workshop.hook}")
-        )
-        environment = {
-            **os.environ,
-            "DATA_DIR": str(folder),
-            "PORT": str(port),
-            "SECRET_KEY": settings.SECRET_KEY,
-            "SEGMIND_BASE_URL": engine.url,
-            "SEGMIND_API_KEY": KEY,
-            "WEB_WORKERS": "1",
-        }
-        environment.pop("DATABASE_URL", None)
         web = Program(SERVE, environment, folder / "web.log")
         worker = Program(("manage.py", "work"), environment, folder / "worker.log")
+        running = Running(port, web, worker, cookies_of(workshop))
         stack.callback(web.kill)
         stack.callback(worker.kill)
-        cookies = {
-            name: {key: morsel.value for key, morsel in client.cookies.items()}
-            for name, client in workshop.people.items()
-        }
-        running = Installation(port, web, worker, engine, cookies)
         running.restart("web")
         running.restart("worker")
         yield running
+
+
+def cookies_of(workshop: Workshop) -> dict[str, dict[str, str]]:
+    return {
+        name: {key: morsel.value for key, morsel in client.cookies.items()}
+        for name, client in workshop.people.items()
+    }
+
+
+@contextmanager
+def all_three(workshop: Workshop, folder: Path) -> Iterator[tuple[Running, RunningEngine]]:
+    port = free_port()
+    hook = f"http://127.0.0.1:{port}{workshop.hook}"
+    with start_engine(folder.with_name("engine"), ENGINE_WEBHOOK_URL=hook) as engine:
+        own = {"SEGMIND_BASE_URL": engine.url, "SEGMIND_API_KEY": KEY, "WEB_WORKERS": "1"}
+        with web_and_worker(workshop, folder, port=port, **own) as running:
+            yield running, engine

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -16,30 +17,51 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from tests.engine.calling import until
 from tests.faults.portal import Workshop, is_at_rest, new_form_key, pass_time
-from tests.faults.processes import EngineBooks, Installation, installation
+from tests.faults.processes import EngineBooks, Running, all_three
 from tests.faults.truth import faults
+from tests.running import RunningEngine
 
 NAMES = ("web", "worker", "engine")
 LONGEST_LIFE = 0.6
 
 
+@dataclass
+class Installation:
+    """All three, each to be killed and started again by its name."""
+
+    portal: Running
+    engine: RunningEngine
+
+    def kill(self, name: str) -> None:
+        if name == "engine":
+            self.engine.kill()
+        else:
+            self.portal.kill(name)
+
+    def restart(self, name: str) -> None:
+        if name == "engine":
+            self.engine.start()
+        else:
+            self.portal.restart(name)
+
+
 @pytest.fixture
 def running(workshop: Workshop) -> Iterator[Installation]:
-    with installation(workshop, workshop.root / "running") as made:
-        yield made
+    with all_three(workshop, workshop.root / "running") as made:
+        yield Installation(*made)
 
 
 def kill_and_restart(running: Installation, name: str, after: float, forms: list[str]) -> None:
     """Two trainings are started, the process dies, and the person sends again what got no answer."""
     dataset = Dataset.objects.get()
     new = [new_form_key(), new_form_key()]
-    missing = [form for form in new if not running.start_training(dataset, form)]
+    missing = [form for form in new if not running.portal.start_training(dataset, form)]
     time.sleep(after)  # the one thing that is left to chance
     running.kill(name)
-    missing += [form for form in new if not running.start_training(dataset, form)]
+    missing += [form for form in new if not running.portal.start_training(dataset, form)]
     running.restart(name)
     for form in missing:
-        until(lambda form=form: running.start_training(dataset, form))
+        until(lambda form=form: running.portal.start_training(dataset, form))
     forms += new
 
 
@@ -49,7 +71,7 @@ def come_to_rest(running: Installation) -> None:
     def rests() -> bool:
         pass_time(timedelta(seconds=61))
         for job in Job.objects.filter(state=State.NEEDS_DECISION):
-            assert running.post("dana", f"/jobs/{job.pk}/decide/", {"decision": "resend"})
+            assert running.portal.post("dana", f"/jobs/{job.pk}/decide/", {"decision": "resend"})
         return is_at_rest() and not Job.objects.filter(state=State.NEEDS_DECISION).exists()
 
     until(rests, seconds=60)

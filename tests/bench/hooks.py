@@ -1,0 +1,139 @@
+"""A storm of webhooks on the real web process: `python -m pytest -s tests/bench/hooks.py`.
+
+A hundred a second for a minute: news, the same again, old news, forgeries, odd shapes and wrong addresses, in
+any order, while the worker digests them. The list is asked for once and then only in an hour, so a
+lost hook would show as a state that is not the upstream's. Latency counts from when each hook was due;
+beside it stands that of the same number of calls to /healthz, which is what the machine itself takes.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from finetune_portal.jobs.models import Job
+from finetune_portal.webhooks.models import Delivery
+from tests.engine.calling import until
+from tests.faults.conftest import workshop as workshop
+from tests.faults.portal import Workshop
+from tests.faults.processes import web_and_worker
+from tests.upstream import KEY, Upstream
+
+SECONDS, IDLE_SECONDS, RATE, THREADS = 60, 20, 100, 24
+JOBS, HELD = 60, 10  # the held ones stay in training, whatever is claimed of them
+STATES = (
+    "REQUESTED",
+    "DATA_PROCESSING",
+    "TRAINING_INITIATED",
+    "TRAINING_COMPLETED",
+    "DEPLOYING",
+    "AVAILABLE",
+)
+TRAINING = STATES.index("TRAINING_INITIATED")
+KINDS = ("news",) * 4 + ("again", "again", "old", "forged", "odd", "astray")
+Results = list[tuple[int, float]]
+
+
+@dataclass
+class Storm:
+    fake: Upstream
+    url: str
+    hook: str
+    chance: random.Random = field(default_factory=lambda: random.Random(3))
+    told: list[dict[str, str]] = field(default_factory=list)
+    mine: threading.local = field(default_factory=threading.local)
+
+    def blow(self, seconds: int, *, idle: bool = False) -> Results:
+        """Answers the status of each call and how late its answer came. `idle` only asks for /healthz."""
+        total, began = seconds * RATE, time.monotonic() + 0.5
+        with ThreadPoolExecutor(THREADS) as pool:
+            sent = [
+                pool.submit(self._send, None if idle else number / total, began + number / RATE)
+                for number in range(total)
+            ]
+        return [each.result() for each in sent]
+
+    def _send(self, share: float | None, due: float) -> tuple[int, float]:
+        time.sleep(max(0.0, due - time.monotonic()))
+        path, body = ("/healthz", None) if share is None else self._hook(share)
+        if not hasattr(self.mine, "session"):
+            self.mine.session = requests.Session()
+        method = "GET" if body is None else "POST"
+        status = self.mine.session.request(method, self.url + path, json=body, timeout=30).status_code
+        return status, time.monotonic() - due
+
+    def _hook(self, share: float) -> tuple[str, dict[str, Any]]:
+        kind = self.chance.choice(KINDS)
+        if kind == "astray":
+            return f"/hooks/segmind/{'x' * 43}/", {"finetune_id": "any", "status": "AVAILABLE"}
+        if kind == "forged":
+            return self.hook, {"finetune_id": self.fake.jobs[-1].id, "status": "AVAILABLE"}
+        if kind in ("again", "old") and self.told:
+            return self.hook, self.told[-1] if kind == "again" else self.chance.choice(self.told)
+        told = self._news(share)
+        return self.hook, {"data": {**told, "status": ["?"]}} if kind == "odd" else told
+
+    def _news(self, share: float) -> dict[str, str]:
+        """The upstream goes on with a training and says so; towards the end all are told of once more."""
+        at = self.chance.randrange(JOBS)
+        paid, last = self.fake.jobs[at], TRAINING if at >= JOBS - HELD else len(STATES) - 1
+        paid.status = STATES[min(last, max(STATES.index(paid.status), int(share * 8)))]
+        told = {"finetune_id": paid.id, "status": paid.status}
+        self.told.append(told)
+        return told
+
+    def wrong(self) -> int:
+        """How many trainings are shown in a state that is not the upstream's."""
+        shown = dict(Job.objects.values_list("request_id", "upstream_status"))
+        return sum(shown.get(paid.id) != paid.status for paid in self.fake.jobs)
+
+
+def test_storm(workshop: Workshop) -> None:
+    with Upstream() as fake:
+        fake.states = ("REQUESTED",)
+        for number in range(JOBS):
+            fake.adds(f"hats {number}")
+        environment = {"SEGMIND_BASE_URL": fake.url, "SEGMIND_API_KEY": KEY, "POLL_SECONDS": "3600"}
+        with web_and_worker(workshop, workshop.root / "running", **environment) as running:
+            until(lambda: Job.objects.count() == JOBS)
+            storm = Storm(fake, running.url, workshop.hook)
+            floor = storm.blow(IDLE_SECONDS, idle=True)
+            results = storm.blow(SECONDS)
+            ended = time.monotonic()
+            until(
+                lambda: not Delivery.objects.filter(digested=None).exists() and not storm.wrong(), seconds=60
+            )
+            report(storm, floor, results, time.monotonic() - ended)
+
+
+def latency(results: Results) -> str:
+    late = sorted(took * 1000 for _, took in results)
+    half, most = late[len(late) // 2], late[len(late) * 99 // 100]
+    return f"p50 {half:.1f} ms, p99 {most:.1f} ms, slowest {late[-1]:.0f} ms"
+
+
+def report(storm: Storm, floor: Results, results: Results, lag: float) -> None:
+    statuses = Counter(status for status, _ in results)
+    held = [paid.id for paid in storm.fake.jobs[-HELD:]]
+    believed = Job.objects.filter(request_id__in=held, events__state="ready").count()
+    calls = Counter(request.path.rsplit("/", 1)[-1] for request in storm.fake.requests)
+    lines = (
+        f"{len(results)} hooks in {SECONDS} s, statuses {dict(statuses)}",
+        f"a hook:   {latency(results)}",
+        f"/healthz: {latency(floor)}",
+        f"{Delivery.objects.count()} stored of {statuses[200]} accepted, the last digested after {lag:.1f} s",
+        f"{JOBS - storm.wrong()} of {JOBS} trainings in their true state, {believed} forgeries believed",
+        f"calls to the upstream: {dict(calls)}",
+    )
+    sys.stdout.write("\n" + "\n".join(lines) + "\n")
+    assert set(statuses) == {200, 404}
+    assert Delivery.objects.count() == statuses[200]
+    assert (storm.wrong(), believed) == (0, 0)
