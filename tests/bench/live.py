@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,9 +20,14 @@ from pathlib import Path
 
 import django
 
-DATA = Path(tempfile.mkdtemp(prefix="bench-live-"))
+DATA = Path(os.environ.get("BENCH_DATA") or tempfile.mkdtemp(prefix="bench-live-"))  # the viewers' too
 SECRET = "a secret that the bench and the process share"
-os.environ.update(DJANGO_SETTINGS_MODULE="finetune_portal.settings", DATA_DIR=str(DATA), SECRET_KEY=SECRET)
+os.environ.update(
+    BENCH_DATA=str(DATA),
+    DJANGO_SETTINGS_MODULE="finetune_portal.settings",
+    DATA_DIR=str(DATA),
+    SECRET_KEY=SECRET,
+)
 django.setup()
 
 from django.utils.timezone import now  # noqa: E402 - needs the settings
@@ -106,6 +112,7 @@ def main() -> None:
             worker.terminate()
             worker.wait()
             web.stop()
+            shutil.rmtree(DATA)
 
 
 def measure(web: Web, upstream: Upstream, counts: list[int]) -> None:

@@ -71,21 +71,29 @@ async def stream(viewer: Viewer, opened: asyncio.Event, until: asyncio.Event) ->
 
 async def poll(viewer: Viewer, opened: asyncio.Event, until: asyncio.Event) -> None:
     """Every 2 s, or as soon as the last answer came when that took longer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", viewer.port)
-    path = "/jobs/table/"
+    path, streams = "/jobs/table/", None
     opened.set()
     while not until.is_set():
         began = time.monotonic()
-        writer.write(viewer.request(path))
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        body = await reader.readexactly(int(length[1])) if length else b""
-        viewer.faults += b" 200 " not in head[:15] and b" 204 " not in head[:15]
-        viewer.note(body)
+        streams = streams or await asyncio.open_connection("127.0.0.1", viewer.port)
+        try:
+            body = await ask(viewer, path, *streams)
+        except (asyncio.IncompleteReadError, ConnectionError):  # kept open for 2 s only, as browsers know
+            streams = None
+            continue
         if found := STAMP.search(body):
             path = found[1].decode().replace("&amp;", "&")
         await asyncio.sleep(max(0.0, EVERY - (time.monotonic() - began)))
-    writer.close()
+
+
+async def ask(viewer: Viewer, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    writer.write(viewer.request(path))
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    body = await reader.readexactly(int(length[1])) if length else b""
+    viewer.faults += b" 200 " not in head[:15] and b" 204 " not in head[:15]
+    viewer.note(body)
+    return body
 
 
 def watch(way: str, port: int, sessions: list[str], pipe: Connection) -> None:
