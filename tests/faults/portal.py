@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_child(work: Callable[[], None], *, born: Callable[[int], None] = lambda pid: None) -> int:
-    """Run it in a forked process. Answers the exit status, or minus the signal that ended it."""
+def fork(work: Callable[[], None]) -> int:
+    """Run it in a forked process; answers its id."""
     connections["default"].close()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
@@ -82,13 +83,15 @@ def in_child(work: Callable[[], None], *, born: Callable[[int], None] = lambda p
         try:
             work()
             code = 0
-        except SystemExit as exc:
-            code = int(exc.code or 0)
         except BaseException:  # noqa: BLE001 - what went wrong there must be seen here
             traceback.print_exc()
         finally:
             os._exit(code)
-    born(pid)
+    return pid
+
+
+def end_of(pid: int) -> int:
+    """Its exit status, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -114,10 +117,16 @@ class Portal:
 
     def work(self, killer: Killer | None = None, *, rounds: int = ROUNDS) -> int:
         """One life of the worker: until all is at rest, or something kills it, or for so many rounds."""
+        return end_of(self.begin_work(killer, rounds=rounds))
+
+    def begin_work(
+        self, killer: Killer | None = None, *, rounds: int = ROUNDS, seconds: float = CLIENT_SECONDS
+    ) -> int:
+        """A worker's process id. `seconds`: how long its client waits for an answer."""
         killer = killer or Killer()
 
         def life() -> None:
-            be_impatient()
+            be_impatient(seconds)
             for number in range(rounds):
                 if number:
                     pass_time(STEP)
@@ -128,7 +137,10 @@ class Portal:
                     break
             self._writes.write_text(str(killer.seen))
 
-        return in_child(life, born=self._may_be_killed)
+        pid = fork(life)
+        self.proxy.kill = partial(os.kill, pid, signal.SIGKILL)
+        self.proxy.freeze = partial(os.kill, pid, signal.SIGSTOP)
+        return pid
 
     @property
     def writes(self) -> int:
@@ -148,7 +160,7 @@ class Portal:
                     answer = self.people[who].post(path, data, **options)
                     assert answer.status_code in (200, 302), (answer.status_code, answer.content[:300])
 
-        return in_child(request)
+        return end_of(fork(request))
 
     def start(self, *form_keys: str, killer: Killer | None = None) -> int:
         dataset = Dataset.objects.get()
@@ -162,17 +174,11 @@ class Portal:
     def decide(self, job: Job, decision: str) -> None:
         assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision})) == 0
 
-    def _may_be_killed(self, pid: int) -> None:
-        def kill() -> None:
-            os.kill(pid, signal.SIGKILL)
 
-        self.proxy.kill = kill
-
-
-def be_impatient() -> None:
-    """Wait for answers not for minutes but for half a second."""
+def be_impatient(seconds: float) -> None:
+    """Wait so long for answers, not for minutes."""
     wanted = (settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY)
-    upstream._local.client = SegmindClient(*wanted, max_seconds=CLIENT_SECONDS)
+    upstream._local.client = SegmindClient(*wanted, max_seconds=seconds)
     upstream._local.wanted = wanted
 
 

@@ -28,8 +28,9 @@ class Fault:
     """What happens once to the next exchange of this call.
 
     The cuts happen at a point: while the request is being sent, when the upstream has taken it, after the
-    status line, in the middle of the answer, after all of it. The others spoil the answer: `late`,
-    `slow`, `flip` (one byte, at this share of the answer), `flip-request` (of the body), `garbage`.
+    status line, in the middle of the answer, after all of it. The others spoil the answer: `late`, `slow`,
+    `freeze` (it comes while the worker is stopped), `flip` (one byte, at this share of the answer),
+    `flip-request` (one of the body), `garbage`.
     """
 
     call: str
@@ -47,11 +48,12 @@ class Closed(Exception):
 
 
 class Proxy:
-    """Listens on its own port; `down()` refuses connections until `up()`. `kill` is what `kill` does."""
+    """On its own port; `down()` refuses connections until `up()`. `kill` and `freeze` act on the worker."""
 
     def __init__(self, upstream_url: str) -> None:
         self._target = (str(urlsplit(upstream_url).hostname), int(urlsplit(upstream_url).port or 80))
         self.kill: Callable[[], None] = lambda: None
+        self.freeze: Callable[[], None] = lambda: None
         self.fault: Fault | None = None
         self._port = 0
         self._listener: socket.socket | None = None
@@ -126,6 +128,9 @@ class Proxy:
             ends = {"taken": 0, "status": 12, "half": (head + len(answer)) // 2, "whole": len(answer)}
             client.sendall(answer[: ends[fault.point]])
             self._cut(client, fault)
+        elif fault.deed == "freeze":
+            self.freeze()
+            client.sendall(answer)
         elif fault.deed == "late":
             time.sleep(LATENCY)
             client.sendall(answer)

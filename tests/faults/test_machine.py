@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Job
-from tests.faults.portal import Killer, Portal, Workshop, in_child, is_at_rest, new_form_key, pass_time
+from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key, pass_time
 from tests.faults.proxy import Fault
 from tests.faults.truth import charges, choices, faults
 from tests.upstream import breaks, says
@@ -76,7 +76,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from((1, 4, 20)))
     def wait(self, minutes: int) -> None:
-        in_child(lambda: pass_time(timedelta(minutes=minutes)))
+        pass_time(timedelta(minutes=minutes))
 
     @rule(fault=FAULTS)
     def cut(self, fault: Fault) -> None:
