@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.db.models import TextChoices
 
+MAX_SWEEP = 6  # values of one parameter at once
 MIN_STEPS, MAX_STEPS = 1, 20_000
 MIN_RATE, MAX_RATE = 1e-7, 0.01
 

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
+from itertools import product
 from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Preset
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
+
+
+class NumbersField(forms.CharField):
+    """One number or several with commas or spaces between them, as a list without doubles."""
+
+    def __init__(self, *, kind: type[float], least: float, most: float, **kwargs: Any) -> None:
+        super().__init__(max_length=200, **kwargs)
+        self.kind, self.least, self.most = kind, least, most
+
+    def clean(self, value: Any) -> list[float]:
+        words = re.split(r"[\s,;]+", str(super().clean(value)).strip(" ,;"))
+        numbers = list(dict.fromkeys(self._number(word) for word in words))
+        if len(numbers) > choices.MAX_SWEEP:
+            raise forms.ValidationError(f"At most {choices.MAX_SWEEP} values at once.")
+        return numbers
+
+    def _number(self, word: str) -> float:
+        try:
+            number = self.kind(word)
+        except ValueError:
+            raise forms.ValidationError(self.error_messages["invalid"]) from None
+        fault = "min_value" if number < self.least else "max_value" if number > self.most else ""
+        if math.isnan(number):
+            fault = "invalid"
+        if fault:
+            raise forms.ValidationError(self.error_messages[fault])
+        return number
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -35,10 +65,11 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         help_text="The trainer fetches it from there. It must answer HEAD and GET with a Content-Length.",
         widget=forms.TextInput(attrs={"inputmode": "url", "placeholder": "https://example.com/pairs.zip"}),
     )
-    learning_rate = forms.FloatField(
-        min_value=choices.MIN_RATE,
-        max_value=choices.MAX_RATE,
-        help_text="How big each correction is. The vendor's sample uses 0.0004.",
+    learning_rate = NumbersField(
+        kind=float,
+        least=choices.MIN_RATE,
+        most=choices.MAX_RATE,
+        help_text="How big each correction is. Several, with commas between them, train one model each.",
         error_messages={
             "required": "Give a learning rate, for example 0.0004.",
             "invalid": "A learning rate is a number such as 0.0004.",
@@ -47,9 +78,10 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         },
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
-    steps = forms.IntegerField(
-        min_value=choices.MIN_STEPS,
-        max_value=choices.MAX_STEPS,
+    steps = NumbersField(
+        kind=int,
+        least=choices.MIN_STEPS,
+        most=choices.MAX_STEPS,
         help_text="How many corrections. More takes longer and costs more.",
         error_messages={
             "required": "Give a number of steps, for example 300.",
@@ -66,8 +98,6 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             "name",
             "dataset",
             "instance_prompt",
-            "learning_rate",
-            "steps",
             "machine_type",
             "wants_public",
         )
@@ -134,14 +164,52 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             self.add_error("instance_prompt", sentence)
 
     @property
-    def training(self) -> dict[str, Any]:
-        """The fields that describe the training, without the file and the dataset."""
-        names = (
-            "name",
-            "instance_prompt",
-            "learning_rate",
-            "steps",
-            "machine_type",
-            "wants_public",
-        )
-        return {name: self.cleaned_data[name] for name in names}
+    def trainings(self) -> list[dict[str, Any]]:
+        """The parameters of each training: every learning rate with every number of steps."""
+        names = ("name", "instance_prompt", "machine_type", "wants_public")
+        same = {name: self.cleaned_data[name] for name in names}
+        pairs = product(self.cleaned_data["learning_rate"], self.cleaned_data["steps"])
+        return [{**same, "learning_rate": rate, "steps": steps} for rate, steps in pairs]
+
+
+class Sentenced(forms.Form):
+    """A small form whose faults are told in one message."""
+
+    @property
+    def sentence(self) -> str:
+        return " ".join(str(error) for errors in self.errors.values() for error in errors)
+
+
+class DescribeForm(Sentenced):
+    name = forms.CharField(max_length=80, error_messages={"required": "Give the training a name."})
+    note_text = forms.CharField(max_length=4000, required=False)
+    tags = forms.CharField(max_length=200, required=False)
+
+    def clean_tags(self) -> str:
+        """Words with commas between them, each once."""
+        words = (" ".join(word.split()) for word in str(self.cleaned_data["tags"]).split(","))
+        return ", ".join(dict.fromkeys(word for word in words if word))
+
+
+class ViewForm(Sentenced):
+    name = forms.CharField(max_length=40, error_messages={"required": "Give the view a name."})
+    query = forms.CharField(max_length=500, required=False)
+
+    def clean_query(self) -> str:
+        """Without the place in the pages and the live stamp."""
+        query = QueryDict(str(self.cleaned_data["query"]), mutable=True)
+        for name in ("before", "after", "seen"):
+            query.pop(name, None)
+        return query.urlencode()
+
+
+class PresetForm(Sentenced):
+    name = forms.CharField(max_length=40, error_messages={"required": "Give the preset a name."})
+    learning_rate = forms.FloatField(min_value=choices.MIN_RATE, max_value=choices.MAX_RATE)
+    steps = forms.IntegerField(min_value=choices.MIN_STEPS, max_value=choices.MAX_STEPS)
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if Preset.objects.filter(name=name).exists():
+            raise forms.ValidationError("There is a preset of this name already.")
+        return name

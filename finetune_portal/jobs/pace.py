@@ -42,6 +42,8 @@ def take(leave: int) -> bool:
         return True
     row = Connection.objects.filter(pk=1, calls_reset=connection.calls_reset)
     if connection.calls_reset <= now():
+        if leave > LIST and connection.due <= now():
+            return False  # the list goes first
         return bool(row.update(calls_left=0, calls_reset=now() + SCOUT))
     return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
 

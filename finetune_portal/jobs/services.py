@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -40,6 +41,19 @@ def start(*, actor: User, dataset: Dataset, form_key: Any, **fields: Any) -> Job
     except IntegrityError:
         job = Job.objects.get(form_key=form_key, owner=actor)
     return job
+
+
+def start_all(
+    *, actor: User, dataset: Dataset, form_key: uuid.UUID, trainings: list[dict[str, Any]]
+) -> list[Job]:
+    """One job for each set of parameters; several are a sweep, and each of it is started once, too."""
+    if len(trainings) == 1:
+        return [start(actor=actor, dataset=dataset, form_key=form_key, **trainings[0])]
+    jobs = []
+    for training in trainings:
+        key = uuid.uuid5(form_key, f"{training['learning_rate']!r} {training['steps']}")
+        jobs.append(start(actor=actor, dataset=dataset, form_key=key, sweep=form_key, **training))
+    return jobs
 
 
 def withdraw(job: Job, *, actor: User) -> None:

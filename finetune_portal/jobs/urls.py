@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.jobs import views
+from finetune_portal.jobs import table_views, views
 
 app_name = "jobs"
 urlpatterns = [
-    path("", views.job_list, name="list"),
-    path("jobs/table/", views.job_table, name="table"),
+    path("", table_views.job_list, name="list"),
+    path("jobs/table/", table_views.job_table, name="table"),
+    path("jobs/bulk/", table_views.bulk, name="bulk"),
+    path("jobs/bulk/undo/", table_views.undo_archive, name="undo-archive"),
+    path("jobs/compare/", table_views.compare, name="compare"),
+    path("views/", table_views.keep_view, name="keep-view"),
+    path("views/<int:pk>/drop/", table_views.drop_view, name="drop-view"),
+    path("presets/", table_views.keep_preset, name="keep-preset"),
+    path("presets/<int:pk>/drop/", table_views.drop_preset, name="drop-preset"),
     path("jobs/new/", views.job_new, name="new"),
     path("jobs/<int:pk>/", views.job_detail, name="detail"),
     path("jobs/<int:pk>/state/", views.job_state, name="state"),
     path("jobs/<int:pk>/public/", views.set_public, name="set-public"),
     path("jobs/<int:pk>/download/", views.download, name="download"),
+    path("jobs/<int:pk>/describe/", views.describe, name="describe"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("jobs/<int:pk>/decide/", views.decide, name="decide"),
     path("settings/", views.connection, name="connection"),

@@ -1,4 +1,4 @@
-"""The live table, the training form, the job page, and what people do to a job."""
+"""The training form, the job page, and what people do to a job. The table is in table_views.py."""
 
 from __future__ import annotations
 
@@ -7,33 +7,19 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from finetune_portal.datasets.library import add_url
+from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
-from finetune_portal.jobs import access, choices, services, table
-from finetune_portal.jobs.forms import JobForm
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs import access, choices, desk, services
+from finetune_portal.jobs.forms import DescribeForm, JobForm
+from finetune_portal.jobs.models import Connection, Job, Preset
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_of, piece_or_redirect
-
-
-@require_safe
-def job_list(request: PortalRequest) -> HttpResponse:
-    return render(request, "jobs/list.html", table.context(request.user, request.GET))
-
-
-@require_safe
-@piece_of("jobs:list")
-def job_table(request: PortalRequest) -> HttpResponse:
-    """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
-    seen = request.GET.get("seen")
-    if seen and seen == table.stamp(request.user, request.GET):
-        return HttpResponse(status=204)
-    return render(request, "jobs/_table.html", table.context(request.user, request.GET))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,9 +37,22 @@ def job_new(request: PortalRequest) -> HttpResponse:
         dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
     elif dataset is None:
         dataset = add_url(url, owner=request.user)
-    form_key = form.cleaned_data["form_key"]
-    job = services.start(actor=request.user, dataset=dataset, form_key=form_key, **form.training)
-    return go_on_to(request, reverse("jobs:detail", args=[job.pk]))
+    trainings, form_key = form.trainings, form.cleaned_data["form_key"]
+    if len(trainings) > 1 and request.POST.get("confirmed") != str(len(trainings)):
+        return _ask_first(request, form, dataset, trainings)
+    jobs = services.start_all(actor=request.user, dataset=dataset, form_key=form_key, trainings=trainings)
+    if len(jobs) > 1:
+        return go_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
+    return go_on_to(request, _page(jobs[0]))
+
+
+def _ask_first(
+    request: PortalRequest, form: JobForm, dataset: Dataset, trainings: list[dict[str, Any]]
+) -> HttpResponse:
+    """Several values make several paid trainings: say how many before the first is started."""
+    form.data = QueryDict(f"{request.POST.urlencode()}&dataset={dataset.pk}")
+    context = {**_form_context(form), "to_confirm": trainings, "dataset": dataset}
+    return render(request, "jobs/_form.html" if request.htmx else "jobs/new.html", context)
 
 
 @require_safe
@@ -98,6 +97,19 @@ def download(request: PortalRequest, pk: int) -> HttpResponse:
         messages.error(request, str(exc))
         return redirect("jobs:detail", pk=pk)
     return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
+
+
+@require_POST
+@maker_only
+def describe(request: PortalRequest, pk: int) -> HttpResponse:
+    """Change the name, the note and the tags."""
+    job = access.job_to_change(request.user, pk)
+    form = DescribeForm(request.POST)
+    if form.is_valid():
+        desk.describe(job, actor=request.user, **form.cleaned_data)
+    else:
+        messages.error(request, form.sentence)
+    return go_to(request, _page(job))
 
 
 @require_POST
@@ -173,6 +185,7 @@ def _form_context(form: JobForm) -> dict[str, Any]:
     return {
         "form": form,
         "presets": choices.PRESETS,
+        "own_presets": Preset.objects.select_related("owner"),
         "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
         "connection": Connection.objects.first(),
         "max_bytes": settings.DATASET_MAX_BYTES,

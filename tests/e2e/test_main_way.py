@@ -27,7 +27,7 @@ def sample_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_a_dropped_zip_to_a_safetensors_file(signed_in: Page, sample_zip: Path, tmp_path: Path) -> None:
     page = signed_in
     page.get_by_role("link", name="New training").first.click()
-    page.get_by_label("ZIP").set_input_files(sample_zip)
+    page.get_by_label("Choose files: a ZIP file").set_input_files(sample_zip)
     page.get_by_label("Name", exact=True).fill("Day to night")
     page.get_by_label("Instruction prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.0004")
@@ -70,7 +70,7 @@ def test_an_upload_goes_on_after_start_was_pressed(signed_in: Page, sample_zip: 
         archive.writestr("notes.bin", os.urandom(20_000_000))
     page.route("**/uploads/*/", lambda _: None)  # the pieces are held until `unroute`
     page.goto("/jobs/new/")
-    page.get_by_label("ZIP").set_input_files(big)
+    page.get_by_label("Choose files: a ZIP file").set_input_files(big)
     page.get_by_label("Name", exact=True).fill("Started early")
     page.get_by_label("Instruction prompt").fill("turn day into night")
     expect(page.get_by_role("combobox", name="Dataset")).not_to_have_value("")

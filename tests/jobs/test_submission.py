@@ -169,6 +169,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         assert not lanes.submit()
         assert send_now(other).state == "queued"
         until(lambda: pace.opens() <= now())
+        follow_now()
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]
     assert len(jobs_upstream(engine, job)) == 1

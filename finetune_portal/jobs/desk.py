@@ -1,0 +1,83 @@
+"""What people do to the table rather than to one job: many at once, archiving, kept views and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.jobs import services
+from finetune_portal.jobs.models import Job, Preset, SavedView
+from finetune_portal.jobs.timeline import Source, note
+
+
+def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
+    """How many were made private, and a sentence for each that was not."""
+    done, troubles = 0, []
+    for job in jobs:
+        if not job.is_public:
+            continue
+        try:
+            services.set_public(job, public=False, actor=actor)
+            done += 1
+        except services.ActionFailed as exc:
+            troubles.append(f"“{job.name}”: {exc}")
+    return done, troubles
+
+
+def links(jobs: Iterable[Job], *, actor: User) -> str:
+    """A text file: name and fresh link of each, tab between them. A link is good for one hour."""
+    lines = []
+    for job in jobs:
+        try:
+            lines.append(f"{job.name}\t{services.download_link(job, actor=actor)}")
+        except services.ActionFailed as exc:
+            lines.append(f"{job.name}\t# {exc}")
+    return "\n".join(lines) + "\n"
+
+
+def archive(jobs: Iterable[Job], *, actor: User, back: bool = False) -> list[int]:
+    """Take jobs out of the table, or bring them back. Nothing is deleted. Answers which were moved."""
+    moved = [job.pk for job in jobs if (job.archived is None) is not back]
+    with transaction.atomic():
+        Job.objects.filter(pk__in=moved).update(archived=None if back else now(), changed=now())
+        for job in jobs:
+            if job.pk in moved:
+                note(job, "Back in the table" if back else "Archived", source=Source.PERSON, actor=actor)
+                record(actor, "job.unarchive" if back else "job.archive", job, name=job.name)
+    return moved
+
+
+def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> None:
+    """What people call it and remember of it; the upstream is not told."""
+    told = {"name": name, "note": note_text, "tags": tags}
+    with transaction.atomic():
+        before = {field: str(getattr(job, field)) for field in told if getattr(job, field) != told[field]}
+        Job.objects.filter(pk=job.pk).update(changed=now(), **told)
+        record(
+            actor, "job.describe", job, **{f"{field}_before": text[:200] for field, text in before.items()}
+        )
+
+
+def keep_view(owner: User, *, name: str, query: str) -> SavedView:
+    """The same name again replaces the view."""
+    view, _ = SavedView.objects.update_or_create(owner=owner, name=name, defaults={"query": query})
+    return view
+
+
+def keep_preset(owner: User, *, name: str, learning_rate: float, steps: int, note_text: str = "") -> Preset:
+    with transaction.atomic():
+        preset = Preset.objects.create(
+            owner=owner, name=name, learning_rate=learning_rate, steps=steps, note=note_text
+        )
+        record(owner, "preset.keep", preset, name=name)
+    return preset
+
+
+def drop_preset(preset: Preset, *, actor: User) -> None:
+    with transaction.atomic():
+        record(actor, "preset.drop", preset, name=preset.name)
+        preset.delete()

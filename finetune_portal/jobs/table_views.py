@@ -1,0 +1,145 @@
+"""The live table, and what people do to many jobs at once."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from finetune_portal.jobs import access, desk, table
+from finetune_portal.jobs.forms import PresetForm, ViewForm
+from finetune_portal.jobs.models import Job, Preset, SavedView
+from finetune_portal.web.guards import maker_only
+from finetune_portal.web.http import PortalRequest, go_to, piece_of
+
+MOST_AT_ONCE = 50
+
+
+@require_safe
+def job_list(request: PortalRequest) -> HttpResponse:
+    return render(request, "jobs/list.html", table.context(request.user, request.GET))
+
+
+@require_safe
+@piece_of("jobs:list")
+def job_table(request: PortalRequest) -> HttpResponse:
+    """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
+    seen = request.GET.get("seen")
+    if seen and seen == table.stamp(request.user, request.GET):
+        return HttpResponse(status=204)
+    return render(request, "jobs/_table.html", table.context(request.user, request.GET))
+
+
+@require_POST
+def bulk(request: PortalRequest) -> HttpResponse:
+    """Do one thing to the ticked jobs: compare, links, private or archive."""
+    jobs = _ticked(request, request.POST.getlist("job"))
+    if not jobs:
+        messages.error(request, "Tick the jobs first.")
+        return redirect(_back(request))
+    deed = request.POST.get("deed")
+    if deed == "compare":
+        return redirect(f"{reverse('jobs:compare')}?{urlencode([('job', job.pk) for job in jobs])}")
+    if deed == "links":
+        headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
+        text = desk.links(jobs, actor=request.user)
+        return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=headers)
+    changeable = [job for job in jobs if access.may_change(request.user, job)]
+    if len(changeable) < len(jobs):
+        messages.warning(request, "Jobs of others were left as they are.")
+    if deed == "private":
+        _make_private(request, changeable)
+    elif deed in ("archive", "unarchive"):
+        _archive(request, changeable, back=deed == "unarchive")
+    else:
+        raise BadRequest("The deed must be compare, links, private, archive or unarchive.")
+    return redirect(_back(request))
+
+
+@require_POST
+def undo_archive(request: PortalRequest) -> HttpResponse:
+    """Bring back what this person archived last."""
+    jobs = _ticked(request, [str(pk) for pk in request.session.pop("archived", [])])
+    _archive(request, [job for job in jobs if access.may_change(request.user, job)], back=True)
+    return redirect("jobs:list")
+
+
+@require_safe
+def compare(request: PortalRequest) -> HttpResponse:
+    """Parameters, times and results side by side: of the named jobs, or of a whole sweep."""
+    if request.GET.get("sweep"):
+        jobs = list(table.filtered(request.user, QueryDict(f"sweep={request.GET['sweep']}"))[:MOST_AT_ONCE])
+    else:
+        jobs = _ticked(request, request.GET.getlist("job"))
+    jobs.sort(key=lambda job: (job.learning_rate or 0, job.steps or 0, job.pk))
+    return render(request, "jobs/compare.html", {"jobs": jobs})
+
+
+@require_POST
+def keep_view(request: PortalRequest) -> HttpResponse:
+    form = ViewForm(request.POST)
+    if form.is_valid():
+        view = desk.keep_view(request.user, **form.cleaned_data)
+        return redirect(f"{reverse('jobs:list')}?{view.query}")
+    messages.error(request, form.sentence)
+    return redirect(_back(request))
+
+
+@require_POST
+def drop_view(request: PortalRequest, pk: int) -> HttpResponse:
+    get_object_or_404(SavedView, pk=pk, owner=request.user).delete()
+    return redirect("jobs:list")
+
+
+@require_POST
+@maker_only
+def keep_preset(request: PortalRequest) -> HttpResponse:
+    """Keep learning rate and steps as the team's own preset."""
+    form = PresetForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(form.sentence, status=422, content_type="text/plain; charset=utf-8")
+    desk.keep_preset(request.user, **form.cleaned_data)
+    messages.success(request, f"“{form.cleaned_data['name']}” is a preset for everyone now.")
+    return go_to(request, reverse("jobs:new"))
+
+
+@require_POST
+@maker_only
+def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
+    preset = get_object_or_404(Preset, pk=pk)
+    if preset.owner_id != request.user.pk and not request.user.can_administer:
+        raise BadRequest("Only the person who made this preset, or an admin, can remove it.")
+    desk.drop_preset(preset, actor=request.user)
+    return redirect("jobs:new")
+
+
+def _ticked(request: PortalRequest, keys: list[str]) -> list[Job]:
+    numbers = [int(key) for key in keys if key.isdecimal() and len(key) < 19][:MOST_AT_ONCE]
+    return list(access.visible(request.user).filter(pk__in=numbers).order_by("-pk"))
+
+
+def _make_private(request: HttpRequest, jobs: list[Job]) -> None:
+    done, troubles = desk.make_private(jobs, actor=request.user)  # type: ignore[arg-type]
+    if done or not troubles:
+        messages.success(request, f"{done} made private.")
+    for trouble in troubles[:5]:
+        messages.error(request, trouble)
+
+
+def _archive(request: HttpRequest, jobs: list[Job], *, back: bool) -> None:
+    moved = desk.archive(jobs, actor=request.user, back=back)  # type: ignore[arg-type]
+    if back:
+        messages.success(request, f"{len(moved)} back in the table.")
+    elif moved:
+        request.session["archived"] = moved
+        messages.success(request, f"{len(moved)} archived.", extra_tags="undo")
+
+
+def _back(request: HttpRequest) -> str:
+    """The table as it was filtered."""
+    return f"{reverse('jobs:list')}?{QueryDict(request.POST.get('query', '')).urlencode()}"
