@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 LEFT, RESET = "x-rate-limit-remaining", "x-rate-limit-reset-at-utc"
 # How many calls each kind leaves for what matters more: one for people, one for the list.
-LIST, SUBMIT, CARRY, DETAILS, CREDITS = 1, 2, 2, 2, 3
+LIST, SUBMIT, CARRY, DETAILS, CREDITS = 1, 2, 2, 3, 3
 SCOUT = timedelta(seconds=10)  # how long the others wait for the one that went ahead
+LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all others
 PAUSE, LONGEST = timedelta(minutes=1), timedelta(days=1)
 SAME = timedelta(seconds=2)
 
@@ -42,8 +43,9 @@ def take(leave: int) -> bool:
         return True
     row = Connection.objects.filter(pk=1, calls_reset=connection.calls_reset)
     if connection.calls_reset <= now():
-        if leave > LIST and connection.due <= now():
-            return False  # the list goes first
+        old = connection.checked is None or connection.checked < now() - LIST_FIRST
+        if leave > LIST and old and connection.due <= now():
+            return False
         return bool(row.update(calls_left=0, calls_reset=now() + SCOUT))
     return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
 
