@@ -30,7 +30,7 @@ TRAININGS = [
     ("Old film refuse-credits", "0.0004", "300"),
     ("Neon signs never-deploys", "0.0004", "500"),
     ("Day to night", "0.0004", "300"),
-    ("Snow, slow", "0.0002", "2000"),
+    ("Snow slow", "0.0002", "2000"),
 ]
 
 
@@ -45,7 +45,7 @@ def sign_in(page: Page) -> None:
 def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
     """Train once by clicking; answers the job's address."""
     page.goto("/jobs/new/")
-    page.get_by_label("ZIP file").set_input_files(zip_file)
+    page.get_by_label("Choose files: a ZIP file").set_input_files(zip_file)
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Instruction prompt").fill("turn day into night, with a moon and lit windows")
     page.get_by_label("Learning rate").fill(rate)
@@ -70,10 +70,14 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         "new": "/jobs/new/?dataset=1",
         "job-ready": jobs["Day to night"],
         "job-failed": jobs["Winter coats fail-training"],
-        "job-running": jobs["Snow, slow"],
+        "job-running": jobs["Snow slow"],
         "datasets": "/datasets/",
         "dataset": "/datasets/1/",
+        "pair": "/datasets/1/pairs/0/",
+        "captions": "/datasets/1/captions/",
+        "compare": "/jobs/compare/?job=1&job=5&job=6",
         "settings": "/settings/",
+        "notices": "/settings/notices/",
         "not-found": "/nowhere/",
     }
 
