@@ -16,8 +16,10 @@ from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
 from finetune_portal.jobs import access, choices, desk, services
+from finetune_portal.jobs.estimate import estimate
 from finetune_portal.jobs.forms import DescribeForm, JobForm
 from finetune_portal.jobs.models import Connection, Job, Preset
+from finetune_portal.jobs.snippets import snippets
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_of, piece_or_redirect
 
@@ -199,7 +201,8 @@ def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
         "events": events,
         "may_change": access.may_change(request.user, job),
         "stamp": f"{job.changed.timestamp():.6f}-{len(events)}-{_dataset_stamp(job)}",
-        "base_url": settings.SEGMIND_BASE_URL,
+        "estimate": estimate(job),
+        "snippets": snippets(job, settings.SEGMIND_BASE_URL),
     }
 
 

@@ -1,0 +1,70 @@
+"""Ready lines to use a trained model with: over the API, with diffusers, in ComfyUI. Pure text."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from finetune_portal.jobs.models import Job
+
+PICTURE = "https://example.com/picture.jpg"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    name: str
+    text: str
+
+
+def snippets(job: Job, base_url: str) -> list[Snippet]:
+    """The body is that of the base model (segmind-facts, section 6): no page shows that of a fine-tune."""
+    body = {"prompt": job.instance_prompt, "input_image": PICTURE}
+    url = f"{base_url}/v1/{job.slug}"
+    file = f"{job.upstream_name.replace(' ', '-')}.safetensors"
+    found = []
+    if job.slug:
+        found = [Snippet("curl", _curl(url, body)), Snippet("Python", _python(url, body))]
+    return [
+        *found,
+        Snippet("diffusers", _diffusers(file, job.instance_prompt)),
+        Snippet("ComfyUI", _comfy(file)),
+    ]
+
+
+def _curl(url: str, body: dict[str, str]) -> str:
+    told = shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))
+    return f'curl {shlex.quote(url)} \\\n  --header "x-api-key: $SEGMIND_API_KEY" \\\n  --json {told} \\\n  --output result.jpg'
+
+
+def _python(url: str, body: dict[str, str]) -> str:
+    return f"""import os
+import requests
+
+answer = requests.post(
+    {url!r},
+    headers={{"x-api-key": os.environ["SEGMIND_API_KEY"]}},
+    json={json.dumps(body, indent=8, ensure_ascii=False).replace("}", "    }")},
+    timeout=120,
+)
+answer.raise_for_status()
+open("result.jpg", "wb").write(answer.content)"""
+
+
+def _diffusers(file: str, prompt: str) -> str:
+    return f"""import torch
+from diffusers import FluxKontextPipeline
+from diffusers.utils import load_image
+
+pipe = FluxKontextPipeline.from_pretrained("black-forest-labs/FLUX.1-Kontext-dev", torch_dtype=torch.bfloat16)
+pipe.load_lora_weights({file!r})
+pipe.to("cuda")
+picture = load_image("picture.jpg")
+pipe(image=picture, prompt={prompt!r}, guidance_scale=2.5).images[0].save("result.jpg")"""
+
+
+def _comfy(file: str) -> str:
+    return f"""1. Put {file} into ComfyUI/models/loras/
+2. Open the FLUX.1 Kontext template
+3. Add "LoraLoaderModelOnly" between "Load Diffusion Model" and the sampler, and choose the file
+4. Strength 1.0 is a good start"""
