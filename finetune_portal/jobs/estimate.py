@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 
 from finetune_portal.jobs.choices import FOLLOWED, State
@@ -25,5 +25,7 @@ def estimate(job: Job) -> Estimate | None:
         return None
     like = Job.objects.filter(state=State.READY, steps__gte=job.steps / 2, steps__lte=job.steps * 2)
     times = like.exclude(sent=None).exclude(ended=None).order_by("-pk").values_list("sent", "ended")[:MOST]
-    took = [ended - sent for sent, ended in times if sent and ended]
-    return Estimate(job.sent + median(took), len(took)) if len(took) >= LEAST else None
+    took = [(ended - sent).total_seconds() for sent, ended in times if sent and ended]
+    if len(took) < LEAST:
+        return None
+    return Estimate(job.sent + timedelta(seconds=median(took)), len(took))

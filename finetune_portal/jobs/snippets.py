@@ -34,7 +34,10 @@ def snippets(job: Job, base_url: str) -> list[Snippet]:
 
 def _curl(url: str, body: dict[str, str]) -> str:
     told = shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))
-    return f'curl {shlex.quote(url)} \\\n  --header "x-api-key: $SEGMIND_API_KEY" \\\n  --json {told} \\\n  --output result.jpg'
+    return f"""curl {shlex.quote(url)} \\
+  --header "x-api-key: $SEGMIND_API_KEY" \\
+  --json {told} \\
+  --output result.jpg"""
 
 
 def _python(url: str, body: dict[str, str]) -> str:
