@@ -10,7 +10,8 @@ run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http:
 	@exec $(BIN)/python manage.py up
 
 test: .venv/dev ## the whole suite, but for the long share of the harnesses
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --ignore tests/faults
+	@$(BIN)/python -m pytest -m "not slow" tests/faults
 
 test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minutes), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
