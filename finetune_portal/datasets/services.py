@@ -27,6 +27,7 @@ from finetune_portal.web.leases import backoff, mine, renew
 LEASE = 30.0
 BLOCK = 1024 * 1024
 EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in
+GONE = "The file is no longer on the portal's disk. Upload it again."
 LIVELY = timedelta(seconds=5)
 ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
@@ -132,9 +133,10 @@ def carry(trip: Carry) -> None:
             etag = client.upload(address, cast(BinaryIO, file), dataset.size, progress)
         if not _arrived_whole(etag, Dataset.objects.values_list("md5", flat=True).get(pk=dataset.pk)):
             raise BadReply("The storage got other bytes than were sent. They are sent again.")
-    except (SegmindError, Stalled) as exc:
+    except (SegmindError, Stalled, FileNotFoundError) as exc:
+        told = GONE if isinstance(exc, FileNotFoundError) else str(exc)
         again = now() + backoff(trip.attempts)
-        mine(trip).update(error=str(exc)[:500], sent=0, due=again, lease_until=None)
+        mine(trip).update(error=told[:500], sent=0, due=again, lease_until=None)
         return
     done = {"s3_url": target.s3_url, "etag": etag[:100], "sent": dataset.size, "done": now(), "error": ""}
     mine(trip).update(lease_until=None, **done)
