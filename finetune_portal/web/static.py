@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, Storage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+SHEET = "css/portal.css"
+IMPORT = re.compile(r'^@import "([\w.-]+)" layer\((\w+)\);$', re.MULTILINE)
+Paths = dict[str, tuple[Storage, str]]
 
 
 class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
@@ -12,3 +22,20 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  
         *CompressedManifestStaticFilesStorage.patterns,
         ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),
     )
+
+    def post_process(self, paths: Paths, dry_run: bool = False, **options: Any) -> Iterator[Any]:
+        """Make the stylesheet one file, so that no page waits for an import."""
+        if SHEET in paths:
+            whole = InMemoryStorage()
+            whole.save(SHEET, ContentFile(_whole(paths)))
+            paths = {**paths, SHEET: (whole, SHEET)}
+        yield from super().post_process(paths, dry_run, **options)
+
+
+def _whole(paths: Paths) -> str:
+    def read(name: str) -> str:
+        storage, path = paths[name]
+        with storage.open(path) as file:
+            return str(file.read().decode())
+
+    return IMPORT.sub(lambda found: f"@layer {found[2]} {{\n{read(f'css/{found[1]}')}}}", read(SHEET))
