@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -18,8 +20,16 @@ def job_to_see(user: User, pk: int) -> Job:
     return get_object_or_404(visible(user), pk=pk)
 
 
+def right_to_change(user: User) -> Callable[[Job], bool]:
+    """Which jobs this person may change; who they are is looked at once, for many jobs."""
+    if user.can_administer:
+        return lambda _: True
+    own = user.pk if user.can_train else None
+    return lambda job: own is not None and job.owner_id == own
+
+
 def may_change(user: User, job: Job) -> bool:
-    return user.can_administer or (user.can_train and job.owner_id == user.pk)
+    return right_to_change(user)(job)
 
 
 def job_to_change(user: User, pk: int) -> Job:

@@ -50,7 +50,8 @@ def bench() -> None:
     login = measure(Client(SERVER_NAME="127.0.0.1"), "/login/")[0]
     for name in few:
         (a, queries_a), (b, queries_b) = few[name], many[name]
-        say(f"{name:<28}{a:>13.1f} ms{b:>13.1f} ms{b / a:>8.2f}{queries_a:>6} = {queries_b}")
+        times = f"{b / login:>7.1f} x login"
+        say(f"{name:<28}{a:>13.1f} ms{b:>13.1f} ms{b / a:>8.2f}{queries_a:>6} = {queries_b}{times}")
     say(f"{'the login page':<28}{login:>13.1f} ms")
 
 

@@ -41,7 +41,6 @@ def state_tone(job: Job) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def job_row(context: dict[str, Any], job: Job) -> SafeString:
-    """The row of a job that knows whether this viewer `may_change` it."""
-    may_change = bool(getattr(job, "may_change", False))
-    return rows.row(job, may_change=may_change, token=str(context.get("csrf_token", "")))
+def job_rows(context: dict[str, Any], jobs: list[Job]) -> SafeString:
+    """The rows of these jobs as the viewer may see them."""
+    return rows.rows(jobs, user=context["user"], token=str(context.get("csrf_token", "")))
