@@ -8,6 +8,7 @@ The portal asks `check_process`, which does this behind limits.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,9 +117,10 @@ def _weighed(file: BinaryIO, size: int, needed: Callable[[str], bool]) -> Verdic
 def read(file: BinaryIO, members: list[Member]) -> Content:
     """Read every located member once; raises Refused where the ZIP itself is damaged."""
     files = [member for member in members if not layouts.is_dirt(member.label)]
+    dirt = {member.name for member in members} - {file.name for file in files}
     content = Content(layouts.arrange(files, lambda member: _text(file, member)))
     found = content.findings
-    found.add("dirt", *(member.label for member in members if layouts.is_dirt(member.label)))
+    found.add("dirt", *(member.label for member in members if member.name in dirt))
     if not files:
         found.add("empty", "")
     elif not any(map(layouts.is_picture, files)):
@@ -127,15 +129,16 @@ def read(file: BinaryIO, members: list[Member]) -> Content:
     halves = {half.name for pair in pairs for half in (pair.start, pair.end)}
     texts = {pair.caption_file.name for pair in pairs if pair.caption_file}
     until = monotonic() + DECODE_SECONDS
-    for member in members:
-        if member.start < 0:
-            content.pictures[member.name] = pictures.UNSEEN
-        elif member.name in halves:
-            _look_at(file, member, content, decode=monotonic() < until)
-        elif member.name in texts:
-            content.captions[member.name] = _caption(file, member, found)
-        else:
-            _pass_over(file, member, found)
+    with warnings.catch_warnings(action="ignore"):  # Pillow's; what counts is found
+        for member in members:
+            if member.start < 0:
+                content.pictures[member.name] = pictures.UNSEEN
+            elif member.name in halves:
+                _look_at(file, member, content, decode=monotonic() < until)
+            elif member.name in texts:
+                content.captions[member.name] = _caption(file, member, found)
+            else:
+                _pass_over(file, member, found)
     return content
 
 
@@ -177,7 +180,7 @@ def _look_at(file: BinaryIO, member: Member, content: Content, *, decode: bool) 
     except Unusable as exc:
         return found.add(str(exc), member.label)
     content.pictures[member.name] = picture
-    for note in sorted(picture.notes):
+    for note in picture.notes:
         found.add(note, member.label)
     if picture.kind == "WEBP":
         found.add("webp", member.label)

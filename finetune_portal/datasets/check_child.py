@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     memory, cpu, output, deed, *paths = arguments
     _limit(int(memory), int(cpu), int(output))
     answer = (_check if deed == "check" else _repair)(*map(Path, paths))
-    json.dump(answer, sys.stdout)
+    sys.stdout.write(json.dumps(answer))
 
 
 def _limit(memory: int, cpu: int, output: int) -> None:

@@ -33,14 +33,20 @@ def archive_kind(head: bytes) -> str:
     """Such as “a RAR archive”; empty when `head` begins no archive."""
     if head[257:262] == b"ustar":
         return "a tar archive"
-    return next((kind for magic, kind in ARCHIVES.items() if head.startswith(magic)), "")
+    return _marked(head, ARCHIVES)
 
 
 def kind(head: bytes) -> str:
     """Such as “a GIF picture” or “a web page”; empty when nobody knows."""
     if found := archive_kind(head) or _boxed(head) or _marked_up(head):
         return found
-    return next((kind for magic, kind in OTHERS.items() if head.startswith(magic)), "")
+    return _marked(head, OTHERS)
+
+
+def _marked(head: bytes, marks: dict[bytes, str]) -> str:
+    if not head.startswith(tuple(marks)):
+        return ""
+    return next(kind for mark, kind in marks.items() if head.startswith(mark))
 
 
 def _boxed(head: bytes) -> str:

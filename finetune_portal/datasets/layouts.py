@@ -85,27 +85,28 @@ def is_text(label: str) -> bool:
     return label.lower().endswith((".txt", "metadata.jsonl"))
 
 
-def place(member: Member) -> PurePosixPath:
-    return PurePosixPath(*zip_names.split(member.label))
+def bare(member: Member) -> str:
+    """Its path without the ending, by which the files of a pair find each other."""
+    return zip_names.join(member.folder, member.stem)
 
 
 def arrange(files: list[Member], read_text: ReadText) -> Arrangement:
     """Find the pairs among `files`, the ZIP's members without dirt."""
-    texts = {str(place(file)): file for file in files if place(file).suffix.lower() == ".txt"}
+    texts = {bare(file) + file.suffix: file for file in files if file.suffix.lower() == ".txt"}
     pictures = [file for file in files if is_picture(file)]
     found = Arrangement()
     halves = _named_halves(pictures, found)
     if halves:
-        folders = {str(PurePosixPath(stem).parent) for stem in halves}
-        found.layout = "flat" if folders == {"."} else "folder" if len(folders) == 1 else "folders"
+        folders = {stem.rpartition("/")[0] for stem in halves}
+        found.layout = "flat" if folders == {""} else "folder" if len(folders) == 1 else "folders"
         _pair_up(halves, texts, {}, found)
         found.misnamed_captions = [
             pair.caption_file.label
             for pair in found.pairs
-            if pair.caption_file and HALF.fullmatch(place(pair.caption_file).stem)
+            if pair.caption_file and HALF.fullmatch(pair.caption_file.stem)
         ]
         return found
-    metadata = next((file for file in files if place(file).name.lower() == "metadata.jsonl"), None)
+    metadata = next((file for file in files if (file.stem + file.suffix).lower() == "metadata.jsonl"), None)
     captions = _from_metadata(metadata, pictures, read_text(metadata), found) if metadata else {}
     if not found.pairs:
         _from_two_folders(pictures, texts, captions, found)
@@ -117,27 +118,28 @@ def arrange(files: list[Member], read_text: ReadText) -> Arrangement:
 def _named_halves(pictures: list[Member], found: Arrangement) -> Halves:
     halves: Halves = defaultdict(dict)
     for picture in pictures:
-        where = place(picture)
-        if not (match := HALF.fullmatch(where.stem)):
+        if not (match := HALF.fullmatch(picture.stem)):
             found.strangers.append(picture.label)
-        elif (half := match["half"].lower()) in halves[stem := str(where.with_name(match["index"]))]:
-            found.doubles.append(f"{match['index']}_{half}")
-        else:
-            halves[stem][half] = picture
+            continue
+        index, half = match["index"], match["half"].lower()
+        both = halves[zip_names.join(picture.folder, index)]
+        if half in both:
+            found.doubles.append(f"{index}_{half}")
+        both.setdefault(half, picture)
     return halves
 
 
 def _pair_up(halves: Halves, texts: dict[str, Member], captions: dict[str, str], found: Arrangement) -> None:
     """`captions` are texts by the name of a picture."""
-    names = Counter(PurePosixPath(stem).name for stem in halves)
+    names = Counter(stem.rpartition("/")[2] for stem in halves)
     for stem in sorted(halves, key=_as_people_count):
-        name = PurePosixPath(stem).name
+        name = stem.rpartition("/")[2]
         index = name if names[name] == 1 else stem
         both = halves[stem]
         if len(both) < 2:
             (found.lack_end if "start" in both else found.lack_start).append(index)
             continue
-        beside = [stem, *(str(place(both[half]).with_suffix("")) for half in ("end", "start"))]
+        beside = [stem, bare(both["end"]), bare(both["start"])]
         own = (path for path in beside if f"{path}.txt" in texts and (path == stem or path not in halves))
         caption_file = next((texts[f"{path}.txt"] for path in own), None)
         caption = captions.get(both["end"].label) or captions.get(both["start"].label, "")
@@ -149,13 +151,13 @@ def _from_two_folders(
 ) -> None:
     by_folder: dict[str, dict[str, Member]] = defaultdict(dict)
     for picture in pictures:
-        by_folder[str(place(picture).parent)][place(picture).stem] = picture
+        by_folder[picture.folder][picture.stem] = picture
     if len(by_folder) != 2:
         return
     one, other = by_folder
     if not by_folder[one].keys() & by_folder[other].keys():
         return
-    found.layout, found.strangers, found.folders = "two folders", [], [one, other]
+    found.layout, found.strangers, found.folders = "two folders", [], [one or ".", other or "."]
     if (sides := _sides(one, other)) is None:
         return
     halves: Halves = defaultdict(dict)
@@ -175,13 +177,13 @@ def _sides(one: str, other: str) -> tuple[str, str] | None:
 
 
 def _words(path: str) -> set[str]:
-    return set(re.findall(r"[a-z]+", PurePosixPath(path).name.lower()))
+    return set(re.findall(r"[a-z]+", path.rpartition("/")[2].lower()))
 
 
 def _from_metadata(metadata: Member, pictures: list[Member], text: str, found: Arrangement) -> dict[str, str]:
     """Pairs that whole rows name, no picture twice; returns the captions by the name of a picture."""
-    root = place(metadata).parent
-    by_path = {str(place(picture)): picture for picture in pictures}
+    root = PurePosixPath(metadata.folder)
+    by_path = {bare(picture) + picture.suffix: picture for picture in pictures}
     captions: dict[str, str] = {}
     used: set[str] = set()
     for row in _rows(text):
@@ -214,9 +216,9 @@ def _rows(text: str) -> Iterator[dict[str, object]]:
 def _row_sides(named: dict[str, Member]) -> tuple[Member, Member] | None:
     """Which of two pictures is the control image: by the name of its folder, then of its column."""
     (one_key, one), (other_key, other) = named.items()
-    folders = _sides(str(place(one).parent), str(place(other).parent))
+    folders = _sides(one.folder, other.folder)
     if folders:
-        return (one, other) if str(place(one).parent) == folders[0] else (other, one)
+        return (one, other) if one.folder == folders[0] else (other, one)
     columns = _sides(one_key, other_key)
     if columns:
         return (one, other) if one_key == columns[0] else (other, one)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
-import warnings
 import zlib
-from dataclasses import dataclass
-from typing import IO
+from typing import NamedTuple
 
 from PIL import ExifTags, Image
+
+from finetune_portal.datasets import plain_png
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}
@@ -32,40 +33,41 @@ BROKEN = (
 )
 
 
-@dataclass(frozen=True)
-class Picture:
-    """`kind` is of FORMATS, `size` is (width, height), `notes` are kinds of findings."""
+class Picture(NamedTuple):
+    """`kind` is of FORMATS, `size` is (width, height), `notes` are kinds of findings, in order."""
 
     kind: str
     size: tuple[int, int]
-    notes: frozenset[str]
+    notes: list[str]
 
 
-UNSEEN = Picture("", (0, 0), frozenset())
+UNSEEN = Picture("", (0, 0), [])
 
 
 class Unusable(Exception):
     """No trainer can use this picture; the argument is the kind of finding."""
 
 
-def look(data: IO[bytes], *, decode: bool) -> Picture:
+def look(data: io.BytesIO, *, decode: bool) -> Picture:
     """Read the header; with `decode`, every pixel of a picture of usual size. Raises Unusable."""
+    if decode and (size := plain_png.size(data.getvalue())):
+        return Picture("PNG", size, ["tiny"] if min(size) < SMALL else [])
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(data, formats=FORMATS) as image:
+        with Image.open(data, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise Unusable("pixels")
-            notes = set(_notes(image))
+            notes = _notes(image)
             decode = decode and width * height <= DECODE_PIXELS
             if decode:
                 image.draft("RGB", (SMALL, SMALL))
                 image.load()
-                notes.update(["see-through"] if _is_see_through(image) else [])
-            turned = _orientation(image) if decode or image.format != "PNG" else 1
-            notes.update(["turned"] if turned in range(2, 9) else [])
-            size = (height, width) if turned in range(5, 9) else (width, height)
+                notes += ["see-through"] if _is_see_through(image) else []
+            turned = _orientation(image) if image.info and (decode or image.format != "PNG") else 1
+            notes += ["turned"] if 2 <= turned <= 8 else []
+            size = (height, width) if 5 <= turned <= 8 else (width, height)
             kind = "JPEG" if image.format == "MPO" else str(image.format)
-            return Picture(kind, size, frozenset(notes))
+            return Picture(kind, size, sorted(notes))
     except Image.DecompressionBombError:
         raise Unusable("pixels") from None
     except MemoryError:

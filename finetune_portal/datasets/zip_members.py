@@ -12,9 +12,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import BinaryIO
+from itertools import compress, pairwise
+from typing import BinaryIO, NamedTuple
 
 from finetune_portal.datasets import kinds, zip_names
 from finetune_portal.datasets.sentences import AGAIN, Refused, shown
@@ -35,12 +34,17 @@ UNSET = 0xFFFFFFFF
 UNREADABLE = f"The ZIP is damaged: its list of files cannot be read. {AGAIN}"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in the ZIP: `name` as zipfile has it, `label` as people read it, and where its data lies."""
+class Member(NamedTuple):
+    """A file in the ZIP: `name` as zipfile has it, `label` as people read it, and where its data lies.
+
+    `folder`, `stem` and `suffix` are the parts of the label.
+    """
 
     name: str
     label: str
+    folder: str
+    stem: str
+    suffix: str
     start: int
     packed: int
     size: int
@@ -58,14 +62,16 @@ def members(file: BinaryIO, needed: Callable[[str], bool] = lambda label: True) 
     labels = [_label(info) for info in infos]
     for info, label in zip(infos, labels, strict=True):
         _refuse_entry(info, label)
-    zip_names.refuse_doubles(label for info, label in zip(infos, labels, strict=True) if not _is_folder(info))
+    files = [not _is_folder(info) for info in infos]
+    zip_names.refuse_doubles(compress(labels, files))
     _refuse_totals(infos)
     starts = _data_starts(file, infos, end, [needed(label) for label in labels])
-    return [
-        Member(info.filename, label, start, info.compress_size, info.file_size, info.CRC, info.compress_type)
-        for info, label, start in zip(infos, labels, starts, strict=True)
-        if not _is_folder(info)
-    ]
+    return [_member(*entry) for entry in compress(zip(infos, labels, starts, strict=True), files)]
+
+
+def _member(info: zipfile.ZipInfo, label: str, start: int) -> Member:
+    sizes = (info.compress_size, info.file_size)
+    return Member(info.filename, label, *zip_names.place(label), start, *sizes, info.CRC, info.compress_type)
 
 
 def _directory(file: BinaryIO, end: End) -> list[zipfile.ZipInfo]:
@@ -119,8 +125,8 @@ def _refuse_entry(info: zipfile.ZipInfo, label: str) -> None:
         raise Refused(SPLIT)
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise Refused(f"{shown(label)} is a link or a device, not a file. Pack the file itself.")
-    for name in {label, info.orig_filename, _unicode_path(info.extra, info)} - {None}:
-        zip_names.refuse_name(name or "")
+    for name in {label, info.orig_filename, _unicode_path(info.extra, info) or label}:
+        zip_names.refuse_name(name)
     if not _is_folder(info) and label.lower().endswith(kinds.ARCHIVE_SUFFIXES):
         raise Refused(f"{shown(label)} is an archive in the ZIP. Pack the pictures themselves.")
     _refuse_sizes(info, label)

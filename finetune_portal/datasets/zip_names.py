@@ -22,8 +22,8 @@ def refuse_name(name: str) -> None:
     for form in {name, unicodedata.normalize("NFKC", name)}:
         if _leads_out(form.replace("\\", "/")):
             raise Refused(f"{shown(name)} points outside the ZIP. Pack the folder again.")
-    parts = split(name)
-    if len(name.encode()) > MAX_NAME or any(len(part.encode()) > MAX_PART for part in parts):
+    parts, length = split(name), len(name.encode())
+    if length > MAX_NAME or (length > MAX_PART and any(len(part.encode()) > MAX_PART for part in parts)):
         raise Refused(f"{shown(name)} is too long a name. Shorten it and pack again.")
     if len(parts) > MAX_DEPTH:
         raise Refused(f"{shown(name)} lies more than {MAX_DEPTH} folders deep. Pack the pictures themselves.")
@@ -31,13 +31,27 @@ def refuse_name(name: str) -> None:
 
 def _leads_out(path: str) -> bool:
     """`.. ` and `...` count as `..`: Windows drops trailing dots and spaces."""
-    climbs = any(not part.strip(" .") and part.count(".") > 1 for part in path.split("/"))
+    parts = path.split("/") if path.count(".") > 1 else []
+    climbs = any(not part.strip(" .") and part.count(".") > 1 for part in parts)
     return climbs or path.startswith("/") or bool(DRIVE.match(path))
 
 
 def split(name: str) -> list[str]:
     """The parts of a path, whichever slash its zipper wrote."""
     return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def place(name: str) -> tuple[str, str, str]:
+    """The folder, the bare name and the ending of a path: “a/b.txt” is a, b and .txt."""
+    *folders, last = split(name) or [""]
+    dot = last.rfind(".")
+    if not 0 < dot < len(last) - 1:
+        dot = len(last)
+    return "/".join(folders), last[:dot], last[dot:]
+
+
+def join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def refuse_doubles(files: Iterable[str]) -> None:
