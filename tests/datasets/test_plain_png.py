@@ -119,6 +119,13 @@ def test_whatever_its_parts_are_pillow_agrees(data: st.DataObject) -> None:
     agree(joined(data.draw(st.sampled_from([parts[:1], pool[-1:]])) + chosen + parts[-1:]))
 
 
+@pytest.mark.parametrize("kind", [*plain_png.LENGTHS, b"tRNS", b"eXIf", b"acTL", b"zzZz"])
+def test_an_added_part_of_any_length_is_taken_as_pillow_takes_it(kind: bytes) -> None:
+    head, *rest = parts_of(png())
+    for length in range(34):
+        agree(joined([head, (kind, bytes(length)), *rest]))
+
+
 @settings(max_examples=200, deadline=None)
 @given(rows=st.binary(max_size=120), extra=st.binary(max_size=3))
 def test_whatever_its_pixels_are_pillow_agrees(rows: bytes, extra: bytes) -> None:
