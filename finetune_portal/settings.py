@@ -33,6 +33,9 @@ SEGMIND_API_KEY = (
     if LOCAL_ENGINE
     else env.secret("SEGMIND_API_KEY")
 )
+# Where a connection that an admin adds may point. Nobody types an address, so no key goes astray.
+UPSTREAMS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.listing("PORTAL_UPSTREAMS"))]
+SEALING_KEYS = env.secret("PORTAL_SEALING_KEYS").split()  # the newest first
 # A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute
 # (segmind-facts, section 5), shared with every other call to it.
 _near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
@@ -61,6 +64,7 @@ INSTALLED_APPS = [
     "finetune_portal.web",
     "finetune_portal.audit",
     "finetune_portal.accounts",
+    "finetune_portal.connections",
     "finetune_portal.datasets",
     "finetune_portal.jobs",
     "finetune_portal.notices",
@@ -98,7 +102,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "finetune_portal.jobs.banners.banners",
+                "finetune_portal.connections.banners.banners",
             ],
         },
     }

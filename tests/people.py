@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
 from finetune_portal.datasets import archive, sample
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
@@ -81,7 +82,11 @@ def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None,
     dataset.save()
     if stored:
         Carry.objects.create(
-            dataset=dataset, done=now(), sent=len(data), s3_url="https://storage.example/night.zip"
+            dataset=dataset,
+            connection=connections.default(),
+            done=now(),
+            sent=len(data),
+            s3_url="https://storage.example/night.zip",
         )
     return dataset
 
@@ -97,6 +102,7 @@ def make_job(owner: User | None, state: str = State.QUEUED, **fields: Any) -> Jo
         "instance_prompt": "turn day into night",
         "learning_rate": 0.0004,
         "steps": 300,
+        "connection": fields.get("connection") or connections.default(),
         **fields,
     }
     return Job.objects.create(owner=owner, state=state, **values)

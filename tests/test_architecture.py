@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL = "finetune_portal"
-APPS = ("web", "audit", "accounts", "datasets", "jobs", "notices", "webhooks", "worker")  # lower first
-ASKS_UPSTREAM = {"services", "submission", "sync"}
+# lower first
+APPS = ("web", "audit", "accounts", "connections", "datasets", "jobs", "notices", "webhooks", "worker")
+ASKS_UPSTREAM = {"client", "services", "submission", "sync"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 
 
@@ -79,12 +80,12 @@ def told(found: list[Import]) -> list[str]:
 def test_it_reads_the_imports_at_all() -> None:
     known = {(each.by, each.what) for each in imports()}
     assert (f"{PORTAL}.jobs.views", f"{PORTAL}.jobs.services") in known
-    assert (f"{PORTAL}.upstream", f"{PORTAL}.segmind.SegmindClient") in known
+    assert (f"{PORTAL}.connections.client", f"{PORTAL}.segmind.SegmindClient") in known
 
 
 def test_only_services_and_sync_ask_the_upstream() -> None:
     """Rule 1: no view imports requests or the client."""
-    client = (f"{PORTAL}.upstream", f"{PORTAL}.segmind.SegmindClient", f"{PORTAL}.segmind.client")
+    client = (f"{PORTAL}.connections.client", f"{PORTAL}.segmind.SegmindClient", f"{PORTAL}.segmind.client")
     askers = [each for each in imports() if inside(each.what, *client) and room(each.by) in APPS]
     assert told([each for each in askers if kind(each.by) not in ASKS_UPSTREAM]) == []
     assert askers
@@ -109,7 +110,7 @@ def test_services_know_nothing_of_pages() -> None:
 
 
 def test_models_do_no_io() -> None:
-    outside = ("socket", "subprocess", "urllib.request", "shutil", f"{PORTAL}.upstream", f"{PORTAL}.segmind")
+    outside = ("socket", "subprocess", "urllib.request", "shutil", f"{PORTAL}.connections.client", f"{PORTAL}.segmind")
     assert (
         told([each for each in imports() if kind(each.by) == "models" and inside(each.what, *outside)]) == []
     )

@@ -14,7 +14,8 @@ from finetune_portal.datasets.models import Dataset
 
 def visible(user: User) -> QuerySet[Dataset]:
     """Everyone who is signed in sees every dataset; a deleted one still has its page, for its jobs."""
-    return Dataset.objects.select_related("owner", "carry") if user.is_active else Dataset.objects.none()
+    rows = Dataset.objects.select_related("owner").prefetch_related("carries")
+    return rows if user.is_active else Dataset.objects.none()
 
 
 def found(user: User, words: str) -> QuerySet[Dataset]:

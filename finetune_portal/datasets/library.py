@@ -10,11 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
 
 
@@ -47,14 +48,25 @@ def hand_over_again(dataset: Dataset, *, actor: User) -> None:
     if not dataset.is_here:
         raise ActionFailed("The portal no longer has the file. Upload it again.")
     with transaction.atomic():
-        start_carrying_anew(dataset)
+        _carry_anew(Carry.objects.filter(dataset=dataset))
+        Dataset.objects.filter(pk=dataset.pk).update(changed=now())
         record(actor, "dataset.hand_over", dataset)
 
 
-def start_carrying_anew(dataset: Dataset) -> None:
+def put_in_place(dataset: Dataset, connection: Connection) -> bool:
+    """Have the upstream get it, anew where its copy may be gone. True if it has it already."""
+    if dataset.source_url:
+        return dataset.state == Dataset.State.READY
+    trip, _ = Carry.objects.get_or_create(dataset=dataset, connection=connection)
+    if trip.is_old and dataset.is_here:
+        _carry_anew(Carry.objects.filter(pk=trip.pk))
+        return False
+    return dataset.state == Dataset.State.READY and trip.done is not None
+
+
+def _carry_anew(trips: QuerySet[Carry]) -> None:
     fresh = {"done": None, "sent": 0, "due": now(), "attempts": 0, "error": "", "s3_url": ""}
-    Carry.objects.filter(dataset=dataset).exclude(done=None).update(**fresh)
-    Dataset.objects.filter(pk=dataset.pk).update(changed=now())
+    trips.exclude(done=None).update(**fresh)
 
 
 def add_url(url: str, *, owner: User) -> Dataset:

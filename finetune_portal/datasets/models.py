@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from finetune_portal.connections.models import Connection
 from finetune_portal.web.leases import Leased
 
 STALLED = timedelta(minutes=1)
@@ -89,7 +90,8 @@ class Dataset(Leased):
 
     @property
     def is_stored(self) -> bool:
-        return self.state == self.State.READY and bool(self.s3_url)
+        """Whether an upstream has it. Another connection's may have to get it first."""
+        return self.state == self.State.READY and (bool(self.source_url) or any(self._arrived))
 
     @property
     def is_here(self) -> bool:
@@ -109,15 +111,21 @@ class Dataset(Leased):
 
     @property
     def may_be_lost_upstream(self) -> bool:
-        """Handed over so long ago that the vendor may have cleaned it away; it says nothing of how long."""
-        handed_over = self.carry.done if self.s3_url and not self.source_url else None
-        return handed_over is not None and handed_over < now() - KEPT_UPSTREAM
+        return any(trip.is_old for trip in self._arrived)
+
+    def s3_url_at(self, connection: Connection) -> str:
+        """What to send as `data_source_path`; empty while the upstream does not have it."""
+        arrived = (trip.s3_url for trip in self._arrived if trip.connection_id == connection.pk)
+        return self.source_url or next(arrived, "")
 
     @property
-    def s3_url(self) -> str:
-        if self.source_url:
-            return self.source_url
-        return self.carry.s3_url if hasattr(self, "carry") and self.carry.done else ""
+    def _arrived(self) -> list[Carry]:
+        return [trip for trip in self.carries.all() if trip.done]
+
+    @property
+    def trip(self) -> Carry | None:
+        """The one on its way to an upstream, or the last."""
+        return max(self.carries.all(), key=lambda trip: (trip.done is None, trip.pk), default=None)
 
     @property
     def is_stalled(self) -> bool:
@@ -142,19 +150,30 @@ class Dataset(Leased):
             return "Refused", 100
         if self.is_stored:
             return "Ready to train", 100
-        sent = self.carry.sent if hasattr(self, "carry") else 0
+        sent = self.trip.sent if self.trip else 0
         return "Handing over to the trainer", 50 + 50 * sent // max(1, self.size)
 
 
 class Carry(Leased):
-    """The trip of a dataset's file to a presigned URL (API page, section 4). One at a time."""
+    """The trip of a dataset's file to a presigned URL of one connection (API page, section 4)."""
 
-    dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="carry")
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="carries")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="carries")
     sent = models.BigIntegerField(default=0)
     s3_url = models.CharField(max_length=2000, blank=True)
     etag = models.CharField(max_length=100, blank=True)
     done = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "connection"], name="one_trip_to_a_connection")
+        ]
+
     def __str__(self) -> str:
         return f"{self.dataset_id}: {self.sent} bytes"
+
+    @property
+    def is_old(self) -> bool:
+        """Handed over so long ago that the vendor may have cleaned it away; it says nothing of how long."""
+        return self.done is not None and self.done < now() - KEPT_UPSTREAM

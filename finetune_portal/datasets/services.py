@@ -15,9 +15,12 @@ from django.db import transaction
 from django.db.models import ProtectedError, Q, QuerySet
 from django.utils.timezone import now
 
-from finetune_portal import upstream
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.connections import pace
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.client import asking
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import archive, check_process, previews, remote
 from finetune_portal.datasets.incoming import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
@@ -53,7 +56,7 @@ def keep_offset(dataset: Dataset, received: int) -> None:
     else:
         rows.update(received=received, changed=now())
         if received >= EARLY and not Carry.objects.filter(dataset=dataset).exists():
-            Carry.objects.get_or_create(dataset=dataset)
+            take_to(dataset, connections.default())
     dataset.received = received
 
 
@@ -84,9 +87,10 @@ def check(dataset: Dataset) -> None:
         if not moved.update(state=state, changed=now(), lease_until=None, pair_count=pairs, **found):
             return
         if state == Dataset.State.READY and not dataset.source_url:
-            trip, _ = Carry.objects.get_or_create(dataset=dataset)
-            if trip.done and not _arrived_whole(trip.etag, found["md5"]):
-                Carry.objects.filter(pk=trip.pk).update(done=None, sent=0, due=now())
+            take_to(dataset, connections.default())
+            for trip in Carry.objects.filter(dataset=dataset).exclude(done=None):
+                if not _arrived_whole(trip.etag, found["md5"]):
+                    Carry.objects.filter(pk=trip.pk).update(done=None, sent=0, due=now())
 
 
 def _look_here(dataset: Dataset) -> dict[str, Any]:
@@ -110,14 +114,29 @@ def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
         return {"verdict": {"problems": [str(exc)], "warnings": [], "pairs": []}}
 
 
-def due_to_carry() -> QuerySet[Carry]:
+def take_to(dataset: Dataset, connection: Connection) -> None:
+    """Let the worker carry it there, unless it did or does."""
+    Carry.objects.get_or_create(dataset=dataset, connection=connection)
+
+
+def carry_next() -> bool:
+    trip = pace.claim_with_a_call(
+        _due_to_carry(), Connection.objects.in_use(), leave=pace.CARRY, seconds=LEASE
+    )
+    if trip is None:
+        return False
+    _carry(trip)
+    return True
+
+
+def _due_to_carry() -> QuerySet[Carry]:
     """Trips that may begin: of a checked file, or of a large one that is still coming in at speed."""
     checked = Q(dataset__state__in=(Dataset.State.CHECKING, Dataset.State.READY))
     lively = Q(dataset__state=Dataset.State.RECEIVING, dataset__changed__gt=now() - LIVELY, attempts=0)
-    return Carry.objects.filter(checked | lively, done=None).select_related("dataset")
+    return Carry.objects.filter(checked | lively, done=None).select_related("dataset", "connection")
 
 
-def carry(trip: Carry) -> None:
+def _carry(trip: Carry) -> None:
     """Take the file to a fresh presigned URL; on trouble, again later. The caller holds the lease."""
     dataset = trip.dataset
 
@@ -125,9 +144,9 @@ def carry(trip: Carry) -> None:
         renew(trip, seconds=LEASE)
         mine(trip).update(sent=sent)
 
-    client = upstream.get_client()
     try:
-        target = client.presigned_url(f"{dataset.key}.zip")
+        with asking(trip.connection) as client:
+            target = client.presigned_url(f"{dataset.key}.zip")
         address = target.presigned_url
         with Incoming(dataset) as file:
             etag = client.upload(address, cast(BinaryIO, file), dataset.size, progress)

@@ -1,4 +1,4 @@
-"""A training job, its timeline, the tries to send it, and what is known of the upstream."""
+"""A training job, its timeline, and the tries to send it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
 from finetune_portal.jobs.choices import State
@@ -33,6 +34,7 @@ class Job(Leased):
     form_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, related_name="jobs")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="jobs")
     instance_prompt = models.TextField("instruction prompt", max_length=1000, blank=True)
     learning_rate = models.FloatField(null=True)
     steps = models.PositiveIntegerField(null=True)
@@ -233,21 +235,3 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}: {self.outcome}"
-
-
-class Connection(Leased):
-    """What is known of the upstream: when it last answered, what is wrong, what the account holds."""
-
-    checked = models.DateTimeField(null=True)
-    answered = models.DateTimeField(null=True)
-    failing_since = models.DateTimeField(null=True)
-    failure = models.CharField(max_length=500, blank=True)
-    key_refused = models.BooleanField(default=False)
-    is_closed = models.BooleanField(default=False)
-    credits = models.FloatField(null=True)
-    calls_left = models.IntegerField(null=True)
-    calls_reset = models.DateTimeField(null=True)
-    changed = models.DateTimeField(default=now)
-
-    def __str__(self) -> str:
-        return self.failure or "open"

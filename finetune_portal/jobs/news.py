@@ -19,9 +19,11 @@ from django.template.loader import render_to_string
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import banners
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import access, banners
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs import access
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.rows import row
 from finetune_portal.jobs.table import counts_of
 

@@ -8,13 +8,15 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
-from finetune_portal import upstream
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.client import asking
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import library
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.segmind import SegmindError
 
@@ -27,15 +29,16 @@ class ActionFailed(Exception):
         self.detail = detail
 
 
-def start(*, actor: User, dataset: Dataset, form_key: Any, **fields: Any) -> Job:
+def start(
+    *, actor: User, dataset: Dataset, form_key: Any, connection: Connection | None = None, **fields: Any
+) -> Job:
     """Write the intent; the worker sends it. The same form, sent twice, is the same job."""
-    if dataset.may_be_lost_upstream and dataset.is_here:
-        library.start_carrying_anew(dataset)
-        dataset.refresh_from_db()
-    state = State.QUEUED if dataset.is_stored else State.WAITING
+    connection = connection or connections.default()
+    state = State.QUEUED if library.put_in_place(dataset, connection) else State.WAITING
+    values = {"owner": actor, "dataset": dataset, "connection": connection, "state": state, **fields}
     try:
         with transaction.atomic():
-            job = Job.objects.create(owner=actor, dataset=dataset, form_key=form_key, state=state, **fields)
+            job = Job.objects.create(form_key=form_key, **values)
             note(job, "Started", source=Source.PERSON, actor=actor, state=state)
             record(actor, "job.start", job, name=job.name, steps=job.steps)
     except IntegrityError:
@@ -70,7 +73,8 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
     if not job.request_id:
         raise ActionFailed("There is no model yet to make public or private.")
     try:
-        upstream.get_client().set_public(job.request_id, public=public)
+        with asking(job.connection) as client:
+            client.set_public(job.request_id, public=public)
     except SegmindError as exc:
         raise ActionFailed(f"Visibility was not changed. {exc.message}", exc.detail) from None
     with transaction.atomic():
@@ -86,7 +90,8 @@ def download_link(job: Job, *, actor: User) -> str:
     if not job.can_download:
         raise ActionFailed("The model file is not there yet. Download it when the training is done.")
     try:
-        link = upstream.get_client().download_url(job.cloud_storage_url)
+        with asking(job.connection) as client:
+            link = client.download_url(job.cloud_storage_url)
     except SegmindError as exc:
         raise ActionFailed(f"No download link. {exc.message}", exc.detail) from None
     record(actor, "job.download", job, name=job.name)
@@ -105,23 +110,3 @@ def decide(job: Job, *, resend: bool, actor: User) -> None:
             moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)
         if moved:
             record(actor, "job.resend" if resend else "job.close", job, name=job.name)
-
-
-def test_connection(*, actor: User) -> float:
-    """Ask for the account's credits: free of charge, and it proves the key. Answers the balance."""
-    try:
-        balance = upstream.get_client().credits().credits
-    except SegmindError as exc:
-        raise ActionFailed(exc.message, exc.detail) from None
-    connection, _ = Connection.objects.get_or_create(pk=1)
-    Connection.objects.filter(pk=connection.pk).update(
-        credits=balance,
-        key_refused=False,
-        is_closed=False,
-        failing_since=None,
-        failure="",
-        due=now(),
-        changed=now(),
-    )
-    record(actor, "connection.test", connection)
-    return balance

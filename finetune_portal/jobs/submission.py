@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from finetune_portal import upstream
-from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import pace
+from finetune_portal.connections import pace
+from finetune_portal.connections.client import asking
+from finetune_portal.connections.models import Connection
+from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Attempt, Connection, Job
+from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.segmind import Busy, Closed, SegmindError, SubmitRequest, Submitted, Unauthorized
-from finetune_portal.web.leases import backoff, claim, claimable, free
+from finetune_portal.web.leases import backoff, free
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
-IN_PLACE = Q(dataset__carry__done__isnull=False) | ~Q(dataset__source_url="")
+ARRIVED = Carry.objects.filter(
+    dataset=OuterRef("dataset"), connection=OuterRef("connection"), done__isnull=False
+)
+IN_PLACE = Exists(ARRIVED) | ~Q(dataset__source_url="")
 
 
 def release_waiting() -> None:
@@ -49,9 +52,7 @@ def recover() -> None:
 def send_next() -> bool:
     """Send the most overdue job; False when there is none or sending is held back."""
     ready = Job.objects.filter(IN_PLACE, state=State.QUEUED)
-    if _held_back() or not claimable(ready).exists() or not pace.take(pace.SUBMIT):
-        return False
-    job = claim(ready, seconds=LEASE)
+    job = pace.claim_with_a_call(ready, _open(), leave=pace.SUBMIT, seconds=LEASE)
     if job is None:
         return False
     request = _request(job)
@@ -60,15 +61,15 @@ def send_next() -> bool:
     return True
 
 
-def _held_back() -> bool:
+def _open() -> QuerySet[Connection]:
     """After a 401 nothing is sent until the key works again."""
-    return Connection.objects.filter(Q(key_refused=True) | Q(is_closed=True)).exists()
+    return Connection.objects.in_use().filter(key_refused=False, is_closed=False)
 
 
-def _hold_back(exc: SegmindError, **reason: bool) -> None:
+def _hold_back(connection: Connection, exc: SegmindError, **reason: bool) -> None:
     """Write it down for all senders and for the banner, even before the first look at the upstream."""
     told = {**reason, "failure": exc.message[:500], "changed": now()}
-    Connection.objects.update_or_create(pk=1, defaults=told)
+    Connection.objects.filter(pk=connection.pk).update(**told)
 
 
 def _commit_intent(job: Job) -> Attempt | None:
@@ -82,9 +83,8 @@ def _commit_intent(job: Job) -> Attempt | None:
 
 
 def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
-    client = upstream.get_client()
     try:
-        with pace.counted(client):
+        with asking(job.connection) as client:
             accepted = client.submit(request)
     except SegmindError as exc:
         _settle(job, attempt, exc)
@@ -93,10 +93,10 @@ def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
 
 
 def _request(job: Job) -> SubmitRequest:
-    dataset = Dataset.objects.select_related("carry").get(jobs=job)
+    dataset = Dataset.objects.get(jobs=job)
     return SubmitRequest(
         name=job.upstream_name,
-        data_source_path=dataset.s3_url,
+        data_source_path=dataset.s3_url_at(job.connection),
         instance_prompt=job.instance_prompt,
         learning_rate=job.learning_rate or 0.0,
         steps=job.steps or 0,
@@ -125,8 +125,8 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             ended=None,
             error="",
         )
-    soon = now() + timedelta(seconds=settings.POLL_SECONDS)
-    Connection.objects.filter(due__gt=soon).update(due=soon)
+    soon = now() + timedelta(seconds=job.connection.poll_seconds)
+    Connection.objects.filter(pk=job.connection_id, due__gt=soon).update(due=soon)
 
 
 def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
@@ -134,7 +134,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
     with transaction.atomic():
         if isinstance(exc, Unauthorized):
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
-            _hold_back(exc, key_refused=True)
+            _hold_back(job.connection, exc, key_refused=True)
             move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message)
         elif isinstance(exc, Busy):
             _end(attempt, Attempt.Outcome.BUSY, exc)
@@ -150,7 +150,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         else:
             _end(attempt, Attempt.Outcome.REFUSED, exc)
             if isinstance(exc, Closed):
-                _hold_back(exc, is_closed=True)
+                _hold_back(job.connection, exc, is_closed=True)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
 

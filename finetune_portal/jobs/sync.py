@@ -1,4 +1,4 @@
-"""Follows all jobs by one list call for the whole team, and asks for details only of what changed."""
+"""Follows all jobs of a connection by one list call for the whole team; asks for details of what changed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
-from finetune_portal import upstream
-from finetune_portal.jobs import pace
+from finetune_portal.connections import pace
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.client import asking
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOUBTFUL, DOWNLOADABLE, FOLLOWED, STATE_OF_PHASE, State
-from finetune_portal.jobs.models import Attempt, Connection, Job
+from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.submission import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.segmind import (
     Busy,
     FineTune,
     Rejected,
-    SegmindClient,
     SegmindError,
     Unauthorized,
     phase,
@@ -40,39 +40,35 @@ LOOK_ON = timedelta(minutes=5)
 LATE = timedelta(hours=1)
 
 
-def the_connection() -> Connection:
-    return Connection.objects.get_or_create(pk=1)[0]
-
-
 def ask_soon() -> None:
     """Look at the next tick, whatever speaks against it."""
-    the_connection()
     Connection.objects.update(due=now())
 
 
 def look_again() -> None:
     """There may be news: list early, but not while the upstream is away, nor again and again."""
-    checked = the_connection().checked
-    soon = max(now(), checked + timedelta(seconds=news_pause())) if checked else now()
-    Connection.objects.filter(failing_since=None, due__gt=soon).update(due=soon)
+    for connection in Connection.objects.in_use():
+        checked = connection.checked
+        soon = max(now(), checked + timedelta(seconds=news_pause(connection))) if checked else now()
+        Connection.objects.filter(pk=connection.pk, failing_since=None, due__gt=soon).update(due=soon)
 
 
-def news_pause() -> float:
-    return min(NEWS_SECONDS, settings.POLL_SECONDS)
+def news_pause(connection: Connection) -> float:
+    return min(NEWS_SECONDS, connection.poll_seconds)
 
 
 def follow(*, source: str = Source.POLL) -> bool:
     """One tick: list, bring our rows in line, note how the upstream is. False when it is not yet time."""
-    the_connection()
-    connection = claim(Connection.objects.all(), seconds=LEASE)
+    connections.built_in()
+    connection = claim(Connection.objects.in_use(), seconds=LEASE)
     if connection is None:
         return False
-    if not pace.take(pace.LIST):
+    if not pace.take(connection, pace.LIST):
         _wait_for_calls(connection)
         return False
-    client, asked = upstream.get_client(), now()
+    asked = now()
     try:
-        with pace.counted(client):
+        with asking(connection) as client:
             told = client.list()
     except Busy:
         _wait_for_calls(connection)
@@ -80,14 +76,15 @@ def follow(*, source: str = Source.POLL) -> bool:
         _trouble(connection, exc)
     else:
         if connection.failing_since:  # a lost job may be shown late, so no decision is asked for at once
-            Job.objects.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
-        _bring_in_line(told, Asker(client, connection), asked, source)
-        _fine(connection, _credits(client, connection))
+            connection.jobs.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
+        _bring_in_line(told, Asker(connection), asked, source)
+        _fine(connection, _credits(connection))
     return True
 
 
 def _fine(connection: Connection, credits: float | None) -> None:
-    pause = settings.POLL_SECONDS if _is_moving() else settings.POLL_IDLE_SECONDS
+    moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
+    pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
     recovered = bool(connection.failing_since or connection.key_refused)
     mine(connection).filter(due=connection.due).update(due=now() + timedelta(seconds=pause))
     mine(connection).update(
@@ -103,33 +100,29 @@ def _fine(connection: Connection, credits: float | None) -> None:
     )
 
 
-def _is_moving() -> bool:
-    return Job.objects.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED)).exists()
-
-
-def _credits(client: SegmindClient, connection: Connection) -> float | None:
+def _credits(connection: Connection) -> float | None:
     """The balance, once a minute at most and only from calls that nothing else needs."""
-    is_time = connection.checked is None or now().second < settings.POLL_SECONDS
-    if is_time and pace.take(pace.CREDITS):
-        with suppress(SegmindError), pace.counted(client):
+    is_time = connection.checked is None or now().second < connection.poll_seconds
+    if is_time and pace.take(connection, pace.CREDITS):
+        with suppress(SegmindError), asking(connection) as client:
             return client.credits().credits
     return connection.credits
 
 
 def _wait_for_calls(connection: Connection) -> None:
-    again = min(pace.opens(), now() + timedelta(seconds=settings.POLL_SECONDS))
+    again = min(pace.opens(connection), now() + timedelta(seconds=connection.poll_seconds))
     mine(connection).update(attempts=connection.attempts - 1, due=again, lease_until=None)
 
 
 def _trouble(connection: Connection, exc: SegmindError) -> None:
     since = connection.failing_since or now()
-    pause = min(300.0, settings.POLL_SECONDS * 2 ** min(connection.attempts, 8))
+    pause = min(300.0, connection.poll_seconds * 2 ** min(connection.attempts, 8))
     mine(connection).update(
         checked=now(),
         failing_since=since,
         failure=exc.message[:500],
         key_refused=isinstance(exc, Unauthorized),
-        due=now() + timedelta(seconds=max(pause, settings.POLL_SECONDS)),
+        due=now() + timedelta(seconds=max(pause, connection.poll_seconds)),
         lease_until=None,
         changed=now(),
     )
@@ -139,19 +132,18 @@ def _trouble(connection: Connection, exc: SegmindError) -> None:
 class Asker:
     """Asks for details while calls are left and while it goes well."""
 
-    client: SegmindClient
     connection: Connection
     patience: int = PATIENCE
 
     def details(self, finetune: FineTune) -> FineTune | None:
         """None when they cannot be had now. Where the upstream knows none, the list is all there is."""
-        if not (self.patience and pace.take(pace.DETAILS)):
+        if not (self.patience and pace.take(self.connection, pace.DETAILS)):
             self.patience = 0
             return None
         renew(self.connection, seconds=LEASE)
         try:
-            with pace.counted(self.client):
-                return self.client.details(finetune.id)
+            with asking(self.connection) as client:
+                return client.details(finetune.id)
         except Rejected:
             return finetune
         except SegmindError:
@@ -163,15 +155,17 @@ def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: 
     """In pages, each row by the list at once; its details when they can be had."""
     rest, listed = iter(told), {key for finetune in told for key in finetune.ids}
     while page := list(islice(rest, PAGE)):
-        for job, finetune in _rows_of(page, listed, asked):
+        for job, finetune in _rows_of(page, listed, asked, asker.connection):
             if _differs(job, finetune):
                 fuller = asker.details(finetune)
                 refresh(job, fuller or finetune, source=source, partial=fuller is None)
-    for job in Job.objects.filter(state=State.UNCONFIRMED):
+    for job in asker.connection.jobs.filter(state=State.UNCONFIRMED):
         _give_up_looking(job)
 
 
-def _rows_of(page: list[FineTune], listed: set[str], asked: datetime) -> Iterator[tuple[Job, FineTune]]:
+def _rows_of(
+    page: list[FineTune], listed: set[str], asked: datetime, connection: Connection
+) -> Iterator[tuple[Job, FineTune]]:
     """Our row for each item of the list, by its id or else by the nonce in its name.
 
     Without the rows of which something newer than this list is known already.
@@ -188,7 +182,7 @@ def _rows_of(page: list[FineTune], listed: set[str], asked: datetime) -> Iterato
             if _found(ours, finetune):
                 yield ours, finetune
         elif job is None:
-            yield _adopt(finetune, ours), finetune
+            yield _adopt(finetune, ours, connection), finetune
         elif job.changed <= asked:
             yield job, finetune
 
@@ -223,11 +217,12 @@ def _give_up_looking(job: Job) -> None:
         move(job, State.NEEDS_DECISION, text, source=Source.PORTAL)
 
 
-def _adopt(finetune: FineTune, first: Job | None) -> Job:
+def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job:
     """A job made outside the portal with the same key, or a second training of `first`. Marked as such."""
     text = "Found upstream, made outside the portal"
     values: dict[str, Any] = {
         "name": finetune.name[:80] or finetune.id[:80],
+        "connection": connection,
         "state": State.REQUESTED,
         "learning_rate": finetune.learning_rate,
         "steps": finetune.steps,
@@ -247,8 +242,7 @@ def _adopt(finetune: FineTune, first: Job | None) -> Job:
 
 def refresh_one(job: Job, *, source: str) -> None:
     """Ask for the details of one job and bring it in line."""
-    client = upstream.get_client()
-    with pace.counted(client):
+    with asking(job.connection) as client:
         found = client.details(str(job.request_id))
     refresh(job, found, source=source)
 

@@ -15,9 +15,10 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access, choices
-from finetune_portal.jobs.models import Connection, Job, SavedView
+from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.jobs.rows import outlines
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
 

@@ -1,4 +1,4 @@
-"""The table at the root, jobs under /jobs/, the API connection under /settings/."""
+"""The table at the root, jobs under /jobs/."""
 
 from __future__ import annotations
 
@@ -25,6 +25,4 @@ urlpatterns = [
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("jobs/<int:pk>/decide/", views.decide, name="decide"),
-    path("settings/", views.connection, name="connection"),
-    path("settings/test/", views.test_connection, name="test-connection"),
 ]

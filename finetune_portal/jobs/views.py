@@ -12,13 +12,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from finetune_portal.connections import services as connections
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
 from finetune_portal.jobs import access, choices, desk, services
 from finetune_portal.jobs.estimate import estimate
 from finetune_portal.jobs.forms import DescribeForm, JobForm
-from finetune_portal.jobs.models import Connection, Job, Preset
+from finetune_portal.jobs.models import Job, Preset
 from finetune_portal.jobs.snippets import snippets
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_of, piece_or_redirect
@@ -140,27 +141,6 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
     return go_to(request, _page(job))
 
 
-@require_safe
-def connection(request: PortalRequest) -> HttpResponse:
-    """The API connection as the portal sees it."""
-    return render(request, "jobs/connection.html", _connection_context())
-
-
-@require_POST
-@admin_only
-def test_connection(request: PortalRequest) -> HttpResponse:
-    """Ask for the account's credits, which costs nothing."""
-    try:
-        balance = services.test_connection(actor=request.user)
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
-    else:
-        messages.success(request, f"The connection works. The account holds {balance:.2f} credits.")
-    return piece_or_redirect(
-        request, "jobs/_connection.html", _connection_context(), back_to=reverse("jobs:connection")
-    )
-
-
 def _page(job: Job) -> str:
     return reverse("jobs:detail", args=[job.pk])
 
@@ -189,7 +169,7 @@ def _form_context(form: JobForm) -> dict[str, Any]:
         "presets": choices.PRESETS,
         "own_presets": Preset.objects.select_related("owner"),
         "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
-        "connection": Connection.objects.first(),
+        "connection": connections.default(),
         "max_bytes": settings.DATASET_MAX_BYTES,
     }
 
@@ -202,21 +182,10 @@ def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
         "may_change": access.may_change(request.user, job),
         "stamp": f"{job.changed.timestamp():.6f}-{len(events)}-{_dataset_stamp(job)}",
         "estimate": estimate(job),
-        "snippets": snippets(job, settings.SEGMIND_BASE_URL),
+        "snippets": snippets(job, job.connection.address),
     }
 
 
 def _dataset_stamp(job: Job) -> str:
     dataset = job.dataset
     return f"{dataset.leg[1]}-{dataset.state}" if dataset and not dataset.is_settled else ""
-
-
-def _connection_context() -> dict[str, Any]:
-    key = settings.SEGMIND_API_KEY
-    return {
-        "connection": Connection.objects.first(),
-        "base_url": settings.SEGMIND_BASE_URL,
-        "last_four": key[-4:] if len(key) > 8 else "",
-        "has_key": bool(key),
-        "poll_seconds": settings.POLL_SECONDS,
-    }

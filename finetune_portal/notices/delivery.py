@@ -10,9 +10,10 @@ from typing import Any
 from apprise import LogCapture, NotifyBase, NotifyFormat
 from django.core.mail import EmailMessage, get_connection
 
-from finetune_portal.notices import addresses, guard, sealing
+from finetune_portal.notices import addresses, guard
 from finetune_portal.notices.messages import Message
 from finetune_portal.notices.models import Channel
+from finetune_portal.web import sealing
 
 STATUS = re.compile(r"error=(\d{3})\b")
 WORTH_ANOTHER_TRY = (408, 429)

@@ -7,8 +7,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.notices import sealing
 from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.web import sealing
 
 
 def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_team: bool) -> Channel:

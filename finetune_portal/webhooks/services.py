@@ -18,7 +18,8 @@ from django.utils.timezone import now
 from finetune_portal import env
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.jobs import pace, sync
+from finetune_portal.connections import pace
+from finetune_portal.jobs import sync
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source
 from finetune_portal.segmind import SegmindError
@@ -91,7 +92,7 @@ def digest_next() -> bool:
 
     Only deliveries that came before the question count as answered: a later one may tell of news.
     """
-    just = now() - timedelta(seconds=sync.news_pause())
+    just = now() - timedelta(seconds=min(sync.NEWS_SECONDS, settings.POLL_SECONDS))
     asked_just_now = Delivery.objects.filter(digested__gt=just).exclude(request_id="").values("request_id")
     waiting = Delivery.objects.filter(digested=None)
     delivery = waiting.exclude(request_id__in=asked_just_now).order_by("pk").first()
@@ -111,7 +112,7 @@ def _look_up(request_id: str) -> tuple[Job | None, str]:
     job = Job.objects.filter(request_id=request_id).first() if request_id else None
     if job is None:
         return None, "No job of ours is named; listed all"
-    if not pace.take(pace.DETAILS):
+    if not pace.take(job.connection, pace.DETAILS):
         return None, "No call to spare; the next list tells it"
     try:
         sync.refresh_one(job, source=Source.WEBHOOK)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import pace, submission, sync
+from finetune_portal.jobs import submission, sync
 from finetune_portal.notices import outbox
-from finetune_portal.web.leases import claim, claimable
+from finetune_portal.web.leases import claim
 from finetune_portal.webhooks import services as webhooks
 
 
@@ -43,17 +43,6 @@ def make() -> bool:
     return True
 
 
-def carry() -> bool:
-    waiting = datasets.due_to_carry()
-    if not claimable(waiting).exists() or not pace.take(pace.CARRY):
-        return False
-    trip = claim(waiting, seconds=datasets.LEASE)
-    if trip is None:
-        return False
-    datasets.carry(trip)
-    return True
-
-
 def submit() -> bool:
     submission.recover()
     submission.release_waiting()
@@ -63,7 +52,7 @@ def submit() -> bool:
 LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
-    Lane("carry", carry, 0.3),
+    Lane("carry", datasets.carry_next, 0.3),
     Lane("clear", library.clear_old_files, 600),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),

@@ -34,11 +34,11 @@ def bench() -> None:
     from django.test import Client
 
     from finetune_portal.accounts.models import User
-    from finetune_portal.jobs.models import Connection
+    from finetune_portal.connections import services as connections
 
     user = User.objects.create_user("ada@example.com", "not used here", name="Ada", role="admin")
     others = [User.objects.create_user(f"m{n}@example.com", "x", name=f"M{n}") for n in range(9)]
-    Connection.objects.create(pk=1)
+    connections.built_in()
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(user)
     say(f"{'':<28}{'1,000 jobs':>16}{'100,000 jobs':>16}{'ratio':>8}{'queries':>10}")
@@ -58,12 +58,15 @@ def bench() -> None:
 def fill(number: int, people: list[object]) -> None:
     from django.utils.timezone import now
 
+    from finetune_portal.connections import services as connections
     from finetune_portal.jobs.models import Job
 
+    built_in = connections.built_in()
     have, states = Job.objects.count(), ["ready"] * 17 + ["failed", "refused", "training"]
     rows = (
         Job(
             name=f"Training {n}",
+            connection=built_in,
             owner=people[n % len(people)],
             state=states[n % 20],
             steps=300 + n % 700,

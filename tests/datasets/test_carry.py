@@ -14,7 +14,9 @@ from django.apps import apps
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.services import carry_next
 from finetune_portal.worker import lanes
 from tests.people import HTMX, make_dataset, signed_in
 from tests.running import RunningEngine
@@ -40,7 +42,7 @@ def trip() -> Carry:
 
 
 def is_stored(dataset: Dataset) -> bool:
-    return Dataset.objects.select_related("carry").get(pk=dataset.pk).is_stored
+    return Dataset.objects.prefetch_related("carries").get(pk=dataset.pk).is_stored
 
 
 def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, settings: Any) -> None:
@@ -51,7 +53,7 @@ def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, 
     assert stored.read_bytes() == dataset.path.read_bytes()
     assert (trip().sent, trip().error) == (dataset.size, "")
     assert is_stored(dataset)
-    assert not lanes.carry(), "it goes once"
+    assert not carry_next(), "it goes once"
 
 
 def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: Upstream) -> None:
@@ -93,7 +95,7 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(dataset: Dataset, fake: Upstrea
     assert not is_stored(dataset)
     assert trip().error
     assert trip().due > now()
-    assert not lanes.carry(), "it keeps the pause"
+    assert not carry_next(), "it keeps the pause"
 
     carry_now(dataset)
     assert is_stored(dataset)
@@ -129,10 +131,10 @@ def test_an_answer_without_the_two_addresses_sends_nothing(dataset: Dataset, fak
 def test_a_worker_that_died_on_the_way_is_followed_by_another(dataset: Dataset, fake: Upstream) -> None:
     """P15: once its lease has run out."""
     held = {"lease": "0" * 32, "lease_until": now() + timedelta(minutes=1), "sent": 5}
-    Carry.objects.create(dataset=dataset, **held)
-    assert not lanes.carry()
+    Carry.objects.create(dataset=dataset, connection=connections.default(), **held)
+    assert not carry_next()
     Carry.objects.update(lease_until=now() - timedelta(seconds=1))
-    assert lanes.carry()
+    assert carry_next()
     assert is_stored(dataset)
     assert len(fake.sent("upload")) == 1
 
@@ -142,8 +144,8 @@ def test_the_trip_begins_with_a_good_verdict(alice: User, fake: Upstream) -> Non
     bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
     while lanes.check():
         pass
-    assert lanes.carry()
-    assert not lanes.carry()
+    assert carry_next()
+    assert not carry_next()
     assert is_stored(good)
     assert not is_stored(bad)
     assert len(fake.sent("upload")) == 1

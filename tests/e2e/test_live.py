@@ -14,8 +14,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
 from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import make_job, person
@@ -80,7 +82,7 @@ def web(
 ) -> Iterator[Web]:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs a loop in this thread
     with database_of(server, settings, django_db_blocker):
-        Connection.objects.create(pk=1)
+        connections.built_in()
         yield server
 
 

@@ -28,9 +28,11 @@ from django.db.models import DateTimeField, F
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
-from finetune_portal import upstream
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import client
+from finetune_portal.connections.services import built_in, default
 from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.services import take_to
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job
 from finetune_portal.segmind import SegmindClient
@@ -45,7 +47,7 @@ from tests.upstream import KEY, Upstream
 ROUNDS = 60
 STEP = timedelta(seconds=61)
 CLIENT_SECONDS = 0.5  # how long the portal's client waits here for an answer
-TIMED = ("accounts", "datasets", "jobs", "webhooks", "worker")
+TIMED = ("accounts", "connections", "datasets", "jobs", "webhooks", "worker")
 WORK = [lane for lane in LANES if lane.name in ("check", "carry", "submit", "follow", "digest")]
 ZIP = zipped(pairs())
 
@@ -178,8 +180,8 @@ class Portal:
 def be_impatient(seconds: float) -> None:
     """Wait so long for answers, not for minutes."""
     wanted = (settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY)
-    upstream._local.client = SegmindClient(*wanted, max_seconds=seconds)
-    upstream._local.wanted = wanted
+    patient = SegmindClient(*wanted, max_seconds=seconds)
+    client._local.clients = {built_in().pk: (wanted, patient)}
 
 
 def is_at_rest() -> bool:
@@ -207,7 +209,7 @@ class Workshop:
             alice, dana = person("alice", User.Role.MAKER), person("dana", User.Role.ADMIN)
             self.people = {"alice": signed_in(alice), "dana": signed_in(dana), "stranger": Client()}
             dataset = make_dataset(alice, stored=False, data=ZIP)
-            Carry.objects.create(dataset=dataset)
+            take_to(dataset, default())
             self.hook = webhooks.new_address(actor=dana).removeprefix(settings.PORTAL_URL)
             self.people["alice"].get("/jobs/new/")  # what is loaded here, no child has to load
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from django.utils.timezone import now
 
-from finetune_portal import upstream
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.client import client_of
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import banners
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
 from tests.faults.portal import WORK, pass_time
@@ -93,7 +94,7 @@ def keep_pace(fake: Limited, alice: User, dataset: Dataset, *, minutes: int) -> 
         tick(fake)
         age = max(age, oldest(fake, since))
         if number % CLICK == CLICK - 1 and not fake.sliding:
-            upstream.get_client().set_public(str(jobs[0].request_id), public=True)
+            client_of(jobs[0].connection).set_public(str(jobs[0].request_id), public=True)
             clicks += 1
     assert fake.refused == []
     assert age <= (80 if fake.sliding else 60)

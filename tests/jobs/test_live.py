@@ -14,8 +14,10 @@ from django.utils.timezone import now
 from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.live import STREAMS_EACH, Viewer, signed_out
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 from tests.jobs.web import Reader, Web, database_of, running_web, session_of
 from tests.people import make_dataset, make_job, person
@@ -112,7 +114,7 @@ def test_a_burst_in_one_commit_arrives_whole(web: Web) -> None:
 def test_the_counts_the_dataset_and_the_mood_are_told(web: Web) -> None:
     alice = person("alice", "maker")
     dataset = make_dataset(alice, data=b"", state="receiving")
-    Connection.objects.create(pk=1)
+    connections.built_in()
     make_job(alice, "failed")
     waiting = make_job(alice, "waiting", dataset=dataset)
     with look(web, alice) as stream:

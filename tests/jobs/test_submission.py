@@ -11,9 +11,12 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.jobs import pace
-from finetune_portal.jobs.models import Attempt, Connection, Job
+from finetune_portal.connections import pace
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import carry_next, take_to
+from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import lanes
 from tests.engine.calling import details, until
 from tests.people import make_dataset, make_job, signed_in
@@ -66,7 +69,7 @@ def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: R
     told = details(engine, str(job.request_id))
     assert listed["finetune_id"] == job.request_id
     assert told["name"] == f"Day to night-{job.nonce}"
-    assert told["data_source_path"] == dataset.s3_url
+    assert told["data_source_path"] == dataset.s3_url_at(job.connection)
     assert told["instance_prompt"] == "turn day into night"
     assert told["public_model"] is True
     assert (listed["advance_parameters"]["steps"], listed["advance_parameters"]["learning_rate"]) == (
@@ -153,7 +156,7 @@ def test_a_closed_upstream_is_said_on_every_page(dataset: Dataset, alice: User, 
     assert banner in text_of(signed_in(alice)), "the list still answers, that says nothing of trainings"
     assert not is_sent_again(other)
 
-    signed_in(dana).post("/settings/test/")
+    signed_in(dana).post(f"/settings/connections/{job.connection_id}/test/")
     assert banner not in text_of(signed_in(alice))
     assert send_now(other).state == "requested"
 
@@ -168,7 +171,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
         assert not lanes.submit()
         assert send_now(other).state == "queued"
-        until(lambda: pace.opens() <= now())
+        until(lambda: pace.opens(job.connection) <= now())
         follow_now()
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]
@@ -222,8 +225,8 @@ def test_a_waiting_job_goes_out_when_its_dataset_is_in_place(alice: User, engine
     dataset = make_dataset(alice, stored=False)
     job = queued(dataset, state="waiting")
     assert send_now(job).state == "waiting"
-    Carry.objects.create(dataset=dataset)
-    assert lanes.carry()
+    take_to(dataset, connections.default())
+    assert carry_next()
     assert send_now(job).state == "requested"
     assert details(engine, str(fresh(job).request_id))["data_source_path"].startswith(engine.url)
 

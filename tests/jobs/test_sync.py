@@ -10,9 +10,10 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, sync
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.models import Job
 from finetune_portal.web.leases import claim
 from tests.engine.calling import call, reached, started
 from tests.people import make_dataset, make_job, signed_in

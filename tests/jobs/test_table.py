@@ -12,9 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.web.paging import PAGE
 from tests.people import HTMX, make_dataset, make_job, signed_in
@@ -25,7 +27,7 @@ PIECE = "/jobs/table/"
 
 @pytest.fixture(autouse=True)
 def the_connection(db: None) -> None:
-    Connection.objects.create(pk=1)
+    connections.built_in()
 
 
 def piece(client: Client, **params: str) -> str:

@@ -130,6 +130,7 @@ class Reader:
 def database_of(web: Web, settings: Any, blocker: DjangoDbBlocker) -> Iterator[None]:
     """This process works on the other one's database, which is emptied first."""
     settings.DATA_DIR, settings.SECRET_KEY = web.data, web.secret
+    settings.LOCAL_ENGINE = False  # as over there, where the variables name an upstream
     mine = connections["default"]
     theirs = connections.create_connection("default")
     theirs.settings_dict = {**mine.settings_dict, "NAME": web.data / "portal.sqlite3"}

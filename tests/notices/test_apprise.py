@@ -13,8 +13,9 @@ from apprise import NotificationManager
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notices import addresses, sealing, services
+from finetune_portal.notices import addresses, services
 from finetune_portal.notices.models import Channel, Notice
+from finetune_portal.web import sealing
 from tests.engine.sink import Answer, Sink, listening
 from tests.notices.conftest import fresh, work
 from tests.people import make_job
@@ -193,7 +194,7 @@ def test_the_database_holds_the_address_only_sealed(alice: User) -> None:
 
 def test_a_lost_key_is_said(alice: User, settings: Any) -> None:
     channel = channel_to(alice, SLACK)
-    (settings.DATA_DIR / "secrets" / "notices-key").write_text("another")
+    (settings.DATA_DIR / "secrets" / "sealing-key").write_text("another")
     services.test(channel, actor=alice)
     work()
     assert fresh(channel).last_error.startswith("The key to this address is gone from DATA_DIR/secrets.")
@@ -201,4 +202,4 @@ def test_a_lost_key_is_said(alice: User, settings: Any) -> None:
 
 def test_the_key_is_readable_by_its_owner_only(alice: User, settings: Any) -> None:
     channel_to(alice, SLACK)
-    assert (settings.DATA_DIR / "secrets" / "notices-key").stat().st_mode & 0o077 == 0
+    assert (settings.DATA_DIR / "secrets" / "sealing-key").stat().st_mode & 0o077 == 0

@@ -14,8 +14,9 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
-from finetune_portal.notices import outbox, sealing, services
+from finetune_portal.notices import outbox, services
 from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.web import sealing
 from finetune_portal.web.leases import claim
 from finetune_portal.worker.lanes import LANES
 from tests.engine.sink import Sink

@@ -15,7 +15,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.jobs.models import Connection, Job
+from finetune_portal.connections.models import Connection
+from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks import services
 from finetune_portal.webhooks.models import Delivery, Hook
 from tests.conftest import StartEngine
@@ -144,7 +145,7 @@ def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: 
 @pytest.mark.parametrize("told", [{"finetune_id": "someone-elses"}, {}])
 def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str, told: Any) -> None:
     """W6"""
-    Connection.objects.create(pk=1, due=now() + timedelta(hours=1))
+    Connection.objects.update(due=now() + timedelta(hours=1))
     knock(address, told)
     assert services.digest_next()
     assert Connection.objects.get().due <= now()

@@ -8,7 +8,9 @@ from typing import Any
 from django.test import Client
 from django.utils.timezone import now
 
+from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.services import carry_next, take_to
 from finetune_portal.jobs import sync
 from finetune_portal.jobs.choices import ENDED
 from finetune_portal.jobs.models import Job
@@ -29,9 +31,9 @@ def point_nowhere(settings: Any) -> None:
 
 def carry_now(dataset: Dataset) -> None:
     """Take the dataset to the engine's storage."""
-    Carry.objects.get_or_create(dataset=dataset)
+    take_to(dataset, connections.default())
     Carry.objects.update(due=now())
-    assert lanes.carry()
+    assert carry_next()
 
 
 def send_now(job: Job) -> Job:

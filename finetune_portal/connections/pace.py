@@ -1,4 +1,4 @@
-"""How many calls the account may still make: learned from the answers, shared by all processes in one row.
+"""How many calls an account may still make: learned from the answers, shared by all processes in its row.
 
 The vendor's free plan has five calls a minute (segmind-facts, section 5). While no limit was told, every call
 may go. Once one was, each call is taken out of what is left, and after the reset a single one goes ahead
@@ -7,21 +7,17 @@ to learn anew. While the upstream is away, only the list asks whether it is back
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 from django.utils.timezone import now
 
-from finetune_portal.jobs.models import Connection
-from finetune_portal.segmind import Busy, SegmindError
-
-if TYPE_CHECKING:
-    from finetune_portal.segmind import SegmindClient
+from finetune_portal.connections.models import Connection
+from finetune_portal.web.leases import Leased, claim, claimable
 
 LEFT, RESET = "x-rate-limit-remaining", "x-rate-limit-reset-at-utc"
 # How many calls each kind leaves for what matters more: one for people, one for the list.
@@ -31,17 +27,17 @@ LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all ot
 PAUSE, LONGEST = timedelta(minutes=1), timedelta(days=1)
 SAME = timedelta(seconds=2)
 
+R = TypeVar("R", bound=Leased)
 
-def take(leave: int) -> bool:
+
+def take(connection: Connection, leave: int) -> bool:
     """Take one call out of what is left; False if not more than `leave` are, or it is away."""
-    connection = Connection.objects.filter(pk=1).first()
-    if connection is None:
-        return True
+    connection.refresh_from_db(fields=["failing_since", "calls_reset", "checked", "due"])
     if connection.failing_since and leave > LIST:
         return False
     if connection.calls_reset is None:
         return True
-    row = Connection.objects.filter(pk=1, calls_reset=connection.calls_reset)
+    row = Connection.objects.filter(pk=connection.pk, calls_reset=connection.calls_reset)
     if connection.calls_reset <= now():
         old = connection.checked is None or connection.checked < now() - LIST_FIRST
         if leave > LIST and old and connection.due <= now():
@@ -50,42 +46,45 @@ def take(leave: int) -> bool:
     return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
 
 
-def opens() -> datetime:
+def claim_with_a_call(
+    rows: QuerySet[R], connections: QuerySet[Connection], *, leave: int, seconds: float
+) -> R | None:
+    """Claim the most overdue row of the first connection that has a call to spare for it."""
+    for connection in connections:
+        its = rows.filter(connection=connection)
+        if claimable(its).exists() and take(connection, leave) and (row := claim(its, seconds=seconds)):
+            return row
+    return None
+
+
+def opens(connection: Connection) -> datetime:
     """When calls are left again."""
-    reset = Connection.objects.values_list("calls_reset", flat=True).filter(pk=1).first()
+    reset = Connection.objects.values_list("calls_reset", flat=True).filter(pk=connection.pk).first()
     return max(now(), reset or now())
 
 
-@contextmanager
-def counted(client: SegmindClient) -> Iterator[None]:
-    """Around one call: learn from its answer what is left."""
-    try:
-        yield
-    except Busy as exc:
-        told = timedelta(seconds=exc.retry_after) if exc.retry_after else _until_reset(client.last_headers)
-        _note(0, now() + (told or PAUSE))
-        raise
-    except SegmindError as exc:
-        if exc.status is not None:
-            _learn(client.last_headers)
-        raise
-    _learn(client.last_headers)
-
-
-def _learn(headers: Mapping[str, str]) -> None:
+def learn(connection: Connection, headers: Mapping[str, str]) -> None:
+    """From the headers of an answer; without them the account has no limit."""
     left, pause = headers.get(LEFT, ""), _until_reset(headers)
     if left.isdecimal():
-        _note(int(left[:9]), now() + (pause or PAUSE))
+        _note(connection, int(left[:9]), now() + (pause or PAUSE))
     else:
-        Connection.objects.exclude(calls_reset=None).update(calls_left=None, calls_reset=None)
+        limited = Connection.objects.filter(pk=connection.pk).exclude(calls_reset=None)
+        limited.update(calls_left=None, calls_reset=None)
 
 
-def _note(left: int, reset: datetime) -> None:
+def note_busy(connection: Connection, headers: Mapping[str, str], retry_after: float | None) -> None:
+    """After a 429: nothing is left until it says."""
+    told = timedelta(seconds=retry_after) if retry_after else _until_reset(headers)
+    _note(connection, 0, now() + (told or PAUSE))
+
+
+def _note(connection: Connection, left: int, reset: datetime) -> None:
     """Answers may overtake each other: within one window the smaller number is the truth."""
-    row, _ = Connection.objects.get_or_create(pk=1)
-    same = Connection.objects.filter(pk=row.pk, calls_reset__range=(reset - SAME, reset + SAME))
+    row = Connection.objects.filter(pk=connection.pk)
+    same = row.filter(calls_reset__range=(reset - SAME, reset + SAME))
     if not same.update(calls_left=Least("calls_left", left)):
-        Connection.objects.filter(pk=row.pk).update(calls_left=left, calls_reset=reset)
+        row.update(calls_left=left, calls_reset=reset)
 
 
 def _until_reset(headers: Mapping[str, str]) -> timedelta | None:

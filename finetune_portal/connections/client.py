@@ -1,0 +1,60 @@
+"""The way to an upstream: the client of a connection, which is the one place where its key is opened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from finetune_portal.connections import pace
+from finetune_portal.connections.models import Connection
+from finetune_portal.segmind import Busy, SegmindClient, SegmindError, Unauthorized
+from finetune_portal.web.sealing import KeyLost, unseal
+
+LOST = (
+    "The API key of “{name}” cannot be opened: the sealing key is not the one it was sealed with. "
+    "An admin sets the API key again on the settings page."
+)
+MISSING = "No API key is set for “{name}”. An admin sets it on the settings page."
+
+_local = threading.local()
+
+
+@contextmanager
+def asking(connection: Connection) -> Iterator[SegmindClient]:
+    """Around one call: the client, and learning from its answer what calls are left.
+
+    Raises Unauthorized before any byte leaves when there is no key, or none that can be opened.
+    """
+    client = client_of(connection)
+    try:
+        yield client
+    except Busy as exc:
+        pace.note_busy(connection, client.last_headers, exc.retry_after)
+        raise
+    except SegmindError as exc:
+        if exc.status is not None:
+            pace.learn(connection, client.last_headers)
+        raise
+    pace.learn(connection, client.last_headers)
+
+
+def client_of(connection: Connection) -> SegmindClient:
+    """One client a thread and connection: its sockets are not shared."""
+    clients: dict[int, tuple[tuple[str, str], SegmindClient]] = _local.__dict__.setdefault("clients", {})
+    wanted = (connection.address, _key_of(connection))
+    known = clients.get(connection.pk)
+    if known is None or known[0] != wanted:
+        known = clients[connection.pk] = (wanted, SegmindClient(*wanted))
+    return known[1]
+
+
+def _key_of(connection: Connection) -> str:
+    if connection.key_from_settings:
+        return connection.key_from_settings
+    if not connection.sealed_key:
+        raise Unauthorized(MISSING.format(name=connection.name))
+    try:
+        return unseal(connection.sealed_key)
+    except KeyLost:
+        raise Unauthorized(LOST.format(name=connection.name)) from None

@@ -1,0 +1,116 @@
+"""A connection: one account at one upstream, and how that upstream is at the moment."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now
+
+from finetune_portal.web.leases import Leased
+
+NEAR = {"127.0.0.1", "localhost", "::1"}
+
+
+class Kind(models.TextChoices):
+    ENGINE = "engine", "Local engine"
+    ENVIRONMENT = "environment", "Set by the environment"
+    OWN = "own", "Set on this page"
+
+
+def built_in_kind() -> Kind:
+    """What this installation has from its start: the local engine, or what the environment names instead."""
+    return Kind.ENGINE if settings.LOCAL_ENGINE else Kind.ENVIRONMENT
+
+
+class Connections(models.QuerySet["Connection"]):
+    def in_use(self) -> Connections:
+        """Those that are followed and can be chosen. One that the environment no longer names rests."""
+        return self.filter(Q(kind=built_in_kind()) | Q(kind=Kind.OWN), off=None).order_by("pk")
+
+    def stalest(self) -> Connection | None:
+        """The one in use that answered longest ago: what a page shows is as old as that."""
+        return self.in_use().order_by(F("answered").asc(nulls_last=True)).first()
+
+
+class Connection(Leased):
+    """Where trainings go and whose key pays. Only `client.py` beside this opens the key."""
+
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.OWN)
+    name = models.CharField(max_length=60)
+    base_url = models.CharField(max_length=300, blank=True)  # of an own one; the settings know the others'
+    sealed_key = models.TextField(blank=True)
+    last_four = models.CharField(max_length=4, blank=True)
+    is_default = models.BooleanField(default=False)
+    off = models.DateTimeField(null=True)
+
+    checked = models.DateTimeField(null=True)
+    answered = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    failure = models.CharField(max_length=500, blank=True)
+    key_refused = models.BooleanField(default=False)
+    is_closed = models.BooleanField(default=False)
+    credits = models.FloatField(null=True)
+    calls_left = models.IntegerField(null=True)
+    calls_reset = models.DateTimeField(null=True)
+    changed = models.DateTimeField(default=now)
+
+    objects = Connections.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default"),
+            models.UniqueConstraint(
+                fields=["kind"], condition=~Q(kind=Kind.OWN), name="one_connection_of_a_built_in_kind"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_own(self) -> bool:
+        return self.kind == Kind.OWN
+
+    @property
+    def is_resting(self) -> bool:
+        return self.off is not None or not (self.is_own or self.kind == built_in_kind())
+
+    @property
+    def address(self) -> str:
+        return self.base_url if self.is_own else settings.SEGMIND_BASE_URL
+
+    @property
+    def key_from_settings(self) -> str:
+        """The key that the environment gives; it wins over one that was set on the page."""
+        return "" if self.is_own else settings.SEGMIND_API_KEY
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.key_from_settings or self.sealed_key)
+
+    @property
+    def shown_key(self) -> str:
+        """The last four characters, all of the key that a page may tell."""
+        key = self.key_from_settings
+        return key[-4:] if len(key) > 8 else self.last_four
+
+    @property
+    def poll_seconds(self) -> float:
+        """A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute."""
+        if not self.is_own:
+            return float(settings.POLL_SECONDS)
+        return 1.0 if self._is_near else 20.0
+
+    @property
+    def idle_seconds(self) -> float:
+        """Between two looks while nothing moves."""
+        if not self.is_own:
+            return float(settings.POLL_IDLE_SECONDS)
+        return 10.0 if self._is_near else 120.0
+
+    @property
+    def _is_near(self) -> bool:
+        return (urlsplit(self.base_url).hostname or "") in NEAR

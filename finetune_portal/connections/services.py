@@ -1,0 +1,97 @@
+"""The deeds on connections: the built-in one, add, change the key, choose the default, switch off, test."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.connections.client import asking
+from finetune_portal.connections.models import Connection, Kind, built_in_kind
+from finetune_portal.segmind import SegmindError
+from finetune_portal.web.sealing import seal
+
+NAMES = {Kind.ENGINE: "Local engine", Kind.ENVIRONMENT: "Segmind"}
+
+
+class ActionFailed(Exception):
+    """A deed that did not happen; the text is for people. `detail` is the technical side."""
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
+
+
+def built_in() -> Connection:
+    kind = built_in_kind()
+    return Connection.objects.get_or_create(kind=kind, defaults={"name": NAMES[kind]})[0]
+
+
+def default() -> Connection:
+    """Where a training goes when nobody chooses."""
+    return Connection.objects.in_use().filter(is_default=True).first() or built_in()
+
+
+def add(*, name: str, base_url: str, key: str, actor: User) -> Connection:
+    with transaction.atomic():
+        added = Connection.objects.create(
+            name=name, base_url=base_url, sealed_key=seal(key), last_four=key[-4:]
+        )
+        record(actor, "connection.add", added, name=name, address=base_url, key=f"…{key[-4:]}")
+    return added
+
+
+def change_key(connection: Connection, key: str, *, actor: User) -> None:
+    """The new key is used from the next call on, and what waited for it goes on."""
+    if connection.key_from_settings:
+        raise ActionFailed("The environment gives this key, and it wins. Change it there.")
+    with transaction.atomic():
+        _fine(connection, sealed_key=seal(key), last_four=key[-4:])
+        told = {"before": f"…{connection.last_four}" if connection.last_four else "none"}
+        record(actor, "connection.key", connection, **told, after=f"…{key[-4:]}")
+
+
+def rename(connection: Connection, name: str, *, actor: User) -> None:
+    with transaction.atomic():
+        Connection.objects.filter(pk=connection.pk).update(name=name, changed=now())
+        record(actor, "connection.rename", connection, before=connection.name, after=name)
+
+
+def make_default(connection: Connection, *, actor: User) -> None:
+    if connection.is_resting:
+        raise ActionFailed("It is switched off. Switch it on first.")
+    with transaction.atomic():
+        before = Connection.objects.select_for_update().filter(is_default=True).first()
+        Connection.objects.filter(is_default=True).update(is_default=False)
+        Connection.objects.filter(pk=connection.pk).update(is_default=True, changed=now())
+        record(actor, "connection.default", connection, before=before and before.name, after=connection.name)
+
+
+def switch(connection: Connection, *, on: bool, actor: User) -> None:
+    """Off: its trainings run on upstream, but the portal no longer asks, and nobody can choose it."""
+    if not on and connection == default():
+        raise ActionFailed("It is the default. Make another one the default first.")
+    with transaction.atomic():
+        off = None if on else now()
+        Connection.objects.filter(pk=connection.pk).update(off=off, due=now(), changed=now())
+        record(actor, "connection.on" if on else "connection.off", connection, name=connection.name)
+
+
+def test(connection: Connection, *, actor: User) -> float:
+    """Ask for the account's credits: free of charge, and it proves the key. Answers the balance."""
+    try:
+        with asking(connection) as client:
+            balance = client.credits().credits
+    except SegmindError as exc:
+        raise ActionFailed(exc.message, exc.detail) from None
+    with transaction.atomic():
+        _fine(connection, credits=balance)
+        record(actor, "connection.test", connection)
+    return balance
+
+
+def _fine(connection: Connection, **fields: object) -> None:
+    """Nothing is known to be wrong; the worker looks at once."""
+    well = {"key_refused": False, "is_closed": False, "failing_since": None, "failure": "", "attempts": 0}
+    Connection.objects.filter(pk=connection.pk).update(**well, **fields, due=now(), changed=now())

@@ -1,0 +1,132 @@
+"""The settings page's connections: everyone sees them, admins add, test and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from finetune_portal.connections import access, services
+from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
+from finetune_portal.connections.models import Connection
+from finetune_portal.web.guards import admin_only
+from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect
+
+
+@require_safe
+def connections(request: PortalRequest) -> HttpResponse:
+    services.built_in()
+    return render(request, "connections/list.html", _page_context(AddForm()))
+
+
+@require_POST
+@admin_only
+def add(request: PortalRequest) -> HttpResponse:
+    form = AddForm(request.POST)
+    if not form.is_valid():
+        template = "connections/_form.html" if request.htmx else "connections/list.html"
+        return render(request, template, _page_context(form), status=422)
+    added = services.add(actor=request.user, **form.cleaned_data)
+    _try(request, lambda: services.test(added, actor=request.user), f"“{added}” works.")
+    return go_to(request, _page())
+
+
+@require_POST
+@admin_only
+def test(request: PortalRequest, pk: int) -> HttpResponse:
+    """Ask for the account's credits, which costs nothing."""
+    connection = access.connection_to_change(pk)
+    try:
+        balance = services.test(connection, actor=request.user)
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+    else:
+        messages.success(request, f"The connection works. The account holds {balance:.2f} credits.")
+    return _card(request, pk)
+
+
+@require_POST
+@admin_only
+def change_key(request: PortalRequest, pk: int) -> HttpResponse:
+    connection = access.connection_to_change(pk)
+    form = KeyForm(request.POST, connection=connection)
+    if not form.is_valid():
+        return _card(request, pk, key_form=form)
+    key = form.cleaned_data["key"]
+    told = "The new key is used from now on. Test it, then revoke the old one."
+    _try(request, lambda: services.change_key(connection, key, actor=request.user), told)
+    return _card(request, pk)
+
+
+@require_POST
+@admin_only
+def rename(request: PortalRequest, pk: int) -> HttpResponse:
+    connection = access.connection_to_change(pk)
+    form = RenameForm(request.POST, connection=connection)
+    if not form.is_valid():
+        return _card(request, pk, rename_form=form)
+    services.rename(connection, form.cleaned_data["name"], actor=request.user)
+    return _card(request, pk)
+
+
+@require_POST
+@admin_only
+def make_default(request: PortalRequest, pk: int) -> HttpResponse:
+    connection = access.connection_to_change(pk)
+    told = f"New trainings go to “{connection}” unless someone chooses another."
+    _try(request, lambda: services.make_default(connection, actor=request.user), told)
+    return go_to(request, _page())
+
+
+@require_POST
+@admin_only
+def switch(request: PortalRequest, pk: int) -> HttpResponse:
+    connection, on = access.connection_to_change(pk), request.POST.get("on") == "on"
+    told = f"“{connection}” is {'on again' if on else 'off: nothing is sent there and nothing asked'}."
+    _try(request, lambda: services.switch(connection, on=on, actor=request.user), told)
+    return go_to(request, _page())
+
+
+def _try(request: PortalRequest, deed: Callable[[], object], told: str) -> None:
+    try:
+        deed()
+    except services.ActionFailed as exc:
+        messages.error(request, str(exc))
+    else:
+        messages.success(request, told)
+
+
+def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:
+    """The connection as it is now; with a form that was refused, its sentence."""
+    connection = access.connection_to_change(pk)
+    _with_forms(connection, **forms)
+    if forms:
+        context = {"connection": connection} | ({} if request.htmx else _page_context(AddForm(), connection))
+        template = "connections/_card.html" if request.htmx else "connections/list.html"
+        return render(request, template, context, status=422)
+    return piece_or_redirect(request, "connections/_card.html", {"connection": connection}, back_to=_page())
+
+
+def _page() -> str:
+    return reverse("connections:list")
+
+
+def _page_context(form: AddForm, refused: Connection | None = None) -> dict[str, Any]:
+    rows = [_with_forms(row) for row in Connection.objects.order_by("pk")]
+    rows = [refused if refused and refused.pk == row.pk else row for row in rows]
+    return {"connections": rows, "form": form}
+
+
+def _with_forms(connection: Connection, **forms: Any) -> Connection:
+    named = {"name": connection.name}
+    connection.key_form = forms.get("key_form") or KeyForm(connection=connection)  # type: ignore[attr-defined]
+    connection.rename_form = forms.get("rename_form") or RenameForm(  # type: ignore[attr-defined]
+        initial=named, connection=connection
+    )
+    connection.is_chosen = connection.pk == services.default().pk  # type: ignore[attr-defined]
+    return connection

@@ -1,0 +1,36 @@
+"""Keeps secrets unreadable in the database and its backups: sealed with keys that lie apart from it.
+
+PORTAL_SEALING_KEYS[_FILE] lists them, the newest first: it seals, all of them open. Without it one is made
+and kept in `DATA_DIR/secrets`.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from finetune_portal import env
+
+
+class KeyLost(Exception):
+    """What was sealed cannot be opened: the key is not the one of then."""
+
+
+def _box() -> MultiFernet:
+    secrets = settings.SEALING_KEYS or [env.made_once(Path(settings.DATA_DIR) / "secrets" / "sealing-key")]
+    return MultiFernet([Fernet(urlsafe_b64encode(sha256(secret.encode()).digest())) for secret in secrets])
+
+
+def seal(text: str) -> str:
+    return _box().encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    try:
+        return _box().decrypt(sealed).decode()
+    except InvalidToken:
+        raise KeyLost from None

@@ -1,0 +1,226 @@
+"""GET /settings/ and what admins do there: test, add, change the key, choose the default, switch off."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections import services
+from finetune_portal.connections.models import Connection
+from tests.people import HTMX, signed_in
+from tests.running import RunningEngine
+from tests.worker.driving import point_at, point_nowhere, text_of
+
+SECRET = "sk-planted-key-4711"
+DEEDS = ("test", "key", "rename", "default", "switch")
+
+
+def url(deed: str, connection: Connection | None = None) -> str:
+    return f"/settings/connections/{(connection or services.built_in()).pk}/{deed}/"
+
+
+def add(dana: User, engine: RunningEngine, **fields: str) -> Any:
+    data = {"name": "Second account", "base_url": engine.url, "key": engine.key, **fields}
+    return signed_in(dana).post("/settings/connections/add/", data)
+
+
+def own() -> Connection:
+    return Connection.objects.get(kind="own")
+
+
+@pytest.fixture(autouse=True)
+def upstream(engine: RunningEngine, settings: Any) -> None:
+    point_at(settings, engine)
+    settings.UPSTREAMS = ["https://api.segmind.com", engine.url]
+
+
+def test_it_proves_the_key_and_shows_the_balance(dana: User) -> None:
+    html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
+    assert html.lstrip().startswith('<article id="connection-')
+    assert "The connection works. The account holds" in html
+    assert AuditEvent.objects.get().action == "connection.test"
+    credits = Connection.objects.get().credits
+    assert credits
+    assert f"{credits:.2f} credits" in text_of(signed_in(dana), "/settings/")
+
+
+def test_a_connection_that_works_again_takes_every_warning_away(dana: User) -> None:
+    services.built_in()
+    Connection.objects.update(
+        key_refused=True,
+        is_closed=True,
+        failing_since=now() - timedelta(hours=1),
+        failure="It is broken.",
+        due=now() + timedelta(minutes=5),
+    )
+    client = signed_in(dana)
+    assert "It is broken." in text_of(client)
+    client.post(url("test"))
+    html = text_of(client)
+    assert "It is broken." not in html
+    assert "The states shown are those of" not in html
+    assert Connection.objects.get().due <= now(), "the worker looks at once"
+
+
+def test_without_htmx_it_leads_back_to_the_page(dana: User) -> None:
+    assert signed_in(dana).post(url("test")).headers["Location"] == "/settings/"
+
+
+def test_a_dead_upstream_is_told_and_changes_nothing(dana: User, settings: Any) -> None:
+    point_nowhere(settings)
+    html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
+    assert "The upstream cannot be reached." in html
+    assert Connection.objects.get().answered is None
+    assert not AuditEvent.objects.exists()
+
+
+def test_a_wrong_key_is_told(dana: User, settings: Any) -> None:
+    settings.SEGMIND_API_KEY = "not-the-key-0000"
+    html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
+    assert "The upstream does not accept the API key." in html
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["alice", "charlie"])
+def test_others_look_but_do_nothing(name: str, request: pytest.FixtureRequest) -> None:
+    client = signed_in(request.getfixturevalue(name))
+    for deed in DEEDS:
+        assert client.post(url(deed)).status_code == 403
+        assert url(deed) not in text_of(client, "/settings/")
+    assert client.post("/settings/connections/add/").status_code == 403
+    assert not AuditEvent.objects.exists()
+    assert Connection.objects.count() == 1
+
+
+def test_it_refuses_get_and_strangers(client: Client, dana: User) -> None:
+    for address in ["/settings/connections/add/", *(url(deed) for deed in DEEDS)]:
+        assert signed_in(dana).get(address).status_code == 405
+        assert client.post(address).headers["Location"].startswith("/login/")
+    assert not AuditEvent.objects.exists()
+
+
+def test_no_page_shows_more_of_the_key_than_its_end(dana: User, engine: RunningEngine) -> None:
+    """K6"""
+    html = text_of(signed_in(dana), "/settings/")
+    assert f"…{engine.key[-4:]}" in html
+    assert engine.key[:-4] not in html
+
+
+def test_without_a_key_every_page_says_so(charlie: User, client: Client, settings: Any) -> None:
+    settings.SEGMIND_API_KEY = ""
+    assert "No API key is set" in text_of(signed_in(charlie))
+    assert "No API key is set" not in text_of(client, "/login/"), "strangers learn nothing"
+
+
+def test_a_second_connection_is_added_and_proven(dana: User, engine: RunningEngine) -> None:
+    html = text_of(signed_in(dana), add(dana, engine).headers["Location"])
+    assert "Second account" in html
+    assert own().credits is not None
+    assert engine.key not in html
+    assert engine.key not in own().sealed_key
+    assert own().last_four == engine.key[-4:]
+    assert {event.action for event in AuditEvent.objects.all()} == {"connection.add", "connection.test"}
+    assert engine.key not in str(list(AuditEvent.objects.values()))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("name", "", "Give the connection a name"),
+        ("name", "local ENGINE", "There is a connection of this name already."),
+        ("base_url", "https://evil.example", "not on the operator"),
+        ("base_url", "http://169.254.169.254", "not on the operator"),
+        ("key", "", "Paste the API key."),
+        ("key", "two words here", "That is no API key"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_its_field(
+    field: str, value: str, sentence: str, dana: User, engine: RunningEngine
+) -> None:
+    services.built_in()
+    response = add(dana, engine, **{field: value})
+    assert response.status_code == 422
+    assert sentence in response.content.decode().replace("&#x27;", "'")
+    assert not Connection.objects.filter(kind="own").exists()
+
+
+def test_a_key_that_is_refused_is_never_shown_again(dana: User, engine: RunningEngine) -> None:
+    response = add(dana, engine, name="", key=SECRET)
+    assert SECRET not in response.content.decode()
+
+
+def test_the_key_is_rotated(dana: User, engine: RunningEngine) -> None:
+    add(dana, engine, key="an-old-key-0815")
+    assert "does not accept the API key" in text_of(signed_in(dana), "/settings/") or own().credits is None
+    response = signed_in(dana).post(url("key", own()), {"key": engine.key}, headers=HTMX)
+    assert f"…{engine.key[-4:]}" in response.content.decode()
+    assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+    told = AuditEvent.objects.get(action="connection.key").detail
+    assert told == {"before": "…0815", "after": f"…{engine.key[-4:]}"}
+
+
+def test_the_environment_wins_over_the_page(dana: User) -> None:
+    assert "from the environment, which wins" in text_of(signed_in(dana), "/settings/")
+    html = signed_in(dana).post(url("key"), {"key": SECRET}, headers=HTMX).content.decode()
+    assert "The environment gives this key, and it wins." in html
+    assert Connection.objects.get().sealed_key == ""
+
+
+def test_a_bad_key_is_refused_in_its_card(dana: User, engine: RunningEngine) -> None:
+    add(dana, engine)
+    for headers in ({}, HTMX):
+        response = signed_in(dana).post(url("key", own()), {"key": "short"}, headers=headers)
+        assert response.status_code == 422
+        assert "That is no API key" in response.content.decode()
+
+
+def test_a_lost_sealing_key_is_a_banner_and_no_crash(
+    dana: User, engine: RunningEngine, settings: Any
+) -> None:
+    add(dana, engine)
+    settings.SEALING_KEYS = ["another key than that of then"]
+    html = signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+    assert "cannot be opened: the sealing key is not the one" in html
+    settings.SEALING_KEYS = []
+    assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+
+
+def test_old_sealing_keys_still_open(dana: User, engine: RunningEngine, settings: Any) -> None:
+    settings.SEALING_KEYS = ["the first"]
+    add(dana, engine)
+    settings.SEALING_KEYS = ["the second", "the first"]
+    assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+
+
+def test_the_default_can_be_chosen_but_not_switched_off(dana: User, engine: RunningEngine) -> None:
+    add(dana, engine)
+    client = signed_in(dana)
+    client.post(url("default", own()))
+    assert services.default() == own()
+    client.post(url("switch", own()))
+    assert own().off is None
+    client.post(url("default"))
+    client.post(url("switch", own()))
+    assert own().off is not None
+    client.post(url("default", own()))
+    assert services.default() == services.built_in(), "one that is off cannot be the default"
+    client.post(url("switch", own()), {"on": "on"})
+    assert own().off is None
+
+
+def test_it_gets_another_name(dana: User, engine: RunningEngine) -> None:
+    add(dana, engine)
+    client = signed_in(dana)
+    assert client.post(url("rename", own()), {"name": "Local engine"}, headers=HTMX).status_code == 422
+    assert (
+        "Studio account"
+        in client.post(url("rename", own()), {"name": "Studio account"}, headers=HTMX).content.decode()
+    )
+    told = AuditEvent.objects.get(action="connection.rename").detail
+    assert told == {"before": "Second account", "after": "Studio account"}
