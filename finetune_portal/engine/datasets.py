@@ -18,12 +18,14 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-MOST_ENTRIES = 10_000
+MOST_ENTRIES = 20_000
 LARGEST_DIRECTORY = 8 * 1024**2
-LARGEST_UNPACKED = 4 * 1024**3
+LARGEST_UNPACKED = 20_000_000_000
 LARGEST_IMAGE = 100 * 1024**2
 LARGEST_CAPTION = 64 * 1024
 MOST_PIXELS = 100_000_000
+ZIP64 = 56 + 20  # the records that may stand before the end: larger numbers, and where they are
+TAIL = ZIP64 + 22 + 0xFFFF
 HEAD = 1024**2  # of an image; its size stands in its first bytes, before them at most some metadata
 FORMATS = ("JPEG", "PNG", "WEBP")  # WebP under the name .jpg is in the vendor's own sample
 
@@ -69,13 +71,15 @@ def _check_directory(path: Path) -> None:
     """Look at the end record only, before zipfile loads the whole directory into memory."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(size - 65_557, 0))
+        file.seek(max(size - TAIL, 0))
         tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < 22:
         raise BrokenDataset("The dataset is not a ZIP file.")
     entries, directory_size = struct.unpack_from("<HL", tail, at + 10)
-    if entries == 0xFFFF or directory_size == 0xFFFFFFFF or directory_size > LARGEST_DIRECTORY:
+    if at >= ZIP64 and tail.startswith(b"PK\x06\x06", at - ZIP64):
+        entries, directory_size = struct.unpack_from("<QQ", tail, at - ZIP64 + 32)
+    if entries > MOST_ENTRIES or directory_size > LARGEST_DIRECTORY:
         raise BrokenDataset(f"The dataset has more than {MOST_ENTRIES:,} files.")
 
 
@@ -84,7 +88,7 @@ def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     if len(entries) > MOST_ENTRIES:
         raise BrokenDataset(f"The dataset has more than {MOST_ENTRIES:,} files.")
     if sum(entry.file_size for entry in entries) > LARGEST_UNPACKED:
-        raise BrokenDataset("The dataset is too large: more than 4 GiB when unpacked.")
+        raise BrokenDataset("The dataset is too large: more than 20 GB when unpacked.")
     return [entry for entry in entries if not entry.is_dir() and not _is_ignored(entry.filename)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from finetune_portal.engine import fetch
 from finetune_portal.engine.storage import keys
 
-LARGEST = 2 * 1024**3
+LARGEST = 5 * 1024**3
 BLOCK = 1024 * 1024
 SILENCE_SECONDS = 20.0
 ALTOGETHER_SECONDS = 900.0
@@ -53,7 +53,7 @@ def _length(header: str | None) -> int:
     if header is None or not header.isdecimal():
         raise fetch.FetchFailed("The answer has no Content-Length.")
     if int(header) > LARGEST:
-        raise fetch.FetchFailed("The file is larger than 2 GiB.")
+        raise fetch.FetchFailed("The file is larger than 5 GiB.")
     return int(header)
 
 

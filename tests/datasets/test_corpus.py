@@ -13,6 +13,7 @@ import pytest
 from finetune_portal.datasets import check_process, zip_members
 from finetune_portal.datasets.archive import inspect
 from finetune_portal.datasets.sentences import Refused
+from finetune_portal.engine import datasets as engine
 from tests.datasets.corpus.building import End, Entry, dataset, entries, extra, packed
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
@@ -49,6 +50,15 @@ def test_the_process_with_limits_refuses_it_too(tmp_path: Path, name: str) -> No
     problems = check_process.check(path)["problems"]
     assert of_children() - begun < SECONDS
     assert re.search(reason, " ".join(problems)), problems
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_what_passes_can_be_trained_by_the_local_engine(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(HONEST[name]())
+    verdict = inspect(path)
+    if not verdict.problems:
+        assert engine.read(path, instance_prompt="a hat").pairs == len(verdict.pairs)
 
 
 @pytest.mark.parametrize("name", HONEST)

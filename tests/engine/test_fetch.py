@@ -171,7 +171,7 @@ def test_a_public_zip_is_fetched_over_three_redirects(tmp_path: Path) -> None:
     [
         (Answer(404), Answer(body=ZIP), "HEAD was answered with 404"),
         (Answer(body=ZIP, length=-1), Answer(body=ZIP), "no Content-Length"),
-        (Answer(length=3 * 1024**3), Answer(body=ZIP), "larger than 2 GiB"),
+        (Answer(length=6 * 1024**3), Answer(body=ZIP), "larger than 5 GiB"),
         (Answer(body=ZIP), Answer(500), "GET was answered with 500"),
         (Answer(body=ZIP), Answer(body=ZIP, length=-1), "no Content-Length"),
         (Answer(body=ZIP), Answer(body=ZIP, length=len(ZIP) + 9), "ended early|broke off"),
