@@ -53,7 +53,8 @@ class OfConnection(forms.Form):
     """A form in the card of one connection; the page has several cards, so its ids say which."""
 
     def __init__(self, *args: Any, connection: Connection, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id=f"connection-{connection.pk}-%s", **kwargs)
+        kwargs["auto_id"] = f"connection-{connection.pk}-%s"
+        super().__init__(*args, **kwargs)
         self.connection = connection
 
 

@@ -61,11 +61,11 @@ def rename(connection: Connection, name: str, *, actor: User) -> None:
 def make_default(connection: Connection, *, actor: User) -> None:
     if connection.is_resting:
         raise ActionFailed("It is switched off. Switch it on first.")
+    before = default()
     with transaction.atomic():
-        before = Connection.objects.select_for_update().filter(is_default=True).first()
         Connection.objects.filter(is_default=True).update(is_default=False)
         Connection.objects.filter(pk=connection.pk).update(is_default=True, changed=now())
-        record(actor, "connection.default", connection, before=before and before.name, after=connection.name)
+        record(actor, "connection.default", connection, before=before.name, after=connection.name)
 
 
 def switch(connection: Connection, *, on: bool, actor: User) -> None:

@@ -12,6 +12,8 @@ from django import forms
 from django.http import QueryDict
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
@@ -46,6 +48,15 @@ class NumbersField(forms.CharField):
         if fault:
             raise forms.ValidationError(self.error_messages[fault])
         return number
+
+
+class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
+    """Each with what its account holds, where that is known."""
+
+    def label_from_instance(self, obj: Connection) -> str:
+        if obj.kind == Kind.ENGINE:
+            return f"{obj}: simulates, costs nothing"
+        return f"{obj}: {obj.credits:,.2f} credits" if obj.credits is not None else str(obj)
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -92,6 +103,14 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
 
+    connection = ConnectionField(
+        queryset=Connection.objects.none(),
+        required=False,
+        empty_label=None,
+        widget=forms.RadioSelect,
+        error_messages={"invalid_choice": "That connection was switched off. Choose another."},
+    )
+
     class Meta:
         model = Job
         fields = (
@@ -124,6 +143,9 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         field = cast("forms.ModelChoiceField[Dataset]", self.fields["dataset"])
         field.queryset = access.usable(user).order_by("-pk")
         field.error_messages["invalid_choice"] = "That dataset was refused or is gone. Choose another."
+        self.connections = Connection.objects.in_use()
+        cast("ConnectionField", self.fields["connection"]).queryset = self.connections
+        self.initial.setdefault("connection", connections.default())
         self.initial.setdefault("form_key", uuid.uuid4())
         for name in self.errors if self.is_bound else ():
             if name in self.fields:
@@ -141,6 +163,9 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     def clean_form_key(self) -> uuid.UUID:
         return self.cleaned_data["form_key"] or uuid.uuid4()
 
+    def clean_connection(self) -> Connection:
+        return self.cleaned_data["connection"] or connections.default()
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         file, dataset = cleaned.get("file"), cleaned.get("dataset")
@@ -154,9 +179,16 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
                 self.add_error("source_url", address.sentence)
         elif dataset is None and "dataset" not in self.errors:
             self.add_error("dataset", "Drop a ZIP or choose a dataset from the library.")
-        elif isinstance(dataset, Dataset) and not cleaned.get("instance_prompt"):
-            self._need_prompt(dataset)
+        elif isinstance(dataset, Dataset):
+            self._check_chosen(dataset, cleaned)
         return cleaned
+
+    def _check_chosen(self, dataset: Dataset, cleaned: dict[str, Any]) -> None:
+        if not cleaned.get("instance_prompt"):
+            self._need_prompt(dataset)
+        connection = cleaned.get("connection")
+        if connection and dataset.file_gone and not dataset.s3_url_at(connection):
+            self.add_error("dataset", f"“{connection}” does not have this file, nor has the portal any more.")
 
     def _need_prompt(self, dataset: Dataset) -> None:
         if dataset.state != Dataset.State.READY or dataset.captions < len(dataset.pairs):
@@ -166,7 +198,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     @property
     def trainings(self) -> list[dict[str, Any]]:
         """The parameters of each training: every learning rate with every number of steps."""
-        names = ("name", "instance_prompt", "machine_type", "wants_public")
+        names = ("name", "instance_prompt", "machine_type", "wants_public", "connection")
         same = {name: self.cleaned_data[name] for name in names}
         pairs = product(self.cleaned_data["learning_rate"], self.cleaned_data["steps"])
         return [{**same, "learning_rate": rate, "steps": steps} for rate, steps in pairs]

@@ -10,7 +10,6 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import library
@@ -29,11 +28,8 @@ class ActionFailed(Exception):
         self.detail = detail
 
 
-def start(
-    *, actor: User, dataset: Dataset, form_key: Any, connection: Connection | None = None, **fields: Any
-) -> Job:
+def start(*, actor: User, dataset: Dataset, connection: Connection, form_key: Any, **fields: Any) -> Job:
     """Write the intent; the worker sends it. The same form, sent twice, is the same job."""
-    connection = connection or connections.default()
     state = State.QUEUED if library.put_in_place(dataset, connection) else State.WAITING
     values = {"owner": actor, "dataset": dataset, "connection": connection, "state": state, **fields}
     try:

@@ -12,7 +12,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from finetune_portal.connections import services as connections
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
@@ -153,7 +152,15 @@ def _initial(request: PortalRequest) -> dict[str, Any]:
     if again.isdecimal():
         job = access.visible(request.user).filter(pk=int(again)).first()
         if job is not None:
-            names = ("name", "dataset", "instance_prompt", "learning_rate", "steps", "machine_type")
+            names = (
+                "name",
+                "dataset",
+                "instance_prompt",
+                "learning_rate",
+                "steps",
+                "machine_type",
+                "connection",
+            )
             return {name: getattr(job, name) for name in names}
     if dataset.isdecimal():
         initial["dataset"] = int(dataset)
@@ -169,7 +176,6 @@ def _form_context(form: JobForm) -> dict[str, Any]:
         "presets": choices.PRESETS,
         "own_presets": Preset.objects.select_related("owner"),
         "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
-        "connection": connections.default(),
         "max_bytes": settings.DATASET_MAX_BYTES,
     }
 

@@ -171,7 +171,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
         assert not lanes.submit()
         assert send_now(other).state == "queued"
-        until(lambda: pace.opens(job.connection) <= now())
+        until(lambda: pace.opens(other.connection) <= now())
         follow_now()
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]
