@@ -20,7 +20,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
 from tests.jobs.web import Web, database_of, running_web, session_of
-from tests.people import make_job, person
+from tests.people import make_dataset, make_job, person
 
 pytestmark = pytest.mark.browser
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
@@ -33,6 +33,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target, self.mode = target, "pass"
         self.live: list[socket.socket] = []
+        self.carried = 0  # bytes from the portal to the browser
         self.server = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -65,6 +66,7 @@ class Proxy:
     def _answer(self, server: socket.socket, client: socket.socket, swallows: threading.Event) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
+                self.carried += len(data)
                 if not swallows.is_set():
                     client.sendall(data)
             client.shutdown(socket.SHUT_RDWR)
@@ -101,7 +103,7 @@ def visit(browser: Browser, web: Web) -> Iterator[Open]:
         context = within.context if within else browser.new_context(base_url=url)
         if not within:
             contexts.append(context)
-            context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
+        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
@@ -154,6 +156,34 @@ def test_a_change_reaches_two_browsers_without_a_reload_or_a_poll(visit: Open, a
         expect(page.locator("[data-filter=ready] span")).to_have_text("1")
         expect(page.locator("#live [role=status]")).to_have_text("“Day to night”: Ready.")
     assert asked == [[], []]
+
+
+LOOK_FOR_SHIFTS = """window.shifts = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((each) => (window.shifts += each.value)))
+    .observe({ type: "layout-shift", buffered: true });"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
+    visit: Open, browser: Browser, alice: User, web: Web, width: int
+) -> None:
+    """Nothing is cached yet, and every byte counts: pages, scripts, the worker's, pictures, headers."""
+    datasets = [make_dataset(alice, name=name) for name in ("Evening", "Winter")]
+    for number in range(50):
+        make_job(
+            alice, State.READY, dataset=datasets[number % 2], **(PUBLISHED | {"request_id": str(number)})
+        )
+    proxy = Proxy(web.port)
+    context = browser.new_context(base_url=proxy.url, viewport={"width": width, "height": 900})
+    context.add_init_script(LOOK_FOR_SHIFTS)
+    page = visit(alice, url=proxy.url, within=context.new_page())
+    says(page, "Live")
+    page.wait_for_load_state("load")
+    assert page.locator("#job-table tbody tr").count() == 50
+    assert page.locator("link[rel=stylesheet]").count() == 1
+    assert proxy.carried < 100_000
+    assert page.evaluate("window.shifts") == 0
+    context.close()
 
 
 def test_a_cut_stream_is_told_and_comes_back_with_nothing_missed(visit: Open, alice: User, web: Web) -> None:
