@@ -23,6 +23,7 @@ from finetune_portal.segmind import (
     SegmindError,
     Submitted,
 )
+from tests.memory import Watch
 from tests.segmind.conftest import SUBMIT
 from tests.upstream import CALLS, KEY, Answer, Upstream, raw
 
@@ -45,6 +46,7 @@ METHODS: dict[str, tuple[type, Callable[[SegmindClient, str], object]]] = {
     "upload": (str, lambda client, url: client.upload(url + SIGNED, io.BytesIO(b"PK"), 2)),
 }
 
+watch = Watch()
 scalars = st.one_of(
     st.none(),
     st.booleans(),
@@ -83,6 +85,14 @@ def hostile() -> Iterator[Upstream]:
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def flat_memory() -> Iterator[None]:
+    """At least a thousand answers in all, and 48 MiB at most (bar 4)."""
+    yield
+    watch.report("hostile answers")
+    assert watch.grown <= 48
+
+
 def assert_typed(value: object) -> None:
     """Each field holds what its annotation says, and a database can keep it."""
     if isinstance(value, list):
@@ -109,6 +119,7 @@ def assert_answered(upstream: Upstream, method: str, answer: Answer) -> None:
     kind, call = METHODS[method]
     upstream.requests.clear()
     upstream.script(method, answer)
+    watch.look(method)
     found: object = None
     said = ""
     with closing(SegmindClient(upstream.url, KEY, max_seconds=5)) as client:
