@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from finetune_portal.webhooks.signature import is_usable
+
 
 @register()
 def upstream(**_: Any) -> list[CheckMessage]:
@@ -34,6 +36,15 @@ def public_address(**_: Any) -> list[CheckMessage]:
     if address.scheme == "http" and not near and not settings.PLAIN_HTTP:
         hint = "Serve the portal by https, or set PORTAL_PLAIN_HTTP=yes to accept the risk on a LAN."
         return [Error("PORTAL_URL is plain http on a network.", hint=hint, id="portal.E003")]
+    return []
+
+
+@register()
+def webhook_secret(**_: Any) -> list[CheckMessage]:
+    secret = settings.SEGMIND_WEBHOOK_SECRET
+    if secret and not is_usable(secret):
+        hint = "After whsec_ comes base64. Copy it whole."
+        return [Error("SEGMIND_WEBHOOK_SECRET is not a signing secret.", hint=hint, id="portal.E004")]
     return []
 
 

@@ -33,6 +33,8 @@ SEGMIND_API_KEY = (
     if LOCAL_ENGINE
     else env.secret("SEGMIND_API_KEY")
 )
+SEGMIND_WEBHOOK_SECRET = env.secret("SEGMIND_WEBHOOK_SECRET")
+ENGINE_WEBHOOK_SECRET = env.secret("ENGINE_WEBHOOK_SECRET")
 # Where a connection that an admin adds may point. Nobody types an address, so no key goes astray.
 UPSTREAMS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.listing("PORTAL_UPSTREAMS"))]
 SEALING_KEYS = env.secret("PORTAL_SEALING_KEYS").split()  # the newest first
@@ -201,6 +203,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "apprise": {"level": "WARNING", "propagate": False},  # its lines can hold addresses and tokens
+        "urllib3": {"level": "WARNING"},  # at DEBUG its lines hold signed addresses
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # one traceback per scanner otherwise
     },
 }

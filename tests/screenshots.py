@@ -77,6 +77,8 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         "captions": "/datasets/1/captions/",
         "compare": "/jobs/compare/?job=1&job=5&job=6",
         "settings": "/settings/",
+        "webhooks": "/settings/webhooks/",
+        "deliveries": "/settings/webhooks/deliveries/",
         "notices": "/settings/notices/",
         "not-found": "/nowhere/",
     }

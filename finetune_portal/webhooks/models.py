@@ -1,9 +1,15 @@
-"""Where the upstream may knock, and what it brought."""
+"""Where the upstream may knock, what it brought, and the test that knocks as it would."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.utils.timezone import now
+
+from finetune_portal.web.leases import Leased
+
+LONG = timedelta(seconds=15)
 
 
 class Hook(models.Model):
@@ -12,6 +18,8 @@ class Hook(models.Model):
     token_hash = models.CharField(max_length=64, unique=True)
     created = models.DateTimeField(default=now)
     expires = models.DateTimeField(null=True)
+    is_engines = models.BooleanField(default=False)  # that of the local engine; no rotation ends it
+    unsigned = models.DateTimeField(null=True)  # when a post was last turned away for its signature
 
     def __str__(self) -> str:
         return f"since {self.created:%Y-%m-%d}"
@@ -20,13 +28,47 @@ class Hook(models.Model):
 class Delivery(models.Model):
     """One webhook delivery as it came. A hint to look upstream, never a source of state."""
 
+    class Result(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        LOOKED_UP = "looked_up", "Looked up"
+        LISTED = "listed", "No job named"
+        NOT_ASKED = "not_asked", "Not asked"
+
     received = models.DateTimeField(default=now, db_index=True)
     event = models.CharField(max_length=60, blank=True)
     request_id = models.CharField(max_length=100, blank=True)
+    message_hash = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique
     size = models.PositiveIntegerField()
     digested = models.DateTimeField(null=True, db_index=True)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.WAITING)
     outcome = models.CharField(max_length=200, blank=True)
     job = models.ForeignKey("jobs.Job", on_delete=models.SET_NULL, null=True)
 
+    class Meta:
+        indexes = [
+            models.Index(fields=["result", "-id"]),
+            models.Index(fields=["event", "-id"]),
+            models.Index(fields=["request_id", "-id"]),
+        ]
+
     def __str__(self) -> str:
         return f"{self.event or 'unknown'} at {self.received:%H:%M:%S}"
+
+
+class SelfTest(Leased):
+    """One knock at the portal's own public address, by a token that is good for this once."""
+
+    created = models.DateTimeField(default=now)
+    token_hash = models.CharField(max_length=64, blank=True, db_index=True)
+    arrived = models.DateTimeField(null=True)
+    done = models.DateTimeField(null=True)
+    seconds = models.FloatField(default=0)
+    trouble = models.CharField(max_length=300, blank=True)
+    is_near = models.BooleanField(default=False)  # the name led to an address that is not public
+
+    def __str__(self) -> str:
+        return self.trouble or "back" if self.done else "on its way"
+
+    @property
+    def is_late(self) -> bool:
+        return self.done is None and self.created < now() - LONG

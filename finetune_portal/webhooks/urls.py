@@ -1,4 +1,4 @@
-"""Webhooks in, and their address."""
+"""Webhooks in, their settings page, and what came by them."""
 
 from __future__ import annotations
 
@@ -9,5 +9,10 @@ from finetune_portal.webhooks import views
 app_name = "webhooks"
 urlpatterns = [
     path("hooks/segmind/<str:token>/", views.receive, name="receive"),
-    path("settings/webhook/", views.rotate, name="rotate"),
+    path("settings/webhooks/", views.page, name="page"),
+    path("settings/webhooks/rotate/", views.rotate, name="rotate"),
+    path("settings/webhooks/test/", views.test, name="test"),
+    path("settings/webhooks/test/state/", views.test_state, name="test-state"),
+    path("settings/webhooks/deliveries/", views.deliveries, name="deliveries"),
+    path("settings/webhooks/deliveries/table/", views.deliveries_table, name="table"),
 ]

@@ -1,17 +1,21 @@
-"""The address that the upstream knocks at, and the settings page's webhook part."""
+"""The address that the upstream knocks at, the settings page of webhooks, and what came by them."""
 
 from __future__ import annotations
 
-from django.contrib import messages
+from typing import Any
+
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import PortalRequest
-from finetune_portal.webhooks import services
+from finetune_portal.web.http import PortalRequest, piece_of, piece_or_redirect
+from finetune_portal.webhooks import self_test, services, signature, table
+from finetune_portal.webhooks.models import Delivery, SelfTest
 
 MAX_BODY = 64 * 1024
 
@@ -21,15 +25,26 @@ MAX_BODY = 64 * 1024
 @require_POST
 def receive(request: HttpRequest, token: str) -> HttpResponse:
     """Store and answer at once; the worker asks the upstream what is true."""
-    if not services.is_valid(token):
+    door = services.behind(token)
+    if door is None:
         return HttpResponse(status=404)
     if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
         return HttpResponse(status=413)
     body = request.read(MAX_BODY + 1)
     if len(body) > MAX_BODY:
         return HttpResponse(status=413)
-    services.accept(body)
+    secret = services.secret_of(door)
+    if secret and not signature.is_right(secret, request.headers, body):
+        services.turn_away(door)
+        return HttpResponse(status=401)
+    services.accept(door, body, request.headers.get("webhook-id", "") if secret else "")
     return HttpResponse(status=200)
+
+
+@require_safe
+@admin_only
+def page(request: PortalRequest) -> HttpResponse:
+    return render(request, "webhooks/page.html", _context())
 
 
 @require_POST
@@ -37,5 +52,53 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
 def rotate(request: PortalRequest) -> HttpResponse:
     """Make a new webhook address and show it this once."""
     address = services.new_address(actor=request.user)
-    messages.success(request, "New webhook address made. The one before works for another day.")
-    return render(request, "webhooks/address.html", {"address": address})
+    return render(request, "webhooks/page.html", {**_context(), "address": address})
+
+
+@require_POST
+@admin_only
+def test(request: PortalRequest) -> HttpResponse:
+    context = {"test": self_test.start(actor=request.user)}
+    return piece_or_redirect(request, "webhooks/_test.html", context, back_to=reverse("webhooks:page"))
+
+
+@require_safe
+@admin_only
+@piece_of("webhooks:page")
+def test_state(request: PortalRequest) -> HttpResponse:
+    """What came of the self-test; asks for itself while it is on its way. 204 as long as nothing is new."""
+    test = SelfTest.objects.first()
+    if test and not test.done and not test.is_late:
+        return HttpResponse(status=204)
+    return render(request, "webhooks/_test.html", {"test": test})
+
+
+@require_safe
+@admin_only
+def deliveries(request: PortalRequest) -> HttpResponse:
+    return render(request, "webhooks/deliveries.html", table.context(request.GET))
+
+
+@require_safe
+@admin_only
+@piece_of("webhooks:deliveries")
+def deliveries_table(request: PortalRequest) -> HttpResponse:
+    """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
+    if request.GET.get("seen") == table.stamp():
+        return HttpResponse(status=204)
+    return render(request, "webhooks/_table.html", table.context(request.GET))
+
+
+def _context() -> dict[str, Any]:
+    hooks = list(services.alive_hooks().order_by("-pk"))
+    own = [hook for hook in hooks if not hook.is_engines]
+    return {
+        "hook": next((hook for hook in own if hook.expires is None), None),
+        "ending": [hook for hook in own if hook.expires],
+        "unsigned": max((hook.unsigned for hook in hooks if hook.unsigned), default=None),
+        "last": Delivery.objects.order_by("-pk").first(),
+        "test": SelfTest.objects.first(),
+        "portal_url": settings.PORTAL_URL,
+        "outlook": self_test.outlook(settings.PORTAL_URL),
+        "has_secret": bool(settings.SEGMIND_WEBHOOK_SECRET),
+    }

@@ -15,6 +15,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import submission, sync
 from finetune_portal.notices import outbox
 from finetune_portal.web.leases import claim
+from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks import services as webhooks
 
 
@@ -43,6 +44,10 @@ def make() -> bool:
     return True
 
 
+def clear() -> bool:
+    return library.clear_old_files() or webhooks.forget_old()
+
+
 def submit() -> bool:
     submission.recover()
     submission.release_waiting()
@@ -53,10 +58,11 @@ LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
     Lane("carry", datasets.carry_next, 0.3),
-    Lane("clear", library.clear_old_files, 600),
+    Lane("clear", clear, 600),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
     Lane("digest", webhooks.digest_next, 0.2),
+    Lane("self-test", self_test.run_next, 0.5),
     Lane("notice", outbox.write, 1),
     Lane("tell", outbox.send_next, 0.3),
 )

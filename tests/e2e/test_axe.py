@@ -63,6 +63,9 @@ def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
         f"/datasets/{dataset}/pairs/0/",
         f"/datasets/{dataset}/captions/",
         "/settings/",
+        "/settings/webhooks/",
+        "/settings/webhooks/deliveries/",
+        "/settings/webhooks/deliveries/?event=none",
         "/settings/notices/",
         "/nowhere/",
     ):

@@ -14,7 +14,6 @@ from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks import services
@@ -22,23 +21,13 @@ from finetune_portal.webhooks.models import Delivery, Hook
 from tests.conftest import StartEngine
 from tests.engine.calling import reached, started, until
 from tests.engine.sink import listening
-from tests.people import make_job, signed_in
+from tests.people import make_job
 from tests.running import RunningEngine
 from tests.upstream import Upstream
+from tests.webhooks.conftest import knock
 from tests.worker.driving import follow_now, fresh, point_at, point_nowhere
 
 LIMIT = 64 * 1024
-
-
-@pytest.fixture
-def address(dana: User) -> str:
-    """The path of a webhook that dana made."""
-    return urlsplit(services.new_address(actor=dana)).path
-
-
-def knock(address: str, told: Any) -> int:
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
-    return Client(enforce_csrf_checks=True).post(address, body, content_type="application/json").status_code
 
 
 def test_a_delivery_is_stored_and_answered(address: str) -> None:
@@ -126,7 +115,7 @@ def test_the_upstream_is_asked_and_its_word_counts(
     assert [(event.text, event.source) for event in job.events.all()] == [("Ready", "webhook")]
     delivery = Delivery.objects.get()
     assert delivery.digested
-    assert (delivery.job, delivery.outcome) == (job, "Looked up: Ready")
+    assert (delivery.job, delivery.result, delivery.outcome) == (job, "looked_up", "Looked up: Ready")
     assert not services.digest_next()
 
 
@@ -149,6 +138,7 @@ def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str
     knock(address, told)
     assert services.digest_next()
     assert Connection.objects.get().due <= now()
+    assert Delivery.objects.get().result == "listed"
     assert not Job.objects.exists()
 
 
@@ -160,7 +150,9 @@ def test_a_dead_upstream_is_noted_and_the_list_makes_up_for_it(
     job = make_job(alice, "training", request_id=request_id)
     knock(address, {"finetune_id": request_id})
     assert services.digest_next()
-    assert "could not be asked: The upstream cannot be reached." in Delivery.objects.get().outcome
+    delivery = Delivery.objects.get()
+    assert "could not be asked: The upstream cannot be reached." in delivery.outcome
+    assert (delivery.result, delivery.job) == ("not_asked", job)
     assert fresh(job).state == "training"
     assert Connection.objects.get().due <= now()
 
@@ -185,15 +177,6 @@ def test_the_engines_own_deliveries_are_understood(
     assert fresh(job).state == "ready"
 
 
-def test_an_admin_makes_an_address_that_is_shown_once(dana: User) -> None:
-    client = signed_in(dana)
-    html = client.post("/settings/webhook/").content.decode()
-    token = html.split("/hooks/segmind/")[1].split("/")[0]
-    assert knock(f"/hooks/segmind/{token}/", {}) == 200
-    assert AuditEvent.objects.get().action == "webhook.rotate"
-    assert token not in client.get("/settings/").content.decode()
-
-
 def test_the_token_is_only_hashed_in_the_database(address: str) -> None:
     token = address.strip("/").split("/")[-1]
     knock(address, {"finetune_id": "f-1"})
@@ -212,15 +195,27 @@ def test_after_a_rotation_both_are_good_for_a_day(address: str, dana: User) -> N
     assert (knock(address, {}), knock(newer, {})) == (404, 200)
 
 
-@pytest.mark.parametrize("name", ["alice", "charlie"])
-def test_only_admins_make_an_address(name: str, request: pytest.FixtureRequest) -> None:
-    client = signed_in(request.getfixturevalue(name))
-    assert client.post("/settings/webhook/").status_code == 403
-    assert "/settings/webhook/" not in client.get("/settings/").content.decode()
-    assert not Hook.objects.exists()
+def test_no_rotation_ends_the_local_engines_own_address(dana: User) -> None:
+    local = urlsplit(services.local_hook_url()).path
+    for _ in range(2):
+        services.new_address(actor=dana)
+    assert Hook.objects.get(is_engines=True).expires is None
+    assert knock(local, {}) == 200
+    assert urlsplit(services.local_hook_url()).path == local
 
 
-def test_making_an_address_refuses_get_and_strangers(client: Client, dana: User) -> None:
-    assert signed_in(dana).get("/settings/webhook/").status_code == 405
-    assert client.post("/settings/webhook/").headers["Location"].startswith("/login/")
-    assert not Hook.objects.exists()
+def test_old_deliveries_are_forgotten_a_few_at_a_time(db: None) -> None:
+    old = now() - timedelta(days=31)
+    Delivery.objects.bulk_create(Delivery(received=old, size=1) for _ in range(services.AT_ONCE + 1))
+    kept = Delivery.objects.create(size=1)
+    assert services.forget_old(), "there may be more"
+    assert Delivery.objects.count() == 2
+    assert not services.forget_old()
+    assert Delivery.objects.get() == kept
+
+
+def test_no_more_than_the_newest_are_kept(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "MOST_KEPT", 3)
+    made = [Delivery.objects.create(size=1) for _ in range(5)]
+    assert not services.forget_old()
+    assert list(Delivery.objects.order_by("pk")) == made[2:]

@@ -43,6 +43,9 @@ class Command(BaseCommand):
 def _children() -> list[Child]:
     python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
     environment = env.whole()
+    if settings.LOCAL_ENGINE:  # it signs its webhooks by this, and the portal verifies them
+        kept = settings.DATA_DIR / "secrets" / "engine-hook-secret"
+        environment["ENGINE_WEBHOOK_SECRET"] = env.kept_secret("ENGINE_WEBHOOK_SECRET", kept)
     children = [
         Child("web", [python, "-m", "gunicorn", *_SERVE], environment),
         Child("worker", [python, manage, "work"], environment),

@@ -1,0 +1,130 @@
+"""Posts a sample through the portal's own public address, as the vendor would, and notes what became of it.
+
+The worker does it, by a token made for this once: the real one is known only as its hash. It shows that
+name, certificate and proxy lead to the portal; whether the vendor's servers may pass, only the vendor knows.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import ssl
+import time
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.web.leases import claim, mine
+from finetune_portal.web.outbound import is_public
+from finetune_portal.webhooks.models import SelfTest
+from finetune_portal.webhooks.services import hashed, path_of
+from finetune_portal.webhooks.signature import sign
+
+SECONDS = 10.0
+LEASE = 60.0
+INNER = (".localhost", ".local", ".lan", ".internal", ".intranet", ".home.arpa", ".test", ".invalid")
+
+STATUSES = {
+    400: "The portal does not know this name. Is the Host header kept by the proxy?",
+    401: "The signature was not accepted. Does the web process have the same SEGMIND_WEBHOOK_SECRET?",
+    403: "Something in front of the portal asks who is there. Let /hooks/ through without it.",
+    404: "Something answers there, but not the portal. Does the proxy hand on /hooks/segmind/?",
+    502: "The proxy answers but does not reach the portal.",
+    503: "The proxy answers but does not reach the portal.",
+    504: "The proxy answers but does not reach the portal.",
+}
+REDIRECT = "It is a redirect, which a sender need not follow. Is PORTAL_URL the final address?"
+OTHER = "The portal answers 200. Something in front of it must have said this."
+
+
+def start(*, actor: User) -> SelfTest:
+    """Ask the worker for a test. Only the last one is kept."""
+    with transaction.atomic():
+        SelfTest.objects.all().delete()
+        test = SelfTest.objects.create()
+        record(actor, "webhook.test", test)
+    return test
+
+
+def run_next() -> bool:
+    test = claim(SelfTest.objects.filter(done=None), seconds=LEASE)
+    if test is None:
+        return False
+    token = secrets.token_urlsafe(32)
+    mine(test).update(token_hash=hashed(token))
+    began = time.monotonic()
+    try:
+        is_near, trouble = _post(settings.PORTAL_URL + path_of(token)), ""
+    except _Failed as exc:
+        is_near, trouble = False, str(exc)
+    took = time.monotonic() - began
+    if not trouble and not mine(test).filter(arrived__isnull=False).exists():
+        trouble = "Something answered 200, but the sample did not come in here. Whose address is PORTAL_URL?"
+    mine(test).update(done=now(), seconds=took, trouble=trouble, is_near=is_near, lease_until=None)
+    return True
+
+
+class _Failed(Exception):
+    """The sample did not come through; the text is for people."""
+
+
+def _post(url: str) -> bool:
+    """Whether the name led to an address that is not public."""
+    parts = urlsplit(url)
+    host, body = parts.hostname or "", json.dumps({"type": "portal.self-test"})
+    headers = {"Content-Type": "application/json", "User-Agent": "finetune-portal-self-test"}
+    if secret := settings.SEGMIND_WEBHOOK_SECRET:
+        headers |= sign(secret, secrets.token_hex(8), now(), body)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(host, parts.port, timeout=SECONDS)
+    try:
+        connection.connect()
+        is_near = not is_public(connection.sock.getpeername()[0])
+        connection.request("POST", parts.path, body, headers)
+        status = connection.getresponse().status
+    except (OSError, HTTPException, UnicodeError) as exc:
+        raise _Failed(_words(exc, host)) from None
+    finally:
+        connection.close()
+    if status != 200:
+        hint = REDIRECT if 300 <= status < 400 else STATUSES.get(status, OTHER)
+        raise _Failed(f"{host} answered {status}. {hint}")
+    return is_near
+
+
+def _words(exc: Exception, host: str) -> str:
+    match exc:
+        case socket.gaierror() | UnicodeError():
+            return f"The name {host} was not found (DNS)."
+        case ssl.SSLCertVerificationError():
+            return f"The certificate of {host} is not valid: {exc.verify_message}. Others will refuse it too."
+        case ssl.SSLError():
+            return f"{host} does not speak TLS as it should. Is PORTAL_URL right about https?"
+        case TimeoutError():
+            return f"{host} did not answer within {SECONDS:.0f} s. A firewall may swallow what comes."
+        case ConnectionRefusedError():
+            return f"{host} refused the connection: nothing listens there."
+        case _:
+            return f"The connection to {host} broke ({type(exc).__name__})."
+
+
+def outlook(url: str) -> str:
+    """Why nobody outside can reach this address, judged by its name alone; empty if they may."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        if host == "localhost":
+            return "It leads to this machine only."
+        is_inner = "." not in host or host.endswith(INNER)
+        return "Its name looks like one that only your own network knows." if is_inner else ""
+    if address.is_loopback:
+        return "It leads to this machine only."
+    return "" if is_public(host) else "It is inside a private network."

@@ -1,0 +1,26 @@
+"""A webhook address, and how the upstream knocks at it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+
+from finetune_portal.accounts.models import User
+from finetune_portal.webhooks import services
+
+
+@pytest.fixture
+def address(dana: User) -> str:
+    """The path of a webhook that dana made."""
+    return urlsplit(services.new_address(actor=dana)).path
+
+
+def knock(address: str, told: Any, headers: dict[str, str] | None = None) -> int:
+    """The status of the answer."""
+    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    client = Client(enforce_csrf_checks=True)
+    return client.post(address, body, content_type="application/json", headers=headers or {}).status_code
