@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PORTAL = "finetune_portal"
 # lower first
 APPS = ("web", "audit", "accounts", "connections", "datasets", "jobs", "notices", "webhooks", "worker")
-ASKS_UPSTREAM = {"client", "services", "submission", "sync"}
+ASKS_UPSTREAM = {"client", "files", "services", "submission", "sync"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 
 

@@ -68,11 +68,9 @@ def keep_view(owner: User, *, name: str, query: str) -> SavedView:
     return view
 
 
-def keep_preset(owner: User, *, name: str, learning_rate: float, steps: int, note_text: str = "") -> Preset:
+def keep_preset(owner: User, name: str, *, learning_rate: float, steps: int) -> Preset:
     with transaction.atomic():
-        preset = Preset.objects.create(
-            owner=owner, name=name, learning_rate=learning_rate, steps=steps, note=note_text
-        )
+        preset = Preset.objects.create(owner=owner, name=name, learning_rate=learning_rate, steps=steps)
         record(owner, "preset.keep", preset, name=name)
     return preset
 

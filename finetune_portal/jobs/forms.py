@@ -236,12 +236,25 @@ class ViewForm(Sentenced):
 
 
 class PresetForm(Sentenced):
-    name = forms.CharField(max_length=40, error_messages={"required": "Give the preset a name."})
-    learning_rate = forms.FloatField(min_value=choices.MIN_RATE, max_value=choices.MAX_RATE)
-    steps = forms.IntegerField(min_value=choices.MIN_STEPS, max_value=choices.MAX_STEPS)
+    """Sent along with the training form, whose `name` is the training's."""
 
-    def clean_name(self) -> str:
-        name = str(self.cleaned_data["name"])
+    preset_name = forms.CharField(max_length=40, error_messages={"required": "Give the preset a name."})
+    learning_rate = forms.FloatField(
+        min_value=choices.MIN_RATE,
+        max_value=choices.MAX_RATE,
+        error_messages={"invalid": "A preset has one learning rate.", "required": "Give a learning rate."},
+    )
+    steps = forms.IntegerField(
+        min_value=choices.MIN_STEPS,
+        max_value=choices.MAX_STEPS,
+        error_messages={
+            "invalid": "A preset has one number of steps.",
+            "required": "Give a number of steps.",
+        },
+    )
+
+    def clean_preset_name(self) -> str:
+        name = str(self.cleaned_data["preset_name"])
         if Preset.objects.filter(name=name).exists():
             raise forms.ValidationError("There is a preset of this name already.")
         return name

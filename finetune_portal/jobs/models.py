@@ -58,6 +58,13 @@ class Job(Leased):
     is_simulated = models.BooleanField(default=False)
     told = models.JSONField(default=dict)
 
+    credits_before = models.FloatField(null=True)  # the account's balance as it was sent
+    credits_after = models.FloatField(null=True)  # and once it had ended
+    file_asked = models.DateTimeField(null=True)  # somebody waits for the check of the trained file
+    file_sha256 = models.CharField(max_length=64, blank=True)
+    file_size = models.BigIntegerField(null=True)
+    file_error = models.CharField(max_length=300, blank=True)
+
     group = models.GeneratedField(
         expression=models.Case(
             *[models.When(state__in=states, then=models.Value(key)) for key, (_, states) in GROUPED],
@@ -80,6 +87,14 @@ class Job(Leased):
             models.Index(fields=["archived", "name", "id"]),
             models.Index(fields=["archived", "changed", "id"]),
             models.Index(fields=["state", "-id"]),
+            models.Index(fields=["due"], name="file_to_check", condition=models.Q(file_asked__isnull=False)),
+            models.Index(
+                fields=["connection"],
+                name="balance_to_ask",
+                condition=models.Q(
+                    credits_before__isnull=False, credits_after__isnull=True, ended__isnull=False
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -109,6 +124,13 @@ class Job(Leased):
     @property
     def can_download(self) -> bool:
         return self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
+
+    @property
+    def cost(self) -> float | None:
+        """An estimate: whatever else the account paid in between is in it."""
+        if self.credits_before is None or self.credits_after is None:
+            return None
+        return self.credits_before - self.credits_after
 
     @property
     def can_switch(self) -> bool:

@@ -121,6 +121,7 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             request_id=accepted.request_id,
             upstream_status=accepted.status[:100],
             is_public=job.wants_public,
+            credits_before=job.connection.credits,
             sent=now(),
             ended=None,
             error="",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -101,12 +100,18 @@ def _fine(connection: Connection, credits: float | None) -> None:
 
 
 def _credits(connection: Connection) -> float | None:
-    """The balance, once a minute at most and only from calls that nothing else needs."""
-    is_time = connection.checked is None or now().second < connection.poll_seconds
-    if is_time and pace.take(connection, pace.CREDITS):
-        with suppress(SegmindError), asking(connection) as client:
-            return client.credits().credits
-    return connection.credits
+    """The balance, once a minute and after each training, from calls that nothing else needs."""
+    ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended__isnull=False)
+    is_time = connection.checked is None or now().second < connection.poll_seconds or ended.exists()
+    if not (is_time and pace.take(connection, pace.CREDITS)):
+        return connection.credits
+    try:
+        with asking(connection) as client:
+            balance = client.credits().credits
+    except SegmindError:
+        return connection.credits
+    ended.update(credits_after=balance, changed=now())
+    return balance
 
 
 def _wait_for_calls(connection: Connection) -> None:

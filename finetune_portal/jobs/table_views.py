@@ -12,10 +12,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.jobs import access, desk, table
-from finetune_portal.jobs.forms import PresetForm, ViewForm
-from finetune_portal.jobs.models import Job, Preset, SavedView
-from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_of
+from finetune_portal.jobs.forms import ViewForm
+from finetune_portal.jobs.models import Job, SavedView
+from finetune_portal.web.http import PortalRequest, piece_of
 
 MOST_AT_ONCE = 50
 
@@ -94,28 +93,6 @@ def keep_view(request: PortalRequest) -> HttpResponse:
 def drop_view(request: PortalRequest, pk: int) -> HttpResponse:
     get_object_or_404(SavedView, pk=pk, owner=request.user).delete()
     return redirect("jobs:list")
-
-
-@require_POST
-@maker_only
-def keep_preset(request: PortalRequest) -> HttpResponse:
-    """Keep learning rate and steps as the team's own preset."""
-    form = PresetForm(request.POST)
-    if not form.is_valid():
-        return HttpResponse(form.sentence, status=422, content_type="text/plain; charset=utf-8")
-    desk.keep_preset(request.user, **form.cleaned_data)
-    messages.success(request, f"“{form.cleaned_data['name']}” is a preset for everyone now.")
-    return go_to(request, reverse("jobs:new"))
-
-
-@require_POST
-@maker_only
-def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
-    preset = get_object_or_404(Preset, pk=pk)
-    if preset.owner_id != request.user.pk and not request.user.can_administer:
-        raise BadRequest("Only the person who made this preset, or an admin, can remove it.")
-    desk.drop_preset(preset, actor=request.user)
-    return redirect("jobs:new")
 
 
 def _ticked(request: PortalRequest, keys: list[str]) -> list[Job]:

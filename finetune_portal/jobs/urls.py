@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.jobs import table_views, views
+from finetune_portal.jobs import form_views, table_views, views
 
 app_name = "jobs"
 urlpatterns = [
@@ -15,13 +15,14 @@ urlpatterns = [
     path("jobs/compare/", table_views.compare, name="compare"),
     path("views/", table_views.keep_view, name="keep-view"),
     path("views/<int:pk>/drop/", table_views.drop_view, name="drop-view"),
-    path("presets/", table_views.keep_preset, name="keep-preset"),
-    path("presets/<int:pk>/drop/", table_views.drop_preset, name="drop-preset"),
-    path("jobs/new/", views.job_new, name="new"),
+    path("presets/", form_views.keep_preset, name="keep-preset"),
+    path("presets/<int:pk>/drop/", form_views.drop_preset, name="drop-preset"),
+    path("jobs/new/", form_views.job_new, name="new"),
     path("jobs/<int:pk>/", views.job_detail, name="detail"),
     path("jobs/<int:pk>/state/", views.job_state, name="state"),
     path("jobs/<int:pk>/public/", views.set_public, name="set-public"),
     path("jobs/<int:pk>/download/", views.download, name="download"),
+    path("jobs/<int:pk>/check-file/", views.check_file, name="check-file"),
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("jobs/<int:pk>/decide/", views.decide, name="decide"),

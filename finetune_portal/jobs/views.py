@@ -1,60 +1,25 @@
-"""The training form, the job page, and what people do to a job. The table is in table_views.py."""
+"""The job page, and what people do to a job. The table is in table_views.py, the form in form_views.py."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.datasets.library import add_url
-from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import receive_whole
-from finetune_portal.jobs import access, choices, desk, services
+from finetune_portal.jobs import access, desk, files, services
 from finetune_portal.jobs.estimate import estimate
-from finetune_portal.jobs.forms import DescribeForm, JobForm
-from finetune_portal.jobs.models import Job, Preset
+from finetune_portal.jobs.forms import DescribeForm
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.snippets import snippets
 from finetune_portal.web.guards import admin_only, maker_only
-from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_of, piece_or_redirect
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@maker_only
-def job_new(request: PortalRequest) -> HttpResponse:
-    if request.method != "POST":
-        form = JobForm(user=request.user, initial=_initial(request))
-        return render(request, "jobs/new.html", _form_context(form))
-    form = JobForm(request.POST, request.FILES, user=request.user)
-    if not form.is_valid():
-        template = "jobs/_form.html" if request.htmx else "jobs/new.html"
-        return render(request, template, _form_context(form), status=422)
-    dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
-    if file:
-        dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
-    elif dataset is None:
-        dataset = add_url(url, owner=request.user)
-    trainings, form_key = form.trainings, form.cleaned_data["form_key"]
-    if len(trainings) > 1 and request.POST.get("confirmed") != str(len(trainings)):
-        return _ask_first(request, form, dataset, trainings)
-    jobs = services.start_all(actor=request.user, dataset=dataset, form_key=form_key, trainings=trainings)
-    if len(jobs) > 1:
-        return go_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
-    return go_on_to(request, _page(jobs[0]))
-
-
-def _ask_first(
-    request: PortalRequest, form: JobForm, dataset: Dataset, trainings: list[dict[str, Any]]
-) -> HttpResponse:
-    """Several values make several paid trainings: say how many before the first is started."""
-    form.data = QueryDict(f"{request.POST.urlencode()}&dataset={dataset.pk}")
-    context = {**_form_context(form), "to_confirm": trainings, "dataset": dataset}
-    return render(request, "jobs/_form.html" if request.htmx else "jobs/new.html", context)
+from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect
 
 
 @require_safe
@@ -79,11 +44,8 @@ def job_state(request: PortalRequest, pk: int) -> HttpResponse:
 def set_public(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     public = request.POST.get("public") == "on"
-    try:
+    with told(request):
         services.set_public(job, public=public, actor=request.user)
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
-    else:
         messages.success(request, f"“{job.name}” is {'public' if public else 'private'} now.")
     context = {"job": job, "may_change": True}
     return piece_or_redirect(request, "jobs/_visibility.html", context, back_to=_page(job))
@@ -93,12 +55,20 @@ def set_public(request: PortalRequest, pk: int) -> HttpResponse:
 def download(request: PortalRequest, pk: int) -> HttpResponse:
     """Hand the browser a fresh link to the `.safetensors`."""
     job = access.job_to_see(request.user, pk)
-    try:
+    with told(request):
         link = services.download_link(job, actor=request.user)
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
-        return redirect("jobs:detail", pk=pk)
-    return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
+        return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
+    return redirect("jobs:detail", pk=pk)
+
+
+@require_POST
+@maker_only
+def check_file(request: PortalRequest, pk: int) -> HttpResponse:
+    """Have the worker read the trained file, for its SHA-256 and size."""
+    job = access.job_to_see(request.user, pk)
+    with told(request):
+        files.ask(job, actor=request.user)
+    return go_to(request, _page(job))
 
 
 @require_POST
@@ -118,10 +88,8 @@ def describe(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
-    try:
+    with told(request):
         services.withdraw(job, actor=request.user)
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
     return go_to(request, _page(job))
 
 
@@ -133,51 +101,22 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
     decision = request.POST.get("decision")
     if decision not in {"resend", "close"}:
         raise BadRequest("Send it again or close it? The form did not say.")
-    try:
+    with told(request):
         services.decide(job, resend=decision == "resend", actor=request.user)
+    return go_to(request, _page(job))
+
+
+@contextmanager
+def told(request: PortalRequest) -> Iterator[None]:
+    """A deed that does not happen says why, in the page that follows."""
+    try:
+        yield
     except services.ActionFailed as exc:
         messages.error(request, str(exc))
-    return go_to(request, _page(job))
 
 
 def _page(job: Job) -> str:
     return reverse("jobs:detail", args=[job.pk])
-
-
-def _initial(request: PortalRequest) -> dict[str, Any]:
-    """From the vendor's sample values, or from an earlier job for “Train again with changes”."""
-    first = choices.PRESETS[0]
-    initial: dict[str, Any] = {"learning_rate": first.learning_rate, "steps": first.steps}
-    again, dataset = request.GET.get("again", ""), request.GET.get("dataset", "")
-    if again.isdecimal():
-        job = access.visible(request.user).filter(pk=int(again)).first()
-        if job is not None:
-            names = (
-                "name",
-                "dataset",
-                "instance_prompt",
-                "learning_rate",
-                "steps",
-                "machine_type",
-                "connection",
-            )
-            return {name: getattr(job, name) for name in names}
-    if dataset.isdecimal():
-        initial["dataset"] = int(dataset)
-    return initial
-
-
-def _form_context(form: JobForm) -> dict[str, Any]:
-    chosen = form["dataset"].value()
-    queryset = form.fields["dataset"].queryset  # type: ignore[attr-defined]
-    pk = getattr(chosen, "pk", chosen)
-    return {
-        "form": form,
-        "presets": choices.PRESETS,
-        "own_presets": Preset.objects.select_related("owner"),
-        "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
-        "max_bytes": settings.DATASET_MAX_BYTES,
-    }
 
 
 def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:

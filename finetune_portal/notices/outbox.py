@@ -31,6 +31,7 @@ EVENT_OF = {
     State.NEEDS_DECISION: Event.DECISION,
 }
 OVER = (State.READY, State.FAILED, State.REFUSED)
+KEPT = timedelta(days=30)  # far longer than NEWS_FOR, so that nothing is told anew
 OLD_WHEN_FOUND = timedelta(minutes=1)
 
 
@@ -94,3 +95,9 @@ def _failed(notice: Notice, exc: delivery.NotDelivered) -> None:
     with transaction.atomic():
         mine(notice).update(done=over, due=due, error=text, lease_until=None)
         Channel.objects.filter(pk=notice.channel_id).update(last_failed=now(), last_error=text)
+
+
+def clear_old() -> bool:
+    """Remove what was told long ago."""
+    Notice.objects.filter(done__lt=now() - KEPT).delete()
+    return False

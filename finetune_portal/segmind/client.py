@@ -6,7 +6,7 @@ Sends exactly what the API page shows: a JSON body on two GETs, a multipart form
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -112,6 +112,10 @@ class SegmindClient:
         if not _is_web(url):
             raise odd_shape("a link")
         return url
+
+    def fetch(self, signed_url: str) -> Iterator[bytes]:
+        """What such a link leads to, piece by piece."""
+        return self._transport.get_file(signed_url)
 
     def credits(self) -> Credits:
         """The account's balance (segmind-facts, section 4). Free of charge."""

@@ -46,7 +46,7 @@ def security_headers(get_response: Answer) -> Answer:
 
 
 class CompressedPages(GZipMiddleware):
-    """HTML alone. Against BREACH: Lax cookies, a new mask for each CSRF token, and padding of random length."""
+    """HTML alone. Against BREACH: Lax cookies, a new mask for each CSRF token, padding of random length."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if not response.headers.get("Content-Type", "").startswith("text/html"):

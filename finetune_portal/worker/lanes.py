@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import submission, sync
+from finetune_portal.jobs import files, submission, sync
 from finetune_portal.notices import outbox
 from finetune_portal.web.leases import claim
 from finetune_portal.webhooks import self_test
@@ -61,8 +61,10 @@ LANES = (
     Lane("clear", clear, 600),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
+    Lane("files", files.check_next, 1),
     Lane("digest", webhooks.digest_next, 0.2),
     Lane("self-test", self_test.run_next, 0.5),
     Lane("notice", outbox.write, 1),
     Lane("tell", outbox.send_next, 0.3),
+    Lane("forget", outbox.clear_old, 3600),
 )

@@ -5,6 +5,7 @@ import { morph } from "./live-morph.js";
 import { listen } from "./live-source.js";
 
 const EVERY = 3000;
+const SELDOM = 30_000; // in a tab that nobody looks at, whose notifications still have to come
 const WORDS = {
   start: "Connecting",
   live: "Live",
@@ -183,9 +184,9 @@ document.addEventListener("pointermove", () => (moved = Date.now()), { passive: 
 // Words ------------------------------------------------------------------------------------------------------
 
 function tick() {
-  const late = Date.now() - asked >= EVERY;
+  const late = Date.now() - asked >= (document.hidden ? SELDOM : EVERY);
   if (link === "start" && late) link = "polling";
-  if (link !== "live" && late && !document.hidden) ask();
+  if (link !== "live" && late) ask();
   const words = place()?.querySelector("[data-live-words]");
   if (!words) return;
   const seconds = Math.round((Date.now() - heard) / 1000);

@@ -80,6 +80,23 @@ def test_a_job_is_followed_to_its_end(alice: User, engine: RunningEngine) -> Non
     assert reached_in[-1] == "ready"
 
 
+def test_the_balance_before_and_after_makes_an_estimate_of_the_cost(
+    alice: User, engine: RunningEngine
+) -> None:
+    follow_now()  # so that the balance is known when the job is sent
+    job = sent(alice)
+    page = f"/jobs/{job.pk}/"
+    before = Connection.objects.get().credits
+    assert job.credits_before == before
+    assert f"{before:.2f}</span> credits in the account before" in text_of(signed_in(alice), page)
+    followed_until(job)
+    follow_now()
+    job = fresh(job)
+    assert job.credits_after is not None
+    assert job.cost == pytest.approx(0.0025 * 300)
+    assert 'about <span class="number">0.75</span> credits' in text_of(signed_in(alice), page)
+
+
 def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
     dataset: Dataset, fake: Upstream, alice: User
 ) -> None:

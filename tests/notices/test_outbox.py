@@ -156,3 +156,18 @@ def test_a_look_costs_three_queries_however_many_jobs(alice: User, channel: Chan
     ) as queries:
         outbox.write()
     assert len(queries) == 3
+
+
+def test_what_was_told_a_month_ago_is_forgotten_and_not_told_anew(
+    alice: User, channel: Channel, sink: Sink
+) -> None:
+    then = now() - timedelta(days=31)
+    old, recent = (over(alice, ended=moment, changed=moment) for moment in (then, now()))
+    for job, moment in ((old, then), (recent, now())):
+        Notice.objects.create(channel=channel, job=job, event=Event.READY, done=moment)
+    waiting = Notice.objects.create(channel=channel, job=None, event=Event.TEST)
+    assert outbox.clear_old in {lane.step for lane in LANES}
+    outbox.clear_old()
+    outbox.write()
+    assert set(Notice.objects.values_list("job", flat=True)) == {recent.pk, None}
+    assert waiting in Notice.objects.all()

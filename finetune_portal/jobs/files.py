@@ -1,0 +1,72 @@
+"""Reads a trained file once, when somebody asks, and keeps its SHA-256 and size. The worker does it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from time import monotonic
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.connections import pace
+from finetune_portal.connections.client import asking
+from finetune_portal.connections.models import Connection
+from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.services import ActionFailed
+from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.segmind import SegmindError
+from finetune_portal.web.leases import backoff, mine, renew
+
+LEASE = 120.0
+TRIES = 3
+
+
+def ask(job: Job, *, actor: User) -> None:
+    if not job.can_download:
+        raise ActionFailed("The model file is not there yet. Check it when the training is done.")
+    with transaction.atomic():
+        fields = {"file_asked": now(), "file_error": "", "due": now(), "attempts": 0, "changed": now()}
+        if Job.objects.filter(pk=job.pk, file_asked=None).update(**fields):
+            record(actor, "job.check-file", job, name=job.name)
+
+
+def check_next() -> bool:
+    """Read the file that was asked for longest ago. False when there is none, or no call to spare."""
+    asked = Job.objects.filter(file_asked__isnull=False)
+    job = pace.claim_with_a_call(asked, Connection.objects.in_use(), leave=pace.DETAILS, seconds=LEASE)
+    if job is None:
+        return False
+    try:
+        digest, size = _read(job)
+    except SegmindError as exc:
+        _failed(job, exc)
+        return True
+    with transaction.atomic():
+        told = {"file_sha256": digest, "file_size": size, "file_asked": None}
+        if mine(job).update(**told, file_error="", lease_until=None, changed=now()):
+            note(job, "The model file was read and its SHA-256 taken", source=Source.PORTAL)
+    return True
+
+
+def _read(job: Job) -> tuple[str, int]:
+    digest, size, renewed = hashlib.sha256(), 0, monotonic()
+    with asking(job.connection) as client:
+        link = client.download_url(job.cloud_storage_url)
+    for block in client.fetch(link):
+        digest.update(block)
+        size += len(block)
+        if monotonic() - renewed > LEASE / 4:
+            renewed = monotonic()
+            renew(job, seconds=LEASE)
+    return digest.hexdigest(), size
+
+
+def _failed(job: Job, exc: SegmindError) -> None:
+    is_over = job.attempts >= TRIES or not exc.retryable
+    pause = timedelta() if is_over else backoff(job.attempts)
+    asked = None if is_over else job.file_asked
+    error = f"The file could not be read. {exc.message}"[:300]
+    mine(job).update(file_asked=asked, file_error=error, due=now() + pause, lease_until=None, changed=now())

@@ -1,0 +1,126 @@
+"""The form of a new training, and the team's presets in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from finetune_portal.datasets.library import add_url
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import receive_whole
+from finetune_portal.jobs import access, choices, desk, services
+from finetune_portal.jobs.forms import JobForm, PresetForm
+from finetune_portal.jobs.models import Preset
+from finetune_portal.web.guards import maker_only
+from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_or_redirect
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@maker_only
+def job_new(request: PortalRequest) -> HttpResponse:
+    if request.method != "POST":
+        form = JobForm(user=request.user, initial=_initial(request))
+        return render(request, "jobs/new.html", _form_context(form))
+    form = JobForm(request.POST, request.FILES, user=request.user)
+    if not form.is_valid():
+        template = "jobs/_form.html" if request.htmx else "jobs/new.html"
+        return render(request, template, _form_context(form), status=422)
+    dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
+    if file:
+        dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
+    elif dataset is None:
+        dataset = add_url(url, owner=request.user)
+    trainings, form_key = form.trainings, form.cleaned_data["form_key"]
+    if len(trainings) > 1 and request.POST.get("confirmed") != str(len(trainings)):
+        return _ask_first(request, form, dataset, trainings)
+    jobs = services.start_all(actor=request.user, dataset=dataset, form_key=form_key, trainings=trainings)
+    if len(jobs) > 1:
+        return go_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
+    return go_on_to(request, reverse("jobs:detail", args=[jobs[0].pk]))
+
+
+def _ask_first(
+    request: PortalRequest, form: JobForm, dataset: Dataset, trainings: list[dict[str, Any]]
+) -> HttpResponse:
+    """Several values make several paid trainings: say how many before the first is started."""
+    form.data = QueryDict(f"{request.POST.urlencode()}&dataset={dataset.pk}")
+    context = {**_form_context(form), "to_confirm": trainings, "dataset": dataset}
+    return render(request, "jobs/_form.html" if request.htmx else "jobs/new.html", context)
+
+
+@require_POST
+@maker_only
+def keep_preset(request: PortalRequest) -> HttpResponse:
+    """Keep learning rate and steps as the team's own preset; what else was typed stays."""
+    form = PresetForm(request.POST)
+    if form.is_valid():
+        values = form.cleaned_data
+        desk.keep_preset(request.user, values.pop("preset_name"), **values)
+        messages.success(request, f"“{form.data['preset_name']}” is a preset for everyone now.")
+    status, shown = (200, PresetForm()) if form.is_valid() else (422, form)
+    if request.htmx:
+        return render(request, "jobs/_presets.html", _preset_context(shown), status=status)
+    typed = JobForm(user=request.user, initial=request.POST.dict())
+    return render(request, "jobs/new.html", {**_form_context(typed), "preset_form": shown}, status=status)
+
+
+@require_POST
+@maker_only
+def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
+    preset = get_object_or_404(Preset, pk=pk)
+    if preset.owner_id != request.user.pk and not request.user.can_administer:
+        raise PermissionDenied("Only the person who made this preset, or an admin, can remove it.")
+    desk.drop_preset(preset, actor=request.user)
+    messages.success(request, f"“{preset.name}” is no preset any more.")
+    context = _preset_context(PresetForm())
+    return piece_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
+
+
+def _initial(request: PortalRequest) -> dict[str, Any]:
+    """From the vendor's sample values, or from an earlier job for “Train again with changes”."""
+    first = choices.PRESETS[0]
+    initial: dict[str, Any] = {"learning_rate": first.learning_rate, "steps": first.steps}
+    again, dataset = request.GET.get("again", ""), request.GET.get("dataset", "")
+    if again.isdecimal():
+        job = access.visible(request.user).filter(pk=int(again)).first()
+        if job is not None:
+            names = (
+                "name",
+                "dataset",
+                "instance_prompt",
+                "learning_rate",
+                "steps",
+                "machine_type",
+                "connection",
+            )
+            return {name: getattr(job, name) for name in names}
+    if dataset.isdecimal():
+        initial["dataset"] = int(dataset)
+    return initial
+
+
+def _form_context(form: JobForm) -> dict[str, Any]:
+    chosen = form["dataset"].value()
+    queryset = form.fields["dataset"].queryset  # type: ignore[attr-defined]
+    pk = getattr(chosen, "pk", chosen)
+    return {
+        "form": form,
+        **_preset_context(PresetForm()),
+        "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
+        "max_bytes": settings.DATASET_MAX_BYTES,
+    }
+
+
+def _preset_context(form: PresetForm) -> dict[str, Any]:
+    return {
+        "presets": choices.PRESETS,
+        "own_presets": Preset.objects.select_related("owner"),
+        "preset_form": form,
+    }
