@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from django.core.exceptions import PermissionDenied
@@ -10,6 +11,8 @@ from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def visible(user: User) -> QuerySet[Dataset]:
@@ -45,6 +48,12 @@ def dataset_to_change(user: User, pk: int) -> Dataset:
 
 def usable(user: User) -> QuerySet[Dataset]:
     return visible(user).filter(deleted=None).exclude(state=Dataset.State.REJECTED)
+
+
+def with_content(user: User, sha256: str) -> QuerySet[Dataset]:
+    """What the person may use that has just these bytes and whose file is here, the oldest first."""
+    rows = usable(user).filter(file_gone=None).defer("verdict").order_by("pk")
+    return rows.filter(sha256=sha256) if SHA256.fullmatch(sha256) else rows.none()
 
 
 def versions(user: User, dataset: Dataset) -> QuerySet[Dataset]:

@@ -18,6 +18,7 @@ app_name = "datasets"
 urlpatterns = [
     path("datasets/", views.dataset_list, name="list"),
     path("datasets/sample.zip", views.sample_dataset, name="sample"),
+    path("datasets/twin/", views.twin, name="twin"),
     path("datasets/from-url/", views.add_url, name="add-url"),
     path("datasets/<int:pk>/", views.dataset_detail, name="detail"),
     path("datasets/<int:pk>/status/", views.dataset_status, name="status"),

@@ -46,6 +46,16 @@ def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
+@piece_of("datasets:list")
+def twin(request: PortalRequest) -> HttpResponse:
+    """The offer to use the dataset that has the content with this SHA-256, instead of sending it again."""
+    dataset = access.with_content(request.user, request.GET.get("sha256", "")).first()
+    if dataset is None:
+        return HttpResponse(status=204)
+    return render(request, "datasets/_twin.html", {"dataset": dataset})
+
+
+@require_safe
 @cache_control(private=True, max_age=86_400, immutable=True)
 def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> FileResponse:
     """One half of a pair as a small WebP. `number` counts the pairs from 0."""

@@ -7,6 +7,7 @@ import { TooBig, pack } from "./pack.js";
 import { readLoose, readZip } from "./pairs.js";
 import * as preview from "./preview.js";
 import { fingerprint, forget, unfinished } from "./resume.js";
+import { twinOf } from "./twin.js";
 import { inTime, inWords, pace } from "./words.js";
 import { BrokenZip, readDirectory } from "./zip.js";
 
@@ -35,6 +36,7 @@ function bind(zone) {
     text: find("text"),
     live: find("live"),
     stopped: find("stopped"),
+    twin: find("twin"),
     local: zone.querySelector("[data-local]"),
   };
   zone.querySelectorAll("[data-upload-plain]").forEach((element) => (element.hidden = true));
@@ -91,6 +93,7 @@ async function receive(files) {
   say("");
   parts.stopped.hidden = true;
   parts.progress.hidden = true;
+  parts.twin.replaceChildren();
   emptyStatus();
   preview.clear(parts.local);
   try {
@@ -110,7 +113,7 @@ async function take(files, mine) {
   if (signal.aborted) return;
   preview.show(parts.local, found);
   const asIs = zip && !found.foreign;
-  if (asIs) send(zip, mine, {});
+  if (asIs) sendUnlessKnown(zip, mine, {});
   const more = await examine(found.pairs, { packing: !asIs, signal });
   if (signal.aborted) return;
   for (const kind of ["problems", "warnings"]) found[kind].push(...more[kind]);
@@ -157,10 +160,33 @@ async function sendPacked(files, pairs, mine) {
   const limit = Number(parts.zone.dataset.max);
   const [size, most] = [packed.size, limit].map(inWords);
   if (packed.size > limit) throw new Refusal(`Together that is ${size}; ${most} is the limit.`);
-  await send(packed, mine, { chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more` });
+  await sendUnlessKnown(packed, mine, { chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more` });
 }
 
 // Sending -----------------------------------------------------------------------------------------------
+
+// The same content may be in the library; then a person says whether it is to be sent again.
+async function sendUnlessKnown(file, mine, { chosen }) {
+  const offer = await twinOf(file, parts.zone.dataset.twin);
+  if (task !== mine) return;
+  if (!offer) return send(file, mine, { chosen });
+  idle();
+  htmx.swap(parts.twin, offer, { swapStyle: "innerHTML" });
+  const [use, anyway] = ["use", "anyway"].map((name) => parts.twin.querySelector(`[data-twin-${name}]`));
+  const { twinUse: id, name } = use.dataset;
+  use.onclick = (event) => {
+    event.preventDefault();
+    parts.twin.replaceChildren();
+    choose(id, name);
+    showDataset(id);
+  };
+  anyway.onclick = () => {
+    parts.twin.replaceChildren();
+    task = mine;
+    send(file, mine, { chosen });
+  };
+  announce(parts.twin.querySelector("p").textContent);
+}
 
 async function send(file, mine, { chosen }) {
   const upload = new tus.Upload(file, {

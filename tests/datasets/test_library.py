@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -16,7 +17,7 @@ from finetune_portal.datasets import library, sample
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import lanes
-from tests.people import form_data, make_dataset, make_job, signed_in
+from tests.people import HTMX, form_data, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 
 
@@ -159,6 +160,42 @@ def test_the_same_content_is_recognised(dataset: Dataset, alice: User, bob: User
     html = text_of(signed_in(bob), f"/datasets/{again.pk}/")
     assert "The same content is already here" in html
     assert f'href="/datasets/{dataset.pk}/"' in html
+
+
+def offer(person: User, sha256: str) -> Any:
+    return signed_in(person).get("/datasets/twin/", {"sha256": sha256}, headers=HTMX)
+
+
+def test_content_that_is_there_is_offered_before_it_is_sent(dataset: Dataset, bob: User) -> None:
+    Dataset.objects.update(sha256="ab" * 32)
+    make_dataset(bob, name="a later one", sha256="ab" * 32)
+    html = offer(bob, "ab" * 32).content.decode()
+    assert f"You already have this: <strong>{dataset.name}</strong>" in html
+    assert f'href="/jobs/new/?dataset={dataset.pk}"' in html
+    assert "a later one" not in html
+    plain = signed_in(bob).get("/datasets/twin/", {"sha256": "ab" * 32})
+    assert plain.headers["Location"] == "/datasets/"
+
+
+@pytest.mark.parametrize("sha256", ["", "cd" * 32, "ab", "AB" * 32, "\0" * 64, "%" * 64])
+def test_other_content_is_not_offered(dataset: Dataset, bob: User, sha256: str) -> None:
+    Dataset.objects.update(sha256="ab" * 32)
+    make_dataset(bob, name="not yet looked into", sha256="")
+    answer = offer(bob, sha256)
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize("why", [{"deleted": now()}, {"file_gone": now()}, {"state": "rejected"}])
+def test_what_cannot_be_used_is_not_offered(dataset: Dataset, bob: User, why: dict[str, Any]) -> None:
+    Dataset.objects.update(sha256="ab" * 32, **why)
+    assert offer(bob, "ab" * 32).status_code == 204
+
+
+def test_strangers_are_offered_nothing(dataset: Dataset, client: Client) -> None:
+    Dataset.objects.update(sha256="ab" * 32)
+    answer = client.get("/datasets/twin/", {"sha256": "ab" * 32})
+    assert answer.headers["Location"].startswith("/login/")
+    assert signed_in(dataset.owner).post("/datasets/twin/").status_code == 405
 
 
 @pytest.mark.parametrize(("days", "used", "stays"), [(0, False, True), (30, False, False), (30, True, True)])

@@ -11,12 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from finetune_portal.datasets import sample
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
@@ -50,6 +53,13 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def write_sample(path: Path) -> None:
+    """The sample dataset with a comment of its own: the library has never seen these bytes."""
+    path.write_bytes(sample.make())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = os.urandom(8).hex().encode()
 
 
 @dataclass

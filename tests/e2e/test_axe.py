@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import write_sample
 
 pytestmark = pytest.mark.browser
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -42,7 +42,7 @@ def test_the_door(page: Page) -> None:
 def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
     page = signed_in
     path = tmp_path / "evenings.zip"
-    path.write_bytes(make())
+    write_sample(path)
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP").set_input_files(path)
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import write_sample
 
 pytestmark = pytest.mark.browser
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def dataset(signed_in: Page, tmp_path: Path) -> str:
     """The address of a dataset that is ready to train."""
     path = tmp_path / "evenings.zip"
-    path.write_bytes(make())
+    write_sample(path)
     signed_in.goto("/jobs/new/")
     signed_in.get_by_label("Choose files: a ZIP").set_input_files(path)
     expect(signed_in.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)

@@ -69,6 +69,8 @@ def session(browser: Browser, portal: Portal) -> Any:
 
 @pytest.fixture
 def form(page: Page, session: Any) -> Page:
+    """The form where the browser cannot hash, as over plain http: nothing is asked before it is sent."""
+    page.add_init_script("delete Crypto.prototype.subtle")
     page.context.add_cookies(session)
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/jobs/new/")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from safetensors import safe_open
 
-from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import write_sample
 
 pytestmark = pytest.mark.browser
 TRAINING = 60_000
@@ -20,7 +20,7 @@ TRAINING = 60_000
 @pytest.fixture(scope="module")
 def sample_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sample") / "night.zip"
-    path.write_bytes(make())
+    write_sample(path)
     return path
 
 

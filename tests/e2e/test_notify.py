@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import write_sample
 
 pytestmark = pytest.mark.browser
 TRAINING = 60_000
@@ -26,7 +26,7 @@ Object.defineProperty(document, "hidden", { get: () => sessionStorage.away === "
 def train(page: Page, name: str, folder: Path) -> str:
     """Start a training and be back at the table; answers the path of its page."""
     path = folder / "night.zip"
-    path.write_bytes(make())
+    write_sample(path)
     page.goto("/jobs/new/")
     page.get_by_label("ZIP file").set_input_files(path)
     page.get_by_label("Name", exact=True).fill(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.sample import make
+from tests.e2e.conftest import write_sample
 
 pytestmark = pytest.mark.browser
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def sweep(signed_in: Page, tmp_path: Path) -> Page:
     """The table of a sweep of four trainings."""
     page, path = signed_in, tmp_path / "sweep.zip"
-    path.write_bytes(make())
+    write_sample(path)
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(path)
     page.get_by_label("Name", exact=True).fill("Four moons")

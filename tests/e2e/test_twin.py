@@ -1,0 +1,80 @@
+"""The same content is offered from the library before a byte of it is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.e2e.test_drop import choose_files, choose_folder, drop, five_pairs, laid_out, packed
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def form(signed_in: Page) -> Page:
+    signed_in.on("dialog", lambda dialog: dialog.accept())
+    signed_in.goto("/jobs/new/")
+    return signed_in
+
+
+def known(form: Page, path: Path) -> str:
+    """Upload a ZIP, come back to an empty form, and answer the dataset's id."""
+    choose_files(form, path)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    number = form.get_by_role("combobox", name="Dataset").input_value()
+    form.goto("/jobs/new/")
+    return number
+
+
+def begun_uploads(form: Page) -> list[str]:
+    """Grows with every upload that begins from here on."""
+    found: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST" and request.url.endswith("/uploads/"):
+            found.append(request.url)
+
+    form.on("request", note)
+    return found
+
+
+def test_a_zip_that_is_there_is_used_without_sending_it(form: Page, tmp_path: Path) -> None:
+    path = tmp_path / "crowns.zip"
+    path.write_bytes(packed({**five_pairs(), "01.txt": b"put a crown on"}))
+    number = known(form, path)
+    begun = begun_uploads(form)
+
+    drop(form, path.rename(tmp_path / "other name.zip"))
+    offer = form.get_by_role("group", name="Already in the library")
+    expect(offer).to_contain_text("You already have this: crowns, 5 pairs, from")
+    expect(form.locator("[data-upload-progress]")).to_be_hidden()
+    offer.get_by_role("link", name="Use it").click()
+    expect(offer).to_have_count(0)
+    expect(form.get_by_role("combobox", name="Dataset")).to_have_value(number)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train")
+    assert begun == []
+
+
+def test_or_it_is_sent_all_the_same(form: Page, tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "scarfs", {**five_pairs(), "01.txt": b"put a scarf on"})
+    choose_folder(form, folder)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    first = form.get_by_role("combobox", name="Dataset").input_value()
+    begun = begun_uploads(form)
+
+    choose_folder(form, folder)
+    form.get_by_role("button", name="Upload anyway").click()
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(form.get_by_role("combobox", name="Dataset")).not_to_have_value(first)
+    assert len(begun) == 1
+
+
+def test_the_portal_does_not_answer_and_the_upload_goes_on(form: Page, tmp_path: Path) -> None:
+    path = tmp_path / "belts.zip"
+    path.write_bytes(packed({**five_pairs(), "01.txt": b"put a belt on"}))
+    known(form, path)
+    form.route("**/datasets/twin/**", lambda route: route.abort())
+    choose_files(form, path)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
