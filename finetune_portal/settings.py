@@ -17,6 +17,7 @@ SECRET_KEY = env.kept_secret("SECRET_KEY", DATA_DIR / "secrets" / "secret-key")
 
 PORTAL_URL = env.text("PORTAL_URL", f"http://127.0.0.1:{env.integer('PORT', 8000)}").rstrip("/")
 PLAIN_HTTP = env.flag("PORTAL_PLAIN_HTTP")
+PROXIES = env.text("PORTAL_PROXIES", "127.0.0.1")
 _public = urlsplit(PORTAL_URL)
 SECURE = _public.scheme == "https"
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
@@ -49,6 +50,7 @@ POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _ne
 # Private networks that a typed address may point into, such as a file server of the company.
 OUTBOUND_NETWORKS = env.networks("PORTAL_OUTBOUND_NETWORKS")
 DATASET_KEEP_DAYS = env.integer("DATASET_KEEP_DAYS", 0)  # 0 keeps every file for ever
+AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 0)  # 0 keeps every line; the database refuses less than 30
 DATASET_MAX_BYTES = env.integer("DATASET_MAX_BYTES", 5_000_000_000)  # one S3 PUT ends at 5 GB
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # a page of captions has up to 500
@@ -74,6 +76,7 @@ INSTALLED_APPS = [
     "finetune_portal.worker",
 ]
 MIDDLEWARE = [
+    "finetune_portal.web.origin.remember_origin",
     "django.middleware.security.SecurityMiddleware",
     "finetune_portal.web.middleware.security_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",

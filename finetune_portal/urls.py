@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("finetune_portal.jobs.urls")),
     path("", include("finetune_portal.datasets.urls")),
     path("", include("finetune_portal.accounts.urls")),
+    path("", include("finetune_portal.audit.urls")),
     path("", include("finetune_portal.connections.urls")),
     path("", include("finetune_portal.notices.urls")),
     path("", include("finetune_portal.webhooks.urls")),

@@ -8,7 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.db.models.signals import post_migrate
+from pytest_django.plugin import DjangoDbBlocker
 
+from finetune_portal.audit import append_only
 from tests.running import RunningEngine, start_engine
 
 # Playwright keeps an event loop in the main thread, in which Django would refuse to ask the database.
@@ -16,6 +20,14 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 pytest_plugins = ["tests.people"]
 StartEngine = Callable[..., RunningEngine]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The record of who did what cannot be emptied, but a test database is, between tests."""
+    post_migrate.disconnect(append_only.install, sender=apps.get_app_config("audit"))
+    with django_db_blocker.unblock():
+        append_only.remove()
 
 
 @pytest.fixture(scope="session")

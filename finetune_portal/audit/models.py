@@ -1,4 +1,7 @@
-"""One row for each deed: who, what, on which thing, with which details. Never changed."""
+"""One row for each deed: who, what, on which thing, from where, with which details. Never changed.
+
+The database itself refuses to change or delete one (append_only.py).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,27 @@ class AuditEvent(models.Model):
     action = models.CharField(max_length=60)
     thing = models.CharField(max_length=120)
     detail = models.JSONField(default=dict)
+    address = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=16, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["action", "-id"]),
+            models.Index(fields=["actor", "-id"]),
+            models.Index(fields=["thing", "-id"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.thing}"
+
+    @property
+    def change(self) -> tuple[object, object] | None:
+        """What it was before and what it is now, where the deed changed one thing."""
+        if {"before", "after"} <= self.detail.keys():
+            return self.detail["before"], self.detail["after"]
+        return None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The other details."""
+        return {name: value for name, value in self.detail.items() if name not in ("before", "after")}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from finetune_portal.audit import services as audit
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
@@ -58,7 +59,12 @@ LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
     Lane("carry", datasets.carry_next, 0.3),
+<<<<<<< HEAD
     Lane("clear", clear, 600),
+=======
+    Lane("clear", library.clear_old_files, 600),
+    Lane("forget", audit.forget, 600),
+>>>>>>> ea3c20e (Show the record of who did what, and let the database itself refuse to change a line)
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
     Lane("files", files.check_next, 1),

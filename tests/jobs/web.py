@@ -21,6 +21,7 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
+from finetune_portal.audit import append_only
 from tests.people import signed_in
 from tests.running import ROOT, free_port
 
@@ -137,6 +138,7 @@ def database_of(web: Web, settings: Any, blocker: DjangoDbBlocker) -> Iterator[N
     connections["default"] = theirs
     try:
         with blocker.unblock():
+            append_only.remove()
             call_command("flush", interactive=False, verbosity=0)
             yield
     finally:

@@ -1,0 +1,59 @@
+"""What narrows the record: a person, a deed, a thing, days. Words that make no sense narrow nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
+
+from finetune_portal.audit.models import AuditEvent
+
+
+class FilterForm(forms.Form):
+    actor: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
+        queryset=None, required=False, label="Who", empty_label="Everyone"
+    )
+    action = forms.ChoiceField(required=False, label="What")
+    thing = forms.CharField(
+        required=False,
+        max_length=120,
+        label="On what",
+        widget=forms.TextInput(attrs={"placeholder": "job 12"}),
+    )
+    since = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people: Any = self.fields["actor"]
+        people.queryset = get_user_model().objects.order_by("name")
+        actions = list(AuditEvent.objects.order_by("action").values_list("action", flat=True).distinct())
+        kinds = sorted({action.partition(".")[0] for action in actions})
+        choices: Any = self.fields["action"]
+        choices.choices = [
+            ("", "Everything"),
+            ("By kind", [(f"{kind}.", f"{kind}: all") for kind in kinds]),
+            ("One deed", [(action, action.replace(".", ": ")) for action in actions]),
+        ]
+
+    def narrowed(self, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        self.is_valid()
+        told = self.cleaned_data
+        if told.get("actor"):
+            rows = rows.filter(actor=told["actor"])
+        if action := told.get("action"):
+            rows = rows.filter(Q(action__startswith=action) if action.endswith(".") else Q(action=action))
+        if told.get("thing"):
+            rows = rows.filter(thing=told["thing"].strip().lower())
+        if told.get("since"):
+            rows = rows.filter(at__gte=_midnight(told["since"]))
+        if told.get("until"):
+            rows = rows.filter(at__lt=_midnight(told["until"]) + timedelta(days=1))
+        return rows
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

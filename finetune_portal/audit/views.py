@@ -1,0 +1,66 @@
+"""The record, for admins: page by page, narrowed, and as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.timezone import now
+from django.views.decorators.http import require_safe
+
+from finetune_portal.audit.forms import FilterForm
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.audit.services import record
+from finetune_portal.web.guards import admin_only
+from finetune_portal.web.paging import page_of
+
+if TYPE_CHECKING:
+    from finetune_portal.web.http import PortalRequest
+
+MOST_LINES = 100_000
+COLUMNS = ("number", "time (UTC)", "who", "what", "on what", "details", "address", "request")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
+
+
+@require_safe
+@admin_only
+def events(request: PortalRequest) -> HttpResponse:
+    form = FilterForm(request.GET)
+    rows = form.narrowed(AuditEvent.objects.select_related("actor"))
+    page = page_of(rows, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
+    is_filtered = any(request.GET.get(name) for name in form.fields)
+    context = {"page": page, "form": form, "is_filtered": is_filtered, "most": MOST_LINES}
+    return render(request, "audit/_events.html" if request.htmx else "audit/list.html", context)
+
+
+@require_safe
+@admin_only
+def as_csv(request: PortalRequest) -> HttpResponse:
+    """What the filter shows, the newest first."""
+    rows = FilterForm(request.GET).narrowed(AuditEvent.objects.select_related("actor")).order_by("-pk")
+    record(request.user, "audit.export", request.user, filter=request.GET.urlencode()[:500])
+    name = f"audit-{now():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    lines = "".join(_lines(rows[:MOST_LINES].iterator()))
+    return HttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _lines(rows: Iterator[AuditEvent]) -> Iterator[str]:
+    yield _line(COLUMNS)
+    for row in rows:
+        who = f"{row.actor} <{row.actor.email}>" if row.actor else "the portal"
+        detail = json.dumps(row.detail, ensure_ascii=False)
+        at = row.at.strftime("%Y-%m-%d %H:%M:%S")
+        yield _line((row.pk, at, who, row.action, row.thing, detail, row.address, row.request_id))
+
+
+def _line(cells: tuple[object, ...]) -> str:
+    text = io.StringIO()
+    safe = (f"'{cell}" if str(cell).startswith(FORMULA) else str(cell) for cell in cells)
+    csv.writer(text).writerow(safe)
+    return text.getvalue()

@@ -1,0 +1,120 @@
+"""The record of who did what: it only grows, and it says from where."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit import append_only, services
+from finetune_portal.audit.models import AuditEvent
+from tests.people import make_dataset, signed_in
+
+
+@pytest.fixture
+def sealed(db: None) -> Iterator[None]:
+    """With the triggers that every installation has."""
+    append_only.install()
+    yield
+    append_only.remove()
+
+
+def event(actor: User | None = None, action: str = "job.start", **fields: Any) -> AuditEvent:
+    return AuditEvent.objects.create(actor=actor, action=action, thing=fields.pop("thing", "job 1"), **fields)
+
+
+def text(client: Client, query: str = "") -> str:
+    response = client.get(f"/audit/{query}")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_database_refuses_to_change_a_line(sealed: None, dana: User) -> None:
+    event(dana)
+    for change in (
+        lambda: AuditEvent.objects.update(action="nothing"),
+        lambda: AuditEvent.objects.all().delete(),
+        lambda: AuditEvent.objects.get().delete(),
+    ):
+        with pytest.raises(DatabaseError, match="can only grow"), transaction.atomic():
+            change()
+    assert AuditEvent.objects.get().action == "job.start"
+
+
+def test_old_lines_are_forgotten_by_the_setting_alone(sealed: None, dana: User, settings: Any) -> None:
+    event(at=now() - timedelta(days=100))
+    young = event(at=now() - timedelta(days=80))
+    assert not services.forget(), "0 keeps all for ever"
+    settings.AUDIT_KEEP_DAYS = 90
+    assert services.forget()
+    assert not services.forget()
+    assert list(AuditEvent.objects.all()) == [young]
+
+
+def test_a_deed_says_who_from_where_and_with_which_request(alice: User) -> None:
+    dataset = make_dataset(alice)
+    response = signed_in(alice).post(f"/datasets/{dataset.pk}/rename/", {"name": "dusk"})
+    line = AuditEvent.objects.get(action="dataset.rename")
+    assert (line.actor, line.thing, line.address) == (alice, f"dataset {dataset.pk}", "127.0.0.1")
+    assert line.request_id == response.headers["X-Request-ID"]
+    assert line.change == ("night", "dusk")
+
+
+def test_only_admins_read_it(alice: User, charlie: User, client: Client) -> None:
+    for url in ("/audit/", "/audit/csv/"):
+        assert signed_in(alice).get(url).status_code == 403
+        assert signed_in(charlie).get(url).status_code == 403
+        assert client.get(url).headers["Location"].startswith("/login/")
+        assert "/audit/" not in signed_in(alice).get("/").content.decode()
+
+
+def test_it_is_narrowed_by_the_query(alice: User, dana: User) -> None:
+    event(alice, thing="job 1"), event(dana, "job.download", thing="job 2")
+    event(None, "dataset.check", thing="dataset 3", at=now() - timedelta(days=3))
+    client = signed_in(dana)
+    for query, there, not_there in (
+        ("", "job 1", "nothing of the kind"),
+        (f"?actor={alice.pk}", "job 1", "job 2"),
+        ("?action=job.download", "job 2", "job 1"),
+        ("?action=job.", "job 2", "dataset 3"),
+        ("?thing=Job+2", "job 2", "job 1"),
+        (f"?until={now() - timedelta(days=2):%Y-%m-%d}", "dataset 3", "job 1"),
+        (f"?since={now():%Y-%m-%d}", "job 1", "dataset 3"),
+        ("?actor=x&since=never&action=no.such", "job 1", "nothing of the kind"),
+    ):
+        html = text(client, query).partition("<tbody>")[2]
+        assert there in html, query
+        assert not_there not in html, query
+    assert "Nothing in the record fits" in text(client, "?thing=job+99")
+
+
+def test_it_is_read_page_by_page(dana: User) -> None:
+    for number in range(60):
+        event(dana, thing=f"job {number:03}")
+    first = text(signed_in(dana))
+    assert "job 059" in first
+    assert "job 009" not in first
+    key = AuditEvent.objects.order_by("-pk")[49].pk
+    assert f"before={key}" in first
+    assert "job 009" in text(signed_in(dana), f"?before={key}")
+
+
+def test_the_csv_holds_what_is_shown_and_starts_no_formula(alice: User, dana: User) -> None:
+    event(alice, detail={"name": "hats"}, thing="=HYPERLINK(1)", address="10.0.0.7")
+    event(dana, "job.download")
+    response = signed_in(dana).get(f"/audit/csv/?actor={alice.pk}")
+    head, line = csv.reader(io.StringIO(response.content.decode()))
+    told = dict(zip(head, line, strict=True))
+    assert told["who"] == "Alice <alice@example.com>"
+    assert (told["on what"], told["details"]) == ("'=HYPERLINK(1)", '{"name": "hats"}')
+    assert told["address"] == "10.0.0.7"
+    assert "attachment" in response.headers["Content-Disposition"]
+    assert AuditEvent.objects.latest("pk").action == "audit.export", "who takes the record away is in it"
