@@ -9,11 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-<<<<<<< HEAD
-from finetune_portal.webhooks.signature import is_usable
-=======
 from finetune_portal.audit.append_only import LEAST_DAYS
->>>>>>> ea3c20e (Show the record of who did what, and let the database itself refuse to change a line)
+from finetune_portal.webhooks.signature import is_usable
 
 
 @register()
@@ -44,18 +41,19 @@ def public_address(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-<<<<<<< HEAD
 def webhook_secret(**_: Any) -> list[CheckMessage]:
     secret = settings.SEGMIND_WEBHOOK_SECRET
     if secret and not is_usable(secret):
         hint = "After whsec_ comes base64. Copy it whole."
         return [Error("SEGMIND_WEBHOOK_SECRET is not a signing secret.", hint=hint, id="portal.E004")]
-=======
+    return []
+
+
+@register()
 def audit_retention(**_: Any) -> list[CheckMessage]:
     if 0 < settings.AUDIT_KEEP_DAYS < LEAST_DAYS:
         text = f"AUDIT_KEEP_DAYS must be 0 (for ever) or at least {LEAST_DAYS}."
-        return [Error(text, id="portal.E004")]
->>>>>>> ea3c20e (Show the record of who did what, and let the database itself refuse to change a line)
+        return [Error(text, id="portal.E005")]
     return []
 
 

@@ -30,7 +30,7 @@ def record(
     )
 
 
-def forget() -> bool:
+def forget_old() -> bool:
     """Delete some of what is older than the setting. False when nothing is left to delete."""
     if not settings.AUDIT_KEEP_DAYS:
         return False

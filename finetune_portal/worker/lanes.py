@@ -46,7 +46,7 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    return library.clear_old_files() or webhooks.forget_old()
+    return library.clear_old_files() or webhooks.forget_old() or audit.forget_old()
 
 
 def submit() -> bool:
@@ -59,12 +59,7 @@ LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
     Lane("carry", datasets.carry_next, 0.3),
-<<<<<<< HEAD
     Lane("clear", clear, 600),
-=======
-    Lane("clear", library.clear_old_files, 600),
-    Lane("forget", audit.forget, 600),
->>>>>>> ea3c20e (Show the record of who did what, and let the database itself refuse to change a line)
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
     Lane("files", files.check_next, 1),

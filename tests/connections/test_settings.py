@@ -35,8 +35,9 @@ def own() -> Connection:
 
 
 @pytest.fixture(autouse=True)
-def upstream(engine: RunningEngine, settings: Any) -> None:
+def upstream(db: None, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
+    services.built_in()
     settings.UPSTREAMS = ["https://api.segmind.com", engine.url]
 
 
