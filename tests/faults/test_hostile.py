@@ -1,0 +1,138 @@
+"""Whatever an upstream answers, the worker goes on and no page breaks (reliability.md, bar 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import take_to
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+from finetune_portal.webhooks.models import Delivery
+from finetune_portal.worker.lanes import LANES
+from tests.memory import Watch
+from tests.people import make_dataset, make_job, signed_in
+from tests.segmind.test_hostile import HEADERS, NAMES, documents, header_values, statuses, values
+from tests.upstream import CALLS, Answer, Upstream, raw, says
+from tests.worker.driving import follow_now, point_at, send_now
+
+KNOWN = "uuid"  # an id that the hostile documents often name
+WORK = [lane for lane in LANES if lane.name in ("carry", "submit", "follow", "digest")]
+
+watch = Watch()
+bodies = documents.map(lambda told: says(200, told)) | st.binary(max_size=80).map(
+    lambda body: says(200, body)
+)
+refusals = st.builds(lambda status, told: says(status, told, taken=False), statuses, documents)
+heads = st.lists(st.tuples(st.sampled_from(HEADERS.split()), header_values), max_size=3)
+odd_heads = st.builds(
+    lambda head, body: raw(
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"%s: %s\r\n" % (n.encode(), v) for n, v in head) + b"\r\n" + body
+    ),
+    heads,
+    st.binary(max_size=60),
+)
+ids = st.just(KNOWN) | st.text(min_size=1, max_size=20)
+fields = st.dictionaries(st.sampled_from([*NAMES.split(), "cloud_storage_url"]), values, max_size=8)
+items = st.builds(lambda told, key: {**told, "id": key}, fields, ids)
+near = st.lists(items, max_size=5).map(lambda told: says(200, told)) | items.map(
+    lambda told: says(200, {"finetune": told})
+)
+answers = near | bodies | refusals | odd_heads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def flat_memory() -> Iterator[None]:
+    yield
+    watch.report("hostile answers through the portal")
+    assert watch.grown <= 48
+
+
+@pytest.fixture
+def hostile(settings: Any) -> Iterator[Upstream]:
+    with Upstream() as running:
+        point_at(settings, running)
+        yield running
+
+
+@pytest.fixture
+def people(alice: User, dana: User) -> tuple[Client, Client]:
+    """A maker and an admin at their browsers."""
+    return signed_in(alice), signed_in(dana)
+
+
+def times(examples: int) -> limits:
+    of_no_matter = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    told = (Phase.explicit, Phase.reuse, Phase.generate)  # to make it smaller would take minutes
+    return limits(max_examples=examples, deadline=None, phases=told, suppress_health_check=of_no_matter)
+
+
+script = st.fixed_dictionaries(dict.fromkeys([*CALLS.values(), "upload"], answers))
+
+
+@times(30)
+@given(script=script)
+def test_no_answer_breaks_the_worker_or_a_page(
+    hostile: Upstream, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
+) -> None:
+    goes_on(hostile, people, dataset, script)
+
+
+@pytest.mark.slow
+@times(200)
+@given(script=script)
+def test_nor_do_a_thousand(
+    hostile: Upstream, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
+) -> None:
+    goes_on(hostile, people, dataset, script)
+
+
+def goes_on(
+    hostile: Upstream, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
+) -> None:
+    """The worker takes all its steps and people look at every page, while each call is answered so."""
+    alice = dataset.owner
+    hostile.unscript()
+    hostile.requests.clear()
+    for call, answer in script.items():
+        hostile.script(call, *[answer] * 4)
+    with transaction.atomic():
+        followed = make_job(alice, "ready", request_id=KNOWN, cloud_storage_url="https://h/w.safetensors")
+        queued = make_job(alice, dataset=dataset)
+        take_to(make_dataset(alice, stored=False), connections.default())
+        Delivery.objects.create(request_id=KNOWN, size=1)
+        follow_now()
+        sent = send_now(queued)
+        for lane in WORK:
+            lane.step()
+        assert sent.state in State.values
+        assert sent.tries.count() <= 1, "never twice"
+        look_at_all(*people, followed)
+        assert set(Job.objects.values_list("state", flat=True)) <= set(State.values)
+        transaction.set_rollback(True)
+    for request in hostile.requests:
+        watch.look(request.path.rsplit("/", 1)[-1])
+
+
+def look_at_all(maker: Client, admin: Client, job: Job) -> None:
+    """Every page that shows or asks something of the upstream."""
+    answers = [
+        maker.post(f"/jobs/{job.pk}/public/", {"public": "on"}),
+        maker.get(f"/jobs/{job.pk}/download/"),
+    ]
+    for each in Job.objects.all()[:5]:
+        answers.append(maker.get(f"/jobs/{each.pk}/"))
+    for path in ("/", "/settings/", "/settings/webhooks/deliveries/", "/jobs/new/"):
+        answers.append(admin.get(path))
+    answers.append(admin.post(f"/settings/connections/{connections.default().pk}/test/"))
+    assert [answer.status_code for answer in answers if answer.status_code not in (200, 302, 303)] == []
