@@ -45,6 +45,8 @@ _near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost"
 POLL_SECONDS = env.decimal("POLL_SECONDS", 1 if _near else 20)
 POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _near else 120))
 
+LOW_CREDITS = env.decimal("PORTAL_LOW_CREDITS", 10)  # below so many the top bar warns
+
 # Limits -------------------------------------------------------------------------------------
 
 # Private networks that a typed address may point into, such as a file server of the company.

@@ -1,4 +1,4 @@
-"""What every page says on top: the mood of the upstreams, and that an engine only simulates."""
+"""What every page says on top: the mood of the upstreams, the account's credits, and simulation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,49 @@ class Banner:
     text: str
 
 
+@dataclass(frozen=True)
+class Purse:
+    """What the account holds that a training goes to when nobody chooses another."""
+
+    credits: float
+    of: str
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.credits:,.0f}" if abs(self.credits) >= 100 else f"{self.credits:.1f}".removesuffix(".0")
+        )
+
+    @property
+    def is_low(self) -> bool:
+        return self.credits < settings.LOW_CREDITS
+
+
 def banners(request: HttpRequest) -> dict[str, Any]:
     """Context processor. Empty for strangers: they learn nothing of the account."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {}
-    return {"banners": current(), "local_engine": settings.LOCAL_ENGINE}
+    connections = _in_use()
+    purse = _purse(connections) if request.user.can_train else None
+    return {"banners": _told(connections), "purse": purse, "local_engine": settings.LOCAL_ENGINE}
 
 
 def current() -> list[Banner]:
+    return _told(_in_use())
+
+
+def _in_use() -> list[Connection]:
+    return list(Connection.objects.in_use()) or [Connection(kind=built_in_kind())]
+
+
+def _purse(connections: list[Connection]) -> Purse | None:
+    """None until the account has told, which not every one does."""
+    chosen = min(connections, key=lambda each: (not each.is_default, each.is_own))
+    return None if chosen.credits is None else Purse(chosen.credits, chosen.name)
+
+
+def _told(connections: list[Connection]) -> list[Banner]:
     """With several connections each sentence begins with the name of its own."""
-    connections = list(Connection.objects.in_use()) or [Connection(kind=built_in_kind())]
     found = [(connection, banner) for connection in connections if (banner := _of(connection))]
     if len(connections) == 1:
         return [banner for _, banner in found]
