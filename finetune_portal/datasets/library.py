@@ -89,7 +89,7 @@ def same_content(dataset: Dataset) -> Dataset | None:
     """An older dataset in the library with the same bytes."""
     if not dataset.sha256:
         return None
-    twins = Dataset.objects.filter(sha256=dataset.sha256, deleted=None, pk__lt=dataset.pk)
+    twins = Dataset.objects.filter(sha256=dataset.sha256, deleted=None, file_gone=None, pk__lt=dataset.pk)
     return twins.select_related("owner").order_by("pk").first()
 
 

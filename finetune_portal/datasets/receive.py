@@ -138,21 +138,22 @@ async def _take(piece: Piece, receive: Receive) -> int:
 
 async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:
     """Write what arrives, commit every 8 MiB, return the offset reached."""
-    buffer, written, committed = bytearray(), piece.offset, piece.offset
+    blocks: list[bytes] = []
+    waiting, written, committed = 0, piece.offset, piece.offset
     digest = hashlib.new(piece.algorithm, usedforsecurity=False) if piece.algorithm else None
     more, gone = True, False
     while more:
         message: Any = await receive()
         gone = message["type"] == "http.disconnect"
         more = not gone and message.get("more_body", False)
-        buffer += message.get("body", b"")
-        if written + len(buffer) > piece.dataset.size:
+        blocks.append(message.get("body", b""))
+        waiting += len(blocks[-1])
+        if written + waiting > piece.dataset.size:
             raise Refusal(413, "More bytes came than the upload announced.")
-        if buffer and (not more or len(buffer) >= BLOCK):
-            await asyncio.to_thread(_write, file, bytes(buffer), digest)
-            written += len(buffer)
-            buffer.clear()
-        if digest is None and written - committed >= COMMIT_EVERY:
+        if waiting and (not more or waiting >= BLOCK):
+            await asyncio.to_thread(_write, file, b"".join(blocks), digest)
+            blocks, waiting, written = [], 0, written + waiting
+        if more and digest is None and written - committed >= COMMIT_EVERY:
             committed = await in_thread(_commit, piece.dataset, file, written)
     if digest is not None and (gone or digest.digest() != piece.checksum):
         raise Refusal(460, "The piece arrived damaged. Send it again.")

@@ -42,7 +42,9 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 @piece_of("datasets:detail")
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """How far the upload, the check and the carrying are; asks again by itself until settled."""
-    return render(request, "datasets/_status.html", {"dataset": access.dataset_to_see(request.user, pk)})
+    dataset = access.dataset_to_see(request.user, pk)
+    context = {"dataset": dataset, "twin": library.same_content(dataset)}
+    return render(request, "datasets/_status.html", context)
 
 
 @require_safe

@@ -103,6 +103,33 @@ def test_a_repaired_copy_has_no_faults_left(alice: User) -> None:
         assert not [name for name in packed.namelist() if "/" in name]
 
 
+def test_a_repaired_copy_is_made_once(alice: User) -> None:
+    odd = make_dataset(alice, data=dirty(), state=Dataset.State.CHECKING, stored=False)
+    work()
+    client = signed_in(alice)
+    first, again = (client.post(f"/datasets/{odd.pk}/repair/").headers["Location"] for _ in range(2))
+    assert first == again
+    client.post(f"{first}delete/")
+    assert client.post(f"/datasets/{odd.pk}/repair/").headers["Location"] != first
+
+
+def test_a_file_that_was_cleared_away_is_told(dataset: Dataset, alice: User) -> None:
+    Dataset.objects.update(file_gone=now())
+    html = text_of(signed_in(alice), f"/datasets/{dataset.pk}/")
+    assert "The portal no longer has the file" in html
+    assert "copy may be gone" not in html
+    Carry.objects.update(done=now() - timedelta(days=8))
+    assert "copy may be gone" in text_of(signed_in(alice), f"/datasets/{dataset.pk}/")
+    assert "Edit captions" not in html
+
+
+def test_many_pairs_say_which_can_be_edited(dataset: Dataset, alice: User) -> None:
+    verdict = {**dataset.verdict, "pairs": dataset.pairs * 100}
+    Dataset.objects.update(verdict=verdict)
+    html = text_of(signed_in(alice), f"/datasets/{dataset.pk}/captions/")
+    assert "the first 500 of 600 pairs" in html
+
+
 def test_a_version_of_a_file_that_is_gone_is_refused_in_words(dataset: Dataset, alice: User) -> None:
     signed_in(alice).post(f"/datasets/{dataset.pk}/captions/", {"for_all": "make it night"})
     dataset.path.unlink()
@@ -157,9 +184,11 @@ def test_a_job_on_a_dataset_of_long_ago_waits_for_a_fresh_hand_over(dataset: Dat
 def test_the_same_content_is_recognised(dataset: Dataset, alice: User, bob: User) -> None:
     Dataset.objects.update(sha256="ab" * 32)
     again = make_dataset(bob, name="again", sha256="ab" * 32)
-    html = text_of(signed_in(bob), f"/datasets/{again.pk}/")
-    assert "The same content is already here" in html
-    assert f'href="/datasets/{dataset.pk}/"' in html
+    page = text_of(signed_in(bob), f"/datasets/{again.pk}/")
+    piece = signed_in(bob).get(f"/datasets/{again.pk}/status/", headers=HTMX).content.decode()
+    for html in (page, piece):
+        assert html.count("The same content is already here") == 1
+        assert f'href="/datasets/{dataset.pk}/"' in html
 
 
 def offer(person: User, sha256: str) -> Any:
