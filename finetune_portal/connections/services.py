@@ -10,17 +10,10 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
 from finetune_portal.segmind import SegmindError
+from finetune_portal.web.deeds import ActionFailed
 from finetune_portal.web.sealing import seal
 
 NAMES = {Kind.ENGINE: "Local engine", Kind.ENVIRONMENT: "Segmind"}
-
-
-class ActionFailed(Exception):
-    """A deed that did not happen; the text is for people. `detail` is the technical side."""
-
-    def __init__(self, text: str, detail: str = "") -> None:
-        super().__init__(text)
-        self.detail = detail
 
 
 def built_in() -> Connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +14,7 @@ from finetune_portal.connections import access, services
 from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect
+from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect, told
 
 
 @require_safe
@@ -32,7 +31,8 @@ def add(request: PortalRequest) -> HttpResponse:
         template = "connections/_form.html" if request.htmx else "connections/list.html"
         return render(request, template, _page_context(form), status=422)
     added = services.add(actor=request.user, **form.cleaned_data)
-    _try(request, lambda: services.test(added, actor=request.user), f"“{added}” works.")
+    with told(request, f"“{added}” works."):
+        services.test(added, actor=request.user)
     return go_to(request, _page())
 
 
@@ -41,11 +41,8 @@ def add(request: PortalRequest) -> HttpResponse:
 def test(request: PortalRequest, pk: int) -> HttpResponse:
     """Ask for the account's credits, which costs nothing."""
     connection = access.connection_to_change(pk)
-    try:
+    with told(request):
         balance = services.test(connection, actor=request.user)
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
-    else:
         messages.success(request, f"The connection works. The account holds {balance:.2f} credits.")
     return _card(request, pk)
 
@@ -57,9 +54,8 @@ def change_key(request: PortalRequest, pk: int) -> HttpResponse:
     form = KeyForm(request.POST, connection=connection)
     if not form.is_valid():
         return _card(request, pk, key_form=form)
-    key = form.cleaned_data["key"]
-    told = "The new key is used from now on. Test it, then revoke the old one."
-    _try(request, lambda: services.change_key(connection, key, actor=request.user), told)
+    with told(request, "The new key is used from now on. Test it, then revoke the old one."):
+        services.change_key(connection, form.cleaned_data["key"], actor=request.user)
     return _card(request, pk)
 
 
@@ -78,8 +74,8 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 @admin_only
 def make_default(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
-    told = f"New trainings go to “{connection}” unless someone chooses another."
-    _try(request, lambda: services.make_default(connection, actor=request.user), told)
+    with told(request, f"New trainings go to “{connection}” unless someone chooses another."):
+        services.make_default(connection, actor=request.user)
     return go_to(request, _page())
 
 
@@ -87,18 +83,10 @@ def make_default(request: PortalRequest, pk: int) -> HttpResponse:
 @admin_only
 def switch(request: PortalRequest, pk: int) -> HttpResponse:
     connection, on = access.connection_to_change(pk), request.POST.get("on") == "on"
-    told = f"“{connection}” is {'on again' if on else 'off: nothing is sent there and nothing asked'}."
-    _try(request, lambda: services.switch(connection, on=on, actor=request.user), told)
+    state = "on again" if on else "off: nothing is sent there and nothing asked"
+    with told(request, f"“{connection}” is {state}."):
+        services.switch(connection, on=on, actor=request.user)
     return go_to(request, _page())
-
-
-def _try(request: PortalRequest, deed: Callable[[], object], told: str) -> None:
-    try:
-        deed()
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
-    else:
-        messages.success(request, told)
 
 
 def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:

@@ -17,10 +17,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
-
-
-class ActionFailed(Exception):
-    """A deed that did not happen; the text is for people."""
+from finetune_portal.web.deeds import ActionFailed
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:

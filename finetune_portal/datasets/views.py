@@ -16,7 +16,7 @@ from finetune_portal.datasets import access, library, previews, sample, versions
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_of
+from finetune_portal.web.http import PortalRequest, go_to, piece_of, told
 from finetune_portal.web.paging import page_of
 
 
@@ -142,13 +142,10 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def delete(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_change(request.user, pk)
-    try:
+    with told(request, f"“{dataset.name}” is deleted."):
         library.delete(dataset, actor=request.user)
-    except library.ActionFailed as exc:
-        messages.error(request, str(exc))
-        return go_to(request, _page(dataset))
-    messages.success(request, f"“{dataset.name}” is deleted.")
-    return go_to(request, reverse("datasets:list"))
+        return go_to(request, reverse("datasets:list"))
+    return go_to(request, _page(dataset))
 
 
 @require_POST
@@ -156,10 +153,8 @@ def delete(request: PortalRequest, pk: int) -> HttpResponse:
 def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
     """Carry the file to a fresh presigned URL."""
     dataset = access.dataset_to_see(request.user, pk)
-    try:
+    with told(request):
         library.hand_over_again(dataset, actor=request.user)
-    except library.ActionFailed as exc:
-        messages.error(request, str(exc))
     return go_to(request, _page(dataset))
 
 

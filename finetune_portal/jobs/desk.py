@@ -12,6 +12,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.jobs import services
 from finetune_portal.jobs.models import Job, Preset, SavedView
 from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.web.deeds import ActionFailed
 
 
 def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
@@ -23,7 +24,7 @@ def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
         try:
             services.set_public(job, public=False, actor=actor)
             done += 1
-        except services.ActionFailed as exc:
+        except ActionFailed as exc:
             troubles.append(f"“{job.name}”: {exc}")
     return done, troubles
 
@@ -34,7 +35,7 @@ def links(jobs: Iterable[Job], *, actor: User) -> str:
     for job in jobs:
         try:
             lines.append(f"{job.name}\t{services.download_link(job, actor=actor)}")
-        except services.ActionFailed as exc:
+        except ActionFailed as exc:
             lines.append(f"{job.name}\t# {exc}")
     return "\n".join(lines) + "\n"
 

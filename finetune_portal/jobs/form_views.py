@@ -17,6 +17,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
 from finetune_portal.jobs import access, choices, desk, services
 from finetune_portal.jobs.forms import JobForm, PresetForm
+from finetune_portal.jobs.limits import Exceeded
 from finetune_portal.jobs.models import Preset
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_or_redirect
@@ -32,27 +33,40 @@ def job_new(request: PortalRequest) -> HttpResponse:
     if not form.is_valid():
         template = "jobs/_form.html" if request.htmx else "jobs/new.html"
         return render(request, template, _form_context(form), status=422)
-    dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
-    if file:
-        dataset = receive_whole(owner=request.user, filename=file.name, size=file.size, chunks=file.chunks())
-    elif dataset is None:
-        dataset = add_url(url, owner=request.user)
-    trainings, form_key = form.trainings, form.cleaned_data["form_key"]
+    dataset, trainings, form_key = _dataset_of(form), form.trainings, form.cleaned_data["form_key"]
     if len(trainings) > 1 and request.POST.get("confirmed") != str(len(trainings)):
-        return _ask_first(request, form, dataset, trainings)
-    jobs = services.start_all(actor=request.user, dataset=dataset, form_key=form_key, trainings=trainings)
+        return _ask_first(request, form, dataset, to_confirm=trainings)
+    try:
+        jobs = services.start_all(
+            actor=request.user,
+            dataset=dataset,
+            form_key=form_key,
+            trainings=trainings,
+            exceed=request.POST.get("exceed") == "on",
+        )
+    except Exceeded as exc:
+        return _ask_first(request, form, dataset, status=422, exceeded=str(exc), number=len(trainings))
     if len(jobs) > 1:
         return go_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
     return go_on_to(request, reverse("jobs:detail", args=[jobs[0].pk]))
 
 
+def _dataset_of(form: JobForm) -> Dataset:
+    """The one chosen, or a new one of the file or the address that was given."""
+    dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
+    if file:
+        return receive_whole(owner=form.user, filename=file.name, size=file.size, chunks=file.chunks())
+    return dataset or add_url(url, owner=form.user)
+
+
 def _ask_first(
-    request: PortalRequest, form: JobForm, dataset: Dataset, trainings: list[dict[str, Any]]
+    request: PortalRequest, form: JobForm, dataset: Dataset, *, status: int = 200, **asked: Any
 ) -> HttpResponse:
-    """Several values make several paid trainings: say how many before the first is started."""
+    """Several values make several paid trainings, and a limit may be in the way: say so before any starts."""
     form.data = QueryDict(f"{request.POST.urlencode()}&dataset={dataset.pk}")
-    context = {**_form_context(form), "to_confirm": trainings, "dataset": dataset}
-    return render(request, "jobs/_form.html" if request.htmx else "jobs/new.html", context)
+    context = {**_form_context(form), **asked, "dataset": dataset}
+    template = "jobs/_form.html" if request.htmx else "jobs/new.html"
+    return render(request, template, context, status=status)
 
 
 @require_POST

@@ -17,8 +17,8 @@ from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import choices
-from finetune_portal.jobs.models import Job, Preset
+from finetune_portal.jobs import choices, limits
+from finetune_portal.jobs.models import Job, Limits, Preset
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 
@@ -147,6 +147,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         cast("ConnectionField", self.fields["connection"]).queryset = self.connections
         self.initial.setdefault("connection", connections.default())
         self.initial.setdefault("form_key", uuid.uuid4())
+        self.left, self.may_publish = limits.left(user), limits.may_publish(user)
         for name in self.errors if self.is_bound else ():
             if name in self.fields:
                 described = f"id_{name}_error"
@@ -161,7 +162,15 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         return name
 
     def clean_form_key(self) -> uuid.UUID:
-        return self.cleaned_data["form_key"] or uuid.uuid4()
+        """Of a form sent before, the same again; never another person's."""
+        key = self.cleaned_data["form_key"]
+        foreign = key and Job.objects.filter(form_key=key).exclude(owner=self.user).exists()
+        return uuid.uuid4() if foreign or not key else uuid.UUID(str(key))
+
+    def clean_wants_public(self) -> bool:
+        if self.cleaned_data["wants_public"] and not limits.may_publish(self.user):
+            raise forms.ValidationError(limits.ONLY_ADMINS_PUBLISH)
+        return bool(self.cleaned_data["wants_public"])
 
     def clean_connection(self) -> Connection:
         return self.cleaned_data["connection"] or connections.default()
@@ -221,6 +230,26 @@ class DescribeForm(Sentenced):
         """Words with commas between them, each once."""
         words = (" ".join(word.split()) for word in str(self.cleaned_data["tags"]).split(","))
         return ", ".join(dict.fromkeys(word for word in words if word))
+
+
+class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    class Meta:
+        model = Limits
+        fields = limits.NAMES
+        labels = {
+            "per_person_day": "Trainings a person may start a day",
+            "per_team_month": "Trainings the team may start a month",
+            "only_admins_publish": "Only admins make models public",
+        }
+        help_texts = {
+            "per_person_day": "Empty is no limit. The local engine costs nothing and does not count.",
+            "per_team_month": "Empty is no limit. Days and months are those of UTC.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("per_person_day", "per_team_month"):
+            self.fields[name].required = False
 
 
 class ViewForm(Sentenced):

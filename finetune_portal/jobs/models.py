@@ -182,6 +182,17 @@ class Job(Leased):
         return str(self.told.get("reached", State.REQUESTED))
 
 
+class Limits(models.Model):
+    """The one row of limits on money (limits.py). Empty is no limit."""
+
+    per_person_day = models.PositiveIntegerField("trainings a person may start a day", null=True)
+    per_team_month = models.PositiveIntegerField("trainings the team may start a month", null=True)
+    only_admins_publish = models.BooleanField("only admins make models public", default=False)
+
+    def __str__(self) -> str:
+        return f"{self.per_person_day} a day, {self.per_team_month} a month"
+
+
 class SavedView(models.Model):
     """A filter of the table that a person keeps: its name and its query string."""
 

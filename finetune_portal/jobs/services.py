@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -14,45 +14,49 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import library
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import limits
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.segmind import SegmindError
-
-
-class ActionFailed(Exception):
-    """A deed that did not happen; the text is for people. `detail` is the technical side."""
-
-    def __init__(self, text: str, detail: str = "") -> None:
-        super().__init__(text)
-        self.detail = detail
-
-
-def start(*, actor: User, dataset: Dataset, connection: Connection, form_key: Any, **fields: Any) -> Job:
-    """Write the intent; the worker sends it. The same form, sent twice, is the same job."""
-    state = State.QUEUED if library.put_in_place(dataset, connection) else State.WAITING
-    values = {"owner": actor, "dataset": dataset, "connection": connection, "state": state, **fields}
-    try:
-        with transaction.atomic():
-            job = Job.objects.create(form_key=form_key, **values)
-            note(job, "Started", source=Source.PERSON, actor=actor, state=state)
-            record(actor, "job.start", job, name=job.name, steps=job.steps)
-    except IntegrityError:
-        job = Job.objects.get(form_key=form_key, owner=actor)
-    return job
+from finetune_portal.web.deeds import ActionFailed
 
 
 def start_all(
-    *, actor: User, dataset: Dataset, form_key: uuid.UUID, trainings: list[dict[str, Any]]
+    *,
+    actor: User,
+    dataset: Dataset,
+    form_key: uuid.UUID,
+    trainings: list[dict[str, Any]],
+    exceed: bool = False,
 ) -> list[Job]:
-    """One job for each set of parameters; several are a sweep, and each of it is started once, too."""
+    """One job for each set of parameters, all or none; several are a sweep.
+
+    The same form, sent twice, makes the same jobs. Raises limits.Exceeded, unless an admin says `exceed`.
+    """
     if len(trainings) == 1:
-        return [start(actor=actor, dataset=dataset, form_key=form_key, **trainings[0])]
-    jobs = []
-    for training in trainings:
-        key = uuid.uuid5(form_key, f"{training['learning_rate']!r} {training['steps']}")
-        jobs.append(start(actor=actor, dataset=dataset, form_key=key, sweep=form_key, **training))
-    return jobs
+        wanted = {form_key: trainings[0]}
+    else:
+        keys = [uuid.uuid5(form_key, f"{each['learning_rate']!r} {each['steps']}") for each in trainings]
+        wanted = {key: {**each, "sweep": form_key} for key, each in zip(keys, trainings, strict=True)}
+    with transaction.atomic():
+        limits.lock()
+        there = {job.form_key: job for job in Job.objects.filter(form_key__in=wanted, owner=actor)}
+        if not (exceed and actor.can_administer):
+            limits.check(actor, [each["connection"] for key, each in wanted.items() if key not in there])
+        return [
+            there.get(key) or _start(actor=actor, dataset=dataset, form_key=key, **each)
+            for key, each in wanted.items()
+        ]
+
+
+def _start(*, actor: User, dataset: Dataset, connection: Connection, **fields: Any) -> Job:
+    """Write the intent; the worker sends it."""
+    state = State.QUEUED if library.put_in_place(dataset, connection) else State.WAITING
+    job = Job.objects.create(owner=actor, dataset=dataset, connection=connection, state=state, **fields)
+    note(job, "Started", source=Source.PERSON, actor=actor, state=state)
+    record(actor, "job.start", job, name=job.name, steps=job.steps)
+    return job
 
 
 def withdraw(job: Job, *, actor: User) -> None:
@@ -68,6 +72,8 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
     """Publish a model or take it back (API page, section 5). The upstream goes first."""
     if not job.request_id:
         raise ActionFailed("There is no model yet to make public or private.")
+    if public and not limits.may_publish(actor):
+        raise ActionFailed(limits.ONLY_ADMINS_PUBLISH)
     try:
         with asking(job.connection) as client:
             client.set_public(job.request_id, public=public)

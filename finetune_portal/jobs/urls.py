@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.jobs import form_views, table_views, views
+from finetune_portal.jobs import form_views, limit_views, table_views, views
 
 app_name = "jobs"
 urlpatterns = [
@@ -18,6 +18,7 @@ urlpatterns = [
     path("presets/", form_views.keep_preset, name="keep-preset"),
     path("presets/<int:pk>/drop/", form_views.drop_preset, name="drop-preset"),
     path("jobs/new/", form_views.job_new, name="new"),
+    path("settings/limits/", limit_views.page, name="limits"),
     path("jobs/<int:pk>/", views.job_detail, name="detail"),
     path("jobs/<int:pk>/state/", views.job_state, name="state"),
     path("jobs/<int:pk>/public/", views.set_public, name="set-public"),

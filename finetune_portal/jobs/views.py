@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.contrib import messages
@@ -19,7 +17,7 @@ from finetune_portal.jobs.forms import DescribeForm
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.snippets import snippets
 from finetune_portal.web.guards import admin_only, maker_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect
+from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect, told
 
 
 @require_safe
@@ -44,9 +42,8 @@ def job_state(request: PortalRequest, pk: int) -> HttpResponse:
 def set_public(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     public = request.POST.get("public") == "on"
-    with told(request):
+    with told(request, f"“{job.name}” is {'public' if public else 'private'} now."):
         services.set_public(job, public=public, actor=request.user)
-        messages.success(request, f"“{job.name}” is {'public' if public else 'private'} now.")
     context = {"job": job, "may_change": True}
     return piece_or_redirect(request, "jobs/_visibility.html", context, back_to=_page(job))
 
@@ -104,15 +101,6 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
     with told(request):
         services.decide(job, resend=decision == "resend", actor=request.user)
     return go_to(request, _page(job))
-
-
-@contextmanager
-def told(request: PortalRequest) -> Iterator[None]:
-    """A deed that does not happen says why, in the page that follows."""
-    try:
-        yield
-    except services.ActionFailed as exc:
-        messages.error(request, str(exc))
 
 
 def _page(job: Job) -> str:

@@ -1,16 +1,20 @@
-"""The request as views see it, and the two answers that htmx adds to Django's own."""
+"""The request as views see it, the answers that htmx adds to Django's own, and what came of a deed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
+
+from finetune_portal.web.deeds import ActionFailed
 
 if TYPE_CHECKING:
     from finetune_portal.accounts.models import User
@@ -50,6 +54,18 @@ def piece_or_redirect(
     if request.htmx:
         return render(request, template, context)
     return redirect(back_to)
+
+
+@contextmanager
+def told(request: PortalRequest, success: str = "") -> Iterator[None]:
+    """Around a deed: what came of it is said in the page that follows."""
+    try:
+        yield
+    except ActionFailed as exc:
+        messages.error(request, str(exc))
+    else:
+        if success:
+            messages.success(request, success)
 
 
 def go_to(request: PortalRequest, url: str) -> HttpResponse:

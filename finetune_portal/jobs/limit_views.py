@@ -1,0 +1,25 @@
+"""The settings page of limits on money."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from finetune_portal.jobs import limits
+from finetune_portal.jobs.forms import LimitsForm
+from finetune_portal.web.guards import admin_only
+from finetune_portal.web.http import PortalRequest
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@admin_only
+def page(request: PortalRequest) -> HttpResponse:
+    form = LimitsForm(request.POST or None, instance=limits.limits())
+    if request.method == "POST" and form.is_valid():
+        limits.change(actor=request.user, **form.cleaned_data)
+        messages.success(request, "The limits hold from now on.")
+        return redirect("jobs:limits")
+    context = {"form": form, "left": limits.left(request.user)}
+    return render(request, "jobs/limits.html", context, status=422 if form.is_bound else 200)

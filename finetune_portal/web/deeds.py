@@ -1,0 +1,11 @@
+"""What a service says of a deed that did not happen."""
+
+from __future__ import annotations
+
+
+class ActionFailed(Exception):
+    """The text is for people; `detail` is the technical side, free of keys and signed URLs."""
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
