@@ -97,7 +97,7 @@ def _failed(notice: Notice, exc: delivery.NotDelivered) -> None:
         Channel.objects.filter(pk=notice.channel_id).update(last_failed=now(), last_error=text)
 
 
-def clear_old() -> bool:
+def forget_old() -> bool:
     """Remove what was told long ago."""
     Notice.objects.filter(done__lt=now() - KEPT).delete()
     return False

@@ -46,7 +46,7 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    return library.clear_old_files() or webhooks.forget_old() or audit.forget_old()
+    return library.clear_old_files() or webhooks.forget_old() or outbox.forget_old() or audit.forget_old()
 
 
 def submit() -> bool:
@@ -67,5 +67,4 @@ LANES = (
     Lane("self-test", self_test.run_next, 0.5),
     Lane("notice", outbox.write, 1),
     Lane("tell", outbox.send_next, 0.3),
-    Lane("forget", outbox.clear_old, 3600),
 )

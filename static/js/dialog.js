@@ -28,7 +28,7 @@ document.addEventListener("submit", async (event) => {
 
 function fade() {
   for (const message of document.querySelectorAll("[data-message]:not(.error)")) {
-    setTimeout(() => message.remove(), 6000);
+    setTimeout(() => message.remove(), message.classList.contains("undo") ? 20_000 : 6000);
   }
 }
 

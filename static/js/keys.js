@@ -1,4 +1,4 @@
-// The table by keyboard: / search, n new training, j and k from job to job, ? this list. Enter opens, as on any link.
+// The table by keyboard: / search, n new training, j and k from job to job, x ticks, ? this list. Enter opens, as on any link.
 
 const jobs = () => Array.from(document.querySelectorAll("#job-table tbody tr .name a"));
 
@@ -13,6 +13,7 @@ const DEEDS = {
   n: () => document.querySelector("[data-new-training]")?.click(),
   j: () => step(1),
   k: () => step(-1),
+  x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector("[name=job]").click(),
   "?": () => document.getElementById("keys")?.showModal(),
 };
 

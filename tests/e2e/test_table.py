@@ -45,7 +45,11 @@ def test_a_sweep_is_compared(sweep: Page) -> None:
 
 def test_ticked_jobs_are_archived_and_brought_back(sweep: Page) -> None:
     page = sweep
-    page.locator("#job-table tbody tr").first.get_by_role("checkbox").check()
+    first = page.locator("#job-table tbody tr").first
+    before = first.bounding_box()
+    first.get_by_role("checkbox").check()
+    expect(page.get_by_role("button", name="Archive", exact=True)).to_be_visible()
+    assert first.bounding_box() == before, "no row moves away under the pointer"
     page.get_by_role("button", name="Archive", exact=True).click()
     expect(page.locator("#job-table tbody tr")).to_have_count(3)
     assert "sweep=" in page.url, "the filter stays"
@@ -61,6 +65,8 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     page.keyboard.press("j")
     page.keyboard.press("k")
     expect(page.locator("#job-table tbody tr").nth(1).locator(".name a")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.locator("#job-table tbody tr").nth(1).get_by_role("checkbox")).to_be_checked()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
