@@ -183,6 +183,7 @@ def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
     assert page.locator("link[rel=stylesheet]").count() == 1
     assert proxy.carried < 100_000
     assert page.evaluate("window.shifts") == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()
 
 
