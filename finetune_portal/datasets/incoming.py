@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 
@@ -16,19 +17,30 @@ class Stalled(Exception):
 
 
 class Incoming(io.RawIOBase):
-    """Reads what is committed on disk and waits for more, up to the announced size. Raises Stalled."""
+    """Reads what is committed on disk and waits for more, up to the announced size. Raises Stalled.
+
+    What was read is digested on the way, so that nobody reads gigabytes a second time for it.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
         self._dataset, self._at = dataset, 0
         self._file = dataset.path.open("rb")
+        self._digests = {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}
 
     def read(self, size: int = -1) -> bytes:
         self._wait()
         here = self._dataset.received - self._at
         data = self._file.read(here if size is None or size < 0 else min(size, here))
         self._at += len(data)
+        for digest in self._digests.values():
+            digest.update(data)
         return data
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 and MD5 of all that was read, as fields of a Dataset."""
+        return {name: digest.hexdigest() for name, digest in self._digests.items()}
 
     def _wait(self) -> None:
         """Until something is there beyond what was read, or all was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -56,6 +57,14 @@ def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, 
     assert not carry_next(), "it goes once"
 
 
+def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: Upstream) -> None:
+    carry_now(dataset)
+    dataset.refresh_from_db()
+    data = dataset.path.read_bytes()
+    assert dataset.sha256 == hashlib.sha256(data).hexdigest()
+    assert dataset.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: Upstream) -> None:
     """P3, P4, P13: a known length, no key and nothing unsigned for the storage."""
     carry_now(dataset)
@@ -85,8 +94,9 @@ def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(dataset: Dataset
         says(307, b"", taken=False, Location="https://elsewhere.example/"),
         breaks("reset", taken=False),
         breaks(taken=True),
+        says(200, b"", ETag=f'"{"ab" * 16}"'),
     ],
-    ids=["expired", "slow down", "redirect", "reset", "answer lost"],
+    ids=["expired", "slow down", "redirect", "reset", "answer lost", "other bytes arrived"],
 )
 def test_a_lost_try_is_repeated_with_a_fresh_url(dataset: Dataset, fake: Upstream, answer: Answer) -> None:
     """P2, P6, P7, P9, P10"""
