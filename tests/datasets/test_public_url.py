@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import carry_next
 from finetune_portal.jobs import submission
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import lanes
@@ -107,8 +109,8 @@ def test_pairs_are_shown_without_fetching_it_all(alice: User, files: FileServer)
 def test_the_address_itself_is_what_the_trainer_gets(alice: User, files: FileServer) -> None:
     dataset = look_at(alice, f"{files.url}/night.zip")
     assert dataset.is_stored
-    assert dataset.s3_url == f"{files.url}/night.zip"
-    assert not lanes.carry(), "there is nothing to carry"
+    assert dataset.s3_url_at(connections.default()) == f"{files.url}/night.zip"
+    assert not carry_next(), "there is nothing to carry"
 
 
 @pytest.mark.parametrize(
