@@ -11,10 +11,10 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import banners
 from finetune_portal.connections.client import client_of
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import banners
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
