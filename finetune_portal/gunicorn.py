@@ -15,6 +15,20 @@ graceful_timeout = 5
 control_socket_disable = True
 loglevel = "warning"
 accesslog = "-" if env.flag("PORTAL_ACCESS_LOG") else None
+# By way of the portal's own formatter, so that no address that is a secret stays in a line.
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"()": "finetune_portal.web.logs.Redacted", "as_json": env.flag("PORTAL_LOG_JSON")}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": [], "level": "WARNING"},
+    "loggers": {
+        "gunicorn.error": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "gunicorn.access": {"handlers": ["console"], "level": "INFO", "propagate": False},
+    },
+}
 forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
 
 

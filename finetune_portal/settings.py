@@ -202,7 +202,13 @@ USE_I18N = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "finetune_portal.web.logs.Redacted",
+            "secrets": [SECRET_KEY, SEGMIND_API_KEY, EMAIL_HOST_PASSWORD, _DATABASE_URL, *SEALING_KEYS],
+            "as_json": env.flag("PORTAL_LOG_JSON"),
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {

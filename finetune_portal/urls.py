@@ -15,5 +15,8 @@ urlpatterns = [
     path("", include("finetune_portal.notices.urls")),
     path("", include("finetune_portal.webhooks.urls")),
     path("healthz", views.healthz, name="healthz"),
+    path("csp-report/", views.csp_report, name="csp-report"),
     path("readyz", include("finetune_portal.worker.urls")),
 ]
+
+handler500 = "finetune_portal.web.views.server_error"

@@ -36,12 +36,14 @@ class Purse:
 
 
 def banners(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. Empty for strangers: they learn nothing of the account."""
+    """Context processor. Strangers learn nothing of the account."""
+    plain = {"plain_http": settings.PLAIN_HTTP and not settings.SECURE}
     if not getattr(request, "user", None) or not request.user.is_authenticated:
-        return {}
+        return plain
     connections = _in_use()
     purse = _purse(connections) if request.user.can_train else None
-    return {"banners": _told(connections), "purse": purse, "local_engine": settings.LOCAL_ENGINE}
+    told = {"banners": _told(connections), "purse": purse, "local_engine": settings.LOCAL_ENGINE}
+    return {**plain, **told}
 
 
 def current() -> list[Banner]:

@@ -114,6 +114,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     try:
         running.start()
         yield running
+        assert "The browser refused something" not in running.log_text(), "a page broke its own policy"
     finally:
         running.stop()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
 from finetune_portal.accounts.models import User
@@ -64,3 +66,38 @@ def test_the_page_for_an_unknown_address_leads_back(alice: User) -> None:
     response = signed_in(alice).get("/nowhere/")
     assert response.status_code == 404
     assert 'href="/"' in response.content.decode()
+
+
+def test_a_broken_page_leaks_nothing_but_a_number(dana: User, settings: Any) -> None:
+    """Whatever broke: here the jobs are gone."""
+    client = signed_in(dana)
+    client.raise_request_exception = False
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job RENAME TO jobs_gone")
+    response = client.get("/")
+    assert response.status_code == 500
+    html = response.content.decode()
+    assert response.headers["X-Request-ID"] in html
+    for leak in ("Traceback", "jobs_", "finetune_portal/", "OperationalError", "ProgrammingError"):
+        assert leak not in html
+
+
+def test_plain_http_on_a_network_is_told_on_every_page(client: Client, alice: User, settings: Any) -> None:
+    assert "Plain http:" not in client.get("/login/").content.decode()
+    settings.PLAIN_HTTP = True
+    assert "Plain http:" in client.get("/login/").content.decode()
+    assert "Plain http:" in signed_in(alice).get("/").content.decode()
+    settings.SECURE = True
+    assert "Plain http:" not in client.get("/login/").content.decode()
+
+
+def test_what_a_browser_refused_is_logged_but_never_floods(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.delete("csp-reports")
+    report = {"csp-report": {"blocked-uri": "inline", "document-uri": "http://testserver/"}}
+    for _ in range(30):
+        assert client.post("/csp-report/", report, content_type="application/csp-report").status_code == 204
+    assert 0 < len(caplog.records) <= 20
+    assert "blocked-uri" in caplog.text
+    assert client.get("/csp-report/").status_code == 405
