@@ -16,6 +16,7 @@ import requests
 from django.conf import settings
 from django.utils.timezone import now
 
+from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.worker.models import Heartbeat
 from tests.engine.calling import call, until
 from tests.faults.portal import Workshop
@@ -142,6 +143,8 @@ def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: st
     }
     with ExitStack() as stack:
         stack.enter_context(workshop.copy(folder))
+        # The processes have their upstream from the environment, and so it is the built-in connection.
+        Connection.objects.update(kind=Kind.ENVIRONMENT)
         web = Program(SERVE, environment, folder / "web.log")
         worker = Program(("manage.py", "work"), environment, folder / "worker.log")
         running = Running(port, web, worker, cookies_of(workshop))
