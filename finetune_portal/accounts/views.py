@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
 from finetune_portal.accounts import services
@@ -14,6 +15,7 @@ from finetune_portal.accounts.forms import SetupForm, SignInForm
 from finetune_portal.web.http import PortalRequest
 
 
+@method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
 class SignIn(LoginView):
     template_name = "accounts/login.html"
     authentication_form = SignInForm

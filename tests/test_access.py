@@ -1,0 +1,255 @@
+"""Who may call what: every URL of the URLconf, by everyone, with every method that it takes.
+
+The table is complete by introspection: a new URL without a line here fails. A line has the method, and
+what anonymous, a viewer, alice (who made the things), bob (another maker) and an admin get:
+`in` is sent to the login page, `ok` gets through to the deed or its form, `no` is 403, `404` finds nothing.
+All other methods are refused.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import transaction
+from django.http.response import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.jobs.models import Preset, SavedView
+from finetune_portal.notices.models import Channel
+from finetune_portal.web.sealing import seal
+from tests.people import make_dataset, make_job, signed_in
+
+WHO = ("anonymous", "viewer", "alice", "bob", "admin")
+READ, CHANGE = ("GET", "HEAD"), ("POST",)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+# Who gets through: anonymous, viewer, alice, bob, admin.
+EVERYONE = "ok ok ok ok ok"
+TEAM = "in ok ok ok ok"
+MAKERS = "in no ok ok ok"
+OWNER = "in no ok no ok"
+ADMINS = "in no no no ok"
+
+TABLE = """
+    jobs:list               GET     TEAM
+    jobs:table              GET     TEAM
+    jobs:bulk               POST    TEAM
+    jobs:undo-archive       POST    TEAM
+    jobs:compare            GET     TEAM
+    jobs:keep-view          POST    TEAM
+    jobs:drop-view          POST    in 404 ok 404 404
+    jobs:keep-preset        POST    MAKERS
+    jobs:drop-preset        POST    OWNER
+    jobs:new                GET     MAKERS
+    jobs:new                POST    MAKERS
+    jobs:limits             GET     ADMINS
+    jobs:limits             POST    ADMINS
+    jobs:detail             GET     TEAM
+    jobs:state              GET     TEAM
+    jobs:set-public         POST    OWNER
+    jobs:download           GET     TEAM
+    jobs:check-file         POST    MAKERS
+    jobs:describe           POST    OWNER
+    jobs:withdraw           POST    OWNER
+    jobs:decide             POST    ADMINS
+    datasets:list           GET     TEAM
+    datasets:sample         GET     TEAM
+    datasets:twin           GET     TEAM
+    datasets:add-url        POST    MAKERS
+    datasets:detail         GET     TEAM
+    datasets:status         GET     TEAM
+    datasets:pair           GET     TEAM
+    datasets:picture        GET     TEAM
+    datasets:captions       GET     MAKERS
+    datasets:captions       POST    MAKERS
+    datasets:repair         POST    MAKERS
+    datasets:rename         POST    OWNER
+    datasets:delete         POST    OWNER
+    datasets:hand-over      POST    MAKERS
+    datasets:begin-upload   POST    MAKERS
+    datasets:upload         HEAD    in no ok 404 404
+    datasets:upload         DELETE  in no ok 404 404
+    accounts:login          GET     EVERYONE
+    accounts:login          POST    EVERYONE
+    accounts:logout         POST    TEAM
+    accounts:setup          GET     EVERYONE
+    accounts:setup          POST    EVERYONE
+    audit:list              GET     ADMINS
+    audit:csv               GET     ADMINS
+    connections:list        GET     TEAM
+    connections:add         POST    ADMINS
+    connections:test        POST    ADMINS
+    connections:key         POST    ADMINS
+    connections:rename      POST    ADMINS
+    connections:default     POST    ADMINS
+    connections:switch      POST    ADMINS
+    notices:list            GET     TEAM
+    notices:add             POST    TEAM
+    notices:state           GET     in 404 ok 404 404
+    notices:test            POST    in 404 ok 404 404
+    notices:switch          POST    in 404 ok 404 404
+    notices:remove          POST    in 404 ok 404 404
+    webhooks:receive        POST    EVERYONE
+    webhooks:page           GET     ADMINS
+    webhooks:rotate         POST    ADMINS
+    webhooks:test           POST    ADMINS
+    webhooks:test-state     GET     ADMINS
+    webhooks:deliveries     GET     ADMINS
+    webhooks:table          GET     ADMINS
+    healthz                 GET     EVERYONE
+    readyz                  GET     EVERYONE
+    csp-report              POST    EVERYONE
+"""
+
+
+class Line(NamedTuple):
+    name: str
+    method: str
+    outcomes: tuple[str, ...]
+
+
+def table() -> list[Line]:
+    lines = []
+    for line in TABLE.strip().splitlines():
+        name, method, *outcomes = line.split()
+        if len(outcomes) == 1:
+            outcomes = globals()[outcomes[0]].split()
+        lines.append(Line(name, method, tuple(outcomes)))
+    return lines
+
+
+def urls(patterns: Any = None, before: str = "", space: str = "") -> Iterator[tuple[str, str]]:
+    """Name and route of every URL there is."""
+    for each in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(each.pattern)
+        if isinstance(each, URLResolver):
+            inner = ":".join(filter(None, [space, each.namespace or ""]))
+            yield from urls(each.url_patterns, route, inner)
+        elif isinstance(each, URLPattern):
+            yield ":".join(filter(None, [space, each.name or ""])), route
+
+
+ROUTES = dict(urls())
+
+
+@pytest.fixture
+def things(alice: User) -> dict[str, str]:
+    """What stands in the routes, all of it alice's."""
+    dataset = make_dataset(alice)
+    channel = Channel.objects.create(owner=alice, kind="email", shown="a", sealed=seal(alice.email))
+    uploading = make_dataset(alice, state="receiving")
+    return {
+        "jobs": str(make_job(alice, "ready", request_id="r-1", dataset=dataset).pk),
+        "views": str(SavedView.objects.create(owner=alice, name="mine", query="mine=on").pk),
+        "presets": str(Preset.objects.create(owner=alice, name="p", learning_rate=1e-4, steps=1).pk),
+        "datasets": str(dataset.pk),
+        "settings/connections": str(connections.built_in().pk),
+        "settings/notices": str(channel.pk),
+        "number": "0",
+        "half": "start",
+        "edge": "small",
+        "key": str(uploading.key),
+        "token": "no-such-token",
+    }
+
+
+def address(name: str, things: dict[str, str]) -> str:
+    route = ROUTES[name]
+
+    def fill(found: re.Match[str]) -> str:
+        piece = found[1].rpartition(":")[2]
+        return things[route[: found.start()].strip("/")] if piece == "pk" else things[piece]
+
+    return "/" + re.sub(r"<([^>]+)>", fill, route)
+
+
+@pytest.fixture
+def people(alice: User, bob: User, charlie: User, dana: User) -> dict[str, Client]:
+    cast = {"viewer": charlie, "alice": alice, "bob": bob, "admin": dana}
+    return {"anonymous": Client(), **{who: signed_in(user) for who, user in cast.items()}}
+
+
+def outcome(response: HttpResponseBase) -> str:
+    location = response.headers.get("Location", "")
+    if response.status_code == 302 and location.startswith("/login/?next="):
+        return "in"
+    return {403: "no", 404: "404"}.get(response.status_code, "ok")
+
+
+def test_every_url_has_its_lines() -> None:
+    assert len(ROUTES) == len(list(urls())), "two URLs share a name"
+    assert {line.name for line in table()} == set(ROUTES)
+
+
+@pytest.mark.parametrize("app", sorted({line.name.partition(":")[0] for line in table()}))
+def test_everyone_gets_what_the_table_says(
+    app: str, things: dict[str, str], people: dict[str, Client]
+) -> None:
+    wrong = []
+    for line in table():
+        if line.name.partition(":")[0] == app:
+            got = tuple(outcome_for(people[who], line, things) for who in WHO)
+            expected = ("404",) * len(WHO) if line.name == "webhooks:receive" else line.outcomes
+            if got != expected:
+                wrong.append((line.name, line.method, got, expected))
+    assert wrong == []
+
+
+def outcome_for(client: Client, line: Line, things: dict[str, str]) -> str:
+    """Each finds the things as they were."""
+    with transaction.atomic():
+        response = client.generic(line.method, address(line.name, things))
+        response.close()
+        transaction.set_rollback(True)
+    assert response.status_code < 500 or line.name == "readyz", line  # no worker is there
+    return outcome(response)
+
+
+def test_a_method_that_is_not_in_the_table_does_nothing(
+    things: dict[str, str], people: dict[str, Client]
+) -> None:
+    for name in ROUTES:
+        taken = {line.method for line in table() if line.name == name}
+        taken |= {"OPTIONS"} | ({"HEAD"} if "GET" in taken else set())
+        for method in set(METHODS) - taken:
+            status = people["admin"].generic(method, address(name, things)).status_code
+            assert status in (404, 405), (method, name)
+
+
+def test_a_key_in_a_header_opens_no_page(things: dict[str, str]) -> None:
+    """Only the calls of the API take one."""
+    client = Client(headers={"x-api-key": "whatever", "Authorization": "Bearer whatever"})
+    for line in table():
+        if line.outcomes[0] == "in":
+            assert outcome_for(client, line, things) == "in", line
+
+
+def test_no_change_goes_through_without_the_forms_token(alice: User, things: dict[str, str]) -> None:
+    """But for what is no page: the webhook and the browsers' reports."""
+    open_to_others = {"webhooks:receive", "csp-report"}
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    for line in table():
+        if line.method not in READ and line.name not in open_to_others:
+            status = client.generic(line.method, address(line.name, things)).status_code
+            assert status in (403, 404), line
+
+
+def test_a_session_ends_with_its_person(alice: User, things: dict[str, str]) -> None:
+    client = signed_in(alice)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    for line in table():
+        if line.outcomes[0] == "in":
+            assert outcome(client.generic(line.method, address(line.name, things))) == "in", line
+
+
+def test_it_makes_sense_of_a_route() -> None:
+    assert address("jobs:withdraw", {"jobs": "7"}) == "/jobs/7/withdraw/"
+    assert uuid.UUID(address("datasets:upload", {"key": str(uuid.uuid4())}).rstrip("/").rpartition("/")[2])
