@@ -19,6 +19,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django = get_asgi_application()
 
 from finetune_portal.datasets.receive import receive_piece  # noqa: E402 - needs the apps loaded
+from finetune_portal.gateway.addresses import UPLOADS  # noqa: E402
+from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.jobs.live import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
 
@@ -26,6 +28,8 @@ from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["method"] == "PATCH" and scope["path"].startswith("/uploads/"):
         await receive_piece(scope, receive, send)
+    elif scope["type"] == "http" and scope["method"] == "PUT" and scope["path"].startswith(UPLOADS):
+        await receive_file(scope, receive, send)
     elif scope["type"] == "http" and scope["path"] == "/live/":
         await live(scope, receive, send)
     else:

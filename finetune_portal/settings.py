@@ -54,6 +54,7 @@ OUTBOUND_NETWORKS = env.networks("PORTAL_OUTBOUND_NETWORKS")
 DATASET_KEEP_DAYS = env.integer("DATASET_KEEP_DAYS", 0)  # 0 keeps every file for ever
 AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 0)  # 0 keeps every line; the database refuses less than 30
 DATASET_MAX_BYTES = env.integer("DATASET_MAX_BYTES", 5_000_000_000)  # one S3 PUT ends at 5 GB
+TOKEN_CALLS = env.integer("PORTAL_TOKEN_CALLS", 300, least=1)  # a minute, by each access token
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # a page of captions has up to 500
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
@@ -75,6 +76,7 @@ INSTALLED_APPS = [
     "finetune_portal.jobs",
     "finetune_portal.notices",
     "finetune_portal.webhooks",
+    "finetune_portal.gateway",
     "finetune_portal.worker",
 ]
 MIDDLEWARE = [

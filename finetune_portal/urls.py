@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("finetune_portal.connections.urls")),
     path("", include("finetune_portal.notices.urls")),
     path("", include("finetune_portal.webhooks.urls")),
+    path("", include("finetune_portal.gateway.urls")),
     path("healthz", views.healthz, name="healthz"),
     path("csp-report/", views.csp_report, name="csp-report"),
     path("readyz", include("finetune_portal.worker.urls")),

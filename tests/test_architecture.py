@@ -11,7 +11,18 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL = "finetune_portal"
 # lower first
-APPS = ("web", "audit", "accounts", "connections", "datasets", "jobs", "notices", "webhooks", "worker")
+APPS = (
+    "web",
+    "audit",
+    "accounts",
+    "connections",
+    "datasets",
+    "jobs",
+    "notices",
+    "webhooks",
+    "gateway",
+    "worker",
+)
 ASKS_UPSTREAM = {"client", "files", "services", "submission", "sync"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 

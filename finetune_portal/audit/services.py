@@ -20,6 +20,8 @@ def record(
 ) -> None:
     """`actor` is None when the portal itself acted. No secret and no signed URL in `detail`."""
     came = origin.current()
+    if came.token:
+        detail["token"] = came.token
     AuditEvent.objects.create(
         actor_id=actor.pk if actor else None,
         action=action,

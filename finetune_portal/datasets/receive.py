@@ -57,7 +57,8 @@ class Piece:
 async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         piece = await in_thread(_open, scope["path"], headers_of(scope))
-        offset = await _take(piece, receive)
+        with await in_thread(_lock, piece) as file:
+            offset = await take(piece, file, receive)
     except Refusal as refusal:
         await answer(send, refusal.status, TUS, refusal.sentence)
         return
@@ -106,34 +107,39 @@ def _checksum(header: str) -> tuple[str, bytes]:
 
 
 def _lock(piece: Piece) -> BinaryIO:
-    """The file, cut to the committed offset, held against a second PATCH of the same upload."""
-    file = piece.dataset.path.open("r+b", buffering=0)
+    """The file, cut to the committed offset."""
+    file = hold(piece.dataset)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         piece.dataset.refresh_from_db(fields=["received"])
         if piece.dataset.received != piece.offset:
             raise Refusal(409, f"The upload stands at byte {piece.dataset.received}.")
         file.truncate(piece.offset)
         file.seek(piece.offset)
-    except BlockingIOError:
-        file.close()
-        raise Refusal(423, "Another connection is still sending this upload.") from None
     except BaseException:
         file.close()
         raise
     return file
 
 
-async def _take(piece: Piece, receive: Receive) -> int:
-    file = await in_thread(_lock, piece)
+def hold(dataset: Dataset) -> BinaryIO:
+    """The file, held against a second connection that sends the same upload."""
+    file = dataset.path.open("r+b", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise Refusal(423, "Another connection is still sending this upload.") from None
+    return file
+
+
+async def take(piece: Piece, file: BinaryIO, receive: Receive) -> int:
+    """Write what arrives; the offset reached."""
     try:
         return await _copy(piece, file, receive)
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Refusal(507, "The portal's disk is full. Tell an admin; nothing is lost.") from None
         raise
-    finally:
-        file.close()
 
 
 async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:

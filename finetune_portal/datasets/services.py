@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -34,11 +35,11 @@ LIVELY = timedelta(seconds=5)
 ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
 
-def start_upload(*, owner: User, filename: str, size: int) -> Dataset:
+def start_upload(*, owner: User, filename: str, size: int, key: uuid.UUID | None = None) -> Dataset:
     """Make the row and an empty file; the bytes follow in pieces."""
     filename = PurePath(filename.replace("\\", "/")).name[:255] or "dataset.zip"
     name = filename.removesuffix(".zip").removesuffix(".ZIP")[:120] or "dataset"
-    dataset = Dataset(owner=owner, filename=filename, name=name, size=size)
+    dataset = Dataset(key=key or uuid.uuid4(), owner=owner, filename=filename, name=name, size=size)
     dataset.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     dataset.path.touch(mode=0o600)
     with transaction.atomic():
@@ -57,6 +58,20 @@ def keep_offset(dataset: Dataset, received: int) -> None:
         if received >= EARLY and not Carry.objects.filter(dataset=dataset).exists():
             take_to(dataset, connections.default())
     dataset.received = received
+
+
+def begin_anew(dataset: Dataset, size: int) -> bool:
+    """Forget the bytes of an upload that broke off; False if it is whole or gone.
+
+    Who still hands the old bytes over does so in vain: that trip's row is gone.
+    """
+    with transaction.atomic():
+        rows = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING)
+        if not rows.update(received=0, size=size, changed=now()):
+            return False
+        Carry.objects.filter(dataset=dataset).delete()
+    dataset.received, dataset.size = 0, size
+    return True
 
 
 def receive_whole(*, owner: User, filename: str, size: int, chunks: Iterable[bytes]) -> Dataset:
@@ -149,8 +164,8 @@ def _carry(trip: Carry) -> None:
         return
     done = {"s3_url": target.s3_url, "etag": etag[:100], "sent": dataset.size, "done": now(), "error": ""}
     with transaction.atomic():
-        mine(trip).update(lease_until=None, **done)
-        Dataset.objects.filter(pk=dataset.pk).update(changed=now(), **file.digests)
+        if mine(trip).update(lease_until=None, **done):
+            Dataset.objects.filter(pk=dataset.pk).update(changed=now(), **file.digests)
 
 
 def _arrived_whole(etag: str, md5: str) -> bool:

@@ -19,7 +19,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.segmind import SegmindError
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.deeds import ActionFailed, UpstreamFailed
 
 
 def start_all(
@@ -78,7 +78,7 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
         with asking(job.connection) as client:
             client.set_public(job.request_id, public=public)
     except SegmindError as exc:
-        raise ActionFailed(f"Visibility was not changed. {exc.message}", exc.detail) from None
+        raise UpstreamFailed(f"Visibility was not changed. {exc.message}", exc.detail) from None
     with transaction.atomic():
         Job.objects.filter(pk=job.pk).update(is_public=public, changed=now())
         text = "Made public" if public else "Made private"
@@ -95,7 +95,7 @@ def download_link(job: Job, *, actor: User) -> str:
         with asking(job.connection) as client:
             link = client.download_url(job.cloud_storage_url)
     except SegmindError as exc:
-        raise ActionFailed(f"No download link. {exc.message}", exc.detail) from None
+        raise UpstreamFailed(f"No download link. {exc.message}", exc.detail) from None
     record(actor, "job.download", job, name=job.name)
     return link
 

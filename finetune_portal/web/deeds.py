@@ -9,3 +9,7 @@ class ActionFailed(Exception):
     def __init__(self, text: str, detail: str = "") -> None:
         super().__init__(text)
         self.detail = detail
+
+
+class UpstreamFailed(ActionFailed):
+    """It is the upstream that did not do it."""

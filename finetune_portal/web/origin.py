@@ -1,11 +1,13 @@
-"""Where the request that is being answered came from, for the record and the log: an id and an address."""
+"""Where the request that is being answered came from, for the record and the log: an id, an address, and the
+name of the access token where it came with one."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -21,6 +23,7 @@ class Origin:
 
     request_id: str = ""
     address: str = ""
+    token: str = ""
 
 
 NOWHERE = Origin()
@@ -31,16 +34,33 @@ def current() -> Origin:
     return _origin.get()
 
 
+@contextmanager
+def by_token(name: str) -> Iterator[None]:
+    """What is done meanwhile is done by this access token of its person."""
+    before = _origin.set(replace(current(), token=name))
+    try:
+        yield
+    finally:
+        _origin.reset(before)
+
+
+@contextmanager
+def answering(request: HttpRequest) -> Iterator[Origin]:
+    """Around all that is done for this request."""
+    origin = Origin(uuid.uuid4().hex[:16], address_of(request))
+    before = _origin.set(origin)
+    try:
+        yield origin
+    finally:
+        _origin.reset(before)
+
+
 def remember_origin(get_response: Answer) -> Answer:
     """Middleware. The answer carries the id, so that a person can name it to an operator."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        origin = Origin(uuid.uuid4().hex[:16], address_of(request))
-        token = _origin.set(origin)
-        try:
+        with answering(request) as origin:
             response = get_response(request)
-        finally:
-            _origin.reset(token)
         response.headers["X-Request-ID"] = origin.request_id
         return response
 

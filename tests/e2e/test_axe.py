@@ -67,6 +67,8 @@ def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
         "/settings/webhooks/deliveries/",
         "/settings/webhooks/deliveries/?event=none",
         "/settings/notices/",
+        "/tokens/",
+        "/api/",
         "/nowhere/",
     ):
         look(page, address)

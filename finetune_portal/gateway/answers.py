@@ -1,0 +1,101 @@
+"""The shapes of the answers, field by field as on the API page, from the portal's rows.
+
+Ids are the portal's own. What else the upstream tells of a job is passed on as it came.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from finetune_portal.gateway import addresses
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+
+Answer = dict[str, Any]
+OURS = {"reached", "partial"}  # what jobs/sync.py adds to the upstream's last answer
+ID_NAMES = {"request_id", "job_id"}
+ONLY_DETAILS = {"instance_prompt", "slug", "public_model", "created_ts", "updated_ts"}
+ONLY_LISTED = {"segmind_model_path", "advance_parameters", "segmind_public_model", "train_type", "theme"}
+
+
+def submitted(job: Job) -> Answer:
+    """API page, section 1."""
+    return {"status": _status(job), "finetune_id": str(job.form_key), "name": job.name}
+
+
+def details(job: Job, base_url: str) -> Answer:
+    """API page, section 2."""
+    return {
+        **_passed_on(job, without=ONLY_LISTED),
+        **_common(job, base_url),
+        "instance_prompt": job.instance_prompt,
+        "slug": job.slug,
+        "public_model": _is_public(job),
+        "cloud_storage_url": job.cloud_storage_url or None,
+        "created_ts": _timestamp(job.created),
+        "updated_ts": _timestamp(job.changed),
+    }
+
+
+def listed(job: Job, base_url: str) -> Answer:
+    """API page, section 3."""
+    told = _passed_on(job, without=ONLY_DETAILS)
+    advanced = {"prompt": job.instance_prompt, "theme": "KONTEXT"}
+    return {
+        **told,
+        **_common(job, base_url),
+        "segmind_model_path": job.told.get("segmind_model_path"),
+        "advance_parameters": {"steps": job.steps, "learning_rate": job.learning_rate, **advanced},
+        "segmind_public_model": _is_public(job),
+        "train_type": "LORA",
+        "theme": "KONTEXT",
+        "cloud_storage_url": job.cloud_storage_url or None,
+        "model_information": told.get("model_information") or {},
+    }
+
+
+def _common(job: Job, base_url: str) -> Answer:
+    return {
+        "id": str(job.form_key),
+        "finetune_id": str(job.form_key),
+        "name": job.name,
+        "data_source_path": _data_source_path(job, base_url),
+        "status": _status(job),
+        "error_message": _error(job),
+        "source_type": job.told.get("source_type") or "AWS_S3",
+        "base_model": job.told.get("base_model") or "FLUX",
+    }
+
+
+def _passed_on(job: Job, *, without: set[str]) -> Answer:
+    return {name: value for name, value in job.told.items() if name not in OURS | ID_NAMES | without}
+
+
+def _status(job: Job) -> str:
+    """The upstream's own word; before it has one, the word that it begins with."""
+    if job.state in (State.REFUSED, State.CLOSED):
+        return "FAILED"
+    return job.upstream_status or "REQUESTED"
+
+
+def _error(job: Job) -> str | None:
+    if job.state == State.CLOSED:
+        return job.error or "It was withdrawn before it was sent."
+    return job.error if job.state in (State.FAILED, State.REFUSED) and job.error else None
+
+
+def _is_public(job: Job) -> bool:
+    return job.is_public if job.request_id else job.wants_public
+
+
+def _data_source_path(job: Job, base_url: str) -> str:
+    """An address that can be submitted again."""
+    if job.dataset is None:
+        return str(job.told.get("data_source_path") or "")
+    own = addresses.stable(base_url, job.dataset.key, job.dataset.filename)
+    return job.dataset.source_url or own
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

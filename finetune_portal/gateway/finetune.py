@@ -1,0 +1,121 @@
+"""The six calls of the API page and the balance, answered from the portal's rows by the person's rights."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from finetune_portal.connections import services as connections
+from finetune_portal.datasets import access as datasets
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.gateway import access, addresses, answers, services
+from finetune_portal.gateway.addresses import Permit
+from finetune_portal.gateway.calls import Fields, Refused, boolean, call, check_right, text
+from finetune_portal.gateway.forms import sentence_of, training_form
+from finetune_portal.gateway.models import AccessToken, Right
+from finetune_portal.jobs.services import download_link, set_public
+
+KONTEXT = {"base_model": "FLUX", "train_type": "LORA", "theme": "KONTEXT"}
+LONGEST_KEY = 255
+
+
+@call("POST", Right.TRAIN)
+def submit(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """API page, section 1. The worker sends it to the upstream, once."""
+    user = token.owner
+    _check_kinds(fields)
+    public = "segmind_public" in fields and boolean(fields, "segmind_public")
+    if public:
+        check_right(token, Right.PUBLISH)
+    key = services.form_key(user, request.headers.get("Idempotency-Key", "")[:LONGEST_KEY])
+    job = access.own_job(user, key)
+    if job is None:
+        dataset = _dataset(token, text(fields, "data_source_path"))
+        form = training_form(fields, user=user, key=key, dataset=dataset, public=public)
+        if not form.is_valid():
+            raise Refused(422, sentence_of(form))
+        if len(form.trainings) > 1:
+            raise Refused(422, "advance_parameters: one learning rate and one number of steps at a time.")
+        source_url, (training,) = form.cleaned_data["source_url"], form.trainings
+        job = services.submit(actor=user, dataset=dataset, source_url=source_url, key=key, training=training)
+    return JsonResponse(answers.submitted(job))
+
+
+@call("GET", Right.READ)
+def details(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """API page, section 2."""
+    job = access.job_to_see(token.owner, text(fields, "request_id"))
+    return JsonResponse({"finetune": answers.details(job, base_url(request))})
+
+
+@call("GET", Right.READ)
+def listing(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """API page, section 3: a bare array, all at once."""
+    base = base_url(request)
+    found = access.listed(token.owner).iterator(chunk_size=1000)
+    return JsonResponse([answers.listed(job, base) for job in found], safe=False)
+
+
+@call("GET", Right.TRAIN)
+def presigned_url(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """API page, section 4. Changes nothing: the dataset comes into being with its bytes (receive.py)."""
+    name = text(fields, "name").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".zip")[:200]
+    permit = Permit(uuid.uuid4(), token.pk, f"{name or 'dataset'}.zip")
+    base = base_url(request)
+    s3_url = addresses.stable(base, permit.key, permit.filename)
+    return JsonResponse({"presigned_url": addresses.signed(base, permit), "s3_url": s3_url})
+
+
+@call("PUT", Right.PUBLISH)
+def access_update(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """API page, section 5: the answer is the number 200."""
+    job = access.job_to_change(token.owner, text(fields, "request_id"))
+    set_public(job, public=boolean(fields, "segmind_public"), actor=token.owner)
+    return JsonResponse(200, safe=False)
+
+
+@call("GET", Right.DOWNLOAD)
+def download(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """API page, section 6: the answer is the bare address."""
+    job = access.job_with_model(token.owner, text(fields, "cloud_storage_url"))
+    return HttpResponse(download_link(job, actor=token.owner), content_type="text/plain")
+
+
+@call("GET", Right.READ)
+def balance(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+    """What the default connection's account held when the worker asked last."""
+    credits = connections.default().credits
+    if credits is None:
+        raise Refused(503, "The balance is not known yet. Ask again in a minute.")
+    return JsonResponse({"credits": credits, "free-credits": 0})
+
+
+def base_url(request: HttpRequest) -> str:
+    """The portal as this caller reaches it."""
+    return f"{request.scheme}://{request.get_host()}"
+
+
+def _check_kinds(fields: Fields) -> None:
+    """A training of another kind would cost as much and be another thing; and text is to be text."""
+    for name, only in KONTEXT.items():
+        if text(fields, name).upper() != only:
+            raise Refused(422, f"{name} must be {only}: this portal trains FLUX.1 Kontext LoRAs.")
+    for name in ("name", "instance_prompt", "machine_type"):
+        if fields.get(name):
+            text(fields, name)
+
+
+def _dataset(token: AccessToken, address: str) -> Dataset | None:
+    """The dataset that one of the portal's own addresses names; None for an address elsewhere."""
+    key = addresses.dataset_key(address)
+    if key is None:
+        return None
+    dataset = datasets.visible(token.owner).filter(key=key, deleted=None).first()
+    if dataset is None:
+        sentence = "data_source_path: there is no ZIP at this address. PUT it to the presigned_url first."
+        raise Refused(422, sentence)
+    if dataset.is_rejected:
+        reason = dataset.problems[0] if dataset.problems else ""
+        raise Refused(422, f"data_source_path: the portal refused this ZIP. {reason}".strip())
+    return dataset

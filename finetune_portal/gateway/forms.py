@@ -1,0 +1,83 @@
+"""What people give for a token, and the training form as the API names its fields."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django import forms
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.gateway.models import Right
+from finetune_portal.jobs.forms import JobForm
+
+DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "no end"}
+RIGHTS = (
+    (Right.TRAIN, "Upload datasets and start trainings, which cost money"),
+    (Right.PUBLISH, "Make models public or private"),
+    (Right.DOWNLOAD, "Download models"),
+)
+NAMES = {"wants_public": "segmind_public", "dataset": "data_source_path", "source_url": "data_source_path"}
+
+
+class TokenForm(forms.Form):
+    """A viewer's token only reads, so there is nothing to choose."""
+
+    name = forms.CharField(
+        max_length=60,
+        error_messages={"required": "Give the token a name, so that you know later what uses it."},
+        widget=forms.TextInput(attrs={"placeholder": "nightly trainings", "autocomplete": "off"}),
+    )
+    rights = forms.MultipleChoiceField(
+        choices=RIGHTS, required=False, label="Besides reading, it may", widget=forms.CheckboxSelectMultiple
+    )
+    days = forms.TypedChoiceField(
+        choices=list(DAYS.items()),
+        required=False,
+        initial="90",
+        label="Works for",
+        coerce=int,
+        empty_value=None,
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not user.can_train:
+            del self.fields["rights"]
+        for name in self.errors if self.is_bound else ():
+            described = {"aria-invalid": "true", "aria-describedby": f"id_{name}_error"}
+            self.fields[name].widget.attrs.update(described)
+
+
+def training_form(
+    fields: dict[str, Any], *, user: User, key: uuid.UUID, dataset: Dataset | None, public: bool
+) -> JobForm:
+    """The same rules and sentences as on the page."""
+    advanced = fields.get("advance_parameters")
+    numbers = advanced if isinstance(advanced, dict) else {}
+    told = {
+        "form_key": str(key),
+        "name": fields.get("name"),
+        "instance_prompt": fields.get("instance_prompt"),
+        "machine_type": fields.get("machine_type"),
+        "learning_rate": _plain(numbers.get("learning_rate")),
+        "steps": _plain(numbers.get("steps")),
+        "wants_public": public,
+        "dataset": dataset.pk if dataset else "",
+        "source_url": "" if dataset else fields.get("data_source_path"),
+    }
+    return JobForm(told, user=user)
+
+
+def sentence_of(form: JobForm) -> str:
+    """Each refusal after the name that the API has for the field."""
+    told = ((NAMES.get(name, name), " ".join(map(str, errors))) for name, errors in form.errors.items())
+    return " ".join(f"{name}: {sentence}" for name, sentence in told)
+
+
+def _plain(value: Any) -> str:
+    """A number as a person would type it; JSON may say 300.0."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
+        value = int(value)
+    return "" if value is None else str(value)

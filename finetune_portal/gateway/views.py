@@ -1,0 +1,60 @@
+"""The page of the tokens, and the reference of the API for people and for tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from finetune_portal.gateway import access, services
+from finetune_portal.gateway.finetune import base_url
+from finetune_portal.gateway.forms import TokenForm
+from finetune_portal.gateway.openapi import document
+from finetune_portal.web.http import PortalRequest
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: PortalRequest) -> HttpResponse:
+    """The list, and the form that makes one. The new token is in this one answer and nowhere else."""
+    form = TokenForm(request.POST if request.method == "POST" else None, user=request.user)
+    if request.method != "POST":
+        return render(request, "gateway/tokens.html", _context(request, form))
+    if not form.is_valid():
+        return render(request, "gateway/tokens.html", _context(request, form), status=422)
+    told = form.cleaned_data
+    token, text = services.new_token(
+        owner=request.user, name=told["name"], rights=told.get("rights", []), days=told["days"]
+    )
+    return render(request, "gateway/made.html", {"token": token, "text": text, "base_url": base_url(request)})
+
+
+@require_POST
+def revoke(request: PortalRequest, pk: int) -> HttpResponse:
+    token = access.token_to_revoke(request.user, pk)
+    services.revoke(token, actor=request.user)
+    messages.success(request, f"“{token}” is revoked. What uses it is refused from now on.")
+    return redirect("gateway:tokens")
+
+
+@require_safe
+def reference(request: PortalRequest) -> HttpResponse:
+    return render(request, "gateway/reference.html", {"base_url": base_url(request)})
+
+
+@login_not_required
+@require_safe
+def openapi_document(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(document(base_url(request)))
+
+
+def _context(request: PortalRequest, form: TokenForm) -> dict[str, Any]:
+    found = list(access.tokens(request.user))
+    return {
+        "form": form,
+        "own": [token for token in found if token.owner_id == request.user.pk],
+        "others": [token for token in found if token.owner_id != request.user.pk],
+    }

@@ -1,0 +1,155 @@
+"""The page of the access tokens: make, see, revoke; and what a token is good for afterwards."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.gateway.models import AccessToken
+from finetune_portal.gateway.services import recognise
+from tests.gateway.calling import ALL, LIST, PRESIGNED, call, error_of, row_of, token_of
+from tests.people import signed_in
+
+PAGE = "/tokens/"
+TOKEN = re.compile(r"ftp_[A-Za-z0-9]{32}[0-9a-f]{8}")
+
+
+def make(user: User, **told: Any) -> HttpResponse:
+    return signed_in(user).post(PAGE, {"name": "nightly", "days": "30", **told})
+
+
+def shown(response: HttpResponse) -> str:
+    found = TOKEN.search(response.content.decode())
+    assert found
+    return found[0]
+
+
+def test_a_token_is_shown_once_and_only_its_hash_is_kept(alice: User) -> None:
+    text = shown(make(alice, rights=["train", "download"]))
+    row = AccessToken.objects.get()
+    assert recognise(text) == row
+    assert (row.rights, row.rights_now) == (["download", "train"], ["Read", "Train", "Download"])
+    assert timedelta(days=29) < row.expires - now() < timedelta(days=31)
+    assert text not in str([AccessToken.objects.values(), AuditEvent.objects.values()])
+
+    page = signed_in(alice).get(PAGE).content.decode()
+    assert not TOKEN.search(page)
+    assert f"ftp_…{text[-4:]}" in page
+    event = AuditEvent.objects.get(action="token.make")
+    assert event.actor == alice
+    assert event.detail["rights"] == "download train"
+
+
+def test_a_name_is_needed_and_nothing_ticked_is_lost(alice: User) -> None:
+    response = make(alice, name="", rights=["publish"], days="365")
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert "Give the token a name" in html
+    assert re.search(r'value="publish"[^>]*checked', html)
+    assert re.search(r'value="365" selected', html)
+    assert not AccessToken.objects.exists()
+
+
+@pytest.mark.parametrize("told", [{"rights": ["everything"]}, {"days": "4000"}])
+def test_what_the_form_does_not_offer_is_refused(alice: User, told: dict[str, Any]) -> None:
+    assert make(alice, **told).status_code == 422
+
+
+def test_a_token_may_have_no_end(alice: User) -> None:
+    make(alice, days="")
+    assert AccessToken.objects.get().expires is None
+
+
+def test_a_viewers_token_only_reads(charlie: User) -> None:
+    make(charlie, rights=["train"])
+    assert AccessToken.objects.get().rights_now == ["Read"]
+    assert "your tokens can only read" in signed_in(charlie).get(PAGE).content.decode()
+
+
+def test_it_needs_login() -> None:
+    for path in (PAGE, "/api/", "/tokens/1/revoke/"):
+        for response in (Client().get(path), Client().post(path)):
+            assert response.headers["Location"].startswith("/login/")
+
+
+def test_revoking_ends_it_at_once(alice: User) -> None:
+    text = token_of(alice)
+    address = reverse("gateway:revoke", args=[row_of(text).pk])
+    assert call(text, "GET", LIST).status_code == 200
+    assert signed_in(alice).get(address).status_code == 405
+    assert signed_in(alice).post(address).status_code == 302
+    answer = call(text, "GET", LIST)
+    assert (answer.status_code, error_of(answer)) == (401, "This token was revoked.")
+    assert AuditEvent.objects.get(action="token.revoke").actor == alice
+    assert text[-4:] not in signed_in(alice).get(PAGE).content.decode()
+
+
+def test_others_see_and_revoke_it_only_as_admins(alice: User, bob: User, dana: User) -> None:
+    text = token_of(alice, name="of alice")
+    address = reverse("gateway:revoke", args=[row_of(text).pk])
+    assert "of alice" not in signed_in(bob).get(PAGE).content.decode()
+    assert signed_in(bob).post(address).status_code == 404
+    assert recognise(text).trouble == ""
+    assert "of alice" in signed_in(dana).get(PAGE).content.decode()
+    signed_in(dana).post(address)
+    assert recognise(text).trouble == "This token was revoked."
+    event = AuditEvent.objects.get(action="token.revoke")
+    assert (event.actor, event.detail["owner"]) == (dana, alice.email)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "ftp_", "ftp_" + "a" * 40, "fTp_ümläut"])
+def test_an_unknown_token_is_refused(db: None, text: str) -> None:
+    answer = call(text, "GET", LIST)
+    assert answer.status_code == 401
+    assert "x-api-key" in error_of(answer)
+
+
+def test_an_expired_token_is_refused(alice: User) -> None:
+    text = token_of(alice, days=30)
+    AccessToken.objects.update(expires=now() - timedelta(seconds=1))
+    answer = call(text, "GET", LIST)
+    assert (answer.status_code, error_of(answer)) == (401, "This token has expired.")
+
+
+def test_a_token_has_no_more_rights_than_its_person_has_now(alice: User) -> None:
+    text = token_of(alice, *ALL)
+    assert call(text, "GET", PRESIGNED, {"name": "a.zip"}).status_code == 200
+    User.objects.update(role=User.Role.VIEWER)
+    assert call(text, "GET", PRESIGNED, {"name": "a.zip"}).status_code == 403
+    assert call(text, "GET", LIST).status_code == 200
+    User.objects.update(is_active=False)
+    answer = call(text, "GET", LIST)
+    assert (answer.status_code, error_of(answer)) == (401, "The account of this token is switched off.")
+
+
+def test_its_last_use_is_written_once_a_minute(alice: User) -> None:
+    text = token_of(alice)
+    call(text, "GET", LIST)
+    first = row_of(text).last_used
+    assert first is not None
+    call(text, "GET", LIST)
+    assert row_of(text).last_used == first
+    AccessToken.objects.update(last_used=first - timedelta(minutes=2))
+    call(text, "GET", LIST)
+    assert row_of(text).last_used > first
+
+
+def test_too_many_calls_a_minute_are_refused(alice: User, settings: Any) -> None:
+    settings.TOKEN_CALLS = 1
+    cache.clear()
+    text, other = token_of(alice), token_of(alice)
+    answers = [call(text, "GET", LIST) for _ in range(3)]  # three, for the minute may turn once
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
+    assert call(other, "GET", LIST).status_code == 200
