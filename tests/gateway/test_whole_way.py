@@ -180,8 +180,11 @@ def test_the_token_is_nowhere_after_it_was_shown(
     pages = [person.get(path) for path in ("/", "/tokens/", "/audit/", "/api/", "/datasets/")]
     assert f"…{token[-4:]}" in pages[1]
     files = [path.read_bytes() for path in portal.data.rglob("*") if path.is_file()]
-    assert "GET /finetune/request/list" in portal.log_text(), "the calls are logged"
-    for text in [*(page.encode() for page in pages), *files, portal.log_text().encode()]:
+    log = portal.log_text()
+    assert "GET /finetune/request/list" in log, "the calls are logged"
+    assert "PUT /finetune/uploads/" in log
+    assert set(re.findall(r"signature=(\S+)", log)) <= {"[redacted]"}
+    for text in [*(page.encode() for page in pages), *files, log.encode()]:
         assert token.encode() not in text
         assert token.removeprefix("ftp_").encode() not in text
 
