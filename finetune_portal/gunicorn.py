@@ -14,7 +14,7 @@ timeout = 60
 graceful_timeout = 5
 control_socket_disable = True
 loglevel = "warning"
-accesslog = "-" if env.flag("PORTAL_ACCESS_LOG") else None
+_requests = "INFO" if env.flag("PORTAL_ACCESS_LOG") else "CRITICAL"
 # By way of the portal's own formatter, so that no address that is a secret stays in a line.
 logconfig_dict = {
     "version": 1,
@@ -26,7 +26,7 @@ logconfig_dict = {
     "root": {"handlers": [], "level": "WARNING"},
     "loggers": {
         "gunicorn.error": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        "gunicorn.access": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "gunicorn.access": {"handlers": ["console"], "level": _requests, "propagate": False},
     },
 }
 forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")

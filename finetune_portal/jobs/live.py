@@ -19,6 +19,7 @@ from django.db import connections
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.news import Lookout, News, event
 from finetune_portal.web.asgi import (
+    HEADERS,
     Receive,
     Scope,
     Send,
@@ -28,7 +29,6 @@ from finetune_portal.web.asgi import (
     person_behind,
     same_origin,
 )
-from finetune_portal.web.middleware import HEADERS
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ STREAMS_EACH = 20
 STREAM = {
     **HEADERS,
     "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
 }
 

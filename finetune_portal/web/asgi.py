@@ -14,12 +14,26 @@ from django.contrib.auth import get_user
 from django.db import connections
 from django.http import HttpRequest
 
-from finetune_portal.web.middleware import HEADERS
+from finetune_portal.web import middleware
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+# The portal's own, and what Django's middleware gives to its pages.
+HEADERS = {
+    **middleware.HEADERS,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": settings.X_FRAME_OPTIONS,
+    "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+    "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+}
+if settings.SECURE:
+    HEADERS["Strict-Transport-Security"] = (
+        f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+    )
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -67,7 +81,6 @@ async def answer(send: Send, status: int, headers: dict[str, str] | None = None,
     body = text.encode()
     lines = {
         **HEADERS,
-        "Cache-Control": "no-store",
         "Content-Length": str(len(body)),
         **(headers or {}),
     }

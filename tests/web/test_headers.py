@@ -44,6 +44,15 @@ def test_under_tls_the_browser_is_told_to_stay_there(client: Client, settings: A
     assert client.get("/healthz").headers["Content-Security-Policy"].endswith("; upgrade-insecure-requests")
 
 
+def test_plain_http_is_sent_on_to_https(settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    response = Client().get("/login/?next=/jobs/")
+    assert response.status_code == 301
+    assert response.headers["Location"] == "https://testserver/login/?next=/jobs/"
+    assert Client().get("/healthz").status_code == 200
+    assert Client().get("/login/", secure=True).status_code == 200
+
+
 def test_a_message_rides_along_on_a_piece_once(alice: User) -> None:
     client, job = signed_in(alice), make_job(alice)
     client.get(f"/jobs/{job.pk}/download/")

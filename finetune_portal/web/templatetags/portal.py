@@ -1,4 +1,4 @@
-"""Formatting for people: sizes, durations, small numbers, initials. Pure text, no queries."""
+"""Formatting for people: sizes, durations, small numbers, initials; icons and scripts. No queries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from datetime import timedelta
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from finetune_portal.web.static import integrity
 
 register = template.Library()
 
@@ -63,3 +65,11 @@ def icon(name: str, extra: str = "") -> SafeString:
         static("img/icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def script(name: str, *, defer: bool = False) -> SafeString:
+    """A script of ours, with the digest that it must have: a module, but for those to `defer`."""
+    marks = {"src": static(name), "integrity": integrity(name), "type": "" if defer else "module"}
+    told = format_html_join(" ", '{}="{}"', ((mark, value) for mark, value in marks.items() if value))
+    return format_html("<script {}{}></script>", told, " defer" if defer else "")
