@@ -2,12 +2,14 @@
 
 The table is complete by introspection: a new URL without a line here fails. A line has the method, and
 what anonymous, a viewer, alice (who made the things), bob (another maker) and an admin get:
-`in` is sent to the login page, `ok` gets through to the deed or its form, `no` is 403, `404` finds nothing.
-All other methods are refused.
+`in` is sent to the login page, `ok` gets through to the deed or its form, `no` is 403, `404` finds nothing,
+`key` is 401: a session opens no call of the API. All other methods are refused. A second table has what the
+access token of each opens.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
+from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.sealing import seal
@@ -36,6 +39,8 @@ TEAM = "in ok ok ok ok"
 MAKERS = "in no ok ok ok"
 OWNER = "in no ok no ok"
 ADMINS = "in no no no ok"
+NOBODY = "key key key key key"
+NOTHING = "404 404 404 404 404"
 
 TABLE = """
     jobs:list               GET     TEAM
@@ -103,9 +108,34 @@ TABLE = """
     webhooks:test-state     GET     ADMINS
     webhooks:deliveries     GET     ADMINS
     webhooks:table          GET     ADMINS
+    gateway:tokens          GET     TEAM
+    gateway:tokens          POST    TEAM
+    gateway:revoke          POST    in 404 ok 404 ok
+    gateway:reference       GET     TEAM
+    gateway:openapi         GET     EVERYONE
+    gateway:submit          POST    NOBODY
+    gateway:details         GET     NOBODY
+    gateway:list            GET     NOBODY
+    gateway:presigned-url   GET     NOBODY
+    gateway:access-update   PUT     NOBODY
+    gateway:download        GET     NOBODY
+    gateway:balance         GET     NOBODY
+    gateway:uploaded        GET     NOTHING
+    gateway:nothing         GET     NOTHING
     healthz                 GET     EVERYONE
     readyz                  GET     EVERYONE
     csp-report              POST    EVERYONE
+"""
+
+# By the token of a viewer, alice, bob, an admin; each was given every right. The job is alice's.
+BY_TOKEN = """
+    gateway:submit          POST    no ok ok ok
+    gateway:details         GET     ok ok ok ok
+    gateway:list            GET     ok ok ok ok
+    gateway:presigned-url   GET     no ok ok ok
+    gateway:access-update   PUT     no ok no ok
+    gateway:download        GET     no ok ok ok
+    gateway:balance         GET     ok ok ok ok
 """
 
 
@@ -115,9 +145,9 @@ class Line(NamedTuple):
     outcomes: tuple[str, ...]
 
 
-def table() -> list[Line]:
+def table(text: str = TABLE) -> list[Line]:
     lines = []
-    for line in TABLE.strip().splitlines():
+    for line in text.strip().splitlines():
         name, method, *outcomes = line.split()
         if len(outcomes) == 1:
             outcomes = globals()[outcomes[0]].split()
@@ -155,6 +185,9 @@ def things(alice: User) -> dict[str, str]:
         "number": "0",
         "half": "start",
         "edge": "small",
+        "filename": "pairs.zip",
+        "rest": "request/delete",
+        "tokens": str(new_token(owner=alice, name="t", rights=[], days=None)[0].pk),
         "key": str(uploading.key),
         "token": "no-such-token",
     }
@@ -180,7 +213,7 @@ def outcome(response: HttpResponseBase) -> str:
     location = response.headers.get("Location", "")
     if response.status_code == 302 and location.startswith("/login/?next="):
         return "in"
-    return {403: "no", 404: "404"}.get(response.status_code, "ok")
+    return {401: "key", 403: "no", 404: "404"}.get(response.status_code, "ok")
 
 
 def test_every_url_has_its_lines() -> None:
@@ -231,15 +264,32 @@ def test_a_key_in_a_header_opens_no_page(things: dict[str, str]) -> None:
             assert outcome_for(client, line, things) == "in", line
 
 
+def test_the_token_of_each_opens_what_the_table_says(
+    alice: User, bob: User, charlie: User, dana: User, settings: Any
+) -> None:
+    settings.SEGMIND_BASE_URL = "http://127.0.0.1:9"  # nobody is there
+    job = make_job(alice, "ready", request_id="r-1", cloud_storage_url="https://storage.example/m")
+    told = {"request_id": str(job.form_key), "cloud_storage_url": job.cloud_storage_url}
+    body = {**told, "name": "a", "segmind_public": "False"}
+    calls = {line.name for line in table() if line.outcomes[0] == "key"}
+    assert calls == {line.name for line in table(BY_TOKEN)}
+    for number, owner in enumerate((charlie, alice, bob, dana)):
+        text = new_token(owner=owner, name="t", rights=["train", "publish", "download"], days=1)[1]
+        client = Client(headers={"x-api-key": text})
+        for line in table(BY_TOKEN):
+            response = client.generic(line.method, address(line.name, {}), json.dumps(body))
+            assert outcome(response) == line.outcomes[number], (line, owner)
+
+
 def test_no_change_goes_through_without_the_forms_token(alice: User, things: dict[str, str]) -> None:
-    """But for what is no page: the webhook and the browsers' reports."""
+    """But for what is no page: the webhook and the browsers' reports. The API's calls take no session."""
     open_to_others = {"webhooks:receive", "csp-report"}
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     for line in table():
         if line.method not in READ and line.name not in open_to_others:
             status = client.generic(line.method, address(line.name, things)).status_code
-            assert status in (403, 404), line
+            assert status in (401, 403, 404), line
 
 
 def test_a_session_ends_with_its_person(alice: User, things: dict[str, str]) -> None:

@@ -52,9 +52,9 @@ def call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRespon
         @wraps(view)
         def answer(request: HttpRequest) -> HttpResponse:
             try:
-                token = _token(request.headers.get("x-api-key", ""))
                 if request.method != method:
                     raise Refused(405, f"This address answers {method} only.", {"Allow": method})
+                token = _token(request.headers.get("x-api-key", ""))
                 check_right(token, right)
                 with by_token(f"{token} …{token.last_four}"):
                     return view(request, token, _fields(request))

@@ -21,5 +21,5 @@ urlpatterns = [
     path("finetune/request/file/download", finetune.download, name="download"),
     path("v1/get-user-credits", finetune.balance, name="balance"),
     path("finetune/uploads/<uuid:key>/<str:filename>", nothing_here, name="uploaded"),
-    path("finetune/<path:rest>", nothing_here),
+    path("finetune/<path:rest>", nothing_here, name="nothing"),
 ]
