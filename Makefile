@@ -16,9 +16,10 @@ test: .venv/dev ## the whole suite, but for the long share of the harnesses
 test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minutes), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
 
-lint: .venv/dev ## style, types, templates, migrations, deployment checks
+lint: .venv/dev ## style, unsafe patterns, types, templates, migrations, deployment checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml finetune_portal
 	@git ls-files 'templates/*.html' | xargs $(BIN)/djade --check --target-version 5.2
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file finetune_portal/engine/mypy.ini finetune_portal/engine

@@ -65,7 +65,7 @@ def _run(deed: str, *paths: Path, limits: Limits, said: str = "") -> dict[str, A
     command = [*CHILD, *numbers, deed, *(str(path.resolve()) for path in paths)]
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as trouble:
         try:
-            done = subprocess.run(  # noqa: S603 - our own module
+            done = subprocess.run(  # nosec B603  # our own module
                 command,
                 cwd=ROOT,
                 env={"PYTHONUTF8": "1"},

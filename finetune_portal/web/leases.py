@@ -64,4 +64,4 @@ def renew(row: Leased, *, seconds: float) -> bool:
 def backoff(attempts: int, *, first: float = 2.0) -> timedelta:
     """Full jitter: somewhere between nothing and the doubled pause, never over ten minutes."""
     ceiling = min(MAX_BACKOFF, first * 2 ** min(attempts, 12))
-    return timedelta(seconds=random.uniform(first / 2, ceiling))  # noqa: S311 - no secret
+    return timedelta(seconds=random.uniform(first / 2, ceiling))  # nosec B311  # no secret

@@ -35,7 +35,7 @@ class Child:
     crashes: deque[float] = field(default_factory=lambda: deque(maxlen=CRASHES))
 
     def start(self) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own commands
+        self.process = subprocess.Popen(  # nosec B603  # our own commands
             self.command,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,

@@ -77,7 +77,7 @@ def _welcome(port: int, link: str | None) -> None:
     """Say where to go, once the web process answers."""
     for _ in range(300):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):  # nosec B310  # our own http
                 break
         except OSError:
             time.sleep(0.1)
