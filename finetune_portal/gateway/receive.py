@@ -57,10 +57,10 @@ def _open(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, Bina
     try:
         file = hold(dataset)
     except FileNotFoundError:
-        raise _other_connection() from None
+        raise _has_served() from None
     if not begin_anew(dataset, size):
         file.close()
-        raise _other_connection()
+        raise _has_served()
     file.truncate(0)
     return dataset, file
 
@@ -77,15 +77,13 @@ def _size(permit: Permit, headers: dict[str, str]) -> int:
 
 def _dataset(permit: Permit, token: AccessToken, size: int) -> Dataset:
     known = Dataset.objects.filter(key=permit.key).first()
-    if known is None:
-        try:
-            return start_upload(owner=token.owner, filename=permit.filename, size=size, key=permit.key)
-        except IntegrityError:
-            raise _other_connection() from None
-    if known.state != Dataset.State.RECEIVING:
-        raise Refusal(409, "This address has its file already. Ask for a new one.")
-    return known
+    if known:
+        return known
+    try:
+        return start_upload(owner=token.owner, filename=permit.filename, size=size, key=permit.key)
+    except IntegrityError:
+        raise Refusal(423, "Another connection has just begun this upload.") from None
 
 
-def _other_connection() -> Refusal:
-    return Refusal(423, "Another connection brought or ended this upload just now.")
+def _has_served() -> Refusal:
+    return Refusal(409, "This address has served already. Ask for a new one.")
