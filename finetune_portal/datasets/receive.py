@@ -15,7 +15,7 @@ import hashlib
 import os
 import uuid
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import keep_offset
@@ -56,8 +56,8 @@ class Piece:
 
 async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
     try:
-        piece = await in_thread(_open, scope["path"], headers_of(scope))
-        with await in_thread(_lock, piece) as file:
+        piece, file = await in_thread(_open, scope["path"], headers_of(scope))
+        with file:
             offset = await take(piece, file, receive)
     except Refusal as refusal:
         await answer(send, refusal.status, TUS, refusal.sentence)
@@ -65,7 +65,12 @@ async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, 204, {**TUS, "Upload-Offset": str(offset)})
 
 
-def _open(path: str, headers: dict[str, str]) -> Piece:
+def _open(path: str, headers: dict[str, str]) -> tuple[Piece, BinaryIO]:
+    piece = _asked(path, headers)
+    return piece, _lock(piece)
+
+
+def _asked(path: str, headers: dict[str, str]) -> Piece:
     if headers.get("tus-resumable") != TUS["Tus-Resumable"]:
         raise Refusal(412, "This server speaks tus 1.0.0.")
     if not same_origin(headers):
@@ -148,30 +153,56 @@ async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:
     waiting, written, committed = 0, piece.offset, piece.offset
     digest = hashlib.new(piece.algorithm, usedforsecurity=False) if piece.algorithm else None
     more, gone = True, False
-    while more:
-        message: Any = await receive()
-        gone = message["type"] == "http.disconnect"
-        more = not gone and message.get("more_body", False)
-        blocks.append(message.get("body", b""))
-        waiting += len(blocks[-1])
-        if written + waiting > piece.dataset.size:
-            raise Refusal(413, "More bytes came than the upload announced.")
-        if waiting and (not more or waiting >= BLOCK):
-            await asyncio.to_thread(_write, file, b"".join(blocks), digest)
-            blocks, waiting, written = [], 0, written + waiting
-        if more and digest is None and written - committed >= COMMIT_EVERY:
-            committed = await in_thread(_commit, piece.dataset, file, written)
+    async with Behind(file, digest) as behind:
+        while more:
+            message: Any = await receive()
+            gone = message["type"] == "http.disconnect"
+            more = not gone and message.get("more_body", False)
+            blocks.append(message.get("body", b""))
+            waiting += len(blocks[-1])
+            if written + waiting > piece.dataset.size:
+                raise Refusal(413, "More bytes came than the upload announced.")
+            if waiting and (not more or waiting >= BLOCK):
+                await behind.write(b"".join(blocks))
+                blocks, waiting, written = [], 0, written + waiting
+            if more and digest is None and written - committed >= COMMIT_EVERY:
+                await behind.done()
+                committed = await in_thread(_commit, piece.dataset, file, written)
     if digest is not None and (gone or digest.digest() != piece.checksum):
         raise Refusal(460, "The piece arrived damaged. Send it again.")
     return int(await in_thread(_commit, piece.dataset, file, written))
 
 
-def _write(file: BinaryIO, data: bytes, digest: Any) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
-    if digest is not None:
-        digest.update(data)
+class Behind:
+    """Writes a block in a thread while the next one arrives. At its end nothing writes any more."""
+
+    def __init__(self, file: BinaryIO, digest: Any) -> None:
+        self._file, self._digest = file, digest
+        self._writing: asyncio.Task[None] | None = None
+
+    async def write(self, data: bytes) -> None:
+        await self.done()
+        self._writing = asyncio.create_task(asyncio.to_thread(self._write, data))
+
+    async def done(self) -> None:
+        if self._writing:
+            await self._writing
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        if self._digest is not None:
+            self._digest.update(data)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        if self._writing:  # the file must not be closed under its writer
+            await asyncio.wait({self._writing})
+        if not any(failure):
+            await self.done()
 
 
 def _commit(dataset: Dataset, file: BinaryIO, written: int) -> int:
