@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -67,6 +68,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.usersessions",
+    "axes",
     "django_htmx",
     "finetune_portal.web",
     "finetune_portal.audit",
@@ -90,10 +97,12 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "finetune_portal.accounts.middleware.SignedInFirst",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "finetune_portal.web.middleware.messages_ride_along",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "finetune_portal.urls"
 ASGI_APPLICATION = "finetune_portal.asgi.application"
@@ -155,6 +164,64 @@ AUTH_PASSWORD_VALIDATORS = [
         ("CommonPasswordValidator", {}),
     )
 ]
+PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
+PASSWORD_SIGN_IN = env.flag("PORTAL_PASSWORD_SIGN_IN", default=True)
+REQUIRE_SECOND_FACTOR = env.flag("PORTAL_REQUIRE_SECOND_FACTOR")
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+
+# Five wrong passwords for an e-mail from one address close it for a quarter of an hour; accounts/throttle.py
+# counts, and lets an office behind one address try more often.
+AXES_HANDLER = "finetune_portal.accounts.throttle.Handler"
+AXES_FAILURE_LIMIT = 5
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # the record of the portal has it
+AXES_USERNAME_CALLABLE = "finetune_portal.accounts.throttle.name_tried"
+AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.clients.address_of"
+AXES_LOCKOUT_CALLABLE = "finetune_portal.accounts.throttle.locked_out"
+AXES_VERBOSE = False
+
+ACCOUNT_ADAPTER = "finetune_portal.accounts.adapters.Account"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+MFA_ADAPTER = "finetune_portal.accounts.adapters.SecondFactor"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {"authenticate": "finetune_portal.accounts.forms.CodeForm"}
+MFA_TOTP_ISSUER = "Finetune Portal"
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # the portal verifies none: people come by invitation
+
+OIDC_ISSUER = env.text("OIDC_ISSUER").rstrip("/")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_GROUPS = {  # the highest role first
+    "admin": env.listing("OIDC_ADMIN_GROUPS"),
+    "maker": env.listing("OIDC_MAKER_GROUPS"),
+    "viewer": env.listing("OIDC_VIEWER_GROUPS"),
+}
+OIDC_ADMIT_ALL = env.flag("OIDC_ADMIT_ALL")
+OIDC_LINK_BY_EMAIL = env.flag("OIDC_LINK_BY_EMAIL")
+SOCIALACCOUNT_ADAPTER = "finetune_portal.accounts.adapters.SingleSignOn"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+SOCIALACCOUNT_PROVIDERS = {
+    "oidc": {
+        "OAUTH_PKCE_ENABLED": True,
+        "SCOPE": env.listing("OIDC_SCOPES", "openid,profile,email"),
+        "APP": {
+            "provider_id": "oidc",
+            "name": OIDC_NAME,
+            "client_id": env.text("OIDC_CLIENT_ID"),
+            "secret": env.secret("OIDC_CLIENT_SECRET"),
+            "settings": {"server_url": OIDC_ISSUER},
+        },
+    }
+}
 
 # E-mail -------------------------------------------------------------------------------------
 
@@ -215,6 +282,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        "axes": {"level": "ERROR"},  # tries are in the record
         "apprise": {"level": "WARNING", "propagate": False},  # its lines can hold addresses and tokens
         "urllib3": {"level": "WARNING"},  # at DEBUG its lines hold signed addresses
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # one traceback per scanner otherwise

@@ -12,6 +12,8 @@ urlpatterns = [
     path("", include("finetune_portal.accounts.urls")),
     path("", include("finetune_portal.audit.urls")),
     path("", include("finetune_portal.connections.urls")),
+    path("", include("finetune_portal.accounts.factor_urls")),
+    path("", include("finetune_portal.jobs.people_urls")),
     path("", include("finetune_portal.notices.urls")),
     path("", include("finetune_portal.webhooks.urls")),
     path("", include("finetune_portal.gateway.urls")),

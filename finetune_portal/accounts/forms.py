@@ -1,14 +1,19 @@
-"""Sign in, and the first page of a new account."""
+"""Sign in, the first page of a new account, one's own profile, and what admins fill in about others."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa.base.forms import AuthenticateForm
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
 
+from finetune_portal.accounts import second_factor
 from finetune_portal.accounts.models import User
+
+LONG_ENOUGH = "At least 12 characters. A few plain words make a good one."
 
 
 class SignInForm(AuthenticationForm):
@@ -25,13 +30,30 @@ class SignInForm(AuthenticationForm):
         )
 
 
+class CodeForm(AuthenticateForm):
+    """The second step of a sign-in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].label = "Code"
+        self.fields["code"].widget = forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
+        )
+
+    def clean_code(self) -> str:
+        code = str(super().clean_code())
+        if not second_factor.spend(self.authenticator, code):
+            raise forms.ValidationError("This code was used already. Wait for the next one.")
+        return code
+
+
+def password_field(autocomplete: str = "new-password", **fields: Any) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
+    return forms.CharField(strip=False, widget=widget, max_length=128, **fields)
+
+
 class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    password = forms.CharField(
-        label="Password",
-        strip=False,
-        help_text="At least 12 characters. A few plain words make a good one.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
+    password = password_field(label="Password", help_text=LONG_ENOUGH)
 
     class Meta:
         model = User
@@ -53,3 +75,76 @@ class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         person = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
         validate_password(password, person)
         return password
+
+
+class NewPasswordForm(forms.Form):
+    """Behind a one-time link."""
+
+    password = password_field(label="New password", help_text=LONG_ENOUGH)
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        validate_password(password, self.user)
+        return password
+
+    def save(self) -> User:
+        self.user.set_password(self.cleaned_data["password"])
+        self.user.save(update_fields=["password"])
+        return self.user
+
+
+class ChangePasswordForm(NewPasswordForm):
+    current = password_field("current-password", label="Password now")
+    field_order = ("current", "password")
+
+    def clean_current(self) -> str:
+        current = str(self.cleaned_data["current"])
+        if not self.user.check_password(current):
+            raise forms.ValidationError("That is not your password now.")
+        return current
+
+
+class ForgotForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"})
+    )
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(
+        label="Your name", max_length=80, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(
+        choices=User.Role.choices,
+        error_messages={"invalid_choice": "Choose viewer, maker or admin."},
+    )
+
+
+class InviteForm(RoleForm):
+    """`cleaned_data` is what `services.invite` takes."""
+
+    role = forms.ChoiceField(label="Role", choices=User.Role.choices, initial=User.Role.MAKER)
+    email = forms.EmailField(
+        label="E-mail",
+        required=False,
+        help_text="If you like. You get the link in any case.",
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if settings.EMAIL_HOST:
+            self.fields["email"].help_text = "If you like: the portal then sends the link there too."
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).lower()
+        if email and User.objects.filter(email=email).exists():
+            raise forms.ValidationError("This person is on the team already.")
+        return email

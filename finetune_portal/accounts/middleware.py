@@ -1,17 +1,43 @@
-"""Login is the default. A piece or an upload whose session has ended is told so, not given the login page."""
+"""Login is the default, and a second factor where it is asked of all. A piece or an upload whose session has
+ended is told so, not given the login page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.utils.http import urlencode
+
+from finetune_portal.accounts import second_factor, sessions
+
+WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
 
 class SignedInFirst(LoginRequiredMiddleware):
+    def process_view(  # type: ignore[override]
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: Any,
+        view_kwargs: Any,
+    ) -> HttpResponseBase | None:
+        answer = super().process_view(request, view_func, view_args, view_kwargs)
+        is_open = not getattr(view_func, "login_required", True)
+        if answer or is_open or not request.user.is_authenticated:
+            return answer
+        if not request.path.startswith(WITHOUT_SECOND_FACTOR) and second_factor.is_missing(request):
+            return self._set_one_up(request)
+        if (
+            not getattr(request, "htmx", None) or request.method == "POST"
+        ):  # a page that asks by itself is no one
+            sessions.note_seen(request)
+        return None
+
     def handle_no_permission(  # type: ignore[override]  # the stubs know only the redirect
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
@@ -23,3 +49,11 @@ class SignedInFirst(LoginRequiredMiddleware):
             address = f"{resolve_url('accounts:login')}?{urlencode({'next': page})}"
             return HttpResponse(status=401, headers={"HX-Redirect": address})
         return super().handle_no_permission(request, view_func)
+
+    def _set_one_up(self, request: HttpRequest) -> HttpResponseBase:
+        page = resolve_url("mfa_index")
+        if getattr(request, "htmx", None):
+            return HttpResponse(status=403, headers={"HX-Redirect": page})
+        if request.method in ("GET", "HEAD"):
+            return redirect(page)
+        return HttpResponse("Set up a second factor first.", status=403, content_type="text/plain")

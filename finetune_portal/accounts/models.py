@@ -33,6 +33,7 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MAKER)
     is_active = models.BooleanField(default=True)
     joined = models.DateTimeField(default=now)
+    seen = models.DateTimeField(null=True, editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -56,6 +57,7 @@ class Invitation(models.Model):
 
     token_hash = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=10, choices=User.Role.choices)
+    email = models.EmailField("e-mail", blank=True)
     invited_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
     created = models.DateTimeField(default=now)
     expires = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""How people come in: the first admin from a one-time link or from the environment."""
+"""How people come in, and what admins change about them. Each change is in the record, before and after."""
 
 from __future__ import annotations
 
@@ -7,19 +7,35 @@ import secrets
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
 from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 from django.utils.timezone import now
 
 from finetune_portal import env
+from finetune_portal.accounts import sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
-LINK_LIFE = timedelta(hours=24)
+FIRST_LINK_LIFE = timedelta(hours=24)
+INVITATION_LIFE = timedelta(days=7)
+
+
+class LastAdmin(Exception):
+    """The change would leave the portal without an admin."""
 
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _new_invitation(role: str, life: timedelta, **fields: object) -> tuple[Invitation, str]:
+    """The row, and the link that only now can be told."""
+    token = secrets.token_urlsafe(24)
+    row = Invitation.objects.create(token_hash=_hash(token), role=role, expires=now() + life, **fields)
+    return row, settings.PORTAL_URL + reverse("accounts:setup", args=[token])
 
 
 def ensure_first_admin() -> None:
@@ -36,11 +52,25 @@ def first_admin_link() -> str | None:
     ensure_first_admin()
     if User.objects.exists():
         return None
-    token = secrets.token_urlsafe(24)
     with transaction.atomic():
         Invitation.objects.filter(invited_by=None).delete()
-        Invitation.objects.create(token_hash=_hash(token), role=User.Role.ADMIN, expires=now() + LINK_LIFE)
-    return settings.PORTAL_URL + reverse("accounts:setup", args=[token])
+        _, link = _new_invitation(User.Role.ADMIN, FIRST_LINK_LIFE)
+    return link
+
+
+def invite(role: str, *, email: str, actor: User) -> str:
+    """A one-time link for one more person, shown this once."""
+    with transaction.atomic():
+        Invitation.objects.filter(expires__lt=now()).delete()
+        invitation, link = _new_invitation(role, INVITATION_LIFE, email=email, invited_by=actor)
+        record(actor, "invitation.made", invitation, role=role, email=email)
+    return link
+
+
+def revoke(invitation: Invitation, *, actor: User) -> None:
+    with transaction.atomic():
+        record(actor, "invitation.revoked", invitation, role=invitation.role, email=invitation.email)
+        invitation.delete()
 
 
 def open_invitation(token: str) -> Invitation | None:
@@ -49,7 +79,7 @@ def open_invitation(token: str) -> Invitation | None:
     return found if found and found.is_open else None
 
 
-def accept(invitation: Invitation, *, email: str, name: str, password: str) -> User | None:
+def accept(invitation: Invitation, *, email: str, name: str, password: str | None) -> User | None:
     """Make the account and burn the link; None when someone else was quicker."""
     with transaction.atomic():
         burnt, _ = Invitation.objects.filter(pk=invitation.pk).delete()
@@ -58,3 +88,57 @@ def accept(invitation: Invitation, *, email: str, name: str, password: str) -> U
         user = User.objects.create_user(email, password, name=name, role=invitation.role)
         record(user, "account.created", user, role=user.role, by="link")
     return user
+
+
+def set_role(person: User, role: str, *, actor: User | None) -> None:
+    """Raises LastAdmin. Counts at the next request of that person."""
+    with transaction.atomic():
+        if role != User.Role.ADMIN:
+            _keep_an_admin(person)
+        changed = User.objects.filter(pk=person.pk, role=person.role).exclude(role=role).update(role=role)
+        if changed:
+            record(actor, "account.role", person, before=person.role, after=role)
+
+
+def deactivate(person: User, *, actor: User) -> None:
+    """End all sessions at once and let nobody in; what the person made stays. Raises LastAdmin."""
+    with transaction.atomic():
+        _keep_an_admin(person)
+        if User.objects.filter(pk=person.pk, is_active=True).update(is_active=False):
+            ended = sessions.end_all(person)
+            record(actor, "account.deactivated", person, before="active", after="inactive", sessions=ended)
+
+
+def reactivate(person: User, *, actor: User) -> None:
+    with transaction.atomic():
+        if User.objects.filter(pk=person.pk, is_active=False).update(is_active=True):
+            record(actor, "account.reactivated", person, before="inactive", after="active")
+
+
+def _keep_an_admin(person: User) -> None:
+    """Lock the admins' rows, so that two who demote each other come one after the other."""
+    admins = User.objects.select_for_update().filter(role=User.Role.ADMIN, is_active=True)
+    if list(admins.order_by("pk").values_list("pk", flat=True)) == [person.pk]:
+        raise LastAdmin
+
+
+def password_link(person: User, *, actor: User | None) -> str:
+    """A link to choose a new password: works once, for a day, and not after the person signed in."""
+    record(actor, "account.password_link", person)
+    key = urlsafe_base64_encode(force_bytes(person.pk))
+    path = reverse("accounts:new-password", args=[key, default_token_generator.make_token(person)])
+    return settings.PORTAL_URL + path
+
+
+def rename(person: User, name: str) -> None:
+    with transaction.atomic():
+        record(person, "account.name", person, before=person.name, after=name)
+        User.objects.filter(pk=person.pk).update(name=name)
+
+
+def remove_second_factor(person: User, *, actor: User) -> None:
+    """For someone who lost it: the next sign-in asks for the password alone."""
+    with transaction.atomic():
+        removed, _ = person.authenticator_set.all().delete()
+        ended = sessions.end_all(person)
+        record(actor, "second_factor.reset", person, removed=removed, sessions=ended)

@@ -16,6 +16,8 @@ from django.http import HttpRequest
 
 from finetune_portal.web import middleware
 
+SECOND_FACTOR = "second_factor"  # in a session: the person has one, or may do without
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -62,6 +64,8 @@ def person_behind(headers: dict[str, str]) -> Any | None:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(morsel.value)
     user = get_user(request)
+    if settings.REQUIRE_SECOND_FACTOR and not request.session.get(SECOND_FACTOR):
+        return None
     return user if user.is_authenticated else None
 
 

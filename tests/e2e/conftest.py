@@ -152,11 +152,15 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     assert faults == []
 
 
-@pytest.fixture
-def signed_in(page: Page) -> Page:
+def enter(page: Page) -> None:
     page.goto("/login/")
     page.get_by_label("E-mail").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/")
+
+
+@pytest.fixture
+def signed_in(page: Page) -> Page:
+    enter(page)
     return page

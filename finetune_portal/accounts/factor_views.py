@@ -1,0 +1,110 @@
+"""Second factors: allauth's views in the portal's look. A change asks who it is, if that was long ago."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.views import ReauthenticateView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.base.views import ReauthenticateView as ReauthenticateByCodeView
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
+from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
+from allauth.mfa.webauthn.views import AddWebAuthnView, ReauthenticateWebAuthnView, RemoveWebAuthnView
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_safe
+
+from finetune_portal.web.http import PortalRequest
+
+
+class Told:
+    """A form with faults answers 422."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
+        response.status_code = 422
+        return response
+
+
+class Sealed:
+    """The codes cannot be shown when the key that sealed them is gone."""
+
+    def get(self, request: PortalRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().get(request, *args, **kwargs)  # type: ignore[misc]
+        except ValidationError as exc:
+            messages.error(request, exc.message)
+            return redirect("mfa_index")
+        return response
+
+
+@require_safe
+def index(request: PortalRequest) -> HttpResponse:
+    factors = list(Authenticator.objects.filter(user=request.user).order_by("pk"))
+    context = {
+        "app": next((each for each in factors if each.type == Authenticator.Type.TOTP), None),
+        "keys": [each for each in factors if each.type == Authenticator.Type.WEBAUTHN],
+        "codes": next((each for each in factors if each.type == Authenticator.Type.RECOVERY_CODES), None),
+        "is_required": settings.REQUIRE_SECOND_FACTOR,
+    }
+    return render(request, "accounts/second_factor.html", context)
+
+
+class Authenticate(Told, AuthenticateView):  # type: ignore[misc]  # allauth has no types
+    template_name = "accounts/second_step.html"
+
+
+class ConfirmByPassword(Told, ReauthenticateView):  # type: ignore[misc]
+    template_name = "accounts/confirm.html"
+    extra_context = {"by": "password"}
+
+
+class ConfirmByCode(Told, ReauthenticateByCodeView):  # type: ignore[misc]
+    template_name = "accounts/confirm.html"
+    extra_context = {"by": "code"}
+
+
+class ConfirmByKey(Told, ReauthenticateWebAuthnView):  # type: ignore[misc]
+    template_name = "accounts/confirm.html"
+    extra_context = {"by": "key"}
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(), status=422)
+
+
+class AddApp(Told, ActivateTOTPView):  # type: ignore[misc]
+    template_name = "accounts/app_add.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        # Drawn by qrcode of what allauth made: no text of a person is in it, nor a style.
+        drawing = context["totp_svg"].partition("?>")[2].strip()
+        context["drawing"] = mark_safe(drawing)  # noqa: S308
+        return context
+
+
+class RemoveApp(Told, DeactivateTOTPView):  # type: ignore[misc]
+    template_name = "accounts/factor_remove.html"
+    extra_context = {"what": "the authenticator app"}
+
+
+class AddKey(Told, AddWebAuthnView):  # type: ignore[misc]
+    template_name = "accounts/key_add.html"
+
+
+class RemoveKey(RemoveWebAuthnView):  # type: ignore[misc]
+    template_name = "accounts/factor_remove.html"
+    extra_context = {"what": "this key"}
+
+
+class Codes(Sealed, ViewRecoveryCodesView):  # type: ignore[misc]
+    template_name = "accounts/codes.html"
+
+
+class NewCodes(Told, Sealed, GenerateRecoveryCodesView):  # type: ignore[misc]
+    template_name = "accounts/codes_new.html"

@@ -1,0 +1,44 @@
+"""The e-mails of accounts: an invitation, a link to a new password. Nothing is sent without a mail server."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+from threading import Thread
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+logger = logging.getLogger(__name__)
+
+INVITATION = """Hello,
+
+{name} invites you to the team's Finetune Portal. This link makes your account; it works once, for a week:
+
+{link}
+"""
+NEW_START = """Hello,
+
+open this link to choose a new password for the Finetune Portal; it works once, for a day:
+
+{link}
+
+If you did not ask for it, do nothing: your password stays as it is.
+"""
+
+
+def send(subject: str, body: str, *, to: str) -> bool:
+    """Whether the mail server took it. The links inside are secret: nothing of a letter is logged."""
+    if not settings.EMAIL_HOST:
+        return False
+    try:
+        EmailMessage(subject, body, to=[to], headers={"Auto-Submitted": "auto-generated"}).send()
+    except (OSError, smtplib.SMTPException) as exc:
+        logger.warning("An e-mail could not be sent (%s).", type(exc).__name__)
+        return False
+    return True
+
+
+def send_behind(subject: str, body: str, *, to: str) -> None:
+    """Without waiting, so that the time of the answer does not tell whether there is such an account."""
+    Thread(target=send, args=(subject, body), kwargs={"to": to}, daemon=True).start()

@@ -1,0 +1,54 @@
+"""Where someone is signed in: one row of allauth's UserSession for each session, seen every few minutes."""
+
+from __future__ import annotations
+
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+
+SEEN_EVERY = 300  # seconds
+
+
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS": "Mac",
+    "Linux": "Linux",
+}
+
+
+def note_seen(request: HttpRequest) -> None:
+    """Asks the database once in five minutes and process; in between a look into memory is all."""
+    key = request.session.session_key
+    if key and cache.add(f"seen-{key}", 1, SEEN_EVERY):
+        UserSession.objects.create_from_request(request)
+        User.objects.filter(pk=request.user.pk).update(seen=now())
+
+
+def of(person: User) -> list[UserSession]:
+    """The living ones, the latest first."""
+    rows: list[UserSession] = UserSession.objects.purge_and_list(person)
+    for row in rows:
+        row.browser = browser(row.user_agent)
+    return sorted(rows, key=lambda row: row.last_seen_at, reverse=True)
+
+
+def end_all(person: User, *, but: str | None = None) -> int:
+    """End every session of a person, or all but the one with that key; how many there were."""
+    rows = list(UserSession.objects.filter(user=person).exclude(session_key=but or ""))
+    for row in rows:
+        row.end()
+    return len(rows)
+
+
+def browser(user_agent: str) -> str:
+    """As a person says it: Firefox on Linux. Each names the ones before it too, so the order counts."""
+    name = next((name for mark, name in BROWSERS.items() if mark in user_agent), "")
+    system = next((name for mark, name in SYSTEMS.items() if mark in user_agent), "")
+    return " on ".join(filter(None, (name, system))) or "A browser that does not tell its name"

@@ -1,0 +1,64 @@
+"""Sign-ins and second factors go into the record from the signals of allauth, django-axes and Django."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.signals import user_logged_in
+from allauth.mfa import signals as second_factor
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.signals import social_account_added
+from axes.signals import user_locked_out
+from django.conf import settings
+from django.contrib.auth.signals import user_login_failed
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+
+
+@receiver(user_logged_in)
+def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    methods = [each["method"] for each in request.session.get("account_authentication_methods", [])]
+    record(user, "session.began", user, by=", ".join(methods))
+
+
+@receiver(social_account_added)
+def connected(sociallogin: SocialLogin, **_: Any) -> None:
+    record(sociallogin.user, "account.connected", sociallogin.user, by=settings.OIDC_NAME)
+
+
+@receiver(user_login_failed)
+def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """Only tries at an account that there is, and only while they count: a flood of names fills no table."""
+    email = str(credentials.get("username") or "").strip().lower()
+    person = User.objects.filter(email=email).first()
+    if person and not getattr(request, "axes_locked_out", False):
+        record(None, "session.refused", person)
+
+
+@receiver(user_locked_out)
+def locked(request: Any, username: str, **_: Any) -> None:
+    """At the try that closes the door, not at each one after it."""
+    person = User.objects.filter(email=username).first()
+    if person and getattr(request, "axes_failures_since_start", None):
+        record(None, "account.locked", person, tries=request.axes_failures_since_start)
+
+
+@receiver(post_save, sender=Authenticator)
+def factor_added(instance: Authenticator, created: bool, **_: Any) -> None:
+    if created:
+        record(instance.user, "second_factor.added", instance.user, kind=str(instance.type))
+
+
+@receiver(second_factor.authenticator_removed)
+def factor_removed(user: User, authenticator: Authenticator, **_: Any) -> None:
+    record(user, "second_factor.removed", user, kind=str(authenticator.type))
+
+
+@receiver(second_factor.authentication_failed)
+def factor_failed(user: User, **_: Any) -> None:
+    record(None, "second_factor.refused", user)

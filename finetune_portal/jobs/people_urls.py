@@ -1,0 +1,10 @@
+"""The page of one person: what they made. It stands here because it shows jobs and datasets."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from finetune_portal.jobs import people_views
+
+app_name = "people"
+urlpatterns = [path("team/<int:pk>/", people_views.person, name="person")]

@@ -1,0 +1,40 @@
+"""One person of the team: their latest jobs and datasets, and how much they trained."""
+
+from __future__ import annotations
+
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.timezone import now
+from django.views.decorators.http import require_safe
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets import access as dataset_access
+from finetune_portal.jobs import access
+from finetune_portal.jobs.choices import FOLLOWED, State
+from finetune_portal.web.http import PortalRequest
+
+LATEST_JOBS, LATEST_DATASETS = 10, 6
+PAID = (*FOLLOWED, State.READY, State.FAILED)  # what the upstream accepted
+
+
+@require_safe
+def person(request: PortalRequest, pk: int) -> HttpResponse:
+    someone = get_object_or_404(User, pk=pk)
+    jobs = access.visible(request.user).filter(owner=someone)
+    datasets = dataset_access.visible(request.user).filter(owner=someone, deleted=None)
+    month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    context = {
+        "person": someone,
+        "jobs": jobs.order_by("-pk")[:LATEST_JOBS],
+        "datasets": datasets.defer("verdict").order_by("-pk")[:LATEST_DATASETS],
+        "counts": jobs.order_by().aggregate(
+            all=Count("pk"),
+            active=Count("pk", filter=Q(group="active")),
+            paid=Count("pk", filter=Q(state__in=PAID)),
+            paid_this_month=Count("pk", filter=Q(state__in=PAID, sent__gte=month)),
+        ),
+        "dataset_count": datasets.count(),
+        "month": month,
+    }
+    return render(request, "jobs/person.html", context)

@@ -1,0 +1,7 @@
+"""A mail server to send to."""
+
+from __future__ import annotations
+
+from tests.notices.conftest import MailServer, mail
+
+__all__ = ["MailServer", "mail"]

@@ -1,0 +1,45 @@
+"""Two admins demote each other at the same moment, twenty times; prints how many stay."""
+
+from __future__ import annotations
+
+import sys
+from threading import Barrier, Thread
+
+import django
+from django.core.management import call_command
+from django.db import connections
+
+django.setup()
+
+from finetune_portal.accounts import services  # noqa: E402 - needs the apps loaded
+from finetune_portal.accounts.models import User  # noqa: E402
+
+
+def demote(someone: User, start: Barrier) -> None:
+    start.wait()
+    try:
+        services.set_role(someone, User.Role.MAKER, actor=None)
+    except services.LastAdmin:
+        pass
+    finally:
+        connections.close_all()
+
+
+def main() -> None:
+    call_command("migrate", verbosity=0)
+    pair = [
+        User.objects.create_user(f"{name}@example.com", name=name, role="admin") for name in ("dana", "erin")
+    ]
+    for _ in range(20):
+        User.objects.update(role=User.Role.ADMIN)
+        start = Barrier(2)
+        threads = [Thread(target=demote, args=(someone, start)) for someone in pair]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sys.stdout.write(f"{User.objects.filter(role=User.Role.ADMIN).count()} ")
+
+
+if __name__ == "__main__":
+    main()

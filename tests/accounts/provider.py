@@ -1,0 +1,140 @@
+"""A real OpenID Connect provider in a process of its own, a lying one, and a browser's way through them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from django.test import Client
+
+from tests.e2e.conftest import answers, wait_for
+from tests.running import free_port
+
+
+@dataclass
+class Provider:
+    port: int = field(default_factory=free_port)
+
+    @property
+    def issuer(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def knows(self, subject: str, **claims: Any) -> None:
+        answer = requests.put(f"{self.issuer}/users/{subject}", json=claims, timeout=5)
+        answer.raise_for_status()
+
+    def let_in(self, address: str, subject: str) -> str:
+        """What the person does there; answers the path that the browser is sent back to."""
+        answer = requests.post(address, data={"sub": subject}, allow_redirects=False, timeout=5)
+        assert answer.status_code == 302, answer.text
+        back = urlsplit(answer.headers["Location"])
+        return f"{back.path}?{back.query}"
+
+
+@contextmanager
+def running_provider() -> Iterator[Provider]:
+    provider = Provider()
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(provider.port), "--require-nonce"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        discovery = f"{provider.issuer}/.well-known/openid-configuration"
+        wait_for(lambda: answers(discovery), seconds=30, why="the provider is there")
+        yield provider
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@cache
+def key(name: str) -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+@dataclass
+class LyingProvider:
+    """Answers as a provider does, but for the one lie that `prepare` is told."""
+
+    issuer: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def prepare(self, lies: dict[str, Any]) -> None:
+        now = int(time.time())
+        true = {"iss": self.issuer, "sub": "s-1", "aud": "portal", "iat": now, "exp": now + 600, "nonce": ""}
+        claims = {
+            name: value for name, value in {**true, **lies}.items() if name in true and value is not None
+        }
+        token = self._signed(claims, lies.get("signed", ""))
+        self.answers["/token"] = {"access_token": "a", "token_type": "Bearer", "id_token": token}
+        user = {"sub": lies.get("userinfo_sub", "s-1"), "email": "erin@example.com", "name": "Erin"}
+        self.answers["/userinfo"] = user
+        self.discover(lies.get("discovered_issuer", self.issuer))
+
+    def discover(self, issuer: str) -> None:
+        paths = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
+        told = {f"{name}_endpoint": f"{self.issuer}/{path}" for name, path in paths.items()}
+        told |= {"issuer": issuer, "jwks_uri": f"{self.issuer}/keys"}
+        self.answers["/.well-known/openid-configuration"] = told
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key("own").public_key()))
+        self.answers["/keys"] = {"keys": [{**public, "kid": "1", "alg": "RS256", "use": "sig"}]}
+
+    def _signed(self, claims: dict[str, Any], how: str) -> str:
+        match how:
+            case "no token":
+                return ""
+            case "not at all":
+                return jwt.encode(claims, None, algorithm="none", headers={"kid": "1"})
+            case "with the client's secret":
+                return jwt.encode(claims, "s" * 32, algorithm="HS256", headers={"kid": "1"})
+            case "by another key":
+                return jwt.encode(claims, key("foreign"), algorithm="RS256", headers={"kid": "1"})
+        return jwt.encode(claims, key("own"), algorithm="RS256", headers={"kid": "1"})
+
+
+@contextmanager
+def lying_provider() -> Iterator[LyingProvider]:
+    liar = LyingProvider()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.dumps(liar.answers[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        liar.issuer = f"http://127.0.0.1:{server.server_port}"
+        liar.discover(liar.issuer)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield liar
+        server.shutdown()
+
+
+def leave(client: Client, **data: str) -> str:
+    """Press the button; the address that the page leads on to."""
+    html = client.post("/login/oidc/", data).content.decode()
+    return html.partition('content="0;url=')[2].partition('"')[0].replace("&amp;", "&")
+
+
+def asked(address: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}

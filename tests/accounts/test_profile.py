@@ -1,0 +1,148 @@
+"""One's own account: name, password, and the browsers that are signed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
+from django.test import Client
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.jobs.live import Viewer, signed_out
+from finetune_portal.web.asgi import person_behind
+from tests.people import HTMX, PASSWORD, signed_in
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
+NEW = "a brand new battery"
+
+
+@pytest.fixture(autouse=True)
+def nobody_was_seen() -> None:
+    cache.clear()
+
+
+def browser(user: User, user_agent: str) -> Client:
+    client = Client(headers={"User-Agent": user_agent})
+    client.post("/login/", {"username": user.email, "password": PASSWORD})
+    assert client.get("/").status_code == 200
+    return client
+
+
+def headers(client: Client) -> dict[str, str]:
+    return {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
+
+
+def test_the_profile_lists_where_one_is_signed_in(alice: User, bob: User) -> None:
+    browser(bob, FIREFOX)
+    browser(alice, FIREFOX)
+    html = browser(alice, CHROME).get("/profile/").content.decode()
+    assert html.count("Firefox on Linux") == 2  # shown, and named on its button
+    assert html.count("Chrome on Windows") == 1
+    assert html.count("This one") == 1
+    assert "127.0.0.1" in html
+
+
+def test_one_browser_is_signed_out(alice: User) -> None:
+    lost, mine = browser(alice, FIREFOX), browser(alice, CHROME)
+    session = UserSession.objects.get(user_agent=FIREFOX)
+    mine.post(f"/profile/sessions/{session.pk}/end/")
+    assert lost.get("/").headers["Location"].startswith("/login/")
+    assert mine.get("/").status_code == 200
+    assert AuditEvent.objects.latest("pk").action == "session.ended"
+
+
+def test_the_session_of_another_is_not_there(alice: User, bob: User) -> None:
+    hers = browser(alice, FIREFOX)
+    session = UserSession.objects.get(user=alice)
+    assert signed_in(bob).post(f"/profile/sessions/{session.pk}/end/").status_code == 404
+    assert hers.get("/").status_code == 200
+
+
+def test_signing_out_everywhere_ends_pages_uploads_and_streams(alice: User) -> None:
+    others, mine = [browser(alice, FIREFOX) for _ in range(3)], browser(alice, CHROME)
+    viewers = [Viewer(alice, headers(client)) for client in (*others, mine)]
+    mine.post("/profile/sessions/end/")
+    assert [client.get("/").status_code for client in others] == [302, 302, 302]
+    assert [person_behind(headers(client)) for client in others] == [None, None, None]
+    assert signed_out(viewers) == viewers[:3]
+    assert mine.get("/").status_code == 200
+    event = AuditEvent.objects.latest("pk")
+    assert (event.action, event.detail["sessions"]) == ("session.ended", 3)
+
+
+def test_a_new_password_keeps_this_browser_and_ends_the_others(alice: User) -> None:
+    other, mine = browser(alice, FIREFOX), browser(alice, CHROME)
+    answer = mine.post("/profile/password/", {"current": PASSWORD, "password": NEW})
+    assert answer.headers["Location"] == "/profile/"
+    assert other.get("/").status_code == 302
+    assert mine.get("/").status_code == 200
+    event = AuditEvent.objects.latest("pk")
+    assert (event.action, event.actor, event.detail["sessions"]) == ("account.password", alice, 1)
+    assert NEW not in str(event.detail)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"current": "wrong", "password": NEW}, "not your password now"),
+        ({"current": PASSWORD, "password": "short"}, "at least 12 characters"),
+        ({"current": PASSWORD, "password": "alice@example.com"}, "too similar"),
+    ],
+)
+def test_a_bad_password_is_said_and_nothing_changes(data: dict[str, str], words: str, alice: User) -> None:
+    answer = signed_in(alice).post("/profile/password/", data)
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
+
+
+def test_a_name_is_changed_and_the_record_has_both(alice: User) -> None:
+    client = signed_in(alice)
+    html = client.post("/profile/", {"name": "Alice Liddell", "role": "admin"}, follow=True).content.decode()
+    assert "Alice Liddell" in html
+    alice.refresh_from_db()
+    assert alice.role == "maker"
+    event = AuditEvent.objects.get()
+    assert (event.detail["before"], event.detail["after"]) == ("Alice", "Alice Liddell")
+    answer = client.post("/profile/", {"name": ""})
+    assert answer.status_code == 422
+    assert "required" in answer.content.decode()
+
+
+def test_a_page_that_asks_by_itself_is_no_activity(alice: User) -> None:
+    client = signed_in(alice)
+    client.get("/jobs/table/", headers=HTMX)
+    alice.refresh_from_db()
+    assert alice.seen is None
+    client.get("/")
+    alice.refresh_from_db()
+    assert alice.seen
+
+
+def test_being_seen_costs_a_write_once_in_five_minutes(alice: User, django_assert_num_queries: Any) -> None:
+    client = signed_in(alice)
+    client.get("/profile/second-factor/")
+    with django_assert_num_queries(4):  # session, person, their factors, the banner's state
+        client.get("/profile/second-factor/")
+
+
+@pytest.mark.parametrize("url", ["/profile/sessions/end/", "/profile/sessions/1/end/"])
+def test_ending_sessions_refuses_get_strangers_and_foreign_pages(
+    url: str, alice: User, client: Client
+) -> None:
+    assert signed_in(alice).get(url).status_code == 405
+    assert client.post(url).headers["Location"].startswith("/login/")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(alice)
+    assert strict.post(url).status_code == 403
+
+
+def test_the_menu_leads_to_the_profile_and_the_bar_to_the_team(alice: User) -> None:
+    html = signed_in(alice).get("/").content.decode()
+    assert 'href="/profile/"' in html
+    assert 'href="/team/"' in html

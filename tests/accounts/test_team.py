@@ -1,0 +1,251 @@
+"""The team page: who is there, invitations, roles, switching off and on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.timezone import now
+
+from finetune_portal.accounts import services
+from finetune_portal.accounts.models import Invitation, User
+from finetune_portal.audit.models import AuditEvent
+from tests.accounts.conftest import MailServer
+from tests.people import PASSWORD, make_job, person, signed_in
+
+DEEDS = {
+    "invite/": {"role": "maker"},
+    "{pk}/role/": {"role": "admin"},
+    "{pk}/active/": {},
+    "{pk}/unlock/": {},
+    "{pk}/password/": {},
+    "{pk}/second-factor/": {},
+}
+
+
+def link_on(html: str) -> str:
+    found = re.search(r"<code>http://[^/]+(/[^<]+)</code>", html)
+    assert found
+    return found[1]
+
+
+def last_event() -> AuditEvent:
+    return AuditEvent.objects.latest("pk")
+
+
+@pytest.mark.parametrize("who", ["charlie", "alice", "dana"])
+def test_everyone_sees_the_team_and_only_admins_the_deeds(
+    who: str, alice: User, charlie: User, dana: User, request: pytest.FixtureRequest
+) -> None:
+    make_job(alice)
+    html = signed_in(request.getfixturevalue(who)).get("/team/").content.decode()
+    for name in ("Alice", "Charlie", "Dana"):
+        assert name in html
+    assert "alice@example.com" in html
+    assert ("Invite someone" in html) is (who == "dana")
+    assert ("Switch off" in html) is (who == "dana")
+
+
+def test_the_page_asks_as_little_for_many_as_for_few(dana: User, django_assert_max_num_queries: Any) -> None:
+    for number in range(30):
+        person(f"p{number}", User.Role.MAKER)
+    client = signed_in(dana)
+    client.get("/team/")
+    with django_assert_max_num_queries(8):
+        client.get("/team/")
+
+
+def test_an_invitation_is_shown_once_and_brings_someone_in(dana: User) -> None:
+    admin = signed_in(dana)
+    html = admin.post("/team/invite/", {"role": "viewer", "email": "Eve@example.com"}).content.decode()
+    link = link_on(html)
+    page = admin.get("/team/").content.decode()
+    assert "eve@example.com" in page
+    assert link not in page
+    guest = Client()
+    welcome = guest.get(link).content.decode()
+    assert "Dana invites you as a viewer" in welcome
+    assert 'value="eve@example.com"' in welcome
+    guest.post(link, {"name": "Eve", "email": "eve@example.com", "password": PASSWORD})
+    assert guest.get("/").status_code == 200
+    eve = User.objects.get(email="eve@example.com")
+    assert eve.role == "viewer"
+    made = AuditEvent.objects.get(action="invitation.made")
+    assert (made.actor, made.detail["role"]) == (dana, "viewer")
+    assert Client().get(link).status_code == 410
+    assert not Invitation.objects.exists()
+
+
+def test_an_invitation_can_be_taken_back(dana: User) -> None:
+    link = link_on(signed_in(dana).post("/team/invite/", {"role": "maker"}).content.decode())
+    pk = Invitation.objects.get().pk
+    signed_in(dana).post(f"/team/invitations/{pk}/revoke/")
+    assert Client().get(link).status_code == 410
+    assert last_event().action == "invitation.revoked"
+
+
+def test_an_invitation_grows_old(dana: User) -> None:
+    link = link_on(signed_in(dana).post("/team/invite/", {"role": "maker"}).content.decode())
+    Invitation.objects.update(expires=now())
+    assert Client().get(link).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"role": "owner"}, "is not one of the available choices"),
+        ({"role": "maker", "email": "eve@"}, "valid email"),
+        ({"role": "maker", "email": "DANA@example.com"}, "on the team already"),
+    ],
+)
+def test_a_bad_invitation_is_said(data: dict[str, str], words: str, dana: User) -> None:
+    answer = signed_in(dana).post("/team/invite/", data)
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert not Invitation.objects.exists()
+
+
+def test_with_a_mail_server_the_invitation_is_sent(dana: User, mail: MailServer) -> None:
+    html = (
+        signed_in(dana).post("/team/invite/", {"role": "maker", "email": "eve@example.com"}).content.decode()
+    )
+    assert "Sent to eve@example.com." in html
+    (letter,) = mail.mails
+    assert letter["To"] == "eve@example.com"
+    assert link_on(html) in letter.get_payload()
+
+
+def test_a_mail_server_that_is_gone_is_said_and_the_link_is_there(dana: User, settings: Any) -> None:
+    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = "127.0.0.1", 1, False
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    html = (
+        signed_in(dana).post("/team/invite/", {"role": "maker", "email": "eve@example.com"}).content.decode()
+    )
+    assert "did not take the letter" in html
+    assert link_on(html).startswith("/setup/")
+
+
+def test_a_role_counts_at_the_next_request(dana: User, alice: User) -> None:
+    maker = signed_in(alice)
+    assert maker.get("/jobs/new/").status_code == 200
+    signed_in(dana).post(f"/team/{alice.pk}/role/", {"role": "viewer"})
+    assert maker.get("/jobs/new/").status_code == 403
+    event = last_event()
+    assert (event.action, event.actor) == ("account.role", dana)
+    assert (event.detail["before"], event.detail["after"]) == ("maker", "viewer")
+
+
+def test_an_unknown_role_is_refused(dana: User, alice: User) -> None:
+    assert signed_in(dana).post(f"/team/{alice.pk}/role/", {"role": "owner"}).status_code == 422
+    alice.refresh_from_db()
+    assert alice.role == "maker"
+
+
+def test_someone_switched_off_is_out_at_once_and_nothing_is_lost(dana: User, alice: User) -> None:
+    job = make_job(alice)
+    maker = Client()
+    maker.post("/login/", {"username": alice.email, "password": PASSWORD})
+    assert maker.get("/").status_code == 200
+    signed_in(dana).post(f"/team/{alice.pk}/active/")
+    assert maker.get("/").headers["Location"].startswith("/login/")
+    assert (last_event().action, last_event().detail["before"]) == ("account.deactivated", "active")
+    refused = Client().post("/login/", {"username": alice.email, "password": PASSWORD})
+    assert refused.status_code == 422
+    job.refresh_from_db()
+    assert job.owner == alice
+    assert "Switched off" in signed_in(dana).get("/team/").content.decode()
+    signed_in(dana).post(f"/team/{alice.pk}/active/", {"on": "on"})
+    assert last_event().action == "account.reactivated"
+    again = Client()
+    again.post("/login/", {"username": alice.email, "password": PASSWORD})
+    assert again.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(("deed", "data"), [("role", {"role": "maker"}), ("active", {})])
+def test_the_last_admin_stays(deed: str, data: dict[str, str], dana: User) -> None:
+    html = signed_in(dana).post(f"/team/{dana.pk}/{deed}/", data, follow=True).content.decode()
+    assert "Dana is the only active admin" in html
+    dana.refresh_from_db()
+    assert dana.can_administer
+    assert not AuditEvent.objects.exists()
+
+
+def test_an_inactive_admin_does_not_count(dana: User) -> None:
+    other = person("erin", User.Role.ADMIN)
+    services.deactivate(other, actor=dana)
+    with pytest.raises(services.LastAdmin):
+        services.set_role(dana, "maker", actor=dana)
+
+
+def test_two_admins_who_demote_each_other_leave_one(tmp_path: Path) -> None:
+    """In a process of its own: the tests' database in memory has no second connection to wait."""
+    own = {
+        "DATA_DIR": str(tmp_path),
+        "DATABASE_URL": "",
+        "DJANGO_SETTINGS_MODULE": "finetune_portal.settings",
+    }
+    command = [sys.executable, "-m", "tests.accounts.demote"]
+    ran = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    assert ran.stdout == "1 " * 20, ran.stderr
+
+
+def test_a_link_to_a_new_password_works_once_and_ends_all_sessions(dana: User, alice: User) -> None:
+    maker = signed_in(alice)
+    maker.get("/")
+    link = link_on(signed_in(dana).post(f"/team/{alice.pk}/password/").content.decode())
+    event = last_event()
+    assert (event.action, event.actor) == ("account.password_link", dana)
+    assert link.split("/")[-2] not in str(event.detail)
+    guest = Client()
+    page = guest.get(link, follow=True)
+    form = page.redirect_chain[-1][0]
+    assert guest.post(form, {"password": "short"}).status_code == 422
+    html = guest.post(form, {"password": "a brand new battery"}, follow=True).content.decode()
+    assert "Your new password works" in html
+    assert maker.get("/").status_code == 302
+    assert Client().get(link, follow=True).status_code == 410
+    again = Client()
+    again.post("/login/", {"username": alice.email, "password": "a brand new battery"})
+    assert again.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("who", ["alice", "charlie"])
+def test_the_deeds_are_for_admins(
+    deed: str, who: str, alice: User, charlie: User, bob: User, request: pytest.FixtureRequest
+) -> None:
+    url = "/team/" + deed.format(pk=bob.pk)
+    assert signed_in(request.getfixturevalue(who)).post(url, DEEDS[deed]).status_code == 403
+    untouched(bob)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_deed_refuses_get_strangers_and_foreign_pages(
+    deed: str, dana: User, bob: User, client: Client
+) -> None:
+    url = "/team/" + deed.format(pk=bob.pk)
+    assert signed_in(dana).get(url).status_code == 405
+    assert client.post(url, DEEDS[deed]).headers["Location"].startswith("/login/")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(dana)
+    assert strict.post(url, DEEDS[deed]).status_code == 403
+    untouched(bob)
+
+
+@pytest.mark.parametrize("deed", [deed for deed in DEEDS if "{pk}" in deed])
+def test_nobody_there_is_404(deed: str, dana: User) -> None:
+    assert signed_in(dana).post("/team/" + deed.format(pk=9999), DEEDS[deed]).status_code == 404
+
+
+def untouched(person: User) -> None:
+    before = (person.role, person.is_active)
+    person.refresh_from_db()
+    assert (person.role, person.is_active) == before
+    assert not Invitation.objects.exists()
+    assert not AuditEvent.objects.exists()

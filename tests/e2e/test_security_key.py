@@ -1,0 +1,72 @@
+"""A security key in a real browser: added on the profile, asked for at the next sign-in, removed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal, enter
+
+pytestmark = pytest.mark.browser
+TOUCHED = {
+    "protocol": "ctap2",
+    "transport": "usb",
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+@pytest.fixture
+def visitor(browser: Browser, portal: Portal) -> Iterator[Page]:
+    """By name: keys do not work at a bare number."""
+    context = browser.new_context(base_url=portal.url.replace("127.0.0.1", "localhost"))
+    faults: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+    yield page
+    context.close()
+    assert faults == []
+
+
+def test_a_key_is_added_asked_for_and_removed(visitor: Page) -> None:
+    page = visitor
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    key = devices.send("WebAuthn.addVirtualAuthenticator", {"options": TOUCHED})["authenticatorId"]
+    enter(page)
+    page.goto("/profile/second-factor/")
+    page.get_by_role("link", name="Add a key").click()
+    page.get_by_label("Name").fill("My stick")
+    page.get_by_role("button", name="Add this key").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
+    expect(page.locator("code")).to_contain_text("\n")
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("My stick")).to_be_visible()
+
+    page.context.clear_cookies()
+    page.goto("/login/?next=/datasets/")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/login/second-factor/**")
+    devices.send("WebAuthn.setUserVerified", {"authenticatorId": key, "isUserVerified": True})
+    page.get_by_role("button", name="Use a security key").click()
+    page.wait_for_url("**/datasets/")
+
+    page.goto("/profile/second-factor/")
+    page.get_by_role("link", name="Remove").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_text("My stick")).to_have_count(0)
+    page.context.clear_cookies()
+    enter(page)
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+
+
+def test_at_a_bare_number_the_page_says_why_not(signed_in: Page) -> None:
+    signed_in.goto("/profile/second-factor/keys/add/")
+    expect(signed_in.get_by_text("Security keys need JavaScript")).to_be_visible()
+    expect(signed_in.get_by_role("button", name="Add this key")).to_have_count(0)
