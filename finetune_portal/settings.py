@@ -198,6 +198,8 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # the portal verifies none: people come by invitation
 
 OIDC_ISSUER = env.text("OIDC_ISSUER").rstrip("/")
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.secret("OIDC_CLIENT_SECRET")
 OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
 OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
 OIDC_GROUPS = {  # the highest role first
@@ -216,8 +218,8 @@ SOCIALACCOUNT_PROVIDERS = {
         "APP": {
             "provider_id": "oidc",
             "name": OIDC_NAME,
-            "client_id": env.text("OIDC_CLIENT_ID"),
-            "secret": env.secret("OIDC_CLIENT_SECRET"),
+            "client_id": OIDC_CLIENT_ID,
+            "secret": OIDC_CLIENT_SECRET,
             "settings": {"server_url": OIDC_ISSUER},
         },
     }

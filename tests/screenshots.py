@@ -80,6 +80,10 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         "webhooks": "/settings/webhooks/",
         "deliveries": "/settings/webhooks/deliveries/",
         "notices": "/settings/notices/",
+        "team": "/team/",
+        "person": "/team/1/",
+        "profile": "/profile/",
+        "second-factor": "/profile/second-factor/",
         "not-found": "/nowhere/",
     }
 

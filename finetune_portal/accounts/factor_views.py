@@ -74,7 +74,8 @@ class ConfirmByKey(Told, ReauthenticateWebAuthnView):  # type: ignore[misc]
     extra_context = {"by": "key"}
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        return self.render_to_response(self.get_context_data(), status=422)
+        response: HttpResponse = self.render_to_response(self.get_context_data(), status=422)
+        return response
 
 
 class AddApp(Told, ActivateTOTPView):  # type: ignore[misc]

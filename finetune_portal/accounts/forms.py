@@ -30,7 +30,7 @@ class SignInForm(AuthenticationForm):
         )
 
 
-class CodeForm(AuthenticateForm):
+class CodeForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
     """The second step of a sign-in."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

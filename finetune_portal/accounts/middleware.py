@@ -19,7 +19,7 @@ WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logou
 
 
 class SignedInFirst(LoginRequiredMiddleware):
-    def process_view(  # type: ignore[override]
+    def process_view(
         self,
         request: HttpRequest,
         view_func: Callable[..., HttpResponseBase],
@@ -32,10 +32,9 @@ class SignedInFirst(LoginRequiredMiddleware):
             return answer
         if not request.path.startswith(WITHOUT_SECOND_FACTOR) and second_factor.is_missing(request):
             return self._set_one_up(request)
-        if (
-            not getattr(request, "htmx", None) or request.method == "POST"
-        ):  # a page that asks by itself is no one
-            sessions.note_seen(request)
+        asks_by_itself = getattr(request, "htmx", None) and request.method == "GET"
+        if not asks_by_itself:
+            sessions.note_seen(request, request.user)
         return None
 
     def handle_no_permission(  # type: ignore[override]  # the stubs know only the redirect

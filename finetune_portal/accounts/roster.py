@@ -16,7 +16,7 @@ def people() -> list[User]:
     factors = Authenticator.objects.filter(user=OuterRef("pk"), type__in=second_factor.KINDS)
     rows = User.objects.annotate(jobs=Count("job"), has_second_factor=Exists(factors))
     locked = throttle.locked()
-    listed = list(rows.order_by("-is_active", Lower("name"), "pk"))
+    listed: list[User] = list(rows.order_by("-is_active", Lower("name"), "pk"))
     for person in listed:
         person.is_locked = person.email in locked  # type: ignore[attr-defined]
     return listed

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
@@ -139,6 +140,6 @@ def rename(person: User, name: str) -> None:
 def remove_second_factor(person: User, *, actor: User) -> None:
     """For someone who lost it: the next sign-in asks for the password alone."""
     with transaction.atomic():
-        removed, _ = person.authenticator_set.all().delete()
+        removed, _ = Authenticator.objects.filter(user=person).delete()
         ended = sessions.end_all(person)
         record(actor, "second_factor.reset", person, removed=removed, sessions=ended)

@@ -23,12 +23,12 @@ SYSTEMS = {
 }
 
 
-def note_seen(request: HttpRequest) -> None:
+def note_seen(request: HttpRequest, person: User) -> None:
     """Asks the database once in five minutes and process; in between a look into memory is all."""
     key = request.session.session_key
     if key and cache.add(f"seen-{key}", 1, SEEN_EVERY):
         UserSession.objects.create_from_request(request)
-        User.objects.filter(pk=request.user.pk).update(seen=now())
+        User.objects.filter(pk=person.pk).update(seen=now())
 
 
 def of(person: User) -> list[UserSession]:

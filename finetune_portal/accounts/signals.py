@@ -9,6 +9,7 @@ from allauth.mfa import signals as second_factor
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.signals import social_account_added
+from axes.models import AccessAttempt
 from axes.signals import user_locked_out
 from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
@@ -33,11 +34,14 @@ def connected(sociallogin: SocialLogin, **_: Any) -> None:
 
 @receiver(user_login_failed)
 def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """Only tries at an account that there is, and only while they count: a flood of names fills no table."""
+    """While tries count: a flood behind a closed door fills no table. An unknown e-mail costs the same time
+    and is not kept: it may be a password in the wrong field.
+    """
+    if request is None or getattr(request, "axes_failures_since_start", None) is None:
+        return
     email = str(credentials.get("username") or "").strip().lower()
     person = User.objects.filter(email=email).first()
-    if person and not getattr(request, "axes_locked_out", False):
-        record(None, "session.refused", person)
+    record(None, "session.refused", person or AccessAttempt.objects.latest("attempt_time"))
 
 
 @receiver(user_locked_out)

@@ -97,7 +97,7 @@ def _newcomer(told: dict[str, Any], role: str | None, invitation_id: int | None)
             f"{settings.OIDC_NAME} did not tell your e-mail. Ask an admin: the scope email is missing."
         )
     name = (told["name"] or told["email"].partition("@")[0])[:80]
-    invitation = Invitation.objects.filter(pk=invitation_id, expires__gt=now()).first()
+    invitation = Invitation.objects.filter(pk=invitation_id or 0, expires__gt=now()).first()
     if invitation:
         user = services.accept(invitation, email=told["email"], name=name, password=None)
         if user:

@@ -22,7 +22,7 @@ from finetune_portal.audit.services import record
 OFFICE = 10  # one address may fail so many times more often than one e-mail from it
 
 
-class Handler(AxesDatabaseHandler):
+class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
     """Nobody can lock out a colleague elsewhere, and many names from one address still come to an end."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:

@@ -131,7 +131,7 @@ class NewPassword(PasswordResetConfirmView):
     """Behind an admin's link or a letter. The second factor is asked for at the sign-in that follows."""
 
     template_name = "accounts/new_password.html"
-    form_class = NewPasswordForm  # type: ignore[assignment]  # one field is enough
+    form_class = NewPasswordForm  # one field is enough
     success_url = reverse_lazy("accounts:login")
 
     def form_valid(self, form: Any) -> HttpResponse:

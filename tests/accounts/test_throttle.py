@@ -37,8 +37,15 @@ def test_the_sixth_try_is_refused_even_with_the_right_password(alice: User) -> N
     assert 890 < int(answer.headers["Retry-After"]) <= 900
     assert knock(alice.email, PASSWORD).status_code == 429
     actions = list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
-    assert actions.count("account.locked") == 1
+    assert actions == ["session.refused"] * 4 + ["account.locked", "session.refused"]
     assert PASSWORD not in str(list(AccessAttempt.objects.values()))
+
+
+def test_an_unknown_name_is_recorded_without_it(db: None) -> None:
+    knock("correct horse battery staple")
+    event = AuditEvent.objects.get()
+    assert event.action == "session.refused"
+    assert "horse" not in f"{event.thing} {event.detail}"
 
 
 def test_colleagues_and_the_same_person_elsewhere_are_not_locked_out(alice: User, bob: User) -> None:

@@ -36,7 +36,8 @@ def look(page: Page, address: str) -> None:
 
 
 def test_the_door(page: Page) -> None:
-    look(page, "/login/")
+    for address in ("/login/", "/setup/gone/", "/password/MQ/gone/"):
+        look(page, address)
 
 
 def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
@@ -69,6 +70,13 @@ def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
         "/settings/notices/",
         "/tokens/",
         "/api/",
+        "/team/",
+        "/team/1/",
+        "/profile/",
+        "/profile/password/",
+        "/profile/second-factor/",
+        "/profile/second-factor/app/",
+        "/profile/second-factor/keys/add/",
         "/nowhere/",
     ):
         look(page, address)
