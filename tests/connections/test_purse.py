@@ -66,6 +66,7 @@ def test_the_worker_learns_it_and_no_page_asks(dana: User, settings: Any) -> Non
         follow_now()
         asked = len(upstream.requests)
         client = signed_in(dana)
+        client.get("/datasets/")
         with CaptureQueriesContext(connection) as with_credits:
             assert "1,000" in client.get("/datasets/").content.decode()
         assert len(upstream.requests) == asked
