@@ -276,7 +276,14 @@ LOGGING = {
     "formatters": {
         "line": {
             "()": "finetune_portal.web.logs.Redacted",
-            "secrets": [SECRET_KEY, SEGMIND_API_KEY, EMAIL_HOST_PASSWORD, _DATABASE_URL, *SEALING_KEYS],
+            "secrets": [
+                SECRET_KEY,
+                SEGMIND_API_KEY,
+                EMAIL_HOST_PASSWORD,
+                OIDC_CLIENT_SECRET,
+                _DATABASE_URL,
+                *SEALING_KEYS,
+            ],
             "as_json": env.flag("PORTAL_LOG_JSON"),
         }
     },

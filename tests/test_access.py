@@ -13,21 +13,26 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.timezone import now
 
-from finetune_portal.accounts.models import User
+from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.connections import services as connections
 from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.sealing import seal
-from tests.people import make_dataset, make_job, signed_in
+from tests.people import make_dataset, make_job, person, signed_in
 
 WHO = ("anonymous", "viewer", "alice", "bob", "admin")
 READ, CHANGE = ("GET", "HEAD"), ("POST",)
@@ -83,9 +88,53 @@ TABLE = """
     datasets:upload         DELETE  in no ok 404 404
     accounts:login          GET     EVERYONE
     accounts:login          POST    EVERYONE
-    accounts:logout         POST    TEAM
     accounts:setup          GET     EVERYONE
     accounts:setup          POST    EVERYONE
+    accounts:oidc           POST    NOTHING
+    oidc_callback           GET     NOTHING
+    accounts:forgot         GET     NOTHING
+    accounts:forgot         POST    NOTHING
+    accounts:new-password   GET     EVERYONE
+    accounts:new-password   POST    EVERYONE
+    accounts:profile        GET     TEAM
+    accounts:profile        POST    TEAM
+    accounts:password       GET     TEAM
+    accounts:password       POST    TEAM
+    accounts:end-others     POST    TEAM
+    accounts:end-session    POST    in 404 ok 404 404
+    accounts:team           GET     TEAM
+    accounts:invite         POST    ADMINS
+    accounts:revoke         POST    ADMINS
+    accounts:role           POST    ADMINS
+    accounts:active         POST    ADMINS
+    accounts:unlock         POST    ADMINS
+    accounts:password-link  POST    ADMINS
+    accounts:remove-second-factor POST ADMINS
+    accounts:logout         POST    TEAM
+    people:person           GET     TEAM
+    account_login           GET     EVERYONE
+    account_login           POST    EVERYONE
+    account_reauthenticate  GET     TEAM
+    account_reauthenticate  POST    TEAM
+    mfa_authenticate        GET     EVERYONE
+    mfa_authenticate        POST    EVERYONE
+    mfa_reauthenticate      GET     TEAM
+    mfa_reauthenticate      POST    TEAM
+    mfa_reauthenticate_webauthn GET TEAM
+    mfa_reauthenticate_webauthn POST TEAM
+    mfa_index               GET     TEAM
+    mfa_activate_totp       GET     TEAM
+    mfa_activate_totp       POST    TEAM
+    mfa_deactivate_totp     GET     in 404 ok 404 404
+    mfa_deactivate_totp     POST    in 404 ok 404 404
+    mfa_list_webauthn       GET     TEAM
+    mfa_add_webauthn        GET     TEAM
+    mfa_add_webauthn        POST    TEAM
+    mfa_remove_webauthn     GET     TEAM
+    mfa_remove_webauthn     POST    TEAM
+    mfa_view_recovery_codes GET     in 404 ok 404 404
+    mfa_generate_recovery_codes GET TEAM
+    mfa_generate_recovery_codes POST TEAM
     audit:list              GET     ADMINS
     audit:csv               GET     ADMINS
     connections:list        GET     TEAM
@@ -174,6 +223,10 @@ def things(alice: User) -> dict[str, str]:
     """What stands in the routes, all of it alice's."""
     dataset = make_dataset(alice)
     channel = Channel.objects.create(owner=alice, kind="email", shown="a", sealed=seal(alice.email))
+    tomorrow = now() + timedelta(days=1)
+    session = UserSession.objects.create(user=alice, ip="127.0.0.1", session_key="k", user_agent="Firefox")
+    TOTP.activate(alice, "GEZDGNBVGY3TQOJQ")
+    RecoveryCodes.activate(alice)
     uploading = make_dataset(alice, state="receiving")
     return {
         "jobs": str(make_job(alice, "ready", request_id="r-1", dataset=dataset).pk),
@@ -190,6 +243,13 @@ def things(alice: User) -> dict[str, str]:
         "tokens": str(new_token(owner=alice, name="t", rights=[], days=None)[0].pk),
         "key": str(uploading.key),
         "token": "no-such-token",
+        "uidb64": "MQ",
+        "team": str(person("erin", User.Role.VIEWER).pk),
+        "team/invitations": str(
+            Invitation.objects.create(token_hash="h", role="viewer", invited_by=alice, expires=tomorrow).pk
+        ),
+        "profile/sessions": str(session.pk),
+        "profile/second-factor/keys": "1",
     }
 
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.http.response import HttpResponseBase
 from django.urls import path
+from django.views import View
+from django.views.decorators.http import require_http_methods
 
 from finetune_portal.accounts import factor_views as views
 from finetune_portal.accounts.views import SignIn, oidc_callback
 
+
+def page(view: type[View]) -> Callable[..., HttpResponseBase]:
+    """A view with a form also takes PUT and DELETE, unless it is told not to."""
+    return require_http_methods(["GET", "HEAD", "POST"])(view.as_view())
+
+
 urlpatterns = [
     path("login/", SignIn.as_view(), name="account_login"),
-    path("login/second-factor/", views.Authenticate.as_view(), name="mfa_authenticate"),
+    path("login/second-factor/", page(views.Authenticate), name="mfa_authenticate"),
     path("login/oidc/callback/", oidc_callback, name="oidc_callback"),
-    path("profile/confirm/", views.ConfirmByPassword.as_view(), name="account_reauthenticate"),
-    path("profile/confirm/code/", views.ConfirmByCode.as_view(), name="mfa_reauthenticate"),
-    path("profile/confirm/key/", views.ConfirmByKey.as_view(), name="mfa_reauthenticate_webauthn"),
+    path("profile/confirm/", page(views.ConfirmByPassword), name="account_reauthenticate"),
+    path("profile/confirm/code/", page(views.ConfirmByCode), name="mfa_reauthenticate"),
+    path("profile/confirm/key/", page(views.ConfirmByKey), name="mfa_reauthenticate_webauthn"),
     path("profile/second-factor/", views.index, name="mfa_index"),
-    path("profile/second-factor/app/", views.AddApp.as_view(), name="mfa_activate_totp"),
-    path("profile/second-factor/app/remove/", views.RemoveApp.as_view(), name="mfa_deactivate_totp"),
+    path("profile/second-factor/app/", page(views.AddApp), name="mfa_activate_totp"),
+    path("profile/second-factor/app/remove/", page(views.RemoveApp), name="mfa_deactivate_totp"),
     path("profile/second-factor/keys/", views.index, name="mfa_list_webauthn"),
-    path("profile/second-factor/keys/add/", views.AddKey.as_view(), name="mfa_add_webauthn"),
-    path(
-        "profile/second-factor/keys/<int:pk>/remove/", views.RemoveKey.as_view(), name="mfa_remove_webauthn"
-    ),
-    path("profile/second-factor/codes/", views.Codes.as_view(), name="mfa_view_recovery_codes"),
-    path("profile/second-factor/codes/new/", views.NewCodes.as_view(), name="mfa_generate_recovery_codes"),
+    path("profile/second-factor/keys/add/", page(views.AddKey), name="mfa_add_webauthn"),
+    path("profile/second-factor/keys/<int:pk>/remove/", page(views.RemoveKey), name="mfa_remove_webauthn"),
+    path("profile/second-factor/codes/", page(views.Codes), name="mfa_view_recovery_codes"),
+    path("profile/second-factor/codes/new/", page(views.NewCodes), name="mfa_generate_recovery_codes"),
 ]

@@ -127,6 +127,7 @@ def forgot(request: PortalRequest) -> HttpResponse:
     return render(request, "accounts/forgot.html", {"sent_to": email})
 
 
+@method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
 class NewPassword(PasswordResetConfirmView):
     """Behind an admin's link or a letter. The second factor is asked for at the sign-in that follows."""
 

@@ -22,7 +22,7 @@ SHAPES = (
         r"(?i)([?&](?:x-amz-(?:signature|credential|security-token)|signature|sig|token|key|code|state)=)"
         r"[^&\s'\"]+"
     ),
-    re.compile(r"(/(?:hooks/segmind|setup|invite|reset|storage)/)[^/\s?'\"]+"),
+    re.compile(r"(/(?:hooks/segmind|setup|password/[^/\s]+|storage)/)[^/\s?'\"]+"),
     re.compile(r"\b(sk-|ftp_|whsec_)[A-Za-z0-9_\-+/=]{8,}"),
 )
 LEAST = 8  # a shorter secret would take out half of the log

@@ -19,6 +19,7 @@ SECRETS = {
     "query": "/finish?code=abcdef0123456789&state=1",
     "webhook": "POST /hooks/segmind/abcdef0123456789/ 200",
     "invitation": "GET /setup/abcdef0123456789/ 200",
+    "new password": "GET /password/MQ/abcdef0123456789/ 200",
     "portal token": "token ftp_abcdef0123456789 was refused",
     "vendor key": "key sk-abcdef0123456789 was refused",
     "signing secret": "whsec_abcdef0123456789",
