@@ -14,6 +14,13 @@ from finetune_portal.jobs import access as jobs
 from finetune_portal.jobs.choices import DOWNLOADABLE
 from finetune_portal.jobs.models import Job
 
+# What the list tells; a script may ask for 100,000 rows again and again.
+LISTED = (
+    *("form_key", "name", "state", "upstream_status", "error", "request_id", "is_public", "wants_public"),
+    *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "told"),
+    *("dataset__key", "dataset__filename", "dataset__source_url"),
+)
+
 
 def tokens(user: User) -> QuerySet[AccessToken]:
     """One's own, and for an admin everyone's; those that were revoked are only in the record."""
@@ -27,7 +34,8 @@ def token_to_revoke(user: User, pk: int) -> AccessToken:
 
 def listed(user: User) -> QuerySet[Job]:
     """What the table shows, newest first; archived jobs are left out."""
-    return jobs.visible(user).filter(archived=None).defer("dataset__verdict").order_by("-pk")
+    rows = jobs.visible(user).filter(archived=None).order_by("-pk")
+    return rows.select_related(None).select_related("dataset").only(*LISTED)
 
 
 def job_to_see(user: User, request_id: str) -> Job:

@@ -227,6 +227,17 @@ def test_the_list_is_a_bare_array_of_what_the_team_has(alice: User, charlie: Use
     assert UPSTREAM_ID not in str(answer)
 
 
+def test_the_list_takes_no_query_for_a_row(
+    alice: User, dataset: Dataset, django_assert_max_num_queries: Any
+) -> None:
+    for state in (State.WAITING, State.FAILED, State.CLOSED):
+        make_job(alice, state, dataset=dataset)
+        make_job(None, state)
+    token = token_of(alice)
+    with django_assert_max_num_queries(3):  # the token, its use, the rows
+        assert len(call(token, "GET", LIST).json()) == 6
+
+
 STATUSES = [
     (State.WAITING, "", "REQUESTED", None),
     (State.UNCONFIRMED, "", "REQUESTED", None),
