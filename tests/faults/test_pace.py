@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.faults.portal import WORK, pass_time
 from tests.people import make_job
 from tests.upstream import breaks
 from tests.worker.driving import point_at
+
+Say = Callable[[str], None]
 
 ACTIVE = 200
 TICK = 2.0
@@ -78,7 +81,15 @@ def oldest(fake: Limited, since: dict[str, float]) -> float:
     return max((fake.clock - moment for moment in since.values()), default=0.0)
 
 
-def keep_pace(fake: Limited, alice: User, dataset: Dataset, *, minutes: int) -> None:
+def busiest(fake: Limited, since: float = 0.0) -> int:
+    """The most calls in a minute of the kind that the limit counts, after that moment."""
+    arrived = [moment for moment in fake.arrived if moment > since]
+    if not fake.sliding:
+        return max(Counter(moment // 60 for moment in arrived).values(), default=0)
+    return max((sum(first <= moment < first + 60 for moment in arrived) for first in arrived), default=0)
+
+
+def keep_pace(fake: Limited, alice: User, dataset: Dataset, say: Say, *, minutes: int) -> None:
     """Two hundred active jobs, more to send, a hook for every third change, a person now and then.
 
     Where the limit slides there is no new minute, only one call free at a time: less gets through, later.
@@ -96,6 +107,10 @@ def keep_pace(fake: Limited, alice: User, dataset: Dataset, *, minutes: int) -> 
         if number % CLICK == CLICK - 1 and not fake.sliding:
             client_of(jobs[0].connection).set_public(str(jobs[0].request_id), public=True)
             clicks += 1
+    say(
+        f"{ACTIVE} active jobs, {minutes} min: {busiest(fake)} calls a minute at most, "
+        f"{len(fake.refused)} refused, oldest state {age:.0f} s"
+    )
     assert fake.refused == []
     assert age <= (80 if fake.sliding else 60)
     assert clicks or fake.sliding
@@ -105,18 +120,20 @@ def keep_pace(fake: Limited, alice: User, dataset: Dataset, *, minutes: int) -> 
     assert Connection.objects.get().failing_since is None
 
 
-def test_five_calls_a_minute_are_never_overdrawn(fake: Limited, alice: User, dataset: Dataset) -> None:
-    keep_pace(fake, alice, dataset, minutes=4)
+def test_five_calls_a_minute_are_never_overdrawn(
+    fake: Limited, alice: User, dataset: Dataset, say: Say
+) -> None:
+    keep_pace(fake, alice, dataset, say, minutes=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sliding", [False, True])
 @pytest.mark.parametrize("skew", [0.0, 300.0, -300.0])
 def test_whatever_kind_of_minute_and_clock(
-    fake: Limited, alice: User, dataset: Dataset, sliding: bool, skew: float
+    fake: Limited, alice: User, dataset: Dataset, say: Say, sliding: bool, skew: float
 ) -> None:
     fake.sliding, fake.skew = sliding, skew
-    keep_pace(fake, alice, dataset, minutes=8)
+    keep_pace(fake, alice, dataset, say, minutes=8)
 
 
 def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fake: Limited) -> None:
@@ -132,7 +149,7 @@ def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fak
 
 
 @pytest.mark.parametrize("how", ["refused", pytest.param("503", marks=pytest.mark.slow)])
-def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, how: str) -> None:
+def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, say: Say, how: str) -> None:
     """A1, S15: without a person. One answer was lost just before."""
     jobs = followed(alice, fake, 20)
     fake.script("submit", breaks("close", taken=True))
@@ -144,16 +161,27 @@ def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, h
     fake.is_away = True
     if how == "refused":
         fake.stop()
+    left = fake.clock
     queued = sit_it_out(fake, jobs, dataset)
+    away = busiest(fake, left)
     for paid in fake.jobs[:20]:
         paid.status = "AVAILABLE"
 
     fake.is_away = False
     if how == "refused":
         fake.start()
+    back, gone = fake.clock, 0.0
     for _ in range(120):
         tick(fake, 10)
-    assert banners.current() == []
+        told = bool(banners.current())
+        assert told == bool(Connection.objects.get().failing_since), "the banner tells the truth"
+        gone = gone or (0.0 if told else fake.clock - back)
+    say(
+        f"away for two hours ({how}): at most {away} calls a minute, banner gone {gone:.0f} s after its end, "
+        f"{len(fake.refused)} refused, {len(jobs) + 1 + len(queued)} jobs right"
+    )
+    assert 0 < gone <= 400, "the longest pause between two looks, and one look"
+    assert away <= fake.calls
     assert fake.refused == []
     assert {state_of(job) for job in jobs} == {"ready"}
     assert {state_of(job) for job in [lost, *queued]} == {"requested"}
