@@ -9,8 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from finetune_portal.datasets.sample import make
-from tests.e2e.conftest import CHROMIUM_FLAGS, EMAIL, PASSWORD, ROOT, Portal, chromium_path
+from tests.e2e.conftest import CHROMIUM_FLAGS, EMAIL, PASSWORD, ROOT, Portal, chromium_path, write_sample
 
 FOLDER = ROOT / "docs" / "screenshots"
 LOOKS = {
@@ -61,7 +60,7 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
     jobs = {}
     for name, rate, steps in TRAININGS:
         zip_file = folder / f"{name.split()[-1]}.zip"
-        zip_file.write_bytes(make())
+        write_sample(zip_file)
         jobs[name] = start(page, zip_file, name, rate, steps)
         if not name.endswith("slow"):
             page.locator(ENDED).first.wait_for()
@@ -79,7 +78,11 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         "settings": "/settings/",
         "webhooks": "/settings/webhooks/",
         "deliveries": "/settings/webhooks/deliveries/",
+        "limits": "/settings/limits/",
         "notices": "/settings/notices/",
+        "audit": "/audit/",
+        "tokens": "/tokens/",
+        "api": "/api/",
         "team": "/team/",
         "person": "/team/1/",
         "profile": "/profile/",

@@ -9,13 +9,15 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Kind
 from finetune_portal.datasets import access as dataset_access
 from finetune_portal.jobs import access
 from finetune_portal.jobs.choices import FOLLOWED, State
 from finetune_portal.web.http import PortalRequest
 
 LATEST_JOBS, LATEST_DATASETS = 10, 6
-PAID = (*FOLLOWED, State.READY, State.FAILED)  # what the upstream accepted
+# What an upstream accepted; the local engine costs nothing.
+PAID = Q(state__in=(*FOLLOWED, State.READY, State.FAILED)) & ~Q(connection__kind=Kind.ENGINE)
 
 
 @require_safe
@@ -31,8 +33,8 @@ def person(request: PortalRequest, pk: int) -> HttpResponse:
         "counts": jobs.order_by().aggregate(
             all=Count("pk"),
             active=Count("pk", filter=Q(group="active")),
-            paid=Count("pk", filter=Q(state__in=PAID)),
-            paid_this_month=Count("pk", filter=Q(state__in=PAID, sent__gte=month)),
+            paid=Count("pk", filter=PAID),
+            paid_this_month=Count("pk", filter=PAID & Q(sent__gte=month)),
         ),
         "dataset_count": datasets.count(),
         "month": month,
