@@ -12,6 +12,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -46,6 +47,18 @@ class Dataset:
     pairs: int
 
 
+@dataclass(frozen=True)
+class Pair:
+    """One pair with the bytes of its images, and the words that lead from control to target."""
+
+    name: str
+    control_name: str
+    control: bytes
+    target_name: str
+    target: bytes
+    instruction: str
+
+
 @dataclass
 class _Pair:
     name: str
@@ -65,6 +78,22 @@ def read(path: Path, *, instance_prompt: str) -> Dataset:
         raise BrokenDataset("The dataset is not a readable ZIP file.") from None
     with path.open("rb") as file:
         return Dataset(path, hashlib.file_digest(file, "sha256").hexdigest(), len(pairs))
+
+
+def contents(path: Path, *, instance_prompt: str) -> Iterator[Pair]:
+    """The pairs of an archive that `read` has checked, one at a time."""
+    with zipfile.ZipFile(path) as archive:
+        for pair in _pairs(_files(archive)):
+            control, target = pair.halves["start"], pair.halves["end"]
+            caption = _caption(archive, pair.caption) if pair.caption else ""
+            yield Pair(
+                PurePosixPath(pair.name).name,
+                control.filename,
+                _head(archive, control, LARGEST_IMAGE),
+                target.filename,
+                _head(archive, target, LARGEST_IMAGE),
+                caption or instance_prompt,
+            )
 
 
 def _check_directory(path: Path) -> None:

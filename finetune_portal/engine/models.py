@@ -22,6 +22,9 @@ class Job(models.Model):
     instance_prompt = models.TextField(blank=True)
     steps = models.PositiveIntegerField()
     learning_rate = models.FloatField()
+    parameters = models.JSONField(default=dict)  # what advance_parameters set beside these two
+    trained_by = models.JSONField(default=dict)  # what the trainer told about itself when it began
+    cancelled = models.BooleanField(default=False)
     public = models.BooleanField(default=False)
     price = models.FloatField()
     base_url = models.TextField()  # scheme and host the job was submitted to, for URLs in webhooks

@@ -18,19 +18,21 @@ from django.conf import settings
 from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
-from finetune_portal.engine import datasets, outbox, scenarios, sources, states, trainers
+from finetune_portal.engine import datasets, outbox, progress, scenarios, sources, states, trainers
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.scenarios import Scenario
 from finetune_portal.engine.storage import keys
-from finetune_portal.engine.trainers.trainer import Spec
+from finetune_portal.engine.trainers.trainer import Event, Spec, TrainingFailed
 
-HANDS = 4
+HANDS = 4  # for all but the trainings, which have the trainer's places
 LONGEST_NAP = 1.0
+CANCELLED = "Cancelled."
 
 bell = threading.Event()  # rung when there may be something to do
 _stopping = threading.Event()
 _errands: queue.SimpleQueue[uuid.UUID] = queue.SimpleQueue()
 _busy: set[uuid.UUID] = set()
+_training: set[uuid.UUID] = set()  # those of the busy that hold a place of the trainer
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Stopping(Exception):
 def start() -> None:
     # Daemons, because a trainer in the middle of its work must not hold up the end of the process.
     threading.Thread(target=_watch, name="runner", daemon=True).start()
-    for number in range(HANDS):
+    for number in range(HANDS + trainers.current().places):
         threading.Thread(target=_work, name=f"hand-{number}", daemon=True).start()
 
 
@@ -79,14 +81,23 @@ def _watch() -> None:
 
 def _hand_out() -> float:
     now = timezone.now()
-    for job in (
-        Job.objects.filter(due__isnull=False).exclude(pk__in=list(_busy)).order_by("due").only("due")[:100]
-    ):
+    waiting = Job.objects.filter(due__isnull=False).exclude(pk__in=list(_busy))
+    if _is_full():  # the others wait in their order, and hold up nobody else
+        waiting = waiting.exclude(state=states.TRAINING_INITIATED, cancelled=False)
+    for job in waiting.order_by("due").only("due", "state", "cancelled")[:100]:
         if job.due and job.due > now:
             return float(min(LONGEST_NAP, (job.due - now).total_seconds()))
+        if job.state == states.TRAINING_INITIATED and not job.cancelled:
+            if _is_full():
+                continue
+            _training.add(job.pk)
         _busy.add(job.pk)
         _errands.put(job.pk)
     return LONGEST_NAP
+
+
+def _is_full() -> bool:
+    return len(_training) >= trainers.current().places
 
 
 def _work() -> None:
@@ -101,14 +112,17 @@ def _work() -> None:
             _stopping.wait(LONGEST_NAP)
         finally:
             _busy.discard(job_id)
+            _training.discard(job_id)
             bell.set()
 
 
 def _advance(job: Job) -> None:
     scenario = scenarios.of(job.name)
     try:
+        if job.cancelled and job.state not in states.WITH_WEIGHTS:
+            raise JobFailed(CANCELLED)
         found = _leave(job, scenario)
-    except (JobFailed, sources.SourceFailed, datasets.BrokenDataset) as failed:
+    except (JobFailed, sources.SourceFailed, datasets.BrokenDataset, TrainingFailed) as failed:
         _move(job, scenario, states.FAILED, {"error_message": str(failed)})
     except (Stopping, OperationalError):
         raise
@@ -153,9 +167,19 @@ def _train(job: Job) -> str:
         steps=job.steps,
         learning_rate=job.learning_rate,
         dataset=datasets.Dataset(path, job.dataset_sha256, job.pairs),
+        parameters=job.parameters,
     )
-    folder = keys.weights_folder(job.pk)
-    made = trainers.current().train(spec, settings.STORAGE_DIR / folder, lambda _step: _check_in())
+    trainer = trainers.current()
+    Job.objects.filter(pk=job.pk).update(trained_by=trainer.about())
+    work, folder = progress.folder(job.pk), keys.weights_folder(job.pk)
+
+    def report(event: Event) -> None:
+        progress.add(work, event)
+        _check_in()
+        if Job.objects.filter(pk=job.pk, cancelled=True).exists():
+            raise JobFailed(CANCELLED)
+
+    made = trainer.train(spec, work, settings.STORAGE_DIR / folder, report)
     return f"{folder}/{made.name}"
 
 

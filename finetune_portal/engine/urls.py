@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.engine.api import finetune, pages, webhooks
+from finetune_portal.engine.api import extra, finetune, pages, webhooks
 from finetune_portal.engine.storage.views import stored_object
 
 urlpatterns = [
@@ -22,6 +22,10 @@ urlpatterns = [
     path("webhook/update", webhooks.update),
     path("webhook/inactive", webhooks.inactive),
     path("webhook/dispatch-logs", webhooks.dispatch_logs),
+    path("extra", extra.abilities),
+    path("extra/progress", extra.progress_of),
+    path("extra/sample", extra.sample),
+    path("extra/cancel", extra.cancel),
     path("storage/<path:key>", stored_object),
 ]
 

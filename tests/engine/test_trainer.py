@@ -12,13 +12,13 @@ from safetensors.numpy import load_file
 
 from finetune_portal.engine.datasets import Dataset
 from finetune_portal.engine.trainers import current
-from finetune_portal.engine.trainers.trainer import Spec
+from finetune_portal.engine.trainers.trainer import Event, Spec
 
 SPEC = Spec("Größe & co.", "put a hat on", 300, 0.0004, Dataset(Path("a.zip"), "ab" * 32, 5))
 
 
 def train(spec: Spec, folder: Path) -> Path:
-    return current().train(spec, folder, lambda step: None)
+    return current().train(spec, folder / "work", folder, lambda event: None)
 
 
 def test_equal_trainings_give_equal_files(tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ def test_the_numbers_are_small_and_the_effect_is_none(tmp_path: Path) -> None:
 def test_it_can_be_interrupted(tmp_path: Path) -> None:
     steps: list[int] = []
 
-    def report(step: int) -> None:
-        steps.append(step)
-        if step > 100:
+    def report(event: Event) -> None:
+        steps.append(event["step"])
+        if event["step"] > 100:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        current().train(SPEC, tmp_path, report)
+        current().train(SPEC, tmp_path / "work", tmp_path, report)
     assert steps == sorted(steps)
     assert not list(tmp_path.iterdir())

@@ -67,10 +67,8 @@ def listed(job: Job) -> Answer:
 
 def model_information(job: Job) -> Answer:
     """What a reader must know of how the weights are made: above all, whether they are simulated."""
-    trainer = current()
     return {
-        "trainer": trainer.name,
-        "simulated": trainer.simulated,
+        **(job.trained_by or current().about()),
         "pairs": job.pairs or None,
         "dataset_sha256": job.dataset_sha256 or None,
         "price": job.price,

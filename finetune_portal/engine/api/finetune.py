@@ -44,7 +44,7 @@ def submit(request: HttpRequest, fields: Fields) -> HttpResponse:
 @endpoint("GET", "HEAD", "POST")
 def details(request: HttpRequest, fields: Fields) -> HttpResponse:
     """API page section 2."""
-    return JsonResponse({"finetune": answers.details(_job(fields), _base_url(request))})
+    return JsonResponse({"finetune": answers.details(job_of(fields), _base_url(request))})
 
 
 @endpoint("GET", "HEAD")
@@ -66,7 +66,7 @@ def presigned_url(request: HttpRequest, fields: Fields) -> HttpResponse:
 @endpoint("PUT", "POST", "PATCH")
 def access_update(request: HttpRequest, fields: Fields) -> HttpResponse:
     """API page section 5: the answer is the number 200 and nothing else."""
-    job = _job(fields)
+    job = job_of(fields)
     public = boolean(fields, "segmind_public")
     Job.objects.filter(pk=job.pk).update(public=public, changed=timezone.now())
     return JsonResponse(200, safe=False)
@@ -95,7 +95,7 @@ def _credits() -> float:
     return float(settings.CREDITS - spent)
 
 
-def _job(fields: Fields) -> Job:
+def job_of(fields: Fields) -> Job:
     """The job that `request_id` names; submit and the list call the same thing finetune_id."""
     name = "request_id" if "request_id" in fields else "finetune_id"
     if name not in fields:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from finetune_portal.engine.api.calls import Fields, Refused, boolean, number, one_of, text
 from finetune_portal.engine.models import Job
+from finetune_portal.engine.trainers import parameters
 
 MOST_STEPS = 20_000
 # The values of the API page's sample, for a call that brings no advance_parameters.
@@ -31,6 +33,7 @@ def new_job(fields: Fields) -> Job:
         public=boolean(fields, "segmind_public", default=False),
         steps=steps,
         learning_rate=_learning_rate(advanced),
+        parameters=_parameters(advanced),
         price=steps * settings.PRICE_PER_STEP,
     )
 
@@ -59,6 +62,13 @@ def _learning_rate(advanced: Fields) -> float:
     if not 0 < rate <= 1:
         raise Refused(422, "learning_rate must be above 0 and at most 1.")
     return rate
+
+
+def _parameters(advanced: Fields) -> dict[str, Any]:
+    try:
+        return parameters.read(advanced)
+    except parameters.BadParameter as wrong:
+        raise Refused(422, str(wrong)) from None
 
 
 def url(fields: Fields, name: str) -> str:

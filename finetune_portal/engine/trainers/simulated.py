@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from finetune_portal.engine.trainers.trainer import Report, Spec
+from finetune_portal.engine.trainers.trainer import Report, Spec, file_name
 
 BLOCKS = 19  # double-stream blocks of the FLUX transformer
 MODULES = ("to_q", "to_k", "to_v", "to_out.0")
@@ -32,21 +32,25 @@ _HIGH = bytes((byte & 0x83) | 0x1C for byte in range(256))
 class SimulatedTrainer:
     name: str = "simulated"
     simulated: bool = True
+    places: int = 4
+
+    def about(self) -> dict[str, Any]:
+        return {"trainer": self.name, "simulated": True}
 
     def seconds(self, steps: int) -> float:
         return 8.0 + steps / 100.0
 
-    def train(self, spec: Spec, folder: Path, report: Report) -> Path:
+    def train(self, spec: Spec, work: Path, folder: Path, report: Report) -> Path:
         seed = _seed(spec)
         buffers: dict[str, bytearray] = {}
         for block in range(BLOCKS):
-            report(spec.steps * block // BLOCKS)
+            report({"step": spec.steps * block // BLOCKS, "steps": spec.steps})
             for module in MODULES:
                 stem = f"transformer.transformer_blocks.{block}.attn.{module}"
                 buffers[f"{stem}.lora_A.weight"] = _small_numbers(seed + stem.encode(), RANK * WIDTH)
                 buffers[f"{stem}.lora_B.weight"] = bytearray(RANK * WIDTH * BYTES_EACH)
-        report(spec.steps)
-        return _write(folder / f"{_file_name(spec.name)}.safetensors", _packed(buffers, _metadata(spec)))
+        report({"step": spec.steps, "steps": spec.steps})
+        return _write(folder / file_name(spec.name), _packed(buffers, _metadata(spec)))
 
 
 def _seed(spec: Spec) -> bytes:
@@ -91,10 +95,6 @@ def _metadata(spec: Spec) -> dict[str, str]:
         "dataset_sha256": spec.dataset.sha256,
         "name": spec.name,
     }
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "model"
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from finetune_portal.engine.datasets import Dataset
 
@@ -19,9 +20,15 @@ class Spec:
     steps: int
     learning_rate: float
     dataset: Dataset
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # what parameters.py let pass
 
 
-Report = Callable[[int], None]
+Event = dict[str, Any]
+Report = Callable[[Event], None]
+
+
+class TrainingFailed(Exception):
+    """Why a training failed and what to do, in sentences for its owner."""
 
 
 class Trainer(Protocol):
@@ -31,10 +38,28 @@ class Trainer(Protocol):
     @property
     def simulated(self) -> bool: ...
 
+    @property
+    def places(self) -> int:
+        """How many trainings may run at the same time."""
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """What the owner of a file must know of how it was made: the trainer, and the model it trained."""
+        ...
+
     def seconds(self, steps: int) -> float:
         """How long a job is to stay in training before `train` is called; 0 if `train` takes its own time."""
         ...
 
-    def train(self, spec: Spec, folder: Path, report: Report) -> Path:
-        """Write the weights into `folder`. `report` takes the steps done; it raises when the engine stops."""
+    def train(self, spec: Spec, work: Path, folder: Path, report: Report) -> Path:
+        """Write the weights into `folder`; keep what is needed to go on after a kill in `work`.
+
+        `report` takes the events of progress.py, and `{}` for a sign of life. It raises when the engine
+        stops or the job was cancelled: let that pass.
+        """
         ...
+
+
+def file_name(name: str) -> str:
+    """A file name that can be downloaded, from what a person typed."""
+    return (re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "model") + ".safetensors"

@@ -18,7 +18,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from gunicorn.app.base import BaseApplication
 
-from finetune_portal.engine import outbox, runner
+from finetune_portal.engine import outbox, runner, trainers
 
 THREADS = 16
 LOCK_SECONDS = 4.0
@@ -55,6 +55,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            trainers.current()
+        except trainers.NoTrainer as wrong:
+            raise CommandError(str(wrong)) from None
         settings.STORAGE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (settings.ENGINE_DIR / "lock").open("w") as lock:
             _take(lock.fileno(), settings.ENGINE_DIR)

@@ -1,0 +1,69 @@
+"""`python -m finetune_portal.engine.trainers.lora FOLDER`: train what FOLDER/request.json asks for.
+
+Lines of JSON on standard output; ends at once when standard input does, because then the engine is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from finetune_portal.engine.datasets import BrokenDataset
+from finetune_portal.engine.trainers.kontext import MEMORY_ADVICE
+from finetune_portal.engine.trainers.lora.kontext_model import MissingPackage
+from finetune_portal.engine.trainers.lora.training import Training
+
+Image.MAX_IMAGE_PIXELS = None  # the dataset was checked
+
+
+def main(work: Path) -> int:
+    threading.Thread(target=_end_with_the_engine, daemon=True).start()
+    with (work / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one that a killed engine left behind ends within a moment
+        request = json.loads((work / "request.json").read_text(encoding="utf-8"))
+        try:
+            Training(work, request, _tell).run()
+        except (BrokenDataset, MissingPackage) as told:
+            return _fail(str(told))
+        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as told:
+            if not _is_memory(told):
+                raise
+            return _fail(f"Memory ran out. {MEMORY_ADVICE}")
+    return 0
+
+
+def _is_memory(told: BaseException) -> bool:
+    """PyTorch says so on the CPU by a RuntimeError of this wording only."""
+    return (
+        not isinstance(told, RuntimeError)
+        or isinstance(told, torch.OutOfMemoryError)
+        or ("not enough memory" in str(told) or "t allocate memory" in str(told))
+    )
+
+
+def _fail(says: str) -> int:
+    _tell("failed", says=says)
+    return 1
+
+
+def _tell(event: str, **told: Any) -> None:
+    sys.stdout.write(json.dumps({"event": event, **told}) + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_the_engine() -> None:
+    while os.read(0, 1):  # not sys.stdin: a thread that waits in it cannot be left at the end
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

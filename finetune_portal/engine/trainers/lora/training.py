@@ -1,0 +1,177 @@
+"""One training from its request to its file: encode once, step, measure, keep checkpoints.
+
+What a step draws depends on the seed and its number only, so that a training that was killed and goes on from
+a checkpoint ends with the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from finetune_portal.engine import datasets
+from finetune_portal.engine.trainers.lora import flow, pictures, weights
+from finetune_portal.engine.trainers.lora.kontext_model import Kontext
+
+Tell = Callable[..., None]
+MEASURED_AT = tuple((number + 0.5) / 8 for number in range(8))  # sigmas of the held-out loss
+HELD_OUT_FROM = 3  # with fewer pairs all are needed, and the last one is measured though it is trained on
+
+
+class Training:
+    def __init__(self, work: Path, request: Mapping[str, Any], tell: Tell) -> None:
+        self.work, self.request, self.tell = work, request, tell
+        self.steps: int = request["steps"]
+        self.seed: int = request["seed"]
+        self.model = Kontext(Path(request["model"]), memory=request["memory"])
+        pairs = datasets.contents(Path(request["dataset"]), instance_prompt=request["instance_prompt"])
+        resolution = request["resolution"] or self.model.resolution
+        examples = pictures.examples(pairs, resolution=resolution, multiple=self.model.multiple)
+        encoded = self.model.encoded(examples)
+        self.pairs = len(examples)
+        self.held, self.held_out = examples[-1], encoded[-1]
+        self.is_held_out = request["hold_out"] and self.pairs >= HELD_OUT_FROM
+        used = slice(0, -1) if self.is_held_out else slice(None)
+        self.encoded = encoded[used]
+        self.sizes = [each.target.size for each in examples[used]]
+        kinds = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
+        self.transformer = self.model.transformer(**kinds)
+        self.trained = [each for each in self.transformer.parameters() if each.requires_grad]
+        self.optimizer = self.model.optimizer(self.trained, request["learning_rate"])
+
+    def run(self) -> None:
+        done = self._resume()
+        self.tell(
+            "started",
+            step=done,
+            steps=self.steps,
+            device=self.model.device.type,
+            base_model=self.request["model_name"],
+            pairs=self.pairs,
+            held_out=self.held.name,
+            is_held_out=self.is_held_out,
+        )
+        if done == 0:
+            self._measure(0)
+        every = self.request["sample_steps"] or max(1, self.steps // 4)
+        seconds: deque[float] = deque(maxlen=20)
+        for step in range(done, self.steps):
+            begun = time.monotonic()
+            loss = self._step(step)
+            seconds.append(time.monotonic() - begun)
+            self._tell_step(step + 1, loss, sum(seconds) / len(seconds))
+            if (step + 1) % every == 0 or step + 1 == self.steps:
+                self._measure(step + 1)
+            if (step + 1) % self.request["checkpoint_steps"] == 0:
+                self._keep(step + 1)
+        weights.write(
+            self.work / "weights.safetensors",
+            self.transformer,
+            self.request,
+            pairs=self.pairs,
+            dtype=self.model.dtype,
+        )
+        self.tell("done", step=self.steps)
+
+    def _step(self, step: int) -> float:
+        """Step number `step`, from 0: forward, backward, clip, move."""
+        batch = self._batch(step)
+        drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        noise = torch.randn(batch.targets.shape, generator=drawn).to(batch.targets)
+        sigmas = torch.rand(len(batch.targets), generator=drawn).to(self.model.device)
+        loss = self._loss(batch, noise, sigmas)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.trained, self.request["gradient_clipping"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(step)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _rate(self, step: int) -> float:
+        warm: int = min(self.request["warmup_steps"], self.steps // 2)
+        return float(self.request["learning_rate"]) * min(1.0, (step + 1) / (warm + 1))
+
+    def _batch(self, step: int) -> flow.Batch:
+        size = self.request["batch_size"]
+        first = pictures.batches(self.sizes, batch_size=size, seed=self.seed, epoch=0)
+        epoch, at = divmod(step, len(first))
+        numbers = pictures.batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[at]
+        parts = zip(*(self.encoded[number] for number in numbers), strict=True)
+        return flow.Batch(*(torch.cat(part).to(self.model.device) for part in parts))
+
+    def _loss(self, batch: flow.Batch, noise: Tensor, sigmas: Tensor) -> Tensor:
+        on_gpu = self.model.device.type == "cuda"
+        with torch.autocast(self.model.device.type, self.model.dtype, enabled=on_gpu):
+            return flow.loss(self.transformer, batch, noise, sigmas, self.request["guidance"])
+
+    def _measure(self, step: int) -> None:
+        """The loss on the held-out pair, with the same noise each time, and what the model makes of it."""
+        batch = flow.Batch(*(each.to(self.model.device) for each in self.held_out))
+        noise = torch.randn(batch.targets.shape, generator=torch.Generator().manual_seed(self.seed))
+        with torch.no_grad():
+            losses = [
+                float(
+                    self._loss(batch, noise.to(batch.targets), torch.tensor([at], device=self.model.device))
+                )
+                for at in MEASURED_AT
+            ]
+        self.tell("held_out", step=step, loss=sum(losses) / len(losses))
+        size = self.held.target.size
+        path = self.work / f"sample-{step:06}.png"
+        self.model.picture(self.transformer, self.held_out, size=size, seed=self.seed).save(path)
+        for name in ("control", "target"):
+            getattr(self.held, name).save(self.work / f"{name}.png")
+        self.tell("sample", step=step, file=path.name)
+
+    def _tell_step(self, step: int, loss: float, seconds: float) -> None:
+        if self.model.device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated()
+        else:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self.tell(
+            "step",
+            step=step,
+            steps=self.steps,
+            loss=round(loss, 6),
+            rate=self._rate(step - 1),
+            seconds_left=round(seconds * (self.steps - step), 1),
+            memory_bytes=memory,
+        )
+
+    def _keep(self, step: int) -> None:
+        draft = self.work / ".checkpoint.pt.part"
+        kept = {
+            "request": dict(self.request),
+            "step": step,
+            "weights": [each.detach().cpu() for each in self.trained],
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with draft.open("wb") as file:
+            torch.save(kept, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.work / "checkpoint.pt")
+        self.tell("checkpoint", step=step)
+
+    def _resume(self) -> int:
+        """The steps that are done already: those of a checkpoint of this very request."""
+        path = self.work / "checkpoint.pt"
+        if not path.exists():
+            return 0
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        if kept["request"] != dict(self.request):
+            return 0
+        with torch.no_grad():
+            for parameter, value in zip(self.trained, kept["weights"], strict=True):
+                parameter.copy_(value)
+        self.optimizer.load_state_dict(kept["optimizer"])
+        return int(kept["step"])

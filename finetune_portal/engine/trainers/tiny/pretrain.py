@@ -1,0 +1,157 @@
+"""Pretrains the tiny model: the decoder on pieces of drawn pictures, the transformer on drawn edits.
+
+The numbers are seeded: the same versions on the same machine make the same model. The text encoders stay
+random; the transformer learns to read them as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FluxKontextPipeline
+from PIL import Image
+
+from finetune_portal.engine.trainers.tiny import autoencoder, build, edits
+
+SEED = 7
+PIECE = 64  # pixels: the side of a piece that the autoencoder sees
+
+
+class Group(NamedTuple):
+    """Encoded edits of one size."""
+
+    controls: torch.Tensor
+    targets: torch.Tensor
+    prompts: torch.Tensor
+    pooled: torch.Tensor
+
+
+def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
+    torch.manual_seed(SEED)
+    pipe = build.pipeline()
+    for model in (pipe.text_encoder, pipe.text_encoder_2):
+        model.requires_grad_(False)
+    pictures = stock()
+    autoencoder.set_weights(pipe.vae, pictures[:200])
+    teach_decoder(pipe.vae, pictures, decoder_steps)
+    torch.manual_seed(SEED + 1)
+    rng = np.random.default_rng(SEED + 1)
+    teach_transformer(pipe, encode(pipe, rng, pairs), rng, steps)
+    pipe.to(torch.float16).save_pretrained(into)
+
+
+def pixels(picture: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(picture.convert("RGB"), dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
+
+
+def stock(count: int = 800) -> torch.Tensor:
+    rng = np.random.default_rng(SEED)
+    return torch.stack([pixels(edits.scene(rng, (build.SIDE, build.SIDE))) for _ in range(count)])
+
+
+def teach_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> None:
+    """From latents back to pieces of pictures: colours and edges count, and a little noise is forgiven."""
+    rng = np.random.default_rng(SEED)
+    vae.encoder.requires_grad_(False)
+
+    def loss(step: int) -> torch.Tensor:
+        picks = [(rng.integers(len(pictures)), *rng.integers(0, build.SIDE - PIECE, 2)) for _ in range(6)]
+        batch = torch.stack([pictures[i, :, y : y + PIECE, x : x + PIECE] for i, y, x in picks])
+        if step % 2:
+            batch = batch.flip(1, 3)  # other colours, mirrored
+        with torch.no_grad():
+            latents = vae.encode(batch).latent_dist.mode()
+        with torch.autocast("cpu", torch.bfloat16):
+            again = vae.decode(latents + 0.05 * torch.randn_like(latents)).sample.float()
+        off = 2 * torch.nn.functional.smooth_l1_loss(again, batch, beta=0.05)
+        for axis in (2, 3):
+            off = off + 0.5 * torch.nn.functional.l1_loss(again.diff(dim=axis), batch.diff(dim=axis))
+        return off
+
+    _descend("decoder", vae.decoder.parameters(), steps, 1e-3, loss)
+
+
+def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> list[Group]:
+    def latents(pictures: list[Image.Image]) -> torch.Tensor:
+        found = pipe.vae.encode(torch.stack([pixels(each) for each in pictures])).latent_dist.mode()
+        return (found - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
+
+    groups = []
+    with torch.no_grad():
+        for size in edits.SIZES:
+            parts = []
+            for _ in range(pairs // len(edits.SIZES) // 20):
+                drawn = [edits.draw(rng, size) for _ in range(20)]
+                prompts, pooled, _ids = pipe.encode_prompt(
+                    [each.instruction for each in drawn], None, max_sequence_length=build.TOKENS
+                )
+                controls = latents([each.control for each in drawn])
+                parts.append((controls, latents([each.target for each in drawn]), prompts, pooled))
+            groups.append(Group(*(torch.cat(part) for part in zip(*parts, strict=True))))
+    return groups
+
+
+def teach_transformer(
+    pipe: FluxKontextPipeline, groups: list[Group], rng: np.random.Generator, steps: int
+) -> None:
+    transformer = pipe.transformer.train()
+
+    def loss(step: int) -> torch.Tensor:
+        group = groups[rng.integers(len(groups))]
+        picks = torch.from_numpy(rng.integers(len(group.controls), size=8))
+        target, control = group.targets[picks], group.controls[picks]
+        count, channels, height, width = target.shape
+        noise = torch.randn_like(target)
+        sigma = torch.rand(count, 1, 1, 1)
+        noisy = (1 - sigma) * target + sigma * noise
+        pack = [pipe._pack_latents(each, count, channels, height, width) for each in (noisy, control)]
+        ids = pipe._prepare_latent_image_ids(count, height // 2, width // 2, target.device, target.dtype)
+        control_ids = ids.clone()
+        control_ids[:, 0] = 1
+        with torch.autocast("cpu", torch.bfloat16):
+            answer = transformer(
+                hidden_states=torch.cat(pack, dim=1),
+                timestep=sigma.flatten(),
+                guidance=torch.empty(count).uniform_(1, 4),
+                pooled_projections=group.pooled[picks],
+                encoder_hidden_states=group.prompts[picks],
+                txt_ids=torch.zeros(build.TOKENS, 3),
+                img_ids=torch.cat([ids, control_ids]),
+                return_dict=False,
+            )[0]
+        wanted = pipe._pack_latents(noise - target, count, channels, height, width)
+        return torch.nn.functional.mse_loss(answer[:, : wanted.shape[1]].float(), wanted)
+
+    _descend("transformer", transformer.parameters(), steps, 2e-3, loss)
+    transformer.eval()
+
+
+def _descend(
+    name: str, parameters: Any, steps: int, rate: float, loss_at: Callable[[int], torch.Tensor]
+) -> None:
+    """AdamW with a warm-up and a cosine to zero; keeps the mean of the last numbers in a line for people."""
+    parameters = list(parameters)
+    optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=0.01)
+    warm = max(1, min(200, steps // 10))
+
+    def pace(step: int) -> float:
+        return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
+    begun, recent = time.monotonic(), 0.0
+    for step in range(steps):
+        loss = loss_at(step)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        scheduler.step()
+        recent = loss.item() if step == 0 else 0.98 * recent + 0.02 * loss.item()
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            print(f"{name}: step {step + 1}, loss {recent:.4f}, {time.monotonic() - begun:.0f} s", flush=True)  # noqa: T201
