@@ -13,6 +13,7 @@ from django.db.models.signals import post_migrate
 from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.audit import append_only
+from tests import databases
 from tests.running import RunningEngine, start_engine
 
 # Playwright keeps an event loop in the main thread, in which Django would refuse to ask the database.
@@ -28,6 +29,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     post_migrate.disconnect(append_only.install, sender=apps.get_app_config("audit"))
     with django_db_blocker.unblock():
         append_only.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_are_dropped() -> Iterator[None]:
+    yield
+    databases.drop_all()
 
 
 @pytest.fixture(scope="session")

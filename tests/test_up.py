@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from finetune_portal.datasets import sample
+from tests import databases
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers, wait_for
 from tests.people import form_data
 from tests.running import ROOT
@@ -174,7 +175,7 @@ def test_a_port_in_use_is_said_with_the_way_out(tmp_path: Path, name: str) -> No
         ended = subprocess.run(
             [sys.executable, "manage.py", "up"],
             cwd=ROOT,
-            env={**os.environ, **ports, "DATA_DIR": str(portal.data)},
+            env={**databases.variables_of(portal.data), **ports},
             capture_output=True,
             text=True,
             timeout=30,

@@ -20,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from finetune_portal.datasets import sample
+from tests import databases
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
@@ -86,7 +87,6 @@ class Portal:
         own = {
             "PORT": str(self.port),
             "ENGINE_PORT": str(self.engine_port),
-            "DATA_DIR": str(self.data),
             "ENGINE_TIME_SCALE": "0.1",
             "PORTAL_ADMIN_EMAIL": EMAIL,
             "PORTAL_ADMIN_PASSWORD": PASSWORD,
@@ -96,7 +96,7 @@ class Portal:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
                 cwd=ROOT,
-                env={**os.environ, **own, **environment},
+                env={**databases.variables_of(self.data), **own, **environment},
                 stdout=log,
                 stderr=log,
             )

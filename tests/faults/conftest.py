@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import databases
 from tests.faults.portal import Workshop
 
 MEMORY = Path("/dev/shm")
@@ -38,4 +39,5 @@ def workshop(settings: Any, django_db_blocker: Any) -> Iterator[Workshop]:
             made.prepare()
             yield made
         finally:
+            databases.drop(root / "prepared")
             shutil.rmtree(root)

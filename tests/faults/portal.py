@@ -39,6 +39,7 @@ from finetune_portal.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.lanes import LANES
+from tests import databases
 from tests.engine.calling import pairs, zipped
 from tests.faults.proxy import Proxy
 from tests.people import form_data, make_dataset, person, signed_in
@@ -226,19 +227,21 @@ class Workshop:
     def copy(self, folder: Path) -> Iterator[None]:
         """A fresh copy of the prepared folder, in use until the end and then gone."""
         shutil.copytree(self.root / "prepared", folder)
+        databases.copy(self.root / "prepared", folder)
         try:
             with self.at(folder):
                 yield
         finally:
+            databases.drop(folder)
             shutil.rmtree(folder)
 
     @contextmanager
     def at(self, folder: Path) -> Iterator[None]:
-        """Let this process and its children use the SQLite database and the files of this folder."""
+        """Let this process and its children use the database and the files of this folder."""
         folder.mkdir(parents=True, exist_ok=True)
         settings.DATA_DIR = folder
         before = connections["default"]
-        options = {**settings.SQLITE, "NAME": folder / "portal.sqlite3"}
+        options = {**before.settings_dict, "NAME": databases.name_of(folder)}
         connections["default"] = ConnectionHandler({"default": options})["default"]
         try:
             yield

@@ -18,6 +18,7 @@ from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.worker.models import Heartbeat
+from tests import databases
 from tests.engine.calling import call, until
 from tests.faults.portal import Workshop
 from tests.people import form_data
@@ -133,16 +134,14 @@ class EngineBooks:
 def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: str) -> Iterator[Running]:
     """Both run on a copy of the prepared folder, and this process has its database open."""
     port = port or free_port()
-    environment = {
-        **os.environ,
-        "DATA_DIR": str(folder),
-        "PORT": str(port),
-        "SECRET_KEY": settings.SECRET_KEY,
-        "DATABASE_URL": "",
-        **own,
-    }
     with ExitStack() as stack:
         stack.enter_context(workshop.copy(folder))
+        environment = {
+            **databases.variables_of(folder),
+            "PORT": str(port),
+            "SECRET_KEY": settings.SECRET_KEY,
+            **own,
+        }
         # The processes have their upstream from the environment, and so it is the built-in connection.
         Connection.objects.update(kind=Kind.ENVIRONMENT)
         web = Program(SERVE, environment, folder / "web.log")

@@ -131,7 +131,8 @@ def _stored_otherwise(ledger: Ledger) -> Iterator[str]:
     for trip in Carry.objects.select_related("dataset"):
         if not any(each == trip.dataset.path.read_bytes() for each in ledger.stored.values()):
             yield f"lost: dataset {trip.dataset_id} is not in the storage"
-    with connection.cursor() as cursor:
-        whole = cursor.execute("PRAGMA quick_check").fetchone()[0]
-    if whole != "ok":
-        yield f"database: {whole}"
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            whole = cursor.execute("PRAGMA quick_check").fetchone()[0]
+        if whole != "ok":
+            yield f"database: {whole}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit import append_only
+from tests import databases
 from tests.people import signed_in
 from tests.running import ROOT, free_port
 
@@ -47,9 +47,9 @@ class Web:
     @property
     def variables(self) -> dict[str, str]:
         # An upstream where nobody listens: whoever asks it is refused at once.
-        own = {"DATA_DIR": str(self.data), "PORT": str(self.port), "SECRET_KEY": self.secret}
+        own = {"PORT": str(self.port), "SECRET_KEY": self.secret}
         upstream = {"SEGMIND_BASE_URL": "http://127.0.0.1:9", "SEGMIND_API_KEY": "a-key"}
-        return {**os.environ, **own, **upstream, **self.environment}
+        return {**databases.variables_of(self.data), **own, **upstream, **self.environment}
 
     def prepare(self) -> Self:
         """What `manage.py up` does first."""
@@ -134,7 +134,7 @@ def database_of(web: Web, settings: Any, blocker: DjangoDbBlocker) -> Iterator[N
     settings.LOCAL_ENGINE = False  # as over there, where the variables name an upstream
     mine = connections["default"]
     theirs = connections.create_connection("default")
-    theirs.settings_dict = {**mine.settings_dict, "NAME": web.data / "portal.sqlite3"}
+    theirs.settings_dict = {**mine.settings_dict, "NAME": databases.name_of(web.data)}
     connections["default"] = theirs
     try:
         with blocker.unblock():

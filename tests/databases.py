@@ -1,0 +1,65 @@
+"""A database for each folder that a program of the tests works in, of the kind that DATABASE_URL names.
+
+Without DATABASE_URL it is the SQLite file that the portal makes in the folder by itself. Else it is a
+PostgreSQL database on the same server, made at the first ask and dropped at the end of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from finetune_portal import env
+
+URL = env.secret("DATABASE_URL")
+_made: set[str] = set()
+
+
+def variables_of(folder: Path) -> dict[str, str]:
+    """What a program must find in its environment to work in this folder; not before `copy`."""
+    url = urlsplit(URL)._replace(path=f"/{name_of(folder)}").geturl() if URL else ""
+    return {**os.environ, "DATA_DIR": str(folder), "DATABASE_URL": url}
+
+
+def name_of(folder: Path) -> str:
+    """NAME of the database in Django's settings."""
+    if not URL:
+        return str(folder / "portal.sqlite3")
+    name = _name(folder)
+    if name not in _made:
+        _run("CREATE DATABASE {}", name)
+        _made.add(name)
+    return name
+
+
+def copy(source: Path, target: Path) -> None:
+    """After the folder was copied; nobody may be connected to its database."""
+    if URL:
+        _run("CREATE DATABASE {} TEMPLATE {}", _name(target), _name(source))
+        _made.add(_name(target))
+
+
+def drop(folder: Path) -> None:
+    """Before the folder is removed."""
+    if _name(folder) in _made:
+        _made.remove(_name(folder))
+        _run("DROP DATABASE {} WITH (FORCE)", _name(folder))
+
+
+def drop_all() -> None:
+    while _made:
+        _run("DROP DATABASE {} WITH (FORCE)", _made.pop())
+
+
+def _name(folder: Path) -> str:
+    return f"test_portal_{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"
+
+
+def _run(statement: str, *names: str) -> None:
+    with psycopg.connect(URL, autocommit=True) as connection:
+        connection.execute(SQL(statement).format(*map(Identifier, names)))
