@@ -56,7 +56,7 @@ def event(name: str, **data: Any) -> bytes:
 class Lookout:
     """Notices commits. All its looks belong in one thread, whose database connection it uses."""
 
-    version: int | None = None
+    version: str = ""
     looked: datetime = field(default_factory=now)
     jobs: dict[int, Any] = field(default_factory=dict)
     datasets: dict[int, Any] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Lookout:
     def look(self) -> list[News]:
         """What is new since the last look. The first look only learns what there is."""
         version = _version()
-        news = self._changes() if version is None or version != self.version else []
+        news = self._changes() if version != self.version else []
         self.version = version
         if self.must_count and monotonic() - self.counted >= COUNT_SECONDS:
             self.must_count, self.counted = False, monotonic()
@@ -89,12 +89,12 @@ class Lookout:
         return news
 
 
-def _version() -> int | None:
-    """A number that SQLite changes with every commit, asked for next to nothing; None elsewhere."""
-    if connection.vendor != "sqlite":
-        return None
+def _version() -> str:
+    """Another text after every commit, for next to nothing; on PostgreSQL it says which ones are seen."""
+    question = "PRAGMA data_version" if connection.vendor == "sqlite" else "SELECT pg_current_snapshot()"
     with connection.cursor() as cursor:
-        return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+        cursor.execute(question)
+        return str(cursor.fetchone()[0])
 
 
 def _moved(before: Mapping[int, Any], there: Mapping[int, Any]) -> list[int]:

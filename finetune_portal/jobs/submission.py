@@ -108,9 +108,9 @@ def _request(job: Job) -> SubmitRequest:
 def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
     """An answer with an id counts, even one so late that the job was given up or found meanwhile."""
     with transaction.atomic():
+        stands = _locked(job)
         _end(attempt, Attempt.Outcome.ACCEPTED)
         Job.objects.filter(request_id=accepted.request_id, owner=None).exclude(pk=job.pk).delete()
-        stands = Job.objects.select_for_update().get(pk=job.pk)
         if stands.request_id:
             return
         move(
@@ -133,6 +133,7 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
 def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
     """What a failed try means for the job (the table of outcome classes in reliability.md)."""
     with transaction.atomic():
+        _locked(job)
         if isinstance(exc, Unauthorized):
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
             _hold_back(job.connection, exc, key_refused=True)
@@ -154,6 +155,11 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
                 _hold_back(job.connection, exc, is_closed=True)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+
+
+def _locked(job: Job) -> Job:
+    """The row as it stands. The job goes before its attempts everywhere, or two wait for each other."""
+    return Job.objects.select_for_update().get(pk=job.pk)
 
 
 def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:

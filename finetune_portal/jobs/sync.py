@@ -210,9 +210,10 @@ def _found(job: Job, finetune: FineTune) -> bool:
     if job.request_id:
         text = "Found in the upstream's list by another id"
     with transaction.atomic():
-        job.tries.filter(outcome=Attempt.Outcome.UNKNOWN).update(outcome=Attempt.Outcome.ACCEPTED)
         fields: dict[str, Any] = {"request_id": finetune.id, "sent": now(), "ended": None, "error": ""}
-        return move(job, State.REQUESTED, text, source=Source.POLL, **fields)
+        moved = move(job, State.REQUESTED, text, source=Source.POLL, **fields)
+        job.tries.filter(outcome=Attempt.Outcome.UNKNOWN).update(outcome=Attempt.Outcome.ACCEPTED)
+    return moved
 
 
 def _give_up_looking(job: Job) -> None:

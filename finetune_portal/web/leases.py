@@ -7,8 +7,8 @@ import uuid
 from datetime import timedelta
 from typing import TypeVar
 
-from django.db import models
-from django.db.models import F, Q, QuerySet
+from django.db import models, transaction
+from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 MAX_BACKOFF = 600.0
@@ -39,16 +39,19 @@ def claimable(rows: QuerySet[R]) -> QuerySet[R]:
 
 
 def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
-    """Take the most overdue row for so many seconds, or None. Two callers never get the same one."""
-    row = claimable(rows).order_by("due").first()
-    if row is None:
+    """Take the most overdue row for so many seconds, or None. Two callers never get the same one.
+
+    SQLite lets one write after the other, so a look comes first; on PostgreSQL each goes on to the next row.
+    """
+    if not claimable(rows).exists():
         return None
-    lease, until = uuid.uuid4(), now() + timedelta(seconds=seconds)
-    same = type(row)._default_manager.filter(free(), pk=row.pk)
-    won = same.update(lease=lease, lease_until=until, attempts=F("attempts") + 1)
-    if not won:
-        return None
-    row.lease, row.lease_until, row.attempts = lease, until, row.attempts + 1
+    with transaction.atomic():
+        row = claimable(rows).select_for_update(skip_locked=True, of=("self",)).order_by("due").first()
+        if row is None:
+            return None
+        row.lease, row.lease_until = uuid.uuid4(), now() + timedelta(seconds=seconds)
+        row.attempts += 1
+        row.save(update_fields=["lease", "lease_until", "attempts"])
     return row
 
 
