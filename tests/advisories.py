@@ -1,6 +1,7 @@
 """Known holes in the packages that we use: `python -m tests.advisories`, in .ci/run.
 
-Asks pip-audit about everything that is installed here for the portal and its tests, at its pinned version.
+Asks pip-audit about everything that is installed here for the portal and its tests, at its version, and
+about the packages of requirements-train.txt, whether installed or not.
 A vulnerability fails, and so does a package that could not be looked up while others could: pip-audit alone
 would pass over it. (Its `--strict` stops at the first such package, and so cannot tell one from all.)
 
@@ -21,6 +22,7 @@ from typing import Any
 
 from packaging.version import Version
 
+ROOT = Path(__file__).resolve().parent.parent
 # The first version without the named hole, as of November 2026.
 LEAST = {
     "brotli": ("1.2.0", "CVE-2025-6176"),
@@ -50,18 +52,20 @@ class Verdict:
         return len(self.skipped) < self.packages
 
 
-def installed() -> str:
-    """Every package and its version, but for pip and its like."""
+def pins() -> str:
+    """Every package here and its version, but for pip and its like; and what real training asks for."""
     command = [sys.executable, "-m", "pip", "freeze", "--disable-pip-version-check"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    installed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    training = (ROOT / "requirements-train.txt").read_text()
+    return "\n".join(sorted({*installed.splitlines(), *training.splitlines()}))
 
 
 def ask(requirements: str) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
-        pins = Path(folder) / "pins.txt"
-        pins.write_text(requirements)
+        file = Path(folder) / "pins.txt"
+        file.write_text(requirements)
         options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
-        command = [sys.executable, "-m", "pip_audit", *options, "--requirement", str(pins)]
+        command = [sys.executable, "-m", "pip_audit", *options, "--requirement", str(file)]
         ran = subprocess.run(command, capture_output=True, text=True)
     if ran.stdout.startswith("{"):
         return verdict(json.loads(ran.stdout)["dependencies"])
@@ -93,7 +97,7 @@ def known_bad() -> list[str]:
 
 
 def main() -> int:
-    found = ask(installed())
+    found = ask(pins())
     if found.is_audit:
         bad = [*found.holes, *(f"{name}: could not be looked up" for name in found.skipped)]
         say(f"{found.packages} packages audited, {len(bad)} findings.")

@@ -8,10 +8,13 @@ from typing import Any
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.crypto import salted_hmac
 from django.utils.timezone import now
 
 from finetune_portal.accounts import ways_in
@@ -39,9 +42,15 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
 
 
 def name_tried(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """The e-mail as the database has it: another spelling is not another account."""
-    told = (credentials or {}).get("username") or request.POST.get("username", "")
-    return str(told).strip().lower()[:255]
+    """The e-mail as the database has it: another spelling is not another account. What is no e-mail may be
+    a password in the wrong field; of that only a digest is counted.
+    """
+    told = str((credentials or {}).get("username") or request.POST.get("username", "")).strip().lower()[:255]
+    try:
+        validate_email(told)
+    except ValidationError:
+        return salted_hmac("accounts.throttle", told).hexdigest()
+    return told
 
 
 def locked_out(
@@ -52,7 +61,7 @@ def locked_out(
     until = _until(name, request.axes_ip_address)  # type: ignore[attr-defined]  # axes put it there
     seconds = max(1, int((until - now()).total_seconds()))
     context = {
-        "form": SignInForm(request, initial={"username": name}),
+        "form": SignInForm(request, initial={"username": request.POST.get("username", "")}),
         "locked_until": until,
         **ways_in.context(),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
@@ -49,11 +49,7 @@ class FilterForm(forms.Form):
         if told.get("thing"):
             rows = rows.filter(thing=told["thing"].strip().lower())
         if told.get("since"):
-            rows = rows.filter(at__gte=_midnight(told["since"]))
+            rows = rows.filter(at__gte=datetime.combine(told["since"], time.min, UTC))
         if told.get("until"):
-            rows = rows.filter(at__lt=_midnight(told["until"]) + timedelta(days=1))
+            rows = rows.filter(at__lte=datetime.combine(told["until"], time.max, UTC))
         return rows
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

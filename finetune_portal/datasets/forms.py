@@ -17,7 +17,7 @@ PAIRS_ON_PAGE = 500
 
 class UploadForm(forms.Form):
     filename = forms.CharField(max_length=255)
-    size = forms.IntegerField()
+    size = forms.IntegerField(max_value=2**63, error_messages={"max_value": "No file is that long."})
 
     def clean_filename(self) -> str:
         filename = str(self.cleaned_data["filename"])

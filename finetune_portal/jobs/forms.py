@@ -7,6 +7,7 @@ import re
 import uuid
 from itertools import product
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.http import QueryDict
@@ -19,6 +20,7 @@ from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
+from finetune_portal.jobs.table import NARROWING
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 
@@ -257,11 +259,9 @@ class ViewForm(Sentenced):
     query = forms.CharField(max_length=500, required=False)
 
     def clean_query(self) -> str:
-        """Without the place in the pages and the live stamp."""
-        query = QueryDict(str(self.cleaned_data["query"]), mutable=True)
-        for name in ("before", "after", "seen"):
-            query.pop(name, None)
-        return query.urlencode()
+        """Only what narrows and sorts: not the place in the pages, nor what else stood in the address."""
+        told = QueryDict(str(self.cleaned_data["query"]))
+        return urlencode({name: told[name] for name in (*NARROWING, "sort") if told.get(name)})
 
 
 class PresetForm(Sentenced):

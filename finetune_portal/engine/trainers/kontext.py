@@ -136,7 +136,7 @@ def _run(work: Path, device: str, report: Report) -> int:
     environment = {name: value for name, value in env.whole().items() if name.startswith(HANDED_ON)}
     environment |= {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     with (work / "log.txt").open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603  our own module and folder
+        child = subprocess.Popen(  # nosec B603  # our own module and folder
             [sys.executable, "-m", "finetune_portal.engine.trainers.lora", str(work)],
             cwd=env.ROOT,
             env=environment,

@@ -57,7 +57,7 @@ def opened(name: str, content: bytes) -> Image.Image:
 
 def batches(sizes: list[tuple[int, int]], *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The numbers of the examples, each once, one size a batch, in an order of this epoch's own."""
-    shuffler = random.Random(f"{seed}/{epoch}")  # noqa: S311  an order, no secret
+    shuffler = random.Random(f"{seed}/{epoch}")  # nosec B311  # an order, no secret
     buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, size in enumerate(sizes):
         buckets[size].append(number)
