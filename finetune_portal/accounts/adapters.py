@@ -19,6 +19,7 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from finetune_portal.accounts import single_sign_on
 from finetune_portal.accounts.models import User
@@ -37,6 +38,10 @@ class Account(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """The portal's views say what happened in their own words."""
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only the host that was asked. Unlike allauth's own, it bears what is no address at all."""
+        return url_has_allowed_host_and_scheme(url, allowed_hosts={context.request.get_host()})
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         return reverse(settings.LOGIN_REDIRECT_URL)

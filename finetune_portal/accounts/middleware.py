@@ -14,6 +14,7 @@ from django.shortcuts import redirect, resolve_url
 from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, sessions
+from finetune_portal.web.http import page_behind
 
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
@@ -42,9 +43,8 @@ class SignedInFirst(LoginRequiredMiddleware):
     ) -> HttpResponseBase:
         if "Tus-Resumable" in request.headers:
             return HttpResponse("Sign in again.", status=401, content_type="text/plain")
-        htmx = getattr(request, "htmx", None)
-        if htmx:
-            page = htmx.current_url_abs_path or "/"
+        if getattr(request, "htmx", None):
+            page = page_behind(request) or "/"
             address = f"{resolve_url('accounts:login')}?{urlencode({'next': page})}"
             return HttpResponse(status=401, headers={"HX-Redirect": address})
         return super().handle_no_permission(request, view_func)

@@ -16,7 +16,7 @@ from finetune_portal.datasets import access, library, previews, sample, versions
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_of, told
+from finetune_portal.web.http import PortalRequest, go_to, page_behind, piece_of, told
 from finetune_portal.web.paging import page_of
 
 
@@ -110,7 +110,7 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
         messages.error(request, "There is nothing here that the portal can repair.")
         return go_to(request, _page(dataset))
     made = versions.repaired(dataset, actor=request.user)
-    on_form = (request.htmx.current_url_abs_path or "").startswith(reverse("jobs:new"))
+    on_form = page_behind(request).startswith(reverse("jobs:new"))
     return _chosen(request, made) if on_form else go_to(request, _page(made))
 
 

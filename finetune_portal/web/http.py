@@ -68,6 +68,15 @@ def told(request: PortalRequest, success: str = "") -> Iterator[None]:
             messages.success(request, success)
 
 
+def page_behind(request: HttpRequest) -> str:
+    """The path of the page that htmx asks from; empty when it names none of ours."""
+    htmx = getattr(request, "htmx", None)
+    try:
+        return (htmx and htmx.current_url_abs_path) or ""
+    except ValueError:  # what the header holds is no address
+        return ""
+
+
 def go_to(request: PortalRequest, url: str) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
