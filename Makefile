@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test test-faults lint format screenshots
+.PHONY: help run test test-faults test-postgresql lint format screenshots
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -15,6 +15,11 @@ test: .venv/dev ## the whole suite, but for the long share of the harnesses
 
 test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minutes), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
+
+PART ?= tests
+test-postgresql: .venv/dev ## the suite, or PART of it, on a PostgreSQL of its own (Debian's package postgresql)
+	@pg_virtualenv -t -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
+		$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(PART)'
 
 lint: .venv/dev ## style, unsafe patterns, types, templates, migrations, deployment checks
 	@$(BIN)/ruff check .

@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "finetune_portal.web.origin.remember_origin",
     "django.middleware.security.SecurityMiddleware",
     "finetune_portal.web.middleware.security_headers",
+    "finetune_portal.web.middleware.no_nul_in_queries",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "finetune_portal.web.middleware.CompressedPages",
     "django.contrib.sessions.middleware.SessionMiddleware",

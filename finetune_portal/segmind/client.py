@@ -14,12 +14,13 @@ from finetune_portal.segmind.errors import SegmindError
 from finetune_portal.segmind.reading import odd_shape, parse
 from finetune_portal.segmind.transport import LARGE, Body, Transport
 from finetune_portal.segmind.types import (
-    ID_NAMES,
+    MAX_ADDRESS,
     Credits,
     FineTune,
     PresignedUpload,
     SubmitRequest,
     Submitted,
+    ids_in,
     number,
     text,
 )
@@ -51,10 +52,10 @@ class SegmindClient:
             "POST", "/finetune/request/submit", json=request.as_json(), total=SUBMIT_SECONDS, fresh=True
         )
         told = _object(content)
-        found = next((text(told.get(name)) for name in ID_NAMES if text(told.get(name))), "")
-        if not found:
+        ids = ids_in(told)
+        if not ids:
             raise odd_shape("an id")
-        return Submitted(found, text(told.get("status")) or "REQUESTED", text(told.get("name")))
+        return Submitted(ids[0], text(told.get("status")) or "REQUESTED", text(told.get("name")))
 
     def details(self, request_id: str) -> FineTune:
         """All that is known of one training (section 2)."""
@@ -84,6 +85,8 @@ class SegmindClient:
         url, s3_url = told.get("presigned_url"), told.get("s3_url")
         if not (isinstance(url, str) and isinstance(s3_url, str) and _is_web(url) and _is_web(s3_url)):
             raise odd_shape("the two addresses")
+        if len(s3_url) > MAX_ADDRESS:
+            raise odd_shape("an address of a usual length")
         return PresignedUpload(url, s3_url)
 
     def upload(

@@ -118,7 +118,7 @@ class FineTune:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> FineTune | None:
         """None when there is no id to know it by."""
-        ids = [text(told.get(name)) for name in ID_NAMES if text(told.get(name))]
+        ids = ids_in(told)
         if not ids:
             return None
         advanced = mapping(told.get("advance_parameters"))
@@ -144,7 +144,13 @@ class FineTune:
         )
 
 
-MAX_TEXT = 4096
+MAX_TEXT, MAX_ID, MAX_ADDRESS = 4096, 100, 2000
+
+
+def ids_in(told: Mapping[str, Any]) -> list[str]:
+    """By all its names; what is too long to be one, and for a database column, is none."""
+    found = (text(told.get(name)) for name in ID_NAMES)
+    return [each for each in found if 0 < len(each) <= MAX_ID]
 
 
 def text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Security headers for every answer, pages compressed, and messages that ride along on htmx answers."""
+"""Security headers for every answer, pages compressed, messages that ride along on htmx answers, no NUL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.contrib.messages import get_messages
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -43,6 +44,17 @@ def security_headers(get_response: Answer) -> Answer:
         if not request.path.startswith(settings.STATIC_URL):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    return middleware
+
+
+def no_nul_in_queries(get_response: Answer) -> Answer:
+    """PostgreSQL refuses to look for one, and nobody types it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if "%00" in request.META["QUERY_STRING"]:
+            raise BadRequest("NUL in the query.")
+        return get_response(request)
 
     return middleware
 

@@ -172,6 +172,16 @@ def test_what_a_database_cannot_hold_does_not_come_through(upstream: Upstream, c
     assert json.loads(json.dumps(found.raw, allow_nan=False)) == found.raw
 
 
+def test_what_no_column_has_room_for_does_not_come_through(upstream: Upstream, client: SegmindClient) -> None:
+    """SQLite would take it, PostgreSQL refuses it: one such row must not stop the following of all jobs."""
+    upstream.script("list", says(200, [{**ITEM, "finetune_id": "x" * 101}, {"id": "x" * 101}]))
+    assert [finetune.ids for finetune in client.list()] == [{"row"}]
+    addresses = {"presigned_url": SIGNED, "s3_url": "https://bucket.example/" + "x" * 2000}
+    upstream.script("presigned_url", says(200, addresses))
+    with pytest.raises(BadReply):
+        client.presigned_url("hats")
+
+
 @pytest.mark.parametrize("told", [b"", b"200", b"OK", b"{}", b'{"status": true}', b"null", HTML])
 def test_any_2xx_publishes(upstream: Upstream, client: SegmindClient, told: bytes) -> None:
     job = upstream.adds("hats")
@@ -225,6 +235,7 @@ def test_what_is_no_link_is_not_taken_for_one(upstream: Upstream, client: Segmin
         b'{"finetune_id": "\xff"}',
         b"[" * 100_000,
         b'{"finetune_id": ' + b"9" * 5000 + b"}",
+        b'{"finetune_id": "' + b"x" * 101 + b'"}',
     ],
 )
 def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -59,6 +60,19 @@ def test_two_who_saw_the_same_row_get_it_once(alice: User) -> None:
     with connection.execute_wrapper(quicker):
         assert take() is None
     assert winners[-1] == Job.objects.get()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_who_is_just_taking_a_row(alice: User) -> None:
+    """Two workers go on with two rows; none is left lying for the one that came second."""
+    first, second = make_job(alice), make_job(alice)
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            assert take() == first
+            assert other.submit(take).result(10) == second
+            assert other.submit(take).result(10) is None
+        other.submit(connections.close_all).result()
 
 
 def test_a_late_holder_writes_nothing(alice: User) -> None:
