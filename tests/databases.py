@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -22,8 +27,28 @@ _made: set[str] = set()
 
 def variables_of(folder: Path) -> dict[str, str]:
     """What a program must find in its environment to work in this folder; not before `copy`."""
-    url = urlsplit(URL)._replace(path=f"/{name_of(folder)}").geturl() if URL else ""
-    return {**os.environ, "DATA_DIR": str(folder), "DATABASE_URL": url}
+    return {**os.environ, "DATA_DIR": str(folder), "DATABASE_URL": _url(name_of(folder)) if URL else ""}
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Any]:
+    """The driver's own connection, for what Django has no words for."""
+    database: Any = (
+        psycopg.connect(_url(name_of(folder)), autocommit=True)
+        if URL
+        else sqlite3.connect(name_of(folder), timeout=20)
+    )
+    with closing(database):
+        yield database
+
+
+def back_up(folder: Path, to: Path) -> None:
+    """As docs/operations.md says."""
+    if URL:
+        subprocess.run(["pg_dump", f"--file={to}", _url(name_of(folder))], check=True)
+    else:
+        with opened(folder) as database:
+            database.execute("VACUUM INTO ?", (str(to),))
 
 
 def name_of(folder: Path) -> str:
@@ -58,6 +83,10 @@ def drop_all() -> None:
 
 def _name(folder: Path) -> str:
     return f"test_portal_{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"
+
+
+def _url(name: str) -> str:
+    return urlsplit(URL)._replace(path=f"/{name}").geturl()
 
 
 def _run(statement: str, *names: str) -> None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import re
 import secrets
-import sqlite3
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ import pytest
 import requests
 
 from finetune_portal.datasets import sample
+from tests import databases
 from tests.e2e.conftest import EMAIL, Portal, wait_for
 from tests.test_access import ROUTES
 from tests.test_up import Maker, tree
@@ -193,14 +192,14 @@ def sees_every_page(life: Life) -> None:
 
 def breaks_it(life: Life) -> None:
     """A page of a fault, and the traceback of it in the log: the table of jobs is gone for a moment."""
-    with closing(sqlite3.connect(life.portal.data / "portal.sqlite3", timeout=20)) as database:
+    with databases.opened(life.portal.data) as database:
         database.execute("ALTER TABLE jobs_job RENAME TO jobs_gone")
         try:
             assert life.get("/").status_code == 500
             assert life.call("/finetune/request/list", method="GET").status_code == 500
         finally:
             database.execute("ALTER TABLE jobs_gone RENAME TO jobs_job")
-        database.execute("VACUUM INTO ?", (str(life.portal.data / "backup.sqlite3"),))
+    databases.back_up(life.portal.data, life.portal.data / "backup")
 
 
 def places(life: Life) -> Iterator[tuple[str, bytes]]:
@@ -249,8 +248,8 @@ def test_no_signed_address_is_anywhere(life: Life) -> None:
 def test_the_search_looks_everywhere(life: Life) -> None:
     """What is there on purpose is found: in the database, the backup, the log and the pages."""
     there = [place for place, content in places(life) if EMAIL.encode() in content]
-    assert "data/backup.sqlite3" in there
-    assert {"data/portal.sqlite3", "data/portal.sqlite3-wal"} & set(there)
+    assert "data/backup" in there
+    assert databases.URL or {"data/portal.sqlite3", "data/portal.sqlite3-wal"} & set(there)
     assert any(place.startswith("GET ") for place in there)
     log = life.portal.log_text()
     assert "[redacted]" in log
