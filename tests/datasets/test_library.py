@@ -206,7 +206,7 @@ def test_content_that_is_there_is_offered_before_it_is_sent(dataset: Dataset, bo
     assert plain.headers["Location"] == "/datasets/"
 
 
-@pytest.mark.parametrize("sha256", ["", "cd" * 32, "ab", "AB" * 32, "\0" * 64, "%" * 64])
+@pytest.mark.parametrize("sha256", ["", "cd" * 32, "ab", "AB" * 32, "%" * 64])
 def test_other_content_is_not_offered(dataset: Dataset, bob: User, sha256: str) -> None:
     Dataset.objects.update(sha256="ab" * 32)
     make_dataset(bob, name="not yet looked into", sha256="")

@@ -10,6 +10,7 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, sync
@@ -233,6 +234,7 @@ def test_a_job_that_the_list_has_no_more_is_kept(alice: User) -> None:
 
 def test_two_workers_ask_once() -> None:
     """A12"""
+    connections.built_in()
     sync.ask_soon()
     assert claim(Connection.objects.all(), seconds=60)
     assert not sync.follow()
