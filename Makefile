@@ -1,17 +1,24 @@
 # The two commands of the README are `make run` and `make test`. Needs Python 3.11+ and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+TRAIN := .venv-train/bin
 
-.PHONY: help run test test-faults test-postgresql lint format screenshots
+.PHONY: help run run-train test test-train test-faults test-postgresql lint format screenshots
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http://127.0.0.1:8100
 	@exec $(BIN)/python manage.py up
 
+run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MODEL_DIR, or the tiny model that ships with it
+	@KONTEXT_MODEL_DIR="$${KONTEXT_MODEL_DIR:-finetune_portal/engine/trainers/tiny/model}" exec $(TRAIN)/python manage.py up
+
 test: .venv/dev ## the whole suite, but for the long share of the harnesses
 	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --ignore tests/faults
 	@$(BIN)/python -m pytest -m "not slow" tests/faults
+
+test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
+	@$(TRAIN)/python -m pytest tests/train
 
 test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minutes), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
@@ -50,3 +57,14 @@ screenshots: .venv/dev ## docs/screenshots anew, from a running portal of their 
 	@echo "Installing what the tests need (once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv/run $@
+
+.venv-train/run: requirements.txt requirements-train.txt
+	@test -x $(TRAIN)/python || $(PYTHON) -m venv .venv-train
+	@echo "Installing what training needs (once) …"
+	@$(TRAIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-train.txt
+	@touch $@
+
+.venv-train/dev: .venv-train/run requirements-dev.txt
+	@echo "Installing what the tests need (once) …"
+	@$(TRAIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -r requirements-train.txt
+	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
@@ -36,8 +37,10 @@ class Command(BaseCommand):
         call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=UNUSED_STATIC)
         if settings.LOCAL_ENGINE and env.secret("SEGMIND_API_KEY"):
             say("up", "SEGMIND_API_KEY is set but SEGMIND_BASE_URL is not: the local engine is used.")
+        children = _children()
+        trains = _trains(children[-1]) if settings.LOCAL_ENGINE else ""
         link = first_admin_link()
-        sys.exit(supervise(_children(), ready=lambda: _welcome(port, link)))
+        sys.exit(supervise(children, ready=lambda: _welcome(port, link, trains)))
 
 
 def _children() -> list[Child]:
@@ -59,6 +62,20 @@ def _children() -> list[Child]:
     return children
 
 
+def _trains(engine: Child) -> str:
+    """What the engine says that it trains; what keeps it from training stops the start here."""
+    asked = subprocess.run(  # nosec B603  # our own command
+        [*engine.command, "trainer"],
+        env=dict(engine.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        raise CommandError(asked.stderr.strip().removeprefix("CommandError: "))
+    return asked.stdout.strip()
+
+
 _SERVE = ["--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
 
 
@@ -73,7 +90,7 @@ def _must_be_free(host: str, port: int, name: str) -> None:
             ) from None
 
 
-def _welcome(port: int, link: str | None) -> None:
+def _welcome(port: int, link: str | None, trains: str) -> None:
     """Say where to go, once the web process answers."""
     for _ in range(300):
         try:
@@ -85,5 +102,5 @@ def _welcome(port: int, link: str | None) -> None:
     if link:
         say("up", f"Create the first admin here (one-time link, good for a day): {link}")
     if settings.LOCAL_ENGINE:
-        say("up", f"The local engine answers on http://127.0.0.1:{settings.ENGINE_PORT}. It only simulates.")
+        say("up", f"The local engine answers on http://127.0.0.1:{settings.ENGINE_PORT}. {trains}")
     say("up", "Ctrl-C stops everything.")
