@@ -7,10 +7,13 @@ saves it (reference figures in docs/architecture.md). And it would hold a thread
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from io import BytesIO
 from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIRequest
 
 # Static files and previews are small: Django may read each whole before it sends it.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
@@ -23,14 +26,20 @@ from finetune_portal.gateway.addresses import UPLOADS  # noqa: E402
 from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.jobs.live import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
+from finetune_portal.web.origin import answering  # noqa: E402
+
+BESIDE_DJANGO = (
+    ("PATCH", re.compile("/uploads/.*"), receive_piece),
+    ("PUT", re.compile(f"{UPLOADS}.*"), receive_file),
+    ("GET", re.compile("/live/"), live),
+)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http" and scope["method"] == "PATCH" and scope["path"].startswith("/uploads/"):
-        await receive_piece(scope, receive, send)
-    elif scope["type"] == "http" and scope["method"] == "PUT" and scope["path"].startswith(UPLOADS):
-        await receive_file(scope, receive, send)
-    elif scope["type"] == "http" and scope["path"] == "/live/":
-        await live(scope, receive, send)
-    else:
-        await django(cast(dict[str, Any], scope), receive, cast(Any, send))
+    if scope["type"] == "http":
+        for method, path, endpoint in BESIDE_DJANGO:
+            if method == scope["method"] and path.fullmatch(scope["path"]):
+                with answering(ASGIRequest(scope, BytesIO())):
+                    await endpoint(scope, receive, send)
+                return
+    await django(cast(dict[str, Any], scope), receive, cast(Any, send))

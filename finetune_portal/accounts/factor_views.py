@@ -19,6 +19,7 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
+from finetune_portal.accounts import sessions
 from finetune_portal.web.http import PortalRequest
 
 
@@ -29,6 +30,16 @@ class Told:
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
         response.status_code = 422
         return response
+
+
+class Confirm(Told):
+    """Who proves anew who they are gets a new session key."""
+
+    template_name = "accounts/confirm.html"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        sessions.renew(self.request)  # type: ignore[attr-defined]  # the view's
+        return super().form_valid(form)  # type: ignore[misc, no-any-return]
 
 
 class Sealed:
@@ -59,18 +70,15 @@ class Authenticate(Told, AuthenticateView):  # type: ignore[misc]  # allauth has
     template_name = "accounts/second_step.html"
 
 
-class ConfirmByPassword(Told, ReauthenticateView):  # type: ignore[misc]
-    template_name = "accounts/confirm.html"
+class ConfirmByPassword(Confirm, ReauthenticateView):  # type: ignore[misc]
     extra_context = {"by": "password"}
 
 
-class ConfirmByCode(Told, ReauthenticateByCodeView):  # type: ignore[misc]
-    template_name = "accounts/confirm.html"
+class ConfirmByCode(Confirm, ReauthenticateByCodeView):  # type: ignore[misc]
     extra_context = {"by": "code"}
 
 
-class ConfirmByKey(Told, ReauthenticateWebAuthnView):  # type: ignore[misc]
-    template_name = "accounts/confirm.html"
+class ConfirmByKey(Confirm, ReauthenticateWebAuthnView):  # type: ignore[misc]
     extra_context = {"by": "key"}
 
     def form_invalid(self, form: Any) -> HttpResponse:

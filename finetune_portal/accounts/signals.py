@@ -12,13 +12,20 @@ from allauth.socialaccount.signals import social_account_added
 from axes.models import AccessAttempt
 from axes.signals import user_locked_out
 from django.conf import settings
-from django.contrib.auth.signals import user_login_failed
+from django.contrib.auth import signals as auth
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.accounts.session_store import BEGAN
 from finetune_portal.audit.services import record
+
+
+@receiver(auth.user_logged_in)
+def begun(request: HttpRequest, **_: Any) -> None:
+    request.session[BEGAN] = now().timestamp()
 
 
 @receiver(user_logged_in)
@@ -32,7 +39,13 @@ def connected(sociallogin: SocialLogin, **_: Any) -> None:
     record(sociallogin.user, "account.connected", sociallogin.user, by=settings.OIDC_NAME)
 
 
-@receiver(user_login_failed)
+@receiver(auth.user_logged_out)
+def signed_out(user: User | None, **_: Any) -> None:
+    if user:
+        record(user, "session.ended", user, by="sign-out")
+
+
+@receiver(auth.user_login_failed)
 def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     """While tries count: a flood behind a closed door fills no table. An unknown e-mail costs the same time
     and is not kept: it may be a password in the wrong field.

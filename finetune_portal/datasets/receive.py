@@ -77,10 +77,7 @@ def _asked(path: str, headers: dict[str, str]) -> Piece:
         raise Refusal(403, "Uploads come from the portal's own pages.")
     if headers.get("content-type") != "application/offset+octet-stream":
         raise Refusal(415, "The content type must be application/offset+octet-stream.")
-    user = person_behind(headers)
-    if user is None:
-        raise Refusal(401, "Sign in again; the upload goes on where it stopped.")
-    dataset = Dataset.objects.filter(key=_key(path), owner=user).first()
+    dataset = Dataset.objects.filter(key=_key(path), owner=_uploader(headers)).first()
     if dataset is None:
         raise Refusal(404, "There is no such upload.")
     offset = headers.get("upload-offset", "")
@@ -90,6 +87,15 @@ def _asked(path: str, headers: dict[str, str]) -> Piece:
         raise Refusal(409, f"The upload stands at byte {dataset.received}.")
     algorithm, checksum = _checksum(headers.get("upload-checksum", ""))
     return Piece(dataset, int(offset), algorithm, checksum)
+
+
+def _uploader(headers: dict[str, str]) -> Any:
+    user = person_behind(headers, acts=True)
+    if user is None:
+        raise Refusal(401, "Sign in again; the upload goes on where it stopped.")
+    if not user.can_train:
+        raise Refusal(403, "Viewers can look but not upload. An admin can change your role.")
+    return user
 
 
 def _key(path: str) -> uuid.UUID:

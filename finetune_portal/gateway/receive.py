@@ -6,10 +6,8 @@ same address; a file that came whole stays, and the address has served.
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import BinaryIO
 
-from django.core.handlers.asgi import ASGIRequest
 from django.db import IntegrityError
 
 from finetune_portal.datasets.forms import UploadForm
@@ -20,15 +18,10 @@ from finetune_portal.gateway import addresses
 from finetune_portal.gateway.addresses import Permit
 from finetune_portal.gateway.models import AccessToken, Right
 from finetune_portal.web.asgi import Receive, Scope, Send, answer, headers_of, in_thread
-from finetune_portal.web.origin import answering, by_token
+from finetune_portal.web.origin import by_token
 
 
 async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:
-    with answering(ASGIRequest(scope, BytesIO())):
-        await _receive(scope, receive, send)
-
-
-async def _receive(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         query = scope["query_string"].decode("latin-1")
         dataset, file = await in_thread(_open, scope["path"], query, headers_of(scope))

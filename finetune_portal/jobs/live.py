@@ -11,10 +11,13 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic
 
+from django.contrib.sessions.models import Session
 from django.db import connections
+from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.news import Lookout, News, event
@@ -28,13 +31,14 @@ from finetune_portal.web.asgi import (
     in_thread,
     person_behind,
     same_origin,
+    session_key,
 )
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
 BEAT_SECONDS = 5.0  # static/js/live-source.js takes a stream for dead when it misses two
-CHECK_SECONDS = 30.0  # how long a stream may outlive the session behind it
+CHECK_SECONDS = 30.0  # how long a stream may outlive a new password or a role; a session ends it at once
 CHECKS_A_LOOK = 5
 WAITING = 64
 STREAMS_EACH = 20
@@ -51,10 +55,14 @@ class Viewer:
 
     user: User
     headers: dict[str, str]
+    session: str = field(init=False)
     checked: float = field(default_factory=monotonic)
     waiting: deque[bytes] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
+
+    def __post_init__(self) -> None:
+        self.session = session_key(self.headers)
 
     def tell(self, piece: bytes) -> None:
         if len(self.waiting) >= WAITING:
@@ -90,7 +98,7 @@ class Hub:
         self.viewers.add(viewer)
         if self.watch is None:
             self.ready = asyncio.Event()
-            self.watch = asyncio.create_task(self._watch())
+            self.watch = asyncio.create_task(self._watch(), context=Context())  # nobody's request
         await self.ready.wait()
 
     def is_full_for(self, user: User) -> bool:
@@ -101,8 +109,11 @@ class Hub:
         with ThreadPoolExecutor(1, "live") as thread:
             while self.viewers and self.is_serving():
                 try:
+                    seen = lookout.version
                     news = await loop.run_in_executor(thread, lookout.look)
                     gone = await loop.run_in_executor(thread, signed_out, self._due())
+                    if lookout.version != seen:
+                        gone += await loop.run_in_executor(thread, cut_off, list(self.viewers))
                 except Exception:  # the database went away: no beat, so the pages fall back
                     logger.exception("The live table cannot look for changes.")
                     await loop.run_in_executor(thread, connections.close_all)
@@ -141,9 +152,6 @@ hub = Hub()
 
 async def live(scope: Scope, receive: Receive, send: Send) -> None:
     headers = headers_of(scope)
-    if scope["method"] != "GET":
-        await answer(send, 405, {"Allow": "GET"}, "The live stream is only read.")
-        return
     if not same_origin(headers):
         await answer(send, 403, text="The live stream is for the portal's own pages.")
         return
@@ -177,6 +185,14 @@ async def _stream(viewer: Viewer, receive: Receive, send: Send) -> None:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def cut_off(viewers: list[Viewer]) -> list[Viewer]:
+    """Those whose session was ended by that commit: signed out or switched off. One question for all."""
+    keys = {viewer.session for viewer in viewers}
+    alive = Session.objects.filter(session_key__in=keys, expire_date__gt=now())
+    there = set(alive.values_list("session_key", flat=True))
+    return [viewer for viewer in viewers if viewer.session not in there]
 
 
 def signed_out(viewers: list[Viewer]) -> list[Viewer]:

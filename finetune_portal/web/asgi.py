@@ -14,7 +14,7 @@ from django.contrib.auth import get_user
 from django.db import connections
 from django.http import HttpRequest
 
-from finetune_portal.web import middleware
+from finetune_portal.web import middleware, origin
 
 SECOND_FACTOR = "second_factor"  # in a session: the person has one, or may do without
 
@@ -52,21 +52,29 @@ def same_origin(headers: dict[str, str]) -> bool:
     return urlsplit(origin).netloc == headers.get("host")
 
 
-def person_behind(headers: dict[str, str]) -> Any | None:
-    """The signed-in, active person whose session cookie came along, or None. Asks the database."""
+def session_key(headers: dict[str, str]) -> str:
+    """What the session cookie says; empty without one."""
     try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
+        morsel = SimpleCookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
-        return None
-    morsel = cookies.get(settings.SESSION_COOKIE_NAME)
-    if morsel is None:
-        return None
+        return ""
+    return morsel.value if morsel else ""
+
+
+def person_behind(headers: dict[str, str], *, acts: bool = False) -> Any | None:
+    """The signed-in, active person whose session cookie came along, or None. Asks the database.
+
+    A session in which nobody acts comes to its end.
+    """
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key(headers))
     request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(morsel.value)
+    request.session = session
     user = get_user(request)
-    if settings.REQUIRE_SECOND_FACTOR and not request.session.get(SECOND_FACTOR):
+    if not user.is_authenticated or (settings.REQUIRE_SECOND_FACTOR and not session.get(SECOND_FACTOR)):
         return None
-    return user if user.is_authenticated else None
+    if acts:
+        session.keep_awake()
+    return user
 
 
 async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -85,6 +93,7 @@ async def answer(send: Send, status: int, headers: dict[str, str] | None = None,
     body = text.encode()
     lines = {
         **HEADERS,
+        "X-Request-ID": origin.current().request_id,
         "Content-Length": str(len(body)),
         **(headers or {}),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
@@ -46,7 +47,8 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    return library.clear_old_files() or webhooks.forget_old() or outbox.forget_old() or audit.forget_old()
+    steps = (library.clear_old_files, webhooks.forget_old, outbox.forget_old, audit.forget_old)
+    return any(step() for step in (*steps, sessions.forget_old))
 
 
 def submit() -> bool:

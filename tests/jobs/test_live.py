@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils.timezone import now
 from pytest_django.plugin import DjangoDbBlocker
 
+from finetune_portal.accounts import services, sessions
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs.live import STREAMS_EACH, Viewer, signed_out
+from finetune_portal.jobs.live import CHECK_SECONDS, STREAMS_EACH, Viewer, signed_out
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 from tests.jobs.web import Reader, Web, database_of, running_web, session_of
@@ -201,3 +203,20 @@ def test_an_ended_session_and_a_new_role_are_noticed(web: Web) -> None:
     User.objects.filter(pk=bob.pk).update(role="viewer")
     assert signed_out(viewers) == viewers[:1]
     assert not viewers[1].user.can_administer
+
+
+def test_who_is_switched_off_or_signed_out_sees_nothing_more(web: Web) -> None:
+    """R6: at the commit, not at the next look."""
+    alice, bob, charlie = person("alice", "maker"), person("bob", "maker"), person("charlie", "viewer")
+    with ExitStack() as stack:
+        keys = {user: session_of(user) for user in (alice, bob, charlie)}
+        streams = {user: stack.enter_context(web.connect("/live/", key)) for user, key in keys.items()}
+        for user, key in keys.items():
+            streams[user].next("hello")
+            UserSession.objects.create(user=user, ip="127.0.0.1", session_key=key, user_agent="Firefox")
+        began = time.monotonic()
+        services.deactivate(alice, actor=charlie)
+        sessions.end_all(bob)
+        assert [name for user in (alice, bob) for name, _ in streams[user].events() if name != "beat"] == []
+        assert time.monotonic() - began < CHECK_SECONDS / 5
+        row_of(streams[charlie], make_job(charlie))
