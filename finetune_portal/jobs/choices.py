@@ -65,6 +65,8 @@ STATIONS = (
     ("Ready", (State.READY,)),
 )
 
+STATION_OF_STATE = {state: number for number, (_, states) in enumerate(STATIONS) for state in states}
+
 # What `phase()` of the client makes of the upstream's words.
 STATE_OF_PHASE = {
     "requested": State.REQUESTED,

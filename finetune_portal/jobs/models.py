@@ -151,26 +151,14 @@ class Job(Leased):
         return (self.ended or now()) - self.created
 
     @property
-    def stations(self) -> list[dict[str, str]]:
-        """The progress line: each station with `done`, `now`, `failed` or `ahead`."""
-        here = max(
-            (n for n, (_, states) in enumerate(choices.STATIONS) if self.reached in states),
-            default=0,
-        )
-        stopped = self.state in (State.FAILED, State.REFUSED, State.CLOSED)
-        line = []
-        for number, (label, _) in enumerate(choices.STATIONS):
-            mark = "done" if number < here or self.state == State.READY else "ahead"
-            if number == here and self.state != State.READY:
-                mark = "failed" if stopped else "now"
-            line.append({"label": label, "mark": mark})
-        return line
+    def station(self) -> int:
+        """Its place on the progress line, from 0: where it is, or was before it ended."""
+        return choices.STATION_OF_STATE.get(State(self.reached), 0)
 
     @property
-    def station(self) -> int:
-        """How many stations of the progress line lie behind, counting half of the one it is in."""
-        marks = [station["mark"] for station in self.stations]
-        return marks.count("done") + marks.count("now")
+    def progress(self) -> float:
+        """How much of the progress line it has come to, up to 1."""
+        return round((self.station + 1) / len(choices.STATIONS), 2)
 
     @property
     def reached(self) -> str:

@@ -16,6 +16,8 @@ from finetune_portal.jobs.estimate import estimate
 from finetune_portal.jobs.forms import DescribeForm
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.snippets import snippets
+from finetune_portal.jobs.stations import line
+from finetune_portal.jobs.trouble import trouble
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect, told
 
@@ -112,9 +114,11 @@ def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
     return {
         "job": job,
         "events": events,
+        "line": line(job, events),
         "may_change": access.may_change(request.user, job),
         "stamp": f"{job.changed.timestamp():.6f}-{len(events)}-{_dataset_stamp(job)}",
         "estimate": estimate(job),
+        "trouble": trouble(job, events),
         "snippets": snippets(job, job.connection.address),
     }
 

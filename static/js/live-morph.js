@@ -16,7 +16,12 @@ function bring(shown, fresh, done) {
     return;
   }
   if (shown.id === "live") return; // live.js writes there
-  if (shown.localName === "time" && shown.dateTime === fresh.dateTime) return; // its words are the viewer's own
+  if (shown.localName === "time") {
+    if (shown.dateTime === fresh.dateTime) return; // its words are the viewer's own
+    shown.replaceWith(fresh);
+    done.added.push(fresh);
+    return;
+  }
   if (shown.matches("input, select, textarea") && shown === document.activeElement) return;
   if (isOccupied(shown) || (hasForm(shown) && !hasForm(fresh) && isOccupied(shown.querySelector("form")))) {
     done.whole = false;

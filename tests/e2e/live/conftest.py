@@ -1,0 +1,62 @@
+"""The web process alone, on a database that the test writes to, and browsers that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django.plugin import DjangoDbBlocker
+
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from tests.jobs.web import Web, database_of, running_web, session_of
+from tests.people import person
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with running_web(tmp_path_factory.mktemp("live") / "data") as web:
+        yield web
+
+
+@pytest.fixture
+def web(
+    server: Web, settings: Any, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Web]:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs a loop in this thread
+    with database_of(server, settings, django_db_blocker):
+        connections.built_in()
+        yield server
+
+
+@pytest.fixture
+def alice(web: Web) -> User:
+    return person("alice", "maker")
+
+
+@pytest.fixture
+def visit(browser: Browser, web: Web) -> Iterator[Open]:
+    """Open a page as someone: each call is a browser of its own, unless one is given."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def open_page(user: User, path: str = "/", *, url: str = web.url, within: Page | None = None) -> Page:
+        context = within.context if within else browser.new_context(base_url=url)
+        if not within:
+            contexts.append(context)
+        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
+        page.goto(path)
+        page.evaluate("window.sameDocument = true")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []

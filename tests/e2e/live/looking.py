@@ -1,0 +1,38 @@
+"""What the tests of the live pages look for, and the changes that they make."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.timeline import Source, move
+
+PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
+
+
+def says(page: Page, words: str | re.Pattern[str], seconds: float = 10) -> None:
+    expect(page.locator("[data-live-words]")).to_contain_text(words, timeout=seconds * 1000)
+
+
+def badge(page: Page, job: Job, words: str, seconds: float = 5) -> None:
+    place = page.locator(f"#job-{job.pk} .badge, #job .badge").first
+    expect(place).to_contain_text(words, timeout=seconds * 1000)
+
+
+def is_moved(job: Job, to: State) -> None:
+    assert move(job, to, to.label, source=Source.POLL)
+
+
+def back_and_forth(job: Job, times: int) -> None:
+    for number in range(times):
+        is_moved(job, (State.DEPLOYING, State.TRAINED)[number % 2])
+
+
+def polls(page: Page) -> list[str]:
+    """The addresses of all pieces that the page asks for from now on."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "seen=" in request.url else None)
+    return asked

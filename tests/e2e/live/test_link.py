@@ -1,0 +1,96 @@
+"""What the live pages hear: pushed, cut off, swallowed, in many tabs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import State
+from tests.e2e.live.conftest import Open
+from tests.e2e.live.looking import badge, is_moved, polls, says
+from tests.e2e.live.proxy import Proxy
+from tests.jobs.web import Web
+from tests.people import make_job, person
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_change_reaches_two_browsers_without_a_reload_or_a_poll(visit: Open, alice: User) -> None:
+    job = make_job(alice, State.TRAINING)
+    pages = [visit(alice), visit(person("charlie", "viewer"))]
+    for page in pages:
+        says(page, re.compile("^Live$"))
+        page.evaluate("document.title")  # a round trip: the first look, at the opening, is over
+    asked = [polls(page) for page in pages]
+    is_moved(job, State.READY)
+    for page in pages:
+        badge(page, job, "Ready", seconds=1)
+        assert page.evaluate("window.sameDocument") is True
+        expect(page.locator("[data-filter=ready] span")).to_have_text("1")
+        expect(page.locator("#live [role=status]")).to_have_text("“Day to night”: Ready.")
+    assert asked == [[], []]
+
+
+def test_a_cut_stream_is_told_and_comes_back_with_nothing_missed(visit: Open, alice: User, web: Web) -> None:
+    proxy = Proxy(web.port)
+    job, other = make_job(alice, State.TRAINING), make_job(alice, State.TRAINING)
+    page = visit(alice, url=proxy.url)
+    says(page, "Live")
+    proxy.cut()
+    says(page, re.compile(r"Checking every 3 s · as of (now|\d+ s ago)"))
+    is_moved(job, State.FAILED)
+    badge(page, job, "Failed")
+    answers: list[int] = []
+    page.on("response", lambda got: answers.append(got.status) if "seen=" in got.url else None)
+    page.wait_for_event("response", lambda got: "seen=" in got.url)
+    page.wait_for_event("response", lambda got: "seen=" in got.url)
+    assert answers[-1] == 204
+    proxy.mode = "pass"
+    is_moved(other, State.READY)
+    says(page, re.compile("^Live$"), seconds=20)
+    badge(page, other, "Ready", seconds=1)
+    assert page.evaluate("window.sameDocument") is True
+
+
+def test_a_proxy_that_swallows_the_stream_is_noticed(visit: Open, alice: User, web: Web) -> None:
+    proxy = Proxy(web.port)
+    proxy.mode = "swallow"
+    job = make_job(alice, State.TRAINING)
+    page = visit(alice, url=proxy.url)
+    says(page, "Checking every 3 s")
+    is_moved(job, State.READY)
+    badge(page, job, "Ready")
+
+
+def test_without_a_portal_it_says_so_and_how_old_the_page_is(visit: Open, alice: User, web: Web) -> None:
+    page = visit(alice)
+    says(page, "Live")
+    web.stop()
+    says(page, re.compile(r"No connection, trying again · as of \d+ s ago"))
+    web.start()
+    says(page, re.compile("^Live$"), seconds=20)
+
+
+def test_ten_tabs_share_one_stream(visit: Open, alice: User) -> None:
+    """A browser opens six connections to a server; the seventh stream of its own would hang."""
+    job = make_job(alice, State.TRAINING)
+    first = visit(alice)
+    tabs = [first, *(visit(alice, within=first) for _ in range(9))]
+    for tab in tabs:
+        says(tab, re.compile("^Live$"))
+    is_moved(job, State.READY)
+    for tab in tabs:
+        badge(tab, job, "Ready", seconds=2)
+
+
+def test_a_browser_without_shared_workers_is_live_too(visit: Open, alice: User) -> None:
+    job = make_job(alice, State.TRAINING)
+    page = visit(alice)
+    page.add_init_script("delete window.SharedWorker")
+    page.reload()
+    says(page, re.compile("^Live$"))
+    is_moved(job, State.READY)
+    badge(page, job, "Ready", seconds=1)

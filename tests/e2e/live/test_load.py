@@ -1,0 +1,45 @@
+"""The first load of the table: how much comes, and that nothing moves."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import State
+from tests.e2e.live.conftest import Open
+from tests.e2e.live.looking import PUBLISHED, says
+from tests.e2e.live.proxy import Proxy
+from tests.jobs.web import Web
+from tests.people import make_dataset, make_job
+
+pytestmark = pytest.mark.browser
+
+
+LOOK_FOR_SHIFTS = """window.shifts = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((each) => (window.shifts += each.value)))
+    .observe({ type: "layout-shift", buffered: true });"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
+    visit: Open, browser: Browser, alice: User, web: Web, width: int
+) -> None:
+    """Nothing is cached yet, and every byte counts: pages, scripts, the worker's, pictures, headers."""
+    datasets = [make_dataset(alice, name=name) for name in ("Evening", "Winter")]
+    for number in range(50):
+        make_job(
+            alice, State.READY, dataset=datasets[number % 2], **(PUBLISHED | {"request_id": str(number)})
+        )
+    proxy = Proxy(web.port)
+    context = browser.new_context(base_url=proxy.url, viewport={"width": width, "height": 900})
+    context.add_init_script(LOOK_FOR_SHIFTS)
+    page = visit(alice, url=proxy.url, within=context.new_page())
+    says(page, "Live")
+    page.wait_for_load_state("load")
+    assert page.locator("#job-table tbody tr").count() == 50
+    assert page.locator("link[rel=stylesheet]").count() == 1
+    assert proxy.carried < 100_000
+    assert page.evaluate("window.shifts") == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    context.close()
