@@ -13,12 +13,14 @@ from typing import Any
 
 from django.conf import settings
 
+from finetune_portal.engine.storage import keys
+
 FILE = "progress.jsonl"
 POINTS = 500  # of the loss curve, at most
 
 
 def folder(job_id: uuid.UUID) -> Path:
-    return Path(settings.ENGINE_DIR) / "trainings" / str(job_id)
+    return Path(settings.STORAGE_DIR) / keys.training_folder(job_id)
 
 
 def add(work: Path, event: dict[str, Any]) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import socket
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 import requests
+from django.utils import timezone
 
+from finetune_portal.engine.storage import keys, signing
 from tests.conftest import StartEngine
 from tests.engine.calling import TIMEOUT, download_url, presigned, reached, started, until
 from tests.running import RunningEngine
@@ -89,6 +92,24 @@ def test_an_altered_upload_url_is_refused(engine: RunningEngine) -> None:
         answer = requests.put(each, data=b"x", timeout=TIMEOUT)
         assert answer.status_code in (403, 404), each
     assert not stored(engine, url).exists()
+
+
+def test_one_signature_is_for_all_files_of_one_training(engine: RunningEngine) -> None:
+    secret = (engine.data_dir / "engine" / "secret-key").read_text().strip()
+    job_id, other_id = uuid.uuid4(), uuid.uuid4()
+    query = signing.upload_query(secret, keys.training_folder(job_id), timezone.now(), 60)
+
+    def put(job_id: uuid.UUID, name: str) -> requests.Response:
+        url = f"{engine.url}/storage/{keys.training_folder(job_id)}/{name}"
+        return requests.put(f"{url}?{query}", data=b"x", timeout=TIMEOUT)
+
+    files = ["checkpoint.pt", "control.png", "dataset.zip", "sample-000010.png", "weights.safetensors"]
+    assert [put(job_id, name).status_code for name in files] == [200] * len(files)
+    assert [put(other_id, name).status_code for name in files] == [403] * len(files)
+    others = ["request.json", "progress.jsonl", "log.txt", "sample-.png", "x/checkpoint.pt", ""]
+    assert [put(job_id, name).status_code for name in others] == [403] * len(others)
+    folder = engine.data_dir / "engine" / "storage" / keys.training_folder(job_id)
+    assert sorted(path.name for path in folder.iterdir()) == files
 
 
 def test_the_order_of_the_query_does_not_matter(engine: RunningEngine) -> None:

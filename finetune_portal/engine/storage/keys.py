@@ -1,8 +1,8 @@
 """Names of stored objects, their place on disk and their URLs.
 
 An upload is `uploads/{user}/{file_id}-{filename}.zip`, weights are
-`finetune/finetuned_models/{job_id}/{filename}` (API page sections 4 and 6). Only names of these two
-forms exist, so no name can lead out of the folder.
+`finetune/finetuned_models/{job_id}/{filename}` (API page sections 4 and 6), what a training reads and writes
+is `trainings/{job_id}/{filename}`. Only names of these forms exist, so no name can lead out of the folder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _FILE = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 UPLOAD = re.compile(rf"uploads/{USER}/{_UUID}-{_FILE}\.zip")
 WEIGHTS = re.compile(rf"finetune/finetuned_models/{_UUID}/{_FILE}\.safetensors")
+TRAINING = re.compile(
+    rf"(?P<folder>trainings/{_UUID})/"
+    r"(?:dataset\.zip|checkpoint\.pt|weights\.safetensors|(?:control|target|sample-[0-9]+)\.png)"
+)
 
 
 def new_upload(name: str) -> str:
@@ -31,8 +35,18 @@ def weights_folder(job_id: uuid.UUID) -> str:
     return f"finetune/finetuned_models/{job_id}"
 
 
+def training_folder(job_id: uuid.UUID) -> str:
+    return f"trainings/{job_id}"
+
+
 def is_valid(key: str) -> bool:
-    return bool(UPLOAD.fullmatch(key) or WEIGHTS.fullmatch(key))
+    return any(form.fullmatch(key) for form in (UPLOAD, WEIGHTS, TRAINING))
+
+
+def signed(key: str) -> str:
+    """What a signature is for: this object, but all files of a training have one together."""
+    found = TRAINING.fullmatch(key)
+    return found["folder"] if found else key
 
 
 def path(storage: Path, key: str) -> Path:

@@ -50,7 +50,7 @@ def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:
         if method not in ("GET", "HEAD", "PUT"):
             raise Fault(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         query = request.META.get("QUERY_STRING", "")
-        signing.check(settings.SECRET_KEY, method, key, query, timezone.now())
+        signing.check(settings.SECRET_KEY, method, keys.signed(key), query, timezone.now())
         path = keys.path(settings.STORAGE_DIR, key)
         return _receive(request, path) if method == "PUT" else _send(request, path)
     except signing.Denied as denied:
