@@ -118,7 +118,8 @@ def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         raise BrokenDataset(f"The dataset has more than {MOST_ENTRIES:,} files.")
     if sum(entry.file_size for entry in entries) > LARGEST_UNPACKED:
         raise BrokenDataset("The dataset is too large: more than 20 GB when unpacked.")
-    return [entry for entry in entries if not entry.is_dir() and not _is_ignored(entry.filename)]
+    named = [entry for entry in entries if entry.filename]  # without a name, even `is_dir` stumbles
+    return [entry for entry in named if not entry.is_dir() and not _is_ignored(entry.filename)]
 
 
 def _is_ignored(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.engine.api import extra, finetune, pages, webhooks
+from finetune_portal.engine.api import extra, finetune, inference, pages, webhooks
 from finetune_portal.engine.storage.views import stored_object
 
 urlpatterns = [
@@ -17,6 +17,8 @@ urlpatterns = [
     path("finetune/request/access-update", finetune.access_update),
     path("finetune/request/file/download", finetune.download),
     path("v1/get-user-credits", finetune.balance),
+    path("v1/<str:slug>", inference.run),
+    path("upload-asset", inference.upload_asset),
     path("webhook/get", webhooks.listing),
     path("webhook/add", webhooks.add),
     path("webhook/update", webhooks.update),

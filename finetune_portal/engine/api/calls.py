@@ -19,6 +19,7 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.crypto import constant_time_compare
 
 Fields = dict[str, Any]
+View = Callable[[HttpRequest, Fields], HttpResponseBase]
 
 
 class Refused(Exception):
@@ -34,22 +35,21 @@ class Refused(Exception):
         return JsonResponse({"error": self.sentence}, status=self.status, headers=self.headers)
 
 
-def endpoint(
-    *methods: str,
-) -> Callable[[Callable[[HttpRequest, Fields], HttpResponseBase]], Callable[[HttpRequest], HttpResponseBase]]:
-    """A view for these methods that needs the key and gets the fields of the call."""
+def endpoint(*methods: str, largest: int = 0) -> Callable[[View], Callable[..., HttpResponseBase]]:
+    """A view for these methods that needs the key and gets the fields of the call, its path's too.
 
-    def decorate(
-        view: Callable[[HttpRequest, Fields], HttpResponseBase],
-    ) -> Callable[[HttpRequest], HttpResponseBase]:
+    `largest`: how many bytes a body may have that brings pictures.
+    """
+
+    def decorate(view: View) -> Callable[..., HttpResponseBase]:
         @functools.wraps(view)
-        def answer(request: HttpRequest) -> HttpResponseBase:
+        def answer(request: HttpRequest, **route: str) -> HttpResponseBase:
             try:
                 _check_key(request)
                 if request.method not in methods:
                     allowed = ", ".join(methods)
                     raise Refused(405, f"This address answers {allowed} only.", {"Allow": allowed})
-                return view(request, _fields(request))
+                return view(request, _fields(request, largest) | route)
             except Refused as refused:
                 return refused.answer()
 
@@ -63,14 +63,19 @@ def _check_key(request: HttpRequest) -> None:
         raise Refused(401, "The API key is missing or wrong. Send it in the header x-api-key.")
 
 
-def _fields(request: HttpRequest) -> Fields:
-    fields: Fields = dict(request.GET.items())
+def _body(request: HttpRequest, largest: int) -> bytes:
+    announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    if announced > (largest or settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+        raise Refused(413, "The request body is too large.")
     try:
-        body = request.body
-    except SuspiciousOperation:
-        raise Refused(413, "The request body is too large.") from None
+        return request.read()
     except UnreadablePostError:
         raise Refused(400, "The request body ended early.") from None
+
+
+def _fields(request: HttpRequest, largest: int) -> Fields:
+    fields: Fields = dict(request.GET.items())
+    body = _body(request, largest)
     if not body.strip():
         return fields
     kind = request.content_type or ""

@@ -22,7 +22,7 @@ def abilities(request: HttpRequest, fields: Fields) -> HttpResponse:
     return JsonResponse(
         {
             "version": VERSION,
-            "can": ["progress", "samples", "cancel"],
+            "can": ["progress", "samples", "cancel", *(["run"] if current().painter else [])],
             "places": current().places,
             "parameters": list(parameters.KNOWN),
             **current().about(),

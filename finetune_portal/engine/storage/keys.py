@@ -2,7 +2,8 @@
 
 An upload is `uploads/{user}/{file_id}-{filename}.zip`, weights are
 `finetune/finetuned_models/{job_id}/{filename}` (API page sections 4 and 6), what a training reads and writes
-is `trainings/{job_id}/{filename}`. Only names of these forms exist, so no name can lead out of the folder.
+is `trainings/{job_id}/{filename}`, a picture to run models on is `assets/{sha256}`. Only names of these forms
+exist, so no name can lead out of the folder.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ TRAINING = re.compile(
     rf"(?P<folder>trainings/{_UUID})/"
     r"(?:dataset\.zip|checkpoint\.pt|weights\.safetensors|(?:control|target|sample-[0-9]+)\.png)"
 )
+ASSET = re.compile(r"assets/[0-9a-f]{64}")
 
 
 def new_upload(name: str) -> str:
@@ -40,7 +42,7 @@ def training_folder(job_id: uuid.UUID) -> str:
 
 
 def is_valid(key: str) -> bool:
-    return any(form.fullmatch(key) for form in (UPLOAD, WEIGHTS, TRAINING))
+    return any(form.fullmatch(key) for form in (UPLOAD, WEIGHTS, TRAINING, ASSET))
 
 
 def signed(key: str) -> str:

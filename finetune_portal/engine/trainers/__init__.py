@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from finetune_portal import env
 from finetune_portal.engine.trainers import devices, models
 from finetune_portal.engine.trainers.kontext import KontextTrainer
+from finetune_portal.engine.trainers.painter import Painter
 from finetune_portal.engine.trainers.simulated import SimulatedTrainer
 from finetune_portal.engine.trainers.trainer import Trainer
 
@@ -32,4 +33,7 @@ def current() -> Trainer:
         model = models.look(env.ROOT / named)
     except models.NoModel as wrong:
         raise NoTrainer(f"KONTEXT_MODEL_DIR: {wrong}") from None
-    return KontextTrainer(model, devices.found())
+    shared = devices.Devices(devices.found())
+    return KontextTrainer(
+        model, shared, Painter(model, shared, log=env.data_dir() / "engine" / "painter.log")
+    )

@@ -7,38 +7,21 @@ says how far it is in lines of JSON, and goes on from its last checkpoint when i
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from finetune_portal import env
-from finetune_portal.engine.trainers import parameters
+from finetune_portal.engine.trainers import children, parameters
+from finetune_portal.engine.trainers.devices import Devices
 from finetune_portal.engine.trainers.models import Model
-from finetune_portal.engine.trainers.trainer import Event, Report, Spec, TrainingFailed, file_name
+from finetune_portal.engine.trainers.painter import Painter
+from finetune_portal.engine.trainers.trainer import Report, Spec, TrainingFailed, file_name
 
 MOST_DEATHS = 3  # in a row, with no new checkpoint between them
 BREATH = 0.5  # seconds between signs of life
-# What of the environment the child gets: no key of the engine is among it.
-HANDED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_",
-    "TMPDIR",
-    "VIRTUAL_ENV",
-    "LD_",
-    "CUDA",
-    "NVIDIA_",
-    "OMP_",
-    "PYTORCH_",
-)
 MEMORY_ADVICE = (
     "Set advance_parameters to use less: "
     "a smaller resolution (512), batch_size 1, a smaller rank, memory small."
@@ -49,12 +32,11 @@ class KontextTrainer:
     name = "kontext"
     simulated = False
 
-    def __init__(self, model: Model, devices: list[str]) -> None:
+    def __init__(self, model: Model, devices: Devices, painter: Painter) -> None:
         self.model = model
-        self.places = len(devices)
-        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for device in devices:
-            self._free.put(device)
+        self.painter = painter
+        self.places = devices.count
+        self._devices = devices
 
     def about(self) -> dict[str, Any]:
         return {
@@ -77,15 +59,14 @@ class KontextTrainer:
 
     @contextmanager
     def _device(self, report: Report) -> Iterator[str]:
-        while True:
-            with suppress(queue.Empty):
-                device = self._free.get(timeout=BREATH)
-                break
-            report({})
+        with self._devices.wanted():
+            while (device := self._devices.take(BREATH)) is None:
+                self.painter.let_go()
+                report({})
         try:
             yield device
         finally:
-            self._free.put(device)
+            self._devices.give(device)
 
 
 def _write_request(spec: Spec, model: Model, work: Path) -> None:
@@ -127,39 +108,24 @@ def _epitaph(code: int, work: Path) -> str:
     times = f"The trainer was started {MOST_DEATHS} times and did not get further."
     if code == -signal.SIGKILL:
         return f"{times} It was killed from outside, most likely because memory ran out. {MEMORY_ADVICE}"
-    lines = (work / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{times} It ended with {code}: {lines[-1][:300] if lines else 'it said nothing'}"
+    return f"{times} It ended with {code}: {children.last_words(work / 'log.txt')}"
 
 
 def _run(work: Path, device: str, report: Report) -> int:
     """One life of the child: its exit code. Raises TrainingFailed with the reason that it gave itself."""
-    environment = {name: value for name, value in env.whole().items() if name.startswith(HANDED_ON)}
-    environment |= {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    with (work / "log.txt").open("ab") as log:
-        child = subprocess.Popen(  # nosec B603  # our own module and folder
-            [sys.executable, "-m", "finetune_portal.engine.trainers.lora", str(work)],
-            cwd=env.ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,  # its end tells the child that the engine is gone
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,
-        )
+    child = children.start("lora", work, device=device, log=work / "log.txt")
     try:
         _listen(child, report)
         return child.wait()
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        children.end(child)
 
 
-def _listen(child: subprocess.Popen[bytes], report: Report) -> None:
-    lines: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
+def _listen(child: children.Child, report: Report) -> None:
+    events = children.events(child)
     while True:
         try:
-            event = lines.get(timeout=BREATH)
+            event = events.get(timeout=BREATH)
         except queue.Empty:
             report({})
             continue
@@ -168,13 +134,3 @@ def _listen(child: subprocess.Popen[bytes], report: Report) -> None:
         report(event)
         if event.get("event") == "failed":
             raise TrainingFailed(str(event["says"]))
-
-
-def _read(stdout: IO[bytes], lines: queue.SimpleQueue[Event | None]) -> None:
-    """Each line of the child as an event; what is no JSON is some library's chatter."""
-    with suppress(ValueError, OSError):  # the pipe was closed while we waited
-        for line in stdout:
-            with suppress(ValueError):
-                if isinstance(event := json.loads(line), dict):
-                    lines.put(event)
-    lines.put(None)

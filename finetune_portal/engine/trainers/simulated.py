@@ -33,6 +33,7 @@ class SimulatedTrainer:
     name: str = "simulated"
     simulated: bool = True
     places: int = 4
+    painter: None = None
 
     def about(self) -> dict[str, Any]:
         return {"trainer": self.name, "simulated": True}

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune_portal.engine.datasets import Dataset
+
+if TYPE_CHECKING:
+    from finetune_portal.engine.trainers.painter import Painter
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Trainer(Protocol):
     @property
     def places(self) -> int:
         """How many trainings may run at the same time."""
+        ...
+
+    @property
+    def painter(self) -> Painter | None:
+        """Who makes pictures with what was trained; None where nothing is learnt."""
         ...
 
     def about(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The child process that trains a LoRA of FLUX.1-Kontext. Only what is in here imports torch.
+"""The child processes that train a LoRA of FLUX.1-Kontext and run it. Only what is in here imports torch.
 
-It knows nothing of the engine but a folder with a request, and tells it all by lines of JSON.
+They know nothing of the engine but a folder, and tell it all by lines of JSON.
 """

@@ -13,12 +13,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from finetune_portal.engine.datasets import BrokenDataset
 from finetune_portal.engine.trainers.kontext import MEMORY_ADVICE
-from finetune_portal.engine.trainers.lora.kontext_model import MissingPackage
+from finetune_portal.engine.trainers.lora.kontext_model import MissingPackage, ran_out
 from finetune_portal.engine.trainers.lora.training import Training
 
 Image.MAX_IMAGE_PIXELS = None  # the dataset was checked
@@ -33,20 +32,11 @@ def main(work: Path) -> int:
             Training(work, request, _tell).run()
         except (BrokenDataset, MissingPackage) as told:
             return _fail(str(told))
-        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as told:
-            if not _is_memory(told):
+        except (MemoryError, RuntimeError) as told:
+            if not ran_out(told):
                 raise
             return _fail(f"Memory ran out. {MEMORY_ADVICE}")
     return 0
-
-
-def _is_memory(told: BaseException) -> bool:
-    """PyTorch says so on the CPU by a RuntimeError of this wording only."""
-    return (
-        not isinstance(told, RuntimeError)
-        or isinstance(told, torch.OutOfMemoryError)
-        or ("not enough memory" in str(told) or "t allocate memory" in str(told))
-    )
 
 
 def _fail(says: str) -> int:

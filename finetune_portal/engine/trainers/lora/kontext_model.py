@@ -91,6 +91,14 @@ class Kontext:
 
     def transformer(self, *, rank: int, alpha: int, feed_forward: bool, seed: int) -> Any:
         """The frozen transformer with a fresh LoRA, which changes nothing yet."""
+        made = self.base()
+        add_lora(made, rank=rank, alpha=alpha, feed_forward=feed_forward, seed=seed)
+        if self.device.type == "cuda":
+            made.enable_gradient_checkpointing()
+        return made
+
+    def base(self) -> Any:
+        """The transformer as it is on disk, in 4 bits on a small card."""
         options: dict[str, Any] = {"torch_dtype": self.dtype}
         if self.small and self.device.type == "cuda":
             bits_and_bytes()
@@ -100,9 +108,6 @@ class Kontext:
         made = FluxTransformer2DModel.from_pretrained(self.folder, subfolder="transformer", **options)
         if not self.small:
             made.to(self.device)
-        add_lora(made, rank=rank, alpha=alpha, feed_forward=feed_forward, seed=seed)
-        if self.device.type == "cuda":
-            made.enable_gradient_checkpointing()
         return made
 
     def optimizer(self, parameters: list[Any], rate: float) -> Any:
@@ -165,3 +170,10 @@ def free() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def ran_out(fault: BaseException) -> bool:
+    """Whether it was memory; on the CPU PyTorch says so by a RuntimeError of this wording only."""
+    if isinstance(fault, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "not enough memory" in str(fault) or "t allocate memory" in str(fault)

@@ -1,0 +1,84 @@
+"""Child processes that have torch, which this process has not: how they are started, heard and ended.
+
+They know nothing of the engine but their one argument, tell it all by lines of JSON on standard output, and
+end at once when standard input does, because then the engine is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from finetune_portal import env
+from finetune_portal.engine.trainers.trainer import Event
+
+PACKAGE = "finetune_portal.engine.trainers"
+# What of the environment the child gets: no key of the engine is among it.
+HANDED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "LD_",
+    "CUDA",
+    "NVIDIA_",
+    "OMP_",
+    "PYTORCH_",
+)
+Child = subprocess.Popen[bytes]
+Events = queue.SimpleQueue[Event | None]
+
+
+def start(module: str, argument: Path, *, device: str, log: Path) -> Child:
+    """`python -m PACKAGE.module argument`, with this device alone; what its libraries say goes to `log`."""
+    environment = {name: value for name, value in env.whole().items() if name.startswith(HANDED_ON)}
+    environment |= {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with log.open("ab") as file:
+        return subprocess.Popen(  # nosec B603  # our own module and folder
+            [sys.executable, "-m", f"{PACKAGE}.{module}", str(argument)],
+            cwd=env.ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def events(child: Child) -> Events:
+    """What the child tells, as it comes; None at its end."""
+    told: Events = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(child.stdout, told), daemon=True).start()
+    return told
+
+
+def end(child: Child) -> None:
+    """Whatever it is at."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
+
+
+def last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def _read(stdout: IO[bytes], told: Events) -> None:
+    """Each line of the child as an event; what is no JSON is some library's chatter."""
+    with suppress(ValueError, OSError):  # the pipe was closed while we waited
+        for line in stdout:
+            with suppress(ValueError):
+                if isinstance(event := json.loads(line), dict):
+                    told.put(event)
+    told.put(None)

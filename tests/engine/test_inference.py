@@ -1,0 +1,112 @@
+"""Running a model where nothing was learnt, hosting pictures for it, and who gets the hardware.
+
+What a real one answers is in tests/train/test_painting.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from finetune_portal.engine.trainers.devices import Devices
+from finetune_portal.engine.trainers.models import Model
+from finetune_portal.engine.trainers.painter import NoPlace, Order, Painter
+from tests.engine.calling import TIMEOUT, call, details, image, reached, started, until
+from tests.running import RunningEngine
+
+PICTURE = f"data:image/png;base64,{base64.b64encode(image()).decode()}"
+FIELDS = {"prompt": "put a hat on", "input_image": PICTURE}
+ORDER = Order(Path("lora.safetensors"), 1.0, "put a hat on", image(), 1, 1, 2.5, "PNG")
+
+
+def run(engine: RunningEngine, slug: str, **fields: Any) -> requests.Response:
+    return call(engine, "POST", f"/v1/{slug}", json={**FIELDS, **fields})
+
+
+def test_a_simulated_model_says_that_nothing_was_learnt(engine: RunningEngine) -> None:
+    slug = reached(engine, started(engine), "AVAILABLE")["slug"]
+    answer = run(engine, slug)
+    assert answer.status_code == 409
+    assert answer.json()["error"].startswith("This model was simulated: nothing was learnt")
+    assert "run" not in call(engine, "GET", "/extra").json()["can"]
+
+
+def test_only_a_finished_model_can_be_run(engine: RunningEngine) -> None:
+    job_id = started(engine, "hats slow")
+    answer = run(engine, details(engine, job_id)["slug"])
+    assert answer.status_code == 409
+    assert "its training is" in answer.json()["error"]
+    assert run(engine, "no-such-model").status_code == 404
+    assert call(engine, "GET", "/v1/no-such-model").status_code == 405
+    assert requests.post(f"{engine.url}/v1/a", json=FIELDS, timeout=TIMEOUT).status_code == 401
+
+
+def test_a_hosted_picture_keeps_its_address(engine: RunningEngine) -> None:
+    """Facts, section 6."""
+    answer = call(engine, "POST", "/upload-asset", json={"data_urls": [PICTURE, PICTURE]})
+    first, second = answer.json()["file_urls"]
+    assert first == second
+    assert first.startswith(f"{engine.url}/storage/assets/")
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({}, 422),
+        ({"data_urls": []}, 422),
+        ({"data_urls": "data:image/png;base64,AA=="}, 422),
+        ({"data_urls": [PICTURE] * 11}, 422),
+        ({"data_urls": ["https://example.com/a.png"]}, 422),
+        ({"data_urls": ["data:image/png;base64,AA=="]}, 422),
+        ({"data_urls": [{"a": 1}]}, 422),
+        ({"data_urls": ["data:image/png;base64," + "A" * 17_000_000]}, 422),
+        ({"data_urls": ["data:image/png;base64," + "A" * 21_000_000]}, 413),
+    ],
+)
+def test_what_is_no_picture_is_not_hosted(engine: RunningEngine, told: dict[str, Any], status: int) -> None:
+    answer = call(engine, "POST", "/upload-asset", json=told)
+    assert answer.status_code == status, answer.text[:200]
+    assert answer.json()["error"]
+
+
+def painter(devices: Devices, folder: Path) -> Painter:
+    return Painter(Model(folder, "none", tiny=True), devices, log=folder / "log.txt", patience=0.05)
+
+
+def test_a_picture_does_not_wait_for_ever_for_trainings(tmp_path: Path) -> None:
+    devices = Devices(["a"])
+    assert devices.take(0) == "a"
+    with pytest.raises(NoPlace, match="Trainings have all"):
+        painter(devices, tmp_path).paint(ORDER)
+
+
+def test_a_training_that_waits_goes_before_a_picture(tmp_path: Path) -> None:
+    devices = Devices(["a"])
+    with devices.wanted():
+        with pytest.raises(NoPlace):
+            painter(devices, tmp_path).paint(ORDER)
+        assert devices.take(0) == "a"
+    assert devices.take(0) is None
+
+
+def test_who_waits_gets_what_is_given_back() -> None:
+    devices = Devices(["a"])
+    devices.take(0)
+    got: list[str | None] = []
+    waiting = threading.Thread(target=lambda: got.append(devices.take(10)))
+    waiting.start()
+    devices.give("a")
+    waiting.join()
+    assert got == ["a"]
+
+
+def test_what_cannot_start_gives_its_device_back(tmp_path: Path) -> None:
+    devices = Devices(["a"])
+    with pytest.raises(OSError, match="No such file"):
+        painter(devices, tmp_path / "nowhere").paint(ORDER)
+    assert until(lambda: devices.take(0)) == "a"

@@ -1,0 +1,20 @@
+"""Models to test with: the tiny classes with random numbers, which take no pretraining."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from finetune_portal.engine.trainers.tiny import build
+
+
+def random_model(folder: Path, *, seed: int = 0) -> Path:
+    """What is zero in a fresh model (and would hide every change) is random, too."""
+    torch.manual_seed(seed)
+    pipe = build.pipeline()
+    for parameter in pipe.transformer.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    pipe.save_pretrained(folder)
+    return folder
