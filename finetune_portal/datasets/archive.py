@@ -116,11 +116,11 @@ def _weighed(file: BinaryIO, size: int, needed: Callable[[str], bool]) -> Verdic
 
 def read(file: BinaryIO, members: list[Member]) -> Content:
     """Read every located member once; raises Refused where the ZIP itself is damaged."""
-    files = [member for member in members if not layouts.is_dirt(member.label)]
-    dirt = {member.name for member in members} - {file.name for file in files}
+    dirt = {member.name: part for member in members if (part := layouts.dirt(member.label))}
+    files = [member for member in members if member.name not in dirt]
     content = Content(layouts.arrange(files, lambda member: _text(file, member)))
     found = content.findings
-    found.add("dirt", *(member.label for member in members if member.name in dirt))
+    found.add("dirt", *dict.fromkeys(dirt.values()))
     if not files:
         found.add("empty", "")
     elif not any(map(layouts.is_picture, files)):
@@ -246,8 +246,9 @@ def _judge_layout(arrangement: layouts.Arrangement, found: Findings) -> None:
     found.add("lacks end", *arrangement.lack_end)
     found.add("double", *arrangement.doubles)
     found.add("caption name", *arrangement.misnamed_captions)
+    found.add("spare captions", *arrangement.spare_captions)
     if arrangement.layout in ("folder", "folders"):
-        found.add("folder", "")
+        found.add("folder", *arrangement.folders)
     elif arrangement.layout == "metadata":
         found.add("metadata", "metadata.jsonl")
     elif arrangement.layout == "two folders":
@@ -264,7 +265,9 @@ def _judge_pairs(pairs: list[Pair], content: Content) -> None:
     found.add("same", *twins)
     found.add("shapes", *(pair.index for pair in pairs if _differ(pair.start_size, pair.end_size)))
     without = [pair.index for pair in arranged if not (pair.caption_file or pair.caption)]
-    if 0 < len(without) < len(arranged):
+    if arranged and len(without) == len(arranged):
+        found.add("no captions", "")
+    elif without:
         found.add("some captions", *without)
     if sum(len(pair.caption) for pair in pairs) > MAX_CAPTIONS:
         found.add("much text", "")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from finetune_portal.datasets.sentences import some
 
-Level = Literal["problem", "warning", "note"]
+Level = Literal["problem", "warning"]
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,25 @@ KINDS = {
         "{} may go unread: a caption is named like its pair, 01.txt.",
         cure="captions",
     ),
-    "byte order mark": Kind("note", "{}", cure="captions"),
-    "folder": Kind("note", "{}", cure="folder"),
-    "dirt": Kind("note", "{}", cure="dirt"),
+    "byte order mark": Kind(
+        "warning",
+        "{} begins with an invisible mark (BOM), which training may take for text.",
+        "{} begin with an invisible mark (BOM), which training may take for text.",
+        cure="captions",
+    ),
+    "folder": Kind(
+        "warning",
+        "The pictures lie in a folder inside the ZIP ({}), where training may not find them.",
+        "The pictures lie in folders inside the ZIP ({}), where training may not find them.",
+        cure="folder",
+    ),
+    "dirt": Kind(
+        "warning",
+        "{} was left by the system that packed the ZIP. It is ignored here; training may stumble over it.",
+        "{} were left by the system that packed the ZIP. They are ignored here; "
+        "training may stumble over them.",
+        cure="dirt",
+    ),
     "tiny": Kind(
         "warning",
         "{} is smaller than 256 pixels. Larger pictures train better.",
@@ -176,6 +192,9 @@ KINDS = {
         "{} is longer than 2,000 characters; training may cut it.",
         "{} are longer than 2,000 characters; training may cut them.",
     ),
+    "no captions": Kind(
+        "warning", "No pair has a caption, so the instruction prompt alone must say what the edit does."
+    ),
     "some captions": Kind(
         "warning",
         "{} has no caption, while others do; the instruction prompt is used instead.",
@@ -188,6 +207,11 @@ KINDS = {
         "The ZIP is {detail} MB. The vendor names 100 MB as the limit for other trainings; less is safer.",
     ),
     "strangers": Kind("warning", "{} will be ignored: not named _start or _end."),
+    "spare captions": Kind(
+        "warning",
+        "{} belongs to no pair and will be ignored. A caption is named like its pair, 01.txt.",
+        "{} belong to no pair and will be ignored. A caption is named like its pair, 01.txt.",
+    ),
 }
 
 

@@ -34,6 +34,9 @@ BEFORE = {
 }
 BEFORE |= {"original", "originals", "source", "sources", "start"}
 AFTER = {"after", "edited", "end", "output", "outputs", "result", "results", "target", "targets"}
+DIRT_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", zip_names.MAC_ICON.lower()}
+DIRT_FOLDERS = {"__macosx", "meta-inf", "@eadir", "#recycle", "$recycle.bin", "system volume information"}
+NOTES = re.compile(r"(?:read.?me|licen[cs]e|change.?log|notes?)", re.IGNORECASE)
 CAPTION_KEYS = ("prompt", "caption", "instruction", "edit_prompt", "edit_instruction", "text")
 
 ReadText = Callable[[Member], str]
@@ -62,19 +65,18 @@ class Arrangement:
     strangers: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     misnamed_captions: list[str] = field(default_factory=list)
+    spare_captions: list[str] = field(default_factory=list)
 
 
 Halves = dict[str, dict[str, Member]]
 
 
-def is_dirt(label: str) -> bool:
-    """What zippers and file managers leave behind."""
+def dirt(label: str) -> str:
+    """The part of a path that zippers, systems and file managers leave behind; empty in an honest one."""
     parts = zip_names.split(label)
-    return (
-        parts[0] in ("__MACOSX", "META-INF")
-        or parts[-1].lower() in ("thumbs.db", "desktop.ini", "icon\r")
-        or any(part.startswith(".") for part in parts)
-    )
+    if parts[-1].lower() in DIRT_FILES:
+        return parts[-1]
+    return next((part for part in parts if part.startswith(".") or part.lower() in DIRT_FOLDERS), "")
 
 
 def is_picture(member: Member) -> bool:
@@ -92,19 +94,16 @@ def bare(member: Member) -> str:
 
 def arrange(files: list[Member], read_text: ReadText) -> Arrangement:
     """Find the pairs among `files`, the ZIP's members without dirt."""
-    texts = {bare(file) + file.suffix: file for file in files if file.suffix.lower() == ".txt"}
+    texts = {f"{bare(file)}.txt": file for file in files if file.suffix.lower() == ".txt"}
     pictures = [file for file in files if is_picture(file)]
     found = Arrangement()
     halves = _named_halves(pictures, found)
     if halves:
         folders = {stem.rpartition("/")[0] for stem in halves}
         found.layout = "flat" if folders == {""} else "folder" if len(folders) == 1 else "folders"
+        found.folders = sorted(folders - {""})
         _pair_up(halves, texts, {}, found)
-        found.misnamed_captions = [
-            pair.caption_file.label
-            for pair in found.pairs
-            if pair.caption_file and HALF.fullmatch(pair.caption_file.stem)
-        ]
+        _judge_captions(halves, texts, found)
         return found
     metadata = next((file for file in files if (file.stem + file.suffix).lower() == "metadata.jsonl"), None)
     captions = _from_metadata(metadata, pictures, read_text(metadata), found) if metadata else {}
@@ -144,6 +143,21 @@ def _pair_up(halves: Halves, texts: dict[str, Member], captions: dict[str, str],
         caption_file = next((texts[f"{path}.txt"] for path in own), None)
         caption = captions.get(both["end"].label) or captions.get(both["start"].label, "")
         found.pairs.append(Pair(index, both["start"], both["end"], caption_file, caption))
+
+
+def _judge_captions(halves: Halves, texts: dict[str, Member], found: Arrangement) -> None:
+    used = [pair.caption_file for pair in found.pairs if pair.caption_file]
+    found.misnamed_captions = [
+        file.label for file in used if HALF.fullmatch(file.stem) or file.suffix != ".txt"
+    ]
+    names = {file.name for file in used}
+    found.spare_captions = [
+        file.label
+        for path, file in texts.items()
+        if file.name not in names
+        and path.removesuffix(".txt") not in halves
+        and not NOTES.fullmatch(file.stem)
+    ]
 
 
 def _from_two_folders(

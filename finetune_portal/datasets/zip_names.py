@@ -12,12 +12,13 @@ MAX_NAME = 1024
 MAX_PART = 255
 MAX_DEPTH = 10
 INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+MAC_ICON = "Icon\r"  # the picture that a Mac gives a folder
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def refuse_name(name: str) -> None:
     """Raise Refused when `name` is not a plain relative path."""
-    if INVISIBLE.search(name):
+    if INVISIBLE.search(name.removesuffix(MAC_ICON)):
         raise Refused(f"{shown(name)} has invisible characters in its name. Rename it and pack again.")
     for form in {name, unicodedata.normalize("NFKC", name)}:
         if _leads_out(form.replace("\\", "/")):

@@ -61,6 +61,13 @@ class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not 
         return f"{obj}: {obj.credits:,.2f} credits" if obj.credits is not None else str(obj)
 
 
+def _speaks_for_itself(dataset: Dataset | None) -> bool:
+    """Whether each pair surely has a caption; of a ZIP that was not looked into yet nobody knows."""
+    if dataset is None or dataset.state != Dataset.State.READY:
+        return False
+    return dataset.captions == len(dataset.pairs)
+
+
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A training: name, dataset, instruction prompt, learning rate, steps, GPU, visibility."""
 
@@ -191,20 +198,15 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         elif dataset is None and "dataset" not in self.errors:
             self.add_error("dataset", "Drop a ZIP or choose a dataset from the library.")
         elif isinstance(dataset, Dataset):
-            self._check_chosen(dataset, cleaned)
-        return cleaned
-
-    def _check_chosen(self, dataset: Dataset, cleaned: dict[str, Any]) -> None:
-        if not cleaned.get("instance_prompt"):
-            self._need_prompt(dataset)
-        connection = cleaned.get("connection")
-        if connection and dataset.file_gone and not dataset.s3_url_at(connection):
-            self.add_error("dataset", f"“{connection}” does not have this file, nor has the portal any more.")
-
-    def _need_prompt(self, dataset: Dataset) -> None:
-        if dataset.state != Dataset.State.READY or dataset.captions < len(dataset.pairs):
+            self._check_chosen(dataset, cleaned.get("connection"))
+        if not cleaned.get("instance_prompt") and not _speaks_for_itself(None if file else dataset):
             sentence = "Say what the edit does: not every pair has a caption of its own."
             self.add_error("instance_prompt", sentence)
+        return cleaned
+
+    def _check_chosen(self, dataset: Dataset, connection: Connection | None) -> None:
+        if connection and dataset.file_gone and not dataset.s3_url_at(connection):
+            self.add_error("dataset", f"“{connection}” does not have this file, nor has the portal any more.")
 
     @property
     def trainings(self) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def test_pairs_may_lie_in_a_folder_and_are_counted_as_people_count(tmp_path: Pat
         for half in ("start", "end")
     }
     verdict = verdict_on(tmp_path, files)
-    assert verdict.problems == verdict.warnings == []
+    assert verdict.problems == []
     assert [pair.index for pair in verdict.pairs] == ["1", "2", "3", "9", "10"]
     assert (verdict.layout, codes(verdict), verdict.facts["captions"]) == ("folder", ["folder"], 0)
 
@@ -116,6 +116,10 @@ def test_what_stops_a_training_is_a_problem(tmp_path: Path, change: dict[str, by
     assert sentence in verdict.problems[0]
 
 
+def another_pair() -> dict[str, bytes]:
+    return {"06_start.png": picture(colour=(6, 0, 0)), "06_end.png": picture(colour=(6, 0, 9))}
+
+
 ROTATED = saved(
     Image.new("RGB", (256, 320)), "JPEG", exif=(lambda e: (e.__setitem__(0x0112, 6), e)[1])(Image.Exif())
 )
@@ -128,6 +132,9 @@ WARNINGS = {
     "16 bits": ({"01_start.png": picture(mode="I;16", colour=700)}, "16 bits a pixel"),
     "see-through": ({"01_start.png": picture(mode="RGBA", colour=(9, 9, 9, 90))}, "see-through"),
     "the same twice": ({"01_start.png": picture(colour=(1, 90, 200))}, "the same picture in “01”"),
+    "a mark": ({"01.txt": b"\xef\xbb\xbfa hat"}, "“01.txt” begins with an invisible mark (BOM)"),
+    "a caption in capitals": ({"06.TXT": b"a hat", **another_pair()}, "“06.TXT” may go unread"),
+    "a caption of no pair": ({"caption.txt": b"a hat"}, "“caption.txt” belongs to no pair"),
     "a picture of no pair": ({"cover.png": picture()}, "“cover.png” will be ignored"),
     "turned by EXIF": ({"01_start.png": ROTATED}, "turned by a note in the file"),
     "a moving picture": (
@@ -151,6 +158,23 @@ def test_what_makes_a_training_worse_is_a_warning(
     verdict = verdict_on(tmp_path, dataset() | change)
     assert verdict.problems == []
     assert [warning for warning in verdict.warnings if sentence in warning]
+
+
+def test_pairs_in_a_folder_are_a_warning(tmp_path: Path) -> None:
+    assert "in a folder inside the ZIP (“my set”)" in verdict_on(tmp_path, dataset(folder="my set/")).warnings[0]
+
+
+def test_a_caption_in_capitals_is_read_all_the_same(tmp_path: Path) -> None:
+    files = {name.replace(".txt", ".TXT"): data for name, data in dataset().items()}
+    verdict = verdict_on(tmp_path, files)
+    assert (verdict.facts["captions"], codes(verdict)) == (5, ["captions"])
+
+
+def test_no_caption_at_all_is_a_warning(tmp_path: Path) -> None:
+    files = {name: data for name, data in dataset().items() if not name.endswith(".txt")}
+    assert verdict_on(tmp_path, files | {"README.txt": b"hats"}).warnings == [
+        "No pair has a caption, so the instruction prompt alone must say what the edit does."
+    ]
 
 
 def test_a_caption_that_only_some_pairs_have_is_a_warning(tmp_path: Path) -> None:
@@ -211,11 +235,25 @@ def test_over_100_mb_is_a_warning(tmp_path: Path) -> None:
     assert "The ZIP is 101 MB" in verdict.warnings[0]
 
 
-def test_what_zippers_add_is_left_out_and_told(tmp_path: Path) -> None:
-    dirt = {"__MACOSX/._01_start.png": b"x", ".DS_Store": b"x", "Thumbs.db": b"x", "desktop.ini": b"x"}
-    verdict = verdict_on(tmp_path, dataset() | dirt)
-    assert verdict.problems == verdict.warnings == []
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("__MACOSX/._01_start.png", "__MACOSX"),
+        (".DS_Store", ".DS_Store"),
+        ("THUMBS.DB", "THUMBS.DB"),
+        ("Desktop.ini", "Desktop.ini"),
+        ("Icon\r", "Icon"),
+        ("@eaDir/01_start.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir"),
+    ],
+)
+def test_z18_what_zippers_and_systems_add_is_left_out_and_told(
+    tmp_path: Path, name: str, part: str
+) -> None:
+    verdict = verdict_on(tmp_path, dataset() | {name: picture()})
+    assert verdict.problems == []
+    assert [part in warning for warning in verdict.warnings] == [True]
     assert codes(verdict) == ["dirt"]
+    assert len(verdict.pairs) == 5
 
 
 def two_folders(control: str, target: str) -> dict[str, bytes]:

@@ -94,6 +94,15 @@ def test_a_prompt_is_needed_unless_every_pair_has_a_caption(alice: User, dataset
     assert "not every pair has a caption" in response.content.decode()
 
 
+def test_a_prompt_is_needed_where_nobody_has_looked_into_the_zip_yet(alice: User) -> None:
+    file = SimpleUploadedFile("night.zip", sample.make(), "application/zip")
+    for unseen in ({"file": file}, {"source_url": "https://example.com/night.zip"}):
+        answer = signed_in(alice).post(URL, form_data(instance_prompt="", **unseen))
+        assert answer.status_code == 422
+        assert "Say what the edit does" in answer.content.decode()
+    assert not Job.objects.exists()
+
+
 @pytest.mark.parametrize(("name", "content"), [("cat.png", b"x"), ("empty.zip", b"")])
 def test_a_wrong_file_is_refused_in_words(alice: User, name: str, content: bytes) -> None:
     data = form_data(file=SimpleUploadedFile(name, content))
