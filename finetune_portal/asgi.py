@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django = get_asgi_application()
 
-from finetune_portal.datasets.receive import receive_piece  # noqa: E402 - needs the apps loaded
+from finetune_portal.datasets.receive import as_meant, receive_piece  # noqa: E402 - needs the apps loaded
 from finetune_portal.gateway.addresses import UPLOADS  # noqa: E402
 from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.jobs.live import live  # noqa: E402
@@ -36,6 +36,7 @@ BESIDE_DJANGO = (
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    scope = as_meant(scope)
     if scope["type"] == "http":
         for method, path, endpoint in BESIDE_DJANGO:
             if method == scope["method"] and path.fullmatch(scope["path"]):

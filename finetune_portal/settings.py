@@ -54,7 +54,10 @@ LOW_CREDITS = env.decimal("PORTAL_LOW_CREDITS", 10)  # below so many the top bar
 OUTBOUND_NETWORKS = env.networks("PORTAL_OUTBOUND_NETWORKS")
 DATASET_KEEP_DAYS = env.integer("DATASET_KEEP_DAYS", 0)  # 0 keeps every file for ever
 AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 0)  # 0 keeps every line; the database refuses less than 30
-DATASET_MAX_BYTES = env.integer("DATASET_MAX_BYTES", 5_000_000_000)  # one S3 PUT ends at 5 GB
+DATASET_MAX_BYTES = min(env.integer("DATASET_MAX_BYTES", 5_000_000_000), 5 * 1024**3)  # one S3 PUT ends there
+UPLOAD_KEEP_HOURS = env.integer("UPLOAD_KEEP_HOURS", 24, least=1)  # of an upload that does not go on
+UPLOAD_QUIET_SECONDS = env.decimal("UPLOAD_QUIET_SECONDS", 15)  # then a connection counts as lost
+DISK_FLOOR_BYTES = env.integer("DISK_FLOOR_BYTES", 500_000_000)  # stays free whatever comes in
 TOKEN_CALLS = env.integer("PORTAL_TOKEN_CALLS", 300, least=1)  # a minute, by each access token
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # a page of captions has up to 500

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
+from finetune_portal.datasets.disk import lacks_room
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web import outbound
 from finetune_portal.web.templatetags.portal import size
@@ -33,12 +34,20 @@ class UploadForm(forms.Form):
             raise forms.ValidationError("The file is empty. Choose the ZIP again.")
         if length > settings.DATASET_MAX_BYTES:
             limit = size(settings.DATASET_MAX_BYTES)
-            raise forms.ValidationError(f"The ZIP is {size(length)}; {limit} is the limit.")
+            raise forms.ValidationError(f"The ZIP is {size(length)}; {limit} is the limit.", code="limit")
+        if sentence := lacks_room(length):
+            raise forms.ValidationError(sentence, code="room")
         return length
 
     @property
     def sentence(self) -> str:
         return " ".join(str(error) for errors in self.errors.values() for error in errors)
+
+    @property
+    def status(self) -> int:
+        """What tus and HTTP answer to this refusal."""
+        statuses = {"max_value": 413, "limit": 413, "room": 507}
+        return next((status for code, status in statuses.items() if self.has_error("size", code)), 422)
 
 
 class UrlForm(forms.Form):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -21,7 +21,7 @@ class Dataset(Leased):
     """One ZIP of pairs. `received` is what is safely on disk, in bytes; `size` what was announced.
 
     It came by upload, lies at a public address (`source_url`), or is a new version that the worker makes
-    from its `parent` after a `recipe`.
+    from its `parent` after a `recipe`. `metadata` is what an upload's client told of it (tus 1.0), verbatim.
     """
 
     class State(models.TextChoices):
@@ -42,6 +42,7 @@ class Dataset(Leased):
     md5 = models.CharField(max_length=32, blank=True)
     source_url = models.CharField(max_length=2000, blank=True)
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="versions")
+    metadata = models.TextField(blank=True)
     version = models.PositiveIntegerField(default=1)
     recipe = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
@@ -66,6 +67,11 @@ class Dataset(Leased):
     @property
     def is_whole(self) -> bool:
         return self.received == self.size
+
+    @property
+    def expires(self) -> datetime:
+        """When an upload that does not go on is cleared away."""
+        return self.changed + timedelta(hours=settings.UPLOAD_KEEP_HOURS)
 
     @property
     def is_rejected(self) -> bool:

@@ -13,13 +13,19 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
+from django.conf import settings
+from django.utils.http import http_date
+
+from finetune_portal.datasets.disk import lacks_room
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import keep_offset
 from finetune_portal.web.asgi import (
+    Message,
     Receive,
     Scope,
     Send,
@@ -31,9 +37,12 @@ from finetune_portal.web.asgi import (
 )
 
 TUS = {"Tus-Resumable": "1.0.0"}
+VERSION = {"Tus-Version": "1.0.0"}
+DIGITS = re.compile("[0-9]{1,18}")
 BLOCK = 1024 * 1024
 COMMIT_EVERY = 8 * 1024 * 1024
 CHECKSUMS = ("sha1", "md5", "sha256")
+MORE_THAN_ANNOUNCED = "More bytes came than the upload announced."
 
 
 class Refusal(Exception):
@@ -54,15 +63,29 @@ class Piece:
     checksum: bytes
 
 
+def as_meant(scope: Scope) -> Scope:
+    """With the method that a tus client means where its network lets only POST through."""
+    if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith("/uploads/"):
+        return scope
+    meant = headers_of(scope).get("x-http-method-override", "")
+    return {**scope, "method": meant} if meant in ("PATCH", "DELETE") else scope
+
+
 async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         piece, file = await in_thread(_open, scope["path"], headers_of(scope))
         with file:
             offset = await take(piece, file, receive)
     except Refusal as refusal:
-        await answer(send, refusal.status, TUS, refusal.sentence)
+        version = VERSION if refusal.status == 412 else {}
+        await answer(send, refusal.status, {**TUS, **version}, refusal.sentence)
         return
-    await answer(send, 204, {**TUS, "Upload-Offset": str(offset)})
+    await answer(send, 204, {**TUS, "Upload-Offset": str(offset), **end_of(piece.dataset)})
+
+
+def end_of(dataset: Dataset) -> dict[str, str]:
+    """The extension `expiration`: an upload that is not whole is cleared away some time."""
+    return {} if dataset.is_whole else {"Upload-Expires": http_date(dataset.expires.timestamp())}
 
 
 def _open(path: str, headers: dict[str, str]) -> tuple[Piece, BinaryIO]:
@@ -81,10 +104,11 @@ def _asked(path: str, headers: dict[str, str]) -> Piece:
     if dataset is None:
         raise Refusal(404, "There is no such upload.")
     offset = headers.get("upload-offset", "")
-    if not offset.isdecimal():
+    if not DIGITS.fullmatch(offset):
         raise Refusal(400, "The header Upload-Offset is missing.")
     if int(offset) != dataset.received:
         raise Refusal(409, f"The upload stands at byte {dataset.received}.")
+    _refuse_length(headers.get("content-length", ""), dataset.size - dataset.received)
     algorithm, checksum = _checksum(headers.get("upload-checksum", ""))
     return Piece(dataset, int(offset), algorithm, checksum)
 
@@ -96,6 +120,14 @@ def _uploader(headers: dict[str, str]) -> Any:
     if not user.can_train:
         raise Refusal(403, "Viewers can look but not upload. An admin can change your role.")
     return user
+
+
+def _refuse_length(told: str, missing: int) -> None:
+    length = int(told) if DIGITS.fullmatch(told) else 0
+    if length > missing:
+        raise Refusal(413, MORE_THAN_ANNOUNCED)
+    if sentence := lacks_room(length):
+        raise Refusal(507, sentence)
 
 
 def _key(path: str) -> uuid.UUID:
@@ -161,13 +193,13 @@ async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:
     more, gone = True, False
     async with Behind(file, digest) as behind:
         while more:
-            message: Any = await receive()
+            message = await _next(receive)
             gone = message["type"] == "http.disconnect"
             more = not gone and message.get("more_body", False)
             blocks.append(message.get("body", b""))
             waiting += len(blocks[-1])
             if written + waiting > piece.dataset.size:
-                raise Refusal(413, "More bytes came than the upload announced.")
+                raise Refusal(413, MORE_THAN_ANNOUNCED)
             if waiting and (not more or waiting >= BLOCK):
                 await behind.write(b"".join(blocks))
                 blocks, waiting, written = [], 0, written + waiting
@@ -177,6 +209,14 @@ async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:
     if digest is not None and (gone or digest.digest() != piece.checksum):
         raise Refusal(460, "The piece arrived damaged. Send it again.")
     return int(await in_thread(_commit, piece.dataset, file, written))
+
+
+async def _next(receive: Receive) -> Message:
+    """A connection from which nothing comes any more counts as gone: its sender may be back on another."""
+    try:
+        return await asyncio.wait_for(receive(), settings.UPLOAD_QUIET_SECONDS)
+    except TimeoutError:
+        return {"type": "http.disconnect"}
 
 
 class Behind:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, BinaryIO, cast
@@ -31,21 +31,31 @@ LEASE = 30.0
 BLOCK = 1024 * 1024
 EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in
 GONE = "The file is no longer on the portal's disk. Upload it again."
+JOINERS = "\u200c\u200d"
 LIVELY = timedelta(seconds=5)
 ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
 
-def start_upload(*, owner: User, filename: str, size: int, key: uuid.UUID | None = None) -> Dataset:
+def start_upload(
+    *, owner: User, filename: str, size: int, key: uuid.UUID | None = None, metadata: str = ""
+) -> Dataset:
     """Make the row and an empty file; the bytes follow in pieces."""
-    filename = PurePath(filename.replace("\\", "/")).name[:255] or "dataset.zip"
+    filename = plain_name(PurePath(filename.replace("\\", "/")).name)[:255] or "dataset.zip"
     name = filename.removesuffix(".zip").removesuffix(".ZIP")[:120] or "dataset"
-    dataset = Dataset(key=key or uuid.uuid4(), owner=owner, filename=filename, name=name, size=size)
+    named = {"filename": filename, "name": name, "metadata": metadata}
+    dataset = Dataset(key=key or uuid.uuid4(), owner=owner, size=size, **named)
     dataset.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     dataset.path.touch(mode=0o600)
     with transaction.atomic():
         dataset.save()
         record(owner, "dataset.upload", dataset, name=name, size=size)
     return dataset
+
+
+def plain_name(text: str) -> str:
+    """One line without what is invisible or turns the writing around; joiners are part of some scripts."""
+    kept = (char for char in unicodedata.normalize("NFC", text) if char.isprintable() or char in JOINERS)
+    return " ".join("".join(kept).split())
 
 
 def keep_offset(dataset: Dataset, received: int) -> None:
@@ -57,7 +67,7 @@ def keep_offset(dataset: Dataset, received: int) -> None:
         rows.update(received=received, changed=now())
         if received >= EARLY and not Carry.objects.filter(dataset=dataset).exists():
             take_to(dataset, connections.default())
-    dataset.received = received
+    dataset.received, dataset.changed = received, now()
 
 
 def begin_anew(dataset: Dataset, size: int) -> bool:
@@ -83,12 +93,23 @@ def receive_whole(*, owner: User, filename: str, size: int, chunks: Iterable[byt
     return dataset
 
 
-def drop_upload(dataset: Dataset) -> None:
-    """Forget an upload that its owner ended before it was whole; one that a job waits for stays."""
-    with suppress(ProtectedError):
-        gone, _ = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING).delete()
-        if gone:
-            dataset.path.unlink(missing_ok=True)
+def drop_upload(dataset: Dataset, **still: Any) -> bool:
+    """Forget an upload that is not whole and for which no job waits. False if it stays."""
+    rows = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING, **still)
+    try:
+        gone, _ = rows.delete()
+    except ProtectedError:
+        return False
+    if gone:
+        dataset.path.unlink(missing_ok=True)
+    return bool(gone)
+
+
+def clear_abandoned() -> bool:
+    """Forget one upload that has not gone on for the hours of the setting. False: none left."""
+    quiet = {"changed__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
+    rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **quiet)
+    return any(drop_upload(dataset, **quiet) for dataset in rows.order_by("pk")[:20])
 
 
 def check(dataset: Dataset) -> None:

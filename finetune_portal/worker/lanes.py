@@ -47,8 +47,9 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    steps = (library.clear_old_files, webhooks.forget_old, outbox.forget_old, audit.forget_old)
-    return any(step() for step in (*steps, sessions.forget_old))
+    files = (datasets.clear_abandoned, library.clear_old_files)
+    lines = (webhooks.forget_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
+    return any(step() for step in (*files, *lines))
 
 
 def submit() -> bool:
@@ -61,7 +62,7 @@ LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
     Lane("carry", datasets.carry_next, 0.3),
-    Lane("clear", clear, 600),
+    Lane("clear", clear, 60),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
     Lane("files", files.check_next, 1),

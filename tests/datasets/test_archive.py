@@ -161,7 +161,9 @@ def test_what_makes_a_training_worse_is_a_warning(
 
 
 def test_pairs_in_a_folder_are_a_warning(tmp_path: Path) -> None:
-    assert "in a folder inside the ZIP (“my set”)" in verdict_on(tmp_path, dataset(folder="my set/")).warnings[0]
+    assert (
+        "in a folder inside the ZIP (“my set”)" in verdict_on(tmp_path, dataset(folder="my set/")).warnings[0]
+    )
 
 
 def test_a_caption_in_capitals_is_read_all_the_same(tmp_path: Path) -> None:
@@ -246,9 +248,7 @@ def test_over_100_mb_is_a_warning(tmp_path: Path) -> None:
         ("@eaDir/01_start.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir"),
     ],
 )
-def test_z18_what_zippers_and_systems_add_is_left_out_and_told(
-    tmp_path: Path, name: str, part: str
-) -> None:
+def test_z18_what_zippers_and_systems_add_is_left_out_and_told(tmp_path: Path, name: str, part: str) -> None:
     verdict = verdict_on(tmp_path, dataset() | {name: picture()})
     assert verdict.problems == []
     assert [part in warning for warning in verdict.warnings] == [True]

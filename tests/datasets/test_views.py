@@ -1,31 +1,18 @@
-"""The library's pages and pictures, and the small calls of an upload."""
+"""The library's pages and pictures."""
 
 from __future__ import annotations
 
-import base64
 import io
-import uuid
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import Client
 from PIL import Image
 
 from finetune_portal.accounts.models import User
-from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.worker import lanes
 from tests.people import HTMX, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
-
-TUS = {"Tus-Resumable": "1.0.0"}
-
-
-def begins(client: Client, filename: str = "night.zip", length: str = "1000") -> Any:
-    named = base64.b64encode(filename.encode()).decode()
-    headers = {**TUS, "Upload-Length": length, "Upload-Metadata": f"filename {named}"}
-    return client.post("/uploads/", headers=headers)
 
 
 def picture(dataset: Dataset, name: str = "0-start-small") -> str:
@@ -132,95 +119,3 @@ def test_the_sample_is_a_dataset_that_passes(alice: User) -> None:
     assert lanes.check()
     dataset.refresh_from_db()
     assert (dataset.state, dataset.problems, len(dataset.pairs)) == ("ready", [], 6)
-
-
-def test_an_upload_begins_with_a_row_and_an_empty_file(alice: User) -> None:
-    response = begins(signed_in(alice))
-    dataset = Dataset.objects.get()
-    assert response.status_code == 201
-    assert response.headers["Location"] == f"/uploads/{dataset.key}/"
-    assert (dataset.owner, dataset.name, dataset.size, dataset.received) == (alice, "night", 1000, 0)
-    assert dataset.path.read_bytes() == b""
-    assert AuditEvent.objects.get().action == "dataset.upload"
-
-
-@pytest.mark.parametrize("filename", ["../../etc/passwd.zip", "..\\..\\boot.zip", "/a/b/c.zip"])
-def test_a_file_name_cannot_lead_out_of_the_folder(alice: User, filename: str, settings: Any) -> None:
-    """U11"""
-    begins(signed_in(alice), filename)
-    dataset = Dataset.objects.get()
-    assert dataset.path.parent == Path(settings.DATA_DIR) / "datasets"
-    assert "/" not in dataset.filename
-    assert "\\" not in dataset.filename
-
-
-@pytest.mark.parametrize(
-    ("filename", "length", "sentence"),
-    [
-        ("cat.png", "1000", "“cat.png” is not a ZIP"),
-        ("night.zip", "0", "The file is empty"),
-        ("night.zip", "5000000001", "5"),
-        ("night.zip", "", ""),
-        ("night.zip", "x", ""),
-    ],
-)
-def test_a_wrong_file_is_refused_before_a_byte_is_sent(
-    alice: User, filename: str, length: str, sentence: str
-) -> None:
-    """U7"""
-    response = begins(signed_in(alice), filename, length)
-    assert response.status_code == 422
-    assert sentence in response.content.decode()
-    assert not Dataset.objects.exists()
-
-
-def test_viewers_cannot_upload(charlie: User) -> None:
-    """U12"""
-    assert begins(signed_in(charlie)).status_code == 403
-    assert not Dataset.objects.exists()
-
-
-def test_strangers_are_told_to_sign_in_without_losing_the_upload(client: Client, db: None) -> None:
-    assert begins(client).status_code == 401
-    assert not Dataset.objects.exists()
-
-
-def test_an_upload_needs_a_page_of_ours(alice: User) -> None:
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(alice)
-    assert begins(client).status_code == 403
-    assert not Dataset.objects.exists()
-
-
-def test_the_offset_is_told_to_its_owner_only(alice: User, bob: User) -> None:
-    dataset = make_dataset(alice, stored=False, state=Dataset.State.RECEIVING, received=10)
-    url = f"/uploads/{dataset.key}/"
-    response = signed_in(alice).head(url, headers=TUS)
-    assert response.headers["Upload-Offset"] == "10"
-    assert response.headers["Upload-Length"] == str(dataset.size)
-    for foreign in (signed_in(bob).head(url), signed_in(bob).delete(url)):
-        assert foreign.status_code == 404
-    assert signed_in(alice).head(f"/uploads/{uuid.uuid4()}/").status_code == 404
-
-
-def test_an_upload_can_be_ended(alice: User) -> None:
-    client = signed_in(alice)
-    url = begins(client).headers["Location"]
-    path = Dataset.objects.get().path
-    assert client.delete(url, headers=TUS).status_code == 204
-    assert not Dataset.objects.exists()
-    assert not path.exists()
-
-
-def test_a_whole_dataset_is_not_ended_by_a_late_cancel(alice: User, dataset: Dataset) -> None:
-    signed_in(alice).delete(f"/uploads/{dataset.key}/", headers=TUS)
-    assert Dataset.objects.get() == dataset
-    assert dataset.path.exists()
-
-
-def test_an_upload_that_a_job_waits_for_stays(alice: User) -> None:
-    dataset = make_dataset(alice, stored=False, state=Dataset.State.RECEIVING, received=10)
-    make_job(alice, "waiting", dataset=dataset)
-    assert signed_in(alice).delete(f"/uploads/{dataset.key}/", headers=TUS).status_code == 204
-    assert Dataset.objects.get() == dataset
-    assert dataset.path.exists()
