@@ -112,7 +112,7 @@ class Portal:
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(tmp_path_factory.mktemp("portal") / "data")
     try:
-        running.start()
+        running.start(UPLOAD_QUIET_SECONDS="3")
         yield running
         assert "The browser refused something" not in running.log_text(), "a page broke its own policy"
     finally:

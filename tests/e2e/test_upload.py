@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -37,7 +39,24 @@ def begin(portal: Portal, ada: requests.Session, size: int, name: str = "night.z
     return ada.post(f"{portal.url}/uploads/", headers=headers, timeout=10)
 
 
-def send(url: str, ada: requests.Session, offset: int, data: bytes, **headers: str) -> requests.Response:
+def key_of(url: str) -> str:
+    return url.rstrip("/").rsplit("/", 1)[-1]
+
+
+def half_sent(
+    portal: Portal, ada: requests.Session, url: str, *, announced: int, data: bytes
+) -> socket.socket:
+    """A connection that announced more than it sends, and is still open."""
+    headers = {**PIECE, "Upload-Offset": "0", "Content-Length": str(announced)}
+    headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in ada.cookies)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"PATCH {url.removeprefix(portal.url)} HTTP/1.1\r\nHost: 127.0.0.1:{portal.port}\r\n{lines}\r\n"
+    connection = socket.create_connection(("127.0.0.1", portal.port))
+    connection.sendall(request.encode() + data)
+    return connection
+
+
+def send(url: str, ada: requests.Session, offset: int, data: Any, **headers: str) -> requests.Response:
     return ada.patch(url, data=data, headers={**PIECE, "Upload-Offset": str(offset), **headers}, timeout=10)
 
 
@@ -55,7 +74,7 @@ def test_a_file_in_pieces_becomes_a_checked_dataset(portal: Portal, ada: request
 
     page = f"{portal.url}/datasets/{created.headers['Dataset-Id']}/"
     wait_for(lambda: "Ready to train" in ada.get(page, timeout=10).text, why="checked and carried")
-    stored = portal.data / "datasets" / f"{url.rstrip('/').rsplit('/', 1)[-1]}.zip"
+    stored = portal.data / "datasets" / f"{key_of(url)}.zip"
     assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(data).digest()
 
 
@@ -67,9 +86,54 @@ def test_a_damaged_piece_is_sent_again(portal: Portal, ada: requests.Session) ->
     assert send(url, ada, 0, b"PK12", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 204
 
 
-def test_more_than_announced_is_refused(portal: Portal, ada: requests.Session) -> None:
+def test_u7_more_than_announced_is_refused_and_nothing_written(portal: Portal, ada: requests.Session) -> None:
     url = portal.url + begin(portal, ada, 4).headers["Location"]
-    assert send(url, ada, 0, b"PK123").status_code == 413
+    stored = portal.data / "datasets" / f"{key_of(url)}.zip"
+    for told, body in {"by its length": b"PK123", "in chunks": iter([b"PK1", b"23"])}.items():
+        assert send(url, ada, 0, body).status_code == 413, told
+        assert stored.stat().st_size == 0
+    assert ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "0"
+
+
+@pytest.mark.parametrize("offset", ["", "-1", "1.5", "9" * 5000, "²"])
+def test_an_offset_that_is_no_number_is_refused(portal: Portal, ada: requests.Session, offset: str) -> None:
+    url = portal.url + begin(portal, ada, 4).headers["Location"]
+    headers = {**PIECE, "Upload-Offset": offset.encode()}
+    assert ada.patch(url, data=b"PK12", headers=headers, timeout=10).status_code == 400
+
+
+def test_where_only_post_passes_it_may_stand_for_patch_and_delete(
+    portal: Portal, ada: requests.Session
+) -> None:
+    url = portal.url + begin(portal, ada, 4).headers["Location"]
+    patch = {**PIECE, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    assert ada.post(url, data=b"PK", headers=patch, timeout=10).headers["Upload-Offset"] == "2"
+    assert ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "2"
+    delete = {**TUS, "X-HTTP-Method-Override": "DELETE"}
+    assert ada.post(url, headers=delete, timeout=10).status_code == 204
+    assert ada.head(url, headers=TUS, timeout=10).status_code == 404
+
+
+def test_u4_a_connection_that_fell_silent_gives_way_to_the_next(
+    portal: Portal, ada: requests.Session
+) -> None:
+    url = portal.url + begin(portal, ada, 2_000_000).headers["Location"]
+    silent = half_sent(portal, ada, url, announced=1_000_000, data=b"a" * 70_000)
+    wrong = {
+        "Upload-Checksum": f"sha1 {base64.b64encode(bytes(20)).decode()}"
+    }  # so that none of these is kept
+    wait_for(lambda: send(url, ada, 0, b"b", **wrong).status_code == 423, why="the first holds the upload")
+    wait_for(lambda: send(url, ada, 0, b"b", **wrong).status_code == 409, why="the first gave way")
+    assert ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "70000", "nothing is lost"
+    assert send(url, ada, 70_000, b"b").status_code == 204
+    silent.close()
+
+
+def test_a_closed_connection_keeps_what_it_brought(portal: Portal, ada: requests.Session) -> None:
+    url = portal.url + begin(portal, ada, 2_000_000).headers["Location"]
+    half_sent(portal, ada, url, announced=1_000_000, data=b"a" * 70_000).close()
+    offset = lambda: ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"]  # noqa: E731
+    wait_for(lambda: offset() == "70000", why="what came before the cut is there")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +148,7 @@ def test_what_cannot_be_a_dataset_is_refused_in_words(
     portal: Portal, ada: requests.Session, name: str, size: int, sentence: str
 ) -> None:
     refused = begin(portal, ada, size, name)
-    assert refused.status_code == 422
+    assert refused.status_code == (413 if size > 5_000_000_000 else 422)
     assert sentence in refused.text
 
 
