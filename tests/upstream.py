@@ -6,6 +6,7 @@ Its own ledger, `jobs` and `charged()`, is the truth that a test compares the po
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import socket
@@ -34,10 +35,15 @@ CALLS = {
     ("PUT", "/finetune/request/access-update"): "set_public",
     ("GET", "/finetune/request/file/download"): "download_url",
     ("GET", "/v1/get-user-credits"): "credits",
+    ("POST", "/upload-asset"): "host",
 }
-CALLED = {*CALLS.values(), "upload", "fetch"}
+CALLED = {*CALLS.values(), "upload", "fetch", "run", "picture"}
 PRICE, BALANCE = 2.5, 1000.0
 WEIGHTS = b"the weights of a fake training"
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAADAAAAAgCAIAAADbtmxLAAAAPUlEQVR42u3QUREAEBBAwWPkkEQEIcXyIYwaN+xLsP"
+    "PKWSMyVSNZQEBAQEBAQK+D2tzdISAgICAgIKCfQRfyzgM8mwpqkQAAAABJRU5ErkJggg=="
+)
 BLOCK = 64 * 1024
 
 
@@ -144,6 +150,7 @@ class Upstream:
         self.jobs: list[Job] = []
         self.requests: list[Request] = []
         self.stored: dict[str, bytes] = {}
+        self.runs: list[Request] = []  # each was paid
         self.troubles: list[BaseException] = []
         self.stopping = threading.Event()
         self._answers: defaultdict[str, deque[Answer]] = defaultdict(deque)
@@ -227,12 +234,16 @@ class Upstream:
             status, told = getattr(self, f"_{call}")(request)
             if status != 200 and answer.body is None:
                 return says(status, told), b""
+            if call == "run" and answer.body is None:
+                answer = replace(answer, headers={"Content-Type": "image/png", **answer.headers})
             if call == "upload":
                 etag = hashlib.md5(request.body).hexdigest()
                 answer = replace(answer, headers={"ETag": f'"{etag}"', **answer.headers})
             return answer, told if isinstance(told, bytes) else json.dumps(told).encode()
 
     def _refuses(self, call: str, request: Request) -> Answer | None:
+        if call == "picture":
+            return None
         if call not in ("upload", "fetch"):
             known = request.headers.get("x-api-key") == self.key
             return None if known else says(401, {"error": "Unauthorized"})
@@ -307,6 +318,21 @@ class Upstream:
     def _credits(self, request: Request) -> tuple[int, Any]:
         return 200, {"credits": BALANCE - PRICE * len(self.jobs), "free-credits": 0}
 
+    def _host(self, request: Request) -> tuple[int, Any]:
+        head, _, data = request.json["data_urls"][0].partition(",")
+        assert head.startswith("data:image/")
+        path = f"/pictures/{uuid.uuid4()}"
+        self.stored[path] = base64.b64decode(data)
+        return 200, {"file_urls": [f"{self.url}{path}"], "message": "Uploaded"}
+
+    def _run(self, request: Request) -> tuple[int, Any]:
+        """The bare picture, as the SDK has it."""
+        self.runs.append(request)
+        return 200, PICTURE
+
+    def _picture(self, request: Request) -> tuple[int, Any]:
+        return (200, self.stored[request.path]) if request.path in self.stored else (404, b"")
+
     def _upload(self, request: Request) -> tuple[int, Any]:
         self.stored[request.path] = request.body
         return 200, b""
@@ -318,6 +344,10 @@ class Upstream:
 def call_of(request: Request) -> str:
     if request.path.startswith("/storage/"):
         return "upload" if request.method == "PUT" else "fetch"
+    if request.path.startswith("/pictures/"):
+        return "picture"
+    if request.method == "POST" and request.path.startswith("/v1/"):
+        return "run"
     return CALLS.get((request.method, request.path), "unknown")
 
 

@@ -8,6 +8,7 @@ from finetune_portal.segmind.errors import (
     Busy,
     Closed,
     Interrupted,
+    Occupied,
     OutOfCredits,
     Rejected,
     SegmindError,
@@ -15,6 +16,7 @@ from finetune_portal.segmind.errors import (
     Unauthorized,
     Unreachable,
 )
+from finetune_portal.segmind.inference import RunRequest
 from finetune_portal.segmind.types import (
     Credits,
     FineTune,
@@ -31,9 +33,11 @@ __all__ = [
     "Credits",
     "FineTune",
     "Interrupted",
+    "Occupied",
     "OutOfCredits",
     "PresignedUpload",
     "Rejected",
+    "RunRequest",
     "SegmindClient",
     "SegmindError",
     "ServerTrouble",

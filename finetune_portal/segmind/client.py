@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from finetune_portal.segmind.errors import SegmindError
+from finetune_portal.segmind.inference import Inference
 from finetune_portal.segmind.reading import odd_shape, parse
 from finetune_portal.segmind.transport import LARGE, Body, Transport
 from finetune_portal.segmind.types import (
@@ -31,11 +32,12 @@ SUBMIT_SECONDS = 90.0
 class SegmindClient:
     """Calls one upstream with one key. Every method may raise a SegmindError. One client per thread.
 
-    `max_seconds` shortens the longest wait for an answer.
+    `max_seconds` shortens the longest wait for an answer. `inference` runs what was trained.
     """
 
     def __init__(self, base_url: str, api_key: str, *, max_seconds: float = math.inf) -> None:
         self._transport = Transport(base_url, api_key, max_seconds)
+        self.inference = Inference(self._transport, base_url)
 
     @property
     def last_headers(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@
     ├── OutOfCredits      402, 406: not enough credits first of all (segmind-facts, section 5)
     ├── Closed            410: no new trainings are taken
     ├── Busy              429: too many calls; `retry_after` in seconds if told
+    ├── Occupied          503 with Retry-After to a run: nothing was taken, there is no room for it now
     ├── Rejected          any other 4xx: the upstream says no and why
     ├── ServerTrouble     5xx and redirects: the upstream's own fault
     └── BadReply          2xx with a body that is not what the API page shows
@@ -52,6 +53,14 @@ class Closed(SegmindError):
 class Busy(SegmindError):
     retryable = True
     retry_after: float | None = None
+
+
+class Occupied(SegmindError):
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message, status=503)
+        self.retry_after = retry_after
 
 
 class Rejected(SegmindError):

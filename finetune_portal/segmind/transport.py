@@ -95,17 +95,22 @@ class Transport:
         method: str,
         path: str,
         *,
+        at: str = "",
         cap: int = SMALL,
         total: float = READ,
         fresh: bool = False,
         **body: Any,
     ) -> bytes:
-        """The answer's body. `fresh` opens a connection of its own: an idle one may be half dead."""
+        """The answer's body. `at`: another base URL of the same upstream.
+
+        `fresh` opens a connection of its own: an idle one may be half dead.
+        """
         session = Session() if fresh else self._session
         total = min(total, self._max_seconds)
         deadline = time.monotonic() + total
         key = self._api_key.encode("utf-8", "replace")  # as bytes, any character can be sent
-        request = requests.Request(method, self._base_url + path, headers={"x-api-key": key}, **body)
+        url = (at or self._base_url) + path
+        request = requests.Request(method, url, headers={"x-api-key": key}, **body)
         try:
             with _send(session, request, total) as response:
                 self.headers = {name.lower(): value for name, value in response.headers.items()}
@@ -138,6 +143,15 @@ class Transport:
                 yield from response.iter_content(BLOCK)
             except requests.RequestException as exc:
                 raise _fault(exc) from None
+
+    def get_whole(self, url: str, cap: int) -> bytes:
+        """GET what an answer pointed at, without the key."""
+        seconds = min(READ, self._max_seconds)
+        deadline = time.monotonic() + seconds
+        with _send(self._session, requests.Request("GET", url), seconds) as response:
+            if response.status_code != 200:
+                raise storage_refusal(response.status_code, _words(response, deadline))
+            return _read(response, cap, deadline)
 
 
 class Body:

@@ -19,16 +19,18 @@ from finetune_portal.segmind import (
     Credits,
     FineTune,
     PresignedUpload,
+    RunRequest,
     SegmindClient,
     SegmindError,
     Submitted,
 )
 from tests.memory import Watch
 from tests.segmind.conftest import SUBMIT
-from tests.upstream import CALLS, KEY, Answer, Upstream, raw
+from tests.upstream import CALLS, KEY, PICTURE, Answer, Upstream, raw
 
 CONTRACT = Path(__file__).resolve().parent.parent / "contract"
 EXAMPLES = 70  # for each of three tests and each method
+RUN = RunRequest("a prompt", "https://h/a.png", 1.0, 1, 28, 2.5)
 SIGNED = "/storage/a.zip?X-Amz-Signature=a"
 NAMES = """id finetune_id request_id name status finetune presigned_url s3_url credits free-credits url error
     message detail advance_parameters model_information steps learning_rate public_model slug"""
@@ -43,6 +45,8 @@ METHODS: dict[str, tuple[type, Callable[[SegmindClient, str], object]]] = {
     "set_public": (type(None), lambda client, url: client.set_public("job", public=True)),
     "download_url": (str, lambda client, url: client.download_url("https://h/w.safetensors")),
     "credits": (Credits, lambda client, url: client.credits()),
+    "host": (str, lambda client, url: client.inference.host(PICTURE)),
+    "run": (int, lambda client, url: len(client.inference.run("slug", RUN))),
     "upload": (str, lambda client, url: client.upload(url + SIGNED, io.BytesIO(b"PK"), 2)),
 }
 
@@ -135,7 +139,7 @@ def assert_answered(upstream: Upstream, method: str, answer: Answer) -> None:
 
 
 def test_every_call_is_here() -> None:
-    assert set(METHODS) == {*CALLS.values(), "upload"}
+    assert set(METHODS) == {*CALLS.values(), "upload", "run"}
 
 
 @pytest.mark.parametrize("method", METHODS)

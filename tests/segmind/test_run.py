@@ -1,0 +1,167 @@
+"""Running a model and hosting its picture: every form of answer, and which failures may have been paid."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from finetune_portal.segmind import (
+    BadReply,
+    Busy,
+    Interrupted,
+    Occupied,
+    OutOfCredits,
+    Rejected,
+    RunRequest,
+    SegmindClient,
+    SegmindError,
+    ServerTrouble,
+    Unauthorized,
+    Unreachable,
+)
+from finetune_portal.segmind.inference import HOSTS
+from tests.running import free_port
+from tests.segmind.test_broken import failure
+from tests.upstream import KEY, PICTURE, Answer, Upstream, breaks, endless, half, says
+
+REQUEST = RunRequest("turn day into night", "https://example.com/day.png", 0.8, 7, 28, 2.5)
+SLUG = "0f0a-day-to-night"
+
+
+def run(client: SegmindClient) -> bytes:
+    return client.inference.run(SLUG, REQUEST)
+
+
+def test_it_sends_what_the_pages_of_the_base_model_and_of_loras_show(
+    client: SegmindClient, upstream: Upstream
+) -> None:
+    assert run(client) == PICTURE
+    (sent,) = upstream.sent("run")
+    assert (sent.method, sent.path, sent.headers["x-api-key"]) == ("POST", f"/v1/{SLUG}", KEY)
+    assert sent.json == {
+        "prompt": "turn day into night",
+        "input_image": "https://example.com/day.png",
+        "lora_strength": 0.8,
+        "seed": 7,
+        "num_inference_steps": 28,
+        "guidance": 2.5,
+        "aspect_ratio": "match_input_image",
+        "output_format": "png",
+    }
+
+
+def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, upstream: Upstream) -> None:
+    client.inference.run("a/b?c#d e", REQUEST)
+    assert upstream.sent("run")[0].path == "/v1/a%2Fb%3Fc%23d%20e"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda url: {"image": url},
+        lambda url: {"output": [url]},
+        lambda url: {"images": [{"url": url, "width": 8}]},
+        lambda url: {"status": "done", "result": {"image_url": url}},
+        lambda url: url,
+        lambda url: {"image": f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"},
+    ],
+)
+def test_an_address_in_the_answer_is_followed_without_the_key(
+    client: SegmindClient, upstream: Upstream, told: Any
+) -> None:
+    upstream.stored["/pictures/1"] = PICTURE
+    upstream.script("run", says(200, told(f"{upstream.url}/pictures/1")))
+    assert run(client) == PICTURE
+    assert all("x-api-key" not in request.headers for request in upstream.sent("picture"))
+
+
+def test_a_picture_that_is_paid_is_fetched_again(client: SegmindClient, upstream: Upstream) -> None:
+    upstream.stored["/pictures/1"] = PICTURE
+    upstream.script("run", says(200, {"image": f"{upstream.url}/pictures/1"}))
+    upstream.script("picture", breaks(taken=False))
+    assert run(client) == PICTURE
+    assert len(upstream.runs) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(404),
+        says(200, b"<html>"),
+        says(200, b""),
+        breaks(taken=False),
+        endless(body=b"\x89PNG" * 100_000),
+    ],
+)
+def test_one_that_cannot_be_fetched_may_be_paid(
+    client: SegmindClient, upstream: Upstream, answer: Answer
+) -> None:
+    upstream.script("run", says(200, {"image": f"{upstream.url}/pictures/1"}))
+    upstream.script("picture", answer, answer)
+    found = failure(lambda: run(client))
+    assert isinstance(found, BadReply)
+    assert found.may_have_been_sent
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "paid"),
+    [
+        (says(401, {"error": "Unauthorized"}), Unauthorized, False),
+        (says(406, {"error": "Insufficient credits"}), OutOfCredits, False),
+        (says(404, {"error": "Not found"}), Rejected, False),
+        (says(422, {"error": "prompt is missing"}), Rejected, False),
+        (says(429, {"error": "Slow down"}, Retry_After="7"), Busy, False),
+        (says(503, {"error": "Trainings have all."}, Retry_After="30"), Occupied, False),
+        (says(503, {"error": "Oops"}), ServerTrouble, True),
+        (says(500, b"<html><h1>500</h1></html>"), ServerTrouble, True),
+        (says(302, b"", Location="https://example.com/"), ServerTrouble, True),
+        (says(200, b"<html>Welcome</html>"), BadReply, True),
+        (says(200, b""), BadReply, True),
+        (says(200, {"status": "QUEUED"}), BadReply, True),
+        (says(200, {"image": "ftp://example.com/a.png"}), BadReply, True),
+        (says(200, {"image": "data:image/png;base64,!"}), BadReply, True),
+        (breaks(taken=True), Interrupted, True),
+        (breaks("reset", taken=True), Interrupted, True),
+        (half(), Interrupted, True),
+        (endless(body=PICTURE), BadReply, True),
+    ],
+)
+def test_each_failure_has_its_kind(
+    client: SegmindClient, upstream: Upstream, answer: Answer, kind: type[SegmindError], *, paid: bool
+) -> None:
+    upstream.script("run", answer)
+    found = failure(lambda: run(client))
+    assert type(found) is kind
+    assert found.may_have_been_sent is paid
+
+
+def test_no_room_is_told_in_the_upstreams_words(client: SegmindClient, upstream: Upstream) -> None:
+    upstream.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
+    with pytest.raises(Occupied) as caught:
+        run(client)
+    assert (caught.value.message, caught.value.retry_after) == ("Trainings have all of it.", 30.0)
+
+
+def test_what_never_left_was_not_paid() -> None:
+    found = failure(lambda: run(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)))
+    assert type(found) is Unreachable
+
+
+def test_a_picture_is_hosted_for_the_upstream(client: SegmindClient, upstream: Upstream) -> None:
+    """Segmind-facts, section 6."""
+    address = client.inference.host(PICTURE)
+    assert address.startswith(f"{upstream.url}/pictures/")
+    (sent,) = upstream.sent("host")
+    assert sent.headers["x-api-key"] == KEY
+    assert sent.json == {"data_urls": [f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"]}
+    assert HOSTS == {"https://api.segmind.com": "https://workflows-api.segmind.com"}
+
+
+@pytest.mark.parametrize("told", [{}, {"file_urls": []}, {"file_urls": ["data:image/png;base64,AA=="]}, "x"])
+def test_a_hosting_without_an_address_is_a_bad_reply(
+    client: SegmindClient, upstream: Upstream, told: Any
+) -> None:
+    upstream.script("host", says(200, told))
+    assert isinstance(failure(lambda: client.inference.host(PICTURE)), BadReply)
