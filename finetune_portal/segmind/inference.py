@@ -1,7 +1,7 @@
 """Running a finished model, and hosting the picture that it is to be run on (segmind-facts, section 6).
 
-No page shows the body for a Kontext LoRA; this is the base model's with the `lora_strength` of the FLUX LoRAs.
-The answer is a bare picture by some pages and JSON with an address by others: what came decides.
+No page shows the body for a Kontext LoRA; this is the base model's, with the `lora_strength` of FLUX LoRAs.
+The answer is a bare picture by some pages, JSON with an address by others: what came decides.
 """
 
 from __future__ import annotations
