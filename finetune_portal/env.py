@@ -60,11 +60,12 @@ def listing(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
 
 
-def networks(name: str) -> list[IPv4Network | IPv6Network]:
+def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
     try:
-        return [ip_network(item) for item in listing(name)]
+        return [ip_network(item) for item in listing(name, default)]
     except ValueError as exc:
-        raise ImproperlyConfigured(f"{name} must list networks such as 10.1.0.0/16: {exc}.") from None
+        text = f"{name} must list addresses or networks such as 10.1.0.0/16: {exc}."
+        raise ImproperlyConfigured(text) from None
 
 
 def secret(name: str) -> str:

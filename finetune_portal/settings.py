@@ -18,7 +18,9 @@ SECRET_KEY = env.kept_secret("SECRET_KEY", DATA_DIR / "secrets" / "secret-key")
 
 PORTAL_URL = env.text("PORTAL_URL", f"http://127.0.0.1:{env.integer('PORT', 8000)}").rstrip("/")
 PLAIN_HTTP = env.flag("PORTAL_PLAIN_HTTP")
-PROXIES = env.text("PORTAL_PROXIES", "127.0.0.1")
+PROXIES = (  # gunicorn.py reads them, too
+    "*" if env.text("PORTAL_PROXIES") == "*" else env.networks("PORTAL_PROXIES", "127.0.0.1")
+)
 _public = urlsplit(PORTAL_URL)
 SECURE = _public.scheme == "https"
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
@@ -91,6 +93,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "finetune_portal.web.origin.remember_origin",
+    "finetune_portal.web.middleware.refusals_are_logged",
     "django.middleware.security.SecurityMiddleware",
     "finetune_portal.web.middleware.security_headers",
     "finetune_portal.web.middleware.no_nul_in_queries",
@@ -161,12 +164,15 @@ LOGIN_REDIRECT_URL = "jobs:list"
 LOGOUT_REDIRECT_URL = "accounts:login"
 PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
-    for name, options in (
-        ("UserAttributeSimilarityValidator", {"user_attributes": ("email", "name")}),
-        ("MinimumLengthValidator", {"min_length": 12}),
-        ("CommonPasswordValidator", {}),
-    )
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+        for name, options in (
+            ("UserAttributeSimilarityValidator", {"user_attributes": ("email", "name")}),
+            ("MinimumLengthValidator", {"min_length": 12}),
+            ("CommonPasswordValidator", {}),
+        )
+    ),
+    {"NAME": "finetune_portal.accounts.passwords.NotOfThisPlace"},
 ]
 PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
 PASSWORD_SIGN_IN = env.flag("PORTAL_PASSWORD_SIGN_IN", default=True)
@@ -297,6 +303,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        "django.security.csrf": {"level": "ERROR"},  # web/middleware.py says it of every refusal
         "axes": {"level": "ERROR"},  # tries are in the record
         "apprise": {"level": "WARNING", "propagate": False},  # its lines can hold addresses and tokens
         "urllib3": {"level": "WARNING"},  # at DEBUG its lines hold signed addresses

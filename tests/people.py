@@ -62,6 +62,13 @@ def signed_in(user: User) -> Client:
     return client
 
 
+def just_signed_in(user: User) -> Client:
+    """By the form: nothing asks again who it is."""
+    client = Client()
+    client.post("/login/", {"username": user.email, "password": PASSWORD})
+    return client
+
+
 def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None, **fields: Any) -> Dataset:
     """A dataset that passed its check; `stored` also puts it at a storage address."""
     data = sample.make() if data is None else data

@@ -20,6 +20,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from finetune_portal.accounts import sessions
+from finetune_portal.audit.services import record
 from finetune_portal.web.http import PortalRequest
 
 
@@ -39,6 +40,7 @@ class Confirm(Told):
 
     def form_valid(self, form: Any) -> HttpResponse:
         sessions.renew(self.request)  # type: ignore[attr-defined]  # the view's
+        record(self.request.user, "session.confirmed", self.request.user)  # type: ignore[attr-defined]
         return super().form_valid(form)  # type: ignore[misc, no-any-return]
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import smtplib
+from collections.abc import Callable
+from contextvars import copy_context
 from threading import Thread
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db import connections
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,13 @@ def send(subject: str, body: str, *, to: str) -> bool:
     return True
 
 
-def send_behind(subject: str, body: str, *, to: str) -> None:
+def behind(deed: Callable[[str], None], email: str) -> None:
     """Without waiting, so that the time of the answer does not tell whether there is such an account."""
-    Thread(target=send, args=(subject, body), kwargs={"to": to}, daemon=True).start()
+
+    def run() -> None:
+        try:
+            deed(email)
+        finally:
+            connections.close_all()
+
+    Thread(target=copy_context().run, args=(run,), daemon=True).start()

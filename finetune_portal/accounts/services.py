@@ -16,7 +16,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.timezone import now
 
 from finetune_portal import env
-from finetune_portal.accounts import sessions
+from finetune_portal.accounts import letters, sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
@@ -51,10 +51,10 @@ def ensure_first_admin() -> None:
 def first_admin_link() -> str | None:
     """A fresh one-time link while nobody has an account; older ones stop working."""
     ensure_first_admin()
-    if User.objects.exists():
-        return None
     with transaction.atomic():
         Invitation.objects.filter(invited_by=None).delete()
+        if User.objects.exists():
+            return None
         _, link = _new_invitation(User.Role.ADMIN, FIRST_LINK_LIFE)
     return link
 
@@ -68,10 +68,16 @@ def invite(role: str, *, email: str, actor: User) -> str:
     return link
 
 
-def revoke(invitation: Invitation, *, actor: User) -> None:
+def revoke(invitation: Invitation, *, actor: User | None) -> None:
     with transaction.atomic():
         record(actor, "invitation.revoked", invitation, role=invitation.role, email=invitation.email)
         invitation.delete()
+
+
+def _revoke_all_of(person: User, *, actor: User | None) -> None:
+    """Who is no admin any more has no open doors left: not for others, and not for a way back."""
+    for invitation in Invitation.objects.filter(invited_by=person):
+        revoke(invitation, actor=actor)
 
 
 def open_invitation(token: str) -> Invitation | None:
@@ -87,7 +93,7 @@ def accept(invitation: Invitation, *, email: str, name: str, password: str | Non
         if not burnt:
             return None
         user = User.objects.create_user(email, password, name=name, role=invitation.role)
-        record(user, "account.created", user, role=user.role, by="link")
+        record(user, "account.created", user, role=user.role, by="link", invitation=invitation.pk)
     return user
 
 
@@ -99,6 +105,8 @@ def set_role(person: User, role: str, *, actor: User | None) -> None:
         changed = User.objects.filter(pk=person.pk, role=person.role).exclude(role=role).update(role=role)
         if changed:
             record(actor, "account.role", person, before=person.role, after=role)
+            if role != User.Role.ADMIN:
+                _revoke_all_of(person, actor=actor)
 
 
 def deactivate(person: User, *, actor: User) -> None:
@@ -108,6 +116,7 @@ def deactivate(person: User, *, actor: User) -> None:
         if User.objects.filter(pk=person.pk, is_active=True).update(is_active=False):
             ended = sessions.end_all(person)
             record(actor, "account.deactivated", person, before="active", after="inactive", sessions=ended)
+            _revoke_all_of(person, actor=actor)
 
 
 def reactivate(person: User, *, actor: User) -> None:
@@ -129,6 +138,14 @@ def password_link(person: User, *, actor: User | None) -> str:
     key = urlsafe_base64_encode(force_bytes(person.pk))
     path = reverse("accounts:new-password", args=[key, default_token_generator.make_token(person)])
     return settings.PORTAL_URL + path
+
+
+def send_password_link(email: str) -> None:
+    """To whoever has this e-mail and signs in by password; nobody else hears anything."""
+    person = User.objects.filter(email=email, is_active=True).first()
+    if person and person.has_usable_password():
+        link = password_link(person, actor=None)
+        letters.send("A new password", letters.NEW_START.format(link=link), to=email)
 
 
 def rename(person: User, name: str) -> None:

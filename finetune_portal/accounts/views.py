@@ -22,10 +22,9 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from finetune_portal.accounts import letters, services, sessions, single_sign_on, ways_in
+from finetune_portal.accounts import letters, proof, services, sessions, single_sign_on, ways_in
 from finetune_portal.accounts.adapters import refused
 from finetune_portal.accounts.forms import ForgotForm, NewPasswordForm, SetupForm, SignInForm
-from finetune_portal.accounts.models import User
 from finetune_portal.accounts.provider import Adapter
 from finetune_portal.audit.services import record
 from finetune_portal.web.http import PortalRequest
@@ -68,6 +67,8 @@ def oidc_start(request: PortalRequest) -> HttpResponse:
     """A page that leads on: the policy of the portal lets no form be redirected to another site."""
     if not single_sign_on.is_on():
         raise Http404
+    if request.user.is_authenticated and proof.is_due(request):
+        return proof.ask(back_to=reverse("accounts:profile"))
     onward = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(onward, {request.get_host()}, require_https=request.is_secure()):
         onward = reverse(settings.LOGIN_REDIRECT_URL)
@@ -120,10 +121,7 @@ def forgot(request: PortalRequest) -> HttpResponse:
     if not ratelimit.consume(request, action="reset_password", key=email):
         form.add_error("email", MANY_LETTERS)
         return render(request, "accounts/forgot.html", {"form": form}, status=429)
-    person = User.objects.filter(email=email, is_active=True).first()
-    if person and person.has_usable_password():
-        link = services.password_link(person, actor=None)
-        letters.send_behind("A new password", letters.NEW_START.format(link=link), to=email)
+    letters.behind(services.send_password_link, email)
     return render(request, "accounts/forgot.html", {"sent_to": email})
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 100_000
 COLUMNS = ("number", "time (UTC)", "who", "what", "on what", "details", "address", "request")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
+FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")  # what a spreadsheet would take for one
 
 
 @require_safe
@@ -62,5 +62,5 @@ def _lines(rows: Iterator[AuditEvent]) -> Iterator[str]:
 def _line(cells: tuple[object, ...]) -> str:
     text = io.StringIO()
     safe = (f"'{cell}" if str(cell).startswith(FORMULA) else str(cell) for cell in cells)
-    csv.writer(text).writerow(safe)
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow(safe)
     return text.getvalue()

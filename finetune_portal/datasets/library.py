@@ -107,7 +107,9 @@ def clear_old_files() -> bool:
     old = Dataset.objects.filter(settled | stale, file_gone=None, source_url="", changed__lt=limit)
     for dataset in old.exclude(used_lately).order_by("pk")[:20]:
         if not any(job.needs_dataset for job in dataset.jobs.all()):
-            Dataset.objects.filter(pk=dataset.pk).update(file_gone=now())
+            with transaction.atomic():
+                Dataset.objects.filter(pk=dataset.pk).update(file_gone=now())
+                record(None, "dataset.clear", dataset, name=dataset.name)
             dataset.path.unlink(missing_ok=True)
             return True
     return False

@@ -93,11 +93,14 @@ def receive_whole(*, owner: User, filename: str, size: int, chunks: Iterable[byt
     return dataset
 
 
-def drop_upload(dataset: Dataset, **still: Any) -> bool:
+def drop_upload(dataset: Dataset, *, actor: User | None, **still: Any) -> bool:
     """Forget an upload that is not whole and for which no job waits. False if it stays."""
     rows = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING, **still)
     try:
-        gone, _ = rows.delete()
+        with transaction.atomic():
+            gone, _ = rows.delete()
+            if gone:
+                record(actor, "dataset.drop", dataset, name=dataset.name)
     except ProtectedError:
         return False
     if gone:
@@ -109,7 +112,7 @@ def clear_abandoned() -> bool:
     """Forget one upload that has not gone on for the hours of the setting. False: none left."""
     quiet = {"changed__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
     rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **quiet)
-    return any(drop_upload(dataset, **quiet) for dataset in rows.order_by("pk")[:20])
+    return any(drop_upload(dataset, actor=None, **quiet) for dataset in rows.order_by("pk")[:20])
 
 
 def check(dataset: Dataset) -> None:

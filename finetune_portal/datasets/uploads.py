@@ -67,7 +67,7 @@ def upload(request: PortalRequest, key: uuid.UUID) -> HttpResponse:
         metadata = {"Upload-Metadata": dataset.metadata} if dataset.metadata else {}
         known = {"Dataset-Id": str(dataset.pk), "Cache-Control": "no-store"}
         return HttpResponse(headers={**TUS, **numbers, **metadata, **end_of(dataset), **known})
-    if not services.drop_upload(dataset):
+    if not services.drop_upload(dataset, actor=request.user):
         return _refused(403, "This upload is whole, or a training waits for it. It stays.")
     return HttpResponse(status=204, headers=TUS)
 

@@ -55,6 +55,7 @@ def call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRespon
                 if request.method != method:
                     raise Refused(405, f"This address answers {method} only.", {"Allow": method})
                 token = _token(request.headers.get("x-api-key", ""))
+                request.user = token.owner
                 check_right(token, right)
                 with by_token(f"{token} …{token.last_four}"):
                     return view(request, token, _fields(request))

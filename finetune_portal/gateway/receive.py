@@ -28,7 +28,7 @@ async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:
         with file:
             offset = await take(Piece(dataset, 0, "", b""), file, receive)
             if offset != dataset.size:
-                await in_thread(drop_upload, dataset)
+                await in_thread(drop_upload, dataset, actor=None)
                 raise Refusal(400, "The file ended early. Send it again.")
     except Refusal as refusal:
         await answer(send, refusal.status, text=refusal.sentence)

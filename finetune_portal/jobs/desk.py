@@ -14,6 +14,8 @@ from finetune_portal.jobs.models import Job, Preset, SavedView
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.web.deeds import ActionFailed
 
+REMEMBERED = 200  # of a text that was changed, so much goes into the record
+
 
 def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
     """How many were made private, and a sentence for each that was not."""
@@ -33,10 +35,11 @@ def links(jobs: Iterable[Job], *, actor: User) -> str:
     """A text file: name and fresh link of each, tab between them. A link is good for one hour."""
     lines = []
     for job in jobs:
+        name = " ".join(job.name.split())  # one line and one column, whatever people call it
         try:
-            lines.append(f"{job.name}\t{services.download_link(job, actor=actor)}")
+            lines.append(f"{name}\t{services.download_link(job, actor=actor)}")
         except ActionFailed as exc:
-            lines.append(f"{job.name}\t# {exc}")
+            lines.append(f"{name}\t# {exc}")
     return "\n".join(lines) + "\n"
 
 
@@ -56,17 +59,25 @@ def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> 
     """What people call it and remember of it; the upstream is not told."""
     told = {"name": name, "note": note_text, "tags": tags}
     with transaction.atomic():
-        before = {field: str(getattr(job, field)) for field in told if getattr(job, field) != told[field]}
         Job.objects.filter(pk=job.pk).update(changed=now(), **told)
-        record(
-            actor, "job.describe", job, **{f"{field}_before": text[:200] for field, text in before.items()}
-        )
+        for field, text in told.items():
+            before = str(getattr(job, field))
+            if before != text:
+                record(actor, f"job.{field}", job, before=before[:REMEMBERED], after=text[:REMEMBERED])
 
 
 def keep_view(owner: User, *, name: str, query: str) -> SavedView:
     """The same name again replaces the view."""
-    view, _ = SavedView.objects.update_or_create(owner=owner, name=name, defaults={"query": query})
+    with transaction.atomic():
+        view, _ = SavedView.objects.update_or_create(owner=owner, name=name, defaults={"query": query})
+        record(owner, "view.keep", view, name=name, query=query)
     return view
+
+
+def drop_view(view: SavedView, *, actor: User) -> None:
+    with transaction.atomic():
+        record(actor, "view.drop", view, name=view.name)
+        view.delete()
 
 
 def keep_preset(owner: User, name: str, *, learning_rate: float, steps: int) -> Preset:

@@ -91,7 +91,7 @@ def keep_view(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 def drop_view(request: PortalRequest, pk: int) -> HttpResponse:
-    get_object_or_404(SavedView, pk=pk, owner=request.user).delete()
+    desk.drop_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
     return redirect("jobs:list")
 
 

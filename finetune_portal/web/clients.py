@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -14,10 +14,7 @@ def address_of(request: HttpRequest) -> str:
     hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
     if settings.PROXIES == "*":
         return _valid(hops[-1]) or address
-    networks = [
-        ip_network(item.strip(), strict=False) for item in settings.PROXIES.split(",") if item.strip()
-    ]
-    while hops and any(ip_address(address) in network for network in networks):
+    while hops and any(ip_address(address) in network for network in settings.PROXIES):
         before = _valid(hops.pop())
         if not before:
             break

@@ -1,5 +1,8 @@
 """How processes write their log: one line an event, as text or JSON, with the request's id and no secret.
 
+What people type stays in its line: line ends and other signs that do not print are written as Python writes
+them, and the lines of a traceback are set in.
+
 Nothing should hand a secret to a logger; this is the net below. It takes out what looks like one, and the
 secrets that this process knows.
 """
@@ -23,7 +26,7 @@ SHAPES = (
         r"[^&\s'\"]+"
     ),
     re.compile(r"(/(?:hooks/segmind|setup|password/[^/\s]+|storage)/)[^/\s?'\"]+"),
-    re.compile(r"\b(sk-|ftp_|whsec_)[A-Za-z0-9_\-+/=]{8,}"),
+    re.compile(r"\b(sk-|SG_|ftp_|whsec_)[A-Za-z0-9_\-+/=]{8,}"),
 )
 LEAST = 8  # a shorter secret would take out half of the log
 
@@ -36,11 +39,15 @@ class Redacted(logging.Formatter):
         self.secrets = sorted({secret for secret in secrets if len(secret) >= LEAST}, key=len, reverse=True)
         self.as_json = as_json
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is Python's
+        return printable(super().formatMessage(record))
+
     def format(self, record: logging.LogRecord) -> str:
         text, came = self.clean(super().format(record)), origin.current()
-        if not self.as_json:
-            return f"{text} [{came.request_id}]" if came.request_id else text
         message, *rest = text.split("\n", 1)
+        if not self.as_json:
+            told = f"{message} [{came.request_id}]" if came.request_id else message
+            return "\n    ".join([told, *map(printable, "".join(rest).splitlines())])
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -59,3 +66,7 @@ class Redacted(logging.Formatter):
         for shape in SHAPES:
             text = shape.sub(lambda found: "".join(part or "" for part in found.groups()) + GONE, text)
         return text
+
+
+def printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

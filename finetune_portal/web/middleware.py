@@ -1,7 +1,8 @@
-"""Security headers for every answer, pages compressed, messages that ride along on htmx answers, no NUL."""
+"""For every answer: security headers, a log line of a refusal, compression, waiting messages. No NUL."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
 
+logger = logging.getLogger(__name__)
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 # 'self' alone: fonts, scripts, pictures and calls all come from the portal (product.md, behaviour 10).
@@ -43,6 +45,22 @@ def security_headers(get_response: Answer) -> Answer:
             response.headers["Content-Security-Policy"] = f"{policy}; upgrade-insecure-requests"
         if not request.path.startswith(settings.STATIC_URL):
             response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return middleware
+
+
+def refusals_are_logged(get_response: Answer) -> Answer:
+    """Who was told that they may not: one line each, for those who look for break-ins."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if response.status_code in (401, 403):
+            person = getattr(request, "user", None)
+            who = f"person {person.pk}" if person and person.is_authenticated else "nobody signed in"
+            logger.warning(
+                "Refused with %s: %s %s, %s", response.status_code, request.method, request.path, who
+            )
         return response
 
     return middleware

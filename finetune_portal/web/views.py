@@ -35,9 +35,7 @@ def csp_report(request: HttpRequest) -> HttpResponse:
     seen = cache.get_or_set("csp-reports", 0, 60) or 0
     if seen < REPORTS_A_MINUTE:
         cache.incr("csp-reports")
-        logger.warning(
-            "The browser refused something: %s", body.decode("utf-8", "replace").replace("\n", " ")
-        )
+        logger.warning("The browser refused something: %s", body.decode("utf-8", "replace"))
     return HttpResponse(status=204)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -90,6 +91,32 @@ def test_the_environment_can_name_the_first_admin(monkeypatch: pytest.MonkeyPatc
     assert services.first_admin_link() is None
     client.post("/login/", {"username": "OPS@example.com", "password": PASSWORD})
     assert client.get("/").status_code == 200
+
+
+def test_a_link_that_nobody_used_dies_with_the_first_account(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    link = path_of(services.first_admin_link())
+    monkeypatch.setenv("PORTAL_ADMIN_EMAIL", "ada@example.com")
+    monkeypatch.setenv("PORTAL_ADMIN_PASSWORD", PASSWORD)
+    assert services.first_admin_link() is None
+    assert client.get(link).status_code == 410
+
+
+@pytest.mark.parametrize(
+    "password", ["Finetune-Portal-2026", "segmindkontext!!", "localhost-2026", "LoraLoraLora1"]
+)
+def test_the_words_of_this_place_make_no_password(password: str, client: Client, settings: Any) -> None:
+    settings.PORTAL_URL = "http://localhost:8000"
+    answer = client.post(path_of(services.first_admin_link()), {**ADA, "password": password})
+    assert answer.status_code == 422
+    assert "Too easy to guess here" in answer.content.decode()
+    assert not User.objects.exists()
+
+
+def test_a_word_of_this_place_may_be_a_part_of_one(client: Client) -> None:
+    link = path_of(services.first_admin_link())
+    assert client.post(link, {**ADA, "password": "segmind horse battery"}).status_code == 302
 
 
 def test_a_wrong_password_is_told_in_words(client: Client, alice: User) -> None:

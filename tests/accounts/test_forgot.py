@@ -15,6 +15,7 @@ from tests.e2e.conftest import wait_for
 from tests.people import PASSWORD
 
 FORGOT = "/password/forgot/"
+pytestmark = pytest.mark.django_db(transaction=True)  # the letter is written behind the answer
 
 
 @pytest.fixture(autouse=True)

@@ -164,6 +164,12 @@ def test_a_verified_e_mail_joins_where_the_operator_trusts_it(
     assert alice.socialaccount_set.count() == int(verified)  # type: ignore[attr-defined]
 
 
+def test_a_lent_browser_connects_nothing(provider: Provider, alice: User) -> None:
+    """R8: it would be a way in for ever."""
+    answer = signed_in(alice).post("/login/oidc/", {"next": "/profile/"})
+    assert answer.headers["Location"] == "/profile/confirm/?next=%2Fprofile%2F"
+
+
 def test_one_connects_it_on_the_profile(provider: Provider, alice: User, bob: User) -> None:
     provider.knows("sub-8", email="elsewhere@example.com")
     client = Client()

@@ -249,3 +249,18 @@ def untouched(person: User) -> None:
     assert (person.role, person.is_active) == before
     assert not Invitation.objects.exists()
     assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("way", ["demoted", "switched off"])
+def test_who_is_no_admin_any_more_has_no_open_invitations(way: str, alice: User, dana: User) -> None:
+    """Else an admin who has to leave makes a link first, and comes back by it."""
+    eve = person("eve", User.Role.ADMIN)
+    link = services.invite("admin", email="", actor=eve).partition("127.0.0.1:8000")[2]
+    stays = services.invite("maker", email="", actor=dana).partition("127.0.0.1:8000")[2]
+    if way == "demoted":
+        services.set_role(eve, User.Role.MAKER, actor=dana)
+    else:
+        services.deactivate(eve, actor=dana)
+    assert Client().get(link).status_code == 410
+    assert Client().get(stays).status_code == 200
+    assert (last_event().action, last_event().actor) == ("invitation.revoked", dana)

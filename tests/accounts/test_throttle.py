@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -115,9 +116,9 @@ def test_an_invented_address_does_not_get_round_it(alice: User) -> None:
     assert knock(alice.email, **{"X-Forwarded-For": "192.0.2.200"}).status_code == 429
 
 
-@pytest.mark.parametrize("proxies", ["10.0.0.0/8, 127.0.0.1", "*"])
+@pytest.mark.parametrize("proxies", [[ip_network("10.0.0.0/8"), ip_network("127.0.0.1")], "*"])
 def test_behind_a_listed_proxy_each_browser_counts_for_itself(
-    proxies: str, alice: User, settings: Any
+    proxies: Any, alice: User, settings: Any
 ) -> None:
     settings.PROXIES = proxies
     for number in range(5):

@@ -18,14 +18,14 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.gateway.models import AccessToken
 from finetune_portal.gateway.services import recognise
 from tests.gateway.calling import ALL, LIST, PRESIGNED, call, error_of, row_of, token_of
-from tests.people import signed_in
+from tests.people import PASSWORD, just_signed_in, signed_in
 
 PAGE = "/tokens/"
 TOKEN = re.compile(r"ftp_[A-Za-z0-9]{32}[0-9a-f]{8}")
 
 
 def make(user: User, **told: Any) -> HttpResponse:
-    return signed_in(user).post(PAGE, {"name": "nightly", "days": "30", **told})
+    return just_signed_in(user).post(PAGE, {"name": "nightly", "days": "30", **told})
 
 
 def shown(response: HttpResponse) -> str:
@@ -70,10 +70,22 @@ def test_a_token_may_have_no_end(alice: User) -> None:
     assert AccessToken.objects.get().expires is None
 
 
+def test_a_lent_browser_makes_none(alice: User) -> None:
+    """R8: a token outlasts the visit, so a sign-in of long ago is not enough."""
+    client = signed_in(alice)
+    assert "whether it is you" in client.get(PAGE).content.decode()
+    answer = client.post(PAGE, {"name": "nightly", "days": "30"})
+    assert answer.headers["Location"] == "/profile/confirm/?next=%2Ftokens%2F"
+    assert not AccessToken.objects.exists()
+    confirmed = client.post(answer.headers["Location"], {"password": PASSWORD})
+    assert confirmed.headers["Location"] == PAGE
+    shown(client.post(PAGE, {"name": "nightly", "days": "30"}))
+
+
 def test_a_viewers_token_only_reads(charlie: User) -> None:
     make(charlie, rights=["train"])
     assert AccessToken.objects.get().rights_now == ["Read"]
-    assert "your tokens can only read" in signed_in(charlie).get(PAGE).content.decode()
+    assert "your tokens can only read" in just_signed_in(charlie).get(PAGE).content.decode()
 
 
 def test_it_needs_login() -> None:

@@ -11,6 +11,7 @@ from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.web.middleware import CONTENT_SECURITY_POLICY
+from tests.gateway.calling import token_of
 from tests.people import HTMX, make_job, signed_in
 
 PATHS = ["/", "/login/", "/jobs/table/", "/jobs/new/", "/datasets/", "/settings/", "/healthz", "/nowhere/"]
@@ -110,3 +111,20 @@ def test_what_a_browser_refused_is_logged_but_never_floods(
     assert 0 < len(caplog.records) <= 20
     assert "blocked-uri" in caplog.text
     assert client.get("/csp-report/").status_code == 405
+
+
+def test_every_refusal_is_a_line_that_says_who_asked_for_what(
+    alice: User, charlie: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    signed_in(charlie).get("/jobs/new/")
+    signed_in(alice).post("/team/1/role/", {"role": "admin"})
+    Client(enforce_csrf_checks=True).post("/login/", {"username": alice.email})
+    Client(headers={"x-api-key": "ftp_nonsense"}).get("/finetune/request/list")
+    Client(headers={"x-api-key": token_of(charlie)}).post("/finetune/request/submit")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Refused with 403: GET /jobs/new/, person {charlie.pk}",
+        f"Refused with 403: POST /team/1/role/, person {alice.pk}",
+        "Refused with 403: POST /login/, nobody signed in",
+        "Refused with 401: GET /finetune/request/list, nobody signed in",
+        f"Refused with 403: POST /finetune/request/submit, person {charlie.pk}",
+    ]

@@ -47,6 +47,24 @@ def test_the_secrets_of_this_process_are_taken_out_even_of_a_traceback() -> None
     assert "ValueError: cannot use" in text
 
 
+FORGED = "a\r\nweb │ WARNING portal: forged\x1b[2J\u2028\u202e\ud800"
+
+
+def test_what_people_type_cannot_make_a_line_of_its_own() -> None:
+    """D14"""
+    assert line(FORGED) == (r"WARNING portal: a\r\nweb │ WARNING portal: forged\x1b[2J\u2028\u202e\ud800")
+
+
+def test_the_lines_of_a_traceback_are_set_in() -> None:
+    try:
+        raise ValueError(FORGED)
+    except ValueError as exc:
+        first, *rest = line("It broke", fault=exc).split("\n")
+    assert first == "WARNING portal: It broke"
+    assert rest
+    assert all(each.startswith("    ") and each.isprintable() for each in rest)
+
+
 def test_short_words_stay() -> None:
     assert line("a short story") == "WARNING portal: a short story"
 

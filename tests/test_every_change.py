@@ -1,0 +1,273 @@
+"""Every changing URL leaves its line in the record: what was done, by whom, from where, before and after.
+
+The table is complete by that of test_access.py: a new changing URL without a line here fails. Each deed is
+done for real, with what a person would send, and against an upstream on a socket.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.test import Client
+
+from finetune_portal.accounts import services
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections import services as connections
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.gateway.services import new_token
+from finetune_portal.jobs.models import Job
+from tests.gateway.calling import submit_body
+from tests.people import PASSWORD, form_data, just_signed_in, person
+from tests.test_access import READ, address, table, things
+from tests.upstream import Upstream
+from tests.worker.driving import point_at
+
+__all__ = ["things"]
+
+SECRET = "GEZDGNBVGY3TQOJQ"  # of the authenticator app among the things
+TUS = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": "filename YS56aXA="}
+ANOTHER = "a brand new battery"
+
+# What a person sends, or how the scene below does it; then what the record says of it.
+CHANGES: dict[str, tuple[Any, str]] = {
+    "jobs:bulk": (lambda s: s.archives(), "job.archive"),
+    "jobs:undo-archive": (lambda s: s.archives() and s.post("jobs:undo-archive"), "job.unarchive"),
+    "jobs:keep-view": ({"name": "mine too", "query": "mine=on"}, "view.keep"),
+    "jobs:drop-view": ({}, "view.drop"),
+    "jobs:keep-preset": ({"preset_name": "p2", "learning_rate": "0.0001", "steps": "9"}, "preset.keep"),
+    "jobs:drop-preset": ({}, "preset.drop"),
+    "jobs:new": (lambda s: s.post("jobs:new", form_data(s.dataset)), "job.start"),
+    "jobs:limits": ({"per_person_day": "5", "per_team_month": ""}, "limit.per_person_day"),
+    "jobs:set-public": ({"public": "on"}, "job.public"),
+    "jobs:check-file": ({}, "job.check-file"),
+    "jobs:describe": ({"name": "Another", "note_text": "", "tags": ""}, "job.name"),
+    "jobs:withdraw": (lambda s: s.in_state("queued") and s.post("jobs:withdraw"), "job.withdraw"),
+    "jobs:decide": (lambda s: s.decides(), "job.close"),
+    "datasets:add-url": ({"source_url": "https://example.com/a.zip"}, "dataset.url"),
+    "datasets:captions": ({"for_all": "turn it to night"}, "dataset.version"),
+    "datasets:repair": (lambda s: s.repairs(), "dataset.version"),
+    "datasets:rename": ({"name": "Another"}, "dataset.rename"),
+    "datasets:delete": ({}, "dataset.delete"),
+    "datasets:hand-over": ({}, "dataset.hand_over"),
+    "datasets:begin-upload": (lambda s: s.post("datasets:begin-upload", headers=TUS), "dataset.upload"),
+    "datasets:upload": (lambda s: s.client.delete(s.url("datasets:upload"), headers=TUS), "dataset.drop"),
+    "accounts:login": (lambda s: s.signs_in("accounts:login"), "session.began"),
+    "account_login": (lambda s: s.signs_in("account_login"), "session.began"),
+    "accounts:setup": (lambda s: s.accepts(), "account.created"),
+    "accounts:new-password": (lambda s: s.takes_a_new_password(), "account.password"),
+    "accounts:profile": ({"name": "Alice B."}, "account.name"),
+    "accounts:password": ({"current": PASSWORD, "password": ANOTHER}, "account.password"),
+    "accounts:end-others": ({}, "session.ended"),
+    "accounts:end-session": (lambda s: s.ends_another(), "session.ended"),
+    "accounts:invite": ({"role": "maker"}, "invitation.made"),
+    "accounts:revoke": ({}, "invitation.revoked"),
+    "accounts:role": ({"role": "maker"}, "account.role"),
+    "accounts:active": ({}, "account.deactivated"),
+    "accounts:unlock": ({}, "account.unlocked"),
+    "accounts:password-link": ({}, "account.password_link"),
+    "accounts:remove-second-factor": ({}, "second_factor.reset"),
+    "accounts:logout": ({}, "session.ended"),
+    "account_reauthenticate": ({"password": PASSWORD}, "session.confirmed"),
+    "mfa_authenticate": (lambda s: s.signs_in("accounts:login", code=s.code), "session.began"),
+    "mfa_reauthenticate": (lambda s: s.post("mfa_reauthenticate", {"code": s.code}), "session.confirmed"),
+    "mfa_activate_totp": (lambda s: s.adds_an_app(), "second_factor.added"),
+    "mfa_deactivate_totp": ({}, "second_factor.removed"),
+    "mfa_remove_webauthn": (lambda s: s.removes_a_key(), "second_factor.removed"),
+    "mfa_generate_recovery_codes": ({}, "second_factor.added"),
+    "connections:add": (lambda s: s.post("connections:add", s.account("b")), "connection.test"),
+    "connections:test": ({}, "connection.test"),
+    "connections:key": ({"key": "sk-another-key"}, "connection.key"),
+    "connections:rename": ({"name": "Another"}, "connection.rename"),
+    "connections:default": ({}, "connection.default"),
+    "connections:switch": ({}, "connection.off"),
+    "notices:add": ({"address": "alice@example.com"}, "notice.add"),
+    "notices:test": ({}, "notice.test"),
+    "notices:switch": ({"event": "ready"}, "notice.switch"),
+    "notices:remove": ({}, "notice.remove"),
+    "webhooks:rotate": ({}, "webhook.rotate"),
+    "webhooks:test": ({}, "webhook.test"),
+    "gateway:tokens": ({"name": "nightly", "days": "30"}, "token.make"),
+    "gateway:revoke": ({}, "token.revoke"),
+    "gateway:submit": (lambda s: s.submits(), "job.start"),
+    "gateway:access-update": (lambda s: s.publishes(), "job.public"),
+    # What goes out has its line, too, though it is asked for by GET.
+    "jobs:download": (lambda s: s.client.get(s.url("jobs:download")), "job.download"),
+    "gateway:download": (lambda s: s.fetches(), "job.download"),
+    "audit:csv": (lambda s: s.client.get(s.url("audit:csv")), "audit.export"),
+}
+ELSEWHERE = {
+    "accounts:oidc": "leads to the provider; what comes of it is in tests/accounts/test_single_sign_on.py",
+    "accounts:forgot": "needs a mail server: tests/accounts/test_forgot.py",
+    "mfa_add_webauthn": "needs a browser: tests/e2e/test_security_key.py",
+    "mfa_reauthenticate_webauthn": "needs a browser: tests/e2e/test_security_key.py",
+    "webhooks:receive": "a delivery has a row of its own, and changes nothing else",
+    "csp-report": "a line in the log",
+}
+
+
+@dataclass
+class Scene:
+    """Alice, an admin here who signed in just now, and her things."""
+
+    things: dict[str, str]
+    alice: User
+    upstream: Upstream
+    client: Client
+    job: Job
+    dataset: Dataset
+
+    def url(self, name: str) -> str:
+        return address(name, self.things)
+
+    def post(self, name: str, told: Any = None, **options: Any) -> HttpResponse:
+        return self.client.post(self.url(name), told or {}, **options)
+
+    def in_state(self, state: str) -> int:
+        return Job.objects.filter(pk=self.job.pk).update(state=state)
+
+    @property
+    def code(self) -> str:
+        return code_of(SECRET)
+
+    def archives(self) -> HttpResponse:
+        return self.post("jobs:bulk", {"job": self.job.pk, "deed": "archive"})
+
+    def decides(self) -> HttpResponse:
+        self.in_state("needs_decision")
+        return self.post("jobs:decide", {"decision": "close"})
+
+    def repairs(self) -> HttpResponse:
+        self.dataset.verdict["repairs"] = [{"code": "png", "sentence": "It becomes a PNG."}]
+        self.dataset.save()
+        return self.post("datasets:repair")
+
+    def signs_in(self, name: str, code: str = "") -> HttpResponse:
+        """Alice has a second factor; a colleague comes in by the password alone."""
+        email = self.alice.email if code else person("frank", "viewer").email
+        self.client = Client()
+        answer = self.post(name, {"username": email, "password": PASSWORD})
+        return self.post("mfa_authenticate", {"code": code}) if code else answer
+
+    def ends_another(self) -> HttpResponse:
+        other = just_signed_in(person("frank", "viewer"))
+        row = UserSession.objects.latest("pk")
+        UserSession.objects.filter(pk=row.pk).update(user=self.alice)
+        self.things["profile/sessions"] = str(row.pk)
+        answer = self.post("accounts:end-session")
+        assert other.get("/").status_code == 302
+        return answer
+
+    def accepts(self) -> HttpResponse:
+        self.things["token"] = services.invite("maker", email="", actor=self.alice).split("/")[-2]
+        told = {"name": "Grace", "email": "grace@example.com", "password": ANOTHER}
+        answer = Client().post(self.url("accounts:setup"), told)
+        AuditEvent.objects.latest("pk").delete()  # that Grace is in at once
+        return answer
+
+    def takes_a_new_password(self) -> HttpResponse:
+        self.client = Client()
+        self.alice.refresh_from_db()  # a link works until its person signs in
+        link = services.password_link(self.alice, actor=self.alice)
+        form = self.client.get(link.partition("8000")[2]).headers["Location"]
+        return self.client.post(form, {"password": ANOTHER})
+
+    def adds_an_app(self) -> HttpResponse:
+        self.client = just_signed_in(person("frank", "viewer"))
+        page = self.client.get(self.url("mfa_activate_totp")).content.decode()
+        secret = re.search(r"<code>([A-Z2-7]{32})</code>", page)
+        assert secret
+        answer = self.post("mfa_activate_totp", {"code": code_of(secret[1])})
+        AuditEvent.objects.latest("pk").delete()  # the recovery codes that come with it
+        return answer
+
+    def removes_a_key(self) -> HttpResponse:
+        told = {"name": "Key 1", "credential": {}}
+        key = Authenticator.objects.create(user=self.alice, type="webauthn", data=told)
+        self.things["profile/second-factor/keys"] = str(key.pk)
+        return self.post("mfa_remove_webauthn")
+
+    def account(self, name: str) -> dict[str, str]:
+        return {"name": name, "base_url": self.upstream.url, "key": self.upstream.key}
+
+    def call(self, name: str, method: str, told: dict[str, Any]) -> HttpResponse:
+        token = new_token(owner=self.alice, name="t", rights=["train", "publish", "download"], days=1)[1]
+        headers = {"x-api-key": token}
+        body = json.dumps(told)
+        return Client().generic(method, self.url(name), body, "application/json", headers=headers)
+
+    def submits(self) -> HttpResponse:
+        return self.call("gateway:submit", "POST", submit_body("https://example.com/a.zip"))
+
+    def publishes(self) -> HttpResponse:
+        told = {"request_id": str(self.job.form_key), "segmind_public": "True"}
+        return self.call("gateway:access-update", "PUT", told)
+
+    def fetches(self) -> HttpResponse:
+        return self.call("gateway:download", "GET", {"cloud_storage_url": self.job.cloud_storage_url})
+
+
+def code_of(secret: str) -> str:
+    return str(format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time())))))
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def scene(things: dict[str, str], alice: User, upstream: Upstream, settings: Any) -> Scene:
+    cache.clear()
+    point_at(settings, upstream)
+    settings.UPSTREAMS, settings.EMAIL_HOST = [upstream.url], "mail.example"
+    person("dana", "admin")  # so that alice is not the last one
+    User.objects.filter(pk=alice.pk).update(role="admin")
+    there = upstream.adds("night")
+    there.status = "AVAILABLE"
+    jobs = Job.objects.filter(pk=things["jobs"])
+    jobs.update(request_id=there.id, cloud_storage_url=there.cloud_storage_url)
+    own = connections.add(name="a", base_url=upstream.url, key=upstream.key, actor=alice)
+    things["settings/connections"] = str(own.pk)
+    client = Client()
+    client.post("/login/", {"username": alice.email, "password": PASSWORD})
+    client.post("/login/second-factor/", {"code": recovery_code(alice)})
+    AuditEvent.objects.all().delete()
+    return Scene(things, alice, upstream, client, jobs.get(), Dataset.objects.get(pk=things["datasets"]))
+
+
+def recovery_code(user: User) -> str:
+    codes = RecoveryCodes(Authenticator.objects.get(user=user, type="recovery_codes"))
+    return str(codes.get_unused_codes()[0])
+
+
+def test_every_changing_url_has_its_line() -> None:
+    changing = {line.name for line in table() if line.method not in READ}
+    files = {"jobs:download", "gateway:download", "audit:csv"}
+    assert changing | files == CHANGES.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_it_is_in_the_record(name: str, scene: Scene) -> None:
+    told, action = CHANGES[name]
+    if callable(told):
+        told(scene)
+    else:
+        scene.post(name, told)
+    event = AuditEvent.objects.latest("pk")
+    assert event.action == action
+    assert event.actor
+    assert event.address == "127.0.0.1"
+    assert event.request_id
