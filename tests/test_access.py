@@ -29,10 +29,12 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.connections import services as connections
 from finetune_portal.gateway.services import new_token
+from finetune_portal.jobs import samples
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.sealing import seal
 from tests.people import make_dataset, make_job, person, signed_in
+from tests.upstream import PICTURE
 
 WHO = ("anonymous", "viewer", "alice", "bob", "admin")
 READ, CHANGE = ("GET", "HEAD"), ("POST",)
@@ -67,6 +69,8 @@ TABLE = """
     jobs:download           GET     TEAM
     jobs:check-file         POST    MAKERS
     jobs:describe           POST    OWNER
+    jobs:cancel             POST    OWNER
+    jobs:sample             GET     TEAM
     jobs:withdraw           POST    OWNER
     jobs:decide             POST    ADMINS
     datasets:list           GET     TEAM
@@ -231,8 +235,11 @@ def things(alice: User) -> dict[str, str]:
     TOTP.activate(alice, "GEZDGNBVGY3TQOJQ")
     RecoveryCodes.activate(alice)
     uploading = make_dataset(alice, state="receiving")
+    job = make_job(alice, "ready", request_id="r-1", dataset=dataset)
+    samples.keep(job.pk, "control", PICTURE)
     return {
-        "jobs": str(make_job(alice, "ready", request_id="r-1", dataset=dataset).pk),
+        "jobs": str(job.pk),
+        "sample": "control",
         "views": str(SavedView.objects.create(owner=alice, name="mine", query="mine=on").pk),
         "presets": str(Preset.objects.create(owner=alice, name="p", learning_rate=1e-4, steps=1).pk),
         "datasets": str(dataset.pk),

@@ -23,7 +23,7 @@ APPS = (
     "gateway",
     "worker",
 )
-ASKS_UPSTREAM = {"client", "files", "services", "submission", "sync"}
+ASKS_UPSTREAM = {"abilities", "client", "files", "progress", "services", "submission", "sync"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 
 

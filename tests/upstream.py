@@ -36,6 +36,10 @@ CALLS = {
     ("GET", "/finetune/request/file/download"): "download_url",
     ("GET", "/v1/get-user-credits"): "credits",
     ("POST", "/upload-asset"): "host",
+    ("GET", "/extra"): "extra",
+    ("GET", "/extra/progress"): "progress",
+    ("GET", "/extra/sample"): "sample",
+    ("POST", "/extra/cancel"): "cancel",
 }
 CALLED = {*CALLS.values(), "upload", "fetch", "run", "picture"}
 PRICE, BALANCE = 2.5, 1000.0
@@ -138,6 +142,7 @@ class Upstream:
     `states`: what a new job passes, one at each list call; a shorter one skips states.
     `late`: the list calls that do not show a new job yet. `newest_first`: the order of the list.
     `submit_id`, `item_ids`: the names of the id in the answer to a submit, and in list and details.
+    `can`: its abilities beyond the vendor's API, which has none; `tells`: what it tells of each training.
     """
 
     def __init__(self, key: str = KEY) -> None:
@@ -147,6 +152,8 @@ class Upstream:
         self.newest_first = False
         self.submit_id = "finetune_id"
         self.item_ids: tuple[str, ...] = ("id", "finetune_id")
+        self.can: tuple[str, ...] = ()
+        self.tells: dict[str, Any] = {}
         self.jobs: list[Job] = []
         self.requests: list[Request] = []
         self.stored: dict[str, bytes] = {}
@@ -332,6 +339,22 @@ class Upstream:
 
     def _picture(self, request: Request) -> tuple[int, Any]:
         return (200, self.stored[request.path]) if request.path in self.stored else (404, b"")
+
+    def _extra(self, request: Request) -> tuple[int, Any]:
+        return (200, {"version": 1, "can": self.can}) if self.can else (404, {"error": "Not found"})
+
+    def _progress(self, request: Request) -> tuple[int, Any]:
+        return (200, self.tells) if self.can else (404, {"error": "Not found"})
+
+    def _sample(self, request: Request) -> tuple[int, Any]:
+        return (200, PICTURE) if self.can else (404, {"error": "Not found"})
+
+    def _cancel(self, request: Request) -> tuple[int, Any]:
+        job = self.job(str(request.json.get("request_id")))
+        if job is None or job.status not in RUNNING:
+            return 409, {"error": "The training is over."}
+        job.status, job.error_message, job.ahead = "FAILED", "Cancelled.", []
+        return 200, {"cancelled": True}
 
     def _upload(self, request: Request) -> tuple[int, Any]:
         self.stored[request.path] = request.body

@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from finetune_portal.web.leases import Leased
 
 NEAR = {"127.0.0.1", "localhost", "::1"}
+VENDOR = "segmind.com"
 
 
 class Kind(models.TextChoices):
@@ -55,6 +56,8 @@ class Connection(Leased):
     credits = models.FloatField(null=True)
     calls_left = models.IntegerField(null=True)
     calls_reset = models.DateTimeField(null=True)
+    can = models.JSONField(default=list)  # names of abilities beyond the vendor's API (abilities.py)
+    can_due = models.DateTimeField(default=now)
     changed = models.DateTimeField(default=now)
 
     objects = Connections.as_manager()
@@ -102,15 +105,23 @@ class Connection(Leased):
         """A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute."""
         if not self.is_own:
             return float(settings.POLL_SECONDS)
-        return 1.0 if self._is_near else 20.0
+        return 1.0 if self.is_near else 20.0
 
     @property
     def idle_seconds(self) -> float:
         """Between two looks while nothing moves."""
         if not self.is_own:
             return float(settings.POLL_IDLE_SECONDS)
-        return 10.0 if self._is_near else 120.0
+        return 10.0 if self.is_near else 120.0
 
     @property
-    def _is_near(self) -> bool:
-        return (urlsplit(self.base_url).hostname or "") in NEAR
+    def is_near(self) -> bool:
+        return self._host in NEAR
+
+    @property
+    def is_the_vendors(self) -> bool:
+        return self._host == VENDOR or self._host.endswith(f".{VENDOR}")
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.address).hostname or ""

@@ -7,7 +7,7 @@ to learn anew. While the upstream is away, only the list asks whether it is back
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -21,7 +21,7 @@ from finetune_portal.web.leases import Leased, claim, claimable
 
 LEFT, RESET = "x-rate-limit-remaining", "x-rate-limit-reset-at-utc"
 # How many calls each kind leaves for what matters more: one for people, one for the list.
-LIST, SUBMIT, CARRY, DETAILS, CREDITS = 1, 2, 2, 3, 3
+LIST, SUBMIT, CARRY, DETAILS, CREDITS, EXTRA = 1, 2, 2, 3, 3, 4
 SCOUT = timedelta(seconds=10)  # how long the others wait for the one that went ahead
 LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all others
 PAUSE, LONGEST = timedelta(minutes=1), timedelta(days=1)
@@ -47,11 +47,16 @@ def take(connection: Connection, leave: int) -> bool:
 
 
 def claim_with_a_call(
-    rows: QuerySet[R], connections: QuerySet[Connection], *, leave: int, seconds: float
+    rows: QuerySet[R],
+    connections: Iterable[Connection],
+    *,
+    leave: int,
+    seconds: float,
+    of: str = "connection",
 ) -> R | None:
     """Claim the most overdue row of the first connection that has a call to spare for it."""
     for connection in connections:
-        its = rows.filter(connection=connection)
+        its = rows.filter(**{of: connection})
         if claimable(its).exists() and take(connection, leave) and (row := claim(its, seconds=seconds)):
             return row
     return None

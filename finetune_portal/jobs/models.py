@@ -58,6 +58,7 @@ class Job(Leased):
     is_simulated = models.BooleanField(default=False)
     told = models.JSONField(default=dict)
 
+    cancel_asked = models.DateTimeField(null=True)  # a person wants the training to end
     credits_before = models.FloatField(null=True)  # the account's balance as it was sent
     credits_after = models.FloatField(null=True)  # and once it had ended
     file_asked = models.DateTimeField(null=True)  # somebody waits for the check of the trained file
@@ -117,9 +118,52 @@ class Job(Leased):
     @property
     def status_text(self) -> str:
         """The state in words; a state that nobody knows yet is shown as the upstream says it."""
+        if self.is_cancelled:
+            return "Cancelled"
+        if self.is_cancelling:
+            return "Cancelling…"
         if self.state == State.RUNNING and self.upstream_status:
             return self.upstream_status.replace("_", " ").capitalize()
         return State(self.state).label
+
+    @property
+    def is_cancelled(self) -> bool:
+        """It failed because somebody wanted it to; the engine says so by this word."""
+        return self.state == State.FAILED and self.error.strip(".").lower() == "cancelled"
+
+    @property
+    def is_cancelling(self) -> bool:
+        return self.cancel_asked is not None and self.state in choices.UNTRAINED
+
+    @property
+    def told_training(self) -> Training | None:
+        """What the engine tells of the training, while it lasts. Asks for it."""
+        lasts = self.state in (State.TRAINING, State.RUNNING)
+        return getattr(self, "training", None) if lasts else None
+
+    @property
+    def percent(self) -> float | None:
+        """Of the training, where the engine tells and it does not wait for its turn."""
+        told = self.told_training
+        return told.percent if told and not told.ahead else None
+
+    @property
+    def trained_model(self) -> str:
+        """What is trained, in words, where the engine tells."""
+        told = self.told.get("model_information")
+        told = told if isinstance(told, dict) else {}
+        if self.is_simulated:
+            return "The local engine simulates: nothing is learnt."
+        if told.get("tiny_model") is True:
+            return "Model: the tiny one, a toy to see a training work."
+        name = told.get("base_model")
+        return f"Model: {name[:100]}" if name and isinstance(name, str) else ""
+
+    @property
+    def can_cancel(self) -> bool:
+        """Asks for the connection."""
+        going = self.state in choices.UNTRAINED and self.request_id and self.cancel_asked is None
+        return bool(going and "cancel" in self.connection.can)
 
     @property
     def can_download(self) -> bool:
@@ -158,7 +202,9 @@ class Job(Leased):
     @property
     def progress(self) -> float:
         """How much of the progress line it has come to, up to 1."""
-        return round((self.station + 1) / len(choices.STATIONS), 2)
+        told = self.told_training
+        here = (told.percent or 0) / 100 if told else 1
+        return round((self.station + here) / len(choices.STATIONS), 3)
 
     @property
     def reached(self) -> str:
@@ -168,6 +214,47 @@ class Job(Leased):
         if self.sent is None:
             return State.QUEUED
         return str(self.told.get("reached", State.REQUESTED))
+
+
+class Training(Leased):
+    """What an engine tells of a training beyond its state, as the worker last heard it (progress.py).
+
+    A curve is a list of [step, loss]. `samples` are the steps whose pictures are here (samples.py).
+    """
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="training")
+    is_over = models.BooleanField(default=False)  # nothing more will be told
+    percent = models.FloatField(null=True)
+    step = models.PositiveIntegerField(null=True)
+    ahead = models.PositiveIntegerField(null=True)  # trainings that must end before it begins
+    seconds_left = models.FloatField(null=True)
+    memory_bytes = models.BigIntegerField(null=True)
+    losses = models.JSONField(default=list)
+    held_out = models.JSONField(default=list)
+    held_out_is_trained = models.BooleanField(default=False)  # there were too few pairs to keep one back
+    samples = models.JSONField(default=list)
+    changed = models.DateTimeField(default=now, db_index=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due"], name="training_to_follow", condition=models.Q(is_over=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.percent} %"
+
+    @property
+    def left(self) -> timedelta | None:
+        """Until the last step, as roughly as it is known: to 5 seconds, to a minute from 10 minutes on."""
+        if self.seconds_left is None:
+            return None
+        grain = 5 if self.seconds_left < 600 else 60
+        return timedelta(seconds=max(grain, round(self.seconds_left / grain) * grain))
+
+    @property
+    def drawn(self) -> list[int]:
+        """The steps after which the model, no longer untrained, drew a sample."""
+        return [step for step in self.samples if step]
 
 
 class Limits(models.Model):

@@ -23,8 +23,8 @@ from finetune_portal.connections import banners
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access
-from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.rows import row
+from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.rows import row, with_training
 from finetune_portal.jobs.table import counts_of
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
@@ -60,6 +60,7 @@ class Lookout:
     looked: datetime = field(default_factory=now)
     jobs: dict[int, Any] = field(default_factory=dict)
     datasets: dict[int, Any] = field(default_factory=dict)
+    trainings: dict[int, Any] = field(default_factory=dict)
     mood: datetime | None = None
     counted: float = 0.0
     must_count: bool = False
@@ -79,13 +80,16 @@ class Lookout:
         jobs = dict(Job.objects.filter(changed__gte=since).values_list("pk", "changed"))
         rows = Dataset.objects.filter(changed__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
+        trainings = dict(Training.objects.filter(changed__gte=since).values_list("job", "changed"))
         mood = Connection.objects.aggregate(last=Max("changed"))["last"]
         moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
-        news = _rows(moved)
+        news = _rows("row", moved)
         self.must_count = self.must_count or bool(news)
+        news += _rows("progress", Q(pk__in=_moved(self.trainings, trainings)) & ~moved)
         if mood != self.mood:
             news.append(News(event("mood", html=_banners())))
-        self.jobs, self.datasets, self.mood, self.looked = jobs, datasets, mood, looked
+        self.jobs, self.datasets, self.trainings = jobs, datasets, trainings
+        self.mood, self.looked = mood, looked
         return news
 
 
@@ -101,19 +105,18 @@ def _moved(before: Mapping[int, Any], there: Mapping[int, Any]) -> list[int]:
     return [pk for pk, seen in there.items() if before.get(pk) != seen]
 
 
-def _rows(moved: Q) -> list[News]:
-    jobs = (
-        Job.objects.filter(moved).select_related("owner", "dataset").defer("dataset__verdict").order_by("pk")
-    )
-    found = list(jobs[: FLOOD + 1])
+def _rows(name: str, moved: Q) -> list[News]:
+    """An event of this name for each: `row`, or `progress` where only the percent moved on."""
+    jobs = with_training(Job.objects.filter(moved).select_related("owner", "dataset"))
+    found = list(jobs.defer("dataset__verdict").order_by("pk")[: FLOOD + 1])
     if len(found) > FLOOD:
         return [News(event("stale"))]
-    return [News(_row(job, may_change=False), _row(job, may_change=True), job) for job in found]
+    return [News(_row(name, job, may_change=False), _row(name, job, may_change=True), job) for job in found]
 
 
-def _row(job: Job, *, may_change: bool) -> bytes:
+def _row(name: str, job: Job, *, may_change: bool) -> bytes:
     return event(
-        "row",
+        name,
         id=job.pk,
         owner=job.owner_id,
         group=job.group,

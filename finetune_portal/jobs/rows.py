@@ -24,19 +24,30 @@ INDENT = re.compile(r"\n\s+")  # a third of a row
 def outlines(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """No more of each job than tells whether its row is kept, and where it stands in an order."""
     bare = jobs.select_related(None).only("name", "changed", "owner")
-    return bare.annotate(owner_name=F("owner__name"), dataset_changed=F("dataset__changed"))
+    return bare.annotate(
+        owner_name=F("owner__name"),
+        dataset_changed=F("dataset__changed"),
+        training_percent=F("training__percent"),
+    )
+
+
+def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """Without its curves, which no row shows."""
+    return jobs.select_related("training").defer(
+        "training__losses", "training__held_out", "training__samples"
+    )
 
 
 def rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
     """The rows of these outlines; whole jobs are read only where no row is kept. `token` is never kept."""
     may_change = access.right_to_change(user)
     keys = {
-        job.pk: _key(job, may_change=may_change(job), dataset=job.dataset_changed, owner=job.owner_name)
+        job.pk: _key(job, may_change(job), job.dataset_changed, job.owner_name, job.training_percent)
         for job in jobs
     }
     kept = cache.get_many(keys.values())
     missing = [pk for pk, key in keys.items() if key not in kept]
-    whole = access.visible(user).defer("dataset__verdict", "told")
+    whole = with_training(access.visible(user)).defer("dataset__verdict", "told")
     for job in whole.filter(pk__in=missing) if missing else ():
         kept[keys[job.pk]] = row(job, may_change=may_change(job))
     html = "".join(kept.get(key, "") for key in keys.values())
@@ -48,9 +59,10 @@ def row(job: Job, *, may_change: bool) -> str:
     dataset, owner = job.dataset, job.owner
     key = _key(
         job,
-        may_change=may_change,
-        dataset=dataset.changed if dataset else None,
-        owner=owner.name if owner else None,
+        may_change,
+        dataset.changed if dataset else None,
+        owner.name if owner else None,
+        getattr(getattr(job, "training", None), "percent", None),
     )
     html = cache.get(key)
     if html is None:
@@ -60,5 +72,7 @@ def row(job: Job, *, may_change: bool) -> str:
     return str(html)
 
 
-def _key(job: Job, *, may_change: bool, dataset: datetime | None, owner: str | None) -> str:
-    return f"row-{job.pk}-{hash((job.changed, may_change, dataset, owner))}"
+def _key(
+    job: Job, may_change: bool, dataset: datetime | None, owner: str | None, percent: float | None
+) -> str:
+    return f"row-{job.pk}-{hash((job.changed, may_change, dataset, owner, percent))}"

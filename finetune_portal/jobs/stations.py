@@ -15,7 +15,7 @@ from finetune_portal.jobs.models import Job, JobEvent
 
 @dataclass(frozen=True)
 class Station:
-    """`mark` is done, now, failed or ahead; `since` is told where it is now, `took` where it was."""
+    """`mark` is done, now, failed, stopped or ahead; `since` is told where it is now, `took` where it was."""
 
     label: str
     mark: str
@@ -56,4 +56,6 @@ def _mark(job: Job, number: int) -> str:
         return "done"
     if number > job.station:
         return "ahead"
-    return "now" if job.is_active else "failed"
+    if job.is_active:
+        return "now"
+    return "stopped" if job.is_cancelled else "failed"

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
-from finetune_portal.connections import pace
+from finetune_portal.connections import abilities, pace
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
@@ -86,6 +86,8 @@ def _fine(connection: Connection, credits: float | None) -> None:
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
     recovered = bool(connection.failing_since or connection.key_refused)
     mine(connection).filter(due=connection.due).update(due=now() + timedelta(seconds=pause))
+    if recovered:
+        abilities.ask_again(connection)
     mine(connection).update(
         checked=now(),
         answered=now(),
@@ -270,7 +272,10 @@ def refresh(job: Job, finetune: FineTune, *, source: str, partial: bool = False)
         fields["instance_prompt"] = finetune.instance_prompt
     if state == State.FAILED:
         fields["error"] = finetune.error_message or "The upstream gives no reason."
-    text = f"{State(state).label}" if state != State.RUNNING else f"Upstream says {status}"
+    if state == State.RUNNING:
+        text = f"Upstream says {status}"
+    else:
+        text = "Cancelled" if Job(state=state, error=fields.get("error", "")).is_cancelled else state.label
     if state == job.state and (state != State.RUNNING or status == job.upstream_status):
         if any(getattr(job, name) != value for name, value in fields.items()):
             Job.objects.filter(pk=job.pk).update(changed=now(), **fields)

@@ -46,6 +46,7 @@ CAUSES = (
         "If that fails too, tell its support the upstream id on this page.",
     ),
 )
+CANCELLED = "What was trained until it was cancelled is lost, and the credits are not paid back."
 BY_STATE = {
     State.UNCONFIRMED: "The portal looks for it in the upstream’s list and will not send it again by itself, "
     "because it may already be paid.",
@@ -64,6 +65,8 @@ class Trouble:
 def trouble(job: Job, events: Iterable[JobEvent]) -> Trouble | None:
     if not job.error:
         return None
+    if job.is_cancelled:
+        return Trouble(CANCELLED, f"To train it after all, {AGAIN}.")
     if job.state == State.FAILED:
         return _failure(job)
     details = [event.detail for event in events if event.detail and event.state == job.state]

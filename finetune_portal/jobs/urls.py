@@ -25,6 +25,8 @@ urlpatterns = [
     path("jobs/<int:pk>/download/", views.download, name="download"),
     path("jobs/<int:pk>/check-file/", views.check_file, name="check-file"),
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
+    path("jobs/<int:pk>/samples/<slug:sample>/", views.sample, name="sample"),
+    path("jobs/<int:pk>/cancel/", views.cancel, name="cancel"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("jobs/<int:pk>/decide/", views.decide, name="decide"),
 ]

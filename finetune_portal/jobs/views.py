@@ -6,15 +6,18 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.jobs import access, desk, files, services
+from finetune_portal.jobs import access, desk, files, progress, samples, services
+from finetune_portal.jobs.choices import UNTRAINED
+from finetune_portal.jobs.curves import Curves
 from finetune_portal.jobs.estimate import estimate
 from finetune_portal.jobs.forms import DescribeForm
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.snippets import snippets
 from finetune_portal.jobs.stations import line
 from finetune_portal.jobs.trouble import trouble
@@ -93,6 +96,26 @@ def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@maker_only
+def cancel(request: PortalRequest, pk: int) -> HttpResponse:
+    """End the training, for good; the worker does it."""
+    job = access.job_to_change(request.user, pk)
+    with told(request):
+        progress.cancel(job, actor=request.user)
+    return go_to(request, _page(job))
+
+
+@require_safe
+@cache_control(private=True, max_age=86_400, immutable=True)
+def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
+    """A picture that the engine made in the training: `control`, `target`, or the number of a step."""
+    job = access.job_to_see(request.user, pk)
+    if not samples.is_there(job.pk, sample):
+        raise Http404
+    return FileResponse(samples.path(job.pk, sample).open("rb"), content_type="image/png")
+
+
+@require_POST
 @admin_only
 def decide(request: PortalRequest, pk: int) -> HttpResponse:
     """What an admin does about a job whose answer was lost."""
@@ -111,16 +134,25 @@ def _page(job: Job) -> str:
 
 def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
     events = list(job.events.select_related("actor"))
+    training: Training | None = getattr(job, "training", None)
     return {
         "job": job,
         "events": events,
         "line": line(job, events),
         "may_change": access.may_change(request.user, job),
-        "stamp": f"{job.changed.timestamp():.6f}-{len(events)}-{_dataset_stamp(job)}",
+        "training": training,
+        "curves": Curves(training) if training else None,
+        "tells": training is not None and (job.state in UNTRAINED or bool(training.losses)),
+        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}",
         "estimate": estimate(job),
         "trouble": trouble(job, events),
         "snippets": snippets(job, job.connection.address),
     }
+
+
+def _stamp(job: Job, training: Training | None) -> str:
+    changed = [job.changed, *([training.changed] if training else [])]
+    return "-".join(f"{moment.timestamp():.6f}" for moment in changed)
 
 
 def _dataset_stamp(job: Job) -> str:

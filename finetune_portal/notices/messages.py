@@ -35,12 +35,14 @@ class Message:
 def about(job: Job, event: str) -> Message:
     event = Event(event)
     name = " ".join(job.name.split())
-    sentence = SENTENCES[event]
+    subject, sentence = SUBJECTS[event], SENTENCES[event]
+    if job.is_cancelled:
+        subject, sentence = "“{name}” was cancelled", "Somebody ended the training before it was done."
     if event == Event.READY and job.is_simulated:
         sentence += " The local engine only simulates: nothing was learnt."
     link = settings.PORTAL_URL + reverse("jobs:detail", args=[job.pk])
     body = f"{sentence}\n\n{_facts(job)}\n\n{link}\n"
-    return Message(SUBJECTS[event].format(name=name), body)
+    return Message(subject.format(name=name), body)
 
 
 def test() -> Message:

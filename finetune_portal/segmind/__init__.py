@@ -16,6 +16,7 @@ from finetune_portal.segmind.errors import (
     Unauthorized,
     Unreachable,
 )
+from finetune_portal.segmind.extra import Progress
 from finetune_portal.segmind.inference import RunRequest
 from finetune_portal.segmind.types import (
     Credits,
@@ -36,6 +37,7 @@ __all__ = [
     "Occupied",
     "OutOfCredits",
     "PresignedUpload",
+    "Progress",
     "Rejected",
     "RunRequest",
     "SegmindClient",

@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from finetune_portal.segmind.errors import SegmindError
+from finetune_portal.segmind.extra import Extra
 from finetune_portal.segmind.inference import Inference
 from finetune_portal.segmind.reading import odd_shape, parse
 from finetune_portal.segmind.transport import LARGE, Body, Transport
@@ -33,10 +34,12 @@ class SegmindClient:
     """Calls one upstream with one key. Every method may raise a SegmindError. One client per thread.
 
     `max_seconds` shortens the longest wait for an answer. `inference` runs what was trained.
+    `extra` is what an engine can beyond this API.
     """
 
     def __init__(self, base_url: str, api_key: str, *, max_seconds: float = math.inf) -> None:
         self._transport = Transport(base_url, api_key, max_seconds)
+        self.extra = Extra(self._transport)
         self.inference = Inference(self._transport, base_url)
 
     @property

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
+from finetune_portal.connections import abilities
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import files, submission, sync
+from finetune_portal.jobs import files, progress, submission, sync
 from finetune_portal.notices import outbox
 from finetune_portal.web.leases import claim
 from finetune_portal.webhooks import self_test
@@ -58,6 +59,10 @@ def submit() -> bool:
     return submission.send_next()
 
 
+def train() -> bool:
+    return abilities.ask_next() or progress.follow_next()
+
+
 LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
@@ -65,6 +70,7 @@ LANES = (
     Lane("clear", clear, 60),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25),
+    Lane("train", train, 0.5),
     Lane("files", files.check_next, 1),
     Lane("digest", webhooks.digest_next, 0.2),
     Lane("self-test", self_test.run_next, 0.5),

@@ -7,6 +7,7 @@ async function ask(form) {
   set("#confirm-title", form.dataset.confirmTitle || "Are you sure?");
   set("[data-confirm-text]", form.dataset.confirm);
   set("[data-confirm-button]", form.dataset.confirmYes || "Yes");
+  set("[value=no]", form.dataset.confirmNo || "Cancel");
   dialog.returnValue = "no";
   dialog.showModal();
   await new Promise((done) => dialog.addEventListener("close", done, { once: true }));

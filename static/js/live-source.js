@@ -1,6 +1,6 @@
 // The live stream, opened again whenever it ends. Tells each event, and "down" while the stream cannot be trusted.
 
-const EVENTS = ["hello", "beat", "row", "counts", "mood", "stale"];
+const EVENTS = ["hello", "beat", "row", "progress", "counts", "mood", "stale"];
 const DEAF = 12_000; // the server beats every five seconds
 const MOST = 10_000;
 

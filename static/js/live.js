@@ -41,7 +41,7 @@ function ours(fresh) {
 
 // The link ---------------------------------------------------------------------------------------------------
 
-const heeds = { hello, row, counts, mood, stale, down, beat() {} };
+const heeds = { hello, row, progress, counts, mood, stale, down, beat() {} };
 
 function hear(name, data) {
   if (name === "hello" || link === "live") heeds[name](data);
@@ -76,12 +76,19 @@ function connect() {
 // What it tells ----------------------------------------------------------------------------------------------
 
 function row({ id, html, ...job }) {
-  for (const piece of document.querySelectorAll(`#job[hx-get*="/jobs/${id}/"]`)) htmx.trigger(piece, "poll");
+  askOfJob(id);
   if (!document.getElementById("job-table")) return;
   const fresh = parse(html);
   const shown = document.getElementById(fresh.id);
   if (shown) change(shown, fresh);
   else if (belongs(job)) insert(id, fresh);
+}
+
+// Only the percent moved on, so a row that is not shown stays out.
+function progress({ id, html }) {
+  askOfJob(id);
+  const shown = document.getElementById(`job-${id}`);
+  if (shown) change(shown, parse(html));
 }
 
 function change(shown, fresh) {
@@ -143,6 +150,10 @@ function refresh(element, added) {
 function ask() {
   asked = Date.now();
   for (const piece of pieces()) htmx.trigger(piece, "poll");
+}
+
+function askOfJob(id) {
+  for (const piece of document.querySelectorAll(`#job[hx-get*="/jobs/${id}/"]`)) htmx.trigger(piece, "poll");
 }
 
 function askSoon() {

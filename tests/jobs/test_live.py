@@ -19,7 +19,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.live import CHECK_SECONDS, STREAMS_EACH, Viewer, signed_out
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
 from tests.jobs.web import Reader, Web, database_of, running_web, session_of
 from tests.people import make_dataset, make_job, person
@@ -127,6 +127,16 @@ def test_the_counts_the_dataset_and_the_mood_are_told(web: Web) -> None:
         assert stream.next("counts") == {"all": "2", "active": "1", "ready": "0", "failed": "1"}
         Connection.objects.update(failing_since=now(), failure="The upstream is away.", changed=now())
         assert "The upstream is away." in stream.next("mood")["html"]
+
+
+def test_how_far_a_training_is_arrives_without_a_change_of_the_job(web: Web) -> None:
+    alice = person("alice", "maker")
+    training = Training.objects.create(job=make_job(alice, "training"), percent=3)
+    with look(web, alice) as stream:
+        Training.objects.filter(pk=training.pk).update(percent=43.2, changed=now())
+        told = stream.next("progress")
+        assert told["id"] == training.job_id
+        assert "43 %" in told["html"]
 
 
 def test_a_silent_portal_still_beats(web: Web) -> None:

@@ -19,6 +19,7 @@ from finetune_portal.segmind import (
     Credits,
     FineTune,
     PresignedUpload,
+    Progress,
     RunRequest,
     SegmindClient,
     SegmindError,
@@ -33,7 +34,8 @@ EXAMPLES = 70  # for each of three tests and each method
 RUN = RunRequest("a prompt", "https://h/a.png", 1.0, 1, 28, 2.5)
 SIGNED = "/storage/a.zip?X-Amz-Signature=a"
 NAMES = """id finetune_id request_id name status finetune presigned_url s3_url credits free-credits url error
-    message detail advance_parameters model_information steps learning_rate public_model slug"""
+    message detail advance_parameters model_information steps learning_rate public_model slug version can
+    percent step ahead seconds_left memory_bytes loss held_out samples"""
 HEADERS = """Content-Length Content-Encoding Transfer-Encoding Retry-After Location Set-Cookie Connection
     Content-Type ETag x-remaining-credits"""
 
@@ -45,6 +47,10 @@ METHODS: dict[str, tuple[type, Callable[[SegmindClient, str], object]]] = {
     "set_public": (type(None), lambda client, url: client.set_public("job", public=True)),
     "download_url": (str, lambda client, url: client.download_url("https://h/w.safetensors")),
     "credits": (Credits, lambda client, url: client.credits()),
+    "extra": (frozenset, lambda client, url: client.extra.abilities()),
+    "progress": (Progress, lambda client, url: client.extra.progress("job")),
+    "sample": (int, lambda client, url: len(client.extra.picture("job", "1"))),
+    "cancel": (bool, lambda client, url: client.extra.cancel("job")),
     "host": (str, lambda client, url: client.inference.host(PICTURE)),
     "run": (int, lambda client, url: len(client.inference.run("slug", RUN))),
     "upload": (str, lambda client, url: client.upload(url + SIGNED, io.BytesIO(b"PK"), 2)),

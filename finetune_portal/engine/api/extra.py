@@ -15,19 +15,16 @@ from finetune_portal.engine.models import Job
 from finetune_portal.engine.trainers import current, parameters
 
 VERSION = 1
+ALWAYS = ("progress", "cancel")
+WHERE_IT_TRAINS = ("losses", "samples")
 
 
 @endpoint("GET", "HEAD")
 def abilities(request: HttpRequest, fields: Fields) -> HttpResponse:
-    return JsonResponse(
-        {
-            "version": VERSION,
-            "can": ["progress", "samples", "cancel", *(["run"] if current().painter else [])],
-            "places": current().places,
-            "parameters": list(parameters.KNOWN),
-            **current().about(),
-        }
-    )
+    trainer = current()
+    can = [*ALWAYS, *(() if trainer.simulated else WHERE_IT_TRAINS), *(["run"] if trainer.painter else [])]
+    told = {"can": can, "places": trainer.places, "parameters": list(parameters.KNOWN), **trainer.about()}
+    return JsonResponse({"version": VERSION, **told})
 
 
 @endpoint("GET", "HEAD", "POST")
@@ -40,7 +37,7 @@ def progress_of(request: HttpRequest, fields: Fields) -> HttpResponse:
             "finetune_id": str(job.pk),
             "status": job.state,
             "percent": _percent(job, int(now.get("step", 0))),
-            "step": now.get("step", 0),
+            "step": now.get("step"),
             "steps": job.steps,
             "ahead": _ahead(job),
             "seconds_left": now.get("seconds_left") if job.state == states.TRAINING_INITIATED else None,
@@ -93,7 +90,8 @@ def _percent(job: Job, step: int) -> float | None:
 
 
 def _ahead(job: Job) -> int | None:
-    """How many trainings came to the queue before this one and are not over."""
+    """How many trainings must end before this one has a place; 0 once it has."""
     if job.state != states.TRAINING_INITIATED:
         return None
-    return Job.objects.filter(state=job.state, due__lt=job.due).count()
+    before = Job.objects.filter(state=job.state, due__lt=job.due).count()
+    return 0 if current().simulated else max(0, before + 1 - current().places)

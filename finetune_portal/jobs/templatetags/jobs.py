@@ -29,15 +29,19 @@ LOOKS = {
 }
 
 
+def _look(job: Job) -> tuple[str, str]:
+    return LOOKS[State.CLOSED] if job.is_cancelled else LOOKS.get(State(job.state), MOVING)
+
+
 @register.filter
 def state_icon(job: Job) -> str:
-    return LOOKS.get(State(job.state), MOVING)[0]
+    return _look(job)[0]
 
 
 @register.filter
 def state_tone(job: Job) -> str:
     """calm, moving, good, warn or bad: a colour of tokens.css."""
-    return LOOKS.get(State(job.state), MOVING)[1]
+    return _look(job)[1]
 
 
 @register.simple_tag(takes_context=True)

@@ -1,0 +1,61 @@
+"""The curves of a training as numbers and words, for those who do not see the drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from finetune_portal.jobs.models import Training
+
+ROWS = 10
+SHARE = 10  # the first and the last tenth of the steps are what it began and ended with
+
+
+@dataclass(frozen=True)
+class Row:
+    """The steps up to this one since the row before: their mean loss, and the newest of the held-out pair."""
+
+    step: int
+    loss: float | None
+    held_out: float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """From what to what; `percent` is how much lower, negative where it rose."""
+
+    first: float
+    last: float
+
+    @property
+    def percent(self) -> float:
+        return 100 * (1 - self.last / self.first) if self.first else 0.0
+
+
+@dataclass(frozen=True)
+class Curves:
+    training: Training
+
+    @property
+    def loss(self) -> Change | None:
+        losses = [loss for _, loss in self.training.losses]
+        share = max(1, len(losses) // SHARE)
+        return Change(fmean(losses[:share]), fmean(losses[-share:])) if len(losses) > 1 else None
+
+    @property
+    def held_out(self) -> Change | None:
+        losses = [loss for _, loss in self.training.held_out]
+        return Change(losses[0], losses[-1]) if len(losses) > 1 else None
+
+    @property
+    def rows(self) -> list[Row]:
+        steps = sorted(step for step, _ in (*self.training.losses, *self.training.held_out))
+        ends = sorted(
+            {steps[-(-len(steps) * part // ROWS) - 1] for part in range(1, ROWS + 1)} if steps else ()
+        )
+        return [self._row(after, end) for after, end in zip([-1, *ends], ends, strict=False)]
+
+    def _row(self, after: int, end: int) -> Row:
+        losses = [loss for step, loss in self.training.losses if after < step <= end]
+        held_out = [loss for step, loss in self.training.held_out if after < step <= end]
+        return Row(end, fmean(losses) if losses else None, held_out[-1] if held_out else None)

@@ -1,0 +1,125 @@
+"""What an upstream can beyond the vendor's API is asked seldom, and the vendor never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.connections import abilities, services
+from finetune_portal.connections.models import Connection
+from finetune_portal.worker import lanes
+from tests.faults.limited import Limited
+from tests.running import RunningEngine
+from tests.upstream import Upstream, breaks, says
+from tests.worker.driving import follow_now, point_at, point_nowhere
+
+
+@pytest.fixture
+def upstream(settings: Any, db: None) -> Iterator[Upstream]:
+    with Upstream() as running:
+        running.can = ("progress", "cancel")
+        point_at(settings, running)
+        services.built_in()
+        yield running
+
+
+def can() -> list[str]:
+    return Connection.objects.get().can
+
+
+def waited(**time: float) -> None:
+    """Let time pass."""
+    row = Connection.objects.get()
+    Connection.objects.update(can_due=row.can_due - timedelta(**time))
+
+
+def test_it_learns_what_the_engine_can(engine: RunningEngine, settings: Any, db: None) -> None:
+    point_at(settings, engine)
+    services.built_in()
+    assert lanes.train()
+    assert set(can()) >= {"progress", "cancel"}
+
+
+def test_it_asks_at_first_and_then_seldom(upstream: Upstream) -> None:
+    for _ in range(20):
+        lanes.train()
+    assert len(upstream.sent("extra")) == 1
+    upstream.can = ("progress",)
+    waited(minutes=1)
+    lanes.train()
+    assert can() == ["progress"]
+
+
+def test_elsewhere_once_a_day(upstream: Upstream, settings: Any) -> None:
+    settings.SEGMIND_BASE_URL = upstream.url.replace(
+        "127.0.0.1", "127.1"
+    )  # the same, but by no name of a neighbour
+    abilities.ask_next()
+    waited(hours=23)
+    assert not abilities.ask_next()
+    waited(hours=1)
+    assert abilities.ask_next()
+    assert len(upstream.sent("extra")) == 2
+
+
+@pytest.mark.parametrize(
+    "address", ["https://api.segmind.com", "https://segmind.com", "https://eu.API.segmind.com/x"]
+)
+def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: None, address: str) -> None:
+    services.built_in()
+    settings.SEGMIND_BASE_URL = address
+    Connection.objects.update(can=["cancel"])
+    assert not abilities.ask_next()
+    assert can() == []
+    assert not Connection(kind="own", base_url="https://notsegmind.com").is_the_vendors
+
+
+def test_it_asks_again_once_it_is_back(upstream: Upstream) -> None:
+    lanes.train()
+    upstream.stop()
+    follow_now()
+    waited(days=2)
+    assert not abilities.ask_next(), "it is away"
+    upstream.can = ("progress",)
+    upstream.start()
+    follow_now()
+    assert abilities.ask_next()
+    assert can() == ["progress"]
+
+
+def test_a_lost_answer_leaves_what_was_known(upstream: Upstream, settings: Any) -> None:
+    lanes.train()
+    for trouble in (breaks(taken=False), says(401), says(429)):
+        upstream.script("extra", trouble)
+        waited(minutes=1)
+        assert abilities.ask_next()
+        assert can() == ["cancel", "progress"]
+        Connection.objects.update(calls_reset=None)
+    point_nowhere(settings)
+    waited(minutes=2)
+    assert abilities.ask_next()
+    assert can() == ["cancel", "progress"]
+
+
+def test_what_has_no_such_address_can_nothing(upstream: Upstream) -> None:
+    lanes.train()
+    upstream.can = ()
+    waited(minutes=1)
+    lanes.train()
+    assert can() == []
+
+
+def test_it_takes_no_call_that_something_else_may_need(settings: Any, db: None) -> None:
+    """The vendor's smallest plan has five calls a minute."""
+    with Limited(calls=5) as fake:
+        fake.can = ("progress",)
+        point_at(settings, fake)
+        services.built_in()
+        follow_now()
+        Connection.objects.update(calls_left=4, calls_reset=now() + timedelta(minutes=1))
+        assert not abilities.ask_next()
+        assert not fake.sent("extra")

@@ -1,0 +1,386 @@
+"""What an engine tells beyond the vendor's API: kept by the worker, shown on job page and table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
+from finetune_portal.jobs import choices, progress, samples
+from finetune_portal.jobs.curves import Curves
+from finetune_portal.jobs.models import Job, Training
+from finetune_portal.web.leases import claim
+from finetune_portal.worker.lanes import LANES, train
+from tests.engine.calling import reached, started
+from tests.people import make_job, signed_in
+from tests.running import RunningEngine
+from tests.upstream import PICTURE, Answer, Upstream, breaks, endless, says
+from tests.worker.driving import follow_now, fresh, point_at, text_of
+
+ABILITIES = ("progress", "losses", "samples", "cancel")
+TOLD = {
+    "percent": 40,
+    "step": 40,
+    "ahead": 0,
+    "seconds_left": 92.4,
+    "memory_bytes": 2_500_000_000,
+    "loss": [[step, 1 - step / 100] for step in range(1, 41)],
+    "held_out": {"loss": [[0, 0.8], [20, 0.6], [40, 0.4]], "trained_on": False},
+    "samples": [0, 20, 40],
+}
+
+
+@pytest.fixture
+def upstream(settings: Any, db: None) -> Iterator[Upstream]:
+    """An engine that tells all there is."""
+    with Upstream() as running:
+        running.can, running.tells = ABILITIES, TOLD
+        running.states = ("TRAINING_INITIATED",)
+        point_at(settings, running)
+        connections.built_in()
+        yield running
+
+
+@pytest.fixture
+def job(alice: User, upstream: Upstream) -> Job:
+    paid = upstream.adds("hats", advance_parameters={"steps": 100})
+    return make_job(alice, "training", steps=100, request_id=paid.id)
+
+
+def look(times: int = 1) -> Training:
+    """The worker's next looks, whatever pause it would make."""
+    train()
+    for _ in range(times):
+        Training.objects.update(due=now() - timedelta(seconds=1))
+        train()
+    return Training.objects.get()
+
+
+def page_of(user: User, job: Job) -> str:
+    html = text_of(signed_in(user), f"/jobs/{job.pk}/")
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def ended(upstream: Upstream, job: Job, status: str) -> None:
+    upstream.jobs[0].status = status
+    upstream.jobs[0].error_message = "It broke." if status == "FAILED" else None
+    follow_now()
+
+
+# What is told ---------------------------------------------------------------------------------------------
+
+
+def test_the_page_and_the_table_say_how_far_it_is(alice: User, upstream: Upstream, job: Job) -> None:
+    assert train in {lane.step for lane in LANES}
+    look()
+    page = page_of(alice, job)
+    assert "40 % · step 40 of 100 · about 1 min 30 s left · 2.5 GB of memory" in page
+    row = text_of(signed_in(alice), "/")
+    assert ">40 %</span>" in row
+    assert '<progress value="0.629"' in row
+    assert Job.objects.get().changed == job.changed, "the job itself did not change"
+
+
+def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
+    alice: User, upstream: Upstream, job: Job
+) -> None:
+    look()
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    for name, told in (("losses", TOLD["loss"]), ("held-out", TOLD["held_out"]["loss"])):  # type: ignore[index]
+        found = re.search(rf'data-{name}="([^"]*)"', html)
+        assert found
+        assert json.loads(found[1]) == told
+    page = page_of(alice, job)
+    assert "The loss went from 0.975 to 0.615" in page
+    assert "On the held-out pair, which is never trained on, it went from 0.800 to 0.400 : 50 % lower" in page
+    assert "js/training.js" in html
+    rows = Curves(Training.objects.get()).rows
+    assert len(rows) == 10
+    assert (rows[-1].step, rows[-1].held_out) == (40, 0.4)
+
+
+def test_the_samples_are_fetched_once_and_shown(
+    alice: User, charlie: User, upstream: Upstream, job: Job
+) -> None:
+    training = look(3)
+    assert training.samples == [0, 20, 40]
+    assert len(upstream.sent("sample")) == 5
+    for name in ("control", "target", "0", "20", "40"):
+        response = signed_in(charlie).get(f"/jobs/{job.pk}/samples/{name}/")
+        assert b"".join(response) == PICTURE  # type: ignore[arg-type]
+        assert response.headers["Content-Type"] == "image/png"
+    for name in ("30", "passwd", "control-png"):
+        assert signed_in(charlie).get(f"/jobs/{job.pk}/samples/{name}/").status_code == 404
+    assert "Untrained" in page_of(alice, job)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [says(200, b"<svg onload=alert(1)>"), says(404), says(200, PICTURE[:40]), endless(body=PICTURE * 1000)],
+)
+def test_a_picture_that_is_none_is_left_out_and_not_asked_for_again(
+    upstream: Upstream, job: Job, odd: Answer
+) -> None:
+    upstream.script("sample", Answer(), Answer(), odd)
+    training = look(3)
+    assert training.samples == [20, 40]
+    assert len(upstream.sent("sample")) == 5
+
+
+def test_a_picture_whose_answer_was_lost_comes_later(upstream: Upstream, job: Job) -> None:
+    upstream.script("sample", breaks(taken=False))
+    first = look()
+    assert (first.percent, first.samples) == (40, [])
+    assert look(3).samples == [0, 20, 40]
+
+
+def test_a_simulated_training_tells_percent_and_no_more(
+    alice: User, engine: RunningEngine, settings: Any
+) -> None:
+    """The real engine. Nothing is made up: no curve, no sample."""
+    point_at(settings, engine)
+    connections.built_in()
+    key = started(engine, "Hats slow", advance_parameters={"steps": 20_000, "learning_rate": 0.0001})
+    reached(engine, key, "TRAINING_INITIATED")
+    job = make_job(alice, "training", steps=20_000, request_id=key)
+    follow_now()
+    training = look()
+    assert training.percent is not None
+    assert (training.losses, training.held_out, training.samples) == ([], [], [])
+    page = page_of(alice, job)
+    assert re.search(r"\d+ % (?!·)", page)
+    assert "The local engine simulates: nothing is learnt." in page
+    assert "js/training.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+
+
+def test_the_place_in_the_queue_is_told(alice: User, upstream: Upstream, job: Job) -> None:
+    upstream.tells = {"percent": 0, "step": None, "ahead": 2}
+    look()
+    assert "Waits for its turn: 2 trainings before it." in page_of(alice, job)
+
+
+@pytest.mark.parametrize(
+    ("information", "words"),
+    [
+        ({"base_model": "FLUX.1-Kontext-dev", "tiny_model": False}, "Model: FLUX.1-Kontext-dev"),
+        ({"base_model": "x", "tiny_model": True}, "Model: the tiny one, a toy to see a training work."),
+        ({"base_model": ["odd"]}, ""),
+        ("odd", ""),
+    ],
+)
+def test_it_says_which_model_trains(
+    alice: User, upstream: Upstream, job: Job, information: Any, words: str
+) -> None:
+    look()
+    Job.objects.update(told={"model_information": information})
+    page = page_of(alice, job)
+    assert words in page
+    assert ("Model: " in page) is bool(words)
+
+
+def test_with_the_vendor_all_this_is_absent(alice: User, upstream: Upstream, job: Job) -> None:
+    upstream.can = ()
+    for _ in range(5):
+        train()
+    assert not Training.objects.exists()
+    assert not upstream.sent("progress")
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert 'id="training"' not in html
+    assert "Cancel training" not in html
+
+
+# When it is asked -----------------------------------------------------------------------------------------
+
+
+def test_after_the_end_it_is_asked_for_once_more(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+    upstream.tells = {**TOLD, "percent": 100, "step": 100, "samples": list(range(0, 101, 20))}
+    ended(upstream, job, "AVAILABLE")
+    assert fresh(job).state == "ready"
+    training = look(3)
+    assert training.is_over
+    assert training.samples == [0, 20, 40, 60, 80, 100]
+    asked = len(upstream.requests)
+    look(3)
+    assert len(upstream.requests) == asked
+    page = page_of(alice, job)
+    assert "50 % lower" in page
+    assert "of memory" not in page
+
+
+def test_what_does_not_answer_after_the_end_is_given_up(upstream: Upstream, job: Job) -> None:
+    look()
+    ended(upstream, job, "FAILED")
+    upstream.script("progress", *[says(500)] * 20)
+    assert look(progress.TRIES).is_over
+
+
+def test_a_training_of_which_nobody_knows_is_given_up_after_its_end(upstream: Upstream, job: Job) -> None:
+    """The upstream may be another by now, so it is asked what it can."""
+    look()
+    upstream.script("progress", *[says(404)] * 20)
+    assert not look().is_over
+    ended(upstream, job, "FAILED")
+    assert look().is_over
+    assert Connection.objects.get().can_due <= now() + timedelta(minutes=1)
+
+
+def test_a_killed_worker_loses_nothing(upstream: Upstream, job: Job) -> None:
+    look()
+    Training.objects.update(due=now() - timedelta(seconds=1))
+    assert claim(Training.objects.all(), seconds=60), "claimed, then killed"
+    Training.objects.update(percent=None)
+    assert not progress.follow_next(), "its lease holds"
+    Training.objects.update(lease_until=now() - timedelta(seconds=1))
+    assert progress.follow_next()
+    assert Training.objects.get().percent == 40
+
+
+def test_nothing_is_asked_while_the_upstream_is_away(upstream: Upstream, job: Job) -> None:
+    look()
+    Connection.objects.update(failing_since=now())
+    asked = len(upstream.requests)
+    look(3)
+    assert len(upstream.requests) == asked
+
+
+def test_more_trainings_take_no_more_queries(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+
+    def queries(url: str) -> int:
+        client = signed_in(alice)
+        client.get(url)
+        make_job(alice, "ready", request_id=None)  # so that the page is rendered anew
+        with CaptureQueriesContext(connection) as found:
+            client.get(url)
+        return len(found)
+
+    few = queries("/")
+    for number in range(20):
+        other = make_job(alice, "training", request_id=f"r-{number}")
+        Training.objects.create(job=other, percent=number)
+    assert queries("/") == few
+
+
+# Cancel ---------------------------------------------------------------------------------------------------
+
+
+def url(job: Job) -> str:
+    return f"/jobs/{job.pk}/cancel/"
+
+
+def test_a_training_is_cancelled_at_the_engine(alice: User, engine: RunningEngine, settings: Any) -> None:
+    """The real engine, over HTTP: from the button to the end."""
+    point_at(settings, engine)
+    connections.built_in()
+    key = started(engine, "Hats slow", advance_parameters={"steps": 20_000, "learning_rate": 0.0001})
+    reached(engine, key, "TRAINING_INITIATED")
+    job = make_job(alice, "training", request_id=key)
+    look()
+    client = signed_in(alice)
+    assert "Cancel training" in page_of(alice, job)
+    assert client.post(url(job)).headers["Location"] == f"/jobs/{job.pk}/"
+    page = page_of(alice, job)
+    assert "Cancelling…" in page
+    assert "Cancel training" not in page
+    look()
+    reached(engine, key, "FAILED")
+    look()
+    over = fresh(job)
+    assert (over.state, over.group, over.status_text) == ("failed", "failed", "Cancelled")
+    html = text_of(client, f"/jobs/{job.pk}/")
+    assert "What was trained until it was cancelled is lost, and the credits are not paid back." in html
+    assert "banner error" not in html
+    assert 'data-tone="calm"' in html
+    texts = list(job.events.values_list("source", "actor", "text"))
+    assert texts == [("person", alice.pk, "Asked to cancel the training"), ("poll", None, "Cancelled")]
+    assert AuditEvent.objects.filter(action="job.cancel", actor=alice).count() == 1
+
+
+def test_asked_twice_it_is_one_wish(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+    for _ in range(2):
+        signed_in(alice).post(url(job))
+    assert AuditEvent.objects.filter(action="job.cancel").count() == 1
+    assert job.events.count() == 1
+
+
+def test_a_wish_survives_a_lost_answer_and_a_dead_worker(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+    signed_in(alice).post(url(job))
+    upstream.script("cancel", breaks(taken=False), says(500))
+    look()
+    assert len(upstream.sent("cancel")) == 2
+    assert upstream.jobs[0].status == "TRAINING_INITIATED"
+    look(2)
+    assert fresh(job).status_text == "Cancelled"
+
+
+def test_too_late_is_told(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+    signed_in(alice).post(url(job))
+    upstream.jobs[0].status = "AVAILABLE"
+    look()
+    assert fresh(job).state == "ready"
+    assert fresh(job).cancel_asked is None
+    assert "Too late to cancel: the training was over" in page_of(alice, job)
+
+
+@pytest.mark.parametrize(
+    "state", sorted({*choices.UNSENT, *choices.DOUBTFUL, *choices.DOWNLOADABLE, *choices.ENDED})
+)
+def test_only_what_trains_can_be_cancelled(alice: User, upstream: Upstream, job: Job, state: str) -> None:
+    look()
+    Job.objects.update(state=state)
+    assert "Cancel training" not in page_of(alice, job)
+    assert "There is nothing to cancel" in signed_in(alice).post(url(job), follow=True).content.decode()
+    assert fresh(job).cancel_asked is None
+
+
+def test_only_where_the_upstream_can(alice: User, upstream: Upstream, job: Job) -> None:
+    upstream.can = ("progress",)
+    look()
+    assert "Cancel training" not in page_of(alice, job)
+    signed_in(alice).post(url(job))
+    assert fresh(job).cancel_asked is None
+
+
+def test_who_and_what_is_refused(
+    bob: User, charlie: User, dana: User, alice: User, upstream: Upstream, job: Job
+) -> None:
+    look()
+    assert signed_in(alice).get(url(job)).status_code == 405
+    for stranger in (bob, charlie):
+        assert signed_in(stranger).post(url(job)).status_code == 403
+        assert "Cancel training" not in page_of(stranger, job)
+    assert not AuditEvent.objects.exists()
+    assert signed_in(dana).post(url(job)).status_code == 302
+    assert fresh(job).cancel_asked
+
+
+def test_a_failure_that_nobody_asked_for_stays_one(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+    signed_in(alice).post(url(job))
+    ended(upstream, job, "FAILED")
+    page = page_of(alice, job)
+    assert "It broke." in page
+    assert fresh(job).status_text == "Failed"
+
+
+def test_pictures_lie_in_the_data_folder(upstream: Upstream, job: Job, settings: Any) -> None:
+    look(2)
+    kept = samples.path(job.pk, "0")
+    assert Path(settings.DATA_DIR) in kept.parents
+    assert not list(kept.parent.glob(".*"))

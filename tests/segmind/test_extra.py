@@ -1,0 +1,111 @@
+"""The extension under /extra: what an engine tells is taken as meant; whatever is odd there can nothing."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from finetune_portal.segmind import BadReply, Progress, SegmindClient, Unauthorized, Unreachable
+from tests.engine.calling import call, reached, started, until
+from tests.running import RunningEngine, free_port
+from tests.upstream import KEY, PICTURE, Answer, Upstream, endless, says
+
+NOTHING = Progress(None, None, None, None, None, [], [], False, [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(),  # by itself the fake is the vendor: 404
+        says(200, b"<!doctype html><title>Segmind</title>"),
+        says(200, [1]),
+        says(200, {"version": 2, "can": ["progress"]}),
+        says(200, {"version": 1, "can": "progress"}),
+        says(200, {"version": 1, "can": {"progress": True}}),
+        says(200, {"version": 1, "can": [None, 7.5e99, [], {}]}),
+        says(301, b"", Location="https://elsewhere.example/"),
+        says(403, {"error": "No"}),
+        says(500, b""),
+        endless(),
+    ],
+    ids=lambda answer: f"{answer.status} {(answer.body or b'')[:30]!r}",
+)
+def test_whatever_is_odd_can_nothing(upstream: Upstream, client: SegmindClient, answer: Answer) -> None:
+    upstream.script("extra", answer)
+    assert not client.extra.abilities() & {"progress", "losses", "samples", "cancel"}
+
+
+def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(upstream: Upstream) -> None:
+    with closing(SegmindClient(upstream.url, "another")) as stranger, pytest.raises(Unauthorized):
+        stranger.extra.abilities()
+    with closing(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)) as lost, pytest.raises(Unreachable):
+        lost.extra.abilities()
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({}, NOTHING),
+        ({"percent": 101, "step": -1, "ahead": "no", "seconds_left": -5, "memory_bytes": 1e30}, NOTHING),
+        ({"loss": 7, "held_out": [1], "samples": "all"}, NOTHING),
+        (
+            {"loss": [[1], [1, 2, 3], ["x", 1], [2, None], [3, True], "ab"], "samples": [None, "x", -1]},
+            NOTHING,
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_not_told(
+    upstream: Upstream, client: SegmindClient, told: Any, found: Progress
+) -> None:
+    upstream.script("progress", says(200, told))
+    assert client.extra.progress("job") == found
+
+
+def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
+    upstream: Upstream, client: SegmindClient
+) -> None:
+    backwards = [[step, step / 2] for step in range(5000, 0, -1)]
+    told = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"loss": [[9, 1], [0, 2]], "trained_on": True}}
+    upstream.script("progress", says(200, told | {"samples": [50, 0, 50, "25"]}))
+    found = client.extra.progress("job")
+    steps = [step for step, _ in found.losses]
+    assert steps == sorted(set(steps))
+    assert len(steps) <= 1000
+    assert found.losses[-1] == (5000, 2500.0)
+    assert (found.held_out, found.held_out_is_trained) == ([(0, 2.0), (9, 1.0)], True)
+    assert found.samples == [0, 25, 50]
+
+
+def test_only_a_png_is_a_picture_and_not_a_large_one(upstream: Upstream, client: SegmindClient) -> None:
+    upstream.can = ("samples",)
+    assert client.extra.picture("job", "50") == client.extra.picture("job", "control") == PICTURE
+    queries = [request.query for request in upstream.sent("sample")]
+    assert queries == ["request_id=job&step=50", "request_id=job&of=control"]
+    for odd in (says(200, b"<svg onload=alert(1)>"), says(200, b""), endless(body=PICTURE * 1000)):
+        upstream.script("sample", odd)
+        with pytest.raises(BadReply):
+            client.extra.picture("job", "50")
+
+
+def test_it_tells_of_a_simulated_training_and_ends_it(engine: RunningEngine) -> None:
+    """The real engine: it tells percent, has no losses to tell, and cancels."""
+    job = started(engine, "Hats slow", advance_parameters={"steps": 20_000, "learning_rate": 0.0001})
+    reached(engine, job, "TRAINING_INITIATED")
+    with closing(SegmindClient(engine.url, engine.key)) as client:
+        assert client.extra.abilities() >= {"progress", "cancel"}
+        assert not client.extra.abilities() & {"losses", "samples"}
+        first = client.extra.progress(job)
+        assert first.percent is not None
+        assert (first.ahead, first.losses, first.held_out, first.samples) == (0, [], [], [])
+        until(lambda: (client.extra.progress(job).percent or 0) > (first.percent or 0))
+        assert client.extra.cancel(job)
+        assert reached(engine, job, "FAILED")["error_message"] == "Cancelled."
+        assert not client.extra.cancel(job)
+        assert not client.extra.cancel("no-such-job")
+
+
+def test_none_of_the_vendors_calls_looks_other_for_it(engine: RunningEngine) -> None:
+    for path in ("/extra", "/extra/progress", "/extra/sample", "/extra/cancel"):
+        assert call(engine, "GET", path, headers={"x-api-key": "wrong"}).status_code == 401
