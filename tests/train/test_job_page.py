@@ -1,0 +1,89 @@
+"""A real training as a person sees it: its loss curve grows live, samples come, cancel ends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import Portal, browser, enter, write_sample  # noqa: F401 - browser is a fixture
+from tests.train.models import random_model
+
+pytestmark = pytest.mark.browser
+PATIENCE = 240_000
+GROWN = "(least) => JSON.parse(document.getElementById('curve')?.dataset.losses ?? '[]').length > least"
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    running = Portal(tmp_path_factory.mktemp("portal") / "data")
+    model = random_model(tmp_path_factory.mktemp("model"))
+    try:
+        running.start(KONTEXT_MODEL_DIR=str(model), CUDA_VISIBLE_DEVICES="")
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, portal: Portal, tmp_path: Path) -> Iterator[Page]:  # noqa: F811
+    """Signed in, with a dataset to train with."""
+    context = browser.new_context(base_url=portal.url)
+    faults: list[str] = []
+    visited = context.new_page()
+    visited.on("pageerror", lambda error: faults.append(str(error)))
+    visited.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
+    enter(visited)
+    yield visited
+    context.close()
+    assert faults == []
+
+
+def start(page: Page, folder: Path, name: str, *, steps: int) -> None:
+    path = folder / f"{name}.zip"
+    write_sample(path)
+    page.goto("/jobs/new/")
+    page.get_by_label("Choose files: a ZIP file").set_input_files(path)
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_label("Learning rate").fill("0.001")
+    page.get_by_label("Steps").fill(str(steps))
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=60_000)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+/"))
+
+
+def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(page: Page, tmp_path: Path) -> None:
+    start(page, tmp_path, "Grows", steps=60)
+    page.evaluate("window.sameDocument = true")
+    page.wait_for_function(GROWN, arg=0, timeout=PATIENCE)
+    expect(page.locator(".uplot canvas")).to_be_visible()
+    page.evaluate("document.querySelector('.uplot').isTheSame = true")
+    seen = page.evaluate("JSON.parse(document.getElementById('curve').dataset.losses).length")
+    assert seen < 60, "it was over before anybody looked"
+    page.wait_for_function(GROWN, arg=seen, timeout=PATIENCE)
+    expect(page.locator("#training-now")).to_contain_text("of 60")
+    expect(page.locator("#training-now")).to_contain_text(
+        "Model: the tiny one, a toy to see a training work."
+    )
+    expect(page.locator("#job .badge").first).to_contain_text("Ready", timeout=PATIENCE)
+    page.wait_for_function(GROWN, arg=59, timeout=PATIENCE)
+    expect(page.locator("[data-samples] > li")).to_have_count(4, timeout=PATIENCE)
+    expect(page.locator("[data-samples] > [data-shown]")).to_have_text("After step 60")
+    expect(page.locator("#curve-words")).to_contain_text("On the held-out pair, which is never trained on")
+    assert page.evaluate("document.querySelector('.uplot').isTheSame"), "the chart was built anew"
+    assert page.evaluate("window.sameDocument"), "the page was reloaded"
+
+
+def test_cancel_ends_a_training_in_its_midst(page: Page, tmp_path: Path) -> None:
+    start(page, tmp_path, "Cancelled", steps=20_000)
+    page.wait_for_function(GROWN, arg=0, timeout=PATIENCE)
+    page.get_by_role("button", name="Cancel training").click()
+    page.get_by_role("button", name="Cancel the training").click()
+    expect(page.locator("#job .badge").first).to_contain_text("Cancelled", timeout=PATIENCE)
+    expect(page.locator("#job .banner").first).to_contain_text("the credits are not paid back")
+    expect(page.locator("#job .banner.error")).to_have_count(0)
+    expect(page.locator("#curve")).to_be_visible()
