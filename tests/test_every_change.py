@@ -25,6 +25,7 @@ from finetune_portal.accounts import services
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Job
@@ -53,6 +54,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "jobs:set-public": ({"public": "on"}, "job.public"),
     "jobs:check-file": ({}, "job.check-file"),
     "jobs:describe": ({"name": "Another", "note_text": "", "tags": ""}, "job.name"),
+    "jobs:cancel": (lambda s: s.trains() and s.post("jobs:cancel"), "job.cancel"),
     "jobs:withdraw": (lambda s: s.in_state("queued") and s.post("jobs:withdraw"), "job.withdraw"),
     "jobs:decide": (lambda s: s.decides(), "job.close"),
     "datasets:add-url": ({"source_url": "https://example.com/a.zip"}, "dataset.url"),
@@ -133,6 +135,12 @@ class Scene:
 
     def post(self, name: str, told: Any = None, **options: Any) -> HttpResponse:
         return self.client.post(self.url(name), told or {}, **options)
+
+    def trains(self) -> int:
+        """Where the upstream can cancel."""
+        connections.built_in()
+        Connection.objects.update(can=["progress", "cancel"])
+        return self.in_state("training")
 
     def in_state(self, state: str) -> int:
         return Job.objects.filter(pk=self.job.pk).update(state=state)
