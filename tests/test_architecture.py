@@ -107,6 +107,11 @@ def test_only_the_client_and_the_guard_know_requests() -> None:
     assert users == {f"{PORTAL}.segmind.transport", f"{PORTAL}.web.outbound", f"{PORTAL}.datasets.remote"}
 
 
+def test_only_a_child_of_the_engine_knows_ray() -> None:
+    users = {each.by for each in imports() if inside(each.what, "ray")}
+    assert users == {f"{PORTAL}.engine.trainers.on_ray.__main__"}
+
+
 def test_services_know_nothing_of_pages() -> None:
     """Rule 1: no django.http, no forms, views or templates below a view."""
     pages = ("django.http", "django.forms", "django.shortcuts", "django.template", "django.contrib.messages")

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 Network = IPv4Network | IPv6Network
@@ -83,7 +84,7 @@ def call(
     allow: Allow,
     timeout: float,
     headers: dict[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | BinaryIO | None = None,
 ) -> Iterator[http.client.HTTPResponse]:
     """One exchange, no redirects followed."""
     connection = _connection(url, timeout, allow)

@@ -17,6 +17,7 @@ API_KEY = env.kept_secret("ENGINE_API_KEY", ENGINE_DIR / "api-key")
 
 HOST = env.text("ENGINE_HOST", "127.0.0.1")
 PORT = env.integer("ENGINE_PORT", 8100, least=1)
+URL = env.text("ENGINE_URL", f"http://{HOST}:{PORT}").rstrip("/")  # for the nodes of a Ray cluster
 TIME_SCALE = env.decimal("ENGINE_TIME_SCALE", 1.0)
 URL_SECONDS = env.integer("ENGINE_URL_SECONDS", 3600, least=1)  # API page section 6: valid for 1 hour
 

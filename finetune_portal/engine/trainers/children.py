@@ -1,4 +1,5 @@
-"""Child processes that have torch, which this process has not: how they are started, heard and ended.
+"""Child processes that have torch, which this process has not: how they are started, heard and ended,
+and how they in turn tell and know that it is time to end.
 
 They know nothing of the engine but their one argument, tell it all by lines of JSON on standard output, and
 end at once when standard input does, because then the engine is gone.
@@ -15,7 +16,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from finetune_portal import env
 from finetune_portal.engine.trainers.trainer import Event
@@ -34,20 +35,25 @@ HANDED_ON = (
     "NVIDIA_",
     "OMP_",
     "PYTORCH_",
+    "RAY_",
 )
+SIGNALLED = 128  # and a signal: the exit code of a child that tells how another one ended
 Child = subprocess.Popen[bytes]
 Events = queue.SimpleQueue[Event | None]
 
 
+def environment(device: str) -> dict[str, str]:
+    kept = {name: value for name, value in env.whole().items() if name.startswith(HANDED_ON)}
+    return kept | {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
 def start(module: str, argument: Path, *, device: str, log: Path) -> Child:
     """`python -m PACKAGE.module argument`, with this device alone; what its libraries say goes to `log`."""
-    environment = {name: value for name, value in env.whole().items() if name.startswith(HANDED_ON)}
-    environment |= {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     with log.open("ab") as file:
         return subprocess.Popen(  # nosec B603  # our own module and folder
             [sys.executable, "-m", f"{PACKAGE}.{module}", str(argument)],
             cwd=env.ROOT,
-            env=environment,
+            env=environment(device),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,
@@ -72,6 +78,24 @@ def end(child: Child) -> None:
 def last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else "it said nothing"
+
+
+def tell(event: str, **told: Any) -> None:
+    """In the child: say this to who started it."""
+    if stdout := sys.__stdout__:
+        stdout.write(json.dumps({"event": event, **told}) + "\n")
+        stdout.flush()
+
+
+def end_with_the_engine() -> None:
+    """In the child: see to it that it ends at once when who started it is gone."""
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
+    while os.read(0, 1):  # not sys.stdin: a thread that waits in it cannot be left at the end
+        pass
+    os._exit(1)
 
 
 def _read(stdout: IO[bytes], told: Events) -> None:

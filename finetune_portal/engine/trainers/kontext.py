@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class KontextTrainer:
     name = "kontext"
     simulated = False
 
-    def __init__(self, model: Model, devices: Devices, painter: Painter) -> None:
+    def __init__(self, model: Model, devices: Devices, painter: Painter | None) -> None:
         self.model = model
         self.painter = painter
         self.places = devices.count
@@ -51,17 +51,36 @@ class KontextTrainer:
 
     def train(self, spec: Spec, work: Path, folder: Path, report: Report) -> Path:
         work.mkdir(parents=True, exist_ok=True)
-        _write_request(spec, self.model, work)
+        request = self.request(spec, work)
+        (work / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
         with self._device(report) as device:
-            _until_done(work, device, report)
+            _until_done(lambda: self.child(work, device), work, report)
         folder.mkdir(parents=True, exist_ok=True)
         return (work / "weights.safetensors").replace(folder / file_name(spec.name))
+
+    def request(self, spec: Spec, work: Path) -> dict[str, Any]:
+        """What the child is to do."""
+        return {
+            "name": spec.name,
+            "instance_prompt": spec.instance_prompt,
+            "steps": spec.steps,
+            "learning_rate": spec.learning_rate,
+            "dataset": str(spec.dataset.path),
+            "dataset_sha256": spec.dataset.sha256,
+            "model": str(self.model.folder),
+            "model_name": self.model.name,
+            **parameters.complete(spec.parameters),
+        }
+
+    def child(self, work: Path, device: str) -> children.Child:
+        return children.start("lora", work, device=device, log=work / "log.txt")
 
     @contextmanager
     def _device(self, report: Report) -> Iterator[str]:
         with self._devices.wanted():
             while (device := self._devices.take(BREATH)) is None:
-                self.painter.let_go()
+                if self.painter:
+                    self.painter.let_go()
                 report({})
         try:
             yield device
@@ -69,26 +88,11 @@ class KontextTrainer:
             self._devices.give(device)
 
 
-def _write_request(spec: Spec, model: Model, work: Path) -> None:
-    told = {
-        "name": spec.name,
-        "instance_prompt": spec.instance_prompt,
-        "steps": spec.steps,
-        "learning_rate": spec.learning_rate,
-        "dataset": str(spec.dataset.path),
-        "dataset_sha256": spec.dataset.sha256,
-        "model": str(model.folder),
-        "model_name": model.name,
-        **parameters.complete(spec.parameters),
-    }
-    (work / "request.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-
-
-def _until_done(work: Path, device: str, report: Report) -> None:
+def _until_done(start: Callable[[], children.Child], work: Path, report: Report) -> None:
     """Start the child, and again if it dies; give up when it dies in the same place for the third time."""
     deaths, reached = 0, _checkpoint(work)
     while True:
-        code = _run(work, device, report)
+        code = _run(start(), report)
         if code == 0:
             return
         deaths = deaths + 1 if _checkpoint(work) == reached else 1
@@ -106,14 +110,13 @@ def _checkpoint(work: Path) -> int:
 
 def _epitaph(code: int, work: Path) -> str:
     times = f"The trainer was started {MOST_DEATHS} times and did not get further."
-    if code == -signal.SIGKILL:
+    if code in (-signal.SIGKILL, children.SIGNALLED + signal.SIGKILL):
         return f"{times} It was killed from outside, most likely because memory ran out. {MEMORY_ADVICE}"
     return f"{times} It ended with {code}: {children.last_words(work / 'log.txt')}"
 
 
-def _run(work: Path, device: str, report: Report) -> int:
+def _run(child: children.Child, report: Report) -> int:
     """One life of the child: its exit code. Raises TrainingFailed with the reason that it gave itself."""
-    child = children.start("lora", work, device=device, log=work / "log.txt")
     try:
         _listen(child, report)
         return child.wait()

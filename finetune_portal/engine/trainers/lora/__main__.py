@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import sys
-import threading
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from finetune_portal.engine.datasets import BrokenDataset
+from finetune_portal.engine.trainers.children import end_with_the_engine, tell
 from finetune_portal.engine.trainers.kontext import MEMORY_ADVICE
 from finetune_portal.engine.trainers.lora.kontext_model import MissingPackage, ran_out
 from finetune_portal.engine.trainers.lora.training import Training
@@ -24,12 +22,12 @@ Image.MAX_IMAGE_PIXELS = None  # the dataset was checked
 
 
 def main(work: Path) -> int:
-    threading.Thread(target=_end_with_the_engine, daemon=True).start()
+    end_with_the_engine()
     with (work / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one that a killed engine left behind ends within a moment
         request = json.loads((work / "request.json").read_text(encoding="utf-8"))
         try:
-            Training(work, request, _tell).run()
+            Training(work, request, tell).run()
         except (BrokenDataset, MissingPackage) as told:
             return _fail(str(told))
         except (MemoryError, RuntimeError) as told:
@@ -40,19 +38,8 @@ def main(work: Path) -> int:
 
 
 def _fail(says: str) -> int:
-    _tell("failed", says=says)
+    tell("failed", says=says)
     return 1
-
-
-def _tell(event: str, **told: Any) -> None:
-    sys.stdout.write(json.dumps({"event": event, **told}) + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_the_engine() -> None:
-    while os.read(0, 1):  # not sys.stdin: a thread that waits in it cannot be left at the end
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

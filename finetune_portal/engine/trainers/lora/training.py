@@ -32,7 +32,7 @@ class Training:
         self.steps: int = request["steps"]
         self.seed: int = request["seed"]
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
-        pairs = datasets.contents(Path(request["dataset"]), instance_prompt=request["instance_prompt"])
+        pairs = datasets.contents(work / request["dataset"], instance_prompt=request["instance_prompt"])
         resolution = request["resolution"] or self.model.resolution
         examples = pictures.examples(pairs, resolution=resolution, multiple=self.model.multiple)
         encoded = self.model.encoded(examples)

@@ -1,0 +1,110 @@
+"""What runs on the node: the child that trains, in a folder of its own, and the way of its files.
+
+They come from the engine's storage and go there, by signed addresses. The node knows no key.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from finetune_portal.engine import fetch
+from finetune_portal.engine.trainers import children, models
+from finetune_portal.engine.trainers.trainer import Event
+
+ENDED = "ended"  # the last event: the child's exit code, and the end of its log
+LOG = 20_000
+SILENCE_SECONDS = 60.0
+
+
+class NoFiles(Exception):
+    """Why the node cannot reach the files of its training, in a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The folder of a training in the engine's storage, and what to sign reading and writing with."""
+
+    url: str
+    read: str
+    write: str
+
+    def fetch(self, name: str, into: Path) -> bool:
+        """False if there is no such file."""
+        with self._call("GET", name, self.read) as answer:
+            if answer.status == 404:
+                return False
+            with (into / name).open("wb") as file:
+                shutil.copyfileobj(answer, file, 1024**2)
+                if file.tell() != int(answer.headers["Content-Length"]):
+                    raise fetch.FetchFailed("The file ended early.")
+        return True
+
+    def send(self, path: Path) -> None:
+        headers = {"Content-Length": str(path.stat().st_size)}
+        with path.open("rb") as file, self._call("PUT", path.name, self.write, headers=headers, body=file):
+            pass
+
+    @contextmanager
+    def _call(self, method: str, name: str, query: str, **options: Any) -> Iterator[http.client.HTTPResponse]:
+        url = f"{self.url}/{name}?{query}"
+        try:
+            with fetch.call(method, url, allow=None, timeout=SILENCE_SECONDS, **options) as answer:
+                if answer.status not in (200, 404):
+                    raise fetch.FetchFailed(f"The answer was {answer.status}.")
+                yield answer
+        except fetch.FetchFailed as failed:
+            raise NoFiles(
+                f"The node {socket.gethostname()} has no way to the engine's files at {self.url}. {failed} "
+                "ENGINE_URL must be an address of the engine that every node reaches."
+            ) from None
+
+
+def live(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
+    """One life of the child, from the last checkpoint on: what it tells, and then how it ended."""
+    try:
+        models.look(Path(request["model"]))
+    except models.NoModel as wrong:
+        yield {
+            "event": "failed",
+            "says": f"The node {socket.gethostname()} cannot train: {wrong} "
+            "The folder that KONTEXT_MODEL_DIR names must be on every node.",
+        }
+        return
+    with TemporaryDirectory(prefix="finetune-portal-") as folder:
+        work = Path(folder)
+        (work / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        for name in ("dataset.zip", "checkpoint.pt"):
+            files.fetch(name, work)
+        log = work / "log.txt"
+        child = children.start("lora", work, device=os.environ.get("CUDA_VISIBLE_DEVICES", ""), log=log)
+        try:
+            for event in iter(children.events(child).get, None):
+                for name in _made(event):
+                    files.send(work / name)
+                yield event
+            code = child.wait()
+        finally:
+            children.end(child)
+        yield {"event": ENDED, "code": code, "log": log.read_text("utf-8", errors="replace")[-LOG:]}
+
+
+def _made(event: Event) -> list[str]:
+    """The files that an event tells of."""
+    match event.get("event"):
+        case "checkpoint":
+            return ["checkpoint.pt"]
+        case "sample":
+            return ["control.png", "target.png", str(event["file"])]
+        case "done":
+            return ["weights.safetensors"]
+    return []

@@ -1,0 +1,141 @@
+"""Trainings on a Ray cluster of two workers: a lost node or engine costs none, and each can be cancelled."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartEngine
+from tests.engine.calling import call, details, pairs, started, until, upload, zipped
+from tests.running import ROOT, RunningEngine
+from tests.train.models import random_model
+
+STEPS = 100
+SMALL = {
+    "steps": STEPS,
+    "learning_rate": 0.001,
+    "resolution": 32,
+    "rank": 2,
+    "checkpoint_steps": 5,
+    "sample_steps": STEPS,
+}
+PATIENCE = 900.0  # on a machine that does other things, too
+
+
+@dataclass
+class Nodes:
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+    scratch: Path
+
+    def do(self, line: str) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == f"{line}\n"
+
+    def are_idle(self) -> bool:
+        return not list(self.scratch.glob("finetune-portal-*"))
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    scratch = tmp_path_factory.mktemp("scratch")
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # a short path: it holds sockets
+        ray = {"RAY_TMPDIR": folder, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.train.nodes"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(scratch), **ray},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout
+            address = process.stdout.readline().strip()
+            found = Nodes(process, {**ray, "RAY_ADDRESS": address}, scratch)
+            found.do("add")
+            found.do("add")
+            yield found
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_model(tmp_path_factory.mktemp("model"))
+
+
+def events(engine: RunningEngine, job_id: str, kind: str) -> list[dict[str, Any]]:
+    path = engine.data_dir / "engine" / "storage" / "trainings" / job_id / "progress.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [event for event in map(json.loads, lines) if event.get("event") == kind]
+
+
+def ended(engine: RunningEngine, job_id: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        found = details(engine, job_id)
+        return found if found["status"] in ("AVAILABLE", "FAILED") else None
+
+    return until(look, seconds=PATIENCE)
+
+
+def begun(engine: RunningEngine) -> str:
+    """A training that has kept a checkpoint."""
+    dataset = upload(engine, zipped(pairs(3)))
+    return started(engine, data_source_path=dataset, advance_parameters=SMALL)
+
+
+def test_a_lost_node_costs_no_training(engines: StartEngine, nodes: Nodes, model: Path) -> None:
+    engine = engines(KONTEXT_MODEL_DIR=str(model), **nodes.environment)
+    assert call(engine, "GET", "/extra").json()["places"] == 2
+    jobs = [begun(engine), begun(engine)]
+    until(lambda: all(events(engine, job, "checkpoint") for job in jobs), seconds=PATIENCE)
+    nodes.do("kill")
+    assert [ended(engine, job)["status"] for job in jobs] == ["AVAILABLE", "AVAILABLE"]
+    (hit,) = [job for job in jobs if events(engine, job, "died")]
+    first, *others = events(engine, hit, "started")
+    assert first["step"] == 0
+    assert all(other["step"] >= SMALL["checkpoint_steps"] for other in others)
+    assert others
+    assert [events(engine, job, "done")[-1]["step"] for job in jobs] == [STEPS, STEPS]
+
+
+def test_the_engine_is_killed_and_the_training_cancelled(
+    engines: StartEngine, nodes: Nodes, model: Path
+) -> None:
+    engine = engines(KONTEXT_MODEL_DIR=str(model), **nodes.environment)
+    job = begun(engine)
+    until(lambda: events(engine, job, "checkpoint"), seconds=PATIENCE)
+    engine.kill()
+    until(nodes.are_idle, seconds=PATIENCE)  # nothing trains on for nobody
+    engine.start()
+    until(lambda: len(events(engine, job, "started")) == 2, seconds=PATIENCE)
+    assert events(engine, job, "started")[1]["step"] >= SMALL["checkpoint_steps"]
+    assert call(engine, "POST", "/extra/cancel", json={"finetune_id": job}).ok
+    assert ended(engine, job)["error_message"] == "Cancelled."
+    until(nodes.are_idle, seconds=PATIENCE)
+
+
+def test_a_cluster_that_does_not_answer_stops_the_start(tmp_path: Path, model: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "KONTEXT_MODEL_DIR": str(model)}
+    for address in ("127.0.0.1:1", "auto", "ray://127.0.0.1:1"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "finetune_portal.engine"],
+            cwd=ROOT,
+            env={**environment, "RAY_ADDRESS": address},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode == 1
+        says = f"CommandError: RAY_ADDRESS: No Ray cluster answers at {address}. "
+        assert ended.stderr == f"{says}It must be the head's host:port, such as 10.0.0.5:6379.\n"
