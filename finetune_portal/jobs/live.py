@@ -90,6 +90,7 @@ class Hub:
     def __init__(self) -> None:
         self.viewers: set[Viewer] = set()
         self.is_serving: Callable[[], bool] = lambda: True
+        self.lookout = Lookout()
         self.watch: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
 
@@ -105,7 +106,8 @@ class Hub:
         return sum(viewer.user.pk == user.pk for viewer in self.viewers) >= STREAMS_EACH
 
     async def _watch(self) -> None:
-        loop, lookout, beaten = asyncio.get_running_loop(), Lookout(), 0.0
+        loop, beaten = asyncio.get_running_loop(), 0.0
+        self.lookout = lookout = Lookout()
         with ThreadPoolExecutor(1, "live") as thread:
             while self.viewers and self.is_serving():
                 try:
@@ -126,7 +128,7 @@ class Hub:
                     viewer.end()
                 if monotonic() - beaten > BEAT_SECONDS:
                     beaten = monotonic()
-                    self._tell([News(event("beat"))])
+                    self._tell([News(lookout.beat())])
                 await asyncio.sleep(LOOK_SECONDS)
             self.watch = None
             for viewer in self.viewers:
@@ -172,7 +174,7 @@ async def _stream(viewer: Viewer, receive: Receive, send: Send) -> None:
         await hub.join(viewer)
         headers = [(name.lower().encode(), value.encode()) for name, value in STREAM.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        piece = event("hello")
+        piece = event("hello") + hub.lookout.beat()
         while piece:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             piece = await viewer.told()

@@ -85,6 +85,14 @@ class Job(Leased):
             models.Index(fields=["archived", "group", "-id"]),
             models.Index(fields=["owner", "-id"]),
             models.Index(fields=["dataset", "-id"]),
+            models.Index(fields=["owner", "archived", "group", "-id"], name="jobs_of_a_person"),
+            models.Index(fields=["dataset", "archived", "group", "-id"], name="jobs_of_a_dataset"),
+            models.Index(
+                fields=["archived", "-id", "group"], name="public_jobs", condition=models.Q(is_public=True)
+            ),
+            models.Index(
+                fields=["-id", "group"], name="archived_jobs", condition=models.Q(archived__isnull=False)
+            ),
             models.Index(fields=["archived", "name", "id"]),
             models.Index(fields=["archived", "changed", "id"]),
             models.Index(fields=["state", "-id"]),

@@ -62,6 +62,7 @@ class Lookout:
     datasets: dict[int, Any] = field(default_factory=dict)
     trainings: dict[int, Any] = field(default_factory=dict)
     mood: datetime | None = None
+    answered: datetime | None = None
     counted: float = 0.0
     must_count: bool = False
 
@@ -82,6 +83,7 @@ class Lookout:
         datasets = {pk: (state, name) for pk, state, name in rows}
         trainings = dict(Training.objects.filter(changed__gte=since).values_list("job", "changed"))
         mood = Connection.objects.aggregate(last=Max("changed"))["last"]
+        stalest = Connection.objects.stalest()
         moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
         news = _rows("row", moved)
         self.must_count = self.must_count or bool(news)
@@ -90,7 +92,13 @@ class Lookout:
             news.append(News(event("mood", html=_banners())))
         self.jobs, self.datasets, self.trainings = jobs, datasets, trainings
         self.mood, self.looked = mood, looked
+        self.answered = stalest.answered if stalest else None
         return news
+
+    def beat(self) -> bytes:
+        """A sign of life, with the seconds since the upstream last told: what is shown is as old as that."""
+        age = {"age": round((now() - self.answered).total_seconds(), 1)} if self.answered else {}
+        return event("beat", **age)
 
 
 def _version() -> str:
@@ -119,6 +127,7 @@ def _row(name: str, job: Job, *, may_change: bool) -> bytes:
         name,
         id=job.pk,
         owner=job.owner_id,
+        dataset=job.dataset_id,
         group=job.group,
         archived=job.archived is not None,
         html=row(job, may_change=may_change),

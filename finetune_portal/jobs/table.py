@@ -17,8 +17,8 @@ from django.db.models import Q, QuerySet
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import access, choices
-from finetune_portal.jobs.models import Job, SavedView
+from finetune_portal.jobs import access, choices, menu
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.rows import outlines
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
 
@@ -31,7 +31,7 @@ ORDERS = {
     "changed": ("Latest change first", Order("changed")),
 }
 NARROWING = ("state", "mine", "by", "dataset", "public", "sweep", "tag", "archived", "q")
-IN_THE_MENU = ("by", "dataset", "public", "tag", "archived")
+SEARCHED = ("q", "tag")  # each row has to be read, so nothing is counted
 LARGEST_COUNT = 1000
 
 
@@ -45,20 +45,17 @@ def context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
         after=params.get("after", ""),
         order=ORDERS[sort][1],
     )
-    chosen = {name: params.get(name, "") for name in NARROWING}
+    kept = {name: value for name in NARROWING if (value := params.get(name, ""))}
+    orders = {key: label for key, (label, _) in ORDERS.items()}
     return {
         "page": page,
-        "filters": counted(params),
-        "chosen": chosen,
-        "by": int(chosen["by"]) if chosen["by"].isdecimal() else None,
-        "mine": chosen["mine"] == "on",
-        "is_filtered": any(chosen.values()),
-        "narrowed": sum(map(bool, (*(chosen[name] for name in IN_THE_MENU), sort))),
+        "filters": counted(user, params),
+        "is_counted_live": not _beside_state(params),
+        "is_filtered": bool(kept),
         "stamp": seen,
-        "orders": [(key, label, key == sort) for key, (label, _) in ORDERS.items()],
-        "people": User.objects.filter(is_active=True).order_by("name").values("pk", "name"),
-        "views": SavedView.objects.filter(owner=user),
+        "order": orders[sort],
         "params": params,
+        **menu.context(user, {**kept, "sort": sort} if sort else kept, orders),
     }
 
 
@@ -103,20 +100,36 @@ _RULES: dict[str, Rule] = {
 }
 
 
-def counted(params: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The tabs: each group of states with the number of its jobs, which stops at LARGEST_COUNT."""
-    counts = counts_of()
+def counted(user: User, params: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The tabs: each group of states, with the number of jobs that its link leads to."""
+    counts = counts_of() if not _beside_state(params) else _narrow_counts(user, params)
     chosen = params.get("state", "")
     labels = {"": "All", **{key: label for key, (label, _) in FILTERS.items()}}
     return [
-        {"key": key, "label": label, "count": counts[key or "all"], "chosen": key == chosen}
+        {"key": key, "label": label, "count": counts.get(key or "all", ""), "chosen": key == chosen}
         for key, label in labels.items()
     ]
 
 
 def counts_of() -> dict[str, str]:
-    """The number of jobs in each group, as text: 12, or 1,000+."""
-    found = dict(zip(FILTERS, _row(_COUNTS, *FILTERS), strict=True))
+    """The number of jobs in each group of the whole table, as text: 12, or 1,000+."""
+    return _as_texts(dict(zip(FILTERS, _row(_COUNTS, *FILTERS), strict=True)))
+
+
+def _narrow_counts(user: User, params: Mapping[str, str]) -> dict[str, str]:
+    if any(params.get(name) for name in SEARCHED):
+        return {}
+    rows = filtered(user, {**dict(params.items()), "state": ""}).select_related(None)
+    return _as_texts(
+        {key: rows.filter(rule)[: LARGEST_COUNT + 1].count() for key, (_, rule) in FILTERS.items()}
+    )
+
+
+def _beside_state(params: Mapping[str, str]) -> bool:
+    return any(params.get(name) for name in NARROWING if name != "state")
+
+
+def _as_texts(found: dict[str, int]) -> dict[str, str]:
     return {key: _as_text(number) for key, number in {"all": sum(found.values()), **found}.items()}
 
 

@@ -65,7 +65,7 @@ def undo_archive(request: PortalRequest) -> HttpResponse:
     """Bring back what this person archived last."""
     jobs = _ticked(request, [str(pk) for pk in request.session.pop("archived", [])])
     _archive(request, [job for job in jobs if access.may_change(request.user, job)], back=True)
-    return redirect("jobs:list")
+    return redirect(_back(request))
 
 
 @require_safe

@@ -1,7 +1,14 @@
 // Brings what is shown to what came, in place: focus, selection, scroll and open details stay. A form that
-// someone is using is left as it is; the answer says whether all was done, and which elements are new.
+// someone is using is left as it is, and nothing goes away under the pointer; the answer says whether all was
+// done, and which elements are new.
 
-const OWN = new Set(["open", "data-new"]);
+const OWN = new Set(["open", "data-new", "data-leaves"]);
+const ACTING = 3000; // so long after the pointer moved someone may be about to press
+
+let moved = 0;
+document.addEventListener("pointermove", () => (moved = Date.now()), { passive: true });
+
+export const isPointed = (element) => Date.now() - moved < ACTING && element.matches(":hover");
 
 export function morph(shown, fresh) {
   const done = { whole: true, added: [] };
@@ -78,7 +85,7 @@ function dropped(node, done) {
 }
 
 function drop(node, done) {
-  if (node.nodeType === Node.ELEMENT_NODE && isUsed(node)) done.whole = false;
+  if (node.nodeType === Node.ELEMENT_NODE && (isUsed(node) || isPointed(node))) done.whole = false;
   else node.remove();
 }
 

@@ -1,4 +1,5 @@
 // The live stream, opened again whenever it ends. Tells each event, and "down" while the stream cannot be trusted.
+// The answer stops it.
 
 const EVENTS = ["hello", "beat", "row", "progress", "counts", "mood", "stale"];
 const DEAF = 12_000; // the server beats every five seconds
@@ -26,13 +27,18 @@ export function listen(tell) {
     timer = setTimeout(fail, DEAF);
   }
 
-  function fail() {
+  function stop() {
     source.close();
     clearTimeout(timer);
+  }
+
+  function fail() {
+    stop();
     tell("down", {});
     const pause = Math.min(MOST, 500 * 2 ** tries++);
     timer = setTimeout(open, pause * (0.5 + Math.random() / 2));
   }
 
   open();
+  return stop;
 }

@@ -4,14 +4,16 @@ import { listen } from "./live-source.js";
 
 const ports = new Set();
 let isUp = false;
+let latest = {}; // what the last beat said
 
 listen((name, data) => {
   isUp = name !== "down";
+  if (name === "beat") latest = data;
   for (const port of ports) port.postMessage({ name, data });
 });
 
 self.addEventListener("connect", ({ ports: [port] }) => {
   ports.add(port);
   port.onmessage = () => ports.delete(port); // the only thing that a page says is that it goes
-  port.postMessage({ name: isUp ? "hello" : "down", data: {} });
+  port.postMessage(isUp ? { name: "beat", data: latest } : { name: "down", data: {} });
 });

@@ -1,7 +1,7 @@
 // Keeps the table and the job page live: applies what the stream tells, asks for the piece while there is none,
 // and says which of the two it is.
 
-import { morph } from "./live-morph.js";
+import { isPointed, morph } from "./live-morph.js";
 import { listen } from "./live-source.js";
 
 const EVERY = 3000;
@@ -12,15 +12,15 @@ const WORDS = {
   polling: `Checking every ${EVERY / 1000} s`,
   lost: "No connection, trying again",
 };
-const NEW = 8000; // for how long a new row is marked
-const ACTING = 3000;
+const NEW = 8000; // for how long a new row is marked, and one that fits no more stays
+const SILENT = 17_000; // the server beats every five seconds; longer than live-source.js waits
 const PACE = 2000; // between two looks of a table that only the portal can fill
 const PAUSE = 4000; // between two sentences for screen readers
 
 let link = "start";
 let heard = Date.now(); // when the page was last known to show what the portal knows
+let answered = 0; // when the upstream last told the portal, as far as it is known
 let asked = Date.now();
-let moved = 0; // when the pointer did last
 let leftOver = false;
 
 const place = () => document.getElementById("live");
@@ -41,21 +41,28 @@ function ours(fresh) {
 
 // The link ---------------------------------------------------------------------------------------------------
 
-const heeds = { hello, row, progress, counts, mood, stale, down, beat() {} };
+const heeds = { hello, row, progress, counts, mood, stale, down, beat };
 
 function hear(name, data) {
-  if (name === "hello" || link === "live") heeds[name](data);
+  if (name !== "down" && link !== "live") hello();
+  heeds[name](data);
   if (link === "live") heard = Date.now();
   tick();
 }
 
 function hello() {
-  if (link === "polling" || link === "lost") say("Live again.");
+  if (link === "live") return;
+  if (link !== "start") say("Live again.");
   link = "live";
   ask();
 }
 
+function beat({ age }) {
+  if (age !== undefined) answered = Date.now() - 1000 * age;
+}
+
 function down() {
+  if (link === "polling" || link === "lost") return;
   link = "polling";
   say(`The live link dropped. ${WORDS.polling}.`);
   ask();
@@ -65,38 +72,75 @@ function stale() {
   setTimeout(ask, Math.random() * 1000);
 }
 
-function connect() {
-  if (!window.SharedWorker) return listen(hear);
-  const { worker, person } = place().dataset;
-  const { port } = new SharedWorker(worker, { type: "module", name: `live-${person}` });
-  port.onmessage = ({ data: { name, data } }) => hear(name, data);
-  window.addEventListener("pagehide", () => port.postMessage("bye"));
+// Nothing where the browser has none, or keeps them from a page that may store nothing.
+function sharedWorker({ worker, person }) {
+  try {
+    return new SharedWorker(worker, { type: "module", name: `live-${person}` });
+  } catch {
+    return null;
+  }
 }
+
+function connect() {
+  const shared = sharedWorker(place().dataset);
+  let leave = shared ? () => shared.port.postMessage("bye") : listen(hear);
+  if (shared) {
+    shared.port.onmessage = ({ data: { name, data } }) => hear(name, data);
+    shared.addEventListener("error", () => (leave = listen(hear)), { once: true });
+  }
+  window.addEventListener("pagehide", () => leave(), { once: true });
+}
+
+// A page that the browser kept for "Back" shows what was true then.
+window.addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  link = "start";
+  connect();
+  ask();
+});
 
 // What it tells ----------------------------------------------------------------------------------------------
 
 function row({ id, html, ...job }) {
   askOfJob(id);
-  if (!document.getElementById("job-table")) return;
   const fresh = parse(html);
+  tellOf(fresh);
+  if (!document.getElementById("job-table")) return;
   const shown = document.getElementById(fresh.id);
-  if (shown) change(shown, fresh);
-  else if (belongs(job)) insert(id, fresh);
+  const fits = belongs(job);
+  if (shown) change(shown, fresh, fits);
+  else if (fits) insert(id, fresh);
+  if (mustAsk(job)) askSoon();
 }
 
 // Only the percent moved on, so a row that is not shown stays out.
-function progress({ id, html }) {
+function progress({ id, html, ...job }) {
   askOfJob(id);
   const shown = document.getElementById(`job-${id}`);
-  if (shown) change(shown, parse(html));
+  if (shown) change(shown, parse(html), belongs(job));
 }
 
-function change(shown, fresh) {
+function tellOf(fresh) {
+  const { dataset } = fresh.querySelector(".badge");
+  document.dispatchEvent(new CustomEvent("portal:job", { detail: dataset }));
+}
+
+function change(shown, fresh, fits) {
   const before = statusOf(shown);
   const { whole, added } = morph(shown, fresh);
   leftOver ||= !whole;
   refresh(shown, added);
   if (statusOf(shown) !== before) mention(shown);
+  shown.toggleAttribute("data-leaves", fits === false);
+  if (fits === false) setTimeout(leave, NEW, shown);
+}
+
+// A row that no longer fits the filter: not while someone is at it.
+function leave(shown) {
+  if (!shown.isConnected || !shown.hasAttribute("data-leaves")) return;
+  const isUsed = isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
+  if (isUsed) setTimeout(leave, NEW, shown);
+  else hold(() => shown.remove());
 }
 
 function insert(id, fresh) {
@@ -111,26 +155,45 @@ function insert(id, fresh) {
   mention(fresh);
 }
 
-// Whether a job comes in here. Of a search, a sort and the like only the portal knows.
-function belongs({ owner, group, archived }) {
-  const { state, mine, before, after, ...others } = Object.fromEntries(new URLSearchParams(location.search));
-  if (before || after) return false;
-  if (Object.values(others).some(Boolean)) return void askSoon();
-  if (mine === "on" && String(owner) !== place().dataset.person) return false;
-  return !archived && (!state || state === group);
+const filter = () => Object.fromEntries(new URLSearchParams(location.search));
+const differs = (wanted, found) => Boolean(wanted) && wanted !== String(found ?? "");
+
+// Whether the filter speaks for certain against a job, whatever state it is in.
+function isForeign({ owner, dataset, archived }) {
+  const wanted = filter();
+  const isOthers = wanted.mine === "on" && differs(place().dataset.person, owner);
+  return isOthers || differs(wanted.by, owner) || differs(wanted.dataset, dataset) || archived !== (wanted.archived === "on");
 }
 
-// What someone points at or has the focus stays where it is when a row comes in above it.
+// Whether a job comes in here: yes, no, or undefined where only the portal knows.
+function belongs(job) {
+  const { state, mine, by, dataset, archived, before, after, ...others } = filter();
+  if (isForeign(job) || differs(state, job.group)) return false;
+  return Object.values({ before, after, ...others }).some(Boolean) ? undefined : true;
+}
+
+// Of a search, an order and the like only the portal knows, and so it is with the numbers under a filter.
+function mustAsk(job) {
+  const { state, before, after, ...others } = filter();
+  return Object.values(others).some(Boolean) && !isForeign(job);
+}
+
+// What someone points at, is at or reads stays where it is when rows come and go above it.
 function hold(deed) {
-  const pointed = Date.now() - moved < ACTING && document.querySelector("#job-table tbody tr:hover");
-  const held = pointed || document.activeElement.closest("#job-table tbody tr");
-  const before = held?.getBoundingClientRect().top;
-  deed();
-  if (held) window.scrollBy(0, held.getBoundingClientRect().top - before);
+  const rows = Array.from(document.querySelectorAll("#job-table tbody tr"));
+  const top = document.querySelector(".topbar").offsetHeight;
+  const held =
+    rows.find(isPointed) ||
+    document.activeElement.closest("#job-table tbody tr") ||
+    (rows[0]?.getBoundingClientRect().top < top && rows.find((each) => each.getBoundingClientRect().top >= top));
+  const before = held && held.getBoundingClientRect().top;
+  const done = deed();
+  if (held?.isConnected) window.scrollBy(0, held.getBoundingClientRect().top - before);
+  return done;
 }
 
 function counts(data) {
-  for (const tab of document.querySelectorAll("#job-table [data-filter]")) {
+  for (const tab of document.querySelectorAll("#job-table [data-counted] [data-filter]")) {
     tab.querySelector("span").textContent = data[tab.dataset.filter || "all"];
   }
 }
@@ -153,7 +216,7 @@ function ask() {
 }
 
 function askOfJob(id) {
-  for (const piece of document.querySelectorAll(`#job[hx-get*="/jobs/${id}/"]`)) htmx.trigger(piece, "poll");
+  for (const piece of document.querySelectorAll(`[data-jobs~="${id}"]`)) htmx.trigger(piece, "poll");
 }
 
 function askSoon() {
@@ -165,7 +228,8 @@ htmx.defineExtension("live", {
   handleSwap(style, target, fragment) {
     if (style !== "live") return false;
     const address = target.getAttribute("hx-get");
-    const { whole, added } = morph(target, ours(fragment.querySelector(`#${target.id}`)));
+    const fresh = ours(fragment.querySelector(`#${target.id}`));
+    const { whole, added } = hold(() => morph(target, fresh));
     if (!whole) target.setAttribute("hx-get", address); // with the stamp of before: the next answer is whole again
     leftOver = !whole;
     htmx.process(target);
@@ -181,6 +245,8 @@ document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
   tick();
 });
 
+const isBusy = () => document.querySelector("dialog[open]") || document.activeElement.closest("#job-table, #job");
+
 function catchUp() {
   setTimeout(() => {
     if (leftOver && !document.querySelector("dialog[open]")) ask();
@@ -190,21 +256,33 @@ function catchUp() {
 document.addEventListener("focusout", catchUp);
 document.addEventListener("close", catchUp, true); // of a dialog; it does not bubble
 document.addEventListener("visibilitychange", tick);
-document.addEventListener("pointermove", () => (moved = Date.now()), { passive: true });
 
 // Words ------------------------------------------------------------------------------------------------------
 
 function tick() {
+  if (link === "live" && Date.now() - heard > SILENT) down();
   const late = Date.now() - asked >= (document.hidden ? SELDOM : EVERY);
   if (link === "start" && late) link = "polling";
   if (link !== "live" && late) ask();
+  if (leftOver && !isBusy()) askSoon();
   const words = place()?.querySelector("[data-live-words]");
   if (!words) return;
-  const seconds = Math.round((Date.now() - heard) / 1000);
-  const age = seconds < 2 ? "as of now" : `as of ${seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} ago`;
-  const text = link === "live" ? WORDS.live : `${WORDS[link]} · ${age}`;
-  if (words.textContent !== text) words.textContent = text;
+  const text = link === "live" ? [WORDS.live, ...since(answered)] : [WORDS[link], `as of ${ago(heard)}`];
+  if (words.textContent !== text.join(" · ")) words.textContent = text.join(" · ");
   place().dataset.link = link;
+}
+
+function ago(moment) {
+  const seconds = Math.round((Date.now() - moment) / 1000);
+  if (seconds < 2) return "now";
+  return seconds < 120 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
+}
+
+// The stream is as new as it can be; what it tells is as old as the upstream's last answer. In calm steps.
+function since(moment) {
+  if (!moment) return [];
+  const seconds = Math.floor((Date.now() - moment) / 10_000) * 10;
+  return [`upstream answered ${seconds ? ago(Date.now() - 1000 * seconds) : "just now"}`];
 }
 
 const mentioned = new Map();

@@ -32,12 +32,14 @@ function tell({ job, name, owner, state }) {
   });
 }
 
+function note(badge) {
+  const before = seen.get(badge.job);
+  seen.set(badge.job, badge.state);
+  if (before && before !== badge.state && badge.state in NEWS) tell(badge);
+}
+
 function look() {
-  for (const { dataset } of document.querySelectorAll(".badge[data-job]")) {
-    const before = seen.get(dataset.job);
-    seen.set(dataset.job, dataset.state);
-    if (before && before !== dataset.state && dataset.state in NEWS) tell(dataset);
-  }
+  for (const { dataset } of document.querySelectorAll(".badge[data-job]")) note(dataset);
 }
 
 // The card on the notifications page.
@@ -69,6 +71,7 @@ new MutationObserver(look).observe(document.body, {
   attributes: true,
   attributeFilter: ["data-state"],
 });
+document.addEventListener("portal:job", ({ detail }) => note(detail)); // live.js heard of it, shown here or not
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-notify-switch]");
   if (button) flip(button);

@@ -26,9 +26,12 @@ def is_moved(job: Job, to: State) -> None:
     assert move(job, to, to.label, source=Source.POLL)
 
 
-def back_and_forth(job: Job, times: int) -> None:
+def back_and_forth(page: Page, job: Job, times: int) -> None:
+    """So many updates, each seen on the page before the next."""
     for number in range(times):
-        is_moved(job, (State.DEPLOYING, State.TRAINED)[number % 2])
+        to = (State.DEPLOYING, State.TRAINED)[number % 2]
+        is_moved(job, to)
+        badge(page, job, to.label)
 
 
 def polls(page: Page) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils.timezone import now
 from playwright.sync_api import expect
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import State
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import badge, is_moved, polls, says
@@ -94,3 +97,44 @@ def test_a_browser_without_shared_workers_is_live_too(visit: Open, alice: User) 
     says(page, re.compile("^Live$"))
     is_moved(job, State.READY)
     badge(page, job, "Ready", seconds=1)
+
+
+def test_a_browser_that_refuses_the_worker_is_live_too(visit: Open, alice: User) -> None:
+    """It cannot be loaded, or the browser keeps it from a page that may store nothing."""
+    job = make_job(alice, State.TRAINING)
+    page = visit(alice)
+    page.context.route("**/live-worker*", lambda route: route.abort())
+    refused = visit(alice, within=page)
+    barred = visit(alice, within=page)
+    barred.add_init_script("window.SharedWorker = class { constructor() { throw new DOMException() } }")
+    barred.reload()
+    for each in (refused, barred):
+        says(each, re.compile("^Live$"))
+    is_moved(job, State.READY)
+    for each in (refused, barred):
+        badge(each, job, "Ready", seconds=1)
+
+
+def test_a_page_that_the_browser_kept_for_back_catches_up(visit: Open, alice: User) -> None:
+    """Playwright's Chromium keeps none, so its two events are played."""
+    job, other = make_job(alice, State.TRAINING), make_job(alice, State.TRAINING)
+    page = visit(alice)
+    says(page, re.compile("^Live$"))
+    played = "(name) => void window.dispatchEvent(new PageTransitionEvent(name, { persisted: true }))"
+    page.evaluate(played, "pagehide")
+    is_moved(job, State.READY)
+    badge(visit(alice), job, "Ready")
+    badge(page, job, "Training")
+    page.evaluate(played, "pageshow")
+    badge(page, job, "Ready")
+    says(page, re.compile("^Live$"))
+    is_moved(other, State.FAILED)
+    expect(page.locator(f"#job-{other.pk} .badge")).to_contain_text("Failed", timeout=1000)
+
+
+def test_the_page_says_how_old_the_upstreams_word_is(visit: Open, alice: User) -> None:
+    Connection.objects.update(answered=now() - timedelta(seconds=47))
+    page = visit(alice)
+    says(page, re.compile("^Live · upstream answered [45]0 s ago$"))
+    Connection.objects.update(answered=now())
+    says(page, "Live · upstream answered just now")
