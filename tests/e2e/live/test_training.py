@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs import samples
+from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Training
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import is_moved, says
@@ -122,7 +123,7 @@ def test_cancel_asks_once_in_words(visit: Open, alice: User, job: Job) -> None:
     expect(page.locator("#job .badge").first).to_contain_text("Cancelling…")
     job.refresh_from_db()
     Job.objects.update(error="Cancelled.")
-    is_moved(job, "failed")  # type: ignore[arg-type]
+    is_moved(job, State.FAILED)
     expect(page.locator("#job .badge").first).to_contain_text("Cancelled")
     expect(page.locator("#job .banner")).to_contain_text("the credits are not paid back")
 
