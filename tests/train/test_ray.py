@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,16 @@ class Nodes:
         self.process.stdin.flush()
         assert self.process.stdout.readline() == f"{line}\n"
 
+    def folders(self) -> list[Path]:
+        return list(self.scratch.glob("finetune-portal-*"))
+
     def are_idle(self) -> bool:
-        return not list(self.scratch.glob("finetune-portal-*"))
+        """Whether no process was started with a folder in here."""
+        lines = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                lines.append(path.read_bytes())
+        return not any(str(self.scratch).encode() in line for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +129,7 @@ def test_the_engine_is_killed_and_the_training_cancelled(
     engine.start()
     until(lambda: len(events(engine, job, "started")) == 2, seconds=PATIENCE)
     assert events(engine, job, "started")[1]["step"] >= SMALL["checkpoint_steps"]
+    assert len(nodes.folders()) == 1  # what the killed one left is gone
     assert call(engine, "POST", "/extra/cancel", json={"finetune_id": job}).ok
     assert ended(engine, job)["error_message"] == "Cancelled."
     until(nodes.are_idle, seconds=PATIENCE)

@@ -5,16 +5,17 @@ They come from the engine's storage and go there, by signed addresses. The node 
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from finetune_portal.engine import fetch
@@ -23,6 +24,7 @@ from finetune_portal.engine.trainers.trainer import Event
 
 ENDED = "ended"  # the last event: the child's exit code, and the end of its log
 LOG = 20_000
+PREFIX = "finetune-portal-"  # of the folders
 SILENCE_SECONDS = 60.0
 
 
@@ -80,8 +82,7 @@ def live(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
             "The folder that KONTEXT_MODEL_DIR names must be on every node.",
         }
         return
-    with TemporaryDirectory(prefix="finetune-portal-") as folder:
-        work = Path(folder)
+    with _scratch() as work:
         (work / "request.json").write_text(json.dumps(request), encoding="utf-8")
         for name in ("dataset.zip", "checkpoint.pt"):
             files.fetch(name, work)
@@ -96,6 +97,18 @@ def live(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
         finally:
             children.end(child)
         yield {"event": ENDED, "code": code, "log": log.read_text("utf-8", errors="replace")[-LOG:]}
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for one life. Those that killed lives left on this node go first: nobody holds their lock."""
+    for left in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError), (left / "alive").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+    with TemporaryDirectory(prefix=PREFIX) as folder, (Path(folder) / "alive").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(folder)
 
 
 def _made(event: Event) -> list[str]:
