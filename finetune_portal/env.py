@@ -87,6 +87,8 @@ def kept_secret(name: str, path: Path) -> str:
 
 def made_once(path: Path) -> str:
     """A random secret, made at the first call and kept in `path`, readable by the owner only."""
+    if path.exists() and not path.read_text(encoding="utf-8").strip():
+        path.unlink()  # an empty one would be everybody's
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f".{path.name}.{os.getpid()}")

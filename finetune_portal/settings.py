@@ -263,7 +263,10 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = SECURE
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^hooks/"]  # asked from this machine
+SECURE_REDIRECT_EXEMPT = [
+    *(r"^healthz$", r"^readyz$", r"^hooks/"),  # asked from this machine
+    *(r"^finetune/", r"^v1/"),  # gateway/calls.py refuses instead
+]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 

@@ -313,6 +313,8 @@ def outcome_for(client: Client, line: Line, things: dict[str, str]) -> str:
         b"".join(response)  # to the end, which closes a file; close() would close the database, too
         transaction.set_rollback(True)
     assert response.status_code < 500 or line.name == "readyz", line  # no worker is there
+    kind = response.headers.get("Content-Type", "")
+    assert not kind.startswith("text/") or kind.endswith("; charset=utf-8"), line
     return outcome(response)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from inspect import getmembers, isfunction, signature
 from pathlib import Path
@@ -18,6 +19,18 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SECRETS = {"secret", "kept_secret"}
 ROW = re.compile(r"^\| `([A-Z][A-Z_]+)`( `_FILE`)? \|", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+THREATS = ROOT / "docs/threat-model.md"
+REQUIREMENT = re.compile(r"^\| ((?:\d+\.\d+\.\d+(?:, | to )?)+) \| (.+) \| (.*)\|$", re.MULTILINE)
+# The requirements of level 1 and 2 in ASVS 5.0.0: 253 of them.
+ASVS = """
+1.1.1-2 1.2.1-9 1.3.1-11 1.4.1-3 1.5.1-2 2.1.1-3 2.2.1-3 2.3.1-4 2.4.1 3.2.1-2 3.3.1-4 3.4.1-6 3.5.1-5
+3.7.1-2 4.1.1-3 4.2.1 4.3.1-2 4.4.1-4 5.1.1 5.2.1-3 5.3.1-2 5.4.1-3 6.1.1-3 6.2.1-12 6.3.1-4 6.4.1-4
+6.5.1-5 6.6.1-3 6.8.1-4 7.1.1-3 7.2.1-4 7.3.1-2 7.4.1-5 7.5.1-2 7.6.1-2 8.1.1-2 8.2.1-3 8.3.1 8.4.1
+9.1.1-3 9.2.1-4 10.1.1-2 10.2.1-2 10.3.1-4 10.4.1-11 10.5.1-5 10.6.1-2 10.7.1-3 11.1.1-2 11.2.1-3
+11.3.1-3 11.4.1-4 11.5.1 11.6.1 12.1.1-3 12.2.1-2 12.3.1-4 13.1.1 13.2.1-5 13.3.1-2 13.4.1-5 14.1.1-2
+14.2.1-4 14.3.1-3 15.1.1-3 15.2.1-3 15.3.1-7 16.1.1 16.2.1-5 16.3.1-4 16.4.1-3 16.5.1-3 17.1.1 17.2.1-4
+17.3.1-2
+"""
 
 
 def readers() -> set[str]:
@@ -83,3 +96,36 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
         if not path.exists() or (anchor and anchor not in anchors(path)):
             missing.append(target)
     assert not missing
+
+
+def span(first: str, last: str) -> list[str]:
+    """From 1.2.6 to 1.2.8, or to 8."""
+    section, _, number = first.rpartition(".")
+    return [f"{section}.{each}" for each in range(int(number), int(last.rpartition(".")[2]) + 1)]
+
+
+def told_requirements() -> Counter[str]:
+    found: Counter[str] = Counter()
+    for numbers, _, _ in REQUIREMENT.findall(THREATS.read_text(encoding="utf-8")):
+        for piece in numbers.split(", "):
+            first, _, last = piece.partition(" to ")
+            found.update(span(first, last or first))
+    return found
+
+
+def test_every_requirement_of_the_standard_is_told_once() -> None:
+    wanted = [each for piece in ASVS.split() for each in span(*(piece.split("-") * 2)[:2])]
+    assert len(wanted) == 253
+    assert told_requirements() == Counter(wanted)
+
+
+def test_every_test_that_is_named_there_exists() -> None:
+    rows = REQUIREMENT.findall(THREATS.read_text(encoding="utf-8"))
+    named = {name for _, _, tests in rows for name in re.findall(r"`([^`]+)`", tests)}
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not (ROOT / "tests" / name).exists()] == []
+
+
+def test_a_requirement_without_a_test_says_why() -> None:
+    for numbers, how, tests in REQUIREMENT.findall(THREATS.read_text(encoding="utf-8")):
+        assert tests.strip() or len(how) > 10, numbers

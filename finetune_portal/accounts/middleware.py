@@ -14,7 +14,7 @@ from django.shortcuts import redirect, resolve_url
 from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, sessions
-from finetune_portal.web.http import page_behind
+from finetune_portal.web.http import PLAIN, page_behind
 
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
@@ -42,7 +42,7 @@ class SignedInFirst(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         if "Tus-Resumable" in request.headers:
-            return HttpResponse("Sign in again.", status=401, content_type="text/plain")
+            return HttpResponse("Sign in again.", status=401, content_type=PLAIN)
         if getattr(request, "htmx", None):
             page = page_behind(request) or "/"
             address = f"{resolve_url('accounts:login')}?{urlencode({'next': page})}"
@@ -55,4 +55,4 @@ class SignedInFirst(LoginRequiredMiddleware):
             return HttpResponse(status=403, headers={"HX-Redirect": page})
         if request.method in ("GET", "HEAD"):
             return redirect(page)
-        return HttpResponse("Set up a second factor first.", status=403, content_type="text/plain")
+        return HttpResponse("Set up a second factor first.", status=403, content_type=PLAIN)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user_model
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.timezone import now
@@ -33,9 +34,18 @@ def events(request: PortalRequest) -> HttpResponse:
     form = FilterForm(request.GET)
     rows = form.narrowed(AuditEvent.objects.select_related("actor"))
     page = page_of(rows, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
+    _name_people(page.rows)
     is_filtered = any(request.GET.get(name) for name in form.fields)
     context = {"page": page, "form": form, "is_filtered": is_filtered, "most": MOST_LINES}
     return render(request, "audit/_events.html" if request.htmx else "audit/list.html", context)
+
+
+def _name_people(rows: list[AuditEvent]) -> None:
+    """A person stands in the record by number; the page also says who that is."""
+    numbers = [row.thing.removeprefix("user ") for row in rows]
+    people = get_user_model().objects.in_bulk([int(each) for each in numbers if each.isdecimal()])
+    for row, number in zip(rows, numbers, strict=True):
+        row.person = people.get(int(number)) if number.isdecimal() else None  # type: ignore[attr-defined]
 
 
 @require_safe

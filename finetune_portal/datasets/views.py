@@ -16,7 +16,7 @@ from finetune_portal.datasets import access, library, previews, sample, versions
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, go_to, page_behind, piece_of, told
+from finetune_portal.web.http import PLAIN, PortalRequest, go_to, page_behind, piece_of, told
 from finetune_portal.web.paging import page_of
 
 
@@ -120,7 +120,7 @@ def add_url(request: PortalRequest) -> HttpResponse:
     """Look at a ZIP at a public address; the answer is the status piece that follows the look."""
     form = UrlForm(request.POST)
     if not form.is_valid():
-        answer = HttpResponse(form.sentence, status=422, content_type="text/plain; charset=utf-8")
+        answer = HttpResponse(form.sentence, status=422, content_type=PLAIN)
         return reswap(retarget(answer, "#id_source_url_error"), "innerHTML")
     dataset = library.add_url(form.cleaned_data["source_url"], owner=request.user)
     return _chosen(request, dataset) if request.htmx else go_to(request, _page(dataset))

@@ -54,6 +54,7 @@ def call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRespon
             try:
                 if request.method != method:
                     raise Refused(405, f"This address answers {method} only.", {"Allow": method})
+                _by_https(request)
                 token = _token(request.headers.get("x-api-key", ""))
                 request.user = token.owner
                 check_right(token, right)
@@ -97,6 +98,12 @@ def check_right(token: AccessToken, right: Right) -> None:
     if not token.owner.can_train:
         raise Refused(403, "Viewers can look but not train. An admin can change your role.")
     raise Refused(403, f"{LACKS[right]} Make one that may, on the page /tokens/.")
+
+
+def _by_https(request: HttpRequest) -> None:
+    """No redirect: a script that sends its token in the open must notice."""
+    if settings.SECURE and not request.is_secure():
+        raise Refused(403, "Call by https. A token that came by plain http may have been read: revoke it.")
 
 
 def _token(text: str) -> AccessToken:

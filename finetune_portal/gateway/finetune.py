@@ -15,6 +15,7 @@ from finetune_portal.gateway.calls import Fields, Refused, boolean, call, check_
 from finetune_portal.gateway.forms import sentence_of, training_form
 from finetune_portal.gateway.models import AccessToken, Right
 from finetune_portal.jobs.services import download_link, set_public
+from finetune_portal.web.http import PLAIN
 
 KONTEXT = {"base_model": "FLUX", "train_type": "LORA", "theme": "KONTEXT"}
 LONGEST_KEY = 255
@@ -79,7 +80,7 @@ def access_update(request: HttpRequest, token: AccessToken, fields: Fields) -> H
 def download(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
     """API page, section 6: the answer is the bare address."""
     job = access.job_with_model(token.owner, text(fields, "cloud_storage_url"))
-    return HttpResponse(download_link(job, actor=token.owner), content_type="text/plain")
+    return HttpResponse(download_link(job, actor=token.owner), content_type=PLAIN)
 
 
 @call("GET", Right.READ)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, Sum
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.timezone import now
@@ -18,6 +18,9 @@ from finetune_portal.web.http import PortalRequest
 LATEST_JOBS, LATEST_DATASETS = 10, 6
 # What an upstream accepted; the local engine costs nothing.
 PAID = Q(state__in=(*FOLLOWED, State.READY, State.FAILED)) & ~Q(connection__kind=Kind.ENGINE)
+# What the account told before and after; more than nothing, or it was topped up in between.
+SPENT = F("credits_before") - F("credits_after")
+KNOWN = PAID & Q(credits_before__gt=F("credits_after"))
 
 
 @require_safe
@@ -35,6 +38,8 @@ def person(request: PortalRequest, pk: int) -> HttpResponse:
             active=Count("pk", filter=Q(group="active")),
             paid=Count("pk", filter=PAID),
             paid_this_month=Count("pk", filter=PAID & Q(sent__gte=month)),
+            spent=Sum(SPENT, filter=KNOWN),
+            spent_this_month=Sum(SPENT, filter=KNOWN & Q(sent__gte=month)),
         ),
         "dataset_count": datasets.count(),
         "month": month,

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from finetune_portal.jobs import access, desk, table
 from finetune_portal.jobs.forms import ViewForm
 from finetune_portal.jobs.models import Job, SavedView
-from finetune_portal.web.http import PortalRequest, piece_of
+from finetune_portal.web.http import PLAIN, PortalRequest, piece_of
 
 MOST_AT_ONCE = 50
 
@@ -47,7 +47,7 @@ def bulk(request: PortalRequest) -> HttpResponse:
     if deed == "links":
         headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
         text = desk.links(jobs, actor=request.user)
-        return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=headers)
+        return HttpResponse(text, content_type=PLAIN, headers=headers)
     changeable = [job for job in jobs if access.may_change(request.user, job)]
     if len(changeable) < len(jobs):
         messages.warning(request, "Jobs of others were left as they are.")

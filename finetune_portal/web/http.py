@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from finetune_portal.accounts.models import User
 
 P = ParamSpec("P")
+PLAIN = "text/plain; charset=utf-8"
 
 
 class PortalRequest(HttpRequest):

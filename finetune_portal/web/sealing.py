@@ -1,7 +1,7 @@
 """Keeps secrets unreadable in the database and its backups: sealed with keys that lie apart from it.
 
 PORTAL_SEALING_KEYS[_FILE] lists them, the newest first: it seals, all of them open. Without it one is made
-and kept in `DATA_DIR/secrets`.
+and kept in `DATA_DIR/secrets`. `manage.py reseal` is for the change of keys.
 """
 
 from __future__ import annotations
@@ -32,5 +32,13 @@ def seal(text: str) -> str:
 def unseal(sealed: str) -> str:
     try:
         return _box().decrypt(sealed).decode()
+    except InvalidToken:
+        raise KeyLost from None
+
+
+def anew(sealed: str) -> str:
+    """The same text, sealed with the first of the keys."""
+    try:
+        return _box().rotate(sealed).decode()
     except InvalidToken:
         raise KeyLost from None

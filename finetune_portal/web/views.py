@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.web import origin
+from finetune_portal.web.http import PLAIN
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ REPORTS_A_MINUTE = 20  # a page in a loop, or a stranger, must not fill the log
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type=PLAIN)
 
 
 @csrf_exempt

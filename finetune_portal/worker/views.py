@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
+from finetune_portal.web.http import PLAIN
 from finetune_portal.worker.models import Heartbeat
 
 ALIVE = timedelta(seconds=60)
@@ -22,7 +23,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         last = Heartbeat.objects.aggregate(last=Max("at"))["last"]
     except DatabaseError:
-        return HttpResponse("The database does not answer.\n", status=503, content_type="text/plain")
+        return HttpResponse("The database does not answer.\n", status=503, content_type=PLAIN)
     if last is None or last < now() - ALIVE:
-        return HttpResponse("The worker is not running.\n", status=503, content_type="text/plain")
-    return HttpResponse("ready\n", content_type="text/plain")
+        return HttpResponse("The worker is not running.\n", status=503, content_type=PLAIN)
+    return HttpResponse("ready\n", content_type=PLAIN)

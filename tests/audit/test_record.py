@@ -104,6 +104,13 @@ def test_it_is_narrowed_by_the_query(alice: User, dana: User) -> None:
     assert "Nothing in the record fits" in text(client, "?thing=job+99")
 
 
+def test_a_person_is_named_beside_the_number(alice: User, dana: User) -> None:
+    event(dana, action="account.role", thing=f"user {alice.pk}")
+    event(dana, thing="job 1")
+    shown = text(signed_in(dana))
+    assert f'user {alice.pk}</a> <span class="soft small">Alice</span>' in shown
+
+
 def test_it_is_read_page_by_page(dana: User) -> None:
     for number in range(60):
         event(dana, thing=f"job {number:03}")

@@ -27,6 +27,7 @@ from tests.gateway.calling import (
     SUBMIT,
     call,
     error_of,
+    row_of,
     submit_body,
     token_of,
 )
@@ -367,3 +368,13 @@ def test_a_dataset_of_another_is_usable_too(alice: User, bob: User) -> None:
     """The library is the team's."""
     dataset = make_dataset(bob)
     assert call(token_of(alice, "train"), "POST", SUBMIT, submit_body(s3_url(dataset))).status_code == 200
+
+
+def test_a_token_that_came_in_the_open_is_told_so_and_not_led_on(alice: User, settings: Any) -> None:
+    """A redirect would hide for years that each call sends the token twice, once for all to read."""
+    settings.SECURE = settings.SECURE_SSL_REDIRECT = True
+    text = token_of(alice)
+    answer = call(text, "GET", LIST)
+    assert (answer.status_code, error_of(answer).partition(".")[0]) == (403, "Call by https")
+    assert Client().get(LIST, headers={"x-api-key": text}, secure=True).status_code == 200
+    assert row_of(text).last_used

@@ -1,0 +1,68 @@
+"""`manage.py reseal`: a new sealing key takes over, and the old one can go (K3, K4)."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
+from django.core.management import call_command
+
+from finetune_portal import env
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import services
+from finetune_portal.connections.models import Connection
+from finetune_portal.notices.models import Channel
+from finetune_portal.web import sealing
+
+SECRET = "GEZDGNBVGY3TQOJQ"
+
+
+@pytest.fixture
+def sealed(alice: User, dana: User, settings: Any) -> list[str]:
+    """A key, an address and two second factors; and the codes."""
+    settings.SEALING_KEYS = ["the first key"]
+    services.built_in()
+    services.add(name="a", base_url="https://api.segmind.com", key="sk-0123456789", actor=dana)
+    Channel.objects.create(owner=alice, kind="email", shown="a", sealed=sealing.seal(alice.email))
+    TOTP.activate(alice, SECRET)
+    return RecoveryCodes.activate(alice).get_unused_codes()
+
+
+def reseal() -> tuple[str, int]:
+    told = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("reseal", stdout=told)
+    return told.getvalue(), int(end.value.code or 0)
+
+
+def test_the_old_key_can_go(sealed: list[str], alice: User, settings: Any) -> None:
+    settings.SEALING_KEYS = ["the second key", "the first key"]
+    assert reseal() == ("4 sealed anew, 0 cannot be opened.\n", 0)
+    settings.SEALING_KEYS = ["the second key"]
+    assert sealing.unseal(Connection.objects.get(name="a").sealed_key) == "sk-0123456789"
+    assert sealing.unseal(Channel.objects.get().sealed) == alice.email
+    app, codes = (Authenticator.objects.get(type=kind) for kind in ("totp", "recovery_codes"))
+    assert sealing.unseal(app.data["secret"]) == SECRET
+    assert RecoveryCodes(codes).get_unused_codes() == sealed
+
+
+def test_what_cannot_be_opened_is_named_and_left_alone(sealed: list[str], settings: Any) -> None:
+    before = Connection.objects.get(name="a").sealed_key
+    settings.SEALING_KEYS = ["the second key"]
+    said, status = reseal()
+    assert status == 1
+    assert said.startswith("0 sealed anew, 4 cannot be opened.\n  connection ")
+    assert Connection.objects.get(name="a").sealed_key == before
+
+
+def test_a_key_file_that_was_emptied_is_lost_and_not_a_key_that_everyone_knows(tmp_path: Path) -> None:
+    path = tmp_path / "sealing-key"
+    path.touch()
+    made = env.made_once(path)
+    assert len(made) > 40
+    assert env.made_once(path) == made
