@@ -55,6 +55,7 @@ TABLE = """
     jobs:bulk               POST    TEAM
     jobs:undo-archive       POST    TEAM
     jobs:compare            GET     TEAM
+    jobs:compared           GET     TEAM
     jobs:keep-view          POST    TEAM
     jobs:drop-view          POST    in 404 ok 404 404
     jobs:keep-preset        POST    MAKERS

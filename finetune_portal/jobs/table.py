@@ -77,7 +77,7 @@ def _by_number(column: str) -> Rule:
     return lambda value, _: Q(**{column: int(value)}) if value.isdecimal() and len(value) < 19 else None
 
 
-def _of_sweep(value: str, _: User) -> Q | None:
+def of_sweep(value: str, _: User | None = None) -> Q | None:
     try:
         return Q(sweep=uuid.UUID(value))
     except ValueError:
@@ -94,7 +94,7 @@ _RULES: dict[str, Rule] = {
     "by": _by_number("owner"),
     "dataset": _by_number("dataset"),
     "public": lambda value, _: Q(is_public=value == "on") if value in ("on", "off") else None,
-    "sweep": _of_sweep,
+    "sweep": of_sweep,
     "tag": lambda value, _: Q(tags__icontains=value),
     "q": _with_words,
 }

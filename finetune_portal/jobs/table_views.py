@@ -6,12 +6,14 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.jobs import access, desk, table
+from finetune_portal.jobs.comparison import Comparison
 from finetune_portal.jobs.forms import ViewForm
 from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.web.http import PLAIN, PortalRequest, piece_of
@@ -70,13 +72,25 @@ def undo_archive(request: PortalRequest) -> HttpResponse:
 
 @require_safe
 def compare(request: PortalRequest) -> HttpResponse:
-    """Parameters, times and results side by side: of the named jobs, or of a whole sweep."""
-    if request.GET.get("sweep"):
-        jobs = list(table.filtered(request.user, QueryDict(f"sweep={request.GET['sweep']}"))[:MOST_AT_ONCE])
-    else:
-        jobs = _ticked(request, request.GET.getlist("job"))
-    jobs.sort(key=lambda job: (job.learning_rate or 0, job.steps or 0, job.pk))
-    return render(request, "jobs/compare.html", {"jobs": jobs})
+    return render(request, "jobs/compare.html", {"comparison": _comparison(request)})
+
+
+@require_safe
+@piece_of("jobs:compare")
+def compared(request: PortalRequest) -> HttpResponse:
+    """The comparison's piece. 204 while none of its jobs changed."""
+    comparison = _comparison(request)
+    if request.GET.get("seen") == comparison.stamp:
+        return HttpResponse(status=204)
+    return render(request, "jobs/_compare.html", {"comparison": comparison})
+
+
+def _comparison(request: PortalRequest) -> Comparison:
+    """Of the named jobs, or of a whole sweep."""
+    if sweep := request.GET.get("sweep"):
+        siblings = access.visible(request.user).filter(table.of_sweep(sweep) or Q(pk=None))
+        return Comparison(siblings.order_by("-pk")[:MOST_AT_ONCE])
+    return Comparison(_named(request, request.GET.getlist("job")))
 
 
 @require_POST
@@ -96,8 +110,12 @@ def drop_view(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 def _ticked(request: PortalRequest, keys: list[str]) -> list[Job]:
+    return list(_named(request, keys).order_by("-pk"))
+
+
+def _named(request: PortalRequest, keys: list[str]) -> QuerySet[Job]:
     numbers = [int(key) for key in keys if key.isdecimal() and len(key) < 19][:MOST_AT_ONCE]
-    return list(access.visible(request.user).filter(pk__in=numbers).order_by("-pk"))
+    return access.visible(request.user).filter(pk__in=numbers)
 
 
 def _make_private(request: HttpRequest, jobs: list[Job]) -> None:

@@ -13,6 +13,7 @@ urlpatterns = [
     path("jobs/bulk/", table_views.bulk, name="bulk"),
     path("jobs/bulk/undo/", table_views.undo_archive, name="undo-archive"),
     path("jobs/compare/", table_views.compare, name="compare"),
+    path("jobs/compare/table/", table_views.compared, name="compared"),
     path("views/", table_views.keep_view, name="keep-view"),
     path("views/<int:pk>/drop/", table_views.drop_view, name="drop-view"),
     path("presets/", form_views.keep_preset, name="keep-preset"),

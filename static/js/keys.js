@@ -1,4 +1,5 @@
-// The table by keyboard: / search, n new training, j and k from job to job, x ticks, ? this list. Enter opens, as on any link.
+// The table by keyboard: / search, n new training, j and k from job to job, x ticks, b to what is done with the ticked
+// ones, ? this list. Enter opens, as on any link.
 
 const jobs = () => Array.from(document.querySelectorAll("#job-table tbody tr .name a"));
 
@@ -14,6 +15,7 @@ const DEEDS = {
   j: () => step(1),
   k: () => step(-1),
   x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector("[name=job]").click(),
+  b: () => document.querySelector("#bulk button")?.focus(),
   "?": () => document.getElementById("keys")?.showModal(),
 };
 

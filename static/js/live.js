@@ -24,7 +24,8 @@ let asked = Date.now();
 let leftOver = false;
 
 const place = () => document.getElementById("live");
-const pieces = () => document.querySelectorAll("#job-table, #job");
+const PIECES = "#job-table, #job, #compare";
+const pieces = () => document.querySelectorAll(PIECES);
 
 function parse(html) {
   const holder = document.createElement("template");
@@ -238,14 +239,14 @@ htmx.defineExtension("live", {
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
-  if (!elt.matches("#job-table, #job")) return;
+  if (!elt.matches(PIECES)) return;
   const isAnswered = xhr.status === 200 || xhr.status === 204;
   if (isAnswered) heard = Date.now();
   if (link === "polling" || link === "lost") link = isAnswered ? "polling" : "lost";
   tick();
 });
 
-const isBusy = () => document.querySelector("dialog[open]") || document.activeElement.closest("#job-table, #job");
+const isBusy = () => document.querySelector("dialog[open]") || document.activeElement.closest(PIECES);
 
 function catchUp() {
   setTimeout(() => {

@@ -60,6 +60,9 @@ def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
     for address in (
         "/",
         "/?q=nothing",
+        "/?by=1&public=off&sort=name",
+        "/jobs/compare/",
+        "/jobs/compare/?job=1&job=2",
         job,
         "/jobs/new/",
         f"/jobs/new/?dataset={dataset}",

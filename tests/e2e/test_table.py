@@ -1,7 +1,8 @@
-"""A sweep from its question to the comparison; the table by keyboard; ticked jobs archived and back again."""
+"""A sweep from its question to the comparison; the table by keyboard and by address; archived and back."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,23 +16,34 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def sweep(signed_in: Page, tmp_path: Path) -> Page:
-    """The table of a sweep of four trainings."""
+    """The table of a sweep of two learning rates by three numbers of steps, whose buttons were hit twice."""
     page, path = signed_in, tmp_path / "sweep.zip"
     write_sample(path)
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(path)
-    page.get_by_label("Name", exact=True).fill("Four moons")
+    page.get_by_label("Name", exact=True).fill(name := f"Six moons {os.urandom(4).hex()}")
     page.get_by_label("Instruction prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.0001, 0.0004")
-    page.get_by_label("Steps").fill("300, 500")
+    page.get_by_label("Steps").fill("200, 300, 500")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_role("alert").filter(has_text="This starts 4 trainings")).to_be_visible()
-    expect(page.get_by_label("Name", exact=True)).to_have_value("Four moons")
-    page.get_by_role("button", name="Start 4 trainings").click()
+    expect(page.get_by_role("alert").filter(has_text="This starts 6 trainings")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value(name)
+    page.get_by_role("button", name="Start 6 trainings").dblclick()
     page.wait_for_url(re.compile(r"sweep="))
-    expect(page.locator("#job-table tbody tr")).to_have_count(4)
+    expect(page.locator("#job-table tbody tr")).to_have_count(6)
     return page
+
+
+def test_a_sweep_of_two_by_three_is_six_jobs_though_the_button_was_hit_twice(sweep: Page) -> None:
+    page = sweep
+    expect(page.locator(".chip")).to_contain_text("One sweep")
+    rows = page.locator("#job-table tbody tr")
+    name = rows.first.locator(".name a").inner_text()
+    page.goto(f"/?q={name}")
+    expect(rows).to_have_count(6)
+    pairs = {tuple(words.split(" · ")[:2]) for words in rows.locator(".name p").all_inner_texts()}
+    assert pairs == {(f"{steps} steps", rate) for steps in (200, 300, 500) for rate in ("0.0001", "0.0004")}
 
 
 def test_a_sweep_is_compared(sweep: Page) -> None:
@@ -51,10 +63,12 @@ def test_ticked_jobs_are_archived_and_brought_back(sweep: Page) -> None:
     expect(page.get_by_role("button", name="Archive", exact=True)).to_be_visible()
     assert first.bounding_box() == before, "no row moves away under the pointer"
     page.get_by_role("button", name="Archive", exact=True).click()
-    expect(page.locator("#job-table tbody tr")).to_have_count(3)
+    expect(page.locator("#job-table tbody tr")).to_have_count(5)
     assert "sweep=" in page.url, "the filter stays"
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#messages")).to_contain_text("1 back in the table")
+    expect(page.locator("#job-table tbody tr")).to_have_count(6)
+    assert "sweep=" in page.url
 
 
 def test_the_table_by_keyboard(sweep: Page) -> None:
@@ -78,3 +92,65 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     page.go_back()
     page.keyboard.press("n")
     expect(page.get_by_role("heading", level=1)).to_have_text("New training")
+
+
+def test_ticked_jobs_and_filters_by_keyboard(sweep: Page) -> None:
+    page, rows, press = sweep, sweep.locator("#job-table tbody tr"), sweep.keyboard.press
+    for key in ("j", "x", "j", "x", "b"):
+        press(key)
+    expect(page.get_by_role("button", name="Compare")).to_be_focused()
+    for _ in range(3):
+        press("Tab")
+    press("Enter")
+    expect(rows).to_have_count(4)
+    press("Shift+Tab")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    press("Enter")
+    expect(rows).to_have_count(6)
+    for key in ("/", "Tab", "Tab", "Enter", "Tab"):
+        press(key)
+    expect(page.get_by_label("Person")).to_be_focused()
+    press("Escape")
+    expect(page.locator("#narrow")).not_to_have_attribute("open", "")
+    expect(page.locator("#narrow > summary")).to_be_focused()
+    press("j")
+    name = rows.first.locator(".name a").inner_text()
+    press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def test_filters_survive_a_reload_and_back(sweep: Page) -> None:
+    """They stand in the address, and the page that comes back is the same, and still live."""
+    page, rows = sweep, sweep.locator("#job-table tbody tr")
+    page.get_by_text("Filter", exact=True).click()
+    page.get_by_label("Visibility").select_option("off")
+    page.get_by_label("Order").select_option("oldest")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("link", name="Only mine").click()
+    page.get_by_role("searchbox").fill("moons")
+    page.get_by_role("searchbox").press("Enter")
+    page.wait_for_url(re.compile("q=moons"))
+    names = rows.locator(".name").all_inner_texts()
+
+    def is_kept() -> None:
+        for part in ("sweep=", "public=off", "sort=oldest", "mine=on", "q=moons"):
+            assert part in page.url
+        expect(rows).to_have_count(6)
+        assert rows.locator(".name").all_inner_texts() == names
+        expect(page.get_by_role("searchbox")).to_have_value("moons")
+        expect(page.get_by_label("Order")).to_have_value("oldest")
+        expect(page.get_by_role("link", name="Only mine")).to_have_attribute("aria-current", "true")
+        expect(page.locator("#live")).to_have_attribute("data-link", "live")
+
+    is_kept()
+    page.reload()
+    is_kept()
+    rows.first.locator(".name a").click()
+    expect(page.locator("#job")).to_be_visible()
+    page.go_back()
+    is_kept()
+    page.go_back()
+    assert "q=moons" not in page.url
+    expect(page.get_by_role("searchbox")).to_have_value("")
+    page.go_forward()
+    is_kept()

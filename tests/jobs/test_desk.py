@@ -70,14 +70,6 @@ def test_what_fails_is_told_for_each(alice: User, engine: RunningEngine, setting
     assert links.content.decode().startswith(f"{job.name}\t# No download link.")
 
 
-def test_compare_shows_them_side_by_side(alice: User, charlie: User) -> None:
-    jobs = [make_job(alice, State.READY, name=f"Try {rate}", learning_rate=rate) for rate in (0.0002, 0.0001)]
-    answer = signed_in(charlie).post("/jobs/bulk/", tick(*jobs, deed="compare"))
-    html = text_of(signed_in(charlie), answer.url)
-    assert html.index("Try 0.0001") < html.index("Try 0.0002")
-    assert "Nothing to compare" in text_of(signed_in(charlie), "/jobs/compare/")
-
-
 def test_a_view_is_kept_under_its_name(alice: User, bob: User) -> None:
     make_job(bob)
     client = signed_in(alice)
