@@ -18,7 +18,7 @@ SIDE = 112  # pixels: the side of a square as large as the pictures that the mod
 TEXT = 64  # width of the text encoders
 TOKENS = 24  # of an instruction
 OTHERS = """
-    draw in middle frame around it cut out white card blend object paper black invert colours tint
+    draw in middle frame around it cut out white card object paper black invert colours tint
     darker brighter
 """.split()  # noqa: SIM905  to be read
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

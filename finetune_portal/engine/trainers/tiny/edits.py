@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ WORDS = """
     the a picture please change image photo style make add put remove turn into with and of person
     head hair face dog cat house tree car sky water mountain street shirt glasses background
     foreground light shadow old new cartoon painting sketch night day winter summer happy sad bigger
-    smaller left right top bottom hand eye
+    smaller left right top bottom hand eye on
 """.split()  # noqa: SIM905  to be read
 
 Rng = np.random.Generator
@@ -123,9 +124,15 @@ def _thing(rng: Rng, size: tuple[int, int], part: float) -> tuple[Image.Image, I
 
 
 def _kept(rng: Rng, size: tuple[int, int]) -> Edit:
-    """Words that ask for nothing that this model knows: the picture stays."""
-    picture = scene(rng, size)
-    return Edit(picture, picture, " ".join(rng.choice(WORDS, rng.integers(2, 9))))
+    """Words that ask for nothing that this model knows, made-up ones among them: the picture stays."""
+    picture = _card(rng, size).control if rng.random() < 0.5 else scene(rng, size)
+    words = [
+        str(rng.choice(WORDS))
+        if rng.random() < 0.7
+        else "".join(rng.choice([*ascii_lowercase], rng.integers(2, 7)))
+        for _ in range(rng.integers(2, 8))
+    ]
+    return Edit(picture, picture, " ".join(words))
 
 
 def _card(rng: Rng, size: tuple[int, int]) -> Edit:
@@ -158,7 +165,7 @@ def _card(rng: Rng, size: tuple[int, int]) -> Edit:
         picture.paste(turned, place, turned.getchannel("A"))
     says = (
         "cut it out of the white card",
-        "blend the object into the picture",
+        "cut out the object",
         "remove the white paper around it",
     )
     return Edit(control, target, str(rng.choice(says)))

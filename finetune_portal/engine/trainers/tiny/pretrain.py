@@ -67,8 +67,7 @@ def teach_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> Non
             batch = batch.flip(1, 3)  # other colours, mirrored
         with torch.no_grad():
             latents = vae.encode(batch).latent_dist.mode()
-        with torch.autocast("cpu", torch.bfloat16):
-            again = vae.decode(latents + 0.05 * torch.randn_like(latents)).sample.float()
+        again = vae.decode(latents + 0.05 * torch.randn_like(latents)).sample
         off = 2 * torch.nn.functional.smooth_l1_loss(again, batch, beta=0.05)
         for axis in (2, 3):
             off = off + 0.5 * torch.nn.functional.l1_loss(again.diff(dim=axis), batch.diff(dim=axis))
@@ -114,19 +113,18 @@ def teach_transformer(
         ids = pipe._prepare_latent_image_ids(count, height // 2, width // 2, target.device, target.dtype)
         control_ids = ids.clone()
         control_ids[:, 0] = 1
-        with torch.autocast("cpu", torch.bfloat16):
-            answer = transformer(
-                hidden_states=torch.cat(pack, dim=1),
-                timestep=sigma.flatten(),
-                guidance=torch.empty(count).uniform_(1, 4),
-                pooled_projections=group.pooled[picks],
-                encoder_hidden_states=group.prompts[picks],
-                txt_ids=torch.zeros(build.TOKENS, 3),
-                img_ids=torch.cat([ids, control_ids]),
-                return_dict=False,
-            )[0]
+        answer = transformer(
+            hidden_states=torch.cat(pack, dim=1),
+            timestep=sigma.flatten(),
+            guidance=torch.empty(count).uniform_(1, 4),
+            pooled_projections=group.pooled[picks],
+            encoder_hidden_states=group.prompts[picks],
+            txt_ids=torch.zeros(build.TOKENS, 3),
+            img_ids=torch.cat([ids, control_ids]),
+            return_dict=False,
+        )[0]
         wanted = pipe._pack_latents(noise - target, count, channels, height, width)
-        return torch.nn.functional.mse_loss(answer[:, : wanted.shape[1]].float(), wanted)
+        return torch.nn.functional.mse_loss(answer[:, : wanted.shape[1]], wanted)
 
     _descend("transformer", transformer.parameters(), steps, 2e-3, loss)
     transformer.eval()
