@@ -47,11 +47,16 @@ def environment(device: str) -> dict[str, str]:
     return kept | {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def start(module: str, argument: Path, *, device: str, log: Path) -> Child:
-    """`python -m PACKAGE.module argument`, with this device alone; what its libraries say goes to `log`."""
+def start(module: str, argument: Path, *, device: str, log: Path, processes: int = 1) -> Child:
+    """`python -m PACKAGE.module argument`, with this device alone; what its libraries say goes to `log`.
+
+    Several processes are started together by torchrun, one a GPU; they share what is said here.
+    """
+    count = f"--nproc-per-node={processes}"
+    together = ["torch.distributed.run", "--standalone", count, "--module"] if processes > 1 else []
     with log.open("ab") as file:
         return subprocess.Popen(  # nosec B603  # our own module and folder
-            [sys.executable, "-m", f"{PACKAGE}.{module}", str(argument)],
+            [sys.executable, "-m", *together, f"{PACKAGE}.{module}", str(argument)],
             cwd=env.ROOT,
             env=environment(device),
             stdin=subprocess.PIPE,
@@ -76,8 +81,9 @@ def end(child: Child) -> None:
 
 
 def last_words(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    words = [line.strip() for line in lines if line.strip(" =-")]
+    return words[-1][:300] if words else "it said nothing"
 
 
 def tell(event: str, **told: Any) -> None:

@@ -13,7 +13,13 @@ CPU = ""
 
 
 def found() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES may be, one training each; the CPU is one place where there is no GPU."""
+    """What CUDA_VISIBLE_DEVICES may be, one training each: as many GPUs as one takes, or the CPU."""
+    gpus = _gpus()
+    each = min(env.integer("ENGINE_GPUS_PER_TRAINING", 1, least=1), len(gpus))
+    return [",".join(gpus[at : at + each]) for at in range(0, len(gpus) - each + 1, each)]
+
+
+def _gpus() -> list[str]:
     if (given := env.text("CUDA_VISIBLE_DEVICES")) or "CUDA_VISIBLE_DEVICES" in env.whole():
         return given.split(",") if given else [CPU]
     try:

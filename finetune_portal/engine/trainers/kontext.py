@@ -73,7 +73,8 @@ class KontextTrainer:
         }
 
     def child(self, work: Path, device: str) -> children.Child:
-        return children.start("lora", work, device=device, log=work / "log.txt")
+        processes = device.count(",") + 1
+        return children.start("lora", work, device=device, log=work / "log.txt", processes=processes)
 
     @contextmanager
     def _device(self, report: Report) -> Iterator[str]:

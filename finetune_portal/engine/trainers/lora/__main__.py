@@ -15,6 +15,7 @@ from PIL import Image
 from finetune_portal.engine.datasets import BrokenDataset
 from finetune_portal.engine.trainers.children import end_with_the_engine, tell
 from finetune_portal.engine.trainers.kontext import MEMORY_ADVICE
+from finetune_portal.engine.trainers.lora.group import joined
 from finetune_portal.engine.trainers.lora.kontext_model import MissingPackage, ran_out
 from finetune_portal.engine.trainers.lora.training import Training
 
@@ -23,17 +24,21 @@ Image.MAX_IMAGE_PIXELS = None  # the dataset was checked
 
 def main(work: Path) -> int:
     end_with_the_engine()
+    group = joined()
     with (work / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one that a killed engine left behind ends within a moment
+        if group.is_first:  # those that a killed engine left behind end within a moment
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        group.wait()
         request = json.loads((work / "request.json").read_text(encoding="utf-8"))
         try:
-            Training(work, request, tell).run()
+            Training(work, request, tell, group).run()
         except (BrokenDataset, MissingPackage) as told:
             return _fail(str(told))
         except (MemoryError, RuntimeError) as told:
             if not ran_out(told):
                 raise
             return _fail(f"Memory ran out. {MEMORY_ADVICE}")
+    group.leave()
     return 0
 
 

@@ -45,7 +45,7 @@ class Kontext:
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         room = torch.cuda.get_device_properties(0).total_memory if self.device.type == "cuda" else SMALL_CARD
         self.small = memory == "small" or (memory == "auto" and room < SMALL_CARD)
-        self.vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=self.dtype)
+        self.vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=self.dtype)
         self.vae.requires_grad_(False)
         self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
         self.multiple = 2 ** len(self.vae.config.block_out_channels)  # a token is 2 x 2 latents
@@ -64,7 +64,7 @@ class Kontext:
     def _prompts(self, instructions: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
         """Embeddings of each instruction by both text encoders, which are gone afterwards."""
         encoder = FluxKontextPipeline.from_pretrained(
-            self.folder, transformer=None, vae=None, torch_dtype=self.dtype
+            self.folder, transformer=None, vae=None, dtype=self.dtype
         ).to(self.device)
         found = {}
         for text in set(instructions):
@@ -99,7 +99,7 @@ class Kontext:
 
     def base(self) -> Any:
         """The transformer as it is on disk, in 4 bits on a small card."""
-        options: dict[str, Any] = {"torch_dtype": self.dtype}
+        options: dict[str, Any] = {"dtype": self.dtype}
         if self.small and self.device.type == "cuda":
             bits_and_bytes()
             options["quantization_config"] = BitsAndBytesConfig(
@@ -110,13 +110,14 @@ class Kontext:
             made.to(self.device)
         return made
 
-    def optimizer(self, parameters: list[Any], rate: float) -> Any:
+    def optimizer(self, transformer: Any, rate: float) -> Any:
         kind = (
             bits_and_bytes().optim.AdamW8bit
             if self.small and self.device.type == "cuda"
             else torch.optim.AdamW
         )
-        return kind(parameters, lr=rate, betas=(0.9, 0.999), weight_decay=1e-4)
+        trained = [each for each in transformer.parameters() if each.requires_grad]
+        return kind(trained, lr=rate, betas=(0.9, 0.999), weight_decay=1e-4)
 
     def picture(self, transformer: Any, batch: Batch, *, size: tuple[int, int], seed: int) -> Image.Image:
         """What the model makes of the control image: through the pipeline, with the embeddings at hand."""

@@ -15,20 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from finetune_portal.engine import datasets
 from finetune_portal.engine.trainers.lora import flow, pictures, weights
+from finetune_portal.engine.trainers.lora.group import Group
 from finetune_portal.engine.trainers.lora.kontext_model import Kontext
+from finetune_portal.engine.trainers.lora.learner import Learner
 
 Tell = Callable[..., None]
 MEASURED_AT = tuple((number + 0.5) / 8 for number in range(8))  # sigmas of the held-out loss
 HELD_OUT_FROM = 3  # with fewer pairs all are needed, and the last one is measured though it is trained on
 
 
+def _silent(event: str, **told: Any) -> None:
+    pass
+
+
 class Training:
-    def __init__(self, work: Path, request: Mapping[str, Any], tell: Tell) -> None:
-        self.work, self.request, self.tell = work, request, tell
+    def __init__(self, work: Path, request: Mapping[str, Any], tell: Tell, group: Group) -> None:
+        self.work, self.request, self.group = work, request, group
+        self.tell = tell if group.is_first else _silent
         self.steps: int = request["steps"]
         self.seed: int = request["seed"]
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
@@ -44,8 +50,8 @@ class Training:
         self.sizes = [each.target.size for each in examples[used]]
         kinds = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
         self.transformer = self.model.transformer(**kinds)
-        self.trained = [each for each in self.transformer.parameters() if each.requires_grad]
-        self.optimizer = self.model.optimizer(self.trained, request["learning_rate"])
+        optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
+        self.learner = Learner(self.transformer, optimizer, request, self.model.dtype, group)
 
     def run(self) -> None:
         done = self._resume()
@@ -58,6 +64,7 @@ class Training:
             pairs=self.pairs,
             held_out=self.held.name,
             is_held_out=self.is_held_out,
+            processes=self.group.size,
         )
         if done == 0:
             self._measure(0)
@@ -65,65 +72,34 @@ class Training:
         seconds: deque[float] = deque(maxlen=20)
         for step in range(done, self.steps):
             begun = time.monotonic()
-            loss = self._step(step)
+            loss = self.learner.step(step, self._batch(step))
             seconds.append(time.monotonic() - begun)
             self._tell_step(step + 1, loss, sum(seconds) / len(seconds))
             if (step + 1) % every == 0 or step + 1 == self.steps:
                 self._measure(step + 1)
             if (step + 1) % self.request["checkpoint_steps"] == 0:
                 self._keep(step + 1)
-        weights.write(
-            self.work / "weights.safetensors",
-            self.transformer,
-            self.request,
-            pairs=self.pairs,
-            dtype=self.model.dtype,
-        )
+        self._write()
         self.tell("done", step=self.steps)
 
-    def _step(self, step: int) -> float:
-        """Step number `step`, from 0: forward, backward, clip, move."""
-        batch = self._batch(step)
-        drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        noise = torch.randn(batch.targets.shape, generator=drawn).to(batch.targets)
-        sigmas = torch.rand(len(batch.targets), generator=drawn).to(self.model.device)
-        loss = self._loss(batch, noise, sigmas)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.trained, self.request["gradient_clipping"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(step)
-        self.optimizer.step()
-        return float(loss.detach())
-
-    def _rate(self, step: int) -> float:
-        warm: int = min(self.request["warmup_steps"], self.steps // 2)
-        return float(self.request["learning_rate"]) * min(1.0, (step + 1) / (warm + 1))
-
     def _batch(self, step: int) -> flow.Batch:
-        size = self.request["batch_size"]
+        size, number = self.request["batch_size"], self.group.number(step)
         first = pictures.batches(self.sizes, batch_size=size, seed=self.seed, epoch=0)
-        epoch, at = divmod(step, len(first))
+        epoch, at = divmod(number, len(first))
         numbers = pictures.batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[at]
         parts = zip(*(self.encoded[number] for number in numbers), strict=True)
         return flow.Batch(*(torch.cat(part).to(self.model.device) for part in parts))
 
-    def _loss(self, batch: flow.Batch, noise: Tensor, sigmas: Tensor) -> Tensor:
-        on_gpu = self.model.device.type == "cuda"
-        with torch.autocast(self.model.device.type, self.model.dtype, enabled=on_gpu):
-            return flow.loss(self.transformer, batch, noise, sigmas, self.request["guidance"])
-
     def _measure(self, step: int) -> None:
         """The loss on the held-out pair, with the same noise each time, and what the model makes of it."""
+        if not self.group.is_first:
+            return
         batch = flow.Batch(*(each.to(self.model.device) for each in self.held_out))
-        noise = torch.randn(batch.targets.shape, generator=torch.Generator().manual_seed(self.seed))
+        drawn = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(batch.targets.shape, generator=drawn).to(batch.targets)
+        sigmas = torch.tensor(MEASURED_AT, device=self.model.device)
         with torch.no_grad():
-            losses = [
-                float(
-                    self._loss(batch, noise.to(batch.targets), torch.tensor([at], device=self.model.device))
-                )
-                for at in MEASURED_AT
-            ]
+            losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
         self.tell("held_out", step=step, loss=sum(losses) / len(losses))
         size = self.held.target.size
         path = self.work / f"sample-{step:06}.png"
@@ -142,18 +118,30 @@ class Training:
             step=step,
             steps=self.steps,
             loss=round(loss, 6),
-            rate=self._rate(step - 1),
+            rate=self.learner.rate(step - 1),
             seconds_left=round(seconds * (self.steps - step), 1),
             memory_bytes=memory,
         )
 
+    def _write(self) -> None:
+        if self.group.is_first:
+            weights.write(
+                self.work / "weights.safetensors",
+                self.transformer,
+                {**self.request, "batch_size": self.request["batch_size"] * self.group.size},
+                pairs=self.pairs,
+                dtype=self.model.dtype,
+            )
+
     def _keep(self, step: int) -> None:
+        if not self.group.is_first:
+            return
         draft = self.work / ".checkpoint.pt.part"
         kept = {
             "request": dict(self.request),
             "step": step,
-            "weights": [each.detach().cpu() for each in self.trained],
-            "optimizer": self.optimizer.state_dict(),
+            "weights": [each.detach().cpu() for each in self.learner.trained],
+            "optimizer": self.learner.optimizer.state_dict(),
         }
         with draft.open("wb") as file:
             torch.save(kept, file)
@@ -171,7 +159,7 @@ class Training:
         if kept["request"] != dict(self.request):
             return 0
         with torch.no_grad():
-            for parameter, value in zip(self.trained, kept["weights"], strict=True):
+            for parameter, value in zip(self.learner.trained, kept["weights"], strict=True):
                 parameter.copy_(value)
-        self.optimizer.load_state_dict(kept["optimizer"])
+        self.learner.optimizer.load_state_dict(kept["optimizer"])
         return int(kept["step"])

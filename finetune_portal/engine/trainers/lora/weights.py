@@ -42,6 +42,7 @@ def _metadata(request: Mapping[str, Any], pairs: int) -> dict[str, str]:
         "rank": str(request["rank"]),
         "alpha": str(request["alpha"] or request["rank"]),
         "steps": str(request["steps"]),
+        "batch_size": str(request["batch_size"]),
         "learning_rate": repr(request["learning_rate"]),
         "seed": str(request["seed"]),
         "instance_prompt": request["instance_prompt"],

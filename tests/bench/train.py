@@ -1,0 +1,176 @@
+"""Seconds a step, and memory at most: our trainer beside the recipe of diffusers' example for Kontext LoRA.
+
+    .venv-train/bin/python -m tests.bench.train
+
+On a GPU both train the transformer of FLUX.1-Kontext in full size (12 billion random numbers, bf16, with
+gradient checkpointing) at 512 and 1024 pixels; on the CPU the tiny one at 112. Rank, layers, batch, optimizer
+and steps are the same. Each is a process of its own, so that its memory is its own; two of each, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
+from diffusers.optimization import get_scheduler
+from peft import LoraConfig
+
+from finetune_portal.engine.trainers import parameters
+from finetune_portal.engine.trainers.lora.flow import Batch
+from finetune_portal.engine.trainers.lora.group import Group
+from finetune_portal.engine.trainers.lora.kontext_model import add_lora
+from finetune_portal.engine.trainers.lora.learner import Learner
+from finetune_portal.engine.trainers.tiny import build
+
+RANK, RATE, UNTIMED = 16, 1e-4, 3
+LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"]
+Step = Callable[[int, Batch], object]
+
+
+def model(device: torch.device) -> tuple[Any, torch.dtype, int]:
+    """The frozen transformer, its numbers, and the tokens of an instruction."""
+    torch.manual_seed(0)
+    if device.type == "cpu":
+        return build.transformer().requires_grad_(False), torch.float32, build.TOKENS
+    torch.set_default_dtype(torch.bfloat16)
+    with device:
+        made = FluxTransformer2DModel(guidance_embeds=True)
+    torch.set_default_dtype(torch.float32)
+    return made.requires_grad_(False), torch.bfloat16, 512
+
+
+def batch(transformer: Any, side: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Batch:
+    told = transformer.config
+    latents = (1, told.in_channels // 4, side // 8, side // 8)
+    shapes = (latents, latents, (1, tokens, told.joint_attention_dim), (1, told.pooled_projection_dim))
+    return Batch(*(torch.randn(shape, device=device, dtype=dtype) for shape in shapes))
+
+
+def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
+    request = {
+        **parameters.complete({"rank": RANK, "warmup_steps": 0}),
+        "steps": steps,
+        "learning_rate": RATE,
+    }
+    add_lora(transformer, rank=RANK, alpha=RANK, feed_forward=False, seed=0)
+    trained = [each for each in transformer.parameters() if each.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.999), weight_decay=1e-4)
+    return Learner(transformer, optimizer, request, dtype, Group()).step
+
+
+def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
+    """As the example goes about it, with latents and embeddings at hand."""
+    accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
+    layers = [f"attn.{name}" for name in LAYERS]
+    lora = LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=layers)
+    transformer.add_adapter(lora)
+    trained = [each for each in transformer.parameters() if each.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.999), weight_decay=1e-4)
+    pace = get_scheduler("constant", optimizer=optimizer)
+    wrapped, optimizer, pace = accelerator.prepare(transformer, optimizer, pace)
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    packed, ids_of = FluxKontextPipeline._pack_latents, FluxKontextPipeline._prepare_latent_image_ids
+
+    def step(_number: int, given: Batch) -> float:
+        clean = given.targets
+        count, channels, height, width = clean.shape
+        ids = ids_of(count, height // 2, width // 2, clean.device, dtype)
+        control_ids = ids.clone()
+        control_ids[..., 0] = 1
+        noise = torch.randn_like(clean)
+        chosen = (torch.rand(count) * scheduler.config.num_train_timesteps).long()
+        sigma = scheduler.sigmas[chosen].to(clean).view(-1, 1, 1, 1)
+        pieces = [
+            packed(each, count, channels, height, width)
+            for each in ((1 - sigma) * clean + sigma * noise, given.controls)
+        ]
+        answer = wrapped(
+            hidden_states=torch.cat(pieces, dim=1),
+            timestep=scheduler.timesteps[chosen].to(clean) / 1000,
+            guidance=torch.ones(count, device=clean.device),
+            pooled_projections=given.pooled,
+            encoder_hidden_states=given.prompts,
+            txt_ids=torch.zeros(given.prompts.shape[1], 3, device=clean.device, dtype=dtype),
+            img_ids=torch.cat([ids, control_ids]),
+            return_dict=False,
+        )[0][:, : pieces[0].shape[1]]
+        made = FluxKontextPipeline._unpack_latents(answer, height * 8, width * 8, 8)
+        loss = ((made.float() - (noise - clean).float()) ** 2).reshape(count, -1).mean(1).mean()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(transformer.parameters(), 1.0)
+        optimizer.step()
+        pace.step()
+        optimizer.zero_grad()
+        return float(loss.detach())
+
+    return step
+
+
+RECIPES = {"ours": ours, "the example": the_example}
+
+
+def measure(recipe: str, side: int, steps: int) -> dict[str, float]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    transformer, dtype, tokens = model(device)
+    given = batch(transformer, side, tokens, device, dtype)
+    step = RECIPES[recipe](transformer, dtype, steps)
+    if device.type == "cuda":
+        transformer.enable_gradient_checkpointing()
+    seconds = []
+    for number in range(UNTIMED + steps):
+        begun = time.perf_counter()
+        step(number, given)  # its answer is a number: the GPU is done
+        seconds.append(time.perf_counter() - begun)
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _most_of_this_process()
+    return {"seconds": statistics.median(seconds[UNTIMED:]), "gigabytes": peak / 1e9}
+
+
+def _most_of_this_process() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sides", type=int, nargs="+")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--only", nargs=2, metavar=("RECIPE", "SIDE"), help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.only:
+        say(json.dumps(measure(told.only[0], int(told.only[1]), told.steps)))
+        return
+    on_gpu = torch.cuda.is_available()
+    where = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads, tiny model"
+    say(f"{where}; torch {torch.__version__}; rank {RANK}, batch 1; {told.steps} steps, best of two runs")
+    say("| side | recipe | seconds a step | memory at most |\n| --- | --- | --- | --- |")
+    for side in told.sides or ([512, 1024] if on_gpu else [112]):
+        runs = [(recipe, _apart(recipe, side, told.steps)) for _ in range(2) for recipe in RECIPES]
+        for recipe in RECIPES:
+            best = min((found for name, found in runs if name == recipe), key=lambda found: found["seconds"])
+            say(f"| {side} | {recipe} | {best['seconds']:.3f} | {best['gigabytes']:.2f} GB |")
+
+
+def _apart(recipe: str, side: int, steps: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.train", "--steps", str(steps), "--only", recipe, str(side)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Trainings asked for over HTTP, and a look at the processes behind them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from safetensors.torch import load
+from torch import Tensor
+
+from tests.engine.calling import TIMEOUT, call, details, download_url, started, upload, zipped
+from tests.running import RunningEngine
+from tests.train.training import WORDS, turned_colours
+
+PATIENCE = 600.0  # seconds: a start of PyTorch takes its time on a busy machine
+TRAINING = {
+    "learning_rate": 0.01,
+    "steps": 24,
+    "rank": 4,
+    "warmup_steps": 2,
+    "checkpoint_steps": 4,
+    "sample_steps": 20_000,
+}
+
+T = TypeVar("T")
+
+
+def until(what: Callable[[], T | None]) -> T:
+    """Ask again until there is an answer, now and then: what trains needs the machine."""
+    latest = time.monotonic() + PATIENCE
+    while not (found := what()):
+        assert time.monotonic() < latest, "it did not come in time"
+        time.sleep(0.1)
+    return found
+
+
+def begun(engine: RunningEngine, files: dict[str, bytes] | None = None, **advanced: Any) -> str:
+    """Upload a dataset and start a training of it; the job's id."""
+    source = upload(engine, zipped(files or turned_colours(4)))
+    return started(
+        engine, data_source_path=source, instance_prompt=WORDS, advance_parameters={**TRAINING, **advanced}
+    )
+
+
+def ended(engine: RunningEngine, job: str, state: str = "AVAILABLE") -> dict[str, Any]:
+    """The details of the job at its end, which must be this one."""
+
+    def look() -> dict[str, Any] | None:
+        found = details(engine, job)
+        return found if found["status"] in ("AVAILABLE", "FAILED") else None
+
+    found = until(look)
+    assert found["status"] == state, (found["error_message"], engine.log)
+    return found
+
+
+def weights(engine: RunningEngine, told: dict[str, Any]) -> bytes:
+    return requests.get(download_url(engine, told["cloud_storage_url"]), timeout=TIMEOUT).content
+
+
+def tensors(engine: RunningEngine, told: dict[str, Any]) -> dict[str, Tensor]:
+    return load(weights(engine, told))
+
+
+def progress(engine: RunningEngine, job: str) -> dict[str, Any]:
+    answer = call(engine, "GET", "/extra/progress", params={"finetune_id": job})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def at_step(engine: RunningEngine, job: str, step: int) -> int:
+    """Wait until so many steps are done; how many there are then."""
+
+    def look() -> int | None:
+        found = progress(engine, job)
+        assert found["status"] != "FAILED", (details(engine, job)["error_message"], engine.log)
+        return found["step"] if found["step"] >= step else None
+
+    return until(look)
+
+
+def events(engine: RunningEngine, job: str, kind: str) -> list[dict[str, Any]]:
+    path = engine.data_dir / "engine" / "storage" / "trainings" / job / "progress.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [told for told in map(json.loads, lines) if told.get("event") == kind]
+
+
+def children(engine: RunningEngine, job: str) -> list[int]:
+    """The processes that train this job."""
+    folder = str(engine.data_dir / "engine" / "storage" / "trainings" / job)
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if folder in path.read_text().split("\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def child(engine: RunningEngine, job: str, *, after: int = 0) -> int:
+    """The process that trains this job, once there is one, and not the one before."""
+    return until(lambda: next((each for each in children(engine, job) if each != after), None))

@@ -1,0 +1,129 @@
+"""What becomes of a training when its process, or the engine, ends where it should not."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.engine.calling import call, details
+from tests.running import RunningEngine
+from tests.train.jobs import at_step, begun, child, children, ended, events, progress, tensors, until
+from tests.train.training import turned_colours
+
+Told = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(trainer: RunningEngine) -> tuple[str, Told]:
+    job = begun(trainer)
+    return job, ended(trainer, job)
+
+
+def is_like(engine: RunningEngine, job: str, undisturbed: tuple[str, Told]) -> bool:
+    """As many steps, the same losses, the same numbers in the file."""
+    quiet, told = undisturbed
+    assert progress(engine, job)["loss"] == progress(engine, quiet)["loss"]
+    assert progress(engine, job)["held_out"] == progress(engine, quiet)["held_out"]
+    own, others = tensors(engine, details(engine, job)), tensors(engine, told)
+    return own.keys() == others.keys() and all(torch.equal(own[name], others[name]) for name in own)
+
+
+def test_a_killed_trainer_goes_on_from_its_checkpoint(
+    trainer: RunningEngine, undisturbed: tuple[str, Told]
+) -> None:
+    job = begun(trainer)
+    at_step(trainer, job, 9)
+    os.kill(child(trainer, job), signal.SIGKILL)
+    ended(trainer, job)
+    assert [each["code"] for each in events(trainer, job, "died")] == [-signal.SIGKILL]
+    first, again = (each["step"] for each in events(trainer, job, "started"))
+    assert first == 0
+    assert again >= 8
+    assert progress(trainer, job)["step"] == 24
+    assert is_like(trainer, job, undisturbed)
+
+
+def test_a_killed_engine_takes_the_trainer_along_and_goes_on(
+    trainer: RunningEngine, undisturbed: tuple[str, Told]
+) -> None:
+    job = begun(trainer)
+    at_step(trainer, job, 9)
+    trainer.kill()
+    until(lambda: not children(trainer, job))
+    trainer.start()
+    ended(trainer, job)
+    assert [each["step"] >= 8 for each in events(trainer, job, "started")] == [False, True]
+    assert is_like(trainer, job, undisturbed)
+
+
+def test_a_stop_in_the_middle_goes_on_too(trainer: RunningEngine, undisturbed: tuple[str, Told]) -> None:
+    job = begun(trainer)
+    at_step(trainer, job, 5)
+    trainer.stop()
+    assert children(trainer, job) == []
+    trainer.start()
+    ended(trainer, job)
+    assert is_like(trainer, job, undisturbed)
+
+
+def test_the_third_death_in_one_place_is_the_end(trainer: RunningEngine) -> None:
+    job = begun(trainer)
+    killed = 0
+    for _ in range(3):
+        killed = child(trainer, job, after=killed)
+        os.kill(killed, signal.SIGKILL)
+    says = ended(trainer, job, "FAILED")["error_message"]
+    assert says.startswith(
+        "The trainer was started 3 times and did not get further. It was killed from outside"
+    )
+    assert "batch_size 1" in says
+
+
+def test_without_memory_it_says_what_to_set(trainer: RunningEngine) -> None:
+    """The child may have no more than it has when it begins: a large step then finds nothing."""
+    job = begun(trainer, turned_colours(6, (512, 512)), resolution=512, batch_size=5)
+    until(lambda: events(trainer, job, "started"))
+    pid = child(trainer, job)
+    size = re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert size
+    most = int(size[1]) * 1024 + 64 * 1024**2
+    resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
+    says = ended(trainer, job, "FAILED")["error_message"]
+    assert says.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution (512)")
+
+
+def test_a_damaged_picture_is_named(trainer: RunningEngine) -> None:
+    """Its head is whole, so that the first look at the dataset lets it pass."""
+    files = turned_colours(3)
+    files["02_end.png"] = files["02_end.png"][:-400]
+    says = ended(trainer, begun(trainer, files), "FAILED")["error_message"]
+    assert says == "02_end.png is damaged: its picture ends early or cannot be decoded."
+
+
+def test_one_trains_at_a_time_in_order_and_a_cancel_makes_room(trainer: RunningEngine) -> None:
+    first, second, third = (begun(trainer, steps=20_000) for _ in range(3))
+    at_step(trainer, first, 1)
+    until(lambda: progress(trainer, third)["ahead"] == 2)
+    assert progress(trainer, second)["ahead"] == 1
+    assert children(trainer, second) == children(trainer, third) == []
+    cancel(trainer, third)
+    cancel(trainer, first)
+    assert children(trainer, first) == []
+    assert progress(trainer, third)["step"] == 0
+    at_step(trainer, second, 1)
+    cancel(trainer, second)
+    answer = call(trainer, "POST", "/extra/cancel", json={"finetune_id": second})
+    assert answer.status_code == 409
+
+
+def cancel(engine: RunningEngine, job: str) -> None:
+    answer = call(engine, "POST", "/extra/cancel", json={"finetune_id": job})
+    assert answer.json() == {"finetune_id": job, "cancelled": True}
+    assert ended(engine, job, "FAILED")["error_message"] == "Cancelled."

@@ -1,0 +1,134 @@
+"""A step of the trainer, beside the same step written out plainly from what is known of FLUX.1-Kontext."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxKontextPipeline
+from torch import Tensor
+
+from finetune_portal.engine.trainers.lora.training import Training
+from tests.train.training import WORDS, dataset, picture, spec, training
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def pipe(model: Path) -> FluxKontextPipeline:
+    return FluxKontextPipeline.from_pretrained(model)
+
+
+@pytest.fixture
+def trainer(model: Path, tmp_path: Path) -> Training:
+    told = spec(dataset(tmp_path / "a.zip"), warmup_steps=0, gradient_clipping=1000.0, guidance=1.5, seed=3)
+    return training(told, model, tmp_path / "work")
+
+
+def latents(pipe: FluxKontextPipeline, image: Any) -> Tensor:
+    pixels = torch.tensor(np.array(image)).float().permute(2, 0, 1)[None] / 255 * 2 - 1
+    found = pipe.vae.encode(pixels).latent_dist.mean
+    return (found - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
+
+
+def tokens(image: Tensor, first_id: int) -> tuple[Tensor, Tensor]:
+    """Square by square, each with its ids."""
+    _one, _channels, height, width = image.shape
+    squares = [(row, column) for row in range(height // 2) for column in range(width // 2)]
+    each = [
+        image[0, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].flatten() for row, column in squares
+    ]
+    return torch.stack(each)[None], torch.tensor([[first_id, *place] for place in squares]).float()
+
+
+def plain_loss(
+    pipe: FluxKontextPipeline, transformer: Any, pair: int, *, seed: int, guidance: float
+) -> Tensor:
+    """Of a pair of `turned_colours`, with the noise and the sigma that the seed gives."""
+    control = picture(pair, (SIDE, SIDE))
+    target = np.array(control)[..., ::-1].copy()
+    with torch.no_grad():
+        x, c = latents(pipe, target), latents(pipe, control)
+        prompt, pooled, text_ids = pipe.encode_prompt(WORDS, None, max_sequence_length=24)
+    drawn = torch.Generator().manual_seed(seed)
+    noise, sigma = torch.randn(x.shape, generator=drawn), torch.rand(1, generator=drawn)
+    noisy, ids = tokens((1 - sigma) * x + sigma * noise, 0)
+    controls, control_ids = tokens(c, 1)
+    velocity, _ = tokens(noise - x, 0)
+    answer = transformer(
+        hidden_states=torch.cat([noisy, controls], dim=1),
+        timestep=sigma,
+        guidance=torch.tensor([guidance]),
+        pooled_projections=pooled,
+        encoder_hidden_states=prompt,
+        txt_ids=text_ids,
+        img_ids=torch.cat([ids, control_ids]),
+    ).sample
+    return ((answer[:, : velocity.shape[1]] - velocity) ** 2).mean()
+
+
+def test_the_loss_of_a_step_is_that_of_a_plain_computation(
+    trainer: Training, pipe: FluxKontextPipeline
+) -> None:
+    """With a seed of 3, step 0 draws by 3 * 1,000,003. The LoRA changes nothing yet."""
+    plain = plain_loss(pipe, pipe.transformer, first_pair(trainer), seed=3_000_009, guidance=1.5)
+    assert trainer.learner.step(0, trainer._batch(0)) == pytest.approx(plain.item(), rel=1e-4)
+
+
+def first_pair(trainer: Training) -> int:
+    """The number of the pair that step 0 is about."""
+    batch = trainer._batch(0)
+    return 1 + next(i for i, each in enumerate(trainer.encoded) if torch.equal(each.targets, batch.targets))
+
+
+def test_a_step_moves_the_lora_as_adamw_would_by_the_plain_gradient(
+    trainer: Training, pipe: FluxKontextPipeline
+) -> None:
+    """The first step of AdamW is the rate against the gradient's sign, where the gradient is not tiny."""
+    names = [name for name, each in trainer.transformer.named_parameters() if each.requires_grad]
+    before = [each.detach().clone() for each in trainer.learner.trained]
+    loss = plain_loss(pipe, trainer.transformer, first_pair(trainer), seed=3_000_009, guidance=1.5)
+    gradients = torch.autograd.grad(loss, trainer.learner.trained)
+    trainer.learner.step(0, trainer._batch(0))
+    rate = trainer.request["learning_rate"]
+    for name, old, new, gradient in zip(names, before, trainer.learner.trained, gradients, strict=True):
+        wanted = old * (1 - rate * 1e-4) - rate * gradient / (gradient.abs() + 1e-8)
+        clear = gradient.abs() > 1e-5
+        torch.testing.assert_close(new.detach()[clear], wanted[clear], rtol=0, atol=1e-5, msg=name)
+        if ".lora_B." in name:
+            assert clear.any(), name
+
+
+def test_gradients_reach_only_the_lora(trainer: Training) -> None:
+    before = {name: each.detach().clone() for name, each in trainer.transformer.named_parameters()}
+    for step in range(3):
+        trainer.learner.step(step, trainer._batch(step))
+    for name, each in trainer.transformer.named_parameters():
+        is_lora = ".lora_A." in name or ".lora_B." in name
+        assert each.requires_grad == is_lora, name
+        assert (each.grad is not None and bool(each.grad.any())) == is_lora, name
+        assert torch.equal(each, before[name]) != is_lora, name
+    others = [*trainer.model.vae.parameters()]
+    assert not any(each.requires_grad for each in others)
+
+
+@pytest.mark.parametrize(("feed_forward", "layers"), [(False, 3 + 1 + 4), (True, 3 + 1 + 4 + 4)])
+def test_the_lora_is_where_it_is_said_to_be(
+    model: Path, tmp_path: Path, feed_forward: bool, layers: int
+) -> None:
+    """Double blocks: attention of both streams, and two layers of each stream's feed-forward part."""
+    told = spec(dataset(tmp_path / "a.zip"), feed_forward=feed_forward)
+    names = [name for name, _ in training(told, model, tmp_path / "work").transformer.named_parameters()]
+    lora = [name for name in names if ".lora_A." in name]
+    assert len([name for name in lora if name.startswith("transformer_blocks.0.")]) == layers
+    assert len([name for name in lora if name.startswith("single_transformer_blocks.0.")]) == (
+        5 if feed_forward else 3
+    )
+
+
+def test_the_rate_warms_up_and_stays(model: Path, tmp_path: Path) -> None:
+    trainer = training(spec(dataset(tmp_path / "a.zip"), steps=40, warmup_steps=3), model, tmp_path / "work")
+    assert [trainer.learner.rate(step) for step in (0, 1, 2, 3, 39)] == [0.0025, 0.005, 0.0075, 0.01, 0.01]

@@ -1,0 +1,143 @@
+"""A real training over HTTP, from the dataset to a LoRA that changes what FluxKontextPipeline makes."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxKontextPipeline
+from PIL import Image
+from safetensors import safe_open
+
+from tests.engine.calling import body, call, submit
+from tests.running import RunningEngine
+from tests.train.jobs import TRAINING, begun, children, ended, events, progress, weights
+from tests.train.training import WORDS, picture
+
+
+@pytest.fixture(scope="session")
+def job(trainer: RunningEngine) -> str:
+    return begun(trainer, sample_steps=12)
+
+
+@pytest.fixture(scope="session")
+def done(trainer: RunningEngine, job: str) -> dict[str, Any]:
+    return ended(trainer, job)
+
+
+@pytest.fixture
+def file(trainer: RunningEngine, done: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "lora.safetensors"
+    path.write_bytes(weights(trainer, done))
+    return path
+
+
+def test_the_engine_tells_what_it_can_and_what_trains(trainer: RunningEngine, done: dict[str, Any]) -> None:
+    told = call(trainer, "GET", "/extra").json()
+    assert {"progress", "samples", "cancel"} <= set(told["can"])
+    assert (told["trainer"], told["simulated"], told["places"]) == ("kontext", False, 1)
+    assert (told["base_model"], told["tiny_model"]) == ("finetune-portal/tiny-kontext", True)
+    about = done["model_information"]
+    assert (about["trainer"], about["simulated"], about["tiny_model"]) == ("kontext", False, True)
+
+
+def test_its_progress_is_told(trainer: RunningEngine, job: str, done: dict[str, Any]) -> None:
+    told = progress(trainer, job)
+    assert (told["percent"], told["step"], told["steps"], told["ahead"]) == (100.0, 24, 24, None)
+    assert [step for step, _loss in told["loss"]] == list(range(1, 25))
+    assert all(loss > 0 for _step, loss in told["loss"])
+    assert told["held_out"]["pair"] == "04"
+    assert not told["held_out"]["trained_on"]
+    assert [step for step, _loss in told["held_out"]["loss"]] == [0, 12, 24]
+    assert told["samples"] == [0, 12, 24]
+    assert told["memory_bytes"] > 50_000_000
+    assert events(trainer, job, "step")[-1]["seconds_left"] == 0
+    assert len(events(trainer, job, "checkpoint")) == 6
+    assert children(trainer, job) == []
+
+
+def test_its_samples_are_pictures_of_the_pair_held_out(
+    trainer: RunningEngine, job: str, done: object
+) -> None:
+    def sample(**asked: object) -> Image.Image:
+        answer = call(trainer, "GET", "/extra/sample", params={"finetune_id": job, **asked})
+        assert answer.headers["Content-Type"] == "image/png"
+        return Image.open(BytesIO(answer.content))
+
+    assert {sample(step=step).size for step in (0, 12, 24)} == {(64, 64)}
+    assert np.array_equal(sample(of="control"), picture(4))
+    assert np.array_equal(sample(of="target"), np.array(picture(4))[..., ::-1])
+    answer = call(trainer, "GET", "/extra/sample", params={"finetune_id": job, "step": 7})
+    assert answer.status_code == 404
+
+
+def test_a_parameter_that_is_not_known_is_refused_by_name(trainer: RunningEngine) -> None:
+    for wrong, says in (
+        ({"ranks": 8}, "'ranks', which is not known"),
+        ({"rank": 0}, "rank must be"),
+        ({"memory": "huge"}, "memory must be one of: auto, full, small"),
+    ):
+        told = body("https://example.com/a.zip", advance_parameters={**TRAINING, **wrong})
+        answer = submit(trainer, told)
+        assert answer.status_code == 422
+        assert says in answer.json()["error"]
+
+
+def test_the_file_tells_its_history(file: Path, done: dict[str, Any]) -> None:
+    with safe_open(file, "pt") as opened:
+        told = opened.metadata()
+    versions = json.loads(told.pop("versions"))
+    assert versions["torch"] == torch.__version__
+    assert set(versions) == {"torch", "diffusers", "peft", "transformers"}
+    assert told == {
+        "format": "pt",
+        "simulated": "false",
+        "base_model": "finetune-portal/tiny-kontext",
+        "theme": "KONTEXT",
+        "name": "hats",
+        "rank": "4",
+        "alpha": "4",
+        "steps": "24",
+        "batch_size": "1",
+        "learning_rate": "0.01",
+        "seed": "0",
+        "instance_prompt": WORDS,
+        "pairs": "4",
+        "dataset_sha256": done["model_information"]["dataset_sha256"],
+    }
+
+
+def test_the_file_changes_a_fresh_pipeline_and_not_with_strength_0(file: Path, model: Path) -> None:
+    pipe = FluxKontextPipeline.from_pretrained(model)
+    pipe.set_progress_bar_config(disable=True)
+
+    def made() -> Any:
+        image = pipe(
+            image=picture(9),
+            prompt=WORDS,
+            width=64,
+            height=64,
+            max_area=64 * 64,
+            num_inference_steps=3,
+            generator=torch.Generator().manual_seed(1),
+            max_sequence_length=24,
+            _auto_resize=False,
+        ).images[0]
+        return np.asarray(image).astype(int)
+
+    plain = made()
+    pipe.load_lora_weights(file, adapter_name="own")
+    pipe.set_adapters(["own"], [0.0])
+    assert np.array_equal(made(), plain)
+    pipe.set_adapters(["own"], [1.0])
+    changed = made()
+    assert np.abs(changed - plain).mean() > 1
+    pipe.set_adapters(["own"], [0.5])
+    assert 0 < np.abs(made() - plain).mean() < np.abs(changed - plain).mean()
+    pipe.unload_lora_weights()
+    assert np.array_equal(made(), plain)
