@@ -10,7 +10,7 @@ help: ## show this
 run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http://127.0.0.1:8100
 	@exec $(BIN)/python manage.py up
 
-run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MODEL_DIR, or the tiny model that ships with it
+run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MODEL_DIR, or the tiny model
 	@KONTEXT_MODEL_DIR="$${KONTEXT_MODEL_DIR:-finetune_portal/engine/trainers/tiny/model}" exec $(TRAIN)/python manage.py up
 
 test: .venv/dev ## the whole suite, but for the long share of the harnesses

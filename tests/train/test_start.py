@@ -13,7 +13,6 @@ import pytest
 from tests import databases
 from tests.running import ROOT, free_port
 
-MODEL = ROOT / "finetune_portal/engine/trainers/tiny/model"
 Harm = Callable[[Path], object]
 
 
@@ -29,8 +28,8 @@ def run(data: Path, model: object, *command: str) -> subprocess.CompletedProcess
     )
 
 
-def test_it_says_which_model_trains(tmp_path: Path) -> None:
-    told = run(tmp_path, MODEL, "-m", "finetune_portal.engine", "trainer")
+def test_it_says_which_model_trains(tmp_path: Path, model: Path) -> None:
+    told = run(tmp_path, model, "-m", "finetune_portal.engine", "trainer")
     assert told.stdout == "It trains finetune-portal/tiny-kontext, a tiny model to see trainings work.\n"
     told = run(tmp_path, "", "-m", "finetune_portal.engine", "trainer")
     assert told.stdout == "It only simulates.\n"
@@ -61,10 +60,10 @@ def half_a_download(model: Path) -> None:
         (lambda model: shutil.rmtree(model / "tokenizer_2"), "{} has no folder tokenizer_2."),
     ],
 )
-def test_a_folder_that_is_not_whole_is_said(tmp_path: Path, harm: Harm, says: str) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(MODEL, model)
-    harm(model)
-    ended = run(tmp_path / "data", model, "-m", "finetune_portal.engine", "trainer")
+def test_a_folder_that_is_not_whole_is_said(tmp_path: Path, model: Path, harm: Harm, says: str) -> None:
+    harmed = tmp_path / "model"
+    shutil.copytree(model, harmed)
+    harm(harmed)
+    ended = run(tmp_path / "data", harmed, "-m", "finetune_portal.engine", "trainer")
     assert ended.returncode == 1
-    assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: {says.format(model)}\n"
+    assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: {says.format(harmed)}\n"
