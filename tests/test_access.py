@@ -178,6 +178,7 @@ TABLE = """
     gateway:nothing         GET     NOTHING
     healthz                 GET     EVERYONE
     readyz                  GET     EVERYONE
+    metrics                 GET     no no no no no
     csp-report              POST    EVERYONE
 """
 

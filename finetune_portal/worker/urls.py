@@ -1,4 +1,4 @@
-"""Readiness, for the operator's tools."""
+"""For the operator's tools."""
 
 from __future__ import annotations
 
@@ -6,4 +6,7 @@ from django.urls import path
 
 from finetune_portal.worker import views
 
-urlpatterns = [path("", views.readyz, name="readyz")]
+urlpatterns = [
+    path("readyz", views.readyz, name="readyz"),
+    path("metrics", views.prometheus, name="metrics"),
+]
