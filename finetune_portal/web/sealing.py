@@ -20,8 +20,13 @@ class KeyLost(Exception):
     """What was sealed cannot be opened: the key is not the one of then."""
 
 
+def own_key() -> Path:
+    """Where the one is that was made here, when the operator gave none."""
+    return Path(settings.DATA_DIR) / "secrets" / "sealing-key"
+
+
 def _box() -> MultiFernet:
-    secrets = settings.SEALING_KEYS or [env.made_once(Path(settings.DATA_DIR) / "secrets" / "sealing-key")]
+    secrets = settings.SEALING_KEYS or [env.made_once(own_key())]
     return MultiFernet([Fernet(urlsafe_b64encode(sha256(secret.encode()).digest())) for secret in secrets])
 
 

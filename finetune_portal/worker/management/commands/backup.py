@@ -1,0 +1,37 @@
+"""`manage.py backup FILE`: everything but the secrets, in one file, while the portal runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.utils.timezone import now
+
+from finetune_portal.web.sealing import own_key
+from finetune_portal.worker import backups
+
+
+class Command(BaseCommand):
+    """Says what is in the file and what is not."""
+
+    help = "Write the databases and the files of DATA_DIR into one tar file. The portal may run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("target", type=Path, help="a file to make, or a folder to make one in")
+
+    def handle(self, *args: Any, target: Path, **options: Any) -> None:
+        if target.is_dir():
+            target /= f"portal-{now():%Y%m%d-%H%M%S}.tar"
+        try:
+            backups.make(target.absolute())
+        except backups.Unusable as exc:
+            raise CommandError(str(exc)) from None
+        self.stdout.write(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+        if connection.vendor != "sqlite":
+            self.stdout.write("The portal's database is not in it: use pg_dump.")
+        if not settings.SEALING_KEYS and own_key().exists():
+            told = "The secrets are not in it. Keep a copy elsewhere of what opens the sealed API keys:"
+            self.stdout.write(f"{told} {own_key()}")

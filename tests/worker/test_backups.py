@@ -1,0 +1,223 @@
+"""`manage.py backup`, of a portal that runs, and `restore`: nothing lost, nothing paid twice (S17, K1)."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import submission
+from finetune_portal.jobs.models import Job
+from finetune_portal.worker import backups
+from tests import databases
+from tests.e2e.conftest import Portal
+from tests.faults.conftest import workshop as workshop
+from tests.faults.portal import Workshop, new_form_key
+from tests.people import make_job
+from tests.running import ROOT
+from tests.test_up import Maker
+from tests.worker.driving import fresh
+
+pytestmark = pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own tools")
+
+
+def manage(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**databases.variables_of(data), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def bring_back(backup: Path, data: Path, **environment: str) -> str:
+    done = manage(data, "restore", str(backup), **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """It has a trained job, a sealed key, and one training in progress."""
+    running = Portal(tmp_path_factory.mktemp("backup") / "data")
+    try:
+        running.start(PORTAL_UPSTREAMS=running.engine_url)
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def ready(portal: Portal) -> str:
+    maker = Maker(portal).signs_in()
+    own = {"name": "Second", "base_url": portal.engine_url, "key": "k" * 20}
+    token = {"csrfmiddlewaretoken": maker.session.cookies["csrftoken"]}
+    assert maker.session.post(f"{portal.url}/settings/connections/add/", own | token).ok
+    job = maker.starts()
+    maker.waits_for(job, "ready")
+    return job
+
+
+@pytest.fixture(scope="module")
+def backup(portal: Portal, ready: str) -> Path:
+    """Made while people work."""
+    target = portal.data.parent / "backup.tar"
+    done = manage(portal.data, "backup", str(target))
+    assert done.returncode == 0, done.stderr
+    assert "The secrets are not in it." in done.stdout
+    assert str(portal.data / "secrets" / "sealing-key") in done.stdout
+    return target
+
+
+def test_it_is_whole_and_for_its_owner_only(backup: Path, portal: Portal) -> None:
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert {path.name for path in backup.parent.iterdir()} == {"backup.tar", "data", "portal.log"}
+    with tarfile.open(backup) as tar:
+        names = tar.getnames()
+    assert names[0] == backups.LABEL
+    assert {"portal.sqlite3", "engine/engine.sqlite3"} < set(names)
+    assert {name.split("/")[0] for name in names} <= {
+        backups.LABEL,
+        "portal.sqlite3",
+        "datasets",
+        "previews",
+        "engine",
+    }
+    for path in (portal.data / "datasets").iterdir():
+        assert f"datasets/{path.name}" in names
+
+
+def test_no_key_is_in_it(backup: Path, portal: Portal) -> None:
+    """K1. But the local engine's database tells where it knocks: on this machine, to make the portal look."""
+    content = backup.read_bytes()
+    secrets = {*(portal.data / "secrets").iterdir()} - {portal.data / "secrets" / "engine-hook"}
+    assert len(secrets) >= 3
+    for path in [*secrets, portal.data / "engine" / "api-key"]:
+        assert path.read_bytes().strip() not in content, path.name
+
+
+def test_an_empty_folder_becomes_the_portal_of_then(
+    backup: Path, ready: str, tmp_path: Path, portal: Portal
+) -> None:
+    restored = Portal(tmp_path / "data")
+    told = bring_back(backup, restored.data)
+    assert "Back as of " in told
+    assert "1 API keys or addresses of notifications cannot be opened" in told
+    shutil.copy(portal.data / "secrets" / "sealing-key", restored.data / "secrets" / "sealing-key")
+    for path in (restored.data / "datasets").rglob("*"):
+        assert path.read_bytes() == (portal.data / path.relative_to(restored.data)).read_bytes()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not list(restored.data.glob("*.restoring*"))
+    with closing(sqlite3.connect(restored.data / "portal.sqlite3")) as database:
+        triggers = {
+            name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='trigger'")
+        }
+    assert {"audit_no_change", "audit_no_delete"} <= triggers, "the record can still only grow"
+    try:
+        restored.start(PORTAL_UPSTREAMS=restored.engine_url)
+        maker = Maker(restored).signs_in()
+        assert maker.state(ready) == "ready"
+        another = maker.starts()
+        maker.waits_for(another, "ready")
+        link = maker.session.get(f"{restored.url}{ready}download/", allow_redirects=False).headers["Location"]
+        assert maker.session.get(link).ok, "the engine's files came along"
+    finally:
+        restored.stop()
+
+
+def test_it_goes_back_into_no_portal_that_is_there(backup: Path, portal: Portal) -> None:
+    before = (portal.data / "portal.sqlite3").stat().st_ino
+    done = manage(portal.data, "restore", str(backup))
+    assert done.returncode == 1
+    assert "There is a database already" in done.stderr
+    assert "Stop the portal" in done.stderr
+    assert (portal.data / "portal.sqlite3").stat().st_ino == before
+
+
+def test_it_overwrites_no_file_and_names_one_in_a_folder_by_the_time(
+    backup: Path, portal: Portal, tmp_path: Path
+) -> None:
+    done = manage(portal.data, "backup", str(backup))
+    assert (done.returncode, "is there already" in done.stderr) == (1, True)
+    assert manage(portal.data, "backup", str(tmp_path)).returncode == 0
+    (made,) = tmp_path.iterdir()
+    assert made.name.startswith("portal-20")
+    assert manage(portal.data, "backup", str(tmp_path / "nowhere" / "b.tar")).returncode == 1
+
+
+def test_half_a_backup_is_refused_and_a_whole_one_then_accepted(
+    backup: Path, tmp_path: Path, settings: Any
+) -> None:
+    """A restore that was killed is no other case: the portal's database gets its name last."""
+    settings.DATA_DIR = tmp_path / "data"
+    content = backup.read_bytes()
+    for share in (0.0, 0.001, 0.1, 0.3, 0.95):
+        half = tmp_path / "half.tar"
+        half.write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(backups.Unusable, match="no backup, or not a whole one"):
+            backups.restore(half)
+        assert not (tmp_path / "data" / "portal.sqlite3").exists()
+    bring_back(backup, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/evil", "datasets/../../evil", "secrets/secret-key", "evil"]
+)
+def test_a_file_that_leads_elsewhere_is_refused(tmp_path: Path, name: str, settings: Any) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+    crafted = tmp_path / "crafted.tar"
+    label = json.dumps({"made": "2026-01-01T00:00:00+00:00"})
+    with tarfile.open(crafted, "w") as tar:
+        for each, content in ((backups.LABEL, label), (name, "x")):
+            member = tarfile.TarInfo(each)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content.encode()))
+    with pytest.raises(backups.Unusable, match="that is in no backup"):
+        backups.restore(crafted)
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) -> None:
+    """S17: the backup is older than the submits. The portal finds them, and a person decides the rest."""
+    with workshop.portal() as portal:
+        portal.proxy.down()
+        forms = [new_form_key() for _ in range(4)]
+        assert portal.start(*forms) == 0
+        data = portal.folder
+        assert manage(data, "backup", str(tmp_path / "b.tar")).returncode == 0
+        never = Job.objects.earliest("pk")
+        assert portal.post("alice", (f"/jobs/{never.pk}/withdraw/", {})) == 0
+        portal.proxy.up()
+        assert portal.work() == 0
+        assert len(portal.upstream.sent("submit")) == 3
+        for path in data.glob("portal.sqlite3*"):
+            path.unlink()
+        told = bring_back(tmp_path / "b.tar", data)
+        assert "4 trainings were waiting then and may have been sent since" in told
+        assert portal.work() == 0
+        assert len(portal.upstream.sent("submit")) == 3, "none is sent again"
+        states = sorted(Job.objects.values_list("state", flat=True))
+        assert states == ["needs_decision", "ready", "ready", "ready"]
+
+
+def test_the_doubt_is_told_on_the_job(dataset: Dataset, alice: Any) -> None:
+    waiting = make_job(alice, dataset=dataset)
+    done = make_job(alice, "ready")
+    assert submission.doubt_what_was_not_sent() == 1
+    assert (fresh(waiting).state, fresh(done).state) == ("unconfirmed", "ready")
+    assert "restored from a backup" in fresh(waiting).error
+    assert waiting.tries.get().outcome == "unknown"
