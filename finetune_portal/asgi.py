@@ -26,6 +26,7 @@ from finetune_portal.gateway.addresses import UPLOADS  # noqa: E402
 from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.jobs.live import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
+from finetune_portal.web.bodies import bounded  # noqa: E402
 from finetune_portal.web.origin import answering  # noqa: E402
 
 BESIDE_DJANGO = (
@@ -43,4 +44,6 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
                 with answering(ASGIRequest(scope, BytesIO())):
                     await endpoint(scope, receive, send)
                 return
-    await django(cast(dict[str, Any], scope), receive, cast(Any, send))
+        await bounded(cast(Any, django), scope, receive, send)
+    else:
+        await django(cast(dict[str, Any], scope), receive, cast(Any, send))

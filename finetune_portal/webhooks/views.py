@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,6 +19,8 @@ from finetune_portal.web.http import PortalRequest, piece_of, piece_or_redirect
 from finetune_portal.webhooks import self_test, services, signature, table
 from finetune_portal.webhooks.models import Delivery, SelfTest
 
+log = logging.getLogger(__name__)
+
 MAX_BODY = 64 * 1024
 
 
@@ -24,7 +28,15 @@ MAX_BODY = 64 * 1024
 @login_not_required
 @require_POST
 def receive(request: HttpRequest, token: str) -> HttpResponse:
-    """Store and answer at once; the worker asks the upstream what is true."""
+    """Store and answer at once; the worker asks the upstream what is true. While it cannot: come again."""
+    try:
+        return _take(request, token)
+    except DatabaseError:
+        log.exception("A webhook could not be stored.")
+        return HttpResponse(status=503, headers={"Retry-After": "30"})
+
+
+def _take(request: HttpRequest, token: str) -> HttpResponse:
     door = services.behind(token)
     if door is None:
         return HttpResponse(status=404)

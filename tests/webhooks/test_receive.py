@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.test import Client
 from django.utils.timezone import now
 
@@ -219,3 +220,11 @@ def test_no_more_than_the_newest_are_kept(db: None, monkeypatch: pytest.MonkeyPa
     made = [Delivery.objects.create(size=1) for _ in range(5)]
     assert not services.forget_old()
     assert list(Delivery.objects.order_by("pk")) == made[2:]
+
+
+def test_a_database_that_does_not_answer_is_no_fault_of_the_sender(address: str) -> None:
+    """W9: a sender that tries again does so, and the list covers the rest."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE webhooks_delivery RENAME TO webhooks_gone")
+    response = Client().post(address, b"{}", content_type="application/json")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")

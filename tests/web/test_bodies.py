@@ -1,0 +1,81 @@
+"""Bodies that are too large or too slow are refused before anything is stored (U7, W5)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from pytest_django.plugin import DjangoDbBlocker
+
+from finetune_portal.web import bodies
+from tests.jobs.web import Web, database_of, running_web, session_of
+from tests.people import form_data, person
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with running_web(tmp_path_factory.mktemp("bodies") / "data", DEBUG="1") as running:
+        yield running
+
+
+def status_of(web: Web, path: str, *headers: str, body: bytes = b"") -> int:
+    """What is answered to a head, and perhaps the beginning of a body, of a request that never ends."""
+    lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{web.port}", "Content-Type: text/plain", *headers]
+    with socket.create_connection(("127.0.0.1", web.port), 10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+@pytest.mark.parametrize("path", ["/login/", "/jobs/new/", "/finetune/request/submit", "/nowhere/"])
+def test_a_stranger_sends_no_gigabytes(web: Web, path: str) -> None:
+    assert status_of(web, path, "Content-Length: 5000000000") == 413
+    chunk = b"%x\r\n" % (3 * MIB) + b"x" * 3 * MIB + b"\r\n"
+    assert status_of(web, path, "Transfer-Encoding: chunked", body=chunk) == 413
+    assert requests.post(web.url + path, b"x" * MIB, timeout=10).status_code != 413
+
+
+def test_nor_does_a_webhook(web: Web) -> None:
+    path = "/hooks/segmind/any/"
+    assert status_of(web, path, f"Content-Length: {64 * 1024 + 1}") == 413
+    chunk = b"%x\r\n" % (65 * 1024) + b"x" * 65 * 1024 + b"\r\n"
+    assert status_of(web, path, "Transfer-Encoding: chunked", body=chunk) == 413
+    assert requests.post(web.url + path, b"x" * 1024, timeout=10).status_code == 404
+
+
+def test_who_is_signed_in_sends_a_file_by_a_plain_form(
+    web: Web, settings: Any, django_db_blocker: DjangoDbBlocker
+) -> None:
+    with database_of(web, settings, django_db_blocker):
+        cookies = {"sessionid": session_of(person("alice", "maker")), "csrftoken": "c" * 32}
+        told = {**form_data(), "csrfmiddlewaretoken": "c" * 32}
+        file = {"file": ("night.zip", b"PK" * 2 * MIB)}
+        answer = requests.post(
+            f"{web.url}/jobs/new/", told, files=file, cookies=cookies, timeout=20, allow_redirects=False
+        )
+    assert answer.status_code == 302, answer.text[:500]
+
+
+def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "HOOK_SECONDS", 0.1)
+    sent: list[Any] = []
+
+    async def trickle() -> dict[str, Any]:
+        await asyncio.sleep(0.03)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/hooks/segmind/any/", "headers": []}
+    asyncio.run(bodies.bounded(app, scope, trickle, send))
+    assert sent[0]["status"] == 408
