@@ -47,6 +47,7 @@ SEALING_KEYS = env.secret("PORTAL_SEALING_KEYS").split()  # the newest first
 _near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
 POLL_SECONDS = env.decimal("POLL_SECONDS", 1 if _near else 20)
 POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _near else 120))
+CALLS_A_MINUTE = env.integer("SEGMIND_CALLS_A_MINUTE", 0)  # 0: as many as its answers allow
 
 LOW_CREDITS = env.decimal("PORTAL_LOW_CREDITS", 10)  # below so many the top bar warns
 
@@ -264,7 +265,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [
-    *(r"^healthz$", r"^readyz$", r"^hooks/"),  # asked from this machine
+    *(r"^healthz$", r"^readyz$", r"^metrics$", r"^hooks/"),  # asked from this machine
     *(r"^finetune/", r"^v1/"),  # gateway/calls.py refuses instead
 ]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
@@ -277,6 +278,10 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "finetune_portal.web.static.HashedFiles"},
 }
+
+# Who may read /metrics, by token or from where.
+METRICS_TOKEN = env.secret("PORTAL_METRICS_TOKEN")
+METRICS_NETWORKS = env.networks("PORTAL_METRICS_NETWORKS", "127.0.0.0/8,::1/128")
 
 # Words --------------------------------------------------------------------------------------
 
@@ -296,6 +301,7 @@ LOGGING = {
                 SEGMIND_API_KEY,
                 EMAIL_HOST_PASSWORD,
                 OIDC_CLIENT_SECRET,
+                METRICS_TOKEN,
                 _DATABASE_URL,
                 *SEALING_KEYS,
             ],

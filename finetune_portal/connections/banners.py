@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection, built_in_kind
+
+OVERDUE = timedelta(seconds=90)  # a worker looks within a minute, also after a kill
 
 
 @dataclass(frozen=True)
 class Banner:
+    """`since`: when it began. `as_of`: how old the states are that the pages show, if that matters."""
+
     kind: str
     text: str
+    since: datetime | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,20 @@ def _purse(connections: list[Connection]) -> Purse | None:
 
 def _told(connections: list[Connection]) -> list[Banner]:
     """With several connections each sentence begins with the name of its own."""
+    if stopped := [
+        each.due for each in connections if each.pk and each.due < now() - OVERDUE and each.is_free
+    ]:
+        text = "The worker is not running, so nothing is sent and no state is looked up. Tell an admin."
+        return [Banner("error", text, since=min(stopped), as_of=_oldest(connections))]
     found = [(connection, banner) for connection in connections if (banner := _of(connection))]
     if len(connections) == 1:
         return [banner for _, banner in found]
-    return [Banner(banner.kind, f"{connection.name}: {banner.text}") for connection, banner in found]
+    return [replace(banner, text=f"{connection.name}: {banner.text}") for connection, banner in found]
+
+
+def _oldest(connections: list[Connection]) -> datetime | None:
+    answered = [connection.answered for connection in connections]
+    return min((each for each in answered if each), default=None) if all(answered) else None
 
 
 def _of(connection: Connection) -> Banner | None:
@@ -73,11 +91,10 @@ def _of(connection: Connection) -> Banner | None:
         text = "No API key is set, so nothing can be trained. An admin sets it on the settings page."
         return Banner("error", text)
     if connection.key_refused:
-        return Banner("error", connection.failure)
+        return Banner("error", connection.failure, connection.failing_since, connection.answered)
     if connection.failing_since:
-        since = f"{connection.failing_since:%H:%M} UTC"
-        text = f"The states shown are those of {since}; jobs wait and go on by themselves."
-        return Banner("warning", f"{connection.failure} {text}")
+        text = f"{connection.failure} Jobs wait and go on by themselves."
+        return Banner("warning", text, connection.failing_since, connection.answered)
     if connection.is_closed:
         text = "The upstream takes no new trainings at the moment. Finished models still work."
         return Banner("warning", text)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from django.utils.timezone import now
 
 from finetune_portal.connections import pace
 from finetune_portal.connections.models import Connection
@@ -16,6 +19,8 @@ LOST = (
     "An admin sets the API key again on the settings page."
 )
 MISSING = "No API key is set for “{name}”. An admin sets it on the settings page."
+
+USED_UP = "The account's calls are used up for the moment. Try again in {seconds} s."
 
 _local = threading.local()
 
@@ -37,6 +42,16 @@ def asking(connection: Connection) -> Iterator[SegmindClient]:
             pace.learn(connection, client.last_headers)
         raise
     pace.learn(connection, client.last_headers)
+
+
+@contextmanager
+def asking_for_a_person(connection: Connection) -> Iterator[SegmindClient]:
+    """The same for what somebody waits for. One call is left for them; Busy when that is used, too."""
+    if not pace.take(connection, pace.PERSON):
+        wait = (pace.opens(connection) - now()).total_seconds()
+        raise Busy(USED_UP.format(seconds=math.ceil(max(1.0, wait))))
+    with asking(connection) as client:
+        yield client
 
 
 def client_of(connection: Connection) -> SegmindClient:

@@ -115,6 +115,11 @@ class Connection(Leased):
         return 10.0 if self.is_near else 120.0
 
     @property
+    def calls_a_minute(self) -> int:
+        """What the operator set for an account; 0 leaves it to the upstream to tell."""
+        return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)
+
+    @property
     def is_near(self) -> bool:
         return self._host in NEAR
 
@@ -125,3 +130,13 @@ class Connection(Leased):
     @property
     def _host(self) -> str:
         return urlsplit(self.address).hostname or ""
+
+
+class Call(models.Model):
+    """A call of the last minute, where the operator set how many there may be. `pace.py` keeps count."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="calls")
+    at = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return f"{self.connection} at {self.at:%H:%M:%S}"

@@ -1,8 +1,9 @@
-"""How many calls an account may still make: learned from the answers, shared by all processes in its row.
+"""How many calls an account may still make: told by the answers, or set; shared by all processes.
 
-The vendor's free plan has five calls a minute (segmind-facts, section 5). While no limit was told, every call
-may go. Once one was, each call is taken out of what is left, and after the reset a single one goes ahead
-to learn anew. While the upstream is away, only the list asks whether it is back.
+The vendor's free plan has five calls a minute (segmind-facts, section 5). While no limit is known, every
+call may go. Once the answers told one, each call is taken out of what is left, and after the reset a single
+one goes ahead to learn anew. Where one is set, each call is a row for a minute, whatever the answers say.
+While the upstream is away, only the list asks whether it is back.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from django.db.models import F, QuerySet
+from django.db import transaction
+from django.db.models import F, Min, QuerySet
 from django.db.models.functions import Least
 from django.utils.timezone import now
 
-from finetune_portal.connections.models import Connection
+from finetune_portal.connections.models import Call, Connection
 from finetune_portal.web.leases import Leased, claim, claimable
 
-LEFT, RESET = "x-rate-limit-remaining", "x-rate-limit-reset-at-utc"
+# The names that public clients read (segmind-facts, section 5), and those in use elsewhere.
+LEFT = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
+RESET = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-reset")
 # How many calls each kind leaves for what matters more: one for people, one for the list.
-LIST, SUBMIT, CARRY, DETAILS, CREDITS, EXTRA = 1, 2, 2, 3, 3, 4
+PERSON, LIST, SUBMIT, CARRY, DETAILS, CREDITS, EXTRA = 0, 1, 2, 2, 3, 3, 4
+WINDOW = timedelta(seconds=62)  # a call may be on its way for longer than the one a minute later
 SCOUT = timedelta(seconds=10)  # how long the others wait for the one that went ahead
 LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all others
 PAUSE, LONGEST = timedelta(minutes=1), timedelta(days=1)
@@ -35,6 +40,11 @@ def take(connection: Connection, leave: int) -> bool:
     connection.refresh_from_db(fields=["failing_since", "calls_reset", "checked", "due"])
     if connection.failing_since and leave > LIST:
         return False
+    return _is_left(connection, leave) and _may_be_made(connection, leave)
+
+
+def _is_left(connection: Connection, leave: int) -> bool:
+    """By what the answers told."""
     if connection.calls_reset is None:
         return True
     row = Connection.objects.filter(pk=connection.pk, calls_reset=connection.calls_reset)
@@ -44,6 +54,30 @@ def take(connection: Connection, leave: int) -> bool:
             return False
         return bool(row.update(calls_left=0, calls_reset=now() + SCOUT))
     return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
+
+
+def _may_be_made(connection: Connection, leave: int) -> bool:
+    """By what is set. A window that slides leaves no new minute, so the list keeps its share by `spread`."""
+    most = connection.calls_a_minute
+    if not most:
+        return True
+    with transaction.atomic():
+        Connection.objects.select_for_update().get(pk=connection.pk)  # one after the other
+        Call.objects.filter(connection=connection, at__lte=now() - WINDOW).delete()
+        if connection.calls.count() + min(leave, SUBMIT, most - 1) >= most:
+            return False
+        Call.objects.create(connection=connection)
+    return True
+
+
+def spread(connection: Connection) -> float:
+    """The least seconds from one list to the next, so that the calls of a minute last for all of it."""
+    connection.refresh_from_db(fields=["calls_left", "calls_reset"])
+    told = timedelta()
+    if connection.calls_reset and connection.calls_left is not None:
+        told = (connection.calls_reset - now()) / max(1, connection.calls_left - LIST)
+    most = connection.calls_a_minute
+    return max(told, WINDOW * 3 / max(3, most) if most else timedelta()).total_seconds()
 
 
 def claim_with_a_call(
@@ -65,17 +99,18 @@ def claim_with_a_call(
 def opens(connection: Connection) -> datetime:
     """When calls are left again."""
     reset = Connection.objects.values_list("calls_reset", flat=True).filter(pk=connection.pk).first()
-    return max(now(), reset or now())
+    first = connection.calls.aggregate(first=Min("at"))["first"] if connection.calls_a_minute else None
+    return max(now(), reset or now(), first + WINDOW if first else now())
 
 
 def learn(connection: Connection, headers: Mapping[str, str]) -> None:
-    """From the headers of an answer; without them the account has no limit."""
-    left, pause = headers.get(LEFT, ""), _until_reset(headers)
+    """From the headers of an answer; without them the account has no limit, once no pause holds any more."""
+    left, pause = _first(headers, LEFT), _until_reset(headers)
     if left.isdecimal():
         _note(connection, int(left[:9]), now() + (pause or PAUSE))
     else:
-        limited = Connection.objects.filter(pk=connection.pk).exclude(calls_reset=None)
-        limited.update(calls_left=None, calls_reset=None)
+        over = Connection.objects.filter(pk=connection.pk, calls_reset__lte=now() + SCOUT)
+        over.update(calls_left=None, calls_reset=None)
 
 
 def note_busy(connection: Connection, headers: Mapping[str, str], retry_after: float | None) -> None:
@@ -94,10 +129,18 @@ def _note(connection: Connection, left: int, reset: datetime) -> None:
 
 def _until_reset(headers: Mapping[str, str]) -> timedelta | None:
     """By the upstream's own clock, for ours may differ; None when it says nothing that makes sense."""
-    reset, date = _moment(headers.get(RESET, "")), _moment(headers.get("date", ""))
+    told, date = _first(headers, RESET), _moment(headers.get("date", "")) or now()
+    if told.isdecimal() and len(told) < 8:
+        reset: datetime | None = date + timedelta(seconds=int(told))
+    else:
+        reset = _moment(told)
     if reset is None:
         return None
-    return min(max(reset - (date or now()), timedelta(seconds=1)), LONGEST)
+    return min(max(reset - date, timedelta(seconds=1)), LONGEST)
+
+
+def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((headers[name].strip() for name in names if name in headers), "")
 
 
 def _moment(text: str) -> datetime | None:

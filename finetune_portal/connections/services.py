@@ -7,7 +7,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
 from finetune_portal.segmind import SegmindError
 from finetune_portal.web.deeds import ActionFailed
@@ -74,7 +74,7 @@ def switch(connection: Connection, *, on: bool, actor: User) -> None:
 def test(connection: Connection, *, actor: User) -> float:
     """Ask for the account's credits: free of charge, and it proves the key. Answers the balance."""
     try:
-        with asking(connection) as client:
+        with asking_for_a_person(connection) as client:
             balance = client.credits().credits
     except SegmindError as exc:
         raise ActionFailed(exc.message, exc.detail) from None

@@ -52,6 +52,7 @@ class Job(Leased):
 
     request_id = models.CharField(max_length=100, null=True, unique=True)  # noqa: DJ001 - unique
     upstream_status = models.CharField(max_length=100, blank=True)
+    listed = models.CharField(max_length=110, blank=True)  # what the list said of it the last time
     is_public = models.BooleanField(default=False)
     slug = models.CharField(max_length=200, blank=True)
     cloud_storage_url = models.CharField(max_length=2000, blank=True)

@@ -30,6 +30,7 @@ from finetune_portal.jobs.table import counts_of
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
 FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
 COUNT_SECONDS = 1.0
+MOOD_SECONDS = 15.0  # a worker that died commits nothing
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Lookout:
     jobs: dict[int, Any] = field(default_factory=dict)
     datasets: dict[int, Any] = field(default_factory=dict)
     trainings: dict[int, Any] = field(default_factory=dict)
-    mood: datetime | None = None
+    moved: datetime | None = None
+    mood: str = ""
+    felt: float = 0.0
     answered: datetime | None = None
     counted: float = 0.0
     must_count: bool = False
@@ -71,6 +74,7 @@ class Lookout:
         version = _version()
         news = self._changes() if version != self.version else []
         self.version = version
+        news += self._mood()
         if self.must_count and monotonic() - self.counted >= COUNT_SECONDS:
             self.must_count, self.counted = False, monotonic()
             news.append(News(event("counts", **counts_of())))
@@ -82,18 +86,25 @@ class Lookout:
         rows = Dataset.objects.filter(changed__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
         trainings = dict(Training.objects.filter(changed__gte=since).values_list("job", "changed"))
-        mood = Connection.objects.aggregate(last=Max("changed"))["last"]
+        connections = Connection.objects.aggregate(last=Max("changed"))["last"]
         stalest = Connection.objects.stalest()
         moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
         news = _rows("row", moved)
         self.must_count = self.must_count or bool(news)
         news += _rows("progress", Q(pk__in=_moved(self.trainings, trainings)) & ~moved)
-        if mood != self.mood:
-            news.append(News(event("mood", html=_banners())))
+        if connections != self.moved:
+            self.felt = 0.0
         self.jobs, self.datasets, self.trainings = jobs, datasets, trainings
-        self.mood, self.looked = mood, looked
+        self.moved, self.looked = connections, looked
         self.answered = stalest.answered if stalest else None
         return news
+
+    def _mood(self) -> list[News]:
+        if self.felt and monotonic() - self.felt < MOOD_SECONDS:
+            return []
+        before, self.mood = self.mood, _banners()
+        is_first, self.felt = not before, monotonic()
+        return [] if is_first or self.mood == before else [News(event("mood", html=self.mood))]
 
     def beat(self) -> bytes:
         """A sign of life, with the seconds since the upstream last told: what is shown is as old as that."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils.timezone import now
 
 from finetune_portal.connections import pace
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.segmind import Busy, Closed, SegmindError, SubmitRequest, Submitted, Unauthorized
@@ -24,6 +24,7 @@ from finetune_portal.web.leases import backoff, free
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
+LONGEST_PAUSE = 300.0
 ARRIVED = Carry.objects.filter(
     dataset=OuterRef("dataset"), connection=OuterRef("connection"), done__isnull=False
 )
@@ -32,10 +33,10 @@ IN_PLACE = Exists(ARRIVED) | ~Q(dataset__source_url="")
 
 def release_waiting() -> None:
     """Queue the jobs whose dataset has arrived; refuse those whose dataset was refused."""
-    waiting = Job.objects.filter(state=State.WAITING).select_related("dataset")
-    for job in waiting.filter(IN_PLACE, dataset__state=Dataset.State.READY):
+    jobs = Job.objects.select_related("dataset")
+    for job in jobs.filter(IN_PLACE, state=State.WAITING, dataset__state=Dataset.State.READY):
         move(job, State.QUEUED, "The dataset is in place", source=Source.PORTAL, due=now())
-    for job in waiting.filter(dataset__state=Dataset.State.REJECTED):
+    for job in jobs.filter(state__in=UNSENT, dataset__state=Dataset.State.REJECTED):
         reason = job.dataset.problems[0] if job.dataset and job.dataset.problems else ""
         text = f"Not sent: the dataset was refused. {reason}"
         move(job, State.REFUSED, text, source=Source.PORTAL, error=text)
@@ -47,6 +48,18 @@ def recover() -> None:
         with transaction.atomic():
             if move(job, State.UNCONFIRMED, "The portal stopped while sending", source=Source.PORTAL):
                 _close_attempts(job, Attempt.Outcome.UNKNOWN)
+
+
+def doubt_what_was_not_sent() -> int:
+    """After a restore (S17): what waited then may have been sent since. Answers how many there are."""
+    text = "The portal was restored from a backup. This training may have been sent after that was made."
+    doubtful = 0
+    for job in Job.objects.filter(state__in=(*UNSENT, State.SENDING)):
+        with transaction.atomic():
+            _close_attempts(job, Attempt.Outcome.UNKNOWN)
+            Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN, ended=now(), detail=text)
+            doubtful += move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text)
+    return doubtful
 
 
 def send_next() -> bool:
@@ -61,9 +74,23 @@ def send_next() -> bool:
     return True
 
 
-def _open() -> QuerySet[Connection]:
+def _open() -> list[Connection]:
     """After a 401 nothing is sent until the key works again."""
-    return Connection.objects.in_use().filter(key_refused=False, is_closed=False)
+    willing = Connection.objects.in_use().filter(key_refused=False, is_closed=False)
+    return [connection for connection in willing if not _is_in_doubt(connection)]
+
+
+def _is_in_doubt(connection: Connection) -> bool:
+    """Answers get lost: nothing more is sent until the list was read, and after each further one ever later.
+
+    Else an upstream that answers 500 would make a decision for people out of every job that waits.
+    """
+    lost = connection.jobs.filter(state=State.UNCONFIRMED).aggregate(count=Count("pk"), last=Max("changed"))
+    if not lost["count"]:
+        return False
+    pause = min(LONGEST_PAUSE, connection.poll_seconds * 2.0 ** min(lost["count"] - 1, 12))
+    enough = lost["count"] == 1 or lost["last"] < now() - timedelta(seconds=pause)
+    return not (enough and connection.answered and connection.answered > lost["last"])
 
 
 def _hold_back(connection: Connection, exc: SegmindError, **reason: bool) -> None:
@@ -137,7 +164,8 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         if isinstance(exc, Unauthorized):
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
             _hold_back(job.connection, exc, key_refused=True)
-            move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message)
+            due = now() + backoff(job.attempts)
+            move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due=due)
         elif isinstance(exc, Busy):
             _end(attempt, Attempt.Outcome.BUSY, exc)
             pause = timedelta(seconds=exc.retry_after or 0) or backoff(job.attempts, first=5)
@@ -146,6 +174,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
             _end(attempt, Attempt.Outcome.UNKNOWN, exc)
             text = f"The answer was lost. {exc.message}"
             move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+            Connection.objects.filter(pk=job.connection_id, failing_since=None).update(due=now())
         elif exc.retryable:
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
             _back_to_queue(job, exc, backoff(job.attempts, first=5))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from time import monotonic
 from typing import Any
 
 from django.db import transaction
@@ -28,11 +29,13 @@ from finetune_portal.segmind import (
     Unauthorized,
     phase,
 )
-from finetune_portal.web.leases import claim, mine, renew
+from finetune_portal.web.leases import about, claim, mine, renew
 
-LEASE = 60.0
+LEASE = 45.0  # longer than one call may take
+LONGEST_PAUSE = 300.0
 PAGE = 500
 PATIENCE = 3
+DETAILS_SECONDS = 10.0  # of one look; an account that is new here has hundreds of jobs to ask about
 NONCE = 8
 NEWS_SECONDS = 5.0  # jobs are not looked up again sooner, however many hooks come
 LOOK_ON = timedelta(minutes=5)
@@ -48,7 +51,8 @@ def look_again() -> None:
     """There may be news: list early, but not while the upstream is away, nor again and again."""
     for connection in Connection.objects.in_use():
         checked = connection.checked
-        soon = max(now(), checked + timedelta(seconds=news_pause(connection))) if checked else now()
+        pause = max(news_pause(connection), pace.spread(connection))
+        soon = max(now(), checked + timedelta(seconds=pause)) if checked else now()
         Connection.objects.filter(pk=connection.pk, failing_since=None, due__gt=soon).update(due=soon)
 
 
@@ -74,18 +78,25 @@ def follow(*, source: str = Source.POLL) -> bool:
     except SegmindError as exc:
         _trouble(connection, exc)
     else:
-        if connection.failing_since:  # a lost job may be shown late, so no decision is asked for at once
+        if _has_not_looked(connection):  # a lost job may be shown late, so no decision is asked for at once
             connection.jobs.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
         _bring_in_line(told, Asker(connection), asked, source)
+        renew(connection, seconds=LEASE)
         _fine(connection, _credits(connection))
     return True
+
+
+def _has_not_looked(connection: Connection) -> bool:
+    """For some time, be it that the upstream was away or the portal."""
+    return bool(connection.failing_since) or not connection.answered or connection.answered < now() - LOOK_ON
 
 
 def _fine(connection: Connection, credits: float | None) -> None:
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
+    pause = max(pause, pace.spread(connection))
     recovered = bool(connection.failing_since or connection.key_refused)
-    mine(connection).filter(due=connection.due).update(due=now() + timedelta(seconds=pause))
+    mine(connection).filter(due=connection.due).update(due=now() + about(pause))
     if recovered:
         abilities.ask_again(connection)
     mine(connection).update(
@@ -122,14 +133,16 @@ def _wait_for_calls(connection: Connection) -> None:
 
 
 def _trouble(connection: Connection, exc: SegmindError) -> None:
+    """Ask ever more seldom; about a key that was refused, seldom from the first time on."""
     since = connection.failing_since or now()
-    pause = min(300.0, connection.poll_seconds * 2 ** min(connection.attempts, 8))
+    tries = 8 if isinstance(exc, Unauthorized) else min(connection.attempts, 8)
+    pause = max(connection.poll_seconds, min(LONGEST_PAUSE, connection.poll_seconds * 2**tries))
     mine(connection).update(
         checked=now(),
         failing_since=since,
         failure=exc.message[:500],
         key_refused=isinstance(exc, Unauthorized),
-        due=now() + timedelta(seconds=max(pause, connection.poll_seconds)),
+        due=now() + about(pause),
         lease_until=None,
         changed=now(),
     )
@@ -137,14 +150,17 @@ def _trouble(connection: Connection, exc: SegmindError) -> None:
 
 @dataclass
 class Asker:
-    """Asks for details while calls are left and while it goes well."""
+    """Asks for details while calls are left, while it goes well, and not for too long."""
 
     connection: Connection
     patience: int = PATIENCE
+    until: float = 0.0
 
     def details(self, finetune: FineTune) -> FineTune | None:
         """None when they cannot be had now. Where the upstream knows none, the list is all there is."""
-        if not (self.patience and pace.take(self.connection, pace.DETAILS)):
+        self.until = self.until or monotonic() + DETAILS_SECONDS
+        is_time = self.patience > 0 and monotonic() < self.until
+        if not (is_time and pace.take(self.connection, pace.DETAILS)):
             self.patience = 0
             return None
         renew(self.connection, seconds=LEASE)
@@ -159,15 +175,22 @@ class Asker:
 
 
 def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: str) -> None:
-    """In pages, each row by the list at once; its details when they can be had."""
+    """In pages, each row by the list at once; its details when they can be had, first those of news."""
     rest, listed = iter(told), {key for finetune in told for key in finetune.ids}
     while page := list(islice(rest, PAGE)):
-        for job, finetune in _rows_of(page, listed, asked, asker.connection):
-            if _differs(job, finetune):
+        rows = list(_rows_of(page, listed, asked, asker.connection))
+        for job, finetune in sorted(rows, key=lambda row: bool(row[0].told.get("partial"))):
+            differs, word = _differs(job, finetune), _word(finetune)
+            if job.listed != word:
+                Job.objects.filter(pk=job.pk).update(listed=word)
+            if differs:
                 fuller = asker.details(finetune)
                 refresh(job, fuller or finetune, source=source, partial=fuller is None)
     for job in asker.connection.jobs.filter(state=State.UNCONFIRMED):
         _give_up_looking(job)
+    for job in asker.connection.jobs.filter(state__in=FOLLOWED, error="", sent__lt=asked - UNTIL_DECISION):
+        if job.request_id not in listed and job.changed <= asked:
+            _miss(job)
 
 
 def _rows_of(
@@ -194,28 +217,42 @@ def _rows_of(
             yield job, finetune
 
 
+def _word(finetune: FineTune) -> str:
+    """What the list has to say of a job."""
+    return f"{finetune.status[:100]} {'public' if finetune.public else 'private'}"
+
+
 def _differs(job: Job, finetune: FineTune) -> bool:
+    """The list says what is not shown, and did not say so last time: details may have other words for it."""
+    is_shown = (finetune.status[:100], finetune.public) == (job.upstream_status, job.is_public)
+    is_new = not is_shown and job.listed != _word(finetune)
     is_bare = job.state in DOWNLOADABLE and not job.cloud_storage_url and job.changed > now() - LATE
-    return (
-        job.upstream_status != finetune.status[:100]
-        or job.is_public != finetune.public
-        or bool(job.told.get("partial"))
-        or is_bare
-    )
+    is_back = bool(job.error) and job.state in FOLLOWED
+    return is_new or is_bare or is_back or bool(job.told.get("partial"))
 
 
 def _found(job: Job, finetune: FineTune) -> bool:
-    """In the list by its nonce: accepted after all, or by another id than the answer said."""
-    if job.state == State.SENDING:
-        return False  # its answer may still be on the way
+    """In the list by its nonce: accepted after all, or by another id than the answer said.
+
+    Its answer may still be on the way, or whoever waited for it died: the list is as good.
+    """
     text = "Found in the upstream's list: it was accepted"
     if job.request_id:
         text = "Found in the upstream's list by another id"
     with transaction.atomic():
         fields: dict[str, Any] = {"request_id": finetune.id, "sent": now(), "ended": None, "error": ""}
         moved = move(job, State.REQUESTED, text, source=Source.POLL, **fields)
-        job.tries.filter(outcome=Attempt.Outcome.UNKNOWN).update(outcome=Attempt.Outcome.ACCEPTED)
+        doubtful = job.tries.filter(outcome__in=(Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN))
+        doubtful.update(outcome=Attempt.Outcome.ACCEPTED, ended=now())
     return moved
+
+
+def _miss(job: Job) -> None:
+    """Said once; the job keeps its last known state, and the list may have it again."""
+    text = "The upstream's list does not have it any more. It may have been deleted there."
+    with transaction.atomic():
+        if Job.objects.filter(pk=job.pk, changed=job.changed).update(error=text, changed=now()):
+            note(job, text, source=Source.POLL)
 
 
 def _give_up_looking(job: Job) -> None:
@@ -267,6 +304,7 @@ def refresh(job: Job, finetune: FineTune, *, source: str, partial: bool = False)
         "cloud_storage_url": finetune.cloud_storage_url[:2000] or job.cloud_storage_url,
         "is_simulated": finetune.model_information.get("simulated") is True,
         "told": {**finetune.raw, "reached": reached} | ({"partial": True} if partial else {}),
+        "error": "",
     }
     if not job.instance_prompt and finetune.instance_prompt:
         fields["instance_prompt"] = finetune.instance_prompt

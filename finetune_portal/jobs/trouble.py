@@ -48,9 +48,11 @@ CAUSES = (
 )
 CANCELLED = "What was trained until it was cancelled is lost, and the credits are not paid back."
 BY_STATE = {
-    State.UNCONFIRMED: "The portal looks for it in the upstream’s list and will not send it again by itself, "
-    "because it may already be paid.",
-    State.NEEDS_DECISION: "An admin decides: send it again, which may be paid twice, or close it.",
+    State.UNCONFIRMED: "Nothing yet. The portal looks for it in the upstream’s list and will not send it "
+    "again by itself, because it may already be paid. If it is not there after some 15 minutes, an admin is "
+    "asked.",
+    State.NEEDS_DECISION: "Look for it in the upstream’s own console. If it is there, wait: the portal will "
+    "find it, too. If it is not, an admin sends it again, or closes it. Sent again, it may be paid twice.",
     State.REFUSED: f"Put right what is named above and {AGAIN}: the form comes filled in.",
 }
 

@@ -25,12 +25,17 @@ class Leased(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def is_free(self) -> bool:
+        """Held by nobody, or by a holder whose time is over."""
+        return self.lease_until is None or self.lease_until < now()
+
 
 R = TypeVar("R", bound=Leased)
 
 
 def free() -> Q:
-    """Held by nobody, or by a holder whose time is over."""
+    """`is_free`, for a query."""
     return Q(lease_until=None) | Q(lease_until__lt=now())
 
 
@@ -64,7 +69,12 @@ def renew(row: Leased, *, seconds: float) -> bool:
     return bool(mine(row).update(lease_until=now() + timedelta(seconds=seconds)))
 
 
+def about(seconds: float) -> timedelta:
+    """A fifth more or less, so that what began together does not stay together."""
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # nosec B311  # no secret
+
+
 def backoff(attempts: int, *, first: float = 2.0) -> timedelta:
-    """Full jitter: somewhere between nothing and the doubled pause, never over ten minutes."""
+    """Full jitter: somewhere between next to nothing and the doubled pause, never over ten minutes."""
     ceiling = min(MAX_BACKOFF, first * 2 ** min(attempts, 12))
     return timedelta(seconds=random.uniform(first / 2, ceiling))  # nosec B311  # no secret

@@ -65,7 +65,7 @@ def test_a_connection_that_works_again_takes_every_warning_away(dana: User) -> N
     client.post(url("test"))
     html = text_of(client)
     assert "It is broken." not in html
-    assert "The states shown are those of" not in html
+    assert "The states shown are from" not in html
     assert Connection.objects.get().due <= now(), "the worker looks at once"
 
 

@@ -21,6 +21,7 @@ from finetune_portal.worker import lanes
 from tests.engine.calling import details, until
 from tests.people import make_dataset, make_job, signed_in
 from tests.running import RunningEngine, start_engine
+from tests.upstream import Upstream, says
 from tests.worker.driving import (
     follow_now,
     fresh,
@@ -200,6 +201,7 @@ def test_a_lost_answer_is_looked_for_and_never_sent_twice(
 
 def test_a_lost_answer_that_is_not_in_the_list_becomes_a_persons_decision(dataset: Dataset) -> None:
     """S8"""
+    follow_now()
     job = queued(dataset, state="unconfirmed")
     attempt = Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN)
     follow_now()
@@ -219,6 +221,75 @@ def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset
     assert send_now(job).state == "unconfirmed"
     assert outcomes(job) == ["unknown"]
     assert not is_sent_again(job)
+
+
+def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> None:
+    """S8: the worker itself was dead for these minutes, so one list proves little."""
+    long_ago = now() - timedelta(minutes=20)
+    job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_until=long_ago)
+    Attempt.objects.create(job=job, started=long_ago)
+    Connection.objects.update(answered=long_ago)
+    send_now(job)
+    follow_now()
+    follow_now()
+    assert fresh(job).state == "unconfirmed"
+    Job.objects.update(due=now())
+    follow_now()
+    assert fresh(job).state == "needs_decision"
+
+
+def test_what_is_found_in_the_list_needs_no_answer_any_more(dataset: Dataset, engine: RunningEngine) -> None:
+    """S7: its worker died while sending. Nobody waits until the lease has run out."""
+    job = send_now(queued(dataset))
+    request_id = job.request_id
+    soon = now() + timedelta(minutes=3)
+    Job.objects.update(state="sending", request_id=None, lease=uuid.uuid4(), lease_until=soon)
+    Attempt.objects.update(outcome=Attempt.Outcome.OPEN, ended=None)
+    follow_now()
+    assert (fresh(job).state, fresh(job).request_id) != ("sending", None)
+    assert fresh(job).request_id == request_id
+    assert outcomes(job) == ["accepted"]
+    assert Attempt.objects.get().ended
+
+
+def test_lost_answers_hold_the_others_back_until_the_list_was_read(
+    dataset: Dataset, engine: RunningEngine, settings: Any
+) -> None:
+    """S5: an upstream that breaks at each submit makes a decision of few jobs, not of all that wait."""
+    settings.POLL_SECONDS = 20.0
+    with Upstream() as fake:
+        point_at(settings, fake)
+        fake.script("submit", *[says(500, b"", taken=False)] * 20)
+        jobs = [queued(dataset) for _ in range(5)]
+        assert lanes.submit()
+        assert not lanes.submit()
+        assert Connection.objects.get().due <= now(), "it is looked for at once"
+        follow_now()
+        assert lanes.submit()
+        follow_now()
+        assert not lanes.submit(), "a second one makes a pause as well"
+        assert len(fake.sent("submit")) == 2
+        Job.objects.filter(state="unconfirmed").update(changed=now() - timedelta(seconds=41))
+        assert lanes.submit()
+        follow_now()
+        fake.unscript()
+        Job.objects.filter(state="unconfirmed").update(state="closed")
+        while lanes.submit():
+            pass
+    assert sorted(fresh(job).state for job in jobs) == ["closed"] * 3 + ["requested"] * 2
+
+
+def test_a_key_that_may_only_look_is_not_tried_again_and_again(dataset: Dataset, settings: Any) -> None:
+    """The list works, so the key seems to be good; the submit says 401 each time."""
+    with Upstream() as fake:
+        point_at(settings, fake)
+        fake.script("submit", *[says(401, {"error": "no"})] * 50)
+        job = queued(dataset)
+        for _ in range(30):
+            lanes.submit()
+            follow_now()
+        assert job.tries.count() < 6
+        assert fresh(job).due > now()
 
 
 def test_a_waiting_job_goes_out_when_its_dataset_is_in_place(alice: User, engine: RunningEngine) -> None:

@@ -1,0 +1,121 @@
+"""How many calls are left: told in headers, set by the operator, shared by the worker and people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import pace, services
+from finetune_portal.connections.models import Call, Connection
+from tests.people import HTMX, make_job, signed_in
+from tests.upstream import Upstream, says
+from tests.worker.driving import follow_now, point_at
+
+
+@pytest.fixture
+def fake(settings: Any, db: None) -> Iterator[Upstream]:
+    with Upstream() as running:
+        running.states = ("AVAILABLE",)
+        point_at(settings, running)
+        yield running
+
+
+@pytest.fixture
+def connection(fake: Upstream) -> Connection:
+    return services.built_in()
+
+
+def fresh(connection: Connection) -> Connection:
+    return Connection.objects.get(pk=connection.pk)
+
+
+@pytest.mark.parametrize(
+    ("left", "reset", "seconds"),
+    [
+        ("x-rate-limit-remaining", ("x-rate-limit-reset-at-utc", "{at}"), 30),
+        ("x-ratelimit-remaining", ("x-ratelimit-reset", "{epoch}"), 30),
+        ("x-ratelimit-remaining", ("x-ratelimit-reset", "30"), 30),
+        ("ratelimit-remaining", ("ratelimit-reset", "30"), 30),
+        ("x-rate-limit-remaining", ("x-rate-limit-reset-at-utc", "soon"), 60),
+        ("x-rate-limit-remaining", ("x-other", ""), 60),
+    ],
+)
+def test_the_headers_have_several_names(
+    connection: Connection, left: str, reset: tuple[str, str], seconds: int
+) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=30)
+    name, value = reset
+    told = value.format(at=at.isoformat(), epoch=int(at.timestamp()))
+    pace.learn(connection, {left: " 3 ", name: told})
+    stands = fresh(connection)
+    assert stands.calls_left == 3
+    assert stands.calls_reset
+    assert (stands.calls_reset - now()).total_seconds() == pytest.approx(seconds, abs=3)
+
+
+def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None:
+    """It may have been on its way when the upstream told another caller to wait."""
+    pace.note_busy(connection, {}, 60.0)
+    pace.learn(connection, {})
+    assert not pace.take(connection, pace.PERSON)
+    Connection.objects.update(calls_reset=now())
+    assert pace.take(connection, pace.LIST), "one goes ahead"
+    assert not pace.take(connection, pace.LIST)
+    pace.learn(connection, {})
+    assert pace.take(connection, pace.LIST), "and found no limit"
+
+
+def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: User) -> None:
+    paid = fake.adds("hats")
+    job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=str(paid.cloud_storage_url))
+    pace.note_busy(job.connection, {}, 40.0)
+    client = signed_in(alice)
+    answer = client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX).content.decode()
+    assert "calls are used up for the moment. Try again in 40 s." in answer
+    assert fake.requests == []
+    pace.learn(job.connection, {"x-rate-limit-remaining": "1"})
+    Connection.objects.update(calls_left=1)
+    assert not pace.take(job.connection, pace.LIST), "the last one is left for people"
+    client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX)
+    assert len(fake.requests) == 1
+
+
+def test_what_is_set_holds_for_everyone(fake: Upstream, alice: User, dana: User, settings: Any) -> None:
+    settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE = False, 5
+    connection = services.built_in()
+    taken = [pace.take(connection, pace.LIST) for _ in range(6)]
+    assert taken == [True] * 4 + [False] * 2
+    path = f"/settings/connections/{connection.pk}/test/"
+    assert "The connection works." in signed_in(dana).post(path, headers=HTMX).content.decode()
+    assert "used up for the moment" in signed_in(dana).post(path, headers=HTMX).content.decode()
+    assert len(fake.requests) == 1
+    Call.objects.update(at=now() - timedelta(seconds=63))
+    assert pace.take(connection, pace.SUBMIT)
+    assert Call.objects.count() == 1, "the old ones are forgotten"
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_even_the_smallest_limit_lets_the_list_through(fake: Upstream, settings: Any, most: int) -> None:
+    settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE = False, most
+    follow_now()
+    assert len(fake.sent("list")) == 1
+
+
+def test_the_local_engine_has_no_limit(connection: Connection, settings: Any) -> None:
+    settings.CALLS_A_MINUTE = 1
+    assert all(pace.take(connection, pace.LIST) for _ in range(5))
+    assert not Call.objects.exists()
+
+
+def test_news_do_not_use_the_calls_up(fake: Upstream, settings: Any) -> None:
+    """The next look is as far away as makes the rest last."""
+    settings.POLL_SECONDS = 1.0
+    fake.script("list", *[says(200, [], x_rate_limit_remaining="4", x_rate_limit_reset_at_utc="60")] * 2)
+    follow_now()
+    connection = Connection.objects.get()
+    assert (connection.due - now()).total_seconds() > 15
