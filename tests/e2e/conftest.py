@@ -100,7 +100,7 @@ class Portal:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(lambda: answers(f"{self.url}/readyz"), why="the portal is ready")
+        wait_for(lambda: answers(f"{self.url}/readyz"), seconds=180, why="the portal is ready")
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

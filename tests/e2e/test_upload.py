@@ -60,6 +60,12 @@ def send(url: str, ada: requests.Session, offset: int, data: Any, **headers: str
     return ada.patch(url, data=data, headers={**PIECE, "Upload-Offset": str(offset), **headers}, timeout=10)
 
 
+def unkept(url: str, ada: requests.Session) -> int:
+    """What the portal answers to a piece that it would not keep."""
+    wrong = base64.b64encode(bytes(20)).decode()
+    return send(url, ada, 0, b"b", **{"Upload-Checksum": f"sha1 {wrong}"}).status_code
+
+
 def test_a_file_in_pieces_becomes_a_checked_dataset(portal: Portal, ada: requests.Session) -> None:
     data = make()
     created = begin(portal, ada, len(data))
@@ -119,11 +125,8 @@ def test_u4_a_connection_that_fell_silent_gives_way_to_the_next(
 ) -> None:
     url = portal.url + begin(portal, ada, 2_000_000).headers["Location"]
     silent = half_sent(portal, ada, url, announced=1_000_000, data=b"a" * 70_000)
-    wrong = {
-        "Upload-Checksum": f"sha1 {base64.b64encode(bytes(20)).decode()}"
-    }  # so that none of these is kept
-    wait_for(lambda: send(url, ada, 0, b"b", **wrong).status_code == 423, why="the first holds the upload")
-    wait_for(lambda: send(url, ada, 0, b"b", **wrong).status_code == 409, why="the first gave way")
+    wait_for(lambda: unkept(url, ada) == 423, why="the first holds the upload")
+    wait_for(lambda: unkept(url, ada) == 409, why="the first gave way")
     assert ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "70000", "nothing is lost"
     assert send(url, ada, 70_000, b"b").status_code == 204
     silent.close()
@@ -131,7 +134,9 @@ def test_u4_a_connection_that_fell_silent_gives_way_to_the_next(
 
 def test_a_closed_connection_keeps_what_it_brought(portal: Portal, ada: requests.Session) -> None:
     url = portal.url + begin(portal, ada, 2_000_000).headers["Location"]
-    half_sent(portal, ada, url, announced=1_000_000, data=b"a" * 70_000).close()
+    cut = half_sent(portal, ada, url, announced=1_000_000, data=b"a" * 70_000)
+    wait_for(lambda: unkept(url, ada) == 423, why="it arrives")
+    cut.close()
     offset = lambda: ada.head(url, headers=TUS, timeout=10).headers["Upload-Offset"]  # noqa: E731
     wait_for(lambda: offset() == "70000", why="what came before the cut is there")
 
