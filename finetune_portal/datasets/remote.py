@@ -41,6 +41,8 @@ def look(url: str, *, most_bytes: int) -> RemoteFile:
         file.seek(0)
     except outbound.Forbidden as exc:
         raise RemoteTrouble(str(exc)) from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        raise RemoteTrouble(outbound.NOT_AN_ADDRESS) from None
     except requests.TooManyRedirects:
         raise RemoteTrouble("The address redirects too often. Use the final one.") from None
     except requests.RequestException:

@@ -25,11 +25,13 @@ from finetune_portal.datasets import archive, check_process, previews, remote
 from finetune_portal.datasets.incoming import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.segmind import BadReply, SegmindError
+from finetune_portal.web import outbound
 from finetune_portal.web.leases import backoff, mine, renew
 
 LEASE = 30.0
 BLOCK = 1024 * 1024
 EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in
+LOOK_SECONDS = 60.0  # at a ZIP far away
 GONE = "The file is no longer on the portal's disk. Upload it again."
 JOINERS = "\u200c\u200d"
 LIVELY = timedelta(seconds=5)
@@ -134,7 +136,10 @@ def _look_here(dataset: Dataset) -> dict[str, Any]:
 
 def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
     try:
-        with remote.look(dataset.source_url, most_bytes=settings.DATASET_MAX_BYTES) as file:
+        with (
+            outbound.within(LOOK_SECONDS),
+            remote.look(dataset.source_url, most_bytes=settings.DATASET_MAX_BYTES) as file,
+        ):
             verdict = archive.survey(cast(BinaryIO, file)).as_json()
             if not verdict["problems"]:
                 previews.make_first(dataset, cast(BinaryIO, file), verdict["pairs"])

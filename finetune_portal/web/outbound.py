@@ -2,13 +2,16 @@
 
 Every address of the name must be public (or in a network of `PORTAL_OUTBOUND_NETWORKS`), and the connection
 goes to the very address that was judged, so a name cannot change its mind in between. Redirects are
-judged again, one by one. For the upstream itself there is `segmind/`; that address is the operator's own.
+judged again, one by one, and a server that drips is cut off (`within`). For the upstream itself there is
+`segmind/`; that address is the operator's own.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -22,11 +25,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 Network = IPv4Network | IPv6Network
 CONNECT_SECONDS = 5.0
 MOST_REDIRECTS = 3
+NOT_AN_ADDRESS = "This is not a web address. It should look like https://example.com/pairs.zip"
 
 # Python (or an older one) calls these global: three carry an IPv4 address inside (NAT64, 6to4), then the
-# site-local range of old, the range for documentation, and the IPv4-compatible addresses that no one routes.
+# site-local range of old, those for documentation, segment routing and discarded packets, and the
+# IPv4-compatible addresses that no one routes.
 _TUNNELS = ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
-_NOT_PUBLIC = tuple(ip_network(text) for text in (*_TUNNELS, "fec0::/10", "3fff::/20", "::/96"))
+_ODD = ("fec0::/10", "3fff::/20", "5f00::/16", "100::/32", "::/96")
+_NOT_PUBLIC = tuple(ip_network(text) for text in (*_TUNNELS, *_ODD))
 
 
 class Forbidden(Exception):
@@ -53,7 +59,7 @@ def check_form(url: str) -> None:
     except ValueError:
         plain = False
     if not plain or not url.isprintable() or " " in url:
-        raise Forbidden("This is not a web address. It should look like https://example.com/pairs.zip")
+        raise Forbidden(NOT_AN_ADDRESS)
     if parts.username is not None or parts.password is not None:
         raise Forbidden("The address carries a name or password. Use one that works without.")
 
@@ -81,10 +87,53 @@ def _dial(host: str, port: int) -> socket.socket:
     trouble: OSError = OSError()
     for address in addresses:
         try:
-            return socket.create_connection((address, port), CONNECT_SECONDS)
+            connection = socket.create_connection((address, port), CONNECT_SECONDS)
         except OSError as exc:
             trouble = exc
+            continue
+        if limit := getattr(_calls, "limit", None):
+            limit.keep(connection)
+        return connection
     raise trouble
+
+
+class _Limit:
+    """The connections of one thread, and whether their time is over."""
+
+    def __init__(self) -> None:
+        self.opened: list[socket.socket] = []
+        self.is_over = False
+
+    def keep(self, connection: socket.socket) -> None:
+        """By a handle of its own: TLS takes the first one away."""
+        self.opened.append(connection.dup())
+        if self.is_over:
+            self.cut()
+
+    def cut(self) -> None:
+        self.is_over = True
+        for each in self.opened:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+_calls = threading.local()
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Every connection of this thread ends after so long, however busily its server drips."""
+    limit = _calls.limit = _Limit()
+    timer = threading.Timer(seconds, limit.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        del _calls.limit
+        for each in limit.opened:
+            each.close()
 
 
 class _Plain(HTTPConnection):

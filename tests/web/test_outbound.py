@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from typing import Any
@@ -19,7 +21,9 @@ LOOPBACK = [
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "0x7f000001", "0x7f.0.0.1",
     "0177.0.0.1", "017700000001", "0x7f.1", "127.0.0.1.", "localhost", "LOCALHOST", "localhost.", "[::1]",
     "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0000::1]", "0.0.0.0", "0", "[::]",
-    "[::ffff:0.0.0.0]", "[::127.0.0.1]",
+    "[::ffff:0.0.0.0]", "[::127.0.0.1]", "[::1%25lo]",
+    "127。0。0。1", "１２７.０.０.１", "①②⑦.⓪.⓪.①", "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+    "0x7f.0x0.0x0.0x1", "0177.0.0.01", "00000177.0x0.1", "%31%32%37.0.0.1", "localhost%2e", "127.0.0.1%2f",
 ]  # fmt: skip
 PRIVATE = [
     "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.254",
@@ -28,13 +32,17 @@ PRIVATE = [
     "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "[fc00::1]", "[fd12:3456::1]",
     "[fe80::1]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a00:1]",
     "[64:ff9b:1::a00:1]", "[2002:7f00:1::]", "[2002:a00:1::]", "[::ffff:169.254.169.254]",
-    "[::ffff:10.0.0.1]", "[::10.0.0.1]", "[100::1]", "[3fff::1]",
+    "[::ffff:10.0.0.1]", "[::10.0.0.1]", "[100::1]", "[100:0:0:1::1]", "[3fff::1]", "[5f00::1]", "[2001::1]",
+    "[2001:db8:ffff::]", "[::ffff:0:7f00:1]", "[ff01::1]", "[fe80::1%25eth0]", "192.168.0.1.", "10。0。0。1",
 ]  # fmt: skip
 NOT_WEB = [
     "ftp://example.com/a.zip", "file:///etc/passwd", "gopher://127.0.0.1/", "javascript:alert(1)",
     "//example.com/a", "example.com/a.zip", "http://", "http:///a.zip", "http://user:word@example.com/a.zip",
     "http://user@127.0.0.1/", "http://exa mple.com/", "http://example.com/\r\nHost: a", "http://[::1", "",
-    "http://127.0.0.1:99999/", "http://127.0.0.1:0/",
+    "http://127.0.0.1:99999/", "http://127.0.0.1:0/", "http://127.0.0.1:80:80/",
+    "http://example.com@127.0.0.1/", "http://127.0.0.1\\@example.com/", "http://example.com\\@127.0.0.1/",
+    "http:127.0.0.1", "http:/127.0.0.1/",
+    "http://127.0.0.1\t/", " http://127.0.0.1/", "http://\u200b127.0.0.1/", "data:text/plain,x", "unix:///tmp/a",
 ]  # fmt: skip
 
 
@@ -71,15 +79,15 @@ class Listener:
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_this_machine_is_never_called(host: str, listener: Listener) -> None:
-    with pytest.raises(remote.RemoteTrouble, match="private network|not found"):
+    with pytest.raises(remote.RemoteTrouble, match="private network|not found|not a web address"):
         remote.look(f"http://{host}:{listener.port}/pairs.zip", most_bytes=10**9)
     assert listener.calls == 0
 
 
 @pytest.mark.parametrize("host", PRIVATE)
 def test_private_and_special_ranges_are_refused_before_a_connection(host: str) -> None:
-    with pytest.raises(outbound.Forbidden, match="private network|not found"):
-        outbound.session().get(f"http://{host}/pairs.zip", timeout=1)
+    with pytest.raises(remote.RemoteTrouble, match="private network|not found|not a web address"):
+        remote.look(f"http://{host}/pairs.zip", most_bytes=10**9)
 
 
 @pytest.mark.parametrize("url", NOT_WEB)
@@ -122,6 +130,94 @@ def test_a_redirect_to_this_machine_is_not_followed(host: str, redirector: str, 
     with pytest.raises(remote.RemoteTrouble, match="private network"):
         remote.look(f"{redirector}http://{host}:{listener.port}/", most_bytes=10**9)
     assert listener.calls == 0
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What a name server answers, one after the other; the last one for ever."""
+    told: dict[str, list[str]] = {}
+    system = socket.getaddrinfo
+
+    def answer(host: str, port: int, *rest: Any, **more: Any) -> list[Any]:
+        addresses = told.get(host, [host])
+        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+        return [entry for each in address.split() for entry in system(each, port, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    return told
+
+
+def test_a_name_with_one_private_address_among_public_ones_is_refused(
+    names: dict[str, list[str]], listener: Listener
+) -> None:
+    for number, address in enumerate(("93.184.215.14 127.0.0.1", "::1 2606:4700:4700::1111", "127.0.0.1")):
+        names[f"{number}.example"] = [address]
+        with pytest.raises(remote.RemoteTrouble, match="private network"):
+            remote.look(f"http://{number}.example:{listener.port}/", most_bytes=10**9)
+    assert listener.calls == 0
+
+
+def test_f2_a_name_that_changes_its_mind_leads_nowhere(
+    names: dict[str, list[str]], redirector: str, listener: Listener
+) -> None:
+    """The first answer is judged and called; the next connection judges anew."""
+    names["twice.example"] = ["127.0.0.2", "127.0.0.1"]
+    port = redirector.split(":")[2].split("/")[0]
+    onward = f"http://twice.example:{port}/to/http://twice.example:{listener.port}/"
+    with pytest.raises(remote.RemoteTrouble, match="private network"):
+        remote.look(onward, most_bytes=10**9)
+    assert names["twice.example"] == ["127.0.0.1"]
+    assert listener.calls == 0
+
+
+@pytest.fixture
+def dripper(settings: Any) -> Iterator[str]:
+    """Sends its answer a byte at a time, and never ends; the path says from where on."""
+    settings.OUTBOUND_NETWORKS = [ip_network("127.0.0.2/32")]
+    over = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            if self.path == "/headers":
+                self.drip(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.drip(b"" if self.path == "/silence" else b"HTTP/1.1 206 Partial Content\r\nX-Slow: ")
+
+        def drip(self, begin: bytes) -> None:
+            self.wfile.write(begin)
+            with suppress(OSError):
+                while not over.wait(0.05):
+                    self.wfile.write(b"" if self.path == "/silence" else b"x")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.2", 0), Dripping)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # it was cut off, as it should be
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.2:{server.server_port}"
+    over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("path", ["/headers", "/ranged", "/silence"])
+def test_f4_a_server_that_drips_is_cut_off(dripper: str, path: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(remote.RemoteTrouble), outbound.within(0.5):
+        remote.look(f"{dripper}{path}", most_bytes=10**9)
+    assert time.monotonic() - begun < 10
+
+
+def test_what_is_opened_after_the_time_is_over_is_cut_off_too(dripper: str) -> None:
+    with outbound.within(0.01):
+        threading.Event().wait(0.2)
+        with pytest.raises(remote.RemoteTrouble):
+            remote.look(f"{dripper}/ranged", most_bytes=10**9)
 
 
 def test_endless_redirects_end_in_a_sentence(redirector: str) -> None:
