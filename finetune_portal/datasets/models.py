@@ -144,20 +144,28 @@ class Dataset(Leased):
         return self.is_rejected or self.is_stored
 
     @property
+    def moved(self) -> int:
+        """The bytes that came and those that went on; the second leg may begin while the first still runs."""
+        return self.received + (self.trip.sent if self.trip else 0)
+
+    @property
+    def to_move(self) -> int:
+        return 2 * self.size
+
+    @property
     def leg(self) -> tuple[str, int]:
         """What the one progress bar says, and how full it is, in percent over both legs."""
-        if self.state == self.State.RECEIVING:
-            return "Uploading to the portal", 50 * self.received // max(1, self.size)
-        if self.state == self.State.MAKING:
-            return "Making the new version", 25
-        if self.state == self.State.CHECKING:
-            return "Checking the pictures", 50
         if self.is_rejected:
             return "Refused", 100
         if self.is_stored:
             return "Ready to train", 100
-        sent = self.trip.sent if self.trip else 0
-        return "Handing over to the trainer", 50 + 50 * sent // max(1, self.size)
+        told = {
+            self.State.RECEIVING: "Uploading to the portal",
+            self.State.MAKING: "Making the new version",
+            self.State.CHECKING: "Checking the pictures",
+        }
+        percent = 100 * self.moved // max(1, self.to_move)
+        return told.get(self.State(self.state), "Handing over to the trainer"), min(percent, 99)
 
 
 class Carry(Leased):

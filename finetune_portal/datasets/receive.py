@@ -80,7 +80,13 @@ async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
         version = VERSION if refusal.status == 412 else {}
         await answer(send, refusal.status, {**TUS, **version}, refusal.sentence)
         return
-    await answer(send, 204, {**TUS, "Upload-Offset": str(offset), **end_of(piece.dataset)})
+    told = {"Upload-Offset": str(offset), "Dataset-Moved": str(await in_thread(_moved, piece.dataset))}
+    await answer(send, 204, {**TUS, **told, **end_of(piece.dataset)})
+
+
+def _moved(dataset: Dataset) -> int:
+    """Of both legs: the browser shows the second in the same bar."""
+    return dataset.moved
 
 
 def end_of(dataset: Dataset) -> dict[str, str]:

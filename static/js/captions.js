@@ -1,13 +1,14 @@
-// The text of a caption: from a .txt in whatever encoding, or a prompt of metadata.jsonl.
+// The text of a caption: from a .txt in whatever encoding, or a prompt of metadata.jsonl. What is neither
+// UTF-8 nor UTF-16 is taken for Windows-1252, which is a guess.
 
 const MAX = 64 * 1024;
 
 export async function readCaption(caption) {
-  if (!caption) return { text: "", utf8: true };
-  if (typeof caption === "string") return { text: caption.trim(), utf8: true };
+  if (!caption) return { text: "", encoding: "utf-8" };
+  if (typeof caption === "string") return { text: caption.trim(), encoding: "utf-8" };
   const bytes = await caption.head(MAX);
   const encoding = encodingOf(bytes);
-  return { text: new TextDecoder(encoding).decode(bytes).trim(), utf8: encoding === "utf-8" };
+  return { text: new TextDecoder(encoding).decode(bytes).trim(), encoding };
 }
 
 function encodingOf(bytes) {

@@ -15,8 +15,7 @@ const PROMPT = /prompt|text|caption|instruction/i;
 const MAX_METADATA = 32 * 1024 * 1024;
 
 export async function recognise(files, pictures) {
-  const captions = files.filter(({ path }) => /\.txt$/i.test(path));
-  const texts = new Map(captions.map((file) => [bare(file.path), file]));
+  const texts = textsOf(files);
   const metadata = await readMetadata(files);
   const ways = [() => metadata.layout, () => bySuffix(pictures), () => byFolders(pictures, texts)];
   let best = { groups: [], note: "" };
@@ -27,6 +26,11 @@ export async function recognise(files, pictures) {
   }
   for (const group of best.groups) group.caption ||= captionOf(group, texts, metadata.prompts);
   return best;
+}
+
+// By their path without the ending.
+export function textsOf(files) {
+  return new Map(files.filter(({ path }) => /\.txt$/i.test(path)).map((file) => [bare(file.path), file]));
 }
 
 export function put(groups, key, half, file) {

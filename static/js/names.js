@@ -9,13 +9,15 @@ export const join = (folder, name) => (folder ? `${folder}/${name}` : name);
 export const bare = (path) => join(folderOf(path), stemOf(path));
 export const natural = new Intl.Collator("en", { numeric: true }).compare;
 
-// What systems and zippers leave behind: __MACOSX, .DS_Store, Thumbs.db.
+const DIRT_FILES = ["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"];
+const DIRT_FOLDERS = ["__macosx", "meta-inf", "@eadir", "#recycle", "$recycle.bin", "system volume information"];
+
+// What systems and zippers leave behind, as the portal's own check knows it.
 export function isDirt(path) {
-  const parts = path.split("/");
+  const parts = path.toLowerCase().split("/");
+  const isHidden = (part) => part.startsWith(".") && part !== "." && part !== "..";
   return (
-    parts.includes("__MACOSX") ||
-    ["Thumbs.db", "desktop.ini"].includes(parts.at(-1)) ||
-    parts.some((part) => part.startsWith(".") && part !== "..")
+    DIRT_FILES.includes(parts.at(-1)) || parts.some((part) => DIRT_FOLDERS.includes(part) || isHidden(part))
   );
 }
 

@@ -1,22 +1,23 @@
 // Packs pairs into a ZIP as the vendor wants it: flat, 01_start.jpg, 01_end.jpg, 01.txt; extensions after
-// the bytes, captions in UTF-8. Nothing is copied: the ZIP is a blob of small headers between the files
-// themselves, which are read once for their checksums. The same files give the same bytes, so an upload
+// the bytes, other kinds turned into PNG, captions in UTF-8. No JPEG or PNG is copied: the ZIP is a blob of
+// small headers between the files themselves, which are read once for their checksums. The same files give the same bytes, so an upload
 // can be resumed.
 
 import { readCaption } from "./captions.js";
-import { EXTENSIONS } from "./pictures.js";
+import { nameOf } from "./names.js";
+import { EXTENSIONS, asPng } from "./pictures.js";
 
 const PLAIN = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
 const LIMIT = 0xffff0000;
 const EMPTY = new Uint8Array(0);
 
-export class TooBig extends Error {}
+export class Unpackable extends Error {}
 
 export async function pack(pairs, { name, lastModified, signal, onProgress }) {
-  const members = await membersOf(pairs);
+  const members = await membersOf(pairs, signal);
   const total = members.reduce((sum, { blob }) => sum + blob.size, 0);
   if (total > LIMIT) {
-    throw new TooBig("Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.");
+    throw new Unpackable("Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.");
   }
   const { Zip, ZipPassThrough } = await import("../vendor/fflate/fflate-0.8.2.js");
   const parts = [];
@@ -44,17 +45,28 @@ export async function pack(pairs, { name, lastModified, signal, onProgress }) {
   return new File(parts, name, { type: "application/zip", lastModified });
 }
 
-async function membersOf(pairs) {
+async function membersOf(pairs, signal) {
   const names = namesFor(pairs);
   const members = [];
   for (const [number, { start, end, caption }] of pairs.entries()) {
+    signal.throwIfAborted();
     const add = (ending, blob) => members.push({ path: names[number] + ending, blob });
-    add(`_start.${EXTENSIONS[start.kind]}`, await start.open());
-    add(`_end.${EXTENSIONS[end.kind]}`, await end.open());
+    for (const [half, file] of Object.entries({ start, end })) {
+      const extension = EXTENSIONS[file.kind];
+      add(`_${half}.${extension ?? "png"}`, extension ? await file.open() : await converted(file));
+    }
     const { text } = await readCaption(caption);
     if (text) add(".txt", new Blob([text]));
   }
   return members;
+}
+
+async function converted(file) {
+  try {
+    return await asPng(await file.open());
+  } catch {
+    throw new Unpackable(`“${nameOf(file.path)}” cannot be opened. Save it as JPEG or PNG.`);
+  }
 }
 
 // The names that people know, if they are plain and each is there once; else 01, 02 and so on.

@@ -1,11 +1,10 @@
 // What the chosen files are: pairs, captions, and in words what stands in the way. Pure; it judges by names.
 // A file is anything with path, size, open() and head(count): a member of a ZIP or a file on the disk.
 
-import { put, recognise } from "./layouts.js";
-import { PICTURE, bare, folderOf, isDirt, join, nameOf, natural, some } from "./names.js";
+import { put, recognise, textsOf } from "./layouts.js";
+import { PICTURE, bare, folderOf, isDirt, join, nameOf, natural, some, stemOf } from "./names.js";
 
-const VENDOR = /^(.+)_(start|end)\.(?:jpe?g|png)$/i;
-const READABLE = /\.(?:jpe?g|png)$/i;
+const VENDOR = /^(.+)_(start|end)$/i;
 const MAX_FILES = 20_000;
 const FEW = 5;
 
@@ -13,14 +12,17 @@ const FEW = 5;
 // vendor's names, `foreign` says that another tool's layout was found, which has to be packed anew.
 export async function readZip(members) {
   const files = members.filter(({ path }) => !isDirt(path));
-  const pictures = files.filter(({ path }) => READABLE.test(path));
-  const byPath = new Map(files.map((file) => [file.path, file]));
+  const pictures = files.filter(({ path }) => PICTURE.test(path));
+  const texts = textsOf(files);
   const groups = new Map();
   for (const file of pictures) {
-    const match = VENDOR.exec(nameOf(file.path));
+    const match = VENDOR.exec(stemOf(file.path));
     if (match) put(groups, join(folderOf(file.path), match[1]), match[2].toLowerCase(), file);
   }
-  for (const group of groups.values()) group.caption = byPath.get(`${group.key}.txt`);
+  for (const group of groups.values()) {
+    const beside = [group.end, group.start].filter(Boolean).map(({ path }) => bare(path));
+    group.caption = [group.key, ...beside].map((place) => texts.get(place)).find(Boolean);
+  }
   const found = conclude(files, pictures, [...groups.values()]);
   const locked = members.some((member) => member.encrypted);
   if (locked) found.problems.unshift("The ZIP has a password. Pack it again without one.");
@@ -32,14 +34,14 @@ export async function readZip(members) {
   return { ...found, note: found.pairs.every(({ index }) => /^\d+$/.test(index)) ? "" : PEERS };
 }
 
-// Loose files and folders, in any layout that can be understood.
+// Loose files and folders, in any layout that can be understood. `guessed`: a person should look at it first.
 export async function readLoose(all) {
   const files = all.filter(({ path }) => !isDirt(path));
   const pictures = files.filter(({ path }) => PICTURE.test(path));
   const { groups, note, unclear } = await recognise(files, pictures);
   const found = conclude(files, pictures, groups);
   if (!groups.length && unclear) found.problems = [unclear];
-  return { ...found, note, unclear: !groups.length && Boolean(unclear) };
+  return { ...found, note, guessed: Boolean(note), unclear: !groups.length && Boolean(unclear) };
 }
 
 const PEERS = "Named as fal and Replicate ask for it. The same names are right here.";
@@ -47,7 +49,7 @@ const PEERS = "Named as fal and Replicate ask for it. The same names are right h
 function conclude(files, pictures, groups) {
   groups.sort((one, two) => natural(one.key, two.key));
   const pairs = groups.filter((group) => group.start && group.end);
-  const problems = groups.filter(({ start, end }) => !start || !end).map((group) => missing(group, files));
+  const problems = groups.filter(({ start, end }) => !start || !end).map(missing);
   if (files.length > MAX_FILES) {
     const [count, limit] = [files.length, MAX_FILES].map((number) => number.toLocaleString("en"));
     problems.unshift(`That is ${count} files; ${limit} is the limit.`);
@@ -71,12 +73,8 @@ function conclude(files, pictures, groups) {
   return { pairs, problems, warnings };
 }
 
-function missing({ key, index, start }, files) {
-  const half = start ? "_end" : "_start";
-  const near = files.find(({ path }) => bare(path) === key + half && PICTURE.test(path));
-  if (!near) return `“${index}” has no ${half} picture. Each pair needs both halves.`;
-  return `“${index}” has no ${half} picture that can be read. Save “${nameOf(near.path)}” as JPEG or PNG.`;
-}
+const missing = ({ index, start }) =>
+  `“${index}” has no ${start ? "_end" : "_start"} picture. Each pair needs both halves.`;
 
 function wrapping(members, files) {
   const tops = new Set(files.map(({ path }) => (path.includes("/") ? path.split("/")[0] : "")));
@@ -89,7 +87,7 @@ function wrapping(members, files) {
     );
   }
   if (members.some(({ path }) => path.split("/").includes("__MACOSX"))) {
-    sentences.push("The ZIP also holds a Mac’s hidden files (__MACOSX). They will be ignored.");
+    sentences.push("The ZIP also holds a Mac’s hidden files (__MACOSX). They are ignored here.");
   }
   return sentences;
 }

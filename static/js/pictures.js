@@ -14,6 +14,7 @@ const FAR = 2 * 1024 * 1024;
 const FRAMES = new Set([0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf]);
 
 export const EXTENSIONS = { JPEG: "jpg", PNG: "png" };
+export const CONVERTED = ["WebP", "GIF", "BMP", "AVIF"]; // what browsers open and trainers do not
 
 export async function lookAt(source) {
   const facts = read(await source.head(NEAR));
@@ -27,6 +28,15 @@ function read(bytes) {
     return { kind, width: view.getUint32(16), height: view.getUint32(20) };
   }
   return { kind, ...(kind === "JPEG" && frame(view)) };
+}
+
+// The picture as people see it, upright; of one that moves the first frame.
+export async function asPng(blob) {
+  const image = await createImageBitmap(blob);
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  image.close();
+  return canvas.convertToBlob({ type: "image/png" });
 }
 
 function kindOf(bytes) {

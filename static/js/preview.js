@@ -4,6 +4,7 @@ import { readCaption } from "./captions.js";
 
 const SHOWN = 12;
 const MOST_SENTENCES = 6;
+const SWAPPED = "Before and after are swapped.";
 
 export function show(place, found) {
   place.hidden = false;
@@ -25,8 +26,28 @@ export function showSentences(place, { note, problems, warnings }) {
   place.querySelector("[data-local-sentences]").replaceChildren(...lines);
 }
 
+// Offers to pack another tool's layout anew; resolves once the person says that before and after are right.
+export function agreed(place, found) {
+  const [offer, convert, swap] = ["offer", "convert", "swap"].map((name) =>
+    place.querySelector(`[data-local-${name}]`),
+  );
+  offer.hidden = false;
+  swap.onclick = () => {
+    for (const pair of found.pairs) [pair.start, pair.end] = [pair.end, pair.start];
+    found.note = found.note === SWAPPED ? "" : SWAPPED;
+    show(place, found);
+  };
+  return new Promise((resolve) => {
+    convert.onclick = () => {
+      offer.hidden = true;
+      resolve();
+    };
+  });
+}
+
 export function clear(place) {
   place.hidden = true;
+  place.querySelector("[data-local-offer]").hidden = true;
   for (const part of ["pairs", "sentences"]) place.querySelector(`[data-local-${part}]`).replaceChildren();
 }
 

@@ -3,7 +3,7 @@
 
 import { fromDrop, fromInput } from "./chosen.js";
 import { examine } from "./examine.js";
-import { TooBig, pack } from "./pack.js";
+import { Unpackable, pack } from "./pack.js";
 import { readLoose, readZip } from "./pairs.js";
 import * as preview from "./preview.js";
 import { fingerprint, forget, unfinished } from "./resume.js";
@@ -80,7 +80,7 @@ function bindDrop(zone) {
 function adopt(earlier) {
   parts.local.replaceWith(earlier.local);
   parts.local = earlier.local;
-  parts.progress.hidden = false;
+  parts.progress.hidden = earlier.progress.hidden;
   parts.text.textContent = earlier.text.textContent;
   emptyStatus();
 }
@@ -101,7 +101,7 @@ async function receive(files) {
   } catch (error) {
     if (task !== mine) return;
     idle();
-    const known = [BrokenZip, Refusal, TooBig].some((kind) => error instanceof kind);
+    const known = [BrokenZip, Refusal, Unpackable].some((kind) => error instanceof kind);
     say(known ? error.message : "The files could not be read. Choose them again.");
   }
 }
@@ -121,6 +121,8 @@ async function take(files, mine) {
   announce([preview.countOf(found), ...found.problems].join(". "));
   if (asIs) return;
   if (found.problems.length) throw new Refusal(UNSENT);
+  if (found.guessed) await preview.agreed(parts.local, found);
+  if (task !== mine) return;
   await sendPacked(files, found.pairs, mine);
 }
 
@@ -129,7 +131,7 @@ function theZip(files) {
   if (zips.length > 1 && zips.length === files.length) throw new Refusal("Drop one ZIP at a time.");
   if (files.length > 1) return null;
   const [{ file }] = files;
-  if (!zips.length && !/\.(?:jpe?g|png|webp|txt)$/i.test(file.name)) {
+  if (!zips.length && !/\.(?:jpe?g|png|webp|gif|bmp|avif|txt)$/i.test(file.name)) {
     throw new Refusal(`“${file.name}” is not a ZIP. Pack the pictures into a .zip and drop it again.`);
   }
   return zips.length ? file : null;
@@ -152,6 +154,7 @@ async function sendPacked(files, pairs, mine) {
   const { signal } = mine.abort;
   parts.progress.hidden = false;
   parts.bar.value = 0;
+  parts.text.textContent = `Packing ${pairs.length} pairs`;
   const onProgress = (done, total) => {
     parts.text.textContent = `Packing ${pairs.length} pairs · ${inWords(done)} of ${inWords(total)}`;
   };
@@ -200,12 +203,14 @@ async function send(file, mine, { chosen }) {
     onAfterResponse: (request, response) => {
       const id = response.getHeader("Dataset-Id");
       if (id && task === mine) choose(id, file.name);
+      const moved = response.getHeader("Dataset-Moved");
+      if (moved) mine.carried = moved - response.getHeader("Upload-Offset");
     },
     onProgress: (sent, total) => task === mine && showProgress(mine, sent, total),
     onSuccess: () => task === mine && finish(),
     onError: (error) => task === mine && fail(error),
   });
-  Object.assign(mine, { file, upload, pace: pace(), told: 0 });
+  Object.assign(mine, { file, upload, pace: pace(), both: pace(), carried: 0, told: 0 });
   showProgress(mine, 0, file.size);
   announce(`Uploading ${file.name}`);
   const [earlier] = await upload.findPreviousUploads();
@@ -224,10 +229,11 @@ function choose(id, name) {
 
 function showProgress(mine, sent, total) {
   parts.progress.hidden = false;
-  // Half of the way: the other half is the hand-over to the trainer, which the status piece shows.
-  parts.bar.value = (50 * sent) / total;
-  const speed = mine.pace(sent);
-  const left = speed ? ` · ${inWords(speed)}/s · ${inTime((total - sent) / speed)} left` : "";
+  // The way has two legs, and the second, on to the trainer, begins while the first runs.
+  const [moved, all] = [sent + mine.carried, 2 * total];
+  parts.bar.value = (100 * moved) / all;
+  const [speed, both] = [mine.pace(sent), mine.both(moved)];
+  const left = speed > 0 && both > 0 ? ` · ${inWords(speed)}/s · ${inTime((all - moved) / both)} left` : "";
   parts.text.textContent = `${mine.file.name} · ${inWords(sent)} of ${inWords(total)}${left}`;
   const quarter = Math.floor((4 * sent) / total);
   if (quarter > mine.told && quarter < 4) announce(`${25 * (mine.told = quarter)} % uploaded`);

@@ -26,7 +26,7 @@ export async function readDirectory(file) {
     const next = at + 46 + sizes[0] + sizes[1] + sizes[2];
     if (next > view.byteLength) throw new BrokenZip(DAMAGED);
     const member = new Member(file, view, at, sizes, shift);
-    if (!member.path.endsWith("/")) members.push(member);
+    if (!/(?:^|\/)$/.test(member.path)) members.push(member);
     at = next;
   }
   return members;
@@ -77,7 +77,8 @@ class Member {
     this.file = file;
     this.encrypted = Boolean(flags & 1);
     this.method = view.getUint16(at + 10, true);
-    this.path = decodeName(bytesOf(view, at + 46, nameSize), flags).replaceAll("\\", "/");
+    const name = decodeName(bytesOf(view, at + 46, nameSize), flags);
+    this.path = name.replaceAll("\\", "/").replace(/^(?:\.\/)+/, "");
     this.packed = view.getUint32(at + 20, true);
     this.size = view.getUint32(at + 24, true);
     this.offset = view.getUint32(at + 42, true);

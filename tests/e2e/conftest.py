@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,15 +16,18 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+import requests
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from finetune_portal.datasets import sample
 from tests import databases
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # more on a machine that has other work to do
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -42,7 +46,7 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 60, why: str = "") -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {why}"
         time.sleep(0.05)
@@ -100,7 +104,7 @@ class Portal:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(lambda: answers(f"{self.url}/readyz"), seconds=180, why="the portal is ready")
+        wait_for(lambda: answers(f"{self.url}/readyz"), why="the portal is ready")
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
@@ -141,6 +145,8 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     """A fresh visitor. Ends with an error if a script failed or the CSP was hurt on any page."""
     context = browser.new_context(base_url=portal.url, accept_downloads=True)
     faults: list[str] = []
+    context.set_default_timeout(30_000 * PATIENCE)
+    expect.set_options(timeout=5_000 * PATIENCE)
     visited = context.new_page()
     visited.on("pageerror", lambda error: faults.append(str(error)))
     visited.on(
@@ -164,3 +170,42 @@ def enter(page: Page) -> None:
 def signed_in(page: Page) -> Page:
     enter(page)
     return page
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, portal: Portal) -> Any:
+    """The cookies of somebody who signed in once."""
+    context = browser.new_context(base_url=portal.url)
+    page = context.new_page()
+    page.goto("/login/")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+    cookies = context.cookies()
+    context.close()
+    return cookies
+
+
+@pytest.fixture
+def form(page: Page, session: Any) -> Page:
+    """The form where the browser cannot hash, as over plain http: nothing is asked before it is sent."""
+    page.add_init_script("delete Crypto.prototype.subtle")
+    page.context.add_cookies(session)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/jobs/new/")
+    return page
+
+
+@pytest.fixture
+def ada(portal: Portal) -> Iterator[requests.Session]:
+    """A signed-in maker without a browser."""
+    with requests.Session() as session:
+        session.headers["Referer"] = portal.url
+        form = session.get(f"{portal.url}/login/", timeout=10).text
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
+        assert token
+        data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        session.post(f"{portal.url}/login/", data=data, timeout=10).raise_for_status()
+        session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
+        yield session

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.e2e.test_drop import choose_files, choose_folder, drop, five_pairs, laid_out, packed
+from tests.e2e.dropping import choose_files, choose_folder, drop, five_pairs, laid_out, packed
 
 pytestmark = pytest.mark.browser
 

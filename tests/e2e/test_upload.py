@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import socket
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
 
 from finetune_portal.datasets.sample import make
-from tests.e2e.conftest import EMAIL, PASSWORD, Portal, wait_for
-
-TUS = {"Tus-Resumable": "1.0.0"}
-PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
-
-
-@pytest.fixture
-def ada(portal: Portal) -> Iterator[requests.Session]:
-    """A signed-in maker without a browser."""
-    with requests.Session() as session:
-        session.headers["Referer"] = portal.url
-        form = session.get(f"{portal.url}/login/", timeout=10).text
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
-        assert token
-        data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        session.post(f"{portal.url}/login/", data=data, timeout=10).raise_for_status()
-        session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
-        yield session
-
-
-def begin(portal: Portal, ada: requests.Session, size: int, name: str = "night.zip") -> requests.Response:
-    metadata = f"filename {base64.b64encode(name.encode()).decode()}"
-    headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
-    return ada.post(f"{portal.url}/uploads/", headers=headers, timeout=10)
+from tests.e2e.conftest import Portal, wait_for
+from tests.e2e.tus import PIECE, TUS, begin, send
 
 
 def key_of(url: str) -> str:
@@ -54,10 +29,6 @@ def half_sent(
     connection = socket.create_connection(("127.0.0.1", portal.port))
     connection.sendall(request.encode() + data)
     return connection
-
-
-def send(url: str, ada: requests.Session, offset: int, data: Any, **headers: str) -> requests.Response:
-    return ada.patch(url, data=data, headers={**PIECE, "Upload-Offset": str(offset), **headers}, timeout=10)
 
 
 def unkept(url: str, ada: requests.Session) -> int:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.e2e.conftest import Portal
-from tests.e2e.test_drop import packed
+from tests.e2e.dropping import packed
 
 pytestmark = pytest.mark.browser
 
