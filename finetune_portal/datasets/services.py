@@ -26,9 +26,9 @@ from finetune_portal.datasets.incoming import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.segmind import BadReply, SegmindError
 from finetune_portal.web import outbound
-from finetune_portal.web.leases import backoff, mine, renew
+from finetune_portal.web.leases import backoff, keeping, mine
 
-LEASE = 30.0
+LEASE = 15.0
 BLOCK = 1024 * 1024
 EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in
 LOOK_SECONDS = 60.0  # at a ZIP far away
@@ -159,7 +159,8 @@ def carry_next() -> bool:
     )
     if trip is None:
         return False
-    _carry(trip)
+    with keeping(trip, seconds=LEASE):
+        _carry(trip)
     return True
 
 
@@ -175,7 +176,6 @@ def _carry(trip: Carry) -> None:
     dataset = trip.dataset
 
     def progress(sent: int) -> None:
-        renew(trip, seconds=LEASE)
         mine(trip).update(sent=sent)
 
     try:

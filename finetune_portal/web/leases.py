@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
-from django.db import models, transaction
+from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
+log = logging.getLogger(__name__)
 MAX_BACKOFF = 600.0
 
 
@@ -72,6 +77,28 @@ def renew(row: Leased, *, seconds: float) -> bool:
 def about(seconds: float) -> timedelta:
     """A fifth more or less, so that what began together does not stay together."""
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # nosec B311  # no secret
+
+
+@contextmanager
+def keeping(row: Leased, *, seconds: float) -> Iterator[None]:
+    """Renew the lease while a step takes its time. So it can be short: a killed holder is soon followed."""
+    over = threading.Event()
+
+    def renew_on() -> None:
+        while not over.wait(seconds / 3):
+            try:
+                renew(row, seconds=seconds)
+            except DatabaseError:  # busy just now; there is time for another try
+                log.warning("The lease of %s %s could not be renewed", type(row).__name__, row.pk)
+        connections.close_all()
+
+    thread = threading.Thread(target=renew_on, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def backoff(attempts: int, *, first: float = 2.0) -> timedelta:

@@ -15,9 +15,10 @@ from finetune_portal.connections import abilities
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import LEASE
 from finetune_portal.jobs import files, progress, submission, sync
 from finetune_portal.notices import outbox
-from finetune_portal.web.leases import claim
+from finetune_portal.web.leases import claim, keeping
 from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks import services as webhooks
 
@@ -32,18 +33,20 @@ class Lane:
 
 
 def check() -> bool:
-    dataset = claim(Dataset.objects.filter(state=Dataset.State.CHECKING), seconds=300)
+    dataset = claim(Dataset.objects.filter(state=Dataset.State.CHECKING), seconds=LEASE)
     if dataset is None:
         return False
-    datasets.check(dataset)
+    with keeping(dataset, seconds=LEASE):
+        datasets.check(dataset)
     return True
 
 
 def make() -> bool:
-    dataset = claim(Dataset.objects.filter(state=Dataset.State.MAKING), seconds=900)
+    dataset = claim(Dataset.objects.filter(state=Dataset.State.MAKING), seconds=LEASE)
     if dataset is None:
         return False
-    versions.make(dataset)
+    with keeping(dataset, seconds=LEASE):
+        versions.make(dataset)
     return True
 
 

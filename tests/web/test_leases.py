@@ -12,7 +12,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.models import Job
-from finetune_portal.web.leases import MAX_BACKOFF, backoff, claim, mine, renew
+from finetune_portal.web.leases import MAX_BACKOFF, backoff, claim, keeping, mine, renew
+from tests.e2e.conftest import wait_for
 from tests.people import make_job
 
 
@@ -85,6 +86,18 @@ def test_a_late_holder_writes_nothing(alice: User) -> None:
     assert take()
     assert not renew(late, seconds=60)
     assert mine(late).update(name="too late") == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_long_step_keeps_its_lease_and_a_dead_one_loses_it(alice: User) -> None:
+    make_job(alice)
+    held = claim(Job.objects.all(), seconds=3)
+    assert held
+    assert held.lease_until
+    with keeping(held, seconds=3):
+        wait_for(lambda: mine(held).filter(lease_until__gt=held.lease_until).exists(), why="renewed")
+        assert take() is None
+    wait_for(lambda: take() is not None, why="nobody renews it any more")
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 5, 100, 10_000])
