@@ -6,12 +6,14 @@ import re
 import uuid
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 
+# Asked for each row that is shown; a join would count the jobs of all.
+_JOBS = Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=Count("jobs")).values("count")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -23,7 +25,7 @@ def visible(user: User) -> QuerySet[Dataset]:
 
 def found(user: User, words: str) -> QuerySet[Dataset]:
     """The library: what is not deleted and has the words in its name, its file's name or its owner's."""
-    rows = visible(user).filter(deleted=None).defer("verdict")
+    rows = visible(user).filter(deleted=None).defer("verdict").annotate(job_count=Subquery(_JOBS))
     if words:
         named = Q(name__icontains=words) | Q(filename__icontains=words) | Q(owner__name__icontains=words)
         rows = rows.filter(named)

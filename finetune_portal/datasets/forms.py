@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 from django import forms
@@ -91,11 +92,12 @@ class CaptionsForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.pairs = dataset.pairs
         for number, pair in enumerate(self.pairs[:PAIRS_ON_PAGE]):
+            caption = pair["caption"]
             self.fields[f"caption-{number}"] = forms.CharField(
                 label=f"Caption of pair {pair['index']}",
                 required=False,
-                max_length=MAX_CAPTION,
-                initial=pair["caption"],
+                max_length=max(MAX_CAPTION, len(caption) + caption.count("\n")),  # what is there may stay
+                initial=caption,
                 widget=forms.Textarea(attrs={"rows": 2}),
             )
 
@@ -106,8 +108,12 @@ class CaptionsForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, str]:
-        if for_all := self.cleaned_data["for_all"]:
-            return {pair["index"]: for_all for pair in self.pairs if pair["caption"] != for_all}
-        texts = (self.cleaned_data[field.name] for field in self.captions)
-        told = zip(self.pairs, texts, strict=False)
-        return {pair["index"]: text for pair, text in told if text != pair["caption"]}
+        for_all = _lines(self.cleaned_data["for_all"])
+        own = (_lines(self.cleaned_data[field.name]) for field in self.captions)
+        told = zip(self.pairs, repeat(for_all) if for_all else own, strict=False)
+        return {pair["index"]: text for pair, text in told if text != _lines(pair["caption"])}
+
+
+def _lines(text: str) -> str:
+    """With the line ends that a caption has in its file; a browser sends others."""
+    return text.replace("\r\n", "\n")

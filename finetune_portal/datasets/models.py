@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -86,8 +88,8 @@ class Dataset(Leased):
         return list(self.verdict.get("warnings", []))
 
     @property
-    def pairs(self) -> list[dict[str, str]]:
-        """Each with `index`, `start`, `end` (member names in the ZIP) and `caption` (may be empty)."""
+    def pairs(self) -> list[dict[str, Any]]:
+        """Each with `index`, `start` and `end` (names in the ZIP), their sizes, `caption` (may be empty)."""
         return list(self.verdict.get("pairs", []))
 
     @property
@@ -109,6 +111,13 @@ class Dataset(Leased):
     def facts(self) -> dict[str, int]:
         """Counted by the check: `files`, `pairs`, `captions`, `bytes`, `unpacked`."""
         return dict(self.verdict.get("facts", {}))
+
+    @property
+    def picture_sizes(self) -> list[tuple[int, int]]:
+        """The smallest and the largest picture, in pixels; one if alike, none where none was opened."""
+        halves = (pair.get(half) for pair in self.pairs for half in ("start_size", "end_size"))
+        sizes = sorted({(size[0], size[1]) for size in halves if size and all(size)}, key=prod)
+        return list(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else []
 
     @property
     def repairs(self) -> list[dict[str, str]]:

@@ -19,6 +19,8 @@ from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import PLAIN, PortalRequest, go_to, page_behind, piece_of, told
 from finetune_portal.web.paging import page_of
 
+JOBS_SHOWN = 20
+
 
 @require_safe
 def dataset_list(request: PortalRequest) -> HttpResponse:
@@ -185,7 +187,8 @@ def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
     dataset = access.dataset_to_see(request.user, pk)
     return {
         "dataset": dataset,
-        "jobs": dataset.jobs.order_by("-pk")[:20],
+        "jobs": dataset.jobs.order_by("-pk")[:JOBS_SHOWN],
+        "more_jobs": max(0, dataset.jobs.count() - JOBS_SHOWN),
         "versions": access.versions(request.user, dataset),
         "twin": library.same_content(dataset),
         "may_change": access.may_change(request.user, dataset),

@@ -11,9 +11,11 @@ import { twinOf } from "./twin.js";
 import { inTime, inWords, pace } from "./words.js";
 import { BrokenZip, readDirectory } from "./zip.js";
 
-const MEBIBYTE = 1024 * 1024;
+const PIECE = 8 * 1024 * 1024;
+const SMALL_PIECE = 512 * 1024; // less than any proxy refuses by itself
 const RETRIES = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
 
+const TELL = "Ask an admin to let it take bodies of 8 MiB, in nginx by client_max_body_size.";
 const UNSENT = "Nothing was sent yet. Put this right and drop the files again.";
 
 class Refusal extends Error {}
@@ -88,7 +90,7 @@ function adopt(earlier) {
 async function receive(files) {
   task?.abort.abort();
   task?.upload?.abort();
-  const mine = { abort: new AbortController() };
+  const mine = { abort: new AbortController(), piece: PIECE };
   task = mine;
   say("");
   parts.stopped.hidden = true;
@@ -194,7 +196,7 @@ async function sendUnlessKnown(file, mine, { chosen }) {
 async function send(file, mine, { chosen }) {
   const upload = new tus.Upload(file, {
     endpoint: parts.zone.dataset.endpoint,
-    chunkSize: 8 * MEBIBYTE,
+    chunkSize: mine.piece,
     retryDelays: RETRIES,
     metadata: { filename: file.name, ...(chosen && { chosen }) },
     headers: { "X-CSRFToken": token() },
@@ -208,7 +210,7 @@ async function send(file, mine, { chosen }) {
     },
     onProgress: (sent, total) => task === mine && showProgress(mine, sent, total),
     onSuccess: () => task === mine && finish(),
-    onError: (error) => task === mine && fail(error),
+    onError: (error) => task === mine && (isForSmallerPieces(error, mine) ? send(file, mine, { chosen }) : fail(error)),
   });
   Object.assign(mine, { file, upload, pace: pace(), both: pace(), carried: 0, told: 0 });
   showProgress(mine, 0, file.size);
@@ -254,13 +256,25 @@ function cancel() {
   announce("Cancelled.");
 }
 
+// A proxy in front of the portal may refuse what the portal would take.
+function isForSmallerPieces({ originalResponse: answer }, mine) {
+  if (answer?.getStatus() !== 413 || wordsOf(answer) || mine.piece === SMALL_PIECE) return false;
+  mine.piece = SMALL_PIECE;
+  say(`A proxy refuses pieces of ${inWords(PIECE)}. The upload goes on in smaller ones, more slowly. ${TELL}`);
+  return true;
+}
+
+function wordsOf(answer) {
+  return answer.getHeader("Content-Type")?.startsWith("text/plain") && answer.getBody()?.trim();
+}
+
 function fail(error) {
   idle();
   const answer = error.originalResponse;
-  const sentence = answer?.getBody()?.trim();
-  const ours = answer?.getHeader("Content-Type")?.startsWith("text/plain") && sentence;
+  const ours = answer && wordsOf(answer);
   parts.select.value = "";
   if (ours) say(ours);
+  else if (answer?.getStatus() === 413) say(`A proxy refuses even pieces of ${inWords(SMALL_PIECE)}. ${TELL}`);
   else if (error.originalRequest) say("The connection was lost. Choose the same again: it goes on.");
   else say("The files have changed or are gone. Choose them again.");
 }

@@ -17,6 +17,8 @@ from finetune_portal.datasets import library, sample
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import lanes
+from tests.datasets.corpus.building import dataset as files_of_a_dataset
+from tests.datasets.corpus.building import packed, picture
 from tests.people import HTMX, form_data, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 
@@ -33,13 +35,13 @@ def captions_of(dataset: Dataset) -> dict[str, str]:
 
 def dirty() -> bytes:
     """The sample as a Mac would pack its folder, with a byte order mark in each caption."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(sample.make())) as source, zipfile.ZipFile(packed, "w") as target:
+    data = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sample.make())) as source, zipfile.ZipFile(data, "w") as target:
         for name in source.namelist():
-            data = source.read(name)
-            target.writestr(f"night/{name}", b"\xef\xbb\xbf" + data if name.endswith(".txt") else data)
+            content = source.read(name)
+            target.writestr(f"night/{name}", b"\xef\xbb\xbf" + content if name.endswith(".txt") else content)
             target.writestr(f"__MACOSX/night/._{name}", b"\0\5\x16\7")
-    return packed.getvalue()
+    return data.getvalue()
 
 
 def test_search_looks_at_name_file_and_person(charlie: User, alice: User, bob: User) -> None:
@@ -51,6 +53,20 @@ def test_search_looks_at_name_file_and_person(charlie: User, alice: User, bob: U
         assert found in html
         assert ({"Nights", "Hats"} - {found}).pop() not in html
     assert "No dataset fits" in text_of(client, "/datasets/?q=nothing")
+
+
+def test_the_library_and_the_page_tell_how_much_it_is_used_and_what_is_in_it(alice: User) -> None:
+    files = files_of_a_dataset() | {"01_start.png": picture(size=(640, 512))}
+    used, unused = make_dataset(alice, data=packed(files)), make_dataset(alice)
+    for number in range(23):
+        make_job(alice, name=f"hat {number}", dataset=used)
+    client = signed_in(alice)
+    assert text_of(client, "/datasets/").count("· 23 jobs ·") == 1
+    page = text_of(client, f"/datasets/{used.pk}/")
+    assert "320 × 256 to 640 × 512" in page
+    assert "5, 5 with a caption" in page
+    assert "and 3 older" in page
+    assert ">512 × 512<" in text_of(client, f"/datasets/{unused.pk}/")
 
 
 def test_a_caption_edit_is_a_new_version_and_the_old_one_stays(dataset: Dataset, bob: User) -> None:
@@ -80,6 +96,19 @@ def test_nothing_changed_makes_no_version(dataset: Dataset, alice: User) -> None
     data = {f"caption-{n}": pair["caption"] for n, pair in enumerate(dataset.pairs)}
     signed_in(alice).post(f"/datasets/{dataset.pk}/captions/", data)
     assert Dataset.objects.count() == 1
+
+
+def test_a_caption_of_several_lines_is_changed_by_nobody_but_a_person(alice: User) -> None:
+    """Browsers send other line ends than the file has."""
+    long = "add a hat\n" + "and more " * 300
+    files = files_of_a_dataset() | {"01.txt": b"add a hat\nin red", "02.txt": long.strip().encode()}
+    dataset = make_dataset(alice, data=packed(files))
+    data = {f"caption-{n}": pair["caption"].replace("\n", "\r\n") for n, pair in enumerate(dataset.pairs)}
+    url = f"/datasets/{dataset.pk}/captions/"
+    signed_in(alice).post(url, data)
+    assert Dataset.objects.count() == 1, "nothing was changed"
+    signed_in(alice).post(url, data | {"caption-2": "a hat\r\nin blue"})
+    assert Dataset.objects.latest("pk").recipe["captions"] == {"03": "a hat\nin blue"}
 
 
 def test_a_caption_that_is_too_long_is_refused_and_kept_in_the_form(dataset: Dataset, alice: User) -> None:

@@ -109,7 +109,7 @@ class Portal:
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=20 * PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -176,6 +176,7 @@ def signed_in(page: Page) -> Page:
 def session(browser: Browser, portal: Portal) -> Any:
     """The cookies of somebody who signed in once."""
     context = browser.new_context(base_url=portal.url)
+    context.set_default_timeout(30_000 * PATIENCE)
     page = context.new_page()
     page.goto("/login/")
     page.get_by_label("E-mail").fill(EMAIL)
