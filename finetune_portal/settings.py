@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "finetune_portal.connections",
     "finetune_portal.datasets",
     "finetune_portal.jobs",
+    "finetune_portal.playground",
     "finetune_portal.notices",
     "finetune_portal.webhooks",
     "finetune_portal.gateway",
@@ -124,6 +125,7 @@ TEMPLATES = [
                 "django.templatetags.static",
                 "finetune_portal.web.templatetags.portal",
                 "finetune_portal.jobs.templatetags.jobs",
+                "finetune_portal.playground.templatetags.playground",
             ],
             "context_processors": [
                 "django.template.context_processors.request",

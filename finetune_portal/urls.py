@@ -9,6 +9,7 @@ from finetune_portal.web import views
 urlpatterns = [
     path("", include("finetune_portal.jobs.urls")),
     path("", include("finetune_portal.datasets.urls")),
+    path("", include("finetune_portal.playground.urls")),
     path("", include("finetune_portal.accounts.urls")),
     path("", include("finetune_portal.audit.urls")),
     path("", include("finetune_portal.connections.urls")),

@@ -16,6 +16,8 @@ from finetune_portal.datasets import archive, sample
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from finetune_portal.playground import inputs
+from finetune_portal.playground.models import Trial
 
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}
@@ -113,6 +115,20 @@ def make_job(owner: User | None, state: str = State.QUEUED, **fields: Any) -> Jo
         **fields,
     }
     return Job.objects.create(owner=owner, state=state, **values)
+
+
+def make_trial(job: Job) -> Trial:
+    """A run of this job's model, with its picture."""
+    brought = inputs.of_pair(job.dataset, 0)
+    numbers = {"strength": 1.0, "seed": 7, "steps": 28, "guidance": 2.5}
+    trial = Trial(
+        owner=job.owner, job=job, connection=job.connection, input=brought, prompt="night", **numbers
+    )
+    trial.state, trial.kind = Trial.State.DONE, brought.kind
+    trial.path.parent.mkdir(parents=True, exist_ok=True)
+    trial.path.write_bytes(brought.path.read_bytes())
+    trial.save()
+    return trial
 
 
 def form_data(dataset: Dataset | None = None, **fields: Any) -> dict[str, Any]:

@@ -33,8 +33,12 @@ from finetune_portal.jobs import samples
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.sealing import seal
+<<<<<<< HEAD
 from tests.people import make_dataset, make_job, person, signed_in
 from tests.upstream import PICTURE
+=======
+from tests.people import make_dataset, make_job, make_trial, person, signed_in
+>>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
 
 WHO = ("anonymous", "viewer", "alice", "bob", "admin")
 READ, CHANGE = ("GET", "HEAD"), ("POST",)
@@ -74,6 +78,17 @@ TABLE = """
     jobs:sample             GET     TEAM
     jobs:withdraw           POST    OWNER
     jobs:decide             POST    ADMINS
+    playground:bench        GET     TEAM
+    playground:bench        POST    MAKERS
+    playground:compare      GET     TEAM
+    playground:compare      POST    MAKERS
+    playground:input        GET     TEAM
+    playground:trial        GET     TEAM
+    playground:picture      GET     TEAM
+    playground:result       GET     TEAM
+    playground:without-lora POST    MAKERS
+    playground:run-again    POST    OWNER
+    playground:delete       POST    OWNER
     datasets:list           GET     TEAM
     datasets:sample         GET     TEAM
     datasets:twin           GET     TEAM
@@ -238,10 +253,18 @@ def things(alice: User) -> dict[str, str]:
     RecoveryCodes.activate(alice)
     uploading = make_dataset(alice, state="receiving")
     job = make_job(alice, "ready", request_id="r-1", dataset=dataset)
+<<<<<<< HEAD
     samples.keep(job.pk, "control", PICTURE)
     return {
         "jobs": str(job.pk),
         "sample": "control",
+=======
+    trial = make_trial(job)
+    return {
+        "jobs": str(job.pk),
+        "try/inputs": str(trial.input_id),
+        "try/runs": str(trial.pk),
+>>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
         "views": str(SavedView.objects.create(owner=alice, name="mine", query="mine=on").pk),
         "presets": str(Preset.objects.create(owner=alice, name="p", learning_rate=1e-4, steps=1).pk),
         "datasets": str(dataset.pk),

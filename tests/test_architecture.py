@@ -18,12 +18,17 @@ APPS = (
     "connections",
     "datasets",
     "jobs",
+    "playground",
     "notices",
     "webhooks",
     "gateway",
     "worker",
 )
+<<<<<<< HEAD
 ASKS_UPSTREAM = {"abilities", "client", "files", "progress", "services", "submission", "sync"}
+=======
+ASKS_UPSTREAM = {"client", "files", "running", "services", "submission", "sync"}
+>>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 
 

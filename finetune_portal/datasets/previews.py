@@ -7,7 +7,7 @@ import os
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from PIL import Image, ImageOps
 
@@ -50,12 +50,18 @@ def _make(kept: Path, archive: zipfile.ZipFile, member: str, edge: str) -> None:
     """Raises one of UNREADABLE."""
     if archive.getinfo(member).file_size > MAX_PICTURE:
         raise ValueError("too large a picture")
-    with archive.open(member) as file, Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
+    with archive.open(member) as file:
+        shrink(file, kept, EDGES[edge])
+
+
+def shrink(file: IO[bytes], kept: Path, edge: int) -> None:
+    """Write a WebP of the picture, at most `edge` pixels wide and high. Raises one of UNREADABLE."""
+    with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError("too many pixels")
-        image.draft("RGB", (EDGES[edge], EDGES[edge]))
+        image.draft("RGB", (edge, edge))
         small = ImageOps.exif_transpose(image).convert("RGB")
-        small.thumbnail((EDGES[edge], EDGES[edge]))
+        small.thumbnail((edge, edge))
     kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = kept.with_suffix(f".{os.getpid()}")
     small.save(draft, "WEBP", quality=80)

@@ -28,7 +28,7 @@ from finetune_portal import __version__
 from finetune_portal.jobs import submission
 
 PORTAL, ENGINE = "portal.sqlite3", "engine/engine.sqlite3"
-FOLDERS = ("datasets", "previews", "samples", "engine")
+FOLDERS = ("datasets", "previews", "samples", "playground", "engine")
 APART = {"api-key", "lock"}  # of the engine: a key, and a sign that it runs
 LABEL = "finetune-portal-backup.json"
 DRAFT = ".restoring"

@@ -18,6 +18,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import LEASE
 from finetune_portal.jobs import files, progress, submission, sync
 from finetune_portal.notices import outbox
+from finetune_portal.playground import running
 from finetune_portal.web.leases import claim, keeping
 from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks import services as webhooks
@@ -75,6 +76,8 @@ LANES = (
     Lane("follow", sync.follow, 0.25),
     Lane("train", train, 0.5),
     Lane("files", files.check_next, 1),
+    Lane("run", running.run_next, 0.3),
+    Lane("run-too", running.run_next, 0.3),  # a cold model takes minutes, and others may be quick meanwhile
     Lane("digest", webhooks.digest_next, 0.2),
     Lane("self-test", self_test.run_next, 0.5),
     Lane("notice", outbox.write, 1),

@@ -1,6 +1,7 @@
-// The before/after slider of a pair, and the keys that lead to the previous and the next pair.
+// The before/after slider, also of what comes in later; and the keys that lead to the previous and the next pair.
 
-for (const figure of document.querySelectorAll("[data-compare]")) {
+function start(figure) {
+  if (figure.classList.contains("is-live")) return;
   const slider = figure.querySelector("input[type=range]");
   const show = () => figure.style.setProperty("--at", `${slider.value}%`);
   slider.hidden = false;
@@ -8,6 +9,13 @@ for (const figure of document.querySelectorAll("[data-compare]")) {
   show();
   figure.classList.add("is-live");
 }
+
+function look(place) {
+  for (const figure of place.querySelectorAll("[data-compare]")) start(figure);
+}
+
+look(document);
+document.addEventListener("htmx:load", ({ target }) => look(target));
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, input:not([type=range])")) return;

@@ -1,0 +1,1 @@
+"""Trying finished models: a picture and an instruction in, the result beside it."""

@@ -1,0 +1,20 @@
+"""Bounds and words of a run. No behaviour.
+
+The numbers are those of the vendor's base model and FLUX LoRAs (segmind-facts, section 6).
+"""
+
+from __future__ import annotations
+
+LEAST_STRENGTH, MOST_STRENGTH = -10.0, 10.0
+MOST_SEED = 2**31 - 1
+MOST_STEPS = 50
+MOST_GUIDANCE = 10.0
+STRENGTH, STEPS, GUIDANCE = 1, 28, 2.5
+
+MOST_WAITING = 8  # of one person's at the same time
+MOST_JOBS = 6  # compared at once
+PAIRS = 8  # offered to choose from
+EARLIER = 12  # on a page of the history
+
+PRICE = "about 0.03 to 0.05 USD"
+PAID = f"Each run is paid by the account: {PRICE}, as such models cost. The upstream names no exact price."

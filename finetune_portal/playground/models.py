@@ -1,0 +1,126 @@
+"""A picture to try models on, and each try of one."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.utils.timezone import now
+
+from finetune_portal.connections.models import Connection
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from finetune_portal.web.leases import Leased
+
+
+def folder() -> Path:
+    return Path(settings.DATA_DIR) / "playground"
+
+
+class Input(models.Model):
+    """A picture as the portal made it of what came: upright, no metadata, of bearable size. Kept once."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=4)  # png or jpeg
+    name = models.CharField(max_length=255)
+    dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
+    number = models.PositiveIntegerField(null=True)  # of the pair in the dataset whose control image it is
+    created = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> Path:
+        return folder() / "inputs" / f"{self.sha256}.{self.kind}"
+
+
+class Trial(Leased):
+    """One run of a model, paid at the vendor's. Its worker holds the lease while it is being made."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waits its turn"
+        RUNNING = "running", "Being made"
+        DONE = "done", "Done"
+        FAILED = "failed", "Not made"
+        UNCONFIRMED = "unconfirmed", "Answer lost"
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="trials")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+")
+    input = models.ForeignKey(Input, on_delete=models.PROTECT, related_name="trials")
+    together = models.UUIDField(null=True, editable=False, db_index=True)  # asked for by one press
+    partner = models.OneToOneField("self", on_delete=models.CASCADE, null=True, related_name="base")
+
+    prompt = models.TextField()
+    strength = models.FloatField()
+    seed = models.PositiveBigIntegerField()
+    steps = models.PositiveIntegerField()
+    guidance = models.FloatField()
+
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
+    error = models.TextField(blank=True)
+    detail = models.TextField(blank=True)
+    hosted_url = models.CharField(max_length=2000, blank=True)  # where the upstream finds the input
+    hosted = models.DateTimeField(null=True)
+    kind = models.CharField(max_length=4, blank=True)  # of the result: png, jpeg or webp
+    created = models.DateTimeField(default=now)
+    started = models.DateTimeField(null=True)
+    ended = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["job", "-id"]),
+            models.Index(
+                fields=["connection", "due"], name="trial_to_run", condition=models.Q(state="queued")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job} on {self.input}"
+
+    @property
+    def path(self) -> Path:
+        """Where the result lies."""
+        return folder() / "results" / f"{self.key}.{self.kind}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+    @property
+    def is_done(self) -> bool:
+        return self.state == self.State.DONE
+
+    @property
+    def is_base(self) -> bool:
+        """Without the LoRA."""
+        return self.strength == 0
+
+    @property
+    def can_run_again(self) -> bool:
+        return self.state in (self.State.FAILED, self.State.UNCONFIRMED)
+
+    @property
+    def beside(self) -> Trial | None:
+        """The same without the LoRA."""
+        return getattr(self, "base", None)
+
+    @property
+    def is_moving(self) -> bool:
+        """It or what stands beside it."""
+        return self.is_active or (self.beside is not None and self.beside.is_active)
+
+    @property
+    def stamp(self) -> str:
+        """Another text after whatever a page shows of it has changed."""
+        other = f"-{self.beside.stamp}" if self.beside else ""
+        return f"{self.state}-{self.attempts}{other}"
+
+    @property
+    def took(self) -> timedelta | None:
+        return self.ended - self.started if self.ended and self.started else None

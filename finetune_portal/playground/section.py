@@ -1,0 +1,123 @@
+"""What the playground shows: on the page of a job, and of several jobs side by side."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs import access as job_access
+from finetune_portal.jobs.models import Job
+from finetune_portal.playground import access, choices, gallery
+from finetune_portal.playground.forms import TryForm
+from finetune_portal.playground.models import Trial
+from finetune_portal.web.paging import page_of
+
+
+def context(
+    user: User, job: Job, params: Mapping[str, str], *, form: TryForm | None = None, asked: bool = False
+) -> dict[str, Any]:
+    """`params` is the query: `trial` is shown and gives its settings, `older` turns the history's pages.
+
+    `asked`: that a run is paid was said on this page already.
+    """
+    why_not = access.why_not(job)
+    rows = access.visible(user).filter(job=job, partner=None)
+    page = page_of(rows, before=params.get("older", ""), size=choices.EARLIER)
+    shown = _shown(rows, params.get("trial", "")) or next(iter(page.rows), None)
+    if form is None and user.can_train and not why_not:
+        form = form_for([job], shown)
+    return {
+        **stage(user, shown, asked=asked),
+        "job": job,
+        "why_not": why_not,
+        "form": form,
+        "page": page,
+        "paid": choices.PAID if access.is_paid(job.connection) else "",
+        "picture": _picture(form, shown),
+        "ask": access.is_paid(job.connection) and not asked,
+    }
+
+
+def stage(user: User, shown: Trial | None, *, asked: bool) -> dict[str, Any]:
+    """The large picture, and what can be done about it."""
+    return {
+        "shown": shown,
+        "may_change": shown is not None and access.may_change(user, shown),
+        "may_run": shown is not None and user.can_train and not access.why_not(shown.job),
+        "ask": shown is not None and access.is_paid(shown.connection) and not asked,
+        "paid": choices.PAID,
+    }
+
+
+def form_for(jobs: list[Job], shown: Trial | None = None) -> TryForm:
+    """Filled in so that one press gives a picture."""
+    offered = gallery.offered(jobs, keep=shown.input if shown else None)
+    if shown is None:
+        first = offered[0] if offered else None
+        prompt = next((job.instance_prompt for job in jobs if job.instance_prompt), "")
+        initial: dict[str, Any] = {
+            "picture": first.value if first else "",
+            "prompt": (first.prompt if first else "") or prompt,
+        }
+    else:
+        initial = {name: getattr(shown, name) for name in ("prompt", "strength", "seed", "steps", "guidance")}
+        initial["picture"] = gallery.value_of(shown.input, offered)
+    return TryForm(initial=initial, offered=offered)
+
+
+def comparison(
+    user: User, params: Mapping[str, str], jobs: list[Job], form: TryForm | None
+) -> dict[str, Any]:
+    """One picture by several jobs. `params`: `run` is what was pressed together."""
+    able = [job for job in jobs if access.can_run(job)]
+    columns = list(_pressed(user, params.get("run", ""), jobs)) if able else []
+    if form is None and user.can_train and able:
+        form = form_for(able, columns[-1] if columns else None)
+    paid = any(access.is_paid(job.connection) for job in able)
+    return {
+        "jobs": able,
+        "left_out": [job for job in jobs if job not in able],
+        "form": form,
+        "columns": columns,
+        "earlier": _earlier(user, able),
+        "paid": choices.PAID if paid else "",
+        "ask": paid,
+        "number": len(able) + 1,
+    }
+
+
+def jobs_named(user: User, keys: list[str]) -> list[Job]:
+    """At most as many as can be compared, in the order of their names."""
+    numbers = [int(key) for key in keys if key.isdecimal() and len(key) < 19]
+    found = job_access.visible(user).select_related("connection").filter(pk__in=numbers)
+    return sorted(found, key=lambda job: (job.name, job.pk))[: choices.MOST_JOBS]
+
+
+def _shown(rows: QuerySet[Trial], key: str) -> Trial | None:
+    return rows.filter(pk=int(key)).first() if key.isdecimal() and len(key) < 19 else None
+
+
+def _pressed(user: User, key: str, jobs: list[Job]) -> QuerySet[Trial]:
+    """The base first."""
+    try:
+        together = uuid.UUID(key)
+    except ValueError:
+        return Trial.objects.none()
+    return access.visible(user).filter(together=together, job__in=jobs).order_by("pk")
+
+
+def _earlier(user: User, jobs: list[Job]) -> list[Trial]:
+    """The newest of each earlier press on any of these jobs."""
+    rows = access.visible(user).filter(job__in=jobs).exclude(together=None).order_by("-pk")[:60]
+    return list({trial.together: trial for trial in reversed(rows)}.values())[::-1][:6]
+
+
+def _picture(form: TryForm | None, shown: Trial | None) -> gallery.Choice | None:
+    """The one that is large before anything was made."""
+    if form is not None:
+        return gallery.chosen(form.offered, str(form["picture"].value() or ""))
+    return gallery.of_input(shown.input) if shown else None

@@ -1,0 +1,1 @@
+"""The playground on the pages of jobs."""

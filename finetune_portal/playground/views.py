@@ -1,0 +1,180 @@
+"""The playground: runs on the page of a job, the comparison of several, and the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from finetune_portal.jobs import access as job_access
+from finetune_portal.jobs.models import Job
+from finetune_portal.playground import access, gallery, results, section, services
+from finetune_portal.playground.forms import TryForm
+from finetune_portal.playground.models import Trial
+from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.guards import maker_only
+from finetune_portal.web.http import PortalRequest, told
+
+for_a_day = cache_control(private=True, max_age=86_400, immutable=True)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def bench(request: PortalRequest, pk: int) -> HttpResponse:
+    """The playground of one job: the piece of its page, or a page of its own. POST runs the model."""
+    job = job_access.job_to_see(request.user, pk)
+    if request.method == "POST":
+        return _run(request, job)
+    return _bench(request, job, asked="asked" in request.GET)
+
+
+@maker_only
+def _run(request: PortalRequest, job: Job) -> HttpResponse:
+    form = _sent_form(request, [job])
+    if _start(request, form, [job]):
+        return _done(request, job)
+    return _bench(request, job, form, asked=True)
+
+
+@require_POST
+@maker_only
+def without_lora(request: PortalRequest, pk: int) -> HttpResponse:
+    """The same seed by the base model, to stand beside it."""
+    trial = access.trial_to_see(request.user, pk)
+    with told(request):
+        services.without_lora(trial, actor=request.user)
+    return _done(request, trial.job, trial)
+
+
+@require_POST
+@maker_only
+def run_again(request: PortalRequest, pk: int) -> HttpResponse:
+    trial = access.trial_to_change(request.user, pk)
+    with told(request):
+        services.run_again(trial, actor=request.user)
+    return _done(request, trial.job, trial.partner or trial)
+
+
+@require_POST
+@maker_only
+def delete(request: PortalRequest, pk: int) -> HttpResponse:
+    trial = access.trial_to_change(request.user, pk)
+    services.delete(trial, actor=request.user)
+    return _done(request, trial.job, trial.partner)
+
+
+@require_safe
+def trial(request: PortalRequest, pk: int) -> HttpResponse:
+    """One run; it asks for itself until it is over. 204 while nothing changed."""
+    shown = access.trial_to_see(request.user, pk)
+    if not request.htmx:
+        return redirect(_page(shown.job, shown))
+    if request.GET.get("seen") == shown.stamp:
+        return HttpResponse(status=204)
+    context, asked = {"trial": shown, "voice": True}, "asked" in request.GET
+    if request.GET.get("as") == "column":
+        return render(request, "playground/_column.html", context)
+    return render(
+        request, "playground/_stage.html", context | section.stage(request.user, shown, asked=asked)
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def compare(request: PortalRequest) -> HttpResponse:
+    """One picture by several jobs and by the base model. POST runs them all."""
+    if request.method == "POST":
+        return _run_all(request)
+    return _comparison(request, section.jobs_named(request.user, request.GET.getlist("job")))
+
+
+@maker_only
+def _run_all(request: PortalRequest) -> HttpResponse:
+    jobs = section.jobs_named(request.user, request.POST.getlist("job"))
+    able = [job for job in jobs if access.can_run(job)]
+    form = _sent_form(request, able)
+    if able and _start(request, form, able, with_base=True):
+        query = [("run", form.cleaned_data["form_key"]), *(("job", job.pk) for job in able)]
+        return redirect(f"{reverse('playground:compare')}?{urlencode(query)}#try")
+    return _comparison(request, jobs, form)
+
+
+@require_safe
+@for_a_day
+def picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
+    """What came of a run, as a small WebP."""
+    return _webp(results.preview(access.trial_to_see(request.user, pk), _edge(edge)))
+
+
+@require_safe
+@for_a_day
+def input_picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
+    return _webp(results.preview(access.input_to_see(request.user, pk), _edge(edge)))
+
+
+@require_safe
+def result(request: PortalRequest, pk: int) -> FileResponse:
+    """The picture itself, as it came."""
+    found = access.trial_to_see(request.user, pk)
+    if not found.is_done or not found.path.exists():
+        raise Http404
+    name = f"{found.job.name} {found.seed}.{found.kind}"
+    return FileResponse(found.path.open("rb"), as_attachment=True, filename=name)
+
+
+def _sent_form(request: PortalRequest, jobs: list[Job]) -> TryForm:
+    kept = access.input_named(request.user, request.POST.get("picture", ""))
+    return TryForm(request.POST, request.FILES, offered=gallery.offered(jobs, keep=kept))
+
+
+def _start(request: PortalRequest, form: TryForm, jobs: list[Job], **options: bool) -> bool:
+    if not form.is_valid() or form.brought is None:
+        return False
+    key, brought = form.cleaned_data["form_key"], form.brought
+    try:
+        services.run(actor=request.user, jobs=jobs, brought=brought, form_key=key, **options, **form.settings)
+    except ActionFailed as exc:
+        messages.error(request, str(exc))
+        return False
+    return True
+
+
+def _bench(request: PortalRequest, job: Job, form: TryForm | None = None, **options: bool) -> HttpResponse:
+    context = section.context(request.user, job, request.GET, form=form, **options)
+    template = "playground/_bench.html" if request.htmx else "playground/page.html"
+    return render(request, template, context, status=422 if form else 200)
+
+
+def _comparison(request: PortalRequest, jobs: list[Job], form: TryForm | None = None) -> HttpResponse:
+    context = section.comparison(request.user, request.GET, jobs, form)
+    return render(request, "playground/compare.html", context, status=422 if form else 200)
+
+
+def _done(request: PortalRequest, job: Job, shown: Trial | None = None) -> HttpResponse:
+    if not request.htmx:
+        return redirect(_page(job, shown))
+    params = {"trial": str(shown.pk)} if shown else {}
+    context: dict[str, Any] = section.context(request.user, job, params, asked=True)
+    return render(request, "playground/_bench.html", context)
+
+
+def _page(job: Job, shown: Trial | None) -> str:
+    query = f"?trial={shown.pk}" if shown else ""
+    return f"{reverse('jobs:detail', args=[job.pk])}{query}#try"
+
+
+def _edge(name: str) -> str:
+    if name not in results.EDGES:
+        raise Http404
+    return name
+
+
+def _webp(path: Path | None) -> FileResponse:
+    if path is None:
+        raise Http404
+    return FileResponse(path.open("rb"), content_type="image/webp")

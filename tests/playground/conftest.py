@@ -1,0 +1,93 @@
+"""A scripted upstream, a job whose model it serves, and the worker's lane by hand."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.timezone import now
+from PIL import Image
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from finetune_portal.playground import running
+from finetune_portal.playground.models import Trial
+from tests.people import make_job
+from tests.upstream import Upstream
+from tests.worker.driving import point_at
+
+SLUG = "0f0a-day-to-night"
+
+
+@pytest.fixture
+def upstream(settings: Any) -> Iterator[Upstream]:
+    """The vendor: each run is paid."""
+    settings.LOCAL_ENGINE = False
+    with Upstream() as running_upstream:
+        point_at(settings, running_upstream)
+        yield running_upstream
+
+
+@pytest.fixture
+def job(alice: User, upstream: Upstream, dataset: Dataset) -> Job:
+    return ready(alice, dataset)
+
+
+def ready(owner: User, dataset: Dataset | None = None, **fields: Any) -> Job:
+    number = Job.objects.count()
+    told = {"request_id": f"r-{number}", "slug": SLUG, "ended": now(), "dataset": dataset, **fields}
+    return make_job(owner, "ready", **told)
+
+
+def image(kind: str = "PNG", size: tuple[int, int] = (48, 32), colour: str = "teal") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind)
+    return file.getvalue()
+
+
+def form(**fields: Any) -> dict[str, Any]:
+    """What the browser posts; None leaves a field out."""
+    told = {
+        "form_key": str(uuid.uuid4()),
+        "picture": "pair-0",
+        "prompt": "turn day into night",
+        "strength": "1",
+        "seed": "7",
+        "steps": "28",
+        "guidance": "2.5",
+        **fields,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def own(content: bytes, name: str = "street.png") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
+
+
+def ordered(client: Any, job: Job, **fields: Any) -> Trial:
+    """Ask for a run through the page, and find its row."""
+    answer = client.post(f"/jobs/{job.pk}/try/", form(**fields))
+    assert answer.status_code == 302, answer.content.decode()
+    return Trial.objects.latest("pk")
+
+
+def lane() -> bool:
+    """One step of the worker, whatever pause a run was told to make."""
+    Trial.objects.filter(state="queued").update(due=now() - timedelta(seconds=1))
+    return running.run_next()
+
+
+def content(answer: Any) -> bytes:
+    """All of a streamed answer, which closes its file."""
+    assert answer.status_code == 200, answer.status_code
+    return b"".join(answer)
+
+
+def fresh(trial: Trial) -> Trial:
+    return Trial.objects.get(pk=trial.pk)

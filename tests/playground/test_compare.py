@@ -1,0 +1,102 @@
+"""/try/: one picture by several jobs and by the base model."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from finetune_portal.playground.models import Trial
+from tests.people import make_job, signed_in
+from tests.playground.conftest import form, image, lane, own, ready
+from tests.upstream import Upstream
+from tests.worker.driving import text_of
+
+
+@pytest.fixture
+def jobs(alice: User, upstream: Upstream, dataset: Dataset) -> list[Job]:
+    return [ready(alice, dataset, name=name, slug=f"slug-{name.lower()}") for name in ("Blue", "Red")]
+
+
+def query(*jobs: Job) -> str:
+    return "&".join(f"job={job.pk}" for job in jobs)
+
+
+def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], upstream: Upstream) -> None:
+    client = signed_in(alice)
+    html = text_of(client, f"/try/?{query(*jobs)}")
+    assert "This makes 3 pictures. Each run is paid" in html
+    answer = client.post("/try/", form(job=[job.pk for job in jobs], strength="0.7"))
+    assert answer.status_code == 302, answer.content.decode()
+    while lane():
+        pass
+    told = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in upstream.runs]
+    assert told == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]
+    html = text_of(client, answer.headers["Location"])
+    assert [html.count(f"What {who} made of it") for who in ("the base model", "Blue", "Red")] == [1, 1, 1]
+    assert Trial.objects.filter(job=jobs[1]).get().together is not None
+    assert "What the model made of it" in text_of(client, f"/jobs/{jobs[1].pk}/")
+
+
+def test_the_same_form_twice_runs_each_once(alice: User, jobs: list[Job]) -> None:
+    client, told = signed_in(alice), form(job=[job.pk for job in jobs])
+    first, second = (client.post("/try/", told).headers["Location"] for _ in range(2))
+    assert first == second
+    assert Trial.objects.count() == 3
+    assert parse_qs(urlsplit(first).query)["job"] == [str(job.pk) for job in jobs]
+
+
+def test_what_cannot_be_run_is_left_out(alice: User, jobs: list[Job]) -> None:
+    training = make_job(alice, "training", name="Green", request_id="g")
+    client = signed_in(alice)
+    html = text_of(client, f"/try/?{query(*jobs, training)}")
+    assert "Left out, because they cannot be run from here: Green." in html
+    assert "One picture, 2 models" in html
+    client.post("/try/", form(job=[job.pk for job in (*jobs, training)]))
+    assert not Trial.objects.filter(job=training).exists()
+    assert Trial.objects.count() == 3
+
+
+def test_nothing_runs_when_there_is_no_room_for_all(alice: User, jobs: list[Job]) -> None:
+    client = signed_in(alice)
+    for seed in range(2):
+        client.post("/try/", form(job=[job.pk for job in jobs], seed=str(seed)))
+    answer = client.post("/try/", form(job=[job.pk for job in jobs], seed="9"))
+    assert answer.status_code == 422
+    assert "8 of your runs wait at most." in answer.content.decode()
+    assert Trial.objects.count() == 6
+
+
+def test_a_wrong_form_keeps_the_jobs(alice: User, jobs: list[Job]) -> None:
+    answer = signed_in(alice).post("/try/", form(job=[job.pk for job in jobs], prompt=""))
+    assert answer.status_code == 422
+    html = answer.content.decode()
+    assert "Say what to do with the picture." in html
+    assert all(f'name="job" value="{job.pk}"' in html for job in jobs)
+
+
+def test_earlier_comparisons_are_found_again(alice: User, charlie: User, jobs: list[Job]) -> None:
+    client = signed_in(alice)
+    told = form(job=[job.pk for job in jobs], picture=None, file=own(image()), prompt="make it rain")
+    run = parse_qs(urlsplit(client.post("/try/", told).headers["Location"]).query)["run"][0]
+    html = text_of(signed_in(charlie), f"/try/?{query(jobs[1])}")
+    assert f"run={run}" in html
+    assert "make it rain" in html
+    assert "try-form" not in html
+
+
+def test_viewers_do_not_run_and_nothing_named_is_nothing(alice: User, charlie: User, jobs: list[Job]) -> None:
+    assert signed_in(charlie).post("/try/", form(job=[jobs[0].pk])).status_code == 403
+    for odd in ("", "?job=x", "?job=99999999999999999999", f"?{query(*jobs)}&run=x"):
+        assert signed_in(alice).get(f"/try/{odd}").status_code == 200
+    assert "Nothing to try" in text_of(signed_in(alice), "/try/")
+    assert signed_in(alice).post("/try/", form()).status_code == 422
+    assert not Trial.objects.exists()
+
+
+def test_the_way_there_from_the_comparison_of_a_sweep(alice: User, jobs: list[Job]) -> None:
+    html = text_of(signed_in(alice), f"/jobs/compare/?{query(*jobs)}")
+    assert f'href="/try/?{query(*jobs).replace("&", "&amp;")}"' in html

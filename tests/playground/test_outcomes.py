@@ -1,0 +1,176 @@
+"""What becomes of a run for each answer: a paid one is never sent twice by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from finetune_portal.playground import running
+from finetune_portal.playground.models import Trial
+from tests.people import HTMX, signed_in
+from tests.playground.conftest import fresh, lane, ordered, ready
+from tests.upstream import PICTURE, Answer, Upstream, breaks, endless, half, says
+from tests.worker.driving import point_nowhere, text_of
+
+
+@pytest.fixture
+def trial(alice: User, job: Job) -> Trial:
+    return ordered(signed_in(alice), job)
+
+
+LOST = [
+    says(500, b"<html><h1>Internal Server Error</h1></html>", taken=True),
+    says(503, b"", taken=True),
+    says(200, b"<html>hello</html>", taken=True),
+    breaks(taken=True),
+    breaks("reset", taken=True),
+    half(),
+    endless(body=PICTURE),
+]
+
+
+@pytest.mark.parametrize("answer", LOST)
+def test_a_lost_answer_waits_for_a_person(
+    alice: User, trial: Trial, upstream: Upstream, answer: Answer
+) -> None:
+    upstream.script("run", answer)
+    lane()
+    assert not lane()
+    found = fresh(trial)
+    assert found.state == "unconfirmed"
+    assert found.error.startswith("The answer was lost.")
+    assert "may have been paid" in found.error
+    assert "<html>" not in text_of(signed_in(alice), f"/jobs/{trial.job_id}/").replace("<html lang", "")
+    assert len(upstream.sent("run")) == 1
+
+
+def test_a_person_runs_it_again(alice: User, bob: User, trial: Trial, upstream: Upstream) -> None:
+    upstream.script("run", breaks(taken=True))
+    lane()
+    html = text_of(signed_in(alice), f"/jobs/{trial.job_id}/")
+    assert "it may be paid a second time" in html
+    signed_in(alice).post(f"/try/runs/{trial.pk}/again/")
+    lane()
+    assert fresh(trial).state == "done"
+    assert AuditEvent.objects.filter(action="model.run-again", actor=alice).count() == 1
+    late = signed_in(alice).post(f"/try/runs/{trial.pk}/again/", follow=True).content.decode()
+    assert "there is nothing to run again" in late
+    assert not lane()
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (says(401, {"error": "Unauthorized"}), "The upstream does not accept the API key."),
+        (says(406, {"error": "Insufficient credits"}), "The account has not enough credits."),
+        (says(404, {"error": "No such model"}), "It says: No such model"),
+        (says(422, {"error": "prompt is too long"}), "It says: prompt is too long"),
+    ],
+)
+def test_a_definite_no_is_told_and_costs_nothing(
+    trial: Trial, upstream: Upstream, answer: Answer, sentence: str
+) -> None:
+    upstream.script("run", answer)
+    lane()
+    found = fresh(trial)
+    assert found.state == "failed"
+    assert sentence in found.error
+    assert found.error.endswith("Nothing was charged.")
+
+
+def test_a_pause_that_was_asked_for_is_made(trial: Trial, upstream: Upstream) -> None:
+    upstream.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
+    lane()
+    found = fresh(trial)
+    assert (found.state, found.error) == ("queued", "Trainings have all of it.")
+    assert timedelta(seconds=25) < found.due - now() < timedelta(seconds=31)
+    lane()
+    assert fresh(trial).state == "done"
+
+
+def test_after_a_429_nothing_is_asked_for_a_while(trial: Trial, upstream: Upstream) -> None:
+    upstream.script("run", says(429, {"error": "Slow down"}, Retry_After="60"))
+    lane()
+    assert fresh(trial).state == "queued"
+    assert not lane(), "the account has no call to spare"
+
+
+def test_patience_has_an_end(trial: Trial, upstream: Upstream) -> None:
+    upstream.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="1"))
+    Trial.objects.update(created=now() - running.PATIENCE)
+    lane()
+    assert fresh(trial).state == "failed"
+
+
+def test_an_upstream_that_is_away_is_waited_for(trial: Trial, settings: Any) -> None:
+    point_nowhere(settings)
+    lane()
+    found = fresh(trial)
+    assert (found.state, found.error) == (
+        "queued",
+        "The upstream cannot be reached. It is tried again by itself.",
+    )
+
+
+def test_a_hosting_whose_answer_is_lost_is_tried_again(trial: Trial, upstream: Upstream) -> None:
+    """It is free."""
+    upstream.script("host", breaks(taken=True))
+    lane()
+    assert fresh(trial).state == "queued"
+    lane()
+    assert fresh(trial).state == "done"
+    assert len(upstream.runs) == 1
+
+
+def test_what_is_no_picture_is_told(trial: Trial, upstream: Upstream) -> None:
+    upstream.script("run", says(200, PICTURE[:60], taken=True))
+    lane()
+    found = fresh(trial)
+    assert (found.state, found.error) == (
+        "failed",
+        "The upstream sent something that is no readable picture.",
+    )
+
+
+def test_a_worker_that_died_leaves_an_open_question(trial: Trial, upstream: Upstream) -> None:
+    Trial.objects.update(state="running", started=now(), lease_until=now() - timedelta(seconds=1))
+    assert not lane()
+    assert fresh(trial).state == "unconfirmed"
+    assert upstream.runs == []
+
+
+def test_on_the_own_engine_a_lost_answer_is_tried_again(
+    alice: User, dataset: Dataset, upstream: Upstream, settings: Any
+) -> None:
+    """It costs nothing."""
+    settings.LOCAL_ENGINE = True
+    client, job = signed_in(alice), ready(alice, dataset)
+    for lost, state, detail in ((running.TRIES - 1, "done", ""), (running.TRIES, "failed", "Oops")):
+        trial = ordered(client, job)
+        upstream.script("run", *[says(500, {"error": "Oops"})] * lost)
+        for _ in range(running.TRIES):
+            assert lane()
+        found = fresh(trial)
+        assert (found.state, found.detail) == (state, detail)
+
+
+def test_an_input_that_is_gone_fails_its_run(trial: Trial, upstream: Upstream) -> None:
+    trial.input.path.unlink()
+    lane()
+    assert fresh(trial).error == "The picture that this was to be tried on is gone."
+    assert upstream.runs == []
+
+
+def test_the_page_shows_an_outcome_with_its_detail(alice: User, trial: Trial, upstream: Upstream) -> None:
+    upstream.script("run", says(500, {"error": "CUDA out of memory"}, taken=True))
+    lane()
+    html = signed_in(alice).get(f"/try/runs/{trial.pk}/", headers=HTMX).content.decode()
+    assert "Technical detail" in html
+    assert "CUDA out of memory" in html

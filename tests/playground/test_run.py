@@ -1,0 +1,253 @@
+"""Running a model from the page of its job: the form, the worker's step, the picture, and who may what."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.models import AuditEvent
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from finetune_portal.playground.models import Input, Trial
+from finetune_portal.worker.lanes import LANES
+from tests.people import HTMX, make_job, signed_in
+from tests.playground.conftest import content, form, fresh, image, lane, ordered, own, ready
+from tests.upstream import PICTURE, Upstream
+from tests.worker.driving import text_of
+
+
+def address(job: Job) -> str:
+    return f"/jobs/{job.pk}/try/"
+
+
+def test_one_press_gives_a_picture(alice: User, job: Job, upstream: Upstream) -> None:
+    """The form comes filled in: the first pair's control image, the job's instruction."""
+    client = signed_in(alice)
+    html = text_of(client, f"/jobs/{job.pk}/")
+    assert 'value="pair-0"' in html
+    assert "turn day into night" in html
+    trial = ordered(client, job)
+    assert "Waits its turn" in text_of(client, f"/jobs/{job.pk}/")
+    assert lane()
+    assert fresh(trial).state == "done"
+    assert content(client.get(f"/try/runs/{trial.pk}/large.webp")).startswith(b"RIFF")
+    got = client.get(f"/try/runs/{trial.pk}/result/")
+    assert content(got) == PICTURE
+    assert got.headers["Content-Disposition"] == 'attachment; filename="Day to night 7.png"'
+    assert not lane()
+
+
+def test_it_sends_what_was_filled_in(alice: User, job: Job, upstream: Upstream, dataset: Dataset) -> None:
+    ordered(signed_in(alice), job, strength="0.8", steps="20", guidance="3", prompt="make it rain")
+    lane()
+    (sent,) = upstream.runs
+    told = sent.json
+    assert sent.path == f"/v1/{job.slug}"
+    assert (told["prompt"], told["lora_strength"], told["seed"]) == ("make it rain", 0.8, 7)
+    assert (told["num_inference_steps"], told["guidance"]) == (20, 3)
+    hosted = upstream.stored[told["input_image"].removeprefix(upstream.url)]
+    with Image.open(io.BytesIO(hosted)) as picture:
+        assert picture.size == tuple(dataset.pairs[0]["start_size"])
+
+
+def test_the_same_picture_is_hosted_once(alice: User, job: Job, upstream: Upstream) -> None:
+    client = signed_in(alice)
+    for seed in ("1", "2"):
+        ordered(client, job, seed=seed)
+        assert lane()
+    assert len(upstream.sent("host")) == 1
+    assert len(upstream.runs) == 2
+    assert Input.objects.count() == 1
+
+
+def test_the_same_form_twice_is_one_run(alice: User, job: Job) -> None:
+    client, told = signed_in(alice), form()
+    client.post(address(job), told)
+    client.post(address(job), told)
+    assert Trial.objects.count() == 1
+    assert AuditEvent.objects.filter(action="model.run", actor=alice).count() == 1
+
+
+def test_an_empty_seed_is_drawn_and_shown(alice: User, job: Job) -> None:
+    client = signed_in(alice)
+    trial = ordered(client, job, seed="")
+    assert f"seed {trial.seed}" in text_of(client, f"/jobs/{job.pk}/")
+
+
+def test_a_picture_of_ones_own(alice: User, job: Job) -> None:
+    client = signed_in(alice)
+    trial = ordered(client, job, picture=None, file=own(image(size=(30, 20))))
+    assert trial.input.name == "street.png"
+    assert f'value="input-{trial.input_id}"' in text_of(client, f"/jobs/{job.pk}/")
+    again = ordered(client, job, picture=f"input-{trial.input_id}", seed="8")
+    assert again.input == trial.input
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"picture": None}, "Choose a picture, or bring your own."),
+        ({"picture": "pair-99"}, "Choose a picture, or bring your own."),
+        ({"picture": "input-99"}, "Choose a picture, or bring your own."),
+        ({"file": own(b"GIF89a")}, "This is not a readable JPEG, PNG or WebP."),
+        ({"file": own(image()[:40])}, "This is not a readable JPEG, PNG or WebP."),
+        ({"file": own(b"")}, "The submitted file is empty."),
+        ({"file": own(b"\0" * 20_000_001)}, "The picture is larger than 20 MB."),
+        ({"prompt": " "}, "Say what to do with the picture."),
+        ({"strength": "11"}, "less than or equal to 10"),
+        ({"strength": "nan"}, "Enter a number"),
+        ({"seed": "-1"}, "greater than or equal to 0"),
+        ({"steps": "0"}, "greater than or equal to 1"),
+        ({"guidance": "99"}, "less than or equal to 10"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(alice: User, job: Job, fields: dict[str, Any], says: str) -> None:
+    client = signed_in(alice)
+    answer = client.post(address(job), form(**fields), headers=HTMX)
+    assert answer.status_code == 422
+    assert says in answer.content.decode()
+    assert answer.content.decode().lstrip().startswith('<section id="try"')
+    assert client.post(address(job), form(**fields | {"file": None})).status_code in (302, 422)
+    assert Trial.objects.count() == (1 if "file" in fields else 0)
+
+
+def test_a_newcomer_is_told_that_it_is_paid(alice: User, job: Job, settings: Any) -> None:
+    client = signed_in(alice)
+    html = text_of(client, f"/jobs/{job.pk}/")
+    assert "Each run is paid by the account: about 0.03 to 0.05 USD" in html
+    assert 'data-confirm="Each run is paid' in html
+    after = client.post(address(job), form(), headers=HTMX).content.decode()
+    assert 'data-confirm="Each run is paid' not in after
+    settings.LOCAL_ENGINE = True
+    own_engine = text_of(client, f"/jobs/{ready(alice).pk}/")
+    assert "is paid" not in own_engine
+
+
+def test_the_base_model_stands_beside_it(alice: User, job: Job, upstream: Upstream) -> None:
+    client = signed_in(alice)
+    trial = ordered(client, job, strength="0.8")
+    lane()
+    html = client.post(f"/try/runs/{trial.pk}/without-lora/", headers=HTMX).content.decode()
+    assert "Without the LoRA: Waits its turn" in html
+    client.post(f"/try/runs/{trial.pk}/without-lora/")
+    assert lane()
+    assert not lane()
+    first, second = (request.json for request in upstream.runs)
+    assert (first.pop("lora_strength"), second.pop("lora_strength")) == (0.8, 0.0)
+    assert first == second
+    html = text_of(client, f"/jobs/{job.pk}/")
+    assert "How much of the picture without the LoRA is shown" in html
+    assert html.count('<li>\n  <a href="/jobs/') == 0  # it is part of the first, not a run of its own
+
+
+def test_an_earlier_run_gives_its_settings_again(alice: User, job: Job) -> None:
+    client = signed_in(alice)
+    first = ordered(client, job, prompt="make it rain", seed="11", strength="0.3")
+    ordered(client, job, prompt="make it snow", seed="12")
+    html = text_of(client, f"/jobs/{job.pk}/?trial={first.pk}")
+    assert ">\nmake it rain</textarea>" in html
+    assert 'value="11"' in html
+    assert 'name="strength" value="0.3"' in html
+
+
+def test_the_piece_asks_for_itself_until_it_is_over(alice: User, job: Job) -> None:
+    client = signed_in(alice)
+    trial = ordered(client, job)
+    page = f"/try/runs/{trial.pk}/"
+    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?trial={trial.pk}#try"
+    seen = client.get(f"{page}?seen={trial.stamp}", headers=HTMX)
+    assert seen.status_code == 204
+    lane()
+    html = client.get(f"{page}?seen={trial.stamp}", headers=HTMX).content.decode()
+    assert "The picture is there." in html
+    assert "hx-trigger" not in html
+    column = client.get(f"{page}?as=column", headers=HTMX).content.decode()
+    assert column.lstrip().startswith(f'<li id="run-{trial.pk}"')
+
+
+def test_not_too_many_wait_at_once(alice: User, bob: User, job: Job) -> None:
+    client = signed_in(alice)
+    for number in range(8):
+        ordered(client, job, seed=str(number))
+    answer = client.post(address(job), form(), headers=HTMX)
+    assert answer.status_code == 422
+    assert "8 of your runs wait at most." in answer.content.decode()
+    ordered(signed_in(bob), job)
+    assert Trial.objects.count() == 9
+
+
+def test_a_deleted_run_is_gone_with_its_files(alice: User, job: Job) -> None:
+    client = signed_in(alice)
+    trial = ordered(client, job, file=own(image()))
+    lane()
+    client.post(f"/try/runs/{trial.pk}/without-lora/")
+    lane()
+    trial = fresh(trial)
+    files = [trial.path, trial.base.path, trial.input.path]
+    content(client.get(f"/try/runs/{trial.pk}/small.webp"))
+    assert all(path.exists() for path in files)
+    client.post(f"/try/runs/{trial.pk}/delete/")
+    assert not any(path.exists() for path in files)
+    assert not Trial.objects.exists()
+    assert not Input.objects.exists()
+    assert AuditEvent.objects.filter(action="model.forget-run").count() == 1
+
+
+def test_a_run_that_is_deleted_while_it_is_made_leaves_nothing(
+    alice: User, job: Job, upstream: Upstream
+) -> None:
+    trial = ordered(signed_in(alice), job)
+    Trial.objects.filter(pk=trial.pk).update(partner=None)
+    signed_in(alice).post(f"/try/runs/{trial.pk}/delete/")
+    assert not lane()
+    assert upstream.runs == []
+
+
+def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: Job) -> None:
+    trial = ordered(signed_in(alice), job)
+    lane()
+    viewer = signed_in(charlie)
+    html = text_of(viewer, f"/jobs/{job.pk}/")
+    assert "What the model made of it" in html
+    assert "try-form" not in html
+    assert viewer.post(address(job), form()).status_code == 403
+    for deed in ("without-lora", "again", "delete"):
+        assert viewer.post(f"/try/runs/{trial.pk}/{deed}/").status_code == 403
+        assert viewer.get(f"/try/runs/{trial.pk}/{deed}/").status_code == 405
+    for deed in ("again", "delete"):
+        assert signed_in(bob).post(f"/try/runs/{trial.pk}/{deed}/").status_code == 403
+    assert Trial.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"is_simulated": True}, "Nothing to try: the local engine simulated this training."),
+        ({"slug": ""}, "The upstream gave this model no address"),
+    ],
+)
+def test_a_model_that_cannot_be_run_says_why(
+    alice: User, upstream: Upstream, fields: dict[str, Any], says: str
+) -> None:
+    job, client = ready(alice, **fields), signed_in(alice)
+    html = text_of(client, f"/jobs/{job.pk}/")
+    assert says in html
+    assert "try-form" not in html
+    answer = client.post(address(job), form(file=own(image())), headers=HTMX)
+    assert answer.status_code == 422
+    assert not Trial.objects.exists()
+
+
+def test_a_job_that_is_not_ready_has_no_playground(alice: User, upstream: Upstream) -> None:
+    job = make_job(alice, "training", request_id="r-1")
+    client = signed_in(alice)
+    assert 'id="try"' not in text_of(client, f"/jobs/{job.pk}/")
+    assert client.post(address(job), form(file=own(image())), headers=HTMX).status_code == 422
+
+
+def test_the_worker_has_lanes_for_it() -> None:
+    assert {"run", "run-too"} <= {lane.name for lane in LANES}
