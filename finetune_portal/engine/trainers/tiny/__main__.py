@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from finetune_portal.engine.trainers.tiny.pretrain import pretrain
+from finetune_portal.engine.trainers.tiny.pretrain import go_on, pretrain
 
 HERE = Path(__file__).resolve().parent
 
@@ -15,5 +15,9 @@ if __name__ == "__main__":
     parser.add_argument("--decoder-steps", type=int, default=1500)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--pairs", type=int, default=4000)
+    parser.add_argument("--onto", type=Path, help="a model to go on with, instead of beginning anew")
     told = parser.parse_args()
-    pretrain(told.into, decoder_steps=told.decoder_steps, steps=told.steps, pairs=told.pairs)
+    if told.onto:
+        go_on(told.onto, told.into, steps=told.steps, pairs=told.pairs)
+    else:
+        pretrain(told.into, decoder_steps=told.decoder_steps, steps=told.steps, pairs=told.pairs)
