@@ -33,12 +33,8 @@ from finetune_portal.jobs import samples
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.sealing import seal
-<<<<<<< HEAD
-from tests.people import make_dataset, make_job, person, signed_in
-from tests.upstream import PICTURE
-=======
 from tests.people import make_dataset, make_job, make_trial, person, signed_in
->>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
+from tests.upstream import PICTURE
 
 WHO = ("anonymous", "viewer", "alice", "bob", "admin")
 READ, CHANGE = ("GET", "HEAD"), ("POST",)
@@ -253,18 +249,13 @@ def things(alice: User) -> dict[str, str]:
     RecoveryCodes.activate(alice)
     uploading = make_dataset(alice, state="receiving")
     job = make_job(alice, "ready", request_id="r-1", dataset=dataset)
-<<<<<<< HEAD
     samples.keep(job.pk, "control", PICTURE)
-    return {
-        "jobs": str(job.pk),
-        "sample": "control",
-=======
     trial = make_trial(job)
     return {
         "jobs": str(job.pk),
+        "sample": "control",
         "try/inputs": str(trial.input_id),
         "try/runs": str(trial.pk),
->>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
         "views": str(SavedView.objects.create(owner=alice, name="mine", query="mine=on").pk),
         "presets": str(Preset.objects.create(owner=alice, name="p", learning_rate=1e-4, steps=1).pk),
         "datasets": str(dataset.pk),

@@ -24,11 +24,7 @@ APPS = (
     "gateway",
     "worker",
 )
-<<<<<<< HEAD
-ASKS_UPSTREAM = {"abilities", "client", "files", "progress", "services", "submission", "sync"}
-=======
-ASKS_UPSTREAM = {"client", "files", "running", "services", "submission", "sync"}
->>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
+ASKS_UPSTREAM = {"abilities", "client", "files", "progress", "running", "services", "submission", "sync"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 
 

@@ -14,6 +14,7 @@ from finetune_portal.playground.models import Input, Trial
 
 SIMULATED = "Nothing to try: the local engine simulated this training. “make run-train” trains for real."
 NO_ADDRESS = "The upstream gave this model no address, so it cannot be run from here."
+UNABLE = "The engine that trained this model cannot run models."
 RESTING = "The connection of this model is switched off, so it cannot be run from here."
 
 
@@ -23,6 +24,8 @@ def why_not(job: Job) -> str:
         return SIMULATED
     if not job.slug:
         return NO_ADDRESS
+    if job.connection.can and "run" not in job.connection.can:
+        return UNABLE
     return RESTING if job.connection.is_resting else ""
 
 
@@ -35,8 +38,8 @@ def can_run(job: Job) -> bool:
 
 
 def is_paid(connection: Connection) -> bool:
-    """The local engine is the operator's own hardware; of all others nobody knows."""
-    return connection.kind != Kind.ENGINE
+    """An engine is somebody's own hardware; of all others nobody knows."""
+    return connection.kind != Kind.ENGINE and "run" not in connection.can
 
 
 def visible(user: User) -> QuerySet[Trial]:

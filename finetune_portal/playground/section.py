@@ -27,9 +27,10 @@ def context(
     why_not = access.why_not(job)
     rows = access.visible(user).filter(job=job, partner=None)
     page = page_of(rows, before=params.get("older", ""), size=choices.EARLIER)
-    shown = _shown(rows, params.get("trial", "")) or next(iter(page.rows), None)
+    chosen = _shown(rows, params.get("trial", ""))
+    shown = chosen or next(iter(page.rows), None)
     if form is None and user.can_train and not why_not:
-        form = form_for([job], shown)
+        form = form_for([job], shown, seed=chosen.seed if chosen else params.get("seed", ""))
     return {
         **stage(user, shown, asked=asked),
         "job": job,
@@ -53,8 +54,8 @@ def stage(user: User, shown: Trial | None, *, asked: bool) -> dict[str, Any]:
     }
 
 
-def form_for(jobs: list[Job], shown: Trial | None = None) -> TryForm:
-    """Filled in so that one press gives a picture."""
+def form_for(jobs: list[Job], shown: Trial | None = None, *, seed: int | str = "") -> TryForm:
+    """Filled in so that one press gives a picture, and the next press another one unless there is a seed."""
     offered = gallery.offered(jobs, keep=shown.input if shown else None)
     if shown is None:
         first = offered[0] if offered else None
@@ -64,7 +65,8 @@ def form_for(jobs: list[Job], shown: Trial | None = None) -> TryForm:
             "prompt": (first.prompt if first else "") or prompt,
         }
     else:
-        initial = {name: getattr(shown, name) for name in ("prompt", "strength", "seed", "steps", "guidance")}
+        initial = {name: getattr(shown, name) for name in ("prompt", "strength", "steps", "guidance")}
+        initial["seed"] = seed
         initial["picture"] = gallery.value_of(shown.input, offered)
     return TryForm(initial=initial, offered=offered)
 
@@ -76,7 +78,8 @@ def comparison(
     able = [job for job in jobs if access.can_run(job)]
     columns = list(_pressed(user, params.get("run", ""), jobs)) if able else []
     if form is None and user.can_train and able:
-        form = form_for(able, columns[-1] if columns else None)
+        last = columns[-1] if columns else None
+        form = form_for(able, last, seed=last.seed if last else "")
     paid = any(access.is_paid(job.connection) for job in able)
     return {
         "jobs": able,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -38,7 +37,7 @@ def bench(request: PortalRequest, pk: int) -> HttpResponse:
 def _run(request: PortalRequest, job: Job) -> HttpResponse:
     form = _sent_form(request, [job])
     if _start(request, form, [job]):
-        return _done(request, job)
+        return _done(request, job, seed=form.data.get("seed", ""))
     return _bench(request, job, form, asked=True)
 
 
@@ -155,11 +154,12 @@ def _comparison(request: PortalRequest, jobs: list[Job], form: TryForm | None = 
     return render(request, "playground/compare.html", context, status=422 if form else 200)
 
 
-def _done(request: PortalRequest, job: Job, shown: Trial | None = None) -> HttpResponse:
+def _done(request: PortalRequest, job: Job, shown: Trial | None = None, *, seed: str = "") -> HttpResponse:
+    """A seed that was typed stays in the form; one that was drawn does not."""
     if not request.htmx:
         return redirect(_page(job, shown))
-    params = {"trial": str(shown.pk)} if shown else {}
-    context: dict[str, Any] = section.context(request.user, job, params, asked=True)
+    params = {"trial": str(shown.pk) if shown else "", "seed": seed}
+    context = section.context(request.user, job, params, asked=True)
     return render(request, "playground/_bench.html", context)
 
 

@@ -22,11 +22,7 @@ function bring(shown, fresh, done) {
     shown.data = fresh.data;
     return;
   }
-<<<<<<< HEAD
   if ("own" in shown.dataset) return; // a script writes there
-=======
-  if (shown.id === "live" || "keep" in shown.dataset) return; // live.js writes there; it has a life of its own
->>>>>>> da19bdd (Try finished models on the job page, and several on one picture)
   if (shown.localName === "time") {
     if (shown.dateTime === fresh.dateTime) return; // its words are the viewer's own
     shown.replaceWith(fresh);

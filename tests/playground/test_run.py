@@ -10,6 +10,7 @@ from PIL import Image
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Input, Trial
@@ -72,10 +73,14 @@ def test_the_same_form_twice_is_one_run(alice: User, job: Job) -> None:
     assert AuditEvent.objects.filter(action="model.run", actor=alice).count() == 1
 
 
-def test_an_empty_seed_is_drawn_and_shown(alice: User, job: Job) -> None:
+def test_an_empty_seed_is_drawn_shown_and_drawn_anew(alice: User, job: Job) -> None:
+    """Only a seed that was typed, or that of a run that was chosen, stays in the form."""
     client = signed_in(alice)
     trial = ordered(client, job, seed="")
-    assert f"seed {trial.seed}" in text_of(client, f"/jobs/{job.pk}/")
+    html = text_of(client, f"/jobs/{job.pk}/")
+    assert f"seed {trial.seed}" in html
+    assert f'value="{trial.seed}"' not in html
+    assert 'name="seed" value="5"' in client.post(address(job), form(seed="5"), headers=HTMX).content.decode()
 
 
 def test_a_picture_of_ones_own(alice: User, job: Job) -> None:
@@ -240,6 +245,17 @@ def test_a_model_that_cannot_be_run_says_why(
     answer = client.post(address(job), form(file=own(image())), headers=HTMX)
     assert answer.status_code == 422
     assert not Trial.objects.exists()
+
+
+def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
+    Connection.objects.filter(pk=job.connection_id).update(can=["progress"])
+    assert "The engine that trained this model cannot run models." in text_of(
+        signed_in(alice), f"/jobs/{job.pk}/"
+    )
+    Connection.objects.filter(pk=job.connection_id).update(can=["progress", "run"])
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "try-form" in html
+    assert "is paid" not in html
 
 
 def test_a_job_that_is_not_ready_has_no_playground(alice: User, upstream: Upstream) -> None:
