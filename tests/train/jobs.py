@@ -79,7 +79,8 @@ def at_step(engine: RunningEngine, job: str, step: int) -> int:
     def look() -> int | None:
         found = progress(engine, job)
         assert found["status"] != "FAILED", (details(engine, job)["error_message"], engine.log)
-        return found["step"] if found["step"] >= step else None
+        done: int = found["step"] or 0
+        return done if done >= step else None
 
     return until(look)
 

@@ -24,7 +24,7 @@ def run(data: Path, model: object, *command: str) -> subprocess.CompletedProcess
         env={**databases.variables_of(data), **ports, "KONTEXT_MODEL_DIR": str(model)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
 
 
