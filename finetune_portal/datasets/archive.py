@@ -184,7 +184,7 @@ def _look_at(file: BinaryIO, member: Member, content: Content, *, decode: bool) 
         found.add(note, member.label)
     if picture.kind == "WEBP":
         found.add("webp", member.label)
-    elif not member.label.lower().endswith(pictures.SUFFIXES[picture.kind]):
+    elif member.suffix.lower() not in pictures.SUFFIXES[picture.kind]:
         found.add("name", member.label, detail=really)
     return None
 

@@ -13,9 +13,9 @@ ARCHIVES = {
     b"\xfd7zXZ\x00": "an XZ archive",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
 }
+TAR = b"ustar"
+TRAINABLE = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PN": "a PNG picture"}
 OTHERS = {
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89PNG\r\n\x1a\n": "a PNG picture",
     b"GIF8": "a GIF picture",
     b"II*\x00": "a TIFF picture",
     b"MM\x00*": "a TIFF picture",
@@ -31,13 +31,15 @@ ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar", ".bz2", ".xz",
 
 def archive_kind(head: bytes) -> str:
     """Such as “a RAR archive”; empty when `head` begins no archive."""
-    if head[257:262] == b"ustar":
+    if head[257:262] == TAR:
         return "a tar archive"
     return _marked(head, ARCHIVES)
 
 
 def kind(head: bytes) -> str:
     """Such as “a GIF picture” or “a web page”; empty when nobody knows."""
+    if found := TRAINABLE.get(head[:3]):  # first, for nearly all are
+        return "a tar archive" if head[257:262] == TAR else found
     if found := archive_kind(head) or _boxed(head) or _marked_up(head):
         return found
     return _marked(head, OTHERS)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 
 MARK = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES, MAX_PIXELS = 256 * 1024, 256 * 1024
-HEAD = struct.Struct(">2L5B")
+PART, CHECKSUM, HEAD = struct.Struct(">L4s"), struct.Struct(">L"), struct.Struct(">2L5B")
 SAMPLES = {0: 1, 2: 3}  # grey, RGB
 ORDER = re.compile(b"IHDR(?:pHYs|gAMA|cHRM|sRGB|tIME)*(?:IDAT)+IEND")
-LENGTHS = {b"pHYs": 9, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"tIME": 7, b"IEND": 0}
+LENGTHS = {b"IHDR": HEAD.size, b"pHYs": 9, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"tIME": 7, b"IEND": 0}
 LAST_FILTER = 4
 
 
@@ -24,30 +23,33 @@ def size(data: bytes) -> tuple[int, int] | None:
     if len(data) > MAX_BYTES or not data.startswith(MARK):
         return None
     try:
-        parts = list(_parts(data))
-        width, height, depth, colours, *rest = HEAD.unpack(parts[0][1])
-    except (struct.error, ValueError, IndexError):
+        kinds, rows = _parts(data)
+        width, height, depth, colours, *rest = HEAD.unpack_from(data, len(MARK) + PART.size)
+    except (struct.error, ValueError):
         return None
-    if not ORDER.fullmatch(b"".join(kind for kind, _ in parts)):
+    if not ORDER.fullmatch(kinds) or depth != 8 or colours not in SAMPLES or any(rest):
         return None
-    if any(LENGTHS.get(kind, len(body)) != len(body) for kind, body in parts):
+    if not 0 < width * height <= MAX_PIXELS:
         return None
-    if depth != 8 or colours not in SAMPLES or any(rest) or not 0 < width * height <= MAX_PIXELS:
-        return None
-    rows = b"".join(body for kind, body in parts if kind == b"IDAT")
     return (width, height) if _are_whole(rows, 1 + width * SAMPLES[colours], height) else None
 
 
-def _parts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Raises where a part is cut off or its checksum is wrong."""
+def _parts(data: bytes) -> tuple[bytes, bytes]:
+    """Their kinds in a row, and the packed pixels. Raises where a length or a checksum is wrong."""
+    kinds, rows = [], []
     at = len(MARK)
     while at < len(data):
-        length, kind = struct.unpack_from(">L4s", data, at)
-        told = struct.unpack_from(">L", data, at + 8 + length)[0]
-        if zlib.crc32(data[at + 4 : at + 8 + length]) != told:
+        length, kind = PART.unpack_from(data, at)
+        end = at + PART.size + length
+        if zlib.crc32(data[at + 4 : end]) != CHECKSUM.unpack_from(data, end)[0]:
             raise ValueError("another checksum")
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 12 + length
+        if LENGTHS.get(kind, length) != length:
+            raise ValueError("another length")
+        kinds.append(kind)
+        if kind == b"IDAT":
+            rows.append(data[at + PART.size : end])
+        at = end + CHECKSUM.size
+    return b"".join(kinds), b"".join(rows)
 
 
 def _are_whole(packed: bytes, row: int, height: int) -> bool:

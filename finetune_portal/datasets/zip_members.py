@@ -103,6 +103,8 @@ def _raw_name(info: zipfile.ZipInfo) -> bytes:
 
 def _label(info: zipfile.ZipInfo) -> str:
     """UTF-8 even where the zipper forgot to say so, as older macOS does."""
+    if info.orig_filename.isascii():
+        return info.orig_filename
     try:
         return _raw_name(info).decode()
     except UnicodeDecodeError:
@@ -163,7 +165,7 @@ def _extras(raw: bytes) -> dict[int, bytes]:
 
 def _unicode_path(extra: bytes, info: zipfile.ZipInfo) -> str | None:
     """The name that Info-ZIP and others add when the first one is in a code page."""
-    field = _extras(extra).get(UNICODE_PATH_EXTRA)
+    field = _extras(extra).get(UNICODE_PATH_EXTRA) if extra else None
     if not field or field[0] != 1 or len(field) < 5:
         return None
     raw = _raw_name(info)
@@ -222,6 +224,8 @@ def _refuse_local(file: BinaryIO, info: zipfile.ZipInfo, limit: int) -> int:
 
 
 def _local_sizes(packed: int, size: int, extra: bytes) -> tuple[int, int]:
+    if UNSET not in (packed, size):
+        return packed, size
     large = _extras(extra).get(ZIP64_EXTRA, b"")
     numbers = struct.unpack(f"<{len(large) // 8}Q", large[: len(large) // 8 * 8])
     if size == UNSET and numbers:

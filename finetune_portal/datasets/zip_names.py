@@ -14,10 +14,13 @@ MAX_DEPTH = 10
 INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 MAC_ICON = "Icon\r"  # the picture that a Mac gives a folder
 DRIVE = re.compile(r"[A-Za-z]:")
+SIMPLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_ -]{0,99}(?:\.[A-Za-z0-9]{1,9})?")  # as most are
 
 
 def refuse_name(name: str) -> None:
     """Raise Refused when `name` is not a plain relative path."""
+    if SIMPLE.fullmatch(name):
+        return
     if INVISIBLE.search(name.removesuffix(MAC_ICON)):
         raise Refused(f"{shown(name)} has invisible characters in its name. Rename it and pack again.")
     for form in {name, unicodedata.normalize("NFKC", name)}:
@@ -39,7 +42,8 @@ def _leads_out(path: str) -> bool:
 
 def split(name: str) -> list[str]:
     """The parts of a path, whichever slash its zipper wrote."""
-    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    parts = name.replace("\\", "/").split("/") if "/" in name or "\\" in name else [name]
+    return [part for part in parts if part not in ("", ".")]
 
 
 def place(name: str) -> tuple[str, str, str]:
@@ -75,4 +79,6 @@ def refuse_doubles(files: Iterable[str]) -> None:
 
 def _key(part: str) -> str:
     """The same for every spelling that some file system takes for the same name."""
+    if part.isascii():
+        return part.lower().rstrip(". ")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold()).rstrip(". ")

@@ -25,7 +25,12 @@ def png(mode: str = "RGB", size: tuple[int, int] = (7, 5), **options: Any) -> by
 
 
 def parts_of(data: bytes) -> Parts:
-    return list(plain_png._parts(data))
+    parts, at = [], len(plain_png.MARK)
+    while at < len(data):
+        length, kind = struct.unpack_from(">L4s", data, at)
+        parts.append((kind, data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return parts
 
 
 def joined(parts: Parts) -> bytes:
