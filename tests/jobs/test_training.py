@@ -190,6 +190,17 @@ def test_it_says_which_model_trains(
     assert ("Model: " in page) is bool(words)
 
 
+def test_trainings_are_compared_by_what_they_never_saw(alice: User, upstream: Upstream, job: Job) -> None:
+    look()
+    other, old = (make_job(alice, "ready", request_id=key) for key in "23")
+    Training.objects.create(job=other, held_out=[[0, 0.8], [100, 0.2]])
+    html = text_of(signed_in(alice), f"/jobs/compare/?job={job.pk}&job={other.pk}&job={old.pk}")
+    row = re.search(r"Loss of the held-out pair(.*?)</tr>", html, re.DOTALL)
+    assert row
+    assert re.findall(r"[0-9.]+ → [0-9.]+|–", row[1]) == ["0.800 → 0.400", "0.800 → 0.200", "–"]
+    assert "Loss of the held-out pair" not in text_of(signed_in(alice), f"/jobs/compare/?job={old.pk}")
+
+
 def test_with_the_vendor_all_this_is_absent(alice: User, upstream: Upstream, job: Job) -> None:
     upstream.can = ()
     for _ in range(5):
