@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Job
+from finetune_portal.playground.models import Trial
 from tests.gateway.calling import submit_body
 from tests.people import PASSWORD, form_data, just_signed_in, person
 from tests.test_access import READ, address, table, things
@@ -88,6 +90,11 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "mfa_deactivate_totp": ({}, "second_factor.removed"),
     "mfa_remove_webauthn": (lambda s: s.removes_a_key(), "second_factor.removed"),
     "mfa_generate_recovery_codes": ({}, "second_factor.added"),
+    "playground:bench": (lambda s: s.tries("playground:bench"), "model.run"),
+    "playground:compare": (lambda s: s.tries("playground:compare"), "model.run"),
+    "playground:without-lora": (lambda s: s.tries("playground:without-lora"), "model.run"),
+    "playground:run-again": (lambda s: s.tries_again(), "model.run-again"),
+    "playground:delete": ({}, "model.forget-run"),
     "connections:add": (lambda s: s.post("connections:add", s.account("b")), "connection.test"),
     "connections:test": ({}, "connection.test"),
     "connections:key": ({"key": "sk-another-key"}, "connection.key"),
@@ -214,6 +221,18 @@ class Scene:
         headers = {"x-api-key": token}
         body = json.dumps(told)
         return Client().generic(method, self.url(name), body, "application/json", headers=headers)
+
+    def tries(self, name: str) -> HttpResponse:
+        connections.built_in()
+        Connection.objects.update(can=["run"])
+        Job.objects.filter(pk=self.job.pk).update(slug="night")
+        told = {"form_key": uuid.uuid4(), "picture": "pair-0", "job": self.job.pk}
+        numbers = {"strength": 1, "seed": 7, "steps": 28, "guidance": 2.5}
+        return self.post(name, {"prompt": "night", **told, **numbers})
+
+    def tries_again(self) -> HttpResponse:
+        Trial.objects.filter(pk=self.things["try/runs"]).update(state=Trial.State.FAILED)
+        return self.tries("playground:run-again")
 
     def submits(self) -> HttpResponse:
         return self.call("gateway:submit", "POST", submit_body("https://example.com/a.zip"))

@@ -68,7 +68,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
         "“03” has no _end picture",
         "in a folder “set” inside the ZIP",
         "__MACOSX",
-        "“set/06_end.jpg” is really WebP",
+        "“06_end.jpg” is really WebP",
         "“06” has a picture under 256 pixels",
     ):
         expect(local).to_contain_text(sentence)

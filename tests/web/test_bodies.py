@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,5 +78,6 @@ def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         sent.append(message)
 
     scope = {"type": "http", "path": "/hooks/segmind/any/", "headers": []}
-    asyncio.run(bodies.bounded(app, scope, trickle, send))
+    with ThreadPoolExecutor(1) as own:  # where no browser's loop runs
+        own.submit(asyncio.run, bodies.bounded(app, scope, trickle, send)).result()
     assert sent[0]["status"] == 408

@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks import services
@@ -135,6 +136,7 @@ def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: 
 @pytest.mark.parametrize("told", [{"finetune_id": "someone-elses"}, {}])
 def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str, told: Any) -> None:
     """W6"""
+    connections.built_in()
     Connection.objects.update(due=now() + timedelta(hours=1))
     knock(address, told)
     assert services.digest_next()
