@@ -12,7 +12,7 @@ from finetune_portal.datasets import pictures
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.playground.models import Input, Trial
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = 12_000_000
 EDGE = 2048  # no model makes larger ones
 HEAVY = 4_000_000  # a PNG of more bytes becomes a JPEG
 SENTENCES = {
@@ -20,7 +20,7 @@ SENTENCES = {
     "memory": "The picture takes too much memory. Make it smaller.",
     "broken": "This is not a readable JPEG, PNG or WebP. Save it anew and choose it again.",
 }
-TOO_HEAVY = "The picture is larger than 20 MB. Make it smaller."
+TOO_HEAVY = "The picture is larger than 12 MB. Make it smaller."
 GONE = "The portal no longer has the file of this dataset. Choose a picture of your own."
 
 

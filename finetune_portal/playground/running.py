@@ -16,9 +16,9 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
 from finetune_portal.playground.models import Trial
 from finetune_portal.segmind import Busy, Occupied, RunRequest, SegmindError
-from finetune_portal.web.leases import backoff, free, mine
+from finetune_portal.web.leases import backoff, free, keeping, mine
 
-LEASE = 400.0  # longer than the client waits for hosting and for the run
+LEASE = 15.0
 PATIENCE = timedelta(minutes=15)  # with what was not taken
 TRIES = 3
 HOSTED = timedelta(hours=1)
@@ -36,14 +36,10 @@ def run_next() -> bool:
     trial = pace.claim_with_a_call(queued, Connection.objects.in_use(), leave=pace.SUBMIT, seconds=LEASE)
     if trial is None:
         return False
-    try:
-        address = _hosted(trial)
-    except SegmindError as exc:
-        _not_taken(trial, exc)
-    except OSError:
-        _end(trial, State.FAILED, error=GONE)
-    else:
+    if address := _known_address(trial):
         _run(trial, address)
+    else:
+        _host(trial)
     return True
 
 
@@ -53,18 +49,26 @@ def _recover() -> None:
         _lost(trial, STOPPED, "")
 
 
-def _hosted(trial: Trial) -> str:
-    """Where the upstream finds the picture: an address that it gave before, or a new one."""
-    recent = Trial.objects.filter(
-        input=trial.input, connection=trial.connection, hosted__gt=now() - HOSTED
-    ).exclude(hosted_url="")
-    if known := recent.order_by("-hosted").first():
-        return known.hosted_url
-    picture = trial.input.path.read_bytes()
-    with asking(trial.connection) as client:
-        address = client.inference.host(picture)
-    mine(trial).update(hosted_url=address, hosted=now())
-    return address
+def _known_address(trial: Trial) -> str:
+    """Where the upstream finds the picture, if it was hosted a while ago."""
+    same = Trial.objects.filter(input=trial.input, connection=trial.connection)
+    recent = same.filter(hosted__gt=now() - HOSTED).order_by("-hosted")
+    return recent.values_list("hosted_url", flat=True).first() or ""
+
+
+def _host(trial: Trial) -> None:
+    """One call a step: the run itself is the next one's."""
+    try:
+        picture = trial.input.path.read_bytes()
+        with keeping(trial, seconds=LEASE), asking(trial.connection) as client:
+            address = client.inference.host(picture)
+    except OSError:
+        _end(trial, State.FAILED, error=GONE)
+    except SegmindError as exc:
+        _not_taken(trial, exc)
+    else:
+        there = {"hosted_url": address, "hosted": now(), "attempts": 0}
+        mine(trial).update(**there, due=now(), lease_until=None)
 
 
 def _run(trial: Trial, address: str) -> None:
@@ -73,7 +77,7 @@ def _run(trial: Trial, address: str) -> None:
         return
     request = RunRequest(trial.prompt, address, trial.strength, trial.seed, trial.steps, trial.guidance)
     try:
-        with asking(trial.connection) as client:
+        with keeping(trial, seconds=LEASE), asking(trial.connection) as client:
             picture = client.inference.run(trial.job.slug, request)
         kind = results.keep(trial, picture)
     except results.Unreadable:

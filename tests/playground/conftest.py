@@ -78,7 +78,14 @@ def ordered(client: Any, job: Job, **fields: Any) -> Trial:
 
 
 def lane() -> bool:
-    """One step of the worker, whatever pause a run was told to make."""
+    """What the worker does for one run, whatever pause it was told to make: host its picture, then run it."""
+    moved = step()
+    if Trial.objects.filter(state="queued", attempts=0).exclude(hosted_url="").exists():
+        step()
+    return moved
+
+
+def step() -> bool:
     Trial.objects.filter(state="queued").update(due=now() - timedelta(seconds=1))
     return running.run_next()
 

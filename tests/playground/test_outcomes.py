@@ -10,12 +10,13 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections.models import Call
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import running
 from finetune_portal.playground.models import Trial
 from tests.people import HTMX, signed_in
-from tests.playground.conftest import fresh, lane, ordered, ready
+from tests.playground.conftest import fresh, lane, ordered, ready, step
 from tests.upstream import PICTURE, Answer, Upstream, breaks, endless, half, says
 from tests.worker.driving import point_nowhere, text_of
 
@@ -107,6 +108,14 @@ def test_patience_has_an_end(trial: Trial, upstream: Upstream) -> None:
     Trial.objects.update(created=now() - running.PATIENCE)
     lane()
     assert fresh(trial).state == "failed"
+
+
+def test_each_step_takes_one_call_of_a_limit_that_is_set(trial: Trial, settings: Any) -> None:
+    settings.CALLS_A_MINUTE = 5
+    assert step()
+    assert step()
+    assert fresh(trial).state == "done"
+    assert Call.objects.count() == 2
 
 
 def test_an_upstream_that_is_away_is_waited_for(trial: Trial, settings: Any) -> None:

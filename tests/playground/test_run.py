@@ -101,7 +101,7 @@ def test_a_picture_of_ones_own(alice: User, job: Job) -> None:
         ({"file": own(b"GIF89a")}, "This is not a readable JPEG, PNG or WebP."),
         ({"file": own(image()[:40])}, "This is not a readable JPEG, PNG or WebP."),
         ({"file": own(b"")}, "The submitted file is empty."),
-        ({"file": own(b"\0" * 20_000_001)}, "The picture is larger than 20 MB."),
+        ({"file": own(b"\0" * 12_000_001)}, "The picture is larger than 12 MB."),
         ({"prompt": " "}, "Say what to do with the picture."),
         ({"strength": "11"}, "less than or equal to 10"),
         ({"strength": "nan"}, "Enter a number"),

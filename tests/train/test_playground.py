@@ -1,0 +1,74 @@
+"""The playground in a browser, with an engine that really trains: a picture, its base, two compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Portal, browser, page, signed_in, write_sample
+from tests.train.models import random_model
+
+__all__ = ["browser", "page", "signed_in"]
+pytestmark = pytest.mark.browser
+PATIENCE = 300_000
+SOON: dict[str, Any] = {"timeout": PATIENCE}
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """On the CPU alone, with a model of random numbers."""
+    folder = tmp_path_factory.mktemp("portal")
+    running = Portal(folder / "data")
+    try:
+        running.start(KONTEXT_MODEL_DIR=str(random_model(folder / "model")), CUDA_VISIBLE_DEVICES="")
+        yield running
+    finally:
+        running.stop()
+
+
+def test_a_picture_its_base_and_two_models_compared(
+    signed_in: Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page, path = signed_in, tmp_path_factory.mktemp("sample") / "night.zip"
+    page.set_default_timeout(PATIENCE)
+    write_sample(path)
+    page.goto("/jobs/new/")
+    page.get_by_label("Choose files: a ZIP file").set_input_files(path)
+    page.get_by_label("Name", exact=True).fill("Night")
+    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_label("Learning rate").fill("0.005, 0.009")
+    page.get_by_label("Steps").fill("2")
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", **SOON)
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start 2 trainings").click()
+    page.wait_for_url(re.compile(r"sweep="))
+    expect(page.locator("#job-table .badge[data-tone=good]")).to_have_count(2, **SOON)
+
+    page.locator("#job-table tbody .name a").first.click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_alt_text(re.compile("What the model made of it"))).to_be_visible(**SOON)
+    expect(page.locator("#try-voice")).to_have_text("The picture is there.", **SOON)
+    page.get_by_role("button", name="Same seed without the LoRA").click()
+    slider = page.get_by_role("slider", name="How much of the picture without the LoRA is shown")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("[data-compare]")).to_have_attribute("style", "--at: 0%;")
+    page.get_by_label("Seed").fill("7")
+    page.get_by_role("slider", name="Strength of the LoRA, from 0 to 2").fill("0.5")
+    expect(page.get_by_role("spinbutton", name="Strength of the LoRA")).to_have_value("0.5")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#try-stage")).to_contain_text("Strength 0.5 · seed 7", **SOON)
+    expect(page.get_by_role("slider", name="How much of the picture before is shown")).to_be_visible(**SOON)
+    page.locator(".tries a").last.click()
+    expect(page.get_by_role("spinbutton", name="Strength of the LoRA")).to_have_value("1.0", **SOON)
+
+    page.get_by_role("link", name="Compare with its siblings").click()
+    page.get_by_role("link", name="Try them on one picture").click()
+    page.get_by_role("button", name="Run 3").click()
+    page.wait_for_url(re.compile(r"run="))
+    made = page.get_by_alt_text(re.compile("What (Night|the base model) made of it"))
+    expect(made).to_have_count(3, **SOON)
