@@ -36,7 +36,7 @@ TUS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "applicat
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("beside") / "data", DEBUG="1", WEB_WORKERS="1") as web:
+    with running_web(tmp_path_factory.mktemp("beside") / "data", WEB_WORKERS="1") as web:
         yield web
 
 

@@ -103,7 +103,7 @@ def alive(pids: list[int]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    running = Portal(tmp_path_factory.mktemp("up") / "data")
+    running = Portal(tmp_path_factory.mktemp("up") / "data", is_prepared=False)
     try:
         running.start()
         yield running
@@ -148,7 +148,7 @@ def test_sigterm_stops_everything_and_a_start_goes_on(portal: Portal) -> None:
 def test_with_an_upstream_there_is_no_engine_and_no_child_outlives_a_killed_supervisor(
     tmp_path: Path,
 ) -> None:
-    own = Portal(tmp_path / "data")
+    own = Portal(tmp_path / "data", is_prepared=False)
     try:
         with Upstream() as upstream:
             own.start(SEGMIND_BASE_URL=upstream.url, SEGMIND_API_KEY=upstream.key)

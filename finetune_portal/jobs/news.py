@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from django.db import connection
 from django.db.models import Max, Q
 from django.template.loader import render_to_string
 from django.utils.timezone import now
@@ -26,6 +25,7 @@ from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.rows import row, with_training
 from finetune_portal.jobs.table import counts_of
+from finetune_portal.web import commits
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
 FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
@@ -71,7 +71,7 @@ class Lookout:
 
     def look(self) -> list[News]:
         """What is new since the last look. The first look only learns what there is."""
-        version = _version()
+        version = commits.version()
         news = self._changes() if version != self.version else []
         self.version = version
         news += self._mood()
@@ -110,14 +110,6 @@ class Lookout:
         """A sign of life, with the seconds since the upstream last told: what is shown is as old as that."""
         age = {"age": round((now() - self.answered).total_seconds(), 1)} if self.answered else {}
         return event("beat", **age)
-
-
-def _version() -> str:
-    """Another text after every commit, for next to nothing; on PostgreSQL it says which ones are seen."""
-    question = "PRAGMA data_version" if connection.vendor == "sqlite" else "SELECT pg_current_snapshot()"
-    with connection.cursor() as cursor:
-        cursor.execute(question)
-        return str(cursor.fetchone()[0])
 
 
 def _moved(before: Mapping[int, Any], there: Mapping[int, Any]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha384
 from typing import Any, cast
@@ -17,6 +17,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 SHEET = "css/portal.css"
 IMPORT = re.compile(r'^@import "([\w.-]+)" layer\((\w+)\);$', re.MULTILINE)
+HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 Paths = dict[str, tuple[Storage, str]]
 
 
@@ -35,6 +36,11 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  
             whole.save(SHEET, ContentFile(_whole(paths)))
             paths = {**paths, SHEET: (whole, SHEET)}
         yield from super().post_process(paths, dry_run, **options)
+
+    def compress_files(self, paths: Iterable[str]) -> Iterator[Any]:
+        """Only what pages name, which is by hash; what an earlier start packed is the same still."""
+        hashed = (path for path in paths if HASHED.search(path))
+        yield from super().compress_files(path for path in hashed if not self.exists(f"{path}.gz"))
 
 
 def integrity(name: str) -> str:

@@ -26,11 +26,13 @@ from finetune_portal.webhooks import services as webhooks
 
 @dataclass(frozen=True)
 class Lane:
-    """`step` is called again at once while it answers True, else after `pause` seconds."""
+    """`step` is called again at once while it answers True, else after `pause` seconds if somebody wrote
+    something meanwhile, and after `idle` seconds in any case."""
 
     name: str
     step: Callable[[], bool]
     pause: float
+    idle: float = 1.0
 
 
 def check() -> bool:
@@ -73,8 +75,8 @@ LANES = (
     Lane("carry", datasets.carry_next, 0.3),
     Lane("clear", clear, 60),
     Lane("submit", submit, 0.3),
-    Lane("follow", sync.follow, 0.25),
-    Lane("train", train, 0.5),
+    Lane("follow", sync.follow, 0.25, idle=0.25),
+    Lane("train", train, 0.5, idle=0.5),
     Lane("files", files.check_next, 1),
     Lane("run", running.run_next, 0.3),
     Lane("run-too", running.run_next, 0.3),  # a cold model takes minutes, and others may be quick meanwhile

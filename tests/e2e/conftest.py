@@ -23,7 +23,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from finetune_portal.datasets import sample
-from tests import databases
+from tests import databases, prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
@@ -72,6 +72,7 @@ class Portal:
     """A running product: web, worker and engine under one supervisor."""
 
     data: Path
+    is_prepared: bool = True
     port: int = field(default_factory=free_port)
     engine_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -96,6 +97,8 @@ class Portal:
             "PORTAL_ADMIN_PASSWORD": PASSWORD,
         }
         self.data.parent.mkdir(parents=True, exist_ok=True)
+        if self.is_prepared:
+            prepared.lay_out(self.data)
         with (self.data.parent / "portal.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
@@ -116,7 +119,7 @@ class Portal:
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(tmp_path_factory.mktemp("portal") / "data")
     try:
-        running.start(UPLOAD_QUIET_SECONDS="3")
+        running.start(UPLOAD_QUIET_SECONDS="6")
         yield running
         assert "The browser refused something" not in running.log_text(), "a page broke its own policy"
     finally:

@@ -30,7 +30,7 @@ HALF = len(ZIP) // 2
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("put") / "data", DEBUG="1", WEB_WORKERS="1") as web:
+    with running_web(tmp_path_factory.mktemp("put") / "data", WEB_WORKERS="1") as web:
         yield web
 
 

@@ -38,7 +38,7 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Web]:
     data = tmp_path_factory.mktemp("live") / "data"
-    with running_web(data, DEBUG="1", SEGMIND_BASE_URL=upstream.url) as web:
+    with running_web(data, SEGMIND_BASE_URL=upstream.url) as web:
         yield web
 
 

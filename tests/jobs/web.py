@@ -21,7 +21,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit import append_only
-from tests import databases
+from tests import databases, prepared
 from tests.people import signed_in
 from tests.running import ROOT, free_port
 
@@ -52,12 +52,7 @@ class Web:
         return {**databases.variables_of(self.data), **own, **upstream, **self.environment}
 
     def prepare(self) -> Self:
-        """What `manage.py up` does first."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        for command in (["migrate", "-v0"], ["collectstatic", "--noinput", "-v0"]):
-            if command[0] == "migrate" or "DEBUG" not in self.environment:
-                run = [sys.executable, "manage.py", *command]
-                subprocess.run(run, cwd=ROOT, env=self.variables, check=True)
+        prepared.lay_out(self.data)
         return self
 
     def start(self) -> Self:
@@ -152,7 +147,6 @@ def session_of(user: User) -> str:
 
 @contextmanager
 def running_web(data: Path, **environment: str) -> Iterator[Web]:
-    """With DEBUG the static files need not be packed first, which takes seconds."""
     web = Web(data, environment=environment).prepare()
     try:
         yield web.start()

@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("bodies") / "data", DEBUG="1") as running:
+    with running_web(tmp_path_factory.mktemp("bodies") / "data") as running:
         yield running
 
 

@@ -37,7 +37,8 @@ def carry_now(dataset: Dataset) -> None:
 
 
 def send_now(job: Job) -> Job:
-    """One try to send, before all others and whatever pause the job was told to make."""
+    """One try to send, before all others and whatever pause it was told to make. The worker is alive."""
+    sync.ask_soon()
     first = min(now(), Job.objects.earliest("due").due)
     Job.objects.filter(pk=job.pk).update(due=first - timedelta(seconds=1))
     lanes.submit()

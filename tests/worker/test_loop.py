@@ -1,0 +1,55 @@
+"""The worker works as soon as somebody writes something, and rests while nobody does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from finetune_portal.worker import loop
+from finetune_portal.worker.lanes import Lane
+from tests.engine.calling import until
+from tests.people import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def going(monkeypatch: pytest.MonkeyPatch, idle: float) -> Iterator[list[int]]:
+    """A worker of one lane; the list grows with each step."""
+    steps: list[int] = []
+    lane = Lane("count", lambda: bool(steps.append(1)), pause=0.01, idle=idle)
+    monkeypatch.setattr(loop, "LANES", (lane,))
+    monkeypatch.setattr(loop, "FIRST_BEAT", 60)
+    stop = threading.Event()
+    thread = threading.Thread(target=loop.run, args=(stop,))
+    thread.start()
+    try:
+        yield steps
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_commit_makes_it_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    with going(monkeypatch, idle=600) as steps:
+        until(lambda: steps)
+        looked = len(steps)
+        person("alice", "maker")
+        until(lambda: len(steps) > looked)
+
+
+def test_without_one_it_still_looks_for_what_falls_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    with going(monkeypatch, idle=0.05) as steps:
+        until(lambda: len(steps) > 2)
+
+
+def test_it_rests_while_nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    ask = loop.commits.version
+    monkeypatch.setattr(loop.commits, "version", lambda: (looks.append(1), ask())[1])
+    with going(monkeypatch, idle=600) as steps:
+        until(lambda: len(looks) > 10)
+        assert len(steps) == 1
