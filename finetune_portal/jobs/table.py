@@ -18,7 +18,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access, choices, menu
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.rows import outlines
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
 
@@ -139,7 +139,8 @@ def _as_text(number: int) -> str:
 
 # One query each: through the ORM it would be one for each number, and asking takes longer than counting.
 # What stands in them are our own names of tables and a number.
-_LATEST = [f"SELECT MAX(changed) FROM {model._meta.db_table}" for model in (Job, Dataset, Connection)]  # nosec B608
+_SHOWN = [model._meta.db_table for model in (Job, Dataset, Training, Connection)]
+_LATEST = [f"SELECT MAX(changed) FROM {table}" for table in _SHOWN]  # nosec B608
 _GROUP = 'SELECT 1 FROM jobs_job WHERE archived IS NULL AND "group" = %s'
 _COUNT = f"SELECT COUNT(*) FROM ({_GROUP} LIMIT {LARGEST_COUNT + 1}) AS some_of_them"  # nosec B608
 _COUNTS = [_COUNT] * len(FILTERS)

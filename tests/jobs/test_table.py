@@ -16,7 +16,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.web.paging import PAGE
 from tests.people import HTMX, make_dataset, make_job, signed_in
@@ -71,8 +71,9 @@ def test_while_nothing_changed_the_answer_is_empty(alice: User) -> None:
         lambda job: make_job(job.owner, name="new"),
         lambda job: Connection.objects.update(changed="2100-01-01T00:00Z"),
         lambda job: Dataset.objects.update(changed="2100-01-01T00:00Z"),
+        lambda job: Training.objects.create(job=job, percent=60),
     ],
-    ids=["a job moves", "a job is new", "the upstream's mood", "a dataset's trip"],
+    ids=["a job moves", "a job is new", "the upstream's mood", "a dataset's trip", "a training's percent"],
 )
 def test_a_change_brings_the_table(alice: User, dataset: Dataset, change: Callable[[Job], Any]) -> None:
     job, client = make_job(alice, dataset=dataset), signed_in(alice)
