@@ -259,7 +259,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "finetune_portal.accounts.session_store"
 SESSION_COOKIE_AGE = 3600 * env.integer("PORTAL_SESSION_HOURS", 12, least=1)
-SESSION_IDLE_SECONDS = 60 * env.integer("PORTAL_IDLE_MINUTES", 60, least=10)
+SESSION_IDLE_SECONDS = 60 * env.integer("PORTAL_IDLE_MINUTES", 480, least=10)
 CSRF_FAILURE_VIEW = "finetune_portal.web.views.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 X_FRAME_OPTIONS = "DENY"

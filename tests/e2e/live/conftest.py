@@ -45,7 +45,7 @@ def visit(browser: Browser, web: Web) -> Iterator[Open]:
     faults: list[str] = []
 
     def open_page(user: User, path: str = "/", *, url: str = web.url, within: Page | None = None) -> Page:
-        context = within.context if within else browser.new_context(base_url=url)
+        context = within.context if within else browser.new_context(base_url=url, reduced_motion="reduce")
         if not within:
             contexts.append(context)
         context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
