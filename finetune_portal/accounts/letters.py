@@ -51,4 +51,4 @@ def behind(deed: Callable[[str], None], email: str) -> None:
         finally:
             connections.close_all()
 
-    Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    Thread(target=copy_context().run, args=(run,), name="letter", daemon=True).start()
