@@ -16,8 +16,8 @@ from tests.running import ROOT
 
 def lay_out(folder: Path) -> None:
     """Give a program that was never started a folder whose tables and packed static files are there."""
-    if not folder.exists():
-        shutil.copytree(_made(), folder)
+    if not (folder / "static").exists():
+        shutil.copytree(_made(), folder, dirs_exist_ok=True)
         databases.copy(_made(), folder)
 
 
@@ -30,5 +30,5 @@ def _made() -> Path:
     for command in (["migrate"], ["collectstatic", "--noinput"]):
         run = [sys.executable, "manage.py", *command, "-v0"]
         subprocess.run(run, cwd=ROOT, env=databases.variables_of(folder), check=True)
-    shutil.rmtree(folder / "secrets")
+    shutil.rmtree(folder / "secrets", ignore_errors=True)  # each program makes its own
     return folder
