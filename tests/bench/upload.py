@@ -78,6 +78,7 @@ class Cutter:
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+            end.close()  # else the sender's kernel takes bytes for a while and tells nobody
 
     def _is_cut(self, passed: int) -> bool:
         self.passed += passed
