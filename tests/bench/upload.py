@@ -14,6 +14,7 @@ import random
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,8 +31,9 @@ from finetune_portal.segmind import SegmindClient
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal, wait_for
 
 MEGABYTE = 1_000_000
-PIECE = 8 * 1024 * 1024
+PIECE = 32 * 1024 * 1024  # as the browser sends it
 CUTS, KILLS = 50, 5
+ROUNDS = 5  # a machine that others use too is twice as fast in one minute as in the next
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -210,10 +212,14 @@ def pace(portal: Portal, person: Person, path: Path) -> None:
         dataset, _ = person.send(path, person.url)
         wait_for(lambda: person.is_ready(dataset), seconds=300, why="both legs")
 
-    for _ in range(2):
+    shares = []
+    for _ in range(ROUNDS):
         base = timed("curl -T to the presigned URL", by_curl)
-        timed("second leg alone", second_leg, base)
-        timed("both legs, until ready to train", both_legs, base)
+        second = timed("second leg alone", second_leg, base)
+        both = timed("both legs, until ready to train", both_legs, base)
+        shares.append((base / second, base / both))
+    alone, through = (statistics.median(each) for each in zip(*shares, strict=True))
+    say(f"  median: second leg alone {alone:.2f} of curl, both legs {through:.2f}")
 
 
 def faults(portal: Portal, person: Person, path: Path, right: str) -> None:
@@ -250,7 +256,7 @@ def main() -> None:
         try:
             portal.start()
             person = Person(portal.url)
-            say(f"Pace, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores, two rounds:")
+            say(f"Pace, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores, {ROUNDS} rounds:")
             pace(portal, person, path)
             say("Faults:")
             faults(portal, person, path, right)
