@@ -11,11 +11,11 @@ import { twinOf } from "./twin.js";
 import { inTime, inWords, pace } from "./words.js";
 import { BrokenZip, readDirectory } from "./zip.js";
 
-const PIECE = 32 * 1024 * 1024;
+const PIECE = 8 * 1024 * 1024;
 const SMALL_PIECE = 512 * 1024; // less than any proxy refuses by itself
 const RETRIES = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
 
-const TELL = "Ask an admin to let it take bodies of 32 MiB, in nginx by client_max_body_size.";
+const TELL = "Ask an admin to let it take bodies of 8 MiB, in nginx by client_max_body_size.";
 const UNSENT = "Nothing was sent yet. Put this right and drop the files again.";
 
 class Refusal extends Error {}

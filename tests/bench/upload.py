@@ -31,7 +31,7 @@ from finetune_portal.segmind import SegmindClient
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal, wait_for
 
 MEGABYTE = 1_000_000
-PIECE = 32 * 1024 * 1024  # as the browser sends it
+PIECE = 8 * 1024 * 1024  # as the browser sends it
 CUTS, KILLS = 50, 5
 ROUNDS = 5  # a machine that others use too is twice as fast in one minute as in the next
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import (
@@ -135,6 +135,32 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
     assert min(again) == 8 * MEBIBYTE, "what had arrived is not sent again"
     form.reload()
     expect(stopped(form)).to_be_hidden()
+
+
+def test_u14_a_proxy_that_refuses_large_bodies_gets_small_ones(
+    form: Page, portal: Portal, tmp_path: Path
+) -> None:
+    whole = tmp_path / "night.zip"
+    whole.write_bytes(packed({**five_pairs(), "noise.bin": bytes(MEBIBYTE)}))
+    offsets: list[int] = []
+
+    def refuse(route: Route) -> None:
+        if route.request.method != "PATCH":
+            route.continue_()
+            return
+        offsets.append(int(route.request.headers["upload-offset"]))
+        if len(offsets) == 1:
+            route.fulfill(status=413, content_type="text/html", body="<h1>413 Request Entity Too Large</h1>")
+        else:
+            route.continue_()
+
+    form.route("**/uploads/*/", refuse)
+    choose_files(form, whole)
+    expect(form.get_by_text("A proxy refuses pieces of 8.39 MB.")).to_be_visible()
+    with uploaded(form, portal) as archive:
+        assert Path(str(archive.filename)).read_bytes() == whole.read_bytes()
+    half = MEBIBYTE // 2
+    assert offsets == [0, *range(0, whole.stat().st_size, half)]
 
 
 def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: Path) -> None:
