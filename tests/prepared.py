@@ -15,8 +15,11 @@ from tests.running import ROOT
 
 
 def lay_out(folder: Path) -> None:
-    """Give a program that was never started a folder whose tables and packed static files are there."""
-    if not (folder / "static").exists():
+    """Give a program that was never started a folder whose tables and packed static files are there.
+
+    To read the settings alone makes a folder with secrets, and a restore one with a database.
+    """
+    if not any((folder / each).exists() for each in ("portal.sqlite3", "static")):
         shutil.copytree(_made(), folder, dirs_exist_ok=True)
         databases.copy(_made(), folder)
 
