@@ -1,4 +1,4 @@
-"""What a running portal sends with its answers, read without a browser."""
+"""What a running portal sends with its answers, and that a browser tells what they made it refuse."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import re
 from base64 import b64encode
 from hashlib import sha384
 
+import pytest
 import requests
+from playwright.sync_api import Browser
 
-from tests.e2e.conftest import ROOT, Portal
+from tests.e2e.conftest import PROVOKED, ROOT, Portal, wait_for
 
+EVIL = "evil.example"
+LIES = [
+    {"Host": EVIL},
+    {"Host": f"127.0.0.1:80@{EVIL}"},
+    {"X-Forwarded-Host": EVIL, "Forwarded": f"host={EVIL}", "X-Original-URL": f"//{EVIL}/"},
+    {"X-Forwarded-Prefix": f"//{EVIL}", "Script-Name": f"//{EVIL}", "Referer": f"https://{EVIL}/"},
+]
 SCRIPT = re.compile(r'<script src="([^"]+)" integrity="sha384-([^"]+)"')
 
 
@@ -38,6 +47,42 @@ def test_the_raw_endpoints_are_as_closed_as_the_pages(portal: Portal) -> None:
                 assert raw.headers.get(name) == value, name
 
 
+@pytest.mark.parametrize("headers", LIES, ids=lambda headers: "+".join(headers))
+def test_no_address_of_ours_leads_where_a_header_says(portal: Portal, headers: dict[str, str]) -> None:
+    """H7"""
+    for path in ("/", "/login/", "/api/openapi.json", "/nowhere/", "/live/"):
+        answer = requests.get(portal.url + path, headers=headers, timeout=20, allow_redirects=False)
+        assert EVIL not in answer.text + str(answer.headers), path
+        assert answer.status_code in (200, 302, 400, 401, 404), path
+
+
+def test_no_file_but_the_packed_ones_is_served(portal: Portal) -> None:
+    """H16: plain and encoded ways out of the folder, as no client sends them by itself."""
+    assert (portal.data / "static").is_dir(), "its neighbour has the secrets"
+    for up in ("..", "%2e%2e", "..%2f..", "%2e%2e%5c", "....//", "%252e%252e"):
+        request = requests.Request("GET", portal.url).prepare()
+        request.url = f"{portal.url}/static/{up}/secrets/secret-key"
+        with requests.Session() as session:
+            assert session.send(request, timeout=20).status_code in (400, 404), up
+
+
 def test_requests_are_not_logged_unless_asked_for(portal: Portal) -> None:
     requests.get(f"{portal.url}/login/?next=/seen/", timeout=20)
     assert "/seen/" not in portal.log_text()
+
+
+@pytest.mark.browser
+def test_what_the_policy_refuses_reaches_the_log(portal: Portal, browser: Browser) -> None:
+    """H3: so that the silence of the other pages, checked by the fixture, means something."""
+    page = browser.new_page()
+    page.goto(f"{portal.url}/login/{PROVOKED}")
+    page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "window.broken = true";
+          document.body.append(script);
+        }"""
+    )
+    assert page.evaluate("window.broken") is None
+    wait_for(lambda: any(PROVOKED in each for each in portal.reports()), seconds=10, why="it was reported")
+    page.close()
