@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -16,20 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import submission
 from finetune_portal.jobs.models import Job
 from finetune_portal.worker import backups
 from tests import databases
-from tests.e2e.conftest import Portal
+from tests.e2e.conftest import Portal, wait_for
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop, new_form_key
 from tests.people import make_job
 from tests.running import ROOT
+from tests.test_access import ROUTES
+from tests.test_secrets import PIECES
 from tests.test_up import Maker
 from tests.worker.driving import fresh
 
+KEY_LOST = "The API key of “Second” cannot be opened"
 pytestmark = pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own tools")
 
 
@@ -61,12 +66,17 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         running.stop()
 
 
+def post(maker: Maker, path: str, told: dict[str, str]) -> requests.Response:
+    token = {"csrfmiddlewaretoken": maker.session.cookies["csrftoken"]}
+    return maker.session.post(maker.portal.url + path, told | token, timeout=20)
+
+
 @pytest.fixture(scope="module")
 def ready(portal: Portal) -> str:
     maker = Maker(portal).signs_in()
-    own = {"name": "Second", "base_url": portal.engine_url, "key": "k" * 20}
-    token = {"csrfmiddlewaretoken": maker.session.cookies["csrftoken"]}
-    assert maker.session.post(f"{portal.url}/settings/connections/add/", own | token).ok
+    key = (portal.data / "engine" / "api-key").read_text()
+    own = {"name": "Second", "base_url": portal.engine_url, "key": key}
+    assert "“Second” works." in post(maker, "/settings/connections/add/", own).text
     job = maker.starts()
     maker.waits_for(job, "ready")
     return job
@@ -117,7 +127,6 @@ def test_an_empty_folder_becomes_the_portal_of_then(
     told = bring_back(backup, restored.data)
     assert "Back as of " in told
     assert "1 API keys or addresses of notifications cannot be opened" in told
-    shutil.copy(portal.data / "secrets" / "sealing-key", restored.data / "secrets" / "sealing-key")
     for path in (restored.data / "datasets").rglob("*"):
         assert path.read_bytes() == (portal.data / path.relative_to(restored.data)).read_bytes()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -128,15 +137,31 @@ def test_an_empty_folder_becomes_the_portal_of_then(
         }
     assert {"audit_no_change", "audit_no_delete"} <= triggers, "the record can still only grow"
     try:
-        restored.start(PORTAL_UPSTREAMS=restored.engine_url)
+        restored.start(PORTAL_UPSTREAMS=portal.engine_url)
         maker = Maker(restored).signs_in()
         assert maker.state(ready) == "ready"
+        goes_on_without_the_sealing_key(maker)
+        shutil.copy(portal.data / "secrets" / "sealing-key", restored.data / "secrets" / "sealing-key")
+        assert "The connection works." in post(maker, "/settings/connections/2/test/", {}).text
+        assert KEY_LOST not in maker.session.get(restored.url, timeout=20).text
         another = maker.starts()
         maker.waits_for(another, "ready")
         link = maker.session.get(f"{restored.url}{ready}download/", allow_redirects=False).headers["Location"]
         assert maker.session.get(link).ok, "the engine's files came along"
     finally:
         restored.stop()
+
+
+def goes_on_without_the_sealing_key(maker: Maker) -> None:
+    """K3: every page says so, and none is a fault."""
+    url = maker.portal.url
+    wait_for(lambda: KEY_LOST in maker.session.get(url, timeout=20).text, why="the banner is there")
+    for route in ROUTES.values():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PIECES.get(found[1], "1"), route)
+        if "logout" not in path:
+            answer = maker.session.get(f"{url}/{path}", timeout=20)
+            assert answer.status_code < 500, path
+            assert KEY_LOST in answer.text or 'id="banners"' not in answer.text, path
 
 
 def test_it_goes_back_into_no_portal_that_is_there(backup: Path, portal: Portal) -> None:
