@@ -36,6 +36,7 @@ class CodeForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].label = "Code"
+        self.fields["code"].help_text = "From your authenticator app, or one of your recovery codes."
         self.fields["code"].widget = forms.TextInput(
             attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
         )
@@ -130,7 +131,12 @@ class RoleForm(forms.Form):
 class InviteForm(RoleForm):
     """`cleaned_data` is what `services.invite` takes."""
 
-    role = forms.ChoiceField(label="Role", choices=User.Role.choices, initial=User.Role.MAKER)
+    role = forms.ChoiceField(
+        label="Role",
+        choices=User.Role.choices,
+        initial=User.Role.MAKER,
+        help_text="Viewers look, makers train, admins do everything.",
+    )
     email = forms.EmailField(
         label="E-mail",
         required=False,
