@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from finetune_portal.segmind.addresses import is_web
 from finetune_portal.segmind.errors import SegmindError
 from finetune_portal.segmind.extra import Extra
 from finetune_portal.segmind.inference import Inference
@@ -88,7 +89,7 @@ class SegmindClient:
         path = "/finetune/request/upload/pre-signed-url"
         told = _object(self._transport.call("GET", path, json={"name": name}))
         url, s3_url = told.get("presigned_url"), told.get("s3_url")
-        if not (isinstance(url, str) and isinstance(s3_url, str) and _is_web(url) and _is_web(s3_url)):
+        if not (isinstance(url, str) and isinstance(s3_url, str) and is_web(url) and is_web(s3_url)):
             raise odd_shape("the two addresses")
         if len(s3_url) > MAX_ADDRESS:
             raise odd_shape("an address of a usual length")
@@ -117,8 +118,9 @@ class SegmindClient:
         form = {"cloud_storage_url": (None, cloud_storage_url)}
         content = self._transport.call("GET", "/finetune/request/file/download", files=form)
         url = _bare_url(content)
-        if not _is_web(url):
+        if not is_web(url):
             raise odd_shape("a link")
+        self._transport.check_way(url)
         return url
 
     def fetch(self, signed_url: str) -> Iterator[bytes]:
@@ -149,13 +151,5 @@ def _bare_url(content: bytes) -> str:
     except SegmindError:
         return plain
     if isinstance(told, dict):
-        told = next((v for v in told.values() if isinstance(v, str) and _is_web(v)), "")
+        told = next((v for v in told.values() if isinstance(v, str) and is_web(v)), "")
     return told.strip() if isinstance(told, str) else ""
-
-
-def _is_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url

@@ -17,7 +17,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from finetune_portal.segmind import errors
+from finetune_portal.segmind import addresses, errors
 from finetune_portal.segmind.reading import odd
 from finetune_portal.segmind.refusals import refusal, storage_refusal
 from finetune_portal.segmind.types import text
@@ -125,8 +125,13 @@ class Transport:
     def close(self) -> None:
         self._session.close()
 
+    def check_way(self, url: str) -> None:
+        """BadReply where an answer named an address to which no file may go."""
+        addresses.check_way(url, self._base_url)
+
     def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> str:
         """PUT a file to a signed URL, without the key. Answers the ETag."""
+        self.check_way(url)
         request = requests.Request("PUT", url, data=body, headers=dict(headers))
         with _send(self._session, request, min(UPLOAD_READ, self._max_seconds)) as response:
             content = _words(response, time.monotonic() + min(READ, self._max_seconds))
@@ -136,6 +141,7 @@ class Transport:
 
     def get_file(self, url: str) -> Iterator[bytes]:
         """GET a file from a signed URL, without the key, piece by piece."""
+        self.check_way(url)
         with _send(self._session, requests.Request("GET", url), READ) as response:
             if response.status_code != 200:
                 raise storage_refusal(response.status_code, _words(response, time.monotonic() + READ))
@@ -146,6 +152,7 @@ class Transport:
 
     def get_whole(self, url: str, cap: int) -> bytes:
         """GET what an answer pointed at, without the key."""
+        self.check_way(url)
         seconds = min(READ, self._max_seconds)
         deadline = time.monotonic() + seconds
         with _send(self._session, requests.Request("GET", url), seconds) as response:

@@ -130,12 +130,25 @@ def test_a_dead_upstream_is_told_and_the_dataset_waits(dataset: Dataset, alice: 
     assert "cannot be reached" not in html
 
 
-def test_an_answer_without_the_two_addresses_sends_nothing(dataset: Dataset, fake: Upstream) -> None:
-    fake.script("presigned_url", says(200, {"presigned_url": "file:///etc/passwd", "s3_url": 7}))
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"presigned_url": "file:///etc/passwd", "s3_url": 7}, "without the two addresses"),
+        (
+            {"presigned_url": "http://169.254.169.254/x?a=b", "s3_url": "https://h/x"},
+            "an address without https",
+        ),
+    ],
+)
+def test_to_an_odd_address_nothing_is_sent(
+    dataset: Dataset, fake: Upstream, told: dict[str, Any], error: str
+) -> None:
+    """P13"""
+    fake.script("presigned_url", says(200, told))
     carry_now(dataset)
     assert fake.sent("upload") == []
     assert not is_stored(dataset)
-    assert trip().error
+    assert error in trip().error
 
 
 def test_a_worker_that_died_on_the_way_is_followed_by_another(dataset: Dataset, fake: Upstream) -> None:

@@ -190,7 +190,7 @@ def test_an_upload_that_breaks_can_be_tried_again(
 
 def test_an_upload_to_nowhere_and_of_a_file_that_shrank(upstream: Upstream, client: SegmindClient) -> None:
     query = f"?X-Amz-Signature={SECRET}"
-    for base in (f"http://127.0.0.1:{free_port()}", "http://upstream.invalid", "http://127.0.0.1:99999"):
+    for base in (f"http://127.0.0.1:{free_port()}", "https://upstream.invalid", "http://127.0.0.1:99999"):
         found = failure(partial(client.upload, base + "/a.zip" + query, io.BytesIO(b"PK"), 2))
         assert_never_left(found)
     shrunk = failure(lambda: client.upload(f"{upstream.url}/storage/a.zip{query}", io.BytesIO(b"P"), 2))

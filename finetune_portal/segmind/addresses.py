@@ -1,0 +1,38 @@
+"""Addresses that an answer names: which of them look like one, and where files may go (P13)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from finetune_portal.segmind.errors import BadReply
+
+IN_CLEAR = "The upstream named an address without https for a file, so nothing was sent there. Tell an admin."
+
+
+def is_web(url: str) -> bool:
+    parts = _parts(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+
+
+def check_way(url: str, base_url: str) -> None:
+    """BadReply unless the way is https, or as bare as the one to the upstream itself: its own host, or
+    another port of this machine."""
+    target, own = _parts(url), _parts(base_url)
+    is_own = target.hostname == own.hostname or (_is_this_machine(target) and _is_this_machine(own))
+    if target.scheme != "https" and not (target.scheme == own.scheme == "http" and is_own):
+        raise BadReply(IN_CLEAR)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _is_this_machine(parts: SplitResult) -> bool:
+    try:
+        return ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
