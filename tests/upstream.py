@@ -306,7 +306,7 @@ class Upstream:
         }
 
     def _presigned_url(self, request: Request) -> tuple[int, Any]:
-        s3_url = f"{self.url}/storage/uploads/{uuid.uuid4()}-{request.json.get('name')}.zip"
+        s3_url = f"{seen_at(request)}/storage/uploads/{uuid.uuid4()}-{request.json.get('name')}.zip"
         query = f"X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature={uuid.uuid4().hex}"
         return 200, {"presigned_url": f"{s3_url}?{query}", "s3_url": s3_url}
 
@@ -320,7 +320,7 @@ class Upstream:
     def _download_url(self, request: Request) -> tuple[int, Any]:
         path = urlsplit(request.form.get("cloud_storage_url", "")).path
         query = f"AWSAccessKeyId=fake&Signature={uuid.uuid4().hex}&Expires={int(time.time()) + 3600}"
-        return 200, f"{self.url}/storage{path}?{query}".encode()
+        return 200, f"{seen_at(request)}/storage{path}?{query}".encode()
 
     def _credits(self, request: Request) -> tuple[int, Any]:
         return 200, {"credits": BALANCE - PRICE * len(self.jobs), "free-credits": 0}
@@ -330,7 +330,7 @@ class Upstream:
         assert head.startswith("data:image/")
         path = f"/pictures/{uuid.uuid4()}"
         self.stored[path] = base64.b64decode(data)
-        return 200, {"file_urls": [f"{self.url}{path}"], "message": "Uploaded"}
+        return 200, {"file_urls": [f"{seen_at(request)}{path}"], "message": "Uploaded"}
 
     def _run(self, request: Request) -> tuple[int, Any]:
         """The bare picture, as the SDK has it."""
@@ -362,6 +362,11 @@ class Upstream:
 
     def _fetch(self, request: Request) -> tuple[int, Any]:
         return 200, WEIGHTS
+
+
+def seen_at(request: Request) -> str:
+    """Where the caller found it, which may be a proxy before it."""
+    return f"http://{request.headers['host']}"
 
 
 def call_of(request: Request) -> str:

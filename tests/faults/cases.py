@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
@@ -17,9 +18,10 @@ from tests.faults.proxy import CUTS, POINTS, Fault
 from tests.faults.truth import faults
 from tests.upstream import breaks, says
 
-MOODS = ("fine", "lost", "never", "error", "busy", "late", "down")
+MOODS = ("fine", "lost", "never", "error", "busy", "late", "down", "tells")
 STAGES = ("web", "worker", "digest")
 ANSWERED = ("submit", "list", "details", "presigned_url", "upload")
+BEYOND = ("extra", "progress", "cancel")  # the vendor's API; asked where the upstream `tells`
 LATE_LISTS = 3
 WEB_WRITES = 6
 KILLED, WHOLE = -signal.SIGKILL, 0
@@ -51,26 +53,37 @@ class Case:
         return Killer(self.at, self.after) if stage == self.stage and self.at else None
 
 
-def run(workshop: Workshop, case: Case) -> list[str]:
-    """The faults that are left when all is healed and at rest."""
+@dataclass(frozen=True)
+class Result:
+    """The faults that are left when all is healed and at rest. `happened`: it was killed or harmed at all."""
+
+    faults: list[str]
+    happened: bool
+
+
+def run(workshop: Workshop, case: Case) -> Result:
     with workshop.portal() as portal:
         forms = [new_form_key(), new_form_key()]
-        while portal.start(*forms, killer=case.killer("web")) == KILLED:
-            case = replace(case, at=0)  # the person sends both forms again
+        ends = [portal.start(*forms, killer=case.killer("web"))]
+        if ends == [KILLED]:  # the person sends both forms again
+            ends.append(portal.start(*forms))
         _upset(portal, case)
-        ends = [portal.work(case.killer("worker"), rounds=_rounds(case.mood))]
+        ends.append(portal.work(case.killer("worker"), rounds=_rounds(case.mood)))
+        if case.mood == "tells":
+            portal.cancel(Job.objects.earliest("pk"))
         _knock(portal)
         if case.stage == "digest":
             ends.append(portal.work(case.killer("digest"), rounds=3))
+        happened = KILLED in ends if case.at else portal.proxy.fault is None
         _heal(portal)
         ends.append(portal.work())
         if _decide(portal):
             ends.append(portal.work())
-        found = [f"a worker ended with {end}" for end in ends if end not in (WHOLE, KILLED)]
+        found = [f"a process ended with {end}" for end in ends if end not in (WHOLE, KILLED)]
         found += [] if is_at_rest() else ["it does not come to rest"]
         tried = Job.objects.filter(tries__isnull=False).values_list("form_key", flat=True)
         found += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
-        return found + faults(portal.upstream)
+        return Result(found + faults(portal.upstream), happened)
 
 
 def writes(workshop: Workshop, stage: str, mood: str) -> int:
@@ -101,6 +114,8 @@ def _upset(portal: Portal, case: Case) -> None:
         fake.script("submit", says(429, {"error": "slow down"}, Retry_After="2"))
     elif mood == "down":
         portal.proxy.down()
+    elif mood == "tells":
+        fake.can = ("progress", "cancel")
     if mood == "late":
         fake.late = LATE_LISTS
     portal.proxy.fault = case.fault
@@ -129,10 +144,10 @@ def _decide(portal: Portal) -> bool:
 
 def sample() -> Iterator[Case]:
     """A few of all kinds."""
-    for number, mood in enumerate(MOODS * 3):
-        yield Case(STAGES[1 + number // 14], mood, at=2 + 3 * number % 20, after=bool(number % 2))
+    for number, (stage, mood) in enumerate(product(STAGES[1:], MOODS)):
+        yield Case(stage, mood, at=2 + 5 * number % 17, after=bool(number % 2))
     yield from (Case("web", at=at) for at in (1, 3))
-    yield from list(harms())[::9]
+    yield from list(harms())[::12]
 
 
 def kills(workshop: Workshop) -> Iterator[Case]:
@@ -152,3 +167,5 @@ def harms() -> Iterator[Case]:
         yield from (Case(fault=Fault(call, deed)) for deed in ("late", "slow", "garbage"))
         yield from (Case(fault=Fault(call, "flip", share=at / 12)) for at in range(13))
     yield from (Case(fault=Fault("upload", "flip-request", share=at / 6)) for at in range(7))
+    for call, deed in product(BEYOND, (*CUTS, "garbage")):
+        yield Case("digest", "tells", fault=Fault(call, deed, "taken"))

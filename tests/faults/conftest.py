@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import databases
 from tests.faults.portal import Workshop
 
 MEMORY = Path("/dev/shm")
@@ -30,14 +31,17 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 @pytest.fixture
 def workshop(settings: Any, django_db_blocker: Any) -> Iterator[Workshop]:
-    """In memory where the machine has such a folder: a killed process loses nothing there either."""
-    root = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
     settings.POLL_SECONDS, settings.POLL_IDLE_SECONDS = 20.0, 60.0
     with django_db_blocker.unblock():
-        made = Workshop(root)
-        try:
-            made.prepare()
-            yield made
-        finally:
-            databases.drop(root / "prepared")
-            shutil.rmtree(root)
+        yield prepared()
+
+
+@cache
+def prepared() -> Workshop:
+    """By the first test that works in it, for all. In memory where the machine has such a folder: a killed
+    process loses nothing there either."""
+    root = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    made = Workshop(root)
+    made.prepare()
+    return made

@@ -34,7 +34,7 @@ from finetune_portal.connections.services import built_in, default
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.services import take_to
 from finetune_portal.jobs.choices import ENDED, State
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
 from finetune_portal.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
@@ -48,8 +48,8 @@ from tests.upstream import KEY, Upstream
 ROUNDS = 60
 STEP = timedelta(seconds=61)
 CLIENT_SECONDS = 0.5  # how long the portal's client waits here for an answer
-TIMED = ("accounts", "connections", "datasets", "jobs", "webhooks", "worker")
-WORK = [lane for lane in LANES if lane.name in ("check", "carry", "submit", "follow", "digest")]
+TIMED = ("connections", "datasets", "jobs", "webhooks", "worker")
+WORK = [lane for lane in LANES if lane.name in ("check", "carry", "submit", "follow", "train", "digest")]
 ZIP = zipped(pairs())
 
 
@@ -174,6 +174,10 @@ class Portal:
         posts = [(self.hook, each) for each in told]
         assert self.post("stranger", *posts, content_type="application/json") == 0
 
+    def cancel(self, job: Job) -> None:
+        """The web refuses in plain words what is over, or cannot be cancelled there."""
+        assert self.post("alice", (f"/jobs/{job.pk}/cancel/", {})) == 0
+
     def decide(self, job: Job, decision: str) -> None:
         assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision})) == 0
 
@@ -188,7 +192,8 @@ def be_impatient(seconds: float) -> None:
 def is_at_rest() -> bool:
     moving = Job.objects.exclude(state__in=(*ENDED, State.NEEDS_DECISION)).exists()
     carried = not Carry.objects.filter(done=None).exists()
-    return carried and not moving and not Delivery.objects.filter(digested=None).exists()
+    told = not Training.objects.filter(is_over=False).exists()
+    return carried and told and not moving and not Delivery.objects.filter(digested=None).exists()
 
 
 def new_form_key() -> str:
@@ -197,7 +202,7 @@ def new_form_key() -> str:
 
 @dataclass
 class Workshop:
-    """Prepares the folder once and gives out portals on copies of it."""
+    """Prepares a folder and gives out portals on copies of it."""
 
     root: Path
     people: dict[str, Client] = field(default_factory=dict)
@@ -239,7 +244,7 @@ class Workshop:
     def at(self, folder: Path) -> Iterator[None]:
         """Let this process and its children use the database and the files of this folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        settings.DATA_DIR = folder
+        was, settings.DATA_DIR = settings.DATA_DIR, folder
         before = connections["default"]
         options = {**before.settings_dict, "NAME": databases.name_of(folder)}
         connections["default"] = ConnectionHandler({"default": options})["default"]
@@ -247,4 +252,4 @@ class Workshop:
             yield
         finally:
             connections["default"].close()
-            connections["default"] = before
+            connections["default"], settings.DATA_DIR = before, was

@@ -49,6 +49,12 @@ class Program:
                 start_new_session=True,
             )
 
+    def stop(self) -> int:
+        """Ask it to end, as a supervisor does; answers its status."""
+        assert self.process
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
     def kill(self) -> None:
         if self.process:
             with suppress(ProcessLookupError):

@@ -19,7 +19,6 @@ from tests.upstream import CALLS
 
 POINTS = ("sending", "taken", "status", "half", "whole")
 CUTS = ("reset", "close", "hang", "kill")
-HANG = 1.0  # longer than the client waits
 LATENCY = 0.1
 
 
@@ -55,6 +54,7 @@ class Proxy:
         self.kill: Callable[[], None] = lambda: None
         self.freeze: Callable[[], None] = lambda: None
         self.fault: Fault | None = None
+        self.hang_seconds = 1.0  # longer than the client waits
         self._port = 0
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
@@ -149,9 +149,10 @@ class Proxy:
         if fault.deed == "kill":
             self.kill()
         elif fault.deed == "hang":
-            client.settimeout(HANG)
+            client.settimeout(self.hang_seconds)
             with suppress(TimeoutError):
-                client.recv(1)
+                while client.recv(1 << 16):  # what is still being sent
+                    pass
         elif fault.deed == "reset":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise Closed

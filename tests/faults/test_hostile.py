@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.utils.timezone import now
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import abilities
 from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import take_to
 from finetune_portal.jobs.choices import State
@@ -27,7 +31,8 @@ from tests.upstream import CALLS, Answer, Upstream, raw, says
 from tests.worker.driving import follow_now, point_at, send_now
 
 KNOWN = "uuid"  # an id that the hostile documents often name
-WORK = [lane for lane in LANES if lane.name in ("carry", "submit", "follow", "digest")]
+WORK = [lane for lane in LANES if lane.name in ("carry", "submit", "follow", "train", "digest")]
+CAN = ["progress", "cancel"]
 
 watch = Watch()
 bodies = documents.map(lambda told: says(200, told)) | st.binary(max_size=80).map(
@@ -111,10 +116,14 @@ def goes_on(
         queued = make_job(alice, dataset=dataset)
         take_to(make_dataset(alice, stored=False), connections.default())
         Delivery.objects.create(request_id=KNOWN, size=1)
+        make_job(alice, "training", request_id="trains", cancel_asked=now())
+        Connection.objects.update(can=CAN, can_due=now() + timedelta(days=1))
         follow_now()
         sent = send_now(queued)
         for lane in WORK:
             lane.step()
+        Connection.objects.update(can_due=now())
+        abilities.ask_next()
         assert sent.state in State.values
         assert sent.tries.count() <= 1, "never twice"
         look_at_all(*people, followed)

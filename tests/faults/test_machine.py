@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from finetune_portal.jobs.choices import UNSENT, State
+from finetune_portal.jobs.choices import UNSENT, UNTRAINED, State
 from finetune_portal.jobs.models import Job
 from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key, pass_time
 from tests.faults.proxy import Fault
@@ -34,14 +35,17 @@ FAULTS = st.builds(
     deed=st.sampled_from(("reset", "close", "hang", "kill", "late", "garbage")),
     point=st.sampled_from(("sending", "taken", "status", "half")),
 )
-SUBMITS = st.sampled_from(
+LOST = {
+    "closed": breaks("close", taken=True),
+    "500": says(500, b"<html>", taken=True),
+    "half": says(200, b"{", taken=True),
+}
+ANSWERS = st.sampled_from(
     (
-        breaks("close", taken=True),
+        *LOST.values(),
         breaks("reset", taken=False),
-        says(500, b"<html>", taken=True),
         says(503, b"", taken=False),
         says(429, {"error": "slow down"}, Retry_After="1"),
-        says(200, b"{", taken=True),
     )
 )
 
@@ -55,8 +59,16 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.portal: Portal = self.stack.enter_context(self.workshop.portal())
+        self.portal.upstream.can = ("progress", "cancel")
         self.forms: list[str] = []
         self.withdrawn: set[int] = set()
+
+    @initialize(answer=ANSWERS, rounds=st.integers(1, 3), late=st.integers(0, 30))
+    def begin(self, answer: Any, rounds: int, late: int) -> None:
+        """In each way is what matters most: a bad answer to a submit, and mostly no list that tells of it."""
+        self.list_late(late)
+        self.confirm(kill_at=0, after=False)
+        self.send_in_vain(answer, rounds)
 
     @precondition(lambda self: len(self.forms) < MOST_JOBS)
     @rule(kill_at=st.integers(0, 5), after=st.booleans())
@@ -70,7 +82,7 @@ class Machine(RuleBasedStateMachine):
     def click_again(self, data: Any) -> None:
         self.portal.start(data.draw(st.sampled_from(self.forms)))
 
-    @rule(kill_at=st.integers(0, 30), after=st.booleans(), rounds=st.integers(1, 3))
+    @rule(kill_at=st.just(0) | st.integers(1, 30), after=st.booleans(), rounds=st.integers(1, 3))
     def work(self, kill_at: int, after: bool, rounds: int) -> None:
         self.portal.work(Killer(kill_at, after), rounds=rounds)
 
@@ -82,9 +94,12 @@ class Machine(RuleBasedStateMachine):
     def cut(self, fault: Fault) -> None:
         self.portal.proxy.fault = fault
 
-    @rule(answer=SUBMITS)
-    def upset(self, answer: Any) -> None:
+    @precondition(lambda self: Job.objects.filter(state__in=UNSENT).exists())
+    @rule(answer=ANSWERS, rounds=st.integers(1, 3))
+    def send_in_vain(self, answer: Any, rounds: int) -> None:
+        """The worker meets an upstream that answers the next submit so, and goes on."""
         self.portal.upstream.script("submit", answer)
+        self.portal.work(rounds=rounds)
 
     @rule(late=st.integers(0, 30))
     def list_late(self, late: int) -> None:
@@ -114,6 +129,11 @@ class Machine(RuleBasedStateMachine):
         if not choices(job):
             self.withdrawn.add(job.pk)
 
+    @precondition(lambda self: Job.objects.filter(state__in=UNTRAINED).exists())
+    @rule()
+    def cancel(self) -> None:
+        self.portal.cancel(Job.objects.filter(state__in=UNTRAINED).earliest("pk"))
+
     @precondition(lambda self: Job.objects.filter(state=State.NEEDS_DECISION).exists())
     @rule(decision=st.sampled_from(("resend", "close")))
     def decide(self, decision: str) -> None:
@@ -134,6 +154,22 @@ class Machine(RuleBasedStateMachine):
             paid = self.portal.upstream.jobs
             for job in Job.objects.filter(pk__in=self.withdrawn, tries=None):
                 assert charges(job, paid) == 0
+
+
+@pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
+def test_a_lost_answer_is_followed_by_no_second_submit(workshop: Workshop, answer: Any) -> None:
+    """S4: the one way that has to be gone each time, whatever chance picks below."""
+    Machine.workshop = workshop
+    way = Machine()
+    with way.stack:
+        way.confirm(kill_at=0, after=False)
+        way.list_late(late=2)
+        way.send_in_vain(answer, rounds=3)
+        way.wait(minutes=20)
+        way.work(kill_at=0, after=False, rounds=3)
+        way.nothing_is_paid_twice()
+        way.teardown()
+    assert len(way.portal.upstream.sent("submit")) == 1
 
 
 def go(workshop: Workshop, examples: int) -> None:

@@ -16,11 +16,13 @@ LEAST = 500
 
 
 def go_through(workshop: Workshop, cases: Iterable[Case]) -> tuple[Counter[tuple[str, str]], list[str]]:
+    """How often each kind of thing really happened, and what it did."""
     runs: Counter[tuple[str, str]] = Counter()
     bad = []
     for case in cases:
-        runs[case.row, case.column] += 1
-        bad += [f"{case}: {fault}" for fault in run(workshop, case)]
+        result = run(workshop, case)
+        runs[case.row, case.column] += result.happened
+        bad += [f"{case}: {fault}" for fault in result.faults]
     return runs, bad
 
 
@@ -37,7 +39,7 @@ def tables(runs: Counter[tuple[str, str]]) -> Iterator[str]:
 def test_a_sample_of_kills_and_harms(workshop: Workshop) -> None:
     runs, bad = go_through(workshop, sample())
     assert bad == []
-    assert runs.total() >= 40
+    assert runs.total() >= 25
 
 
 @pytest.mark.slow

@@ -1,16 +1,24 @@
-"""More than one worker: each training is sent once, and one that slept too long does no harm (S2, S7)."""
+"""Workers beside and after each other: each training is sent once, whoever slept or stopped (S2, S7, D10)."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
+
+from django.conf import settings
 
 from finetune_portal.jobs.models import Job
-from tests.faults.portal import Workshop, end_of, new_form_key
+from tests import databases
+from tests.engine.calling import until
+from tests.faults.portal import Portal, Workshop, end_of, new_form_key
+from tests.faults.processes import Program
 from tests.faults.proxy import Fault
 from tests.faults.truth import faults
+from tests.upstream import KEY
 
 WORKERS, FORMS = 4, 24
+STOP_SECONDS = 10.0
 
 
 def test_four_workers_send_each_training_once(workshop: Workshop) -> None:
@@ -39,3 +47,31 @@ def test_a_worker_that_slept_past_its_lease_still_brings_its_answer(workshop: Wo
         portal.upstream.jobs[0].hidden = 0
         assert portal.work() == 0
         assert faults(portal.upstream) == []
+
+
+def test_a_clean_stop_in_the_middle_of_an_upload(workshop: Workshop) -> None:
+    """The storage takes the file and is silent. The worker still ends in time; the next one carries it."""
+    with workshop.portal() as portal:
+        portal.proxy.hang_seconds, portal.proxy.fault = 60, Fault("upload", "hang", "sending")
+        worker = real_worker(portal)
+        worker.start()
+        try:
+            until(lambda: portal.proxy.fault is None)
+            began = time.monotonic()
+            assert worker.stop() == 0
+            assert time.monotonic() - began < STOP_SECONDS
+        finally:
+            worker.kill()
+        assert not portal.upstream.stored
+        assert portal.start(new_form_key()) == 0
+        assert portal.work() == 0
+        assert faults(portal.upstream) == []
+        assert len(portal.upstream.stored) == 1
+
+
+def real_worker(portal: Portal) -> Program:
+    """The process that `manage.py up` starts, which has the proxy for its local engine."""
+    port = portal.proxy.url.rpartition(":")[2]
+    own = {"SECRET_KEY": settings.SECRET_KEY, "ENGINE_PORT": port, "ENGINE_API_KEY": KEY}
+    environment = {**databases.variables_of(portal.folder), **own}
+    return Program(("manage.py", "work"), environment, portal.folder / "worker.log")
