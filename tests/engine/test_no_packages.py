@@ -1,0 +1,51 @@
+"""Without requirements-train.txt the engine simulates; asked to train, it says what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from finetune_portal.engine.trainers import NEEDED
+from tests import databases
+from tests.running import ROOT, free_port
+
+TINY = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
+MISSING = [name for name in NEEDED if find_spec(name) is None]
+pytestmark = pytest.mark.skipif(not MISSING, reason="the packages of requirements-train.txt are here")
+
+
+def run(data: Path, *command: str, **own: str) -> subprocess.CompletedProcess[str]:
+    ports = {"PORT": str(free_port()), "ENGINE_PORT": str(free_port())}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**databases.variables_of(data), **ports, **own},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_without_a_model_to_train_nothing_is_missing(tmp_path: Path) -> None:
+    ended = run(tmp_path, "-m", "finetune_portal.engine", "trainer", KONTEXT_MODEL_DIR="")
+    assert ended.stdout == "It only simulates.\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("-m", "finetune_portal.engine"), ("manage.py", "up")], ids=["engine", "up"]
+)
+@pytest.mark.parametrize("cluster", ["", "127.0.0.1:1"], ids=["here", "ray"])
+def test_with_one_the_start_says_what_to_install(
+    tmp_path: Path, command: tuple[str, ...], cluster: str
+) -> None:
+    ended = run(tmp_path, *command, KONTEXT_MODEL_DIR=str(TINY), RAY_ADDRESS=cluster)
+    names = ", ".join([*MISSING, "ray"] if cluster and not find_spec("ray") else MISSING)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"CommandError: KONTEXT_MODEL_DIR is set, but {names} is not installed. "
+        "Run: pip install -r requirements-train.txt\n"
+    )
