@@ -25,7 +25,7 @@ test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minut
 
 PART ?= tests
 test-postgresql: .venv/dev ## the suite, or PART of it, on a PostgreSQL of its own (Debian's package postgresql)
-	@pg_virtualenv -t -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
+	@LC_ALL=C.UTF-8 pg_virtualenv -t -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
 		$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(PART)'
 
 lint: .venv/dev ## style, unsafe patterns, types, templates, migrations, deployment checks
