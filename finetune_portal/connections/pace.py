@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
-from django.db.models.functions import Least
+from django.db.models.functions import Greatest, Least
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Call, Connection
@@ -120,10 +120,13 @@ def note_busy(connection: Connection, headers: Mapping[str, str], retry_after: f
 
 
 def _note(connection: Connection, left: int, reset: datetime) -> None:
-    """Answers may overtake each other: within one window the smaller number is the truth."""
+    """Answers may overtake each other: within one window the smaller number and the later end are the truth.
+
+    What a scout has set, 10 s from then, may look like the same window but ends sooner than the real one.
+    """
     row = Connection.objects.filter(pk=connection.pk)
     same = row.filter(calls_reset__range=(reset - SAME, reset + SAME))
-    if not same.update(calls_left=Least("calls_left", left)):
+    if not same.update(calls_left=Least("calls_left", left), calls_reset=Greatest("calls_reset", reset)):
         row.update(calls_left=left, calls_reset=reset)
 
 

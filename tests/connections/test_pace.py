@@ -70,6 +70,19 @@ def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None
     assert pace.take(connection, pace.LIST), "and found no limit"
 
 
+def test_the_one_who_went_ahead_learns_the_real_end(connection: Connection) -> None:
+    """It is a second later than others were told to wait for that one."""
+    pace.note_busy(connection, {}, 60.0)
+    Connection.objects.update(calls_reset=now())
+    assert pace.take(connection, pace.LIST)
+    told = {
+        "x-rate-limit-remaining": "0",
+        "x-rate-limit-reset-at-utc": str(int(pace.SCOUT.total_seconds()) + 1),
+    }
+    pace.learn(connection, told)
+    assert (pace.opens(connection) - now()) > pace.SCOUT
+
+
 def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: User) -> None:
     paid = fake.adds("hats")
     job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=str(paid.cloud_storage_url))

@@ -13,22 +13,26 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import banners
-from finetune_portal.connections.client import client_of
+from finetune_portal.connections.banners import Banner
+from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
+from finetune_portal.segmind import Busy
 from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
 from tests.faults.portal import WORK, pass_time
-from tests.people import make_dataset, make_job
+from tests.people import make_dataset, make_job, signed_in
 from tests.upstream import breaks
-from tests.worker.driving import point_at
+from tests.worker.driving import point_at, text_of
 
 Say = Callable[[str], None]
 
 ACTIVE = 200
-TICK = 2.0
-CLICK = 31  # ticks: one call of each minute is left for people, where minutes begin and end
+TICK = 4.0
+CHANGE = 2.0  # seconds from one change upstream to the next
+CLICK = 64.0  # one call of each minute is left for people
+NOTICED = 80.0  # seconds until the next look at the slowest plan, and a tick
 STATES = ("DATA_PROCESSING", "TRAINING_INITIATED", "TRAINING_COMPLETED", "AVAILABLE")
 
 
@@ -89,34 +93,47 @@ def busiest(fake: Limited, since: float = 0.0) -> int:
     return max((sum(first <= moment < first + 60 for moment in arrived) for first in arrived), default=0)
 
 
-def keep_pace(fake: Limited, alice: User, dataset: Dataset, say: Say, *, minutes: int) -> None:
-    """Two hundred active jobs, more to send, a hook for every third change, a person now and then.
+def click(job: Job) -> bool:
+    """Somebody makes a model public. False if they are told to wait."""
+    try:
+        with asking_for_a_person(job.connection) as client:
+            client.set_public(str(job.request_id), public=True)
+    except Busy:
+        return False
+    return True
 
-    Where the limit slides there is no new minute, only one call free at a time: less gets through, later.
-    """
+
+def keep_pace(
+    fake: Limited, alice: User, dataset: Dataset, say: Say, *, minutes: int, step: float = TICK
+) -> None:
+    """Two hundred active jobs, more to send, a hook for every third change, a person each minute."""
     jobs = followed(alice, fake, ACTIVE)
     waiting = [make_job(alice, dataset=dataset) for _ in range(2 * minutes)]
-    choice, since, age, clicks = random.Random(5), {}, 0.0, 0
-    for number in range(int(minutes * 60 / TICK)):
+    choice, since, age, next_click, waits = random.Random(5), {}, 0.0, fake.clock + CLICK, 0
+    for number in range(int(minutes * 60 / CHANGE)):
         if changed := advance(fake, choice):
             since.setdefault(changed, fake.clock)
             if number % 3 == 0:
                 Delivery.objects.create(request_id=changed, size=1)
-        tick(fake)
-        age = max(age, oldest(fake, since))
-        if number % CLICK == CLICK - 1 and not fake.sliding:
-            client_of(jobs[0].connection).set_public(str(jobs[0].request_id), public=True)
-            clicks += 1
+        if number * CHANGE % step == 0:
+            tick(fake, step)
+            age = max(age, oldest(fake, since))
+        if fake.clock >= next_click:
+            is_heard = click(jobs[0])
+            next_click, waits = next_click + CLICK * is_heard, waits + (not is_heard)
+    sent = Job.objects.filter(pk__in=[job.pk for job in waiting]).exclude(request_id=None).count()
+    lists, details, clicks = (len(fake.sent(call)) for call in ("list", "details", "set_public"))
     say(
-        f"{ACTIVE} active jobs, {minutes} min: {busiest(fake)} calls a minute at most, "
-        f"{len(fake.refused)} refused, oldest state {age:.0f} s"
+        f"{ACTIVE} active jobs, {minutes} min: {busiest(fake)} calls a minute at most, {len(fake.refused)} "
+        f"refused, oldest state {age:.0f} s; {lists} lists, {sent} sent, {details} details, {clicks} clicks "
+        f"of people, {waits} in vain"
     )
     assert fake.refused == []
     assert age <= 60
-    assert clicks or fake.sliding
-    sent = Job.objects.filter(pk__in=[job.pk for job in waiting]).exclude(request_id=None).count()
-    assert sent >= minutes - 1, "trainings are sent beside it"
-    assert fake.sliding or fake.sent("details"), "and details are asked for"
+    assert fake.sliding or not waits, "people find a call for them"
+    assert clicks >= minutes - 1
+    assert sent >= minutes, "trainings are sent beside it"
+    assert fake.sliding or details >= minutes // 2, "and details are asked for"
     assert not Connection.objects.exclude(failing_since=None).exists()
 
 
@@ -133,7 +150,7 @@ def test_whatever_kind_of_minute_and_clock(
     fake: Limited, alice: User, dataset: Dataset, say: Say, sliding: bool, skew: float
 ) -> None:
     fake.sliding, fake.skew = sliding, skew
-    keep_pace(fake, alice, dataset, say, minutes=8)
+    keep_pace(fake, alice, dataset, say, minutes=8, step=2.0)
 
 
 def test_a_limited_neighbour_is_not_asked_all_at_once(
@@ -151,7 +168,7 @@ def test_a_limit_that_is_set_holds_without_any_header(
 ) -> None:
     settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE, settings.POLL_SECONDS = False, 5, poll
     fake.sliding, fake._headers = sliding, lambda moment: {}  # type: ignore[method-assign]
-    keep_pace(fake, alice, make_dataset(alice), say, minutes=5)
+    keep_pace(fake, alice, make_dataset(alice), say, minutes=3)
 
 
 def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fake: Limited) -> None:
@@ -166,7 +183,7 @@ def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fak
     assert len(fake.jobs) == len(jobs)
 
 
-@pytest.mark.parametrize("how", ["refused", pytest.param("503", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("how", ["503", pytest.param("refused", marks=pytest.mark.slow)])
 def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, say: Say, how: str) -> None:
     """A1, S15: without a person. One answer was lost just before."""
     jobs = followed(alice, fake, 20)
@@ -181,25 +198,22 @@ def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, s
         fake.stop()
     left = fake.clock
     queued = sit_it_out(fake, jobs, dataset)
-    away = busiest(fake, left)
+    away, looks = busiest(fake, left), Connection.objects.get().attempts
     for paid in fake.jobs[:20]:
         paid.status = "AVAILABLE"
 
     fake.is_away = False
     if how == "refused":
         fake.start()
-    back, gone = fake.clock, 0.0
-    for _ in range(120):
-        tick(fake, 10)
-        told = bool(banners.current())
-        assert told == bool(Connection.objects.get().failing_since), "the banner tells the truth"
-        gone = gone or (0.0 if told else fake.clock - back)
+    gone = come_back(fake)
     say(
-        f"away for two hours ({how}): at most {away} calls a minute, banner gone {gone:.0f} s after its end, "
-        f"{len(fake.refused)} refused, {len(jobs) + 1 + len(queued)} jobs right"
+        f"away for two hours ({how}): {looks} looks, at most {away} calls a minute, banner gone {gone:.0f} s "
+        f"after its end, {len(fake.refused)} refused, {len(jobs) + 1 + len(queued)} jobs right"
     )
     assert 0 < gone <= 400, "the longest pause between two looks, and one look"
     assert away <= fake.calls
+    assert 20 < looks < 40, "ever more seldom, but at least each six minutes"
+    assert how == "refused" or len([moment for moment in fake.arrived if moment > left]) >= looks
     assert fake.refused == []
     assert {state_of(job) for job in jobs} == {"ready"}
     assert {state_of(job) for job in [lost, *queued]} == {"requested"}
@@ -211,22 +225,39 @@ def state_of(job: Job) -> str:
 
 
 def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
-    """Two hours, in which people start trainings and hooks come. The banner tells since when."""
-    began, before = fake.clock, [state_of(job) for job in jobs]
-    for number in range(2 * 120):
-        tick(fake, 30)
-        if number == 30:
+    """Two hours, in which people start trainings and hooks come."""
+    began, before, queued = fake.clock, [state_of(job) for job in jobs], list[Job]()
+    while fake.clock < began + 7200:
+        tick(fake, 20 if fake.clock < began + 120 else 60)
+        if not queued and fake.clock > began + 900:
             queued = [make_job(dataset.owner, dataset=dataset) for _ in range(8)]
             Delivery.objects.bulk_create(Delivery(request_id=job.request_id, size=1) for job in jobs)
-        if number > 2:
-            since = Connection.objects.get().failing_since
-            assert since
-            assert abs((now() - since).total_seconds() - (fake.clock - began)) < 60
-            banner = banners.current()[0]
-            assert banner.since == since
-            assert banner.as_of, "how old the states are"
-            assert abs((since - banner.as_of).total_seconds()) < 60, "as old as the last answer before it"
+        told = banners.current()
+        if told or fake.clock > began + NOTICED:
+            is_true(told, fake.clock - began)
+    assert "go on by themselves" in text_of(signed_in(dataset.owner))
     assert len([moment for moment in fake.arrived if moment > began + 3600]) <= 20
     assert [state_of(job) for job in jobs] == before
     assert {state_of(job) for job in queued} == {"queued"}
     return queued
+
+
+def is_true(told: list[Banner], seconds: float) -> None:
+    """One banner, which tells since when and how old the states are: as old as the last answer before it."""
+    assert len(told) == 1
+    assert "Jobs wait and go on by themselves." in told[0].text
+    assert told[0].since
+    assert told[0].as_of
+    assert abs((now() - told[0].since).total_seconds() - seconds) < NOTICED
+    assert abs((told[0].since - told[0].as_of).total_seconds()) < NOTICED
+
+
+def come_back(fake: Limited) -> float:
+    """Twenty minutes. Answers for how long the banner stood: until the first answer, and no longer."""
+    back, gone, lists = fake.clock, 0.0, len(fake.sent("list"))
+    while fake.clock < back + 1200:
+        tick(fake, 20)
+        is_back = len(fake.sent("list")) > lists
+        assert bool(banners.current()) != is_back, "the banner tells the truth"
+        gone = gone or (fake.clock - back if is_back else 0.0)
+    return gone
