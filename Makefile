@@ -15,7 +15,7 @@ run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MO
 
 test: .venv/dev ## the whole suite, but for the long share of the harnesses
 	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --ignore tests/faults
-	@$(BIN)/python -m pytest -m "not slow" tests/faults
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile tests/faults
 
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train

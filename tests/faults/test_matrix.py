@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -36,8 +36,9 @@ def tables(runs: Counter[tuple[str, str]]) -> Iterator[str]:
             yield f"{row:<22}" + "".join(f"{runs[row, column] or '-':>13}" for column in columns)
 
 
-def test_a_sample_of_kills_and_harms(workshop: Workshop) -> None:
+def test_a_sample_of_kills_and_harms(workshop: Workshop, say: Callable[[str], None]) -> None:
     runs, bad = go_through(workshop, sample())
+    say(f"{runs.total()} kills and harms, {len(bad)} faults")
     assert bad == []
     assert runs.total() >= 25
 
