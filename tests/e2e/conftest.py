@@ -156,7 +156,7 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     context = browser.new_context(base_url=portal.url, accept_downloads=True, reduced_motion="reduce")
     faults: list[str] = []
     context.set_default_timeout(30_000 * PATIENCE)
-    expect.set_options(timeout=5_000 * PATIENCE)
+    expect.set_options(timeout=20_000 * PATIENCE)
     visited = context.new_page()
     visited.on("pageerror", lambda error: faults.append(str(error)))
     visited.on(
