@@ -58,6 +58,7 @@ def test_a_sweep_is_compared(sweep: Page) -> None:
 def test_ticked_jobs_are_archived_and_brought_back(sweep: Page) -> None:
     page = sweep
     first = page.locator("#job-table tbody tr").first
+    expect(page.locator("#job-table tbody tr").filter(has_text="Ready")).to_have_count(6)
     before = first.bounding_box()
     first.get_by_role("checkbox").check()
     expect(page.get_by_role("button", name="Archive", exact=True)).to_be_visible()
