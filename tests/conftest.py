@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,6 +36,18 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def databases_are_dropped() -> Iterator[None]:
     yield
     databases.drop_all()
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Print a figure that a reader of the run wants to see, though the test passes."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def aloud(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return aloud
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +36,6 @@ class Watch:
         """MiB from the first look to the highest one."""
         return (self.most - self.first) / MIB
 
-    def report(self, what: str) -> None:
-        told = ", ".join(f"{kind} {count}" for kind, count in sorted(self.kinds.items()))
-        sys.stdout.write(f"\n{self.looks} {what} ({told}), memory grew by {self.grown:.1f} MiB\n")
+    def told(self, what: str) -> str:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.kinds.items()))
+        return f"{self.looks} {what} ({kinds}), memory grew by {self.grown:.1f} MiB"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,6 @@ import pytest
 from tests.faults.portal import Workshop
 
 MEMORY = Path("/dev/shm")
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print a figure that a reader of the run wants to see."""
-
-    def aloud(text: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}\n")
-
-    return aloud
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -58,9 +58,9 @@ answers = near | bodies | refusals | odd_heads
 
 
 @pytest.fixture(scope="module", autouse=True)
-def flat_memory() -> Iterator[None]:
+def flat_memory(say: Callable[[str], None]) -> Iterator[None]:
     yield
-    watch.report("hostile answers through the portal")
+    say(watch.told("hostile answers through the portal"))
     assert watch.grown <= 48
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -95,9 +94,8 @@ def test_each_of_the_three_dies_once(running: Installation) -> None:
 
 
 @pytest.mark.slow
-def test_the_three_die_again_and_again(running: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_three_die_again_and_again(running: Installation, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     done = go_through(running, 60)
-    with capsys.disabled():
-        told = ", ".join(f"{name} {count}" for name, count in done.items())
-        sys.stdout.write(f"\nreal processes killed: {told}; in {time.monotonic() - began:.0f} s, 0 faults\n")
+    told = ", ".join(f"{name} {count}" for name, count in done.items())
+    say(f"real processes killed: {told}; in {time.monotonic() - began:.0f} s, 0 faults")

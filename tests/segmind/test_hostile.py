@@ -96,10 +96,10 @@ def hostile() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def flat_memory() -> Iterator[None]:
+def flat_memory(say: Callable[[str], None]) -> Iterator[None]:
     """At least a thousand answers in all, and 48 MiB at most (bar 4)."""
     yield
-    watch.report("hostile answers")
+    say(watch.told("hostile answers"))
     assert watch.grown <= 48
 
 
