@@ -144,6 +144,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail("CI must run the browser tests, but there is no Chromium.")
         pytest.skip("no Chromium on this machine")
+    expect.set_options(timeout=20_000 * PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield chromium
@@ -156,7 +157,6 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     context = browser.new_context(base_url=portal.url, accept_downloads=True, reduced_motion="reduce")
     faults: list[str] = []
     context.set_default_timeout(30_000 * PATIENCE)
-    expect.set_options(timeout=20_000 * PATIENCE)
     visited = context.new_page()
     visited.on("pageerror", lambda error: faults.append(str(error)))
     visited.on(

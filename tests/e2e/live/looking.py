@@ -11,13 +11,14 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
+PUSHED = 2.5  # seconds: within a second as a rule, and on a slow machine still sooner than a page would ask
 
 
-def says(page: Page, words: str | re.Pattern[str], seconds: float = 10) -> None:
+def says(page: Page, words: str | re.Pattern[str], seconds: float = 20) -> None:
     expect(page.locator("[data-live-words]")).to_contain_text(words, timeout=seconds * 1000)
 
 
-def badge(page: Page, job: Job, words: str, seconds: float = 5) -> None:
+def badge(page: Page, job: Job, words: str, seconds: float = 20) -> None:
     place = page.locator(f"#job-{job.pk} .badge, #job .badge").first
     expect(place).to_contain_text(words, timeout=seconds * 1000)
 

@@ -9,7 +9,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from tests.e2e.live.conftest import Open
-from tests.e2e.live.looking import badge, is_moved, polls, says
+from tests.e2e.live.looking import PUSHED, badge, is_moved, polls, says
 from tests.people import make_dataset, make_job, person
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) ->
         says(each, "Live")
     new = make_job(bob, State.QUEUED, name="New")
     first = page.locator("#job-table tbody tr").first
-    expect(first).to_contain_text("New", timeout=1000)
+    expect(first).to_contain_text("New", timeout=PUSHED * 1000)
     expect(first).to_have_attribute("data-new", "")
     expect(ready.locator("[data-filter=''] span")).to_have_text("2")
     expect(ready.locator(f"#job-{new.pk}")).to_have_count(0)

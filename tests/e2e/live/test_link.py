@@ -13,7 +13,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import State
 from tests.e2e.live.conftest import Open
-from tests.e2e.live.looking import badge, is_moved, polls, says
+from tests.e2e.live.looking import PUSHED, badge, is_moved, polls, says
 from tests.e2e.live.proxy import Proxy
 from tests.jobs.web import Web
 from tests.people import make_job, person
@@ -30,7 +30,7 @@ def test_a_change_reaches_two_browsers_without_a_reload_or_a_poll(visit: Open, a
     asked = [polls(page) for page in pages]
     is_moved(job, State.READY)
     for page in pages:
-        badge(page, job, "Ready", seconds=1)
+        badge(page, job, "Ready", seconds=PUSHED)
         assert page.evaluate("window.sameDocument") is True
         expect(page.locator("[data-filter=ready] span")).to_have_text("1")
         expect(page.locator("#live [role=status]")).to_have_text("“Day to night”: Ready.")
@@ -54,7 +54,7 @@ def test_a_cut_stream_is_told_and_comes_back_with_nothing_missed(visit: Open, al
     proxy.mode = "pass"
     is_moved(other, State.READY)
     says(page, re.compile("^Live$"), seconds=20)
-    badge(page, other, "Ready", seconds=1)
+    badge(page, other, "Ready", seconds=PUSHED)
     assert page.evaluate("window.sameDocument") is True
 
 
@@ -86,7 +86,7 @@ def test_ten_tabs_share_one_stream(visit: Open, alice: User) -> None:
         says(tab, re.compile("^Live$"))
     is_moved(job, State.READY)
     for tab in tabs:
-        badge(tab, job, "Ready", seconds=2)
+        badge(tab, job, "Ready", seconds=PUSHED)
 
 
 def test_a_browser_without_shared_workers_is_live_too(visit: Open, alice: User) -> None:
@@ -96,7 +96,7 @@ def test_a_browser_without_shared_workers_is_live_too(visit: Open, alice: User) 
     page.reload()
     says(page, re.compile("^Live$"))
     is_moved(job, State.READY)
-    badge(page, job, "Ready", seconds=1)
+    badge(page, job, "Ready", seconds=PUSHED)
 
 
 def test_a_browser_that_refuses_the_worker_is_live_too(visit: Open, alice: User) -> None:
@@ -112,7 +112,7 @@ def test_a_browser_that_refuses_the_worker_is_live_too(visit: Open, alice: User)
         says(each, re.compile("^Live$"))
     is_moved(job, State.READY)
     for each in (refused, barred):
-        badge(each, job, "Ready", seconds=1)
+        badge(each, job, "Ready", seconds=PUSHED)
 
 
 def test_a_page_that_the_browser_kept_for_back_catches_up(visit: Open, alice: User) -> None:
@@ -129,7 +129,7 @@ def test_a_page_that_the_browser_kept_for_back_catches_up(visit: Open, alice: Us
     badge(page, job, "Ready")
     says(page, re.compile("^Live$"))
     is_moved(other, State.FAILED)
-    expect(page.locator(f"#job-{other.pk} .badge")).to_contain_text("Failed", timeout=1000)
+    expect(page.locator(f"#job-{other.pk} .badge")).to_contain_text("Failed", timeout=PUSHED * 1000)
 
 
 def test_the_page_says_how_old_the_upstreams_word_is(visit: Open, alice: User) -> None:
