@@ -28,7 +28,9 @@ RESET = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-reset")
 PERSON, LIST, SUBMIT, CARRY, DETAILS, CREDITS, EXTRA = 0, 1, 2, 2, 3, 3, 4
 WINDOW = timedelta(seconds=62)  # a call may be on its way for longer than the one a minute later
 SCOUT = timedelta(seconds=10)  # how long the others wait for the one that went ahead
-LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all others
+LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all others,
+LIST_LATE = timedelta(seconds=50)  # and then takes the last call, if the next come when it is
+OLDEST = timedelta(seconds=58)  # older than this
 PAUSE, LONGEST = timedelta(minutes=1), timedelta(days=1)
 SAME = timedelta(seconds=2)
 
@@ -37,10 +39,18 @@ R = TypeVar("R", bound=Leased)
 
 def take(connection: Connection, leave: int) -> bool:
     """Take one call out of what is left; False if not more than `leave` are, or it is away."""
-    connection.refresh_from_db(fields=["failing_since", "calls_reset", "checked", "due"])
+    connection.refresh_from_db(fields=["failing_since", "calls_left", "calls_reset", "checked", "due"])
     if connection.failing_since and leave > LIST:
         return False
+    if leave == LIST and _is_late(connection):
+        leave = PERSON
     return _is_left(connection, leave) and _may_be_made(connection, leave)
+
+
+def _is_late(connection: Connection) -> bool:
+    """States must be shown within a minute, so the list does not wait any longer for calls."""
+    listed = connection.checked
+    return listed is not None and listed < now() - LIST_LATE and opens(connection) > listed + OLDEST
 
 
 def _is_left(connection: Connection, leave: int) -> bool:
@@ -49,11 +59,22 @@ def _is_left(connection: Connection, leave: int) -> bool:
         return True
     row = Connection.objects.filter(pk=connection.pk, calls_reset=connection.calls_reset)
     if connection.calls_reset <= now():
-        old = connection.checked is None or connection.checked < now() - LIST_FIRST
-        if leave > LIST and old and connection.due <= now():
+        if leave > PERSON and not _may_go_ahead(connection, leave):
             return False
         return bool(row.update(calls_left=0, calls_reset=now() + SCOUT))
     return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
+
+
+def _may_go_ahead(connection: Connection, leave: int) -> bool:
+    """The first after a reset: the list when it is old, and nothing else for it when no call was left over.
+
+    In a window that slides only one call may be new, and the list would miss it for a whole minute.
+    """
+    age = now() - connection.checked if connection.checked else LIST_LATE
+    if leave <= LIST:
+        return age > LIST_FIRST or bool(connection.calls_left)
+    is_its_time = age > LIST_FIRST and connection.due <= now()
+    return not is_its_time and (age >= LIST_LATE or bool(connection.calls_left))
 
 
 def _may_be_made(connection: Connection, leave: int) -> bool:

@@ -128,7 +128,8 @@ def _credits(connection: Connection) -> float | None:
 
 
 def _wait_for_calls(connection: Connection) -> None:
-    again = min(pace.opens(connection), now() + timedelta(seconds=connection.poll_seconds))
+    opens = max(1.0, (pace.opens(connection) - now()).total_seconds())
+    again = now() + timedelta(seconds=min(opens, news_pause(connection)))
     mine(connection).update(attempts=connection.attempts - 1, due=again, lease_until=None)
 
 

@@ -83,6 +83,32 @@ def test_the_one_who_went_ahead_learns_the_real_end(connection: Connection) -> N
     assert (pace.opens(connection) - now()) > pace.SCOUT
 
 
+@pytest.mark.parametrize(("age", "reset", "goes"), [(55, 30, True), (40, 30, False), (55, 2, False)])
+def test_an_old_list_takes_the_last_call_if_the_next_come_too_late(
+    connection: Connection, age: int, reset: int, goes: bool
+) -> None:
+    """Each state is shown within a minute; until then the last call is left for people."""
+    ends, listed = now() + timedelta(seconds=reset), now() - timedelta(seconds=age)
+    Connection.objects.update(calls_left=1, calls_reset=ends, checked=listed)
+    assert pace.take(connection, pace.LIST) is goes
+    assert not pace.take(connection, pace.SUBMIT)
+
+
+@pytest.mark.parametrize(
+    ("age", "wait", "goes"),
+    [(5, [pace.LIST, pace.SUBMIT], pace.PERSON), (31, [pace.SUBMIT], pace.LIST), (55, [], pace.SUBMIT)],
+)
+def test_when_no_call_was_left_over_new_ones_are_kept_for_the_list(
+    connection: Connection, age: int, wait: list[int], goes: int
+) -> None:
+    """Where a minute slides, a single call may be new. People always go; nobody waits for an idle list."""
+    listed = now() - timedelta(seconds=age)
+    due = now() + timedelta(minutes=1) * (age > pace.LIST_LATE.total_seconds())
+    Connection.objects.update(calls_left=0, calls_reset=now(), checked=listed, due=due)
+    assert not any(pace.take(connection, kind) for kind in wait)
+    assert pace.take(connection, goes)
+
+
 def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: User) -> None:
     paid = fake.adds("hats")
     job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=str(paid.cloud_storage_url))
