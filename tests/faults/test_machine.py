@@ -147,10 +147,18 @@ class Machine(RuleBasedStateMachine):
         for job in Job.objects.exclude(owner=None).prefetch_related("events"):
             assert charges(job, paid) <= 1 + choices(job)
 
+    def list_all(self) -> None:
+        """At last the list has whatever was paid, and the worker reads it, though all was at rest before."""
+        for paid in self.portal.upstream.jobs:
+            paid.hidden = 0
+        pass_time(timedelta(minutes=20))
+        assert self.portal.work() == 0
+
     def teardown(self) -> None:
         with self.stack:
             self.heal()
             assert self.portal.work() == 0
+            self.list_all()
             assert is_at_rest()
             assert faults(self.portal.upstream) == []
             paid = self.portal.upstream.jobs
