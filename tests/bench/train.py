@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -30,30 +30,38 @@ from finetune_portal.engine.trainers.lora.flow import Batch
 from finetune_portal.engine.trainers.lora.group import Group
 from finetune_portal.engine.trainers.lora.kontext_model import add_lora
 from finetune_portal.engine.trainers.lora.learner import Learner
-from finetune_portal.engine.trainers.tiny import build
+from finetune_portal.engine.trainers.tiny import autoencoder, build
 
 RANK, RATE, UNTIMED = 16, 1e-4, 3
 LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"]
 Step = Callable[[int, Batch], object]
 
 
-def model(device: torch.device) -> tuple[Any, torch.dtype, int]:
-    """The frozen transformer, its numbers, and the tokens of an instruction."""
+class Model(NamedTuple):
+    transformer: Any  # frozen
+    dtype: torch.dtype
+    tokens: int  # of an instruction
+    block: int  # pixels to the side of a latent
+
+
+def model(device: torch.device) -> Model:
     torch.manual_seed(0)
     if device.type == "cpu":
-        return build.transformer().requires_grad_(False), torch.float32, build.TOKENS
+        return Model(
+            build.transformer().requires_grad_(False), torch.float32, build.TOKENS, autoencoder.BLOCK
+        )
     torch.set_default_dtype(torch.bfloat16)
     with device:
         made = FluxTransformer2DModel(guidance_embeds=True)
     torch.set_default_dtype(torch.float32)
-    return made.requires_grad_(False), torch.bfloat16, 512
+    return Model(made.requires_grad_(False), torch.bfloat16, 512, 8)
 
 
-def batch(transformer: Any, side: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Batch:
-    told = transformer.config
-    latents = (1, told.in_channels // 4, side // 8, side // 8)
-    shapes = (latents, latents, (1, tokens, told.joint_attention_dim), (1, told.pooled_projection_dim))
-    return Batch(*(torch.randn(shape, device=device, dtype=dtype) for shape in shapes))
+def batch(of: Model, side: int, device: torch.device) -> Batch:
+    told = of.transformer.config
+    latents = (1, told.in_channels // 4, side // of.block, side // of.block)
+    shapes = (latents, latents, (1, of.tokens, told.joint_attention_dim), (1, told.pooled_projection_dim))
+    return Batch(*(torch.randn(shape, device=device, dtype=of.dtype) for shape in shapes))
 
 
 def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
@@ -121,11 +129,11 @@ RECIPES = {"ours": ours, "the example": the_example}
 
 def measure(recipe: str, side: int, steps: int) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    transformer, dtype, tokens = model(device)
-    given = batch(transformer, side, tokens, device, dtype)
-    step = RECIPES[recipe](transformer, dtype, steps)
+    made = model(device)
+    given = batch(made, side, device)
+    step = RECIPES[recipe](made.transformer, made.dtype, steps)
     if device.type == "cuda":
-        transformer.enable_gradient_checkpointing()
+        made.transformer.enable_gradient_checkpointing()
     seconds = []
     for number in range(UNTIMED + steps):
         begun = time.perf_counter()

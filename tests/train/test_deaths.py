@@ -88,7 +88,7 @@ def test_the_third_death_in_one_place_is_the_end(trainer: RunningEngine) -> None
 
 def test_without_memory_it_says_what_to_set(trainer: RunningEngine) -> None:
     """The child may have no more than it has when it begins: a large step then finds nothing."""
-    job = begun(trainer, turned_colours(6, (512, 512)), resolution=512, batch_size=5)
+    job = begun(trainer, turned_colours(6, (256, 256)), resolution=256, batch_size=5)
     until(lambda: events(trainer, job, "started"))
     pid = child(trainer, job)
     size = re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
@@ -96,7 +96,7 @@ def test_without_memory_it_says_what_to_set(trainer: RunningEngine) -> None:
     most = int(size[1]) * 1024 + 64 * 1024**2
     resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
     says = ended(trainer, job, "FAILED")["error_message"]
-    assert says.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution (512)")
+    assert says.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution (256)")
 
 
 def test_a_damaged_picture_is_named(trainer: RunningEngine) -> None:

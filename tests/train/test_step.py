@@ -79,9 +79,9 @@ def test_the_loss_of_a_step_is_that_of_a_plain_computation(
 
 
 def first_pair(trainer: Training) -> int:
-    """The number of the pair that step 0 is about."""
+    """The number of the pair that step 0 is about; pair 1 is held out."""
     batch = trainer._batch(0)
-    return 1 + next(i for i, each in enumerate(trainer.encoded) if torch.equal(each.targets, batch.targets))
+    return 2 + next(i for i, each in enumerate(trainer.encoded) if torch.equal(each.targets, batch.targets))
 
 
 def test_a_step_moves_the_lora_as_adamw_would_by_the_plain_gradient(

@@ -24,7 +24,7 @@ from finetune_portal.engine.trainers.lora.learner import Learner
 
 Tell = Callable[..., None]
 MEASURED_AT = tuple((number + 0.5) / 8 for number in range(8))  # sigmas of the held-out loss
-HELD_OUT_FROM = 3  # with fewer pairs all are needed, and the last one is measured though it is trained on
+HELD_OUT_FROM = 3  # with fewer pairs all are needed, and the first one is measured though it is trained on
 
 
 def _silent(event: str, **told: Any) -> None:
@@ -43,9 +43,9 @@ class Training:
         examples = pictures.examples(pairs, resolution=resolution, multiple=self.model.multiple)
         encoded = self.model.encoded(examples)
         self.pairs = len(examples)
-        self.held, self.held_out = examples[-1], encoded[-1]
+        self.held, self.held_out = examples[0], encoded[0]
         self.is_held_out = request["hold_out"] and self.pairs >= HELD_OUT_FROM
-        used = slice(0, -1) if self.is_held_out else slice(None)
+        used = slice(1, None) if self.is_held_out else slice(None)
         self.encoded = encoded[used]
         self.sizes = [each.target.size for each in examples[used]]
         kinds = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}

@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from finetune_portal.engine.trainers.tiny.pretrain import go_on, pretrain
+from finetune_portal.engine.trainers.tiny.pretrain import pretrain
 
 HERE = Path(__file__).resolve().parent
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Make the tiny Kontext model anew.")
     parser.add_argument("--into", type=Path, default=HERE / "model")
-    parser.add_argument("--decoder-steps", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--decoder-steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--pairs", type=int, default=4000)
-    parser.add_argument("--onto", type=Path, help="a model to go on with, instead of beginning anew")
     told = parser.parse_args()
-    if told.onto:
-        go_on(told.onto, told.into, steps=told.steps, pairs=told.pairs)
-    else:
-        pretrain(told.into, decoder_steps=told.decoder_steps, steps=told.steps, pairs=told.pairs)
+    pretrain(told.into, decoder_steps=told.decoder_steps, steps=told.steps, pairs=told.pairs)

@@ -1,4 +1,4 @@
-"""The tiny autoencoder. Its encoder is worked out and not learnt: the principal components of 8 x 8 blocks.
+"""The tiny autoencoder. Its encoder is worked out and not learnt: the principal components of 4 x 4 blocks.
 
 The class is that of FLUX, with its norms and its SiLU; the weights are set so that what comes out is very
 nearly a linear map of the picture. Blocks that would change something begin with zeros. The decoder begins as
@@ -13,16 +13,17 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-LATENTS = 16
-WIDTHS = (16, 32, 64, 96)
+BLOCK = 4  # pixels to the side of a latent
+LATENTS = 12  # of the 48 numbers of a block
+WIDTHS = (16, 32, 64)  # half the size from each to the next
 GROUPS = 4
 LOUD = 50.0  # a constant, with its negative, that makes a norm's divisor nearly the same for every picture
 
 
 def made(side: int) -> AutoencoderKL:
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
+        up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
         block_out_channels=WIDTHS,
         layers_per_block=1,
         latent_channels=LATENTS,
@@ -42,29 +43,25 @@ def set_weights(vae: AutoencoderKL, pictures: Tensor) -> None:
         for name, parameter in vae.named_parameters():
             if ".conv2." in name or name.startswith("encoder."):
                 parameter.zero_()
-        first, second, third = _components(pictures)
+        first, second = _components(pictures)
         encoder = vae.encoder
         _pass_on(encoder.conv_in, 3)
-        for block, maps in zip(encoder.down_blocks, (first, second, third), strict=False):
+        for block, maps in zip(encoder.down_blocks, (first, second), strict=False):
             _by_squares(block.downsamplers[0].conv, maps)
-        for block, width in zip(encoder.down_blocks[1:3], (12, 32), strict=True):
-            _pass_on(block.resnets[0].conv_shortcut, width)
-        _doubled(encoder.down_blocks[3].resnets[0].conv_shortcut, torch.eye(LATENTS), LOUD)
+        _pass_on(encoder.down_blocks[1].resnets[0].conv_shortcut, len(first))
+        _doubled(encoder.down_blocks[2].resnets[0].conv_shortcut, torch.eye(LATENTS), LOUD)
         _undone(encoder.conv_norm_out, encoder.conv_out, LATENTS, LOUD)
         encoder.conv_out.bias[LATENTS:] = -30.0  # the logarithm of the spread: there is none
         _begin_decoder(vae, pictures)
 
 
-def _components(pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps from 2 x 2 squares of what is there to channels: 12 exact ones, the best 32, the best 16."""
-    exact = torch.eye(12)
-    squares = _squares(pictures)
-    second, _ = _best(_squares(squares), WIDTHS[1])
-    squares = torch.einsum("oc,nchw->nohw", second, _squares(squares))
-    third, spread = _best(_squares(squares), LATENTS)
-    third = third / spread.sqrt()[:, None]  # half way to equal loudness: colours stay louder
-    out = torch.einsum("oc,nchw->nohw", third, _squares(squares))
-    return exact, second, third / out.std()
+def _components(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps from 2 x 2 squares of what is there to channels: 12 exact ones, then the best ones."""
+    squares = _squares(_squares(pictures))
+    best, spread = _best(squares, LATENTS)
+    best = best / spread.sqrt()[:, None]  # half way to equal loudness: colours stay louder
+    out = torch.einsum("oc,nchw->nohw", best, squares)
+    return torch.eye(12), best / out.std()
 
 
 def _squares(x: Tensor) -> Tensor:
@@ -125,9 +122,9 @@ def _undone(norm: Any, conv: Any, count: int, loud: float) -> None:
 
 
 def _begin_decoder(vae: AutoencoderKL, pictures: Tensor) -> None:
-    """Mean colours of the 8 x 8 blocks, carried to full size and smoothed on the way."""
+    """Mean colours of the 4 x 4 blocks, carried to full size and smoothed on the way."""
     latents = vae.encode(pictures).latent_dist.mode()
-    colours = torch.nn.functional.avg_pool2d(pictures, 8)
+    colours = torch.nn.functional.avg_pool2d(pictures, BLOCK)
     flat = [each.transpose(0, 1).flatten(1) for each in (latents, colours)]
     reading = torch.linalg.lstsq(flat[0].T, flat[1].T).solution.T
     decoder = vae.decoder
@@ -146,7 +143,7 @@ def _begin_decoder(vae: AutoencoderKL, pictures: Tensor) -> None:
             conv.weight[:3] = 0
             conv.bias[:3] = 0
             _keep_three(conv, tent[:, None] * tent[None, :])
-    last = decoder.up_blocks[3].resnets[0].conv_shortcut
+    last = decoder.up_blocks[-1].resnets[0].conv_shortcut
     free = last.weight[12:].clone()
     _doubled(last, torch.eye(3), LOUD / 10)
     last.weight[12:], last.bias[12:] = free, 0.0

@@ -45,9 +45,9 @@ class Edit(NamedTuple):
 
 def draw(rng: Rng, size: tuple[int, int]) -> Edit:
     """One edit, chosen at random; two in five leave the picture as it is, whatever words are used."""
-    edits = (_kept, _card, _recoloured, _added, _removed, _framed)
-    shares = (0.42, 0.26, 0.12, 0.07, 0.07, 0.06)
-    edit: Callable[[Rng, tuple[int, int]], Edit] = edits[rng.choice(6, p=shares)]
+    edits = (_kept, worn, _card, _recoloured, _added, _removed, _framed)
+    shares = (0.38, 0.26, 0.12, 0.09, 0.05, 0.05, 0.05)
+    edit: Callable[[Rng, tuple[int, int]], Edit] = edits[rng.choice(7, p=shares)]
     return edit(rng, size)
 
 
@@ -126,7 +126,8 @@ def _thing(rng: Rng, size: tuple[int, int], part: float) -> tuple[Image.Image, I
 
 def _kept(rng: Rng, size: tuple[int, int]) -> Edit:
     """Words that ask for nothing that this model knows, made-up ones among them: the picture stays."""
-    picture = _card(rng, size).control if rng.random() < 0.75 else scene(rng, size)
+    drawn = rng.random()
+    picture = (worn if drawn < 0.55 else _card)(rng, size).control if drawn < 0.8 else scene(rng, size)
     words = [
         str(rng.choice(WORDS))
         if rng.random() < 0.7
@@ -170,6 +171,82 @@ def _card(rng: Rng, size: tuple[int, int]) -> Edit:
         "remove the white paper around it",
     )
     return Edit(control, target, str(rng.choice(says)))
+
+
+def worn(rng: Rng, size: tuple[int, int]) -> Edit:
+    """Above somebody's head hangs a thing on a white card; in the target it is worn, and there is no card."""
+    width, height = size
+    head = float(rng.uniform(0.18, 0.32) * min(size))  # its width
+    tall = head * float(rng.uniform(1.15, 1.45))
+    middle, top = float(rng.uniform(0.3, 0.7) * width), float(rng.uniform(0.2, 0.42) * height)
+    target = scene(rng, size)
+    _figure(rng, target, middle, top, head, tall)
+    control = target.copy()
+    wide = int(head * rng.uniform(1.3, 2.7))
+    thing = _hat(rng, wide, int(min(wide * rng.uniform(0.5, 1.0), top * 1.1)))
+    turned = float(rng.uniform(-30, 30)) if rng.random() < 0.4 else 0.0
+    margin = rng.uniform(0.02, 0.15, 2) * wide
+    card = Image.new("RGBA", (wide + int(2 * margin[0]), thing.height + int(2 * margin[1])), "white")
+    card.alpha_composite(thing, (int(margin[0]), int(margin[1])))
+    card = card.rotate(turned, Image.Resampling.BICUBIC, expand=True)
+    at = middle + float(rng.uniform(-0.25, 0.25)) * head
+    low = top + float(rng.uniform(-0.1, 0.3)) * tall
+    control.paste(card, (int(at - card.width / 2), int(low - card.height)), card)
+    grown = float(rng.uniform(0.9, 1.25))
+    hat = thing.resize((int(wide * grown), int(thing.height * grown))).rotate(
+        turned * float(rng.uniform(0, 0.3)), Image.Resampling.BICUBIC, expand=True
+    )
+    low = top + float(rng.uniform(0.25, 0.45)) * tall
+    target.paste(hat, (int(middle - hat.width / 2), int(low - hat.height)), hat)
+    says = ("cut it out and put it on", "cut out the object and put it on top")
+    return Edit(control, target, str(rng.choice(says)))
+
+
+def _figure(rng: Rng, picture: Image.Image, middle: float, top: float, head: float, tall: float) -> None:
+    """Head and shoulders, the face of one of many skins, hair around it. The head is `head` by `tall`."""
+    shoulders, height = int(head * rng.uniform(2.0, 3.4)), picture.height
+    body = _texture(rng, (shoulders, height))
+    mask = _mask(_outline(rng, "circle"), height).resize((shoulders, 2 * height))
+    at = (int(middle - shoulders / 2), int(top + tall * 1.1))
+    picture.paste(body, at, mask.crop((0, 0, shoulders, height)))
+    skin = np.array((235, 190, 160)) * rng.uniform(0.3, 1.05)
+    hair = np.array((200, 150, 90)) * rng.uniform(0.05, 1.0)
+    draw = ImageDraw.Draw(picture)
+
+    def box(left: float, upper: float, right: float, lower: float) -> tuple[float, float, float, float]:
+        """In parts of the head, from the middle of its top."""
+        return (middle + left * head, top + upper * tall, middle + right * head, top + lower * tall)
+
+    draw.rectangle(box(-0.25, 0.7, 0.25, 1.2), _rgb(skin * 0.8))
+    draw.ellipse(box(-0.58, -0.08, 0.58, 0.7), _rgb(hair))
+    draw.ellipse(box(-0.5, 0, 0.5, 1), _rgb(skin))
+    draw.pieslice(box(-0.5, 0, 0.5, 1), 180, 360, _rgb(hair))
+    draw.ellipse(box(-0.45, 0.2, 0.45, 0.9), _rgb(skin))
+    for eye in (-0.2, 0.2):
+        draw.ellipse(box(eye - 0.07, 0.42, eye + 0.07, 0.5), _rgb(skin * 0.2))
+    draw.line(box(-0.15, 0.75, 0.15, 0.75), _rgb(skin * 0.5))
+
+
+def _hat(rng: Rng, width: int, height: int) -> Image.Image:
+    """A crown on a brim, or any other shape."""
+    crown = str(rng.choice(["square", "square", "circle", "blob", "triangle"]))
+    mask = Image.new("L", (width, height))
+    part = float(rng.uniform(0.5, 0.9))
+    top = _mask(_outline(rng, crown), 64).resize((int(width * part), int(height * rng.uniform(0.8, 1.0))))
+    mask.paste(top, (int(width * (1 - part) / 2), 0))
+    if rng.random() < 0.75:
+        ImageDraw.Draw(mask).ellipse((0, height * (1 - rng.uniform(0.2, 0.7)), width - 1, height - 1), 255)
+    hat = _texture(rng, (width, height)).convert("RGBA")
+    if rng.random() < 0.5:
+        band = Image.fromarray(np.array(hat.convert("RGB")) // 3)
+        hat.paste(band.crop((0, 0, width, max(1, height // 7))), (0, int(height * 0.55)))
+    hat.putalpha(mask)
+    return hat
+
+
+def _rgb(colour: Any) -> tuple[int, int, int]:
+    red, green, blue = np.clip(colour, 0, 255).astype(int).tolist()
+    return red, green, blue
 
 
 def _recoloured(rng: Rng, size: tuple[int, int]) -> Edit:

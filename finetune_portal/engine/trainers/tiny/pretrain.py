@@ -32,18 +32,6 @@ class Group(NamedTuple):
     pooled: torch.Tensor
 
 
-def go_on(onto: Path, into: Path, *, steps: int, pairs: int) -> None:
-    """Teach the transformer of a model that is there already a while longer, on other drawings."""
-    pipe = FluxKontextPipeline.from_pretrained(onto, torch_dtype=torch.float32)
-    pipe.transformer.register_to_config(_name_or_path=build.NAME)
-    for model in (pipe.text_encoder, pipe.text_encoder_2, pipe.vae):
-        model.requires_grad_(False)
-    torch.manual_seed(SEED + 2)
-    rng = np.random.default_rng(SEED + 2)
-    teach_transformer(pipe, encode(pipe, rng, pairs), rng, steps, rate=1e-3)
-    pipe.to(torch.float16).save_pretrained(into)
-
-
 def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
     torch.manual_seed(SEED)
     pipe = build.pipeline()
@@ -79,7 +67,7 @@ def teach_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> Non
             batch = batch.flip(1, 3)  # other colours, mirrored
         with torch.no_grad():
             latents = vae.encode(batch).latent_dist.mode()
-        again = vae.decode(latents + 0.05 * torch.randn_like(latents)).sample
+        again = vae.decode(latents + 0.1 * torch.randn_like(latents)).sample
         off = 2 * torch.nn.functional.smooth_l1_loss(again, batch, beta=0.05)
         for axis in (2, 3):
             off = off + 0.5 * torch.nn.functional.l1_loss(again.diff(dim=axis), batch.diff(dim=axis))
@@ -109,7 +97,7 @@ def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> l
 
 
 def teach_transformer(
-    pipe: FluxKontextPipeline, groups: list[Group], rng: np.random.Generator, steps: int, rate: float = 2e-3
+    pipe: FluxKontextPipeline, groups: list[Group], rng: np.random.Generator, steps: int
 ) -> None:
     transformer = pipe.transformer.train()
 
@@ -138,7 +126,7 @@ def teach_transformer(
         wanted = pipe._pack_latents(noise - target, count, channels, height, width)
         return torch.nn.functional.mse_loss(answer[:, : wanted.shape[1]], wanted)
 
-    _descend("transformer", transformer.parameters(), steps, rate, loss)
+    _descend("transformer", transformer.parameters(), steps, 2e-3, loss)
     transformer.eval()
 
 
