@@ -181,12 +181,12 @@ def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: 
     while page := list(islice(rest, PAGE)):
         rows = list(_rows_of(page, listed, asked, asker.connection))
         for job, finetune in sorted(rows, key=lambda row: bool(row[0].told.get("partial"))):
-            differs, word = _differs(job, finetune), _word(finetune)
-            if job.listed != word:
-                Job.objects.filter(pk=job.pk).update(listed=word)
-            if differs:
+            if _differs(job, finetune):
                 fuller = asker.details(finetune)
                 refresh(job, fuller or finetune, source=source, partial=fuller is None)
+            word = _word(finetune)
+            if job.listed != word:  # written last: whoever dies before has not looked at it
+                Job.objects.filter(pk=job.pk).update(listed=word)
     for job in asker.connection.jobs.filter(state=State.UNCONFIRMED):
         _give_up_looking(job)
     for job in asker.connection.jobs.filter(state__in=FOLLOWED, error="", sent__lt=asked - UNTIL_DECISION):

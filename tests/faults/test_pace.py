@@ -133,7 +133,7 @@ def keep_pace(
     assert fake.sliding or not waits, "people find a call for them"
     assert clicks >= minutes - 1
     assert sent >= minutes, "trainings are sent beside it"
-    assert fake.sliding or details >= minutes // 4, "and details are asked for"
+    assert fake.sliding or sent + details >= minutes * 3 // 2, "and details are asked for"
     assert not Connection.objects.exclude(failing_since=None).exists()
 
 

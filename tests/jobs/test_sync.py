@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -297,6 +298,22 @@ def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Upstr
     paid.status = "DEPLOYING"
     follow_now()
     assert fresh(job).state == "deploying", "the newest word counts, also when it goes back (A6)"
+
+
+def test_news_that_the_worker_died_on_are_news_again(
+    fake: Upstream, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the list and the row: the next look must not take the state for one that it knows."""
+    fake.states = ("AVAILABLE",)
+    paid = fake.adds("hats")
+    job = make_job(alice, "training", request_id=paid.id, upstream_status="TRAINING_INITIATED")
+    with monkeypatch.context() as dying:
+        dying.setattr(sync, "refresh", lambda *args, **options: sys.exit())
+        with pytest.raises(SystemExit):
+            follow_now()
+    Connection.objects.update(lease_until=None)
+    follow_now()
+    assert fresh(job).state == "ready"
 
 
 def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
