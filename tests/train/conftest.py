@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import browser
 from tests.running import RunningEngine, start_engine
+
+__all__ = ["browser"]
 
 collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 collect_ignore = [] if find_spec("ray") else ["test_ray.py"]

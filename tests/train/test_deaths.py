@@ -96,7 +96,7 @@ def test_without_memory_it_says_what_to_set(trainer: RunningEngine) -> None:
     most = int(size[1]) * 1024 + 64 * 1024**2
     resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
     says = ended(trainer, job, "FAILED")["error_message"]
-    assert says.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution (256)")
+    assert says.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution")
 
 
 def test_a_damaged_picture_is_named(trainer: RunningEngine) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Portal, browser, enter, write_sample  # noqa: F401 - browser is a fixture
+from tests.e2e.conftest import Portal, enter, write_sample
 from tests.train.models import random_model
 
 pytestmark = pytest.mark.browser
@@ -29,7 +29,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 @pytest.fixture
-def page(browser: Browser, portal: Portal, tmp_path: Path) -> Iterator[Page]:  # noqa: F811
+def page(browser: Browser, portal: Portal, tmp_path: Path) -> Iterator[Page]:
     """Signed in, with a dataset to train with."""
     context = browser.new_context(base_url=portal.url)
     faults: list[str] = []

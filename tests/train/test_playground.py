@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Portal, browser, page, signed_in, write_sample
+from tests.e2e.conftest import Portal, page, signed_in, write_sample
 from tests.train.models import random_model
 
-__all__ = ["browser", "page", "signed_in"]
+__all__ = ["page", "signed_in"]
 pytestmark = pytest.mark.browser
 PATIENCE = 300_000
 SOON: dict[str, Any] = {"timeout": PATIENCE}

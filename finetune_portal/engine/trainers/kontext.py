@@ -23,8 +23,7 @@ from finetune_portal.engine.trainers.trainer import Report, Spec, TrainingFailed
 MOST_DEATHS = 3  # in a row, with no new checkpoint between them
 BREATH = 0.5  # seconds between signs of life
 MEMORY_ADVICE = (
-    "Set advance_parameters to use less: "
-    "a smaller resolution (512), batch_size 1, a smaller rank, memory small."
+    "Set advance_parameters to use less: a smaller resolution, batch_size 1, a smaller rank, memory small."
 )
 
 
