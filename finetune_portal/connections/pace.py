@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
-from django.db.models.functions import Greatest, Least
+from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Call, Connection
@@ -68,13 +68,14 @@ def _is_left(connection: Connection, leave: int) -> bool:
 def _may_go_ahead(connection: Connection, leave: int) -> bool:
     """The first after a reset: the list when it is old, and nothing else for it when no call was left over.
 
-    In a window that slides only one call may be new, and the list would miss it for a whole minute.
+    In a window that slides only one call may be new, and the list would miss it for a whole minute. Of an
+    account that tells no number nothing such is known: after its pause all go on.
     """
     age = now() - connection.checked if connection.checked else LIST_LATE
     if leave <= LIST:
-        return age > LIST_FIRST or bool(connection.calls_left)
+        return age > LIST_FIRST or connection.calls_left != 0
     is_its_time = age > LIST_FIRST and connection.due <= now()
-    return not is_its_time and (age >= LIST_LATE or bool(connection.calls_left))
+    return not is_its_time and (age >= LIST_LATE or connection.calls_left != 0)
 
 
 def _may_be_made(connection: Connection, leave: int) -> bool:
@@ -135,19 +136,20 @@ def learn(connection: Connection, headers: Mapping[str, str]) -> None:
 
 
 def note_busy(connection: Connection, headers: Mapping[str, str], retry_after: float | None) -> None:
-    """After a 429: nothing is left until it says."""
+    """After a 429: nothing is left until it says, and no number where the account tells none."""
     told = timedelta(seconds=retry_after) if retry_after else _until_reset(headers)
-    _note(connection, 0, now() + (told or PAUSE))
+    _note(connection, 0 if _first(headers, LEFT) else None, now() + (told or PAUSE))
 
 
-def _note(connection: Connection, left: int, reset: datetime) -> None:
+def _note(connection: Connection, left: int | None, reset: datetime) -> None:
     """Answers may overtake each other: within one window the smaller number and the later end are the truth.
 
     What a scout has set, 10 s from then, may look like the same window but ends sooner than the real one.
     """
     row = Connection.objects.filter(pk=connection.pk)
     same = row.filter(calls_reset__range=(reset - SAME, reset + SAME))
-    if not same.update(calls_left=Least("calls_left", left), calls_reset=Greatest("calls_reset", reset)):
+    least = left if left is None else Least(Coalesce("calls_left", 0), left)
+    if not same.update(calls_left=least, calls_reset=Greatest("calls_reset", reset)):
         row.update(calls_left=left, calls_reset=reset)
 
 

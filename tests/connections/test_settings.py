@@ -38,6 +38,7 @@ def own() -> Connection:
 def upstream(db: None, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
     services.built_in()
+    Connection.objects.update(due=now())  # as if a worker had just looked
     settings.UPSTREAMS = ["https://api.segmind.com", engine.url]
 
 

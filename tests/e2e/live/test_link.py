@@ -123,9 +123,9 @@ def test_a_page_that_the_browser_kept_for_back_catches_up(visit: Open, alice: Us
     played = "(name) => void window.dispatchEvent(new PageTransitionEvent(name, { persisted: true }))"
     page.evaluate(played, "pagehide")
     is_moved(job, State.READY)
-    badge(visit(alice), job, "Ready")
-    badge(page, job, "Training")
-    page.evaluate(played, "pageshow")
+    # Sooner than a page that only found its stream silent would ask.
+    with page.expect_request(lambda asked: "seen=" in asked.url, timeout=10_000):
+        page.evaluate(played, "pageshow")
     badge(page, job, "Ready")
     says(page, re.compile("^Live$"))
     is_moved(other, State.FAILED)
