@@ -80,6 +80,8 @@ def test_the_trainings_of_others_only_when_asked_for(signed_in: Page, tmp_path: 
     page.evaluate("sessionStorage.away = 'yes'")
     train(page, "Mine", tmp_path)
     badge = page.locator("#job-table .badge").first
+    page.goto("/")
+    expect(badge).to_contain_text("Ready")
     page.goto("/settings/notices/")
     page.get_by_role("switch", name="Show them").click()
     page.goto("/")
