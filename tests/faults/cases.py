@@ -163,9 +163,10 @@ def kills(workshop: Workshop) -> Iterator[Case]:
 def harms() -> Iterator[Case]:
     """Each harm to each exchange."""
     for call in ANSWERED:
-        yield from (Case(fault=Fault(call, deed, point)) for deed in CUTS for point in POINTS)
-        yield from (Case(fault=Fault(call, deed)) for deed in ("late", "slow", "garbage"))
-        yield from (Case(fault=Fault(call, "flip", share=at / 12)) for at in range(13))
+        stage = "digest" if call == "details" else "worker"  # a hook has the details asked for
+        yield from (Case(stage, fault=Fault(call, deed, point)) for deed in CUTS for point in POINTS)
+        yield from (Case(stage, fault=Fault(call, deed)) for deed in ("late", "slow", "garbage"))
+        yield from (Case(stage, fault=Fault(call, "flip", share=at / 12)) for at in range(13))
     yield from (Case(fault=Fault("upload", "flip-request", share=at / 6)) for at in range(7))
     for call, deed in product(BEYOND, (*CUTS, "garbage")):
         yield Case("digest", "tells", fault=Fault(call, deed, "taken"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
@@ -171,7 +172,10 @@ def cookies_of(workshop: Workshop) -> dict[str, dict[str, str]]:
 def all_three(workshop: Workshop, folder: Path) -> Iterator[tuple[Running, RunningEngine]]:
     port = free_port()
     hook = f"http://127.0.0.1:{port}{workshop.hook}"
-    with start_engine(folder.with_name("engine"), ENGINE_WEBHOOK_URL=hook) as engine:
+    with (
+        TemporaryDirectory(dir=folder.parent) as books,  # its own: no training of an earlier test is in it
+        start_engine(Path(books), ENGINE_WEBHOOK_URL=hook) as engine,
+    ):
         own = {"SEGMIND_BASE_URL": engine.url, "SEGMIND_API_KEY": KEY, "WEB_WORKERS": "1"}
         with web_and_worker(workshop, folder, port=port, **own) as running:
             yield running, engine

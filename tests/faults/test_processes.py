@@ -11,11 +11,9 @@ from datetime import timedelta
 
 import pytest
 
-from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
-from finetune_portal.web.leases import claimable
 from tests.engine.calling import until
 from tests.faults.portal import Workshop, is_at_rest, new_form_key, pass_time
 from tests.faults.processes import EngineBooks, Running, all_three
@@ -67,12 +65,9 @@ def kill_and_restart(running: Installation, name: str, after: float, forms: list
 
 
 def come_to_rest(running: Installation) -> None:
-    """Time passes for the rows of the portal, as fast as the worker looks at the upstream; a person decides
-    what stays in doubt."""
+    """Time passes for the rows of the portal; a person decides what stays in doubt."""
 
     def rests() -> bool:
-        if claimable(Connection.objects.all()).exists():
-            return False
         pass_time(timedelta(seconds=61))
         for job in Job.objects.filter(state=State.NEEDS_DECISION):
             assert running.portal.post("dana", f"/jobs/{job.pk}/decide/", {"decision": "resend"})
