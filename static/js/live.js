@@ -211,13 +211,22 @@ function refresh(element, added) {
 
 // Asking -----------------------------------------------------------------------------------------------------
 
+// A change that comes while an answer is under way may be newer than that answer. htmx itself would forget what
+// waits there, as the piece that is brought in has other attributes.
+const again = new Set();
+
+function askFor(piece) {
+  if (piece.matches(".htmx-request")) again.add(piece);
+  else htmx.trigger(piece, "poll");
+}
+
 function ask() {
   asked = Date.now();
-  for (const piece of pieces()) htmx.trigger(piece, "poll");
+  pieces().forEach(askFor);
 }
 
 function askOfJob(id) {
-  for (const piece of document.querySelectorAll(`[data-jobs~="${id}"]`)) htmx.trigger(piece, "poll");
+  document.querySelectorAll(`[data-jobs~="${id}"]`).forEach(askFor);
 }
 
 function askSoon() {
@@ -243,6 +252,7 @@ document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
   const isAnswered = xhr.status === 200 || xhr.status === 204;
   if (isAnswered) heard = Date.now();
   if (link === "polling" || link === "lost") link = isAnswered ? "polling" : "lost";
+  if (again.delete(elt)) htmx.trigger(elt, "poll");
   tick();
 });
 

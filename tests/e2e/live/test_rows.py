@@ -6,7 +6,7 @@ import re
 
 import pytest
 from django.utils.timezone import now
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
@@ -14,7 +14,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
 from tests.e2e.live.conftest import Open
-from tests.e2e.live.looking import PUBLISHED, back_and_forth, badge, is_moved, says
+from tests.e2e.live.looking import PUBLISHED, PUSHED, back_and_forth, badge, is_moved, says
 from tests.people import make_job
 
 pytestmark = pytest.mark.browser
@@ -128,6 +128,27 @@ def test_the_job_page_keeps_an_open_detail(visit: Open, alice: User) -> None:
     expect(page.locator(".timeline > li")).to_have_count(22)
     expect(page.get_by_text("HTTP 200")).to_be_visible()
     assert page.evaluate("window.sameDocument") is True
+
+
+def test_a_change_while_an_answer_is_under_way_is_asked_for_after_it(visit: Open, alice: User) -> None:
+    job = make_job(alice, State.TRAINED, **PUBLISHED)
+    page = visit(alice, f"/jobs/{job.pk}/")
+    says(page, "Live")
+    root = page.locator("html")
+    root.evaluate(
+        "root => document.addEventListener('portal:job', told => (root.dataset.told = told.detail.state))"
+    )
+    held: list[Route] = []
+    page.route("**/state/?seen=*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/state/?seen=*"):
+        is_moved(job, State.DEPLOYING)
+    expect(root).to_have_attribute("data-told", "deploying")
+    answer = held[0].fetch()
+    is_moved(job, State.TRAINED)
+    expect(root).to_have_attribute("data-told", "trained")
+    held[0].fulfill(response=answer)
+    badge(page, job, "Trained", seconds=PUSHED)
+    expect(page.locator(".timeline > li")).to_have_count(2)
 
 
 def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
