@@ -16,6 +16,9 @@ from tests.people import make_dataset, make_job
 pytestmark = pytest.mark.browser
 
 
+# A slow machine may paint while the page is half read, and an element of the bar then moves by some pixels:
+# 0.00005 at most was seen. A row that moves by its own height comes to 0.02.
+NOTHING = 0.001
 LOOK_FOR_SHIFTS = """window.shifts = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((each) => (window.shifts += each.value)))
     .observe({ type: "layout-shift", buffered: true });"""
@@ -40,6 +43,6 @@ def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
     assert page.locator("#job-table tbody tr").count() == 50
     assert page.locator("link[rel=stylesheet]").count() == 1
     assert proxy.carried < 100_000
-    assert page.evaluate("window.shifts") == 0
+    assert page.evaluate("window.shifts") < NOTHING
     assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()
