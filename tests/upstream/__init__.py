@@ -9,20 +9,33 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import socket
-import struct
-import sys
 import threading
 import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, replace
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
+
+from tests.upstream.exchange import Answer, Request, breaks, endless, half, raw, says
+from tests.upstream.server import Server
+
+__all__ = [
+    "CALLS",
+    "KEY",
+    "PICTURE",
+    "Answer",
+    "Job",
+    "Request",
+    "Upstream",
+    "breaks",
+    "call_of",
+    "endless",
+    "half",
+    "raw",
+    "says",
+]
 
 KEY = "a-key-for-the-fake-upstream"
 RUNNING = ("REQUESTED", "DATA_PROCESSING", "TRAINING_INITIATED")
@@ -48,73 +61,6 @@ PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAADAAAAAgCAIAAADbtmxLAAAAPUlEQVR42u3QUREAEBBAwWPkkEQEIcXyIYwaN+xLsP"
     "PKWSMyVSNZQEBAQEBAQK+D2tzdISAgICAgIKCfQRfyzgM8mwpqkQAAAABJRU5ErkJggg=="
 )
-BLOCK = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How one call is answered. `taken`: it is carried out, and a submit charged, whatever is answered."""
-
-    status: int = 200
-    body: bytes | None = None  # None is the right body, that of a call which was carried out
-    headers: Mapping[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    ending: str = "whole"  # or half, endless, drip, hang, close, reset, raw
-    taken: bool = True
-
-
-def says(status: int, told: Any = b"", *, taken: bool | None = None, **headers: str) -> Answer:
-    """This status and body: bytes as they are, all else as JSON. Carried out if it is no error."""
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, body, named, taken=status < 400 if taken is None else taken)
-
-
-def breaks(ending: str = "close", *, taken: bool) -> Answer:
-    """No answer: the connection is closed, or torn (`reset`), or left open (`hang`)."""
-    return Answer(ending=ending, taken=taken)
-
-
-def half() -> Answer:
-    """Carried out, but the right answer breaks in its middle."""
-    return Answer(ending="half")
-
-
-def endless(ending: str = "endless", body: bytes = b"[" * BLOCK) -> Answer:
-    """A body that is sent again and again, without a pause or slowly (`drip`)."""
-    return Answer(body=body, ending=ending)
-
-
-def raw(answer: bytes, *, taken: bool = False) -> Answer:
-    """These bytes in place of a whole HTTP answer, then the end."""
-    return Answer(body=answer, ending="raw", taken=taken)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What arrived, complete. Header names are in lower case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    port: int  # the client's: one connection, one port
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def form(self) -> dict[str, str]:
-        """The fields of a multipart or an urlencoded form."""
-        kind = self.headers.get("content-type", "")
-        if not kind.startswith("multipart/form-data"):
-            return dict(parse_qsl(self.body.decode()))
-        message = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + self.body)
-        parts = [part for part in message.walk() if not part.is_multipart()]
-        names = [str(part.get_param("name", header="content-disposition")) for part in parts]
-        return dict(zip(names, (str(part.get_payload()) for part in parts), strict=True))
 
 
 @dataclass
@@ -162,7 +108,7 @@ class Upstream:
         self.stopping = threading.Event()
         self._answers: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._lock = threading.RLock()
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._port = 0
 
     @property
@@ -171,7 +117,7 @@ class Upstream:
 
     def start(self) -> Self:
         self.stopping.clear()
-        self._server = _Server(("127.0.0.1", self._port), self)
+        self._server = Server(("127.0.0.1", self._port), self)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -377,81 +323,3 @@ def call_of(request: Request) -> str:
     if request.method == "POST" and request.path.startswith("/v1/"):
         return "run"
     return CALLS.get((request.method, request.path), "unknown")
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that server_close waits for them
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], upstream: Upstream) -> None:
-        self.upstream = upstream
-        self.accepted: list[socket.socket] = []
-        super().__init__(address, _Handler)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self.accepted.append(connection)
-        return connection, address
-
-    def hang_up(self) -> None:
-        for connection in self.accepted:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        exc = sys.exception()
-        if exc and not isinstance(exc, ConnectionError):
-            self.upstream.troubles.append(exc)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def handle_any(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        if len(body) < length:  # the client left; nothing was asked for
-            self.close_connection = True
-            return
-        parts = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        upstream = self.server.upstream
-        port = self.client_address[1]
-        request = Request(self.command, parts.path, parts.query, headers, body, port)
-        answer, right = upstream.receive(request)
-        upstream.stopping.wait(answer.delay)
-        self._deliver(answer, right if answer.body is None else answer.body)
-
-    do_GET = do_PUT = do_POST = handle_any
-
-    def _deliver(self, answer: Answer, body: bytes) -> None:
-        if answer.ending == "whole":
-            self._head(answer, {"Content-Length": str(len(body))})
-            self.wfile.write(body)
-            return
-        self.close_connection = True
-        if answer.ending == "hang":
-            self.server.upstream.stopping.wait()
-        elif answer.ending == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-        elif answer.ending == "half":
-            self._head(answer, {"Content-Length": str(len(body))})
-            self.wfile.write(body[: len(body) // 2])
-        elif answer.ending == "raw":
-            self.wfile.write(body)
-        elif answer.ending in ("endless", "drip"):
-            self._head(answer, {})
-            while not self.server.upstream.stopping.wait(0.01 if answer.ending == "drip" else 0):
-                self.wfile.write(body)
-
-    def _head(self, answer: Answer, more: Mapping[str, str]) -> None:
-        self.send_response_only(answer.status)
-        for name, value in {"Content-Type": "application/json", **more, **answer.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
