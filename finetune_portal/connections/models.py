@@ -115,6 +115,11 @@ class Connection(Leased):
         return 10.0 if self.is_near else 120.0
 
     @property
+    def really_trains(self) -> bool:
+        """Said of an engine: one that simulates has no losses to tell."""
+        return "losses" in self.can
+
+    @property
     def calls_a_minute(self) -> int:
         """What the operator set for an account; 0 leaves it to the upstream to tell."""
         return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)

@@ -57,7 +57,8 @@ class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not 
 
     def label_from_instance(self, obj: Connection) -> str:
         if obj.kind == Kind.ENGINE:
-            return f"{obj}: simulates, costs nothing"
+            deed = "trains on your own hardware" if obj.really_trains else "simulates"
+            return f"{obj}: {deed}, costs nothing"
         return f"{obj}: {obj.credits:,.2f} credits" if obj.credits is not None else str(obj)
 
 
