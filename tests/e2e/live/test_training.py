@@ -19,8 +19,19 @@ from tests.people import make_job
 from tests.upstream import PICTURE
 
 pytestmark = pytest.mark.browser
-DRAWN = """() => { const plot = document.querySelector(".uplot canvas").getContext("2d");
-    return plot.getImageData(0, 0, plot.canvas.width, plot.canvas.height).data.some((value) => value) }"""
+# Whether the canvas has a pixel in the colour of each mark of the legend.
+DRAWN = """() => {
+    const canvas = document.querySelector(".uplot canvas").getContext("2d");
+    const { data } = canvas.getImageData(0, 0, canvas.canvas.width, canvas.canvas.height);
+    const pixel = (at) => data.slice(4 * at, 4 * at + 4).join();
+    const drawn = new Set(Array.from({ length: data.length / 4 }, (_, at) => pixel(at)));
+    return Array.from(document.querySelectorAll(".u-marker"), (mark) => {
+        const one = new OffscreenCanvas(1, 1).getContext("2d");
+        one.fillStyle = getComputedStyle(mark).backgroundColor;
+        one.fillRect(0, 0, 1, 1);
+        return drawn.has(one.getImageData(0, 0, 1, 1).data.join());
+    });
+}"""
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ def test_the_curve_grows_where_it_stands(visit: Open, alice: User, job: Job) -> 
     page = visit(alice, f"/jobs/{job.pk}/")
     says(page, "Live")
     expect(page.locator(".uplot canvas")).to_be_visible()
-    assert page.evaluate(DRAWN)
+    assert page.evaluate(DRAWN) == [True, False, True, True]
     page.evaluate("document.querySelector('.uplot').isTheSame = true")
     for step in (30, 50):
         tells(step)
