@@ -20,7 +20,7 @@ test: .venv/dev ## the whole suite, but for the long share of the harnesses
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train
 
-test-faults: .venv/dev ## kill and harm it everywhere (over 900 runs, some minutes), and print the table
+test-faults: .venv/dev ## kill and harm it everywhere (over 1,200 runs, about half an hour), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
 
 PART ?= tests
