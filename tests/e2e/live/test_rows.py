@@ -14,7 +14,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
 from tests.e2e.live.conftest import Open
-from tests.e2e.live.looking import PUBLISHED, PUSHED, back_and_forth, badge, is_moved, says
+from tests.e2e.live.looking import PUBLISHED, back_and_forth, badge, is_moved, says
 from tests.people import make_job
 
 pytestmark = pytest.mark.browser
@@ -147,7 +147,7 @@ def test_a_change_while_an_answer_is_under_way_is_asked_for_after_it(visit: Open
     is_moved(job, State.TRAINED)
     expect(root).to_have_attribute("data-told", "trained")
     held[0].fulfill(response=answer)
-    badge(page, job, "Trained", seconds=PUSHED)
+    badge(page, job, "Trained")
     expect(page.locator(".timeline > li")).to_have_count(2)
 
 
