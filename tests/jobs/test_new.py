@@ -1,18 +1,22 @@
-"""POST /jobs/new/"""
+"""The form for a training, /jobs/new/."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from tests.people import HTMX, form_data, make_dataset, signed_in
+from tests.worker.driving import text_of
 
 URL = "/jobs/new/"
 
@@ -124,3 +128,15 @@ def test_again_fills_in_the_form(alice: User, dataset: Dataset) -> None:
     html = client.get(f"{URL}?again={Job.objects.get().pk}").content.decode()
     assert 'value="0.0002"' in html
     assert 'value="777"' in html
+
+
+def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, settings: Any) -> None:
+    settings.LOCAL_ENGINE = True
+    local = connections.built_in()
+    assert "The local engine simulates" in text_of(signed_in(alice), URL)
+    Connection.objects.filter(pk=local.pk).update(can=["losses", "samples"])
+    page = text_of(signed_in(alice), URL)
+    assert "The local engine trains on your own hardware, at no cost." in page
+    assert "simulates" not in page
+    Connection.objects.create(name="Studio", base_url="https://api.example.com")
+    assert f"{local}: trains on your own hardware, costs nothing" in text_of(signed_in(alice), URL)

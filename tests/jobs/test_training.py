@@ -165,18 +165,6 @@ def test_a_simulated_training_tells_percent_and_no_more(
     assert "js/training.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
 
 
-def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, settings: Any) -> None:
-    settings.LOCAL_ENGINE = True
-    local = connections.built_in()
-    assert "The local engine simulates" in text_of(signed_in(alice), "/jobs/new/")
-    Connection.objects.filter(pk=local.pk).update(can=["losses", "samples"])
-    page = text_of(signed_in(alice), "/jobs/new/")
-    assert "The local engine trains on your own hardware, at no cost." in page
-    assert "simulates" not in page
-    Connection.objects.create(name="Studio", base_url="https://api.example.com")
-    assert f"{local}: trains on your own hardware, costs nothing" in text_of(signed_in(alice), "/jobs/new/")
-
-
 def test_the_place_in_the_queue_is_told(alice: User, upstream: Upstream, job: Job) -> None:
     upstream.tells = {"percent": 0, "step": None, "ahead": 2}
     look()
