@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 
 import pytest
+from django.db import connection
 
 from finetune_portal.worker import loop
 from finetune_portal.worker.lanes import Lane
@@ -47,9 +49,11 @@ def test_without_one_it_still_looks_for_what_falls_due(monkeypatch: pytest.Monke
 
 
 def test_it_rests_while_nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[int] = []
+    """One step a version: on PostgreSQL who writes in the cluster's other databases counts, too."""
+    versions: list[str] = []
     ask = loop.commits.version
-    monkeypatch.setattr(loop.commits, "version", lambda: (looks.append(1), ask())[1])
+    monkeypatch.setattr(loop.commits, "version", lambda: (versions.append(ask()), versions[-1])[1])
     with going(monkeypatch, idle=600) as steps:
-        until(lambda: len(looks) > 10)
-        assert len(steps) == 1
+        until(lambda: len(versions) > 10)
+        assert 1 <= len(steps) <= len(list(groupby(versions)))
+        assert connection.vendor == "postgresql" or len(steps) == 1
