@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from io import BytesIO
-from typing import Any, cast
 
-from django.core.asgi import get_asgi_application
+import django
 from django.core.handlers.asgi import ASGIRequest
 
-# Static files and previews are small: Django may read each whole before it sends it.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
-django = get_asgi_application()
+django.setup(set_prefix=False)
 
 from finetune_portal.datasets.receive import as_meant, receive_piece  # noqa: E402 - needs the apps loaded
 from finetune_portal.gateway.addresses import UPLOADS  # noqa: E402
@@ -28,6 +23,9 @@ from finetune_portal.jobs.live import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
 from finetune_portal.web.bodies import bounded  # noqa: E402
 from finetune_portal.web.origin import answering  # noqa: E402
+from finetune_portal.web.pages import Pages  # noqa: E402
+
+pages = Pages()
 
 BESIDE_DJANGO = (
     ("PATCH", re.compile("/uploads/.*"), receive_piece),
@@ -37,13 +35,12 @@ BESIDE_DJANGO = (
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        raise ValueError(f"The portal speaks HTTP alone, not {scope['type']}.")
     scope = as_meant(scope)
-    if scope["type"] == "http":
-        for method, path, endpoint in BESIDE_DJANGO:
-            if method == scope["method"] and path.fullmatch(scope["path"]):
-                with answering(ASGIRequest(scope, BytesIO())):
-                    await endpoint(scope, receive, send)
-                return
-        await bounded(cast(Any, django), scope, receive, send)
-    else:
-        await django(cast(dict[str, Any], scope), receive, cast(Any, send))
+    for method, path, endpoint in BESIDE_DJANGO:
+        if method == scope["method"] and path.fullmatch(scope["path"]):
+            with answering(ASGIRequest(scope, BytesIO())):
+                await endpoint(scope, receive, send)
+            return
+    await bounded(pages, scope, receive, send)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
@@ -19,7 +19,7 @@ from finetune_portal.web import middleware, origin
 SECOND_FACTOR = "second_factor"  # in a session: the person has one, or may do without
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 

@@ -1,0 +1,61 @@
+"""Django under ASGI, with each page made in one thread of a pool.
+
+Django's own handler starts a thread for each request and goes back and forth between it and the event loop.
+That costs more than most pages do: docs/architecture.md has the figures. Middleware and views are plain
+functions here, so one way there and back is enough. A body that comes in slowly, or an answer that is read
+slowly, holds no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
+from typing import IO, Any
+
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.signals import request_started
+from django.urls import set_script_prefix
+
+from finetune_portal.web.asgi import Message, Receive, Scope, Send
+
+AT_ONCE = 32  # some of them wait for the upstream; each may hold a connection to the database
+
+
+class Pages(ASGIHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = ThreadPoolExecutor(AT_ONCE, "page")
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """As plain functions, whatever the handler asks for."""
+        super().load_middleware()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        work = copy_context().run
+        loop = asyncio.get_running_loop()
+        for message in await loop.run_in_executor(self._threads, work, self._answer, scope, body):
+            await send(message)
+
+    def _answer(self, scope: Scope, body: IO[bytes]) -> tuple[Message, Message]:
+        """All that Django does for a request, to its end. What a view streams is small: pictures."""
+        with closing(body):
+            set_script_prefix(get_script_prefix(scope))
+            request_started.send(sender=type(self), scope=scope)
+            request, refusal = self.create_request(scope, body)
+            response: Any = self.get_response(request) if request else refusal
+            response._handler_class = type(self)
+            with closing(response):
+                content = response.getvalue()
+        headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+        cookies = [
+            (b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()
+        ]
+        start = {"type": "http.response.start", "status": response.status_code, "headers": headers + cookies}
+        return start, {"type": "http.response.body", "body": content}
