@@ -1,7 +1,7 @@
 """The front door: pages go to Django, an upload's bytes and the live stream to raw endpoints beside it.
 
 A Django view under ASGI would spool a body to disk before its first line runs, and once more when it
-saves it (reference figures in docs/architecture.md). And it would hold a thread for each open stream.
+saves it. And it would hold a thread for each open stream.
 """
 
 from __future__ import annotations

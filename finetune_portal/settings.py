@@ -138,9 +138,11 @@ TEMPLATES = [
 ]
 
 _DATABASE_URL = env.secret("DATABASE_URL")
+CONN_MAX_AGE = 60  # seconds; of the threads in web/pages.py, for opening one costs more than most questions
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": DATA_DIR / "portal.sqlite3",
+    "CONN_MAX_AGE": CONN_MAX_AGE,
     "OPTIONS": {
         # A transaction that reads first and writes later fails at once unless it starts IMMEDIATE.
         "transaction_mode": "IMMEDIATE",
@@ -152,7 +154,9 @@ SQLITE = {
     },
 }
 DATABASES = {
-    "default": dj_database_url.parse(_DATABASE_URL, conn_health_checks=True) if _DATABASE_URL else SQLITE
+    "default": dj_database_url.parse(_DATABASE_URL, conn_max_age=CONN_MAX_AGE, conn_health_checks=True)
+    if _DATABASE_URL
+    else SQLITE
 }
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 5000}}

@@ -12,8 +12,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
+from importlib import import_module
 from typing import IO, Any
 
+from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
@@ -27,6 +29,7 @@ AT_ONCE = 32  # some of them wait for the upstream; each may hold a connection t
 class Pages(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
+        import_module(settings.ROOT_URLCONF)  # with all views: now, so that no first page waits for it
         self._threads = ThreadPoolExecutor(AT_ONCE, "page")
 
     def load_middleware(self, is_async: bool = False) -> None:
