@@ -6,27 +6,14 @@ CPU of the process in ms for one answer, p50 of five rounds, in turns; on SQLite
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import sys
-import tempfile
 import time
 from typing import Any
 
+from tests.bench.in_process import portal
+
 ROUNDS, CALLS = 5, 60
-
-
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "finetune_portal.settings", "DEBUG": "0"}
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
-        bench()
 
 
 def bench() -> None:
@@ -88,4 +75,5 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with portal():
+        bench()

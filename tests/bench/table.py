@@ -6,28 +6,14 @@ beside the login page; in one process, on SQLite, without the network.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
-import tempfile
 import time
 from datetime import timedelta
-from pathlib import Path
+
+from tests.bench.in_process import portal
 
 ROUNDS = 30
-
-
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "finetune_portal.settings", "DEBUG": "0"}
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
-        bench()
 
 
 def bench() -> None:
@@ -121,5 +107,5 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path.cwd()))
-    main()
+    with portal():
+        bench()
