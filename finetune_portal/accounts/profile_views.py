@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from finetune_portal.accounts import second_factor, services, sessions, ways_in
+from finetune_portal.accounts import second_factor, services, sessions, sign_in_options
 from finetune_portal.accounts.forms import ChangePasswordForm, NameForm
 from finetune_portal.audit.services import record
 from finetune_portal.web.http import PortalRequest
@@ -72,6 +72,6 @@ def _context(request: PortalRequest, form: NameForm) -> dict[str, Any]:
         "this_session": request.session.session_key,
         "has_second_factor": second_factor.has_one(request.user),
         "needs_second_factor": settings.REQUIRE_SECOND_FACTOR,
-        **ways_in.context(),
+        **sign_in_options.context(),
         "is_connected": request.user.socialaccount_set.filter(provider="oidc").exists(),  # type: ignore[attr-defined]
     }

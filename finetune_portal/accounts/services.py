@@ -16,7 +16,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.timezone import now
 
 from finetune_portal import env
-from finetune_portal.accounts import letters, sessions
+from finetune_portal.accounts import emails, sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
@@ -145,7 +145,7 @@ def send_password_link(email: str) -> None:
     person = User.objects.filter(email=email, is_active=True).first()
     if person and person.has_usable_password():
         link = password_link(person, actor=None)
-        letters.send("A new password", letters.NEW_START.format(link=link), to=email)
+        emails.send("A new password", emails.NEW_START.format(link=link), to=email)
 
 
 def rename(person: User, name: str) -> None:

@@ -10,9 +10,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.accounts import letters, roster, services, throttle
+from finetune_portal.accounts import emails, services, throttle
 from finetune_portal.accounts.forms import InviteForm, RoleForm
 from finetune_portal.accounts.models import Invitation, User
+from finetune_portal.accounts.team import open_invitations, people
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import PortalRequest
 
@@ -33,8 +34,8 @@ def invite(request: PortalRequest) -> HttpResponse:
         return render(request, "accounts/team.html", _context(form), status=422)
     email = form.cleaned_data["email"]
     link = services.invite(**form.cleaned_data, actor=request.user)
-    body = letters.INVITATION.format(name=request.user, link=link)
-    is_sent = bool(email) and letters.send("Your invitation to the Finetune Portal", body, to=email)
+    body = emails.INVITATION.format(name=request.user, link=link)
+    is_sent = bool(email) and emails.send("Your invitation to the Finetune Portal", body, to=email)
     context = {"link": link, "email": email, "is_sent": is_sent, "sends_mail": bool(settings.EMAIL_HOST)}
     return render(request, "accounts/invitation.html", context)
 
@@ -113,8 +114,8 @@ def _article(role: str) -> str:
 def _context(form: InviteForm) -> dict[str, Any]:
     return {
         "form": form,
-        "people": roster.people(),
-        "invitations": roster.open_invitations(),
+        "people": people(),
+        "invitations": open_invitations(),
         "roles": User.Role.choices,
         "roles_from": settings.OIDC_NAME if any(settings.OIDC_GROUPS.values()) else "",
         "passwords_on": settings.PASSWORD_SIGN_IN,

@@ -17,7 +17,7 @@ from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 from django.utils.timezone import now
 
-from finetune_portal.accounts import ways_in
+from finetune_portal.accounts import sign_in_options
 from finetune_portal.accounts.forms import SignInForm
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
@@ -63,7 +63,7 @@ def locked_out(
     context = {
         "form": SignInForm(request, initial={"username": request.POST.get("username", "")}),
         "locked_until": until,
-        **ways_in.context(),
+        **sign_in_options.context(),
     }
     answer = render(request, "accounts/login.html", context, status=429)
     answer.headers["Retry-After"] = str(seconds)

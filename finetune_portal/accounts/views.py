@@ -22,7 +22,14 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from finetune_portal.accounts import letters, proof, services, sessions, single_sign_on, ways_in
+from finetune_portal.accounts import (
+    emails,
+    reauthentication,
+    services,
+    sessions,
+    sign_in_options,
+    single_sign_on,
+)
 from finetune_portal.accounts.adapters import refused
 from finetune_portal.accounts.forms import ForgotForm, NewPasswordForm, SetupForm, SignInForm
 from finetune_portal.accounts.provider import Adapter
@@ -46,7 +53,7 @@ class SignIn(LoginView):
         return super().post(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | ways_in.context()
+        return super().get_context_data(**kwargs) | sign_in_options.context()
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         login = Login(user=form.get_user(), redirect_url=self.get_success_url())
@@ -67,8 +74,8 @@ def oidc_start(request: PortalRequest) -> HttpResponse:
     """A page that leads on: the policy of the portal lets no form be redirected to another site."""
     if not single_sign_on.is_on():
         raise Http404
-    if request.user.is_authenticated and proof.is_due(request):
-        return proof.ask(back_to=reverse("accounts:profile"))
+    if request.user.is_authenticated and reauthentication.is_due(request):
+        return reauthentication.ask(back_to=reverse("accounts:profile"))
     onward = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(onward, {request.get_host()}, require_https=request.is_secure()):
         onward = reverse(settings.LOGIN_REDIRECT_URL)
@@ -104,7 +111,7 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
             return render(request, "accounts/setup_gone.html", status=410)
         return _in(request, Login(user=user, redirect_url=reverse(settings.LOGIN_REDIRECT_URL)))
     status = 422 if form.is_bound else 200
-    context = {"form": form, "invitation": invitation, "token": token, **ways_in.context()}
+    context = {"form": form, "invitation": invitation, "token": token, **sign_in_options.context()}
     return render(request, "accounts/setup.html", context, status=status)
 
 
@@ -121,7 +128,7 @@ def forgot(request: PortalRequest) -> HttpResponse:
     if not ratelimit.consume(request, action="reset_password", key=email):
         form.add_error("email", MANY_LETTERS)
         return render(request, "accounts/forgot.html", {"form": form}, status=429)
-    letters.behind(services.send_password_link, email)
+    emails.behind(services.send_password_link, email)
     return render(request, "accounts/forgot.html", {"sent_to": email})
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from finetune_portal.accounts import proof
+from finetune_portal.accounts import reauthentication
 from finetune_portal.gateway import access, services
 from finetune_portal.gateway.finetune import base_url
 from finetune_portal.gateway.forms import TokenForm
@@ -25,8 +25,8 @@ def tokens(request: PortalRequest) -> HttpResponse:
     form = TokenForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method != "POST":
         return render(request, "gateway/tokens.html", _context(request, form))
-    if proof.is_due(request):
-        return proof.ask(back_to=reverse("gateway:tokens"))
+    if reauthentication.is_due(request):
+        return reauthentication.ask(back_to=reverse("gateway:tokens"))
     if not form.is_valid():
         return render(request, "gateway/tokens.html", _context(request, form), status=422)
     told = form.cleaned_data
@@ -59,7 +59,7 @@ def _context(request: PortalRequest, form: TokenForm) -> dict[str, Any]:
     found = list(access.tokens(request.user))
     return {
         "form": form,
-        "asks_first": proof.is_due(request),
+        "asks_first": reauthentication.is_due(request),
         "own": [token for token in found if token.owner_id == request.user.pk],
         "others": [token for token in found if token.owner_id != request.user.pk],
     }
