@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.utils.timezone import now
 
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
 from finetune_portal.segmind import Busy, SegmindClient, SegmindError, Unauthorized
 from finetune_portal.web.sealing import KeyLost, unseal
@@ -35,20 +35,20 @@ def asking(connection: Connection) -> Iterator[SegmindClient]:
     try:
         yield client
     except Busy as exc:
-        pace.note_busy(connection, client.last_headers, exc.retry_after)
+        rate_limit.note_busy(connection, client.last_headers, exc.retry_after)
         raise
     except SegmindError as exc:
         if exc.status is not None:
-            pace.learn(connection, client.last_headers)
+            rate_limit.learn(connection, client.last_headers)
         raise
-    pace.learn(connection, client.last_headers)
+    rate_limit.learn(connection, client.last_headers)
 
 
 @contextmanager
 def asking_for_a_person(connection: Connection) -> Iterator[SegmindClient]:
     """The same for what somebody waits for. One call is left for them; Busy when that is used, too."""
-    if not pace.take(connection, pace.PERSON):
-        wait = (pace.opens(connection) - now()).total_seconds()
+    if not rate_limit.take(connection, rate_limit.PERSON):
+        wait = (rate_limit.opens(connection) - now()).total_seconds()
         raise Busy(USED_UP.format(seconds=math.ceil(max(1.0, wait))))
     with asking(connection) as client:
         yield client

@@ -17,7 +17,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
@@ -154,8 +154,8 @@ def take_to(dataset: Dataset, connection: Connection) -> None:
 
 
 def carry_next() -> bool:
-    trip = pace.claim_with_a_call(
-        _due_to_carry(), Connection.objects.in_use(), leave=pace.CARRY, seconds=LEASE
+    trip = rate_limit.claim_with_a_call(
+        _due_to_carry(), Connection.objects.in_use(), leave=rate_limit.CARRY, seconds=LEASE
     )
     if trip is None:
         return False

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
@@ -36,7 +36,9 @@ def ask(job: Job, *, actor: User) -> None:
 def check_next() -> bool:
     """Read the file that was asked for longest ago. False when there is none, or no call to spare."""
     asked = Job.objects.filter(file_asked__isnull=False)
-    job = pace.claim_with_a_call(asked, Connection.objects.in_use(), leave=pace.DETAILS, seconds=LEASE)
+    job = rate_limit.claim_with_a_call(
+        asked, Connection.objects.in_use(), leave=rate_limit.DETAILS, seconds=LEASE
+    )
     if job is None:
         return False
     try:

@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import abilities, pace
+from finetune_portal.connections import capabilities, rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs import samples, sync
@@ -49,7 +49,9 @@ def follow_next() -> bool:
     able = [connection for connection in Connection.objects.in_use() if "progress" in connection.can]
     _begin(able)
     rows = Training.objects.filter(is_over=False).select_related("job__connection")
-    training = pace.claim_with_a_call(rows, able, leave=pace.EXTRA, seconds=LEASE, of="job__connection")
+    training = rate_limit.claim_with_a_call(
+        rows, able, leave=rate_limit.EXTRA, seconds=LEASE, of="job__connection"
+    )
     if training is None:
         return False
     try:
@@ -137,7 +139,7 @@ def _failed(training: Training, exc: SegmindError) -> None:
     """Again later, but after the end not for ever. Where it is not known, the upstream may be another one."""
     is_last = training.job.state not in UNTRAINED
     if isinstance(exc, Rejected):
-        abilities.ask_again(training.job.connection)
+        capabilities.ask_again(training.job.connection)
     over = is_last and (isinstance(exc, Rejected) or training.attempts >= TRIES)
     due = now() + max(TICK, backoff(training.attempts))
     mine(training).update(is_over=over, due=due, lease_until=None)

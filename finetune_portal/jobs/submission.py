@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils.timezone import now
 
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
@@ -65,7 +65,7 @@ def doubt_what_was_not_sent() -> int:
 def send_next() -> bool:
     """Send the most overdue job; False when there is none or sending is held back."""
     ready = Job.objects.filter(IN_PLACE, state=State.QUEUED)
-    job = pace.claim_with_a_call(ready, _open(), leave=pace.SUBMIT, seconds=LEASE)
+    job = rate_limit.claim_with_a_call(ready, _open(), leave=rate_limit.SUBMIT, seconds=LEASE)
     if job is None:
         return False
     request = _request(job)

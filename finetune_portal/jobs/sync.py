@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
-from finetune_portal.connections import abilities, pace
+from finetune_portal.connections import capabilities, rate_limit
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
@@ -51,7 +51,7 @@ def look_again() -> None:
     """There may be news: list early, but not while the upstream is away, nor again and again."""
     for connection in Connection.objects.in_use():
         checked = connection.checked
-        pause = max(news_pause(connection), pace.spread(connection))
+        pause = max(news_pause(connection), rate_limit.spread(connection))
         soon = max(now(), checked + timedelta(seconds=pause)) if checked else now()
         Connection.objects.filter(pk=connection.pk, failing_since=None, due__gt=soon).update(due=soon)
 
@@ -66,7 +66,7 @@ def follow(*, source: str = Source.POLL) -> bool:
     connection = claim(Connection.objects.in_use(), seconds=LEASE)
     if connection is None:
         return False
-    if not pace.take(connection, pace.LIST):
+    if not rate_limit.take(connection, rate_limit.LIST):
         _wait_for_calls(connection)
         return False
     asked = now()
@@ -94,11 +94,11 @@ def _has_not_looked(connection: Connection) -> bool:
 def _fine(connection: Connection, credits: float | None) -> None:
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
-    pause = max(pause, pace.spread(connection))
+    pause = max(pause, rate_limit.spread(connection))
     recovered = bool(connection.failing_since or connection.key_refused)
     mine(connection).filter(due=connection.due).update(due=now() + about(pause))
     if recovered:
-        abilities.ask_again(connection)
+        capabilities.ask_again(connection)
     mine(connection).update(
         checked=now(),
         answered=now(),
@@ -116,7 +116,7 @@ def _credits(connection: Connection) -> float | None:
     """The balance, once a minute and after each training, from calls that nothing else needs."""
     ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended__isnull=False)
     is_time = connection.checked is None or now().second < connection.poll_seconds or ended.exists()
-    if not (is_time and pace.take(connection, pace.CREDITS)):
+    if not (is_time and rate_limit.take(connection, rate_limit.CREDITS)):
         return connection.credits
     try:
         with asking(connection) as client:
@@ -128,7 +128,7 @@ def _credits(connection: Connection) -> float | None:
 
 
 def _wait_for_calls(connection: Connection) -> None:
-    opens = max(1.0, (pace.opens(connection) - now()).total_seconds())
+    opens = max(1.0, (rate_limit.opens(connection) - now()).total_seconds())
     again = now() + timedelta(seconds=min(opens, news_pause(connection)))
     mine(connection).update(attempts=connection.attempts - 1, due=again, lease_until=None)
 
@@ -161,7 +161,7 @@ class Asker:
         """None when they cannot be had now. Where the upstream knows none, the list is all there is."""
         self.until = self.until or monotonic() + DETAILS_SECONDS
         is_time = self.patience > 0 and monotonic() < self.until
-        if not (is_time and pace.take(self.connection, pace.DETAILS)):
+        if not (is_time and rate_limit.take(self.connection, rate_limit.DETAILS)):
             self.patience = 0
             return None
         renew(self.connection, seconds=LEASE)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from django.utils.timezone import now
 
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
@@ -33,7 +33,9 @@ def run_next() -> bool:
     """Run what has waited longest. False when there is none, or no call to spare."""
     _recover()
     queued = Trial.objects.filter(state=State.QUEUED)
-    trial = pace.claim_with_a_call(queued, Connection.objects.in_use(), leave=pace.SUBMIT, seconds=LEASE)
+    trial = rate_limit.claim_with_a_call(
+        queued, Connection.objects.in_use(), leave=rate_limit.SUBMIT, seconds=LEASE
+    )
     if trial is None:
         return False
     if address := _known_address(trial):

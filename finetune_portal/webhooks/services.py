@@ -21,7 +21,7 @@ from django.utils.timezone import now
 from finetune_portal import env
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.jobs import sync
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source
@@ -146,7 +146,7 @@ def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
     job = Job.objects.filter(request_id=request_id).first() if request_id else None
     if job is None:
         return None, Delivery.Result.LISTED, "No job of ours is named; listed all"
-    if not pace.take(job.connection, pace.DETAILS):
+    if not rate_limit.take(job.connection, rate_limit.DETAILS):
         return job, Delivery.Result.NOT_ASKED, "No call to spare; the next list tells it"
     try:
         sync.refresh_one(job, source=Source.WEBHOOK)

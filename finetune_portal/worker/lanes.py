@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
-from finetune_portal.connections import abilities
+from finetune_portal.connections import capabilities
 from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
@@ -66,7 +66,7 @@ def submit() -> bool:
 
 
 def train() -> bool:
-    return abilities.ask_next() or progress.follow_next()
+    return capabilities.ask_next() or progress.follow_next()
 
 
 LANES = (

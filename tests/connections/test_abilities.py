@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils.timezone import now
 
-from finetune_portal.connections import abilities, services
+from finetune_portal.connections import capabilities, services
 from finetune_portal.connections.models import Connection
 from finetune_portal.worker import lanes
 from tests.faults.limited import Limited
@@ -58,11 +58,11 @@ def test_elsewhere_once_a_day(upstream: Upstream, settings: Any) -> None:
     settings.SEGMIND_BASE_URL = upstream.url.replace(
         "127.0.0.1", "127.1"
     )  # the same, but by no name of a neighbour
-    abilities.ask_next()
+    capabilities.ask_next()
     waited(hours=23)
-    assert not abilities.ask_next()
+    assert not capabilities.ask_next()
     waited(hours=1)
-    assert abilities.ask_next()
+    assert capabilities.ask_next()
     assert len(upstream.sent("extra")) == 2
 
 
@@ -73,7 +73,7 @@ def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: Non
     services.built_in()
     settings.SEGMIND_BASE_URL = address
     Connection.objects.update(can=["cancel"])
-    assert not abilities.ask_next()
+    assert not capabilities.ask_next()
     assert can() == []
     assert not Connection(kind="own", base_url="https://notsegmind.com").is_the_vendors
 
@@ -83,11 +83,11 @@ def test_it_asks_again_once_it_is_back(upstream: Upstream) -> None:
     upstream.stop()
     follow_now()
     waited(days=2)
-    assert not abilities.ask_next(), "it is away"
+    assert not capabilities.ask_next(), "it is away"
     upstream.can = ("progress",)
     upstream.start()
     follow_now()
-    assert abilities.ask_next()
+    assert capabilities.ask_next()
     assert can() == ["progress"]
 
 
@@ -96,12 +96,12 @@ def test_a_lost_answer_leaves_what_was_known(upstream: Upstream, settings: Any) 
     for trouble in (breaks(taken=False), says(401), says(429)):
         upstream.script("extra", trouble)
         waited(minutes=1)
-        assert abilities.ask_next()
+        assert capabilities.ask_next()
         assert can() == ["cancel", "progress"]
         Connection.objects.update(calls_reset=None)
     point_nowhere(settings)
     waited(minutes=2)
-    assert abilities.ask_next()
+    assert capabilities.ask_next()
     assert can() == ["cancel", "progress"]
 
 
@@ -121,5 +121,5 @@ def test_it_takes_no_call_that_something_else_may_need(settings: Any, db: None) 
         services.built_in()
         follow_now()
         Connection.objects.update(calls_left=4, calls_reset=now() + timedelta(minutes=1))
-        assert not abilities.ask_next()
+        assert not capabilities.ask_next()
         assert not fake.sent("extra")

@@ -10,7 +10,7 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import pace, services
+from finetune_portal.connections import rate_limit, services
 from finetune_portal.connections.models import Call, Connection
 from tests.people import HTMX, make_job, signed_in
 from tests.upstream import Upstream, says
@@ -51,7 +51,7 @@ def test_the_headers_have_several_names(
     at = datetime.now(UTC) + timedelta(seconds=30)
     name, value = reset
     told = value.format(at=at.isoformat(), epoch=int(at.timestamp()))
-    pace.learn(connection, {left: " 3 ", name: told})
+    rate_limit.learn(connection, {left: " 3 ", name: told})
     stands = fresh(connection)
     assert stands.calls_left == 3
     assert stands.calls_reset
@@ -60,27 +60,27 @@ def test_the_headers_have_several_names(
 
 def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None:
     """It may have been on its way when the upstream told another caller to wait."""
-    pace.note_busy(connection, {}, 60.0)
-    pace.learn(connection, {})
-    assert not pace.take(connection, pace.PERSON)
+    rate_limit.note_busy(connection, {}, 60.0)
+    rate_limit.learn(connection, {})
+    assert not rate_limit.take(connection, rate_limit.PERSON)
     Connection.objects.update(calls_reset=now())
-    assert pace.take(connection, pace.LIST), "one goes ahead"
-    assert not pace.take(connection, pace.LIST)
-    pace.learn(connection, {})
-    assert pace.take(connection, pace.LIST), "and found no limit"
+    assert rate_limit.take(connection, rate_limit.LIST), "one goes ahead"
+    assert not rate_limit.take(connection, rate_limit.LIST)
+    rate_limit.learn(connection, {})
+    assert rate_limit.take(connection, rate_limit.LIST), "and found no limit"
 
 
 def test_the_one_who_went_ahead_learns_the_real_end(connection: Connection) -> None:
     """It is a second later than others were told to wait for that one."""
-    pace.note_busy(connection, {}, 60.0)
+    rate_limit.note_busy(connection, {}, 60.0)
     Connection.objects.update(calls_reset=now())
-    assert pace.take(connection, pace.LIST)
+    assert rate_limit.take(connection, rate_limit.LIST)
     told = {
         "x-rate-limit-remaining": "0",
-        "x-rate-limit-reset-at-utc": str(int(pace.SCOUT.total_seconds()) + 1),
+        "x-rate-limit-reset-at-utc": str(int(rate_limit.SCOUT.total_seconds()) + 1),
     }
-    pace.learn(connection, told)
-    assert (pace.opens(connection) - now()) > pace.SCOUT
+    rate_limit.learn(connection, told)
+    assert (rate_limit.opens(connection) - now()) > rate_limit.SCOUT
 
 
 @pytest.mark.parametrize(("age", "reset", "goes"), [(55, 30, True), (40, 30, False), (55, 2, False)])
@@ -90,36 +90,40 @@ def test_an_old_list_takes_the_last_call_if_the_next_come_too_late(
     """Each state is shown within a minute; until then the last call is left for people."""
     ends, listed = now() + timedelta(seconds=reset), now() - timedelta(seconds=age)
     Connection.objects.update(calls_left=1, calls_reset=ends, checked=listed)
-    assert pace.take(connection, pace.LIST) is goes
-    assert not pace.take(connection, pace.SUBMIT)
+    assert rate_limit.take(connection, rate_limit.LIST) is goes
+    assert not rate_limit.take(connection, rate_limit.SUBMIT)
 
 
 @pytest.mark.parametrize(
     ("age", "wait", "goes"),
-    [(5, [pace.LIST, pace.SUBMIT], pace.PERSON), (31, [pace.SUBMIT], pace.LIST), (55, [], pace.SUBMIT)],
+    [
+        (5, [rate_limit.LIST, rate_limit.SUBMIT], rate_limit.PERSON),
+        (31, [rate_limit.SUBMIT], rate_limit.LIST),
+        (55, [], rate_limit.SUBMIT),
+    ],
 )
 def test_when_no_call_was_left_over_new_ones_are_kept_for_the_list(
     connection: Connection, age: int, wait: list[int], goes: int
 ) -> None:
     """Where a minute slides, a single call may be new. People always go; nobody waits for an idle list."""
     listed = now() - timedelta(seconds=age)
-    due = now() + timedelta(minutes=1) * (age > pace.LIST_LATE.total_seconds())
+    due = now() + timedelta(minutes=1) * (age > rate_limit.LIST_LATE.total_seconds())
     Connection.objects.update(calls_left=0, calls_reset=now(), checked=listed, due=due)
-    assert not any(pace.take(connection, kind) for kind in wait)
-    assert pace.take(connection, goes)
+    assert not any(rate_limit.take(connection, kind) for kind in wait)
+    assert rate_limit.take(connection, goes)
 
 
 def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: User) -> None:
     paid = fake.adds("hats")
     job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=str(paid.cloud_storage_url))
-    pace.note_busy(job.connection, {}, 40.0)
+    rate_limit.note_busy(job.connection, {}, 40.0)
     client = signed_in(alice)
     answer = client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX).content.decode()
     assert "calls are used up for the moment. Try again in 40 s." in answer
     assert fake.requests == []
-    pace.learn(job.connection, {"x-rate-limit-remaining": "1"})
+    rate_limit.learn(job.connection, {"x-rate-limit-remaining": "1"})
     Connection.objects.update(calls_left=1)
-    assert not pace.take(job.connection, pace.LIST), "the last one is left for people"
+    assert not rate_limit.take(job.connection, rate_limit.LIST), "the last one is left for people"
     client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX)
     assert len(fake.requests) == 1
 
@@ -127,14 +131,14 @@ def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: U
 def test_what_is_set_holds_for_everyone(fake: Upstream, alice: User, dana: User, settings: Any) -> None:
     settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE = False, 5
     connection = services.built_in()
-    taken = [pace.take(connection, pace.LIST) for _ in range(6)]
+    taken = [rate_limit.take(connection, rate_limit.LIST) for _ in range(6)]
     assert taken == [True] * 4 + [False] * 2
     path = f"/settings/connections/{connection.pk}/test/"
     assert "The connection works." in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert "used up for the moment" in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert len(fake.requests) == 1
     Call.objects.update(at=now() - timedelta(seconds=63))
-    assert pace.take(connection, pace.SUBMIT)
+    assert rate_limit.take(connection, rate_limit.SUBMIT)
     assert Call.objects.count() == 1, "the old ones are forgotten"
 
 
@@ -147,7 +151,7 @@ def test_even_the_smallest_limit_lets_the_list_through(fake: Upstream, settings:
 
 def test_the_local_engine_has_no_limit(connection: Connection, settings: Any) -> None:
     settings.CALLS_A_MINUTE = 1
-    assert all(pace.take(connection, pace.LIST) for _ in range(5))
+    assert all(rate_limit.take(connection, rate_limit.LIST) for _ in range(5))
     assert not Call.objects.exists()
 
 

@@ -15,7 +15,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import abilities
+from finetune_portal.connections import capabilities
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
@@ -134,7 +134,7 @@ def goes_on(
         for lane in WORK:
             lane.step()
         Connection.objects.update(can_due=now())
-        abilities.ask_next()
+        capabilities.ask_next()
         assert sent.state in State.values
         assert sent.tries.count() <= 1, "never twice"
         look_at_all(*people, followed)

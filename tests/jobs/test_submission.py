@@ -11,7 +11,7 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
@@ -172,7 +172,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
         assert not lanes.submit()
         assert send_now(other).state == "queued"
-        until(lambda: pace.opens(other.connection) <= now())
+        until(lambda: rate_limit.opens(other.connection) <= now())
         follow_now()
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.utils.timezone import now
 
-from finetune_portal.connections import pace
+from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.segmind import SegmindError
@@ -21,7 +21,7 @@ def ask_next() -> bool:
     for connection in Connection.objects.in_use().filter(can_due__lte=now(), failing_since=None):
         if connection.is_the_vendors:
             _keep(connection, ())
-        elif pace.take(connection, pace.EXTRA):
+        elif rate_limit.take(connection, rate_limit.EXTRA):
             _ask(connection)
             return True
     return False
