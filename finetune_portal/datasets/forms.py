@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from finetune_portal.datasets.disk import lacks_room
+from finetune_portal.datasets.disk_space import lacks_room
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web import outbound
 from finetune_portal.web.templatetags.portal import size

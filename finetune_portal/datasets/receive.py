@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Self
 from django.conf import settings
 from django.utils.http import http_date
 
-from finetune_portal.datasets.disk import lacks_room
+from finetune_portal.datasets.disk_space import lacks_room
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import keep_offset
 from finetune_portal.web.asgi import (

@@ -22,7 +22,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import archive, check_process, previews, remote
-from finetune_portal.datasets.incoming import Incoming, Stalled
+from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.segmind import BadReply, SegmindError
 from finetune_portal.web import outbound
