@@ -21,7 +21,8 @@ from finetune_portal.connections import rate_limit
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
-from finetune_portal.datasets import archive, check_process, previews, remote
+from finetune_portal.datasets import previews, remote
+from finetune_portal.datasets.checker import inspect, sandbox
 from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.segmind import BadReply, SegmindError
@@ -131,7 +132,7 @@ def check(dataset: Dataset) -> None:
 
 
 def _look_here(dataset: Dataset) -> dict[str, Any]:
-    return {"verdict": check_process.check(dataset.path)}
+    return {"verdict": sandbox.check(dataset.path)}
 
 
 def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
             outbound.within(LOOK_SECONDS),
             remote.look(dataset.source_url, most_bytes=settings.DATASET_MAX_BYTES) as file,
         ):
-            verdict = archive.survey(cast(BinaryIO, file)).as_json()
+            verdict = inspect.survey(cast(BinaryIO, file)).as_json()
             if not verdict["problems"]:
                 previews.make_first(dataset, cast(BinaryIO, file), verdict["pairs"])
             return {"verdict": verdict, "size": file.size, "received": file.size}

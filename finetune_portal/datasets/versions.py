@@ -12,9 +12,9 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.datasets import check_process
+from finetune_portal.datasets.checker import sandbox
+from finetune_portal.datasets.checker.messages import Refused
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.sentences import Refused
 from finetune_portal.web.leases import mine
 
 
@@ -54,7 +54,7 @@ def make(dataset: Dataset) -> None:
     if not source.path.exists():
         return _refuse(dataset, "The new version could not be made: the file it is made from is gone.")
     try:
-        check_process.repair(source.path, draft, dataset.recipe.get("captions"))
+        sandbox.repair(source.path, draft, dataset.recipe.get("captions"))
         size = draft.stat().st_size
         draft.replace(dataset.path)
     except Refused as refusal:

@@ -7,7 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from finetune_portal.datasets import pictures, previews
+from finetune_portal.datasets import previews
+from finetune_portal.datasets.checker import images
 from finetune_portal.playground.models import Input, Trial, folder
 
 EDGES = {"small": 320, "large": 1280}
@@ -20,8 +21,8 @@ class Unreadable(Exception):
 def keep(trial: Trial, content: bytes) -> str:
     """Write it to disk; the kind of picture that it is."""
     try:
-        kind = pictures.look(io.BytesIO(content), decode=True).kind.lower()
-    except pictures.Unusable:
+        kind = images.look(io.BytesIO(content), decode=True).kind.lower()
+    except images.Unusable:
         raise Unreadable from None
     trial.kind = kind
     trial.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

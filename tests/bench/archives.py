@@ -15,7 +15,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from finetune_portal.datasets.check_process import LIMITS, ROOT
+from finetune_portal.datasets.checker.sandbox import LIMITS, ROOT
 from tests.datasets.corpus.building import packed, picture
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
@@ -30,7 +30,7 @@ def say(text: str) -> None:
 
 PROBE = """
 import sys
-from finetune_portal.datasets.check_child import main
+from finetune_portal.datasets.checker.sandbox_child import main
 main(sys.argv[1:])
 sys.stderr.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from finetune_portal.datasets import archive, check_process, pictures, sample
-from finetune_portal.datasets.archive import Verdict, inspect
-from finetune_portal.datasets.check_process import Limits
+from finetune_portal.datasets import sample
+from finetune_portal.datasets.checker import images, sandbox
+from finetune_portal.datasets.checker.inspect import Verdict, inspect, survey
+from finetune_portal.datasets.checker.sandbox import Limits
 from tests.datasets.corpus.building import CAPTION, dataset, packed, picture
 
 
@@ -321,7 +322,7 @@ def test_captions_named_after_the_target_are_read_and_can_be_renamed(tmp_path: P
 def test_the_check_in_its_own_process_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "Ünder weg.zip"
     path.write_bytes(sample.make())
-    assert check_process.check(path) == inspect(path).as_json()
+    assert sandbox.check(path) == inspect(path).as_json()
 
 
 def large_pictures(tmp_path: Path, pairs: int) -> Path:
@@ -342,27 +343,27 @@ def large_pictures(tmp_path: Path, pairs: int) -> Path:
 def test_z23_a_check_that_costs_too_much_is_ended_and_says_so(
     tmp_path: Path, limits: Limits, sentence: str
 ) -> None:
-    verdict = check_process.check(large_pictures(tmp_path, 2 if limits.output == 100 else 30), limits)
+    verdict = sandbox.check(large_pictures(tmp_path, 2 if limits.output == 100 else 30), limits)
     assert sentence in verdict["problems"][0]
-    assert verdict.keys() == archive.Verdict().as_json().keys()
+    assert verdict.keys() == Verdict().as_json().keys()
 
 
 def test_z23_a_picture_that_needs_too_much_memory_is_named(tmp_path: Path) -> None:
-    verdict = check_process.check(large_pictures(tmp_path, 1), Limits(memory=100 * 1024**2))
+    verdict = sandbox.check(large_pictures(tmp_path, 1), Limits(memory=100 * 1024**2))
     assert "“0_start.png” and “0_end.png” need too much memory" in verdict["problems"][0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_when_time_is_up_only_the_headers_are_read(kind: str) -> None:
     cut = picture(kind, size=(2_000, 1_600))[:-12]
-    assert pictures.look(io.BytesIO(cut), decode=False).size == (2_000, 1_600)
-    with pytest.raises(pictures.Unusable, match="broken"):
-        pictures.look(io.BytesIO(cut[: len(cut) // 2]), decode=True)
+    assert images.look(io.BytesIO(cut), decode=False).size == (2_000, 1_600)
+    with pytest.raises(images.Unusable, match="broken"):
+        images.look(io.BytesIO(cut[: len(cut) // 2]), decode=True)
 
 
 def test_a_file_far_away_is_judged_by_its_directory_and_captions(tmp_path: Path) -> None:
-    verdict = archive.survey(io.BytesIO(packed(dataset() | {"01_start.png": b"never opened"})))
+    verdict = survey(io.BytesIO(packed(dataset() | {"01_start.png": b"never opened"})))
     assert verdict.problems == []
     assert [pair.caption for pair in verdict.pairs] == [CAPTION.decode()] * 5
     assert verdict.as_json()["pairs"][0]["start_size"] == [0, 0]
-    assert "cut off" in archive.survey(io.BytesIO(packed(dataset())[:-30])).problems[0]
+    assert "cut off" in survey(io.BytesIO(packed(dataset())[:-30])).problems[0]

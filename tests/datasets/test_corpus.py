@@ -10,9 +10,9 @@ from time import process_time
 
 import pytest
 
-from finetune_portal.datasets import check_process, zip_members
-from finetune_portal.datasets.archive import inspect
-from finetune_portal.datasets.sentences import Refused
+from finetune_portal.datasets.checker import sandbox, zip_members
+from finetune_portal.datasets.checker.inspect import inspect
+from finetune_portal.datasets.checker.messages import Refused
 from finetune_portal.engine import datasets as engine
 from tests.datasets.corpus.building import End, Entry, dataset, entries, extra, packed
 from tests.datasets.corpus.honest import HONEST
@@ -47,7 +47,7 @@ def test_the_process_with_limits_refuses_it_too(tmp_path: Path, name: str) -> No
     path = tmp_path / "dataset.zip"
     path.write_bytes(make())
     begun = of_children()
-    problems = check_process.check(path)["problems"]
+    problems = sandbox.check(path)["problems"]
     assert of_children() - begun < SECONDS
     assert re.search(reason, " ".join(problems)), problems
 
@@ -66,7 +66,7 @@ def test_an_honest_archive_passes(tmp_path: Path, name: str) -> None:
     path = tmp_path / "dataset.zip"
     path.write_bytes(HONEST[name]())
     begun = of_children()
-    verdict = check_process.check(path)
+    verdict = sandbox.check(path)
     assert of_children() - begun < SECONDS
     assert verdict["problems"] == []
     assert len(verdict["pairs"]) >= 5

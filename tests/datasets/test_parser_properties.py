@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from finetune_portal.datasets import zip_members
-from finetune_portal.datasets.archive import inspect
-from finetune_portal.datasets.repair import repaired
-from finetune_portal.datasets.sentences import Refused
+from finetune_portal.datasets.checker import zip_members
+from finetune_portal.datasets.checker.inspect import inspect
+from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets.checker.repair import repaired
 from tests.datasets.corpus.building import Entry, build, dataset, entries, packed, picture
 from tests.datasets.corpus.honest import HONEST
 

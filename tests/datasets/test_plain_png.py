@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from finetune_portal.datasets import pictures, plain_png
-from finetune_portal.datasets.pictures import Picture, Unusable
+from finetune_portal.datasets.checker import images, plain_png
+from finetune_portal.datasets.checker.images import Picture, Unusable
 
 Parts = list[tuple[bytes, bytes]]
 
@@ -46,7 +46,7 @@ def by_pillow(data: bytes) -> Picture | None:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(plain_png, "MAX_BYTES", 0)
-            return pictures.look(io.BytesIO(data), decode=True)
+            return images.look(io.BytesIO(data), decode=True)
     except Unusable:
         return None
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from finetune_portal.datasets import check_process
-from finetune_portal.datasets.archive import Verdict, inspect
-from finetune_portal.datasets.repair import repaired, with_captions
-from finetune_portal.datasets.sentences import Refused
+from finetune_portal.datasets.checker import sandbox
+from finetune_portal.datasets.checker.inspect import Verdict, inspect
+from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets.checker.repair import repaired, with_captions
 from tests.datasets.corpus.building import CAPTION, build, dataset, entries, packed, picture
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
@@ -145,7 +145,7 @@ def test_captions_of_pairs_in_two_folders_reach_the_right_pair(tmp_path: Path) -
 
 def test_the_process_with_limits_repairs_too(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset(folder="set/")), tmp_path / "target.zip"
-    check_process.repair(source, target, {"01": "a hat\N{SNOWMAN}"})
+    sandbox.repair(source, target, {"01": "a hat\N{SNOWMAN}"})
     assert inspect(target).pairs[0].caption == "a hat\N{SNOWMAN}"
 
 
@@ -162,14 +162,14 @@ def test_the_process_says_why_it_cannot_repair(
     tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     with pytest.raises(Refused, match=reason):
-        check_process.repair(make(tmp_path), tmp_path / "target.zip")
+        sandbox.repair(make(tmp_path), tmp_path / "target.zip")
     assert not (tmp_path / "target.zip").exists()
 
 
 def test_a_process_that_is_ended_leaves_no_half_of_a_zip(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset()), tmp_path / "target.zip"
     with pytest.raises(Refused, match="broke the check"):
-        check_process.repair(source, target, limits=check_process.Limits(output=3_000))
+        sandbox.repair(source, target, limits=sandbox.Limits(output=3_000))
     assert not target.exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.archive import inspect
+from finetune_portal.datasets.checker.inspect import inspect
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import (
     HALVES,

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from finetune_portal.datasets import zip_names
-from finetune_portal.datasets.zip_members import Member
+from finetune_portal.datasets.checker import zip_names
+from finetune_portal.datasets.checker.zip_members import Member
 
 PICTURE = re.compile(
     r".+\.(?:jpe?g|jfif|png|webp|gif|bmp|tiff?|heic|heif|avif|svg)", re.IGNORECASE | re.DOTALL

@@ -1,8 +1,9 @@
-"""What runs inside the limits of `check_process`; no Django here.
+"""Check or repair a ZIP inside the limits that sandbox.py sets. No Django here.
 
-    python -m finetune_portal.datasets.check_child MEMORY CPU OUTPUT check ZIP
-    python -m finetune_portal.datasets.check_child MEMORY CPU OUTPUT repair ZIP TARGET < captions.json
+    python -m finetune_portal.datasets.checker.sandbox_child LIMITS check ZIP
+    python -m finetune_portal.datasets.checker.sandbox_child LIMITS repair ZIP TARGET < captions.json
 
+LIMITS are bytes of memory, seconds of CPU and bytes of output.
 Both print JSON: the verdict, or why the ZIP cannot be repaired.
 """
 
@@ -16,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from finetune_portal.datasets import archive, repair
-from finetune_portal.datasets.sentences import Refused
+from finetune_portal.datasets.checker import inspect, repair
+from finetune_portal.datasets.checker.messages import Refused
 
 TOO_MUCH_MEMORY = "The ZIP needs too much memory to look into. Use fewer or smaller pictures."
 
@@ -44,9 +45,9 @@ def _limit(memory: int, cpu: int, output: int) -> None:
 
 def _check(path: Path) -> dict[str, Any]:
     try:
-        return archive.inspect(path).as_json()
+        return inspect.inspect(path).as_json()
     except MemoryError:
-        return archive.refused(TOO_MUCH_MEMORY, path.stat().st_size).as_json()
+        return inspect.refused(TOO_MUCH_MEMORY, path.stat().st_size).as_json()
 
 
 def _repair(source: Path, target: Path) -> dict[str, str]:

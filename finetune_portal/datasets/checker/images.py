@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from finetune_portal.datasets import plain_png
+from finetune_portal.datasets.checker import plain_png
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}

@@ -2,7 +2,7 @@
 
 First the structure, and nothing is unpacked until that is sound (`zip_members`); then every member
 once, in pieces; pictures are opened (`pictures`), pairs found (`layouts`), findings told (`findings`).
-The portal asks `check_process`, which does this behind limits.
+The portal calls sandbox.py, which runs this behind limits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
 
-from finetune_portal.datasets import kinds, layouts, pictures, zip_members
-from finetune_portal.datasets.findings import Findings
-from finetune_portal.datasets.pictures import Picture, Unusable
-from finetune_portal.datasets.sentences import Refused
-from finetune_portal.datasets.zip_members import Member
+from finetune_portal.datasets.checker import file_types, images, layouts, zip_members
+from finetune_portal.datasets.checker.findings import Findings
+from finetune_portal.datasets.checker.images import Picture, Unusable
+from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets.checker.zip_members import Member
 
 MAX_CAPTION = 64 * 1024
 MAX_CAPTIONS = 4_000_000
@@ -73,7 +73,7 @@ class Content:
 
     arrangement: layouts.Arrangement
     captions: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    images: dict[str, Picture] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
 
     def caption(self, pair: layouts.Pair) -> str:
@@ -132,7 +132,7 @@ def read(file: BinaryIO, members: list[Member]) -> Content:
     with warnings.catch_warnings(action="ignore"):  # Pillow's; what counts is found
         for member in members:
             if member.start < 0:
-                content.pictures[member.name] = pictures.UNSEEN
+                content.pictures[member.name] = images.UNSEEN
             elif member.name in halves:
                 _look_at(file, member, content, decode=monotonic() < until)
             elif member.name in texts:
@@ -151,8 +151,8 @@ def _text(file: BinaryIO, member: Member) -> str:
 def _pass_over(file: BinaryIO, member: Member, found: Findings) -> None:
     head = b""
     for piece in zip_members.unpacked(file, member):
-        head = head or piece[: kinds.HEAD]
-    if kind := kinds.archive_kind(head):
+        head = head or piece[: file_types.HEAD]
+    if kind := file_types.archive_kind(head):
         found.add("archive", member.label, detail=kind)
 
 
@@ -167,16 +167,16 @@ def held(file: BinaryIO, member: Member) -> io.BytesIO:
 
 def _look_at(file: BinaryIO, member: Member, content: Content, *, decode: bool) -> None:
     found = content.findings
-    if member.size > pictures.MAX_BYTES:
+    if member.size > images.MAX_BYTES:
         _pass_over(file, member, found)
         return found.add("bytes", member.label)
     data = held(file, member)
-    really = kinds.kind(data.read(kinds.HEAD))
+    really = file_types.kind(data.read(file_types.HEAD))
     data.seek(0)
     if really not in ("a JPEG picture", "a PNG picture", "a WebP picture"):
         return found.add("other type", member.label, detail=really or "no picture")
     try:
-        picture = pictures.look(data, decode=decode)
+        picture = images.look(data, decode=decode)
     except Unusable as exc:
         return found.add(str(exc), member.label)
     content.pictures[member.name] = picture
@@ -184,7 +184,7 @@ def _look_at(file: BinaryIO, member: Member, content: Content, *, decode: bool) 
         found.add(note, member.label)
     if picture.kind == "WEBP":
         found.add("webp", member.label)
-    elif member.suffix.lower() not in pictures.SUFFIXES[picture.kind]:
+    elif member.suffix.lower() not in images.SUFFIXES[picture.kind]:
         found.add("name", member.label, detail=really)
     return None
 

@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from finetune_portal.datasets import kinds
-from finetune_portal.datasets.sentences import AGAIN, Refused
+from finetune_portal.datasets.checker import file_types
+from finetune_portal.datasets.checker.messages import AGAIN, Refused
 
 MAX_MEMBERS = 20_000
 MAX_DIRECTORY = 8 * 1024**2
@@ -64,12 +64,12 @@ def read_end(file: BinaryIO, length: int) -> End:
 
 def _what_instead(file: BinaryIO) -> str:
     file.seek(0)
-    head = file.read(kinds.HEAD)
+    head = file.read(file_types.HEAD)
     if head.startswith(b"PK\x03\x04"):
         return CUT_OFF
     if head.startswith(b"PK\x07\x08"):
         return SPLIT
-    really = kinds.kind(head)
+    really = file_types.kind(head)
     return f"This is not a readable ZIP file{f' but {really}' if really else ''}. {AGAIN}"
 
 

@@ -9,11 +9,11 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from finetune_portal.datasets import archive, zip_members
-from finetune_portal.datasets.layouts import Arrangement
-from finetune_portal.datasets.pictures import Picture
-from finetune_portal.datasets.sentences import Refused
-from finetune_portal.datasets.zip_members import Member
+from finetune_portal.datasets.checker import inspect, zip_members
+from finetune_portal.datasets.checker.images import Picture
+from finetune_portal.datasets.checker.layouts import Arrangement
+from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets.checker.zip_members import Member
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".png"}
 
@@ -34,8 +34,8 @@ def with_captions(source: Path, target: Path, captions: dict[str, str]) -> None:
 
 
 def _write(file: BinaryIO, packed: zipfile.ZipFile, captions: dict[str, str]) -> None:
-    content = archive.read(file, zip_members.members(file))
-    archive.judge(content)
+    content = inspect.read(file, zip_members.members(file))
+    inspect.judge(content)
     if incurable := content.findings.incurable():
         raise Refused(incurable[0])
     pairs = content.arrangement.pairs
@@ -65,7 +65,7 @@ def _add_picture(
     info.file_size = member.size
     with packed.open(info, "w") as target:
         if picture.kind == "WEBP":
-            with Image.open(archive.held(file, member), formats=("WEBP",)) as image:
+            with Image.open(inspect.held(file, member), formats=("WEBP",)) as image:
                 ImageOps.exif_transpose(image).save(target, "PNG")
         else:
             for piece in zip_members.unpacked(file, member):

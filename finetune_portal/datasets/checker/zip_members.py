@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from itertools import compress, pairwise
 from typing import BinaryIO, NamedTuple
 
-from finetune_portal.datasets import kinds, zip_names
-from finetune_portal.datasets.sentences import AGAIN, Refused, shown
-from finetune_portal.datasets.zip_end import SPLIT, End, read_end
+from finetune_portal.datasets.checker import file_types, zip_names
+from finetune_portal.datasets.checker.messages import AGAIN, Refused, shown
+from finetune_portal.datasets.checker.zip_end import SPLIT, End, read_end
 
 MAX_UNPACKED = 20_000_000_000
 MAX_RATIO, RATIO_FROM = 100, 1_000_000
@@ -129,7 +129,7 @@ def _refuse_entry(info: zipfile.ZipInfo, label: str) -> None:
         raise Refused(f"{shown(label)} is a link or a device, not a file. Pack the file itself.")
     for name in {label, info.orig_filename, _unicode_path(info.extra, info) or label}:
         zip_names.refuse_name(name)
-    if not _is_folder(info) and label.lower().endswith(kinds.ARCHIVE_SUFFIXES):
+    if not _is_folder(info) and label.lower().endswith(file_types.ARCHIVE_SUFFIXES):
         raise Refused(f"{shown(label)} is an archive in the ZIP. Pack the pictures themselves.")
     _refuse_sizes(info, label)
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from finetune_portal.datasets.sentences import AGAIN, Refused, shown
+from finetune_portal.datasets.checker.messages import AGAIN, Refused, shown
 
 MAX_NAME = 1024
 MAX_PART = 255

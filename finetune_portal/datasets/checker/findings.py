@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
-from finetune_portal.datasets.sentences import some
+from finetune_portal.datasets.checker.messages import some
 
 Level = Literal["problem", "warning"]
 

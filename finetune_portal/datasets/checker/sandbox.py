@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune_portal.datasets import archive
-from finetune_portal.datasets.sentences import Refused
+from finetune_portal.datasets.checker import inspect
+from finetune_portal.datasets.checker.messages import Refused
 
 log = logging.getLogger(__name__)
-ROOT = Path(__file__).resolve().parents[2]
-CHILD = (sys.executable, "-m", "finetune_portal.datasets.check_child")
+ROOT = Path(__file__).resolve().parents[3]
+CHILD = (sys.executable, "-m", "finetune_portal.datasets.checker.sandbox_child")
 SMALLER = "Use fewer or smaller pictures."
 
 
@@ -43,7 +43,7 @@ def check(path: Path, limits: Limits = LIMITS) -> dict[str, Any]:
     try:
         verdict: dict[str, Any] = _run("check", path, limits=limits)
     except Refused as death:
-        verdict = archive.refused(str(death), path.stat().st_size).as_json()
+        verdict = inspect.refused(str(death), path.stat().st_size).as_json()
     return verdict
 
 
