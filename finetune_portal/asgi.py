@@ -16,7 +16,7 @@ from django.core.handlers.asgi import ASGIRequest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django.setup(set_prefix=False)
 
-from finetune_portal.datasets.receive import as_meant, receive_piece  # noqa: E402 - needs the apps loaded
+from finetune_portal.datasets.upload.tus import as_meant, receive_piece  # noqa: E402 - needs the apps loaded
 from finetune_portal.gateway.addresses import UPLOADS  # noqa: E402
 from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.jobs.live import live  # noqa: E402

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from finetune_portal.datasets import uploads, views
+from finetune_portal.datasets import views
+from finetune_portal.datasets.upload import views as upload_views
 
 
 class Half(StringConverter):
@@ -29,6 +30,6 @@ urlpatterns = [
     path("datasets/<int:pk>/rename/", views.rename, name="rename"),
     path("datasets/<int:pk>/delete/", views.delete, name="delete"),
     path("datasets/<int:pk>/hand-over/", views.hand_over, name="hand-over"),
-    path("uploads/", uploads.begin_upload, name="begin-upload"),
-    path("uploads/<uuid:key>/", uploads.upload, name="upload"),
+    path("uploads/", upload_views.begin_upload, name="begin-upload"),
+    path("uploads/<uuid:key>/", upload_views.upload, name="upload"),
 ]

@@ -1,6 +1,6 @@
 """Takes a ZIP that a script PUTs to its signed address, as a raw ASGI endpoint beside Django.
 
-The rule of truth is that of datasets/receive.py. A PUT that broke off is forgotten, and begins anew at the
+The rule of truth is that of datasets/upload/tus.py. A PUT that broke off is forgotten, and begins anew at the
 same address; a file that came whole stays, and the address has served.
 """
 
@@ -12,8 +12,8 @@ from django.db import IntegrityError
 
 from finetune_portal.datasets.forms import UploadForm
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.receive import Piece, Refusal, hold, take
 from finetune_portal.datasets.services import begin_anew, drop_upload, start_upload
+from finetune_portal.datasets.upload.tus import Piece, Refusal, hold, take
 from finetune_portal.gateway import addresses
 from finetune_portal.gateway.addresses import Permit
 from finetune_portal.gateway.models import AccessToken, Right

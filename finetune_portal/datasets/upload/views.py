@@ -1,4 +1,4 @@
-"""The small calls of tus 1.0 around receive.py: begin an upload, ask for its offset, end it."""
+"""The small calls of tus 1.0 around tus.py: begin an upload, ask for its offset, end it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from finetune_portal.datasets import access, services
 from finetune_portal.datasets.forms import UploadForm
-from finetune_portal.datasets.receive import CHECKSUMS, TUS, VERSION, end_of
+from finetune_portal.datasets.upload.tus import CHECKSUMS, TUS, VERSION, end_of
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import P, PortalRequest, View
 
