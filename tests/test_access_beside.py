@@ -19,7 +19,7 @@ from finetune_portal.accounts import services
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import start_upload
-from finetune_portal.gateway import addresses
+from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import AccessToken
 from tests.gateway.calling import token_of
 from tests.jobs.web import Web, database_of, running_web, session_of
@@ -89,7 +89,7 @@ def status(web: Web, line: tuple[str, str], headers: dict[str, str], alice: User
         dataset = start_upload(owner=alice, filename="night.zip", size=8)
         path, headers, body = f"/uploads/{dataset.key}/", {**headers, **TUS}, b"PK"
     elif method == "PUT":
-        path = addresses.signed("", addresses.Permit(uuid.uuid4(), token.pk, "night.zip"))
+        path = upload_urls.signed("", upload_urls.Permit(uuid.uuid4(), token.pk, "night.zip"))
         body = b"P" * 100
     with requests.request(method, web.url + path, data=body, headers=headers, stream=True, timeout=10) as got:
         assert got.status_code == 200 or got.headers["X-Request-ID"]

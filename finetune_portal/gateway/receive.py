@@ -14,9 +14,9 @@ from finetune_portal.datasets.forms import UploadForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import begin_anew, drop_upload, start_upload
 from finetune_portal.datasets.upload.tus import Piece, Refusal, hold, take
-from finetune_portal.gateway import addresses
-from finetune_portal.gateway.addresses import Permit
+from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import AccessToken, Right
+from finetune_portal.gateway.upload_urls import Permit
 from finetune_portal.web.asgi import Receive, Scope, Send, answer, headers_of, in_thread
 from finetune_portal.web.origin import by_token
 
@@ -38,7 +38,7 @@ async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _open(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, BinaryIO]:
     """The dataset, empty, and its file to write into."""
-    permit = addresses.read(path, query)
+    permit = upload_urls.read(path, query)
     if permit is None:
         raise Refusal(403, "This upload address is wrong or too old. Ask for a new one.")
     token = AccessToken.objects.select_related("owner").filter(pk=permit.token).first()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.gateway import finetune, views
+from finetune_portal.gateway import endpoints, views
 from finetune_portal.gateway.calls import nothing_here
 
 app_name = "gateway"
@@ -13,13 +13,13 @@ urlpatterns = [
     path("tokens/<int:pk>/revoke/", views.revoke, name="revoke"),
     path("api/", views.reference, name="reference"),
     path("api/openapi.json", views.openapi_document, name="openapi"),
-    path("finetune/request/submit", finetune.submit, name="submit"),
-    path("finetune/request/details", finetune.details, name="details"),
-    path("finetune/request/list", finetune.listing, name="list"),
-    path("finetune/request/upload/pre-signed-url", finetune.presigned_url, name="presigned-url"),
-    path("finetune/request/access-update", finetune.access_update, name="access-update"),
-    path("finetune/request/file/download", finetune.download, name="download"),
-    path("v1/get-user-credits", finetune.balance, name="balance"),
+    path("finetune/request/submit", endpoints.submit, name="submit"),
+    path("finetune/request/details", endpoints.details, name="details"),
+    path("finetune/request/list", endpoints.listing, name="list"),
+    path("finetune/request/upload/pre-signed-url", endpoints.presigned_url, name="presigned-url"),
+    path("finetune/request/access-update", endpoints.access_update, name="access-update"),
+    path("finetune/request/file/download", endpoints.download, name="download"),
+    path("v1/get-user-credits", endpoints.balance, name="balance"),
     path("finetune/uploads/<uuid:key>/<str:filename>", nothing_here, name="uploaded"),
     path("finetune/<path:rest>", nothing_here, name="nothing"),
 ]

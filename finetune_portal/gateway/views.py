@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from finetune_portal.accounts import reauthentication
 from finetune_portal.gateway import access, services
-from finetune_portal.gateway.finetune import base_url
+from finetune_portal.gateway.endpoints import base_url
 from finetune_portal.gateway.forms import TokenForm
 from finetune_portal.gateway.openapi import document
 from finetune_portal.web.http import PortalRequest

@@ -18,7 +18,7 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.sample import make
 from finetune_portal.datasets.services import start_upload
-from finetune_portal.gateway import addresses, services
+from finetune_portal.gateway import services, upload_urls
 from tests.engine.calling import until
 from tests.gateway.calling import PRESIGNED, SUBMIT, row_of, submit_body, token_of
 from tests.jobs.web import Web, database_of, running_web
@@ -107,7 +107,7 @@ def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: Web, token: s
 def test_a_put_that_a_killed_process_left_begins_anew(web: Web, token: str) -> None:
     """The row and half of the file stay behind; a job that waits for them goes on."""
     urls = presigned(web, token)
-    permit = addresses.read(urlsplit(urls["presigned_url"]).path, urlsplit(urls["presigned_url"]).query)
+    permit = upload_urls.read(urlsplit(urls["presigned_url"]).path, urlsplit(urls["presigned_url"]).query)
     assert permit
     owner = row_of(token).owner
     left = start_upload(owner=owner, filename="pairs.zip", size=99, key=permit.key)
@@ -155,8 +155,8 @@ def test_a_changed_or_old_address_is_refused(web: Web, token: str, monkeypatch: 
     one, two = (presigned(web, token)["presigned_url"] for _ in range(2))
     swapped = f"{one.partition('?')[0]}?{two.partition('?')[2]}"
     monkeypatch.setattr(signing.time, "time", lambda: 1_700_000_000.0)
-    permit = addresses.Permit(uuid.uuid4(), row_of(token).pk, "a.zip")
-    old = addresses.signed(web.url, permit)
+    permit = upload_urls.Permit(uuid.uuid4(), row_of(token).pk, "a.zip")
+    old = upload_urls.signed(web.url, permit)
     monkeypatch.undo()
     for url in (one[:-1], swapped, old, one.partition("?")[0]):
         answer = put(url)

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import access as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.gateway import access, addresses, answers, services
-from finetune_portal.gateway.addresses import Permit
+from finetune_portal.gateway import access, responses, services, upload_urls
 from finetune_portal.gateway.calls import Fields, Refused, boolean, call, check_right, text
 from finetune_portal.gateway.forms import sentence_of, training_form
 from finetune_portal.gateway.models import AccessToken, Right
+from finetune_portal.gateway.upload_urls import Permit
 from finetune_portal.jobs.services import download_link, set_public
 from finetune_portal.web.http import PLAIN
 
@@ -40,14 +40,14 @@ def submit(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResp
             raise Refused(422, "advance_parameters: one learning rate and one number of steps at a time.")
         source_url, (training,) = form.cleaned_data["source_url"], form.trainings
         job = services.submit(actor=user, dataset=dataset, source_url=source_url, key=key, training=training)
-    return JsonResponse(answers.submitted(job))
+    return JsonResponse(responses.submitted(job))
 
 
 @call("GET", Right.READ)
 def details(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
     """API page, section 2."""
     job = access.job_to_see(token.owner, text(fields, "request_id"))
-    return JsonResponse({"finetune": answers.details(job, base_url(request))})
+    return JsonResponse({"finetune": responses.details(job, base_url(request))})
 
 
 @call("GET", Right.READ)
@@ -55,7 +55,7 @@ def listing(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpRes
     """API page, section 3: a bare array, all at once."""
     base = base_url(request)
     found = access.listed(token.owner).iterator(chunk_size=1000)
-    return JsonResponse([answers.listed(job, base) for job in found], safe=False)
+    return JsonResponse([responses.listed(job, base) for job in found], safe=False)
 
 
 @call("GET", Right.TRAIN)
@@ -64,8 +64,8 @@ def presigned_url(request: HttpRequest, token: AccessToken, fields: Fields) -> H
     name = text(fields, "name").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".zip")[:200]
     permit = Permit(uuid.uuid4(), token.pk, f"{name or 'dataset'}.zip")
     base = base_url(request)
-    s3_url = addresses.stable(base, permit.key, permit.filename)
-    return JsonResponse({"presigned_url": addresses.signed(base, permit), "s3_url": s3_url})
+    s3_url = upload_urls.stable(base, permit.key, permit.filename)
+    return JsonResponse({"presigned_url": upload_urls.signed(base, permit), "s3_url": s3_url})
 
 
 @call("PUT", Right.PUBLISH)
@@ -109,7 +109,7 @@ def _check_kinds(fields: Fields) -> None:
 
 def _dataset(token: AccessToken, address: str) -> Dataset | None:
     """The dataset that one of the portal's own addresses names; None for an address elsewhere."""
-    key = addresses.dataset_key(address)
+    key = upload_urls.dataset_key(address)
     if key is None:
         return None
     dataset = datasets.visible(token.owner).filter(key=key, deleted=None).first()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from finetune_portal.gateway import addresses
+from finetune_portal.gateway import upload_urls
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 
@@ -93,7 +93,7 @@ def _data_source_path(job: Job, base_url: str) -> str:
     """An address that can be submitted again."""
     if job.dataset is None:
         return str(job.told.get("data_source_path") or "")
-    own = addresses.stable(base_url, job.dataset.key, job.dataset.filename)
+    own = upload_urls.stable(base_url, job.dataset.key, job.dataset.filename)
     return job.dataset.source_url or own
 
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 UPLOADS = "/finetune/uploads/"
 SECONDS = 3600
-SALT = "finetune_portal.gateway.addresses"
+SALT = "finetune_portal.gateway.upload_urls"
 PATH = re.compile(re.escape(UPLOADS) + r"([0-9a-f-]{36})/")
 
 
