@@ -19,7 +19,7 @@ django.setup(set_prefix=False)
 from finetune_portal.datasets.upload.tus import as_meant, receive_piece  # noqa: E402 - needs the apps loaded
 from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
-from finetune_portal.jobs.live import live  # noqa: E402
+from finetune_portal.jobs.live.stream import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
 from finetune_portal.web.bodies import bounded  # noqa: E402
 from finetune_portal.web.origin import answering  # noqa: E402

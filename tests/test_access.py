@@ -29,8 +29,8 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.connections import services as connections
 from finetune_portal.gateway.services import new_token
-from finetune_portal.jobs import samples
 from finetune_portal.jobs.models import Preset, SavedView
+from finetune_portal.jobs.sync import samples
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.sealing import seal
 from tests.people import make_dataset, make_job, make_trial, person, signed_in

@@ -20,7 +20,7 @@ from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
-from finetune_portal.jobs.table import NARROWING
+from finetune_portal.jobs.table.query import NARROWING
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.jobs import form_views, limit_views, table_views, views
+from finetune_portal.jobs import form_views, limit_views, views
+from finetune_portal.jobs.table import views as table_views
 
 app_name = "jobs"
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""The job page, and what people do to a job. The table is in table_views.py, the form in form_views.py."""
+"""The job page, and what people do to a job. The table is in table/views.py, the form in form_views.py."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.jobs import access, desk, files, progress, samples, services
+from finetune_portal.jobs import access, desk, services
 from finetune_portal.jobs.choices import UNTRAINED
-from finetune_portal.jobs.curves import Curves
-from finetune_portal.jobs.estimate import estimate
 from finetune_portal.jobs.forms import DescribeForm
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.snippets import snippets
-from finetune_portal.jobs.stations import line
-from finetune_portal.jobs.trouble import trouble
+from finetune_portal.jobs.page.curves import Curves
+from finetune_portal.jobs.page.diagnosis import trouble
+from finetune_portal.jobs.page.estimate import estimate
+from finetune_portal.jobs.page.snippets import snippets
+from finetune_portal.jobs.page.stages import line
+from finetune_portal.jobs.sync import model_file, progress, samples
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect, told
 
@@ -69,7 +70,7 @@ def check_file(request: PortalRequest, pk: int) -> HttpResponse:
     """Have the worker read the trained file, for its SHA-256 and size."""
     job = access.job_to_see(request.user, pk)
     with told(request):
-        files.ask(job, actor=request.user)
+        model_file.ask(job, actor=request.user)
     return go_to(request, _page(job))
 
 

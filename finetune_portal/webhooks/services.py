@@ -22,8 +22,8 @@ from finetune_portal import env
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import rate_limit
-from finetune_portal.jobs import sync
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync import sync
 from finetune_portal.jobs.timeline import Source
 from finetune_portal.segmind import SegmindError
 from finetune_portal.webhooks.models import Delivery, Hook, SelfTest

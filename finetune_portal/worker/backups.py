@@ -25,7 +25,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal import __version__
-from finetune_portal.jobs import submission
+from finetune_portal.jobs.sync import submit
 
 PORTAL, ENGINE = "portal.sqlite3", "engine/engine.sqlite3"
 FOLDERS = ("datasets", "previews", "samples", "playground", "engine")
@@ -195,7 +195,7 @@ def _put_in_place() -> int:
     try:
         connection.settings_dict["NAME"] = str(draft) if is_here else name
         call_command("migrate", verbosity=0, interactive=False)
-        doubtful = submission.doubt_what_was_not_sent()
+        doubtful = submit.doubt_what_was_not_sent()
     finally:
         connection.close()  # the last one to leave takes the -wal file along
         connection.settings_dict["NAME"] = name

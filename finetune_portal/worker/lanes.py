@@ -16,7 +16,8 @@ from finetune_portal.datasets import library, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import LEASE
-from finetune_portal.jobs import files, progress, submission, sync
+from finetune_portal.jobs.sync import model_file, progress, sync
+from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notices import outbox
 from finetune_portal.playground import running
 from finetune_portal.web.leases import claim, keeping
@@ -54,15 +55,15 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    files = (datasets.clear_abandoned, library.clear_old_files)
+    model_file = (datasets.clear_abandoned, library.clear_old_files)
     lines = (webhooks.forget_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
-    return any(step() for step in (*files, *lines))
+    return any(step() for step in (*model_file, *lines))
 
 
 def submit() -> bool:
-    submission.recover()
-    submission.release_waiting()
-    return submission.send_next()
+    sync_submit.recover()
+    sync_submit.release_waiting()
+    return sync_submit.send_next()
 
 
 def train() -> bool:
@@ -77,7 +78,7 @@ LANES = (
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25, idle=0.25),
     Lane("train", train, 0.5, idle=0.5),
-    Lane("files", files.check_next, 1),
+    Lane("files", model_file.check_next, 1),
     Lane("run", running.run_next, 0.3),
     Lane("run-too", running.run_next, 0.3),  # a cold model takes minutes, and others may be quick meanwhile
     Lane("digest", webhooks.digest_next, 0.2),

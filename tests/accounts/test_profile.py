@@ -11,7 +11,7 @@ from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.jobs.live import Viewer, signed_out
+from finetune_portal.jobs.live.stream import Viewer, signed_out
 from finetune_portal.web.asgi import person_behind
 from tests.people import HTMX, PASSWORD, signed_in
 

@@ -12,8 +12,8 @@ from finetune_portal.connections import services
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.services import carry_next
-from finetune_portal.jobs import sync
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync import sync
 from finetune_portal.worker import lanes
 from tests.people import form_data, make_dataset, signed_in
 from tests.upstream import KEY, Upstream, says

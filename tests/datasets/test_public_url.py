@@ -19,8 +19,8 @@ from finetune_portal.connections import services as connections
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import carry_next
-from finetune_portal.jobs import submission
 from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.sync import submit
 from finetune_portal.worker import lanes
 from tests.people import HTMX, form_data, signed_in
 
@@ -151,7 +151,7 @@ def test_the_form_itself_takes_an_address(alice: User, files: FileServer) -> Non
     assert dataset.source_url == data["source_url"]
     assert dataset.jobs.get().state == State.WAITING
     lanes.check()
-    submission.release_waiting()
+    submit.release_waiting()
     assert dataset.jobs.get().state == State.QUEUED
 
 

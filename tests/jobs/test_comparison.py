@@ -15,9 +15,9 @@ from PIL import Image
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from finetune_portal.jobs import samples
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, JobEvent, Training
+from finetune_portal.jobs.sync import samples
 from tests.people import HTMX, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 

@@ -12,8 +12,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.jobs import files
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync import model_file
 from finetune_portal.worker.lanes import LANES
 from tests.engine.calling import TIMEOUT, reached, started
 from tests.people import make_job, signed_in
@@ -39,25 +39,25 @@ def url(job: Job) -> str:
 def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job: Job) -> None:
     assert signed_in(bob).post(url(job)).status_code == 302
     assert "Being read" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    assert files.check_next in {lane.step for lane in LANES}
-    assert files.check_next()
+    assert model_file.check_next in {lane.step for lane in LANES}
+    assert model_file.check_next()
     link = signed_in(alice).get(f"/jobs/{job.pk}/download/").headers["Location"]
     content = requests.get(link, timeout=TIMEOUT).content
     found = fresh(job)
     assert (found.file_sha256, found.file_size) == (hashlib.sha256(content).hexdigest(), len(content))
     assert found.file_sha256 in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert AuditEvent.objects.filter(action="job.check-file", actor=bob).count() == 1
-    assert not files.check_next()
+    assert not model_file.check_next()
 
 
 def test_a_file_that_cannot_be_read_is_tried_again_then_told(alice: User, job: Job, settings: Any) -> None:
     signed_in(alice).post(url(job))
     point_nowhere(settings)
-    for _ in range(files.TRIES):
+    for _ in range(model_file.TRIES):
         Job.objects.update(due=now() - timedelta(seconds=1))
-        assert files.check_next()
+        assert model_file.check_next()
     Job.objects.update(due=now() - timedelta(seconds=1))
-    assert not files.check_next()
+    assert not model_file.check_next()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "The file could not be read. The upstream cannot be reached." in html
     assert "Check the file" in html

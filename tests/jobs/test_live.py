@@ -18,7 +18,7 @@ from finetune_portal.accounts import services, sessions
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs.live import BEAT_SECONDS, CHECK_SECONDS, STREAMS_EACH, Viewer, signed_out
+from finetune_portal.jobs.live.stream import BEAT_SECONDS, CHECK_SECONDS, STREAMS_EACH, Viewer, signed_out
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
 from tests.jobs.web import Reader, Web, database_of, running_web, session_of

@@ -9,7 +9,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, JobEvent
-from finetune_portal.jobs.stations import Station, line
+from finetune_portal.jobs.page.stages import Station, line
 from tests.people import make_job, signed_in
 from tests.worker.driving import text_of
 

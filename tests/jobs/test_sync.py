@@ -14,8 +14,9 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import choices, sync
+from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync import sync
 from finetune_portal.web.leases import claim
 from tests.engine.calling import call, reached, started, until
 from tests.people import make_dataset, make_job, signed_in

@@ -18,9 +18,10 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs import choices, progress, samples
-from finetune_portal.jobs.curves import Curves
+from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.page.curves import Curves
+from finetune_portal.jobs.sync import progress, samples
 from finetune_portal.web.leases import claim
 from finetune_portal.worker.lanes import LANES, train
 from tests.engine.calling import reached, started

@@ -6,8 +6,8 @@ import pytest
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.page.diagnosis import trouble
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.jobs.trouble import trouble
 from tests.people import make_job, signed_in
 from tests.worker.driving import text_of
 

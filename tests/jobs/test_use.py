@@ -11,8 +11,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.estimate import estimate
-from finetune_portal.jobs.snippets import snippets
+from finetune_portal.jobs.page.estimate import estimate
+from finetune_portal.jobs.page.snippets import snippets
 from tests.people import make_job, signed_in
 from tests.worker.driving import text_of
 

@@ -20,8 +20,8 @@ import pytest
 import requests
 
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import submission
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync import submit
 from finetune_portal.worker import backups
 from tests import databases
 from tests.e2e.conftest import Portal, wait_for
@@ -242,7 +242,7 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
 def test_the_doubt_is_told_on_the_job(dataset: Dataset, alice: Any) -> None:
     waiting = make_job(alice, dataset=dataset)
     done = make_job(alice, "ready")
-    assert submission.doubt_what_was_not_sent() == 1
+    assert submit.doubt_what_was_not_sent() == 1
     assert (fresh(waiting).state, fresh(done).state) == ("unconfirmed", "ready")
     assert "restored from a backup" in fresh(waiting).error
     assert waiting.tries.get().outcome == "unknown"

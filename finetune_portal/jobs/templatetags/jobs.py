@@ -7,9 +7,9 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from finetune_portal.jobs import rows
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.table import rows
 
 register = template.Library()
 

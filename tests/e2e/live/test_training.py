@@ -9,9 +9,9 @@ from django.utils.timezone import now
 from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
-from finetune_portal.jobs import samples
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.sync import samples
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import is_moved, says
 from tests.e2e.test_axe import faults, fit

@@ -23,8 +23,8 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.rows import row, with_training
-from finetune_portal.jobs.table import counts_of
+from finetune_portal.jobs.table.query import counts_of
+from finetune_portal.jobs.table.rows import row, with_training
 from finetune_portal.web import commits
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn

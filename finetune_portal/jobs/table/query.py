@@ -17,9 +17,10 @@ from django.db.models import Q, QuerySet
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import access, choices, menu
+from finetune_portal.jobs import access, choices
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.rows import outlines
+from finetune_portal.jobs.table import filters
+from finetune_portal.jobs.table.rows import outlines
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
 
 Rule = Callable[[str, User], Q | None]
@@ -55,7 +56,7 @@ def context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
         "stamp": seen,
         "order": orders[sort],
         "params": params,
-        **menu.context(user, {**kept, "sort": sort} if sort else kept, orders),
+        **filters.context(user, {**kept, "sort": sort} if sort else kept, orders),
     }
 
 

@@ -20,7 +20,7 @@ from django.db import connections
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.jobs.news import Lookout, News, event
+from finetune_portal.jobs.live.changes import Lookout, News, event
 from finetune_portal.web.asgi import (
     HEADERS,
     Receive,

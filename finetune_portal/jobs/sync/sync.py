@@ -19,7 +19,7 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOUBTFUL, DOWNLOADABLE, FOLLOWED, STATE_OF_PHASE, State
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.jobs.submission import UNTIL_DECISION
+from finetune_portal.jobs.sync.submit import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.segmind import (
     Busy,

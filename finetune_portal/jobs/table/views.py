@@ -12,10 +12,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.jobs import access, desk, table
-from finetune_portal.jobs.comparison import Comparison
+from finetune_portal.jobs import access, desk
 from finetune_portal.jobs.forms import ViewForm
 from finetune_portal.jobs.models import Job, SavedView
+from finetune_portal.jobs.page.comparison import Comparison
+from finetune_portal.jobs.table import query
 from finetune_portal.web.http import PLAIN, PortalRequest, piece_of
 
 MOST_AT_ONCE = 50
@@ -23,7 +24,7 @@ MOST_AT_ONCE = 50
 
 @require_safe
 def job_list(request: PortalRequest) -> HttpResponse:
-    return render(request, "jobs/list.html", table.context(request.user, request.GET))
+    return render(request, "jobs/list.html", query.context(request.user, request.GET))
 
 
 @require_safe
@@ -31,9 +32,9 @@ def job_list(request: PortalRequest) -> HttpResponse:
 def job_table(request: PortalRequest) -> HttpResponse:
     """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
     seen = request.GET.get("seen")
-    if seen and seen == table.stamp():
+    if seen and seen == query.stamp():
         return HttpResponse(status=204)
-    return render(request, "jobs/_table.html", table.context(request.user, request.GET))
+    return render(request, "jobs/_table.html", query.context(request.user, request.GET))
 
 
 @require_POST
@@ -88,7 +89,7 @@ def compared(request: PortalRequest) -> HttpResponse:
 def _comparison(request: PortalRequest) -> Comparison:
     """Of the named jobs, or of a whole sweep."""
     if sweep := request.GET.get("sweep"):
-        siblings = access.visible(request.user).filter(table.of_sweep(sweep) or Q(pk=None))
+        siblings = access.visible(request.user).filter(query.of_sweep(sweep) or Q(pk=None))
         return Comparison(siblings.order_by("-pk")[:MOST_AT_ONCE])
     return Comparison(_named(request, request.GET.getlist("job")))
 

@@ -17,9 +17,9 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections import capabilities, rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs import samples, sync
 from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
 from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.sync import samples, sync
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.segmind import BadReply, Progress, Rejected, SegmindError
 from finetune_portal.web.deeds import ActionFailed

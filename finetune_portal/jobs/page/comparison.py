@@ -12,10 +12,10 @@ from functools import cached_property
 from django.db.models import QuerySet
 
 from finetune_portal.jobs.choices import STATIONS
-from finetune_portal.jobs.curves import Change, Curves
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.stations import line
-from finetune_portal.jobs.trouble import Trouble, trouble
+from finetune_portal.jobs.page.curves import Change, Curves
+from finetune_portal.jobs.page.diagnosis import Trouble, trouble
+from finetune_portal.jobs.page.stages import line
 
 PARAMETERS = ("learning_rate", "steps", "dataset_id", "instance_prompt", "machine_type", "connection_id")
 

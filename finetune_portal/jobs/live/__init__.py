@@ -1,0 +1,1 @@
+"""The live table: which rows changed, and the stream that carries them to every open page."""

@@ -1,0 +1,1 @@
+"""The table of jobs: its query, filters, rows, saved views and bulk actions."""
