@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
-from finetune_portal.jobs import access, choices, desk, services
+from finetune_portal.jobs import access, choices, presets, services
 from finetune_portal.jobs.forms import JobForm, PresetForm
 from finetune_portal.jobs.limits import Exceeded
 from finetune_portal.jobs.models import Preset
@@ -76,7 +76,7 @@ def keep_preset(request: PortalRequest) -> HttpResponse:
     form = PresetForm(request.POST)
     if form.is_valid():
         values = form.cleaned_data
-        desk.keep_preset(request.user, values.pop("preset_name"), **values)
+        presets.keep_preset(request.user, values.pop("preset_name"), **values)
         messages.success(request, f"“{form.data['preset_name']}” is a preset for everyone now.")
     status, shown = (200, PresetForm()) if form.is_valid() else (422, form)
     if request.htmx:
@@ -91,7 +91,7 @@ def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
     preset = get_object_or_404(Preset, pk=pk)
     if preset.owner_id != request.user.pk and not request.user.can_administer:
         raise PermissionDenied("Only the person who made this preset, or an admin, can remove it.")
-    desk.drop_preset(preset, actor=request.user)
+    presets.drop_preset(preset, actor=request.user)
     messages.success(request, f"“{preset.name}” is no preset any more.")
     context = _preset_context(PresetForm())
     return piece_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))

@@ -7,10 +7,8 @@ import re
 import uuid
 from itertools import product
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from django import forms
-from django.http import QueryDict
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
@@ -20,7 +18,7 @@ from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
-from finetune_portal.jobs.table.query import NARROWING
+from finetune_portal.web.forms import Sentenced
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 
@@ -218,14 +216,6 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         return [{**same, "learning_rate": rate, "steps": steps} for rate, steps in pairs]
 
 
-class Sentenced(forms.Form):
-    """A small form whose faults are told in one message."""
-
-    @property
-    def sentence(self) -> str:
-        return " ".join(str(error) for errors in self.errors.values() for error in errors)
-
-
 class DescribeForm(Sentenced):
     name = forms.CharField(max_length=80, error_messages={"required": "Give the training a name."})
     note_text = forms.CharField(max_length=4000, required=False)
@@ -255,16 +245,6 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         super().__init__(*args, **kwargs)
         for name in ("per_person_day", "per_team_month"):
             self.fields[name].required = False
-
-
-class ViewForm(Sentenced):
-    name = forms.CharField(max_length=40, error_messages={"required": "Give the view a name."})
-    query = forms.CharField(max_length=500, required=False)
-
-    def clean_query(self) -> str:
-        """Only what narrows and sorts: not the place in the pages, nor what else stood in the address."""
-        told = QueryDict(str(self.cleaned_data["query"]))
-        return urlencode({name: told[name] for name in (*NARROWING, "sort") if told.get(name)})
 
 
 class PresetForm(Sentenced):

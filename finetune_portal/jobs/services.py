@@ -21,6 +21,8 @@ from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.segmind import SegmindError
 from finetune_portal.web.deeds import ActionFailed, UpstreamFailed
 
+REMEMBERED = 200  # of a text that was changed, so much goes into the record
+
 
 def start_all(
     *,
@@ -112,3 +114,14 @@ def decide(job: Job, *, resend: bool, actor: User) -> None:
             moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)
         if moved:
             record(actor, "job.resend" if resend else "job.close", job, name=job.name)
+
+
+def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> None:
+    """What people call it and remember of it; the upstream is not told."""
+    told = {"name": name, "note": note_text, "tags": tags}
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(changed=now(), **told)
+        for field, text in told.items():
+            before = str(getattr(job, field))
+            if before != text:
+                record(actor, f"job.{field}", job, before=before[:REMEMBERED], after=text[:REMEMBERED])

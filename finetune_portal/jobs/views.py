@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.jobs import access, desk, services
+from finetune_portal.jobs import access, services
 from finetune_portal.jobs.choices import UNTRAINED
 from finetune_portal.jobs.forms import DescribeForm
 from finetune_portal.jobs.models import Job, Training
@@ -81,7 +81,7 @@ def describe(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     form = DescribeForm(request.POST)
     if form.is_valid():
-        desk.describe(job, actor=request.user, **form.cleaned_data)
+        services.describe(job, actor=request.user, **form.cleaned_data)
     else:
         messages.error(request, form.sentence)
     return go_to(request, _page(job))

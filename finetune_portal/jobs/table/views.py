@@ -12,11 +12,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.jobs import access, desk
-from finetune_portal.jobs.forms import ViewForm
+from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.jobs.page.comparison import Comparison
-from finetune_portal.jobs.table import query
+from finetune_portal.jobs.table import bulk, query, saved_views
+from finetune_portal.jobs.table.forms import ViewForm
 from finetune_portal.web.http import PLAIN, PortalRequest, piece_of
 
 MOST_AT_ONCE = 50
@@ -38,7 +38,7 @@ def job_table(request: PortalRequest) -> HttpResponse:
 
 
 @require_POST
-def bulk(request: PortalRequest) -> HttpResponse:
+def bulk_action(request: PortalRequest) -> HttpResponse:
     """Do one thing to the ticked jobs: compare, links, private or archive."""
     jobs = _ticked(request, request.POST.getlist("job"))
     if not jobs:
@@ -49,7 +49,7 @@ def bulk(request: PortalRequest) -> HttpResponse:
         return redirect(f"{reverse('jobs:compare')}?{urlencode([('job', job.pk) for job in jobs])}")
     if deed == "links":
         headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
-        text = desk.links(jobs, actor=request.user)
+        text = bulk.links(jobs, actor=request.user)
         return HttpResponse(text, content_type=PLAIN, headers=headers)
     changeable = [job for job in jobs if access.may_change(request.user, job)]
     if len(changeable) < len(jobs):
@@ -98,7 +98,7 @@ def _comparison(request: PortalRequest) -> Comparison:
 def keep_view(request: PortalRequest) -> HttpResponse:
     form = ViewForm(request.POST)
     if form.is_valid():
-        view = desk.keep_view(request.user, **form.cleaned_data)
+        view = saved_views.keep_view(request.user, **form.cleaned_data)
         return redirect(f"{reverse('jobs:list')}?{view.query}")
     messages.error(request, form.sentence)
     return redirect(_back(request))
@@ -106,7 +106,7 @@ def keep_view(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 def drop_view(request: PortalRequest, pk: int) -> HttpResponse:
-    desk.drop_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
+    saved_views.drop_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
     return redirect("jobs:list")
 
 
@@ -120,7 +120,7 @@ def _named(request: PortalRequest, keys: list[str]) -> QuerySet[Job]:
 
 
 def _make_private(request: HttpRequest, jobs: list[Job]) -> None:
-    done, troubles = desk.make_private(jobs, actor=request.user)  # type: ignore[arg-type]
+    done, troubles = bulk.make_private(jobs, actor=request.user)  # type: ignore[arg-type]
     if done or not troubles:
         messages.success(request, f"{done} made private.")
     for trouble in troubles[:5]:
@@ -128,7 +128,7 @@ def _make_private(request: HttpRequest, jobs: list[Job]) -> None:
 
 
 def _archive(request: HttpRequest, jobs: list[Job], *, back: bool) -> None:
-    moved = desk.archive(jobs, actor=request.user, back=back)  # type: ignore[arg-type]
+    moved = bulk.archive(jobs, actor=request.user, back=back)  # type: ignore[arg-type]
     if back:
         messages.success(request, f"{len(moved)} back in the table.")
     elif moved:

@@ -1,4 +1,4 @@
-"""What people do to the table rather than to one job: many at once, archiving, kept views and presets."""
+"""Bulk actions: make jobs private, list their download links, archive them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.jobs import services
-from finetune_portal.jobs.models import Job, Preset, SavedView
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.web.deeds import ActionFailed
-
-REMEMBERED = 200  # of a text that was changed, so much goes into the record
 
 
 def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
@@ -53,41 +51,3 @@ def archive(jobs: Iterable[Job], *, actor: User, back: bool = False) -> list[int
                 note(job, "Back in the table" if back else "Archived", source=Source.PERSON, actor=actor)
                 record(actor, "job.unarchive" if back else "job.archive", job, name=job.name)
     return moved
-
-
-def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> None:
-    """What people call it and remember of it; the upstream is not told."""
-    told = {"name": name, "note": note_text, "tags": tags}
-    with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(changed=now(), **told)
-        for field, text in told.items():
-            before = str(getattr(job, field))
-            if before != text:
-                record(actor, f"job.{field}", job, before=before[:REMEMBERED], after=text[:REMEMBERED])
-
-
-def keep_view(owner: User, *, name: str, query: str) -> SavedView:
-    """The same name again replaces the view."""
-    with transaction.atomic():
-        view, _ = SavedView.objects.update_or_create(owner=owner, name=name, defaults={"query": query})
-        record(owner, "view.keep", view, name=name, query=query)
-    return view
-
-
-def drop_view(view: SavedView, *, actor: User) -> None:
-    with transaction.atomic():
-        record(actor, "view.drop", view, name=view.name)
-        view.delete()
-
-
-def keep_preset(owner: User, name: str, *, learning_rate: float, steps: int) -> Preset:
-    with transaction.atomic():
-        preset = Preset.objects.create(owner=owner, name=name, learning_rate=learning_rate, steps=steps)
-        record(owner, "preset.keep", preset, name=name)
-    return preset
-
-
-def drop_preset(preset: Preset, *, actor: User) -> None:
-    with transaction.atomic():
-        record(actor, "preset.drop", preset, name=preset.name)
-        preset.delete()
