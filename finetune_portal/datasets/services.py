@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import ProtectedError, Q, QuerySet
+from django.db.models import ProtectedError
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import rate_limit
 from finetune_portal.connections import services as connections
-from finetune_portal.connections.client import asking
-from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import previews, remote
 from finetune_portal.datasets.checker import inspect, sandbox
-from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.segmind import BadReply, SegmindError
+from finetune_portal.datasets.transfer import take_to
 from finetune_portal.web import outbound
-from finetune_portal.web.leases import backoff, keeping, mine
+from finetune_portal.web.leases import mine
 
-LEASE = 15.0
 BLOCK = 1024 * 1024
 EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in
 LOOK_SECONDS = 60.0  # at a ZIP far away
-GONE = "The file is no longer on the portal's disk. Upload it again."
 JOINERS = "\u200c\u200d"
-LIVELY = timedelta(seconds=5)
-ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
 
 def start_upload(
@@ -111,13 +101,6 @@ def drop_upload(dataset: Dataset, *, actor: User | None, **still: Any) -> bool:
     return bool(gone)
 
 
-def clear_abandoned() -> bool:
-    """Forget one upload that has not gone on for the hours of the setting. False: none left."""
-    quiet = {"changed__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
-    rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **quiet)
-    return any(drop_upload(dataset, actor=None, **quiet) for dataset in rows.order_by("pk")[:20])
-
-
 def check(dataset: Dataset) -> None:
     """Look into the ZIP and store the verdict. The caller holds the lease."""
     found = _look_from_afar(dataset) if dataset.source_url else _look_here(dataset)
@@ -147,57 +130,3 @@ def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
             return {"verdict": verdict, "size": file.size, "received": file.size}
     except remote.RemoteTrouble as exc:
         return {"verdict": {"problems": [str(exc)], "warnings": [], "pairs": []}}
-
-
-def take_to(dataset: Dataset, connection: Connection) -> None:
-    """Let the worker carry it there, unless it did or does."""
-    Carry.objects.get_or_create(dataset=dataset, connection=connection)
-
-
-def carry_next() -> bool:
-    trip = rate_limit.claim_with_a_call(
-        _due_to_carry(), Connection.objects.in_use(), leave=rate_limit.CARRY, seconds=LEASE
-    )
-    if trip is None:
-        return False
-    with keeping(trip, seconds=LEASE):
-        _carry(trip)
-    return True
-
-
-def _due_to_carry() -> QuerySet[Carry]:
-    """Trips that may begin: of a checked file, or of a large one that is still coming in at speed."""
-    checked = Q(dataset__state__in=(Dataset.State.CHECKING, Dataset.State.READY))
-    lively = Q(dataset__state=Dataset.State.RECEIVING, dataset__changed__gt=now() - LIVELY, attempts=0)
-    return Carry.objects.filter(checked | lively, done=None).select_related("dataset", "connection")
-
-
-def _carry(trip: Carry) -> None:
-    """Take the file to a fresh presigned URL; on trouble, again later. The caller holds the lease."""
-    dataset = trip.dataset
-
-    def progress(sent: int) -> None:
-        mine(trip).update(sent=sent)
-
-    try:
-        with asking(trip.connection) as client:
-            target = client.presigned_url(f"{dataset.key}.zip")
-        address = target.presigned_url
-        with Incoming(dataset) as file:
-            etag = client.upload(address, cast(BinaryIO, file), dataset.size, progress)
-        if not _arrived_whole(etag, file.digests["md5"]):
-            raise BadReply("The storage got other bytes than were sent. They are sent again.")
-    except (SegmindError, Stalled, FileNotFoundError) as exc:
-        told = GONE if isinstance(exc, FileNotFoundError) else str(exc)
-        again = now() + backoff(trip.attempts)
-        mine(trip).update(error=told[:500], sent=0, due=again, lease_until=None)
-        return
-    done = {"s3_url": target.s3_url, "etag": etag[:100], "sent": dataset.size, "done": now(), "error": ""}
-    with transaction.atomic():
-        if mine(trip).update(lease_until=None, **done):
-            Dataset.objects.filter(pk=dataset.pk).update(changed=now(), **file.digests)
-
-
-def _arrived_whole(etag: str, md5: str) -> bool:
-    """An ETag of 32 hex digits is the MD5 of the object (S3 without multipart or KMS); others say nothing."""
-    return not ETAG_MD5.match(etag) or etag.lower() == md5

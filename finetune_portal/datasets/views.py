@@ -12,7 +12,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
-from finetune_portal.datasets import access, library, previews, sample, versions
+from finetune_portal.datasets import access, library, previews, retention, sample, transfer, versions
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
@@ -31,7 +31,7 @@ def dataset_list(request: PortalRequest) -> HttpResponse:
         after=request.GET.get("after", ""),
         size=24,
     )
-    context = {"page": page, "query": words, "storage": library.storage()}
+    context = {"page": page, "query": words, "storage": retention.storage()}
     return render(request, "datasets/list.html", context)
 
 
@@ -156,7 +156,7 @@ def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
     """Carry the file to a fresh presigned URL."""
     dataset = access.dataset_to_see(request.user, pk)
     with told(request):
-        library.hand_over_again(dataset, actor=request.user)
+        transfer.hand_over_again(dataset, actor=request.user)
     return go_to(request, _page(dataset))
 
 

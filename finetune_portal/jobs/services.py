@@ -12,7 +12,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection
-from finetune_portal.datasets import library
+from finetune_portal.datasets import transfer
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import limits
 from finetune_portal.jobs.choices import State
@@ -54,7 +54,7 @@ def start_all(
 
 def _start(*, actor: User, dataset: Dataset, connection: Connection, **fields: Any) -> Job:
     """Write the intent; the worker sends it."""
-    state = State.QUEUED if library.put_in_place(dataset, connection) else State.WAITING
+    state = State.QUEUED if transfer.put_in_place(dataset, connection) else State.WAITING
     job = Job.objects.create(owner=actor, dataset=dataset, connection=connection, state=state, **fields)
     note(job, "Started", source=Source.PERSON, actor=actor, state=state)
     record(actor, "job.start", job, name=job.name, steps=job.steps)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
 from finetune_portal.connections import capabilities
-from finetune_portal.datasets import library, versions
+from finetune_portal.datasets import retention, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import LEASE
+from finetune_portal.datasets.transfer import LEASE
 from finetune_portal.jobs.sync import model_file, progress, sync
 from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notices import outbox
@@ -55,7 +55,7 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    model_file = (datasets.clear_abandoned, library.clear_old_files)
+    model_file = (datasets.clear_abandoned, retention.clear_old_files)
     lines = (webhooks.forget_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
     return any(step() for step in (*model_file, *lines))
 

@@ -11,7 +11,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.services import carry_next
+from finetune_portal.datasets.transfer import carry_next
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.worker import lanes

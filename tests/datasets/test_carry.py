@@ -17,7 +17,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.services import carry_next
+from finetune_portal.datasets.transfer import carry_next
 from finetune_portal.worker import lanes
 from tests.people import HTMX, make_dataset, signed_in
 from tests.running import RunningEngine

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.datasets import library, sample
+from finetune_portal.datasets import retention, sample
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import lanes
@@ -264,7 +264,7 @@ def test_old_files_go_after_the_days_of_the_setting(
     Dataset.objects.update(changed=now() - timedelta(days=31))
     if used:
         make_job(alice, State.READY, dataset=dataset)
-    while library.clear_old_files():
+    while retention.clear_old_files():
         pass
     assert dataset.path.exists() is stays
     dataset.refresh_from_db()
@@ -277,7 +277,7 @@ def test_a_file_that_a_job_needs_never_goes(dataset: Dataset, alice: User, setti
     job = make_job(alice, State.UNCONFIRMED, dataset=dataset)
     type(job).objects.update(created=now() - timedelta(days=40))
     Dataset.objects.update(changed=now() - timedelta(days=40))
-    assert not library.clear_old_files()
+    assert not retention.clear_old_files()
     assert dataset.path.exists()
 
 

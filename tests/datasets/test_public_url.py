@@ -18,7 +18,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import carry_next
+from finetune_portal.datasets.transfer import carry_next
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.sync import submit
 from finetune_portal.worker import lanes

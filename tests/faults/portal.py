@@ -32,7 +32,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import client
 from finetune_portal.connections.services import built_in, default
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.services import take_to
+from finetune_portal.datasets.transfer import take_to
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.segmind import SegmindClient

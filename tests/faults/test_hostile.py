@@ -19,7 +19,7 @@ from finetune_portal.connections import capabilities
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import take_to
+from finetune_portal.datasets.transfer import take_to
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery

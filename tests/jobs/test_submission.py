@@ -15,7 +15,7 @@ from finetune_portal.connections import rate_limit
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import carry_next, take_to
+from finetune_portal.datasets.transfer import carry_next, take_to
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import lanes
 from tests.engine.calling import details, until

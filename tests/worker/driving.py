@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.services import carry_next, take_to
+from finetune_portal.datasets.transfer import carry_next, take_to
 from finetune_portal.jobs.choices import ENDED
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
