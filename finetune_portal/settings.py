@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "finetune_portal.webhooks",
     "finetune_portal.gateway",
     "finetune_portal.worker",
+    "finetune_portal.operations",
 ]
 MIDDLEWARE = [
     "finetune_portal.web.origin.remember_origin",

@@ -20,7 +20,7 @@ urlpatterns = [
     path("", include("finetune_portal.gateway.urls")),
     path("healthz", views.healthz, name="healthz"),
     path("csp-report/", views.csp_report, name="csp-report"),
-    path("", include("finetune_portal.worker.urls")),
+    path("", include("finetune_portal.operations.urls")),
 ]
 
 handler500 = "finetune_portal.web.views.server_error"

@@ -22,7 +22,7 @@ import requests
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import submit
-from finetune_portal.worker import backups
+from finetune_portal.operations import backups
 from tests import databases
 from tests.e2e.conftest import Portal, wait_for
 from tests.faults.conftest import workshop as workshop

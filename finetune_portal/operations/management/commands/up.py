@@ -15,8 +15,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from finetune_portal import env
 from finetune_portal.accounts.services import first_admin_link
+from finetune_portal.operations.supervisor import Child, say, supervise
 from finetune_portal.webhooks.services import local_hook_url
-from finetune_portal.worker.supervisor import Child, say, supervise
 
 # What django-htmx brings beside the htmx that the pages load; compressing it would double the start.
 UNUSED_STATIC = ["ext", "htmx-4*", "htmax-*"]

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.utils.timezone import now
 
+from finetune_portal.operations import backups
 from finetune_portal.web.sealing import own_key
-from finetune_portal.worker import backups
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.worker import views
+from finetune_portal.operations import views
 
 urlpatterns = [
     path("readyz", views.readyz, name="readyz"),

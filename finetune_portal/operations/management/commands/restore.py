@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from finetune_portal.connections.models import Connection
 from finetune_portal.notices.models import Channel
+from finetune_portal.operations import backups
 from finetune_portal.web.sealing import KeyLost, unseal
-from finetune_portal.worker import backups
 
 
 class Command(BaseCommand):

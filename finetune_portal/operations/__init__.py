@@ -1,0 +1,1 @@
+"""Operations: backup, restore, the supervisor of `manage.py up`, metrics and readiness."""
