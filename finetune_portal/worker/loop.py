@@ -11,8 +11,8 @@ from django.db import DatabaseError, connections
 from django.utils.timezone import now
 
 from finetune_portal.web import commits
-from finetune_portal.worker.lanes import LANES, Lane
 from finetune_portal.worker.models import Heartbeat
+from finetune_portal.worker.tasks import LANES, Lane
 
 log = logging.getLogger(__name__)
 FIRST_BEAT, BEAT = 0.2, 10.0

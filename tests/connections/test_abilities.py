@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import capabilities, services
 from finetune_portal.connections.models import Connection
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.faults.limited import Limited
 from tests.running import RunningEngine
 from tests.upstream import Upstream, breaks, says
@@ -40,17 +40,17 @@ def waited(**time: float) -> None:
 def test_it_learns_what_the_engine_can(engine: RunningEngine, settings: Any, db: None) -> None:
     point_at(settings, engine)
     services.built_in()
-    assert lanes.train()
+    assert tasks.train()
     assert set(can()) >= {"progress", "cancel"}
 
 
 def test_it_asks_at_first_and_then_seldom(upstream: Upstream) -> None:
     for _ in range(20):
-        lanes.train()
+        tasks.train()
     assert len(upstream.sent("extra")) == 1
     upstream.can = ("progress",)
     waited(minutes=1)
-    lanes.train()
+    tasks.train()
     assert can() == ["progress"]
 
 
@@ -79,7 +79,7 @@ def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: Non
 
 
 def test_it_asks_again_once_it_is_back(upstream: Upstream) -> None:
-    lanes.train()
+    tasks.train()
     upstream.stop()
     follow_now()
     waited(days=2)
@@ -92,7 +92,7 @@ def test_it_asks_again_once_it_is_back(upstream: Upstream) -> None:
 
 
 def test_a_lost_answer_leaves_what_was_known(upstream: Upstream, settings: Any) -> None:
-    lanes.train()
+    tasks.train()
     for trouble in (breaks(taken=False), says(401), says(429)):
         upstream.script("extra", trouble)
         waited(minutes=1)
@@ -106,10 +106,10 @@ def test_a_lost_answer_leaves_what_was_known(upstream: Upstream, settings: Any) 
 
 
 def test_what_has_no_such_address_can_nothing(upstream: Upstream) -> None:
-    lanes.train()
+    tasks.train()
     upstream.can = ()
     waited(minutes=1)
-    lanes.train()
+    tasks.train()
     assert can() == []
 
 

@@ -14,7 +14,7 @@ from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.transfer import carry_next
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import form_data, make_dataset, signed_in
 from tests.upstream import KEY, Upstream, says
 from tests.worker.driving import fresh, text_of
@@ -53,7 +53,7 @@ def train(alice: User, dataset: Dataset, connection: Connection, **fields: Any) 
 
 def work() -> None:
     """All that is due now."""
-    while carry_next() or lanes.submit():
+    while carry_next() or tasks.submit():
         pass
     sync.ask_soon()
     while sync.follow():

@@ -18,7 +18,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.transfer import carry_next
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import HTMX, make_dataset, signed_in
 from tests.running import RunningEngine
 from tests.upstream import Answer, Upstream, breaks, says
@@ -165,7 +165,7 @@ def test_a_worker_that_died_on_the_way_is_followed_by_another(dataset: Dataset, 
 def test_the_trip_begins_with_a_good_verdict(alice: User, fake: Upstream) -> None:
     good = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={})
     bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
-    while lanes.check():
+    while tasks.check():
         pass
     assert carry_next()
     assert not carry_next()

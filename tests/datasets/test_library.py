@@ -16,7 +16,7 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets import retention, sample
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.datasets.corpus.building import dataset as files_of_a_dataset
 from tests.datasets.corpus.building import packed, picture
 from tests.people import HTMX, form_data, make_dataset, make_job, signed_in
@@ -25,7 +25,7 @@ from tests.worker.driving import text_of
 
 def work() -> None:
     """What the worker does with new versions and fresh files, until there is nothing left."""
-    while lanes.make() or lanes.check():
+    while tasks.make() or tasks.check():
         pass
 
 

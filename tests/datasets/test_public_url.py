@@ -21,7 +21,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import carry_next
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.sync import submit
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import HTMX, form_data, signed_in
 
 
@@ -92,7 +92,7 @@ def files(settings: Any) -> Iterator[FileServer]:
 def look_at(alice: User, url: str) -> Dataset:
     answer = signed_in(alice).post("/datasets/from-url/", {"source_url": url}, headers=HTMX)
     assert "dataset-chosen" in answer.headers["HX-Trigger"]
-    assert lanes.check()
+    assert tasks.check()
     return Dataset.objects.get()
 
 
@@ -150,7 +150,7 @@ def test_the_form_itself_takes_an_address(alice: User, files: FileServer) -> Non
     dataset = Dataset.objects.get()
     assert dataset.source_url == data["source_url"]
     assert dataset.jobs.get().state == State.WAITING
-    lanes.check()
+    tasks.check()
     submit.release_waiting()
     assert dataset.jobs.get().state == State.QUEUED
 

@@ -17,7 +17,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets import services
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import make_dataset, make_job, signed_in
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -153,7 +153,7 @@ def test_u10_an_upload_that_does_not_go_on_is_forgotten_after_a_day(
     waited_for = make_dataset(alice, stored=False, **quiet)
     make_job(alice, "waiting", dataset=waited_for)
     whole = make_dataset(alice, stored=False, **quiet | {"state": Dataset.State.READY})
-    while lanes.clear():
+    while tasks.clear():
         pass
     assert [abandoned.path.exists(), waited_for.path.exists(), whole.path.exists()] == [stays, True, True]
     assert Dataset.objects.filter(pk=abandoned.pk).exists() == stays

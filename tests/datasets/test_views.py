@@ -10,7 +10,7 @@ from PIL import Image
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import HTMX, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 
@@ -116,6 +116,6 @@ def test_nothing_is_shown_to_strangers(client: Client, dataset: Dataset, path: s
 def test_the_sample_is_a_dataset_that_passes(alice: User) -> None:
     sample = signed_in(alice).get("/datasets/sample.zip").content
     dataset = make_dataset(alice, stored=False, data=sample, state=Dataset.State.CHECKING, verdict={})
-    assert lanes.check()
+    assert tasks.check()
     dataset.refresh_from_db()
     assert (dataset.state, dataset.problems, len(dataset.pairs)) == ("ready", [], 6)

@@ -38,7 +38,7 @@ from finetune_portal.jobs.models import Job, Training
 from finetune_portal.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
-from finetune_portal.worker.lanes import LANES
+from finetune_portal.worker.tasks import LANES
 from tests import databases
 from tests.engine.calling import pairs, zipped
 from tests.faults.proxy import Proxy

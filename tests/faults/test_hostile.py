@@ -23,7 +23,7 @@ from finetune_portal.datasets.transfer import take_to
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery
-from finetune_portal.worker.lanes import LANES
+from finetune_portal.worker.tasks import LANES
 from tests.memory import Watch
 from tests.people import make_dataset, make_job, signed_in
 from tests.segmind.test_hostile import HEADERS, NAMES, documents, header_values, statuses, values

@@ -11,7 +11,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import make_job, signed_in
 from tests.running import RunningEngine
 from tests.worker.driving import fresh, jobs_upstream, point_at, point_nowhere, text_of
@@ -39,7 +39,7 @@ def test_send_again_sends_it_once_more(dana: User, job: Job, engine: RunningEngi
     event = job.events.get()
     assert (event.text, event.actor) == ("Sent again by decision; it may be paid twice", dana)
 
-    assert lanes.submit()
+    assert tasks.submit()
     assert fresh(job).state == "requested"
     assert len(jobs_upstream(engine, job)) == 1
     assert [attempt.outcome for attempt in job.tries.order_by("pk")] == ["unknown", "accepted"]
@@ -49,7 +49,7 @@ def test_close_ends_it_unsent(dana: User, job: Job, engine: RunningEngine) -> No
     signed_in(dana).post(url(job), CLOSE)
     assert fresh(job).state == "closed"
     assert AuditEvent.objects.get().action == "job.close"
-    assert not lanes.submit()
+    assert not tasks.submit()
     assert jobs_upstream(engine, job) == []
 
 
@@ -66,7 +66,7 @@ def test_a_dead_upstream_is_the_workers_matter(dana: User, job: Job, settings: A
     """Nothing is lost: the job waits in the queue until the upstream is back."""
     point_nowhere(settings)
     signed_in(dana).post(url(job), RESEND)
-    assert lanes.submit()
+    assert tasks.submit()
     assert fresh(job).state == "queued"
     assert job.tries.last().outcome == "not_sent"
 

@@ -14,7 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import model_file
-from finetune_portal.worker.lanes import LANES
+from finetune_portal.worker.tasks import LANES
 from tests.engine.calling import TIMEOUT, reached, started
 from tests.people import make_job, signed_in
 from tests.running import RunningEngine

@@ -17,7 +17,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import carry_next, take_to
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.engine.calling import details, until
 from tests.people import make_dataset, make_job, signed_in
 from tests.running import RunningEngine, start_engine
@@ -89,7 +89,7 @@ def test_once_sent_it_is_never_sent_again(dataset: Dataset, engine: RunningEngin
 
 def test_jobs_go_out_in_the_order_they_were_started(dataset: Dataset) -> None:
     first, second = queued(dataset), queued(dataset)
-    lanes.submit()
+    tasks.submit()
     assert (fresh(first).state, fresh(second).state) == ("requested", "queued")
 
 
@@ -106,7 +106,7 @@ def test_a_refused_connection_puts_it_back_into_the_queue(
         == "Not sent yet, will try again. The upstream cannot be reached. It is tried again by itself."
     )
     assert job.can_withdraw
-    assert not lanes.submit(), "it keeps the pause"
+    assert not tasks.submit(), "it keeps the pause"
 
     point_at(settings, engine)
     assert send_now(job).state == "requested"
@@ -170,7 +170,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         job = send_now(job)
         assert job.state == "queued"
         assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
-        assert not lanes.submit()
+        assert not tasks.submit()
         assert send_now(other).state == "queued"
         until(lambda: rate_limit.opens(other.connection) <= now())
         follow_now()
@@ -261,20 +261,20 @@ def test_lost_answers_hold_the_others_back_until_the_list_was_read(
         point_at(settings, fake)
         fake.script("submit", *[says(500, b"", taken=False)] * 20)
         jobs = [queued(dataset) for _ in range(5)]
-        assert lanes.submit()
-        assert not lanes.submit()
+        assert tasks.submit()
+        assert not tasks.submit()
         assert Connection.objects.get().due <= now(), "it is looked for at once"
         follow_now()
-        assert lanes.submit()
+        assert tasks.submit()
         follow_now()
-        assert not lanes.submit(), "a second one makes a pause as well"
+        assert not tasks.submit(), "a second one makes a pause as well"
         assert len(fake.sent("submit")) == 2
         Job.objects.filter(state="unconfirmed").update(changed=now() - timedelta(seconds=41))
-        assert lanes.submit()
+        assert tasks.submit()
         follow_now()
         fake.unscript()
         Job.objects.filter(state="unconfirmed").update(state="closed")
-        while lanes.submit():
+        while tasks.submit():
             pass
     assert sorted(fresh(job).state for job in jobs) == ["closed"] * 3 + ["requested"] * 2
 
@@ -286,7 +286,7 @@ def test_a_key_that_may_only_look_is_not_tried_again_and_again(dataset: Dataset,
         fake.script("submit", *[says(401, {"error": "no"})] * 50)
         job = queued(dataset)
         for _ in range(30):
-            lanes.submit()
+            tasks.submit()
             follow_now()
         assert job.tries.count() < 6
         assert fresh(job).due > now()

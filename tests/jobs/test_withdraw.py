@@ -13,7 +13,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, services
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.web.leases import claim
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.people import HTMX, make_job, signed_in
 from tests.worker.driving import fresh, point_nowhere
 
@@ -45,7 +45,7 @@ def test_what_was_not_sent_is_closed(alice: User, job: Job, state: str) -> None:
 
 def test_the_worker_leaves_it_alone_afterwards(alice: User, job: Job) -> None:
     signed_in(alice).post(url(job))
-    assert not lanes.submit()
+    assert not tasks.submit()
     assert not Attempt.objects.exists()
 
 
@@ -53,7 +53,7 @@ def test_a_withdrawal_while_the_worker_picks_it_up_wins(alice: User, job: Job) -
     """S16: claimed, not yet sending. The worker's own write then finds nothing to send."""
     assert claim(Job.objects.all(), seconds=60)
     services.withdraw(job, actor=alice)
-    assert not lanes.submit()
+    assert not tasks.submit()
     assert fresh(job).state == "closed"
 
 

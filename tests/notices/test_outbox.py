@@ -18,7 +18,7 @@ from finetune_portal.notices import outbox, services
 from finetune_portal.notices.models import Channel, Event, Notice
 from finetune_portal.web import sealing
 from finetune_portal.web.leases import claim
-from finetune_portal.worker.lanes import LANES
+from finetune_portal.worker.tasks import LANES
 from tests.engine.sink import Sink
 from tests.notices.conftest import work
 from tests.people import make_job

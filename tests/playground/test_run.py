@@ -14,7 +14,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Input, Trial
-from finetune_portal.worker.lanes import LANES
+from finetune_portal.worker.tasks import LANES
 from tests.people import HTMX, make_job, signed_in
 from tests.playground.conftest import content, form, fresh, image, lane, ordered, own, ready
 from tests.upstream import PICTURE, Upstream

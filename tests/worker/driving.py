@@ -14,7 +14,7 @@ from finetune_portal.datasets.transfer import carry_next, take_to
 from finetune_portal.jobs.choices import ENDED
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
-from finetune_portal.worker import lanes
+from finetune_portal.worker import tasks
 from tests.engine.calling import call, until
 from tests.running import RunningEngine, free_port
 from tests.upstream import Upstream
@@ -41,7 +41,7 @@ def send_now(job: Job) -> Job:
     sync.ask_soon()
     first = min(now(), Job.objects.earliest("due").due)
     Job.objects.filter(pk=job.pk).update(due=first - timedelta(seconds=1))
-    lanes.submit()
+    tasks.submit()
     return fresh(job)
 
 

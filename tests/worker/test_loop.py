@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from finetune_portal.worker import loop
-from finetune_portal.worker.lanes import Lane
+from finetune_portal.worker.tasks import Lane
 from tests.engine.calling import until
 from tests.people import person
 
