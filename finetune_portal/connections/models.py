@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now
 
-from finetune_portal.web.leases import Leased
+from finetune_portal.queue.leases import Leased
 
 NEAR = {"127.0.0.1", "localhost", "::1"}
 VENDOR = "segmind.com"

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Call, Connection
-from finetune_portal.web.leases import Leased, claim, claimable
+from finetune_portal.queue.leases import Leased, claim, claimable
 
 # The names that public clients read (segmind-facts, section 5), and those in use elsewhere.
 LEFT = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")

@@ -13,7 +13,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection
-from finetune_portal.web.leases import Leased
+from finetune_portal.queue.leases import Leased
 
 STALLED = timedelta(minutes=1)
 KEPT_UPSTREAM = timedelta(days=7)

@@ -20,8 +20,8 @@ from finetune_portal.datasets import previews, remote
 from finetune_portal.datasets.checker import inspect, sandbox
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.transfer import take_to
+from finetune_portal.queue.leases import mine
 from finetune_portal.web import outbound
-from finetune_portal.web.leases import mine
 
 BLOCK = 1024 * 1024
 EARLY = 16 * BLOCK  # a file above this is handed over while it still comes in

@@ -17,9 +17,9 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.queue.leases import backoff, keeping, mine
 from finetune_portal.segmind import BadReply, SegmindError
 from finetune_portal.web.deeds import ActionFailed
-from finetune_portal.web.leases import backoff, keeping, mine
 
 LEASE = 15.0
 GONE = "The file is no longer on the portal's disk. Upload it again."

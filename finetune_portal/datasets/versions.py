@@ -15,7 +15,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.datasets.checker import sandbox
 from finetune_portal.datasets.checker.messages import Refused
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.web.leases import mine
+from finetune_portal.queue.leases import mine
 
 
 def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) -> Dataset:

@@ -14,7 +14,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
 from finetune_portal.jobs.choices import State
-from finetune_portal.web.leases import Leased
+from finetune_portal.queue.leases import Leased
 
 GROUPED = [
     (key, (label, [str(state) for state in states])) for key, (label, states) in choices.GROUPS.items()

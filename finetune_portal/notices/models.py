@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from finetune_portal.jobs.models import Job
-from finetune_portal.web.leases import Leased
+from finetune_portal.queue.leases import Leased
 
 
 class Event(models.TextChoices):

@@ -17,7 +17,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.notices import delivery, messages
 from finetune_portal.notices.models import Channel, Event, Notice
-from finetune_portal.web.leases import backoff, claim, mine
+from finetune_portal.queue.leases import backoff, claim, mine
 
 NEWS_FOR = timedelta(days=1)
 LEASE = 180.0

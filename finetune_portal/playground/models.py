@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.web.leases import Leased
+from finetune_portal.queue.leases import Leased
 
 
 def folder() -> Path:

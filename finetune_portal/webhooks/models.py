@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import models
 from django.utils.timezone import now
 
-from finetune_portal.web.leases import Leased
+from finetune_portal.queue.leases import Leased
 
 LONG = timedelta(seconds=15)
 

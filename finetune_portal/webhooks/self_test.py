@@ -21,7 +21,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.web.leases import claim, mine
+from finetune_portal.queue.leases import claim, mine
 from finetune_portal.web.outbound import is_public
 from finetune_portal.webhooks.models import SelfTest
 from finetune_portal.webhooks.services import hashed, path_of

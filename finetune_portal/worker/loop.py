@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import DatabaseError, connections
 from django.utils.timezone import now
 
-from finetune_portal.web import commits
+from finetune_portal.queue import data_version
 from finetune_portal.worker.models import Heartbeat
 from finetune_portal.worker.tasks import LANES, Lane
 
@@ -58,7 +58,7 @@ def _keep_going(lane: Lane, beats: Beats, stop: threading.Event) -> None:
         pause = lane.pause
         try:
             beats[lane.name] = now()
-            version = commits.version()
+            version = data_version.version()
             if version != seen or time.monotonic() - stepped >= lane.idle:
                 seen, stepped = version, time.monotonic()
                 if lane.step():

@@ -17,7 +17,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
-from finetune_portal.web.leases import claim
+from finetune_portal.queue.leases import claim
 from tests.engine.calling import call, reached, started, until
 from tests.people import make_dataset, make_job, signed_in
 from tests.running import RunningEngine, start_engine

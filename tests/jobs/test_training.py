@@ -22,7 +22,7 @@ from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Curves
 from finetune_portal.jobs.sync import progress, samples
-from finetune_portal.web.leases import claim
+from finetune_portal.queue.leases import claim
 from finetune_portal.worker.tasks import LANES, train
 from tests.engine.calling import reached, started
 from tests.people import make_job, signed_in

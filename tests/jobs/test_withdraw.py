@@ -12,7 +12,7 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, services
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.web.leases import claim
+from finetune_portal.queue.leases import claim
 from finetune_portal.worker import tasks
 from tests.people import HTMX, make_job, signed_in
 from tests.worker.driving import fresh, point_nowhere

@@ -16,8 +16,8 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.notices import outbox, services
 from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.queue.leases import claim
 from finetune_portal.web import sealing
-from finetune_portal.web.leases import claim
 from finetune_portal.worker.tasks import LANES
 from tests.engine.sink import Sink
 from tests.notices.conftest import work

@@ -12,7 +12,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.models import Job
-from finetune_portal.web.leases import MAX_BACKOFF, backoff, claim, keeping, mine, renew
+from finetune_portal.queue.leases import MAX_BACKOFF, backoff, claim, keeping, mine, renew
 from tests.e2e.conftest import wait_for
 from tests.people import make_job
 

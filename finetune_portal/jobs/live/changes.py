@@ -25,7 +25,7 @@ from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.table.query import counts_of
 from finetune_portal.jobs.table.rows import row, with_training
-from finetune_portal.web import commits
+from finetune_portal.queue import data_version
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
 FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
@@ -71,7 +71,7 @@ class Lookout:
 
     def look(self) -> list[News]:
         """What is new since the last look. The first look only learns what there is."""
-        version = commits.version()
+        version = data_version.version()
         news = self._changes() if version != self.version else []
         self.version = version
         news += self._mood()

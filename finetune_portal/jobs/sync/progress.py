@@ -21,9 +21,9 @@ from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.sync import samples, sync
 from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.queue.leases import backoff, mine, renew
 from finetune_portal.segmind import BadReply, Progress, Rejected, SegmindError
 from finetune_portal.web.deeds import ActionFailed
-from finetune_portal.web.leases import backoff, mine, renew
 
 LEASE = 60.0
 TICK = timedelta(seconds=1.5)
