@@ -21,9 +21,9 @@ from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
 from finetune_portal.jobs.live.stream import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
-from finetune_portal.web.bodies import bounded  # noqa: E402
-from finetune_portal.web.origin import answering  # noqa: E402
-from finetune_portal.web.pages import Pages  # noqa: E402
+from finetune_portal.web.asgi_handler import Pages  # noqa: E402
+from finetune_portal.web.body_limits import bounded  # noqa: E402
+from finetune_portal.web.request_context import answering  # noqa: E402
 
 pages = Pages()
 

@@ -95,7 +95,7 @@ INSTALLED_APPS = [
     "finetune_portal.operations",
 ]
 MIDDLEWARE = [
-    "finetune_portal.web.origin.remember_origin",
+    "finetune_portal.web.request_context.remember_origin",
     "finetune_portal.web.middleware.refusals_are_logged",
     "django.middleware.security.SecurityMiddleware",
     "finetune_portal.web.middleware.security_headers",
@@ -139,7 +139,9 @@ TEMPLATES = [
 ]
 
 _DATABASE_URL = env.secret("DATABASE_URL")
-CONN_MAX_AGE = 60  # seconds; of the threads in web/pages.py, for opening one costs more than most questions
+CONN_MAX_AGE = (
+    60  # seconds; of the threads in web/asgi_handler.py, for opening one costs more than most questions
+)
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": DATA_DIR / "portal.sqlite3",
@@ -197,7 +199,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # the record of the portal has it
 AXES_USERNAME_CALLABLE = "finetune_portal.accounts.throttle.name_tried"
-AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.clients.address_of"
+AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.client_ip.address_of"
 AXES_LOCKOUT_CALLABLE = "finetune_portal.accounts.throttle.locked_out"
 AXES_VERBOSE = False
 

@@ -32,7 +32,7 @@ from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.jobs.sync import samples
 from finetune_portal.notices.models import Channel
-from finetune_portal.web.sealing import seal
+from finetune_portal.web.encryption import seal
 from tests.people import make_dataset, make_job, make_trial, person, signed_in
 from tests.upstream import PICTURE
 

@@ -23,8 +23,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from finetune_portal.accounts import single_sign_on
 from finetune_portal.accounts.models import User
-from finetune_portal.web import sealing
-from finetune_portal.web.clients import address_of
+from finetune_portal.web import encryption
+from finetune_portal.web.client_ip import address_of
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +71,12 @@ class SecondFactor(DefaultMFAAdapter):  # type: ignore[misc]
     }
 
     def encrypt(self, text: str) -> str:
-        return sealing.seal(text)
+        return encryption.seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
         try:
-            return sealing.unseal(encrypted_text)
-        except sealing.KeyLost:
+            return encryption.unseal(encrypted_text)
+        except encryption.KeyLost:
             raise self.validation_error("key_lost") from None
 
     def generate_authenticator_name(self, user: User, type: str) -> str:

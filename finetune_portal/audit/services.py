@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.utils.timezone import now
 
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.web import origin
+from finetune_portal.web import request_context
 
 BATCH = 1000
 
@@ -19,7 +19,7 @@ def record(
     actor: AbstractBaseUser | None, action: str, thing: Model, /, **detail: str | int | float | None
 ) -> None:
     """`actor` is None when the portal itself acted. No secret and no signed URL in `detail`."""
-    came = origin.current()
+    came = request_context.current()
     if came.token:
         detail["token"] = came.token
     AuditEvent.objects.create(

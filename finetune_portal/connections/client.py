@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
 from finetune_portal.segmind import Busy, SegmindClient, SegmindError, Unauthorized
-from finetune_portal.web.sealing import KeyLost, unseal
+from finetune_portal.web.encryption import KeyLost, unseal
 
 LOST = (
     "The API key of “{name}” cannot be opened: the sealing key is not the one it was sealed with. "

@@ -10,8 +10,8 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
 from finetune_portal.segmind import SegmindError
-from finetune_portal.web.deeds import ActionFailed
-from finetune_portal.web.sealing import seal
+from finetune_portal.web.encryption import seal
+from finetune_portal.web.errors import ActionFailed
 
 NAMES = {Kind.ENGINE: "Local engine", Kind.ENVIRONMENT: "Segmind"}
 

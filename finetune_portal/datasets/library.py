@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:

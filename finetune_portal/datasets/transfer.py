@@ -19,7 +19,7 @@ from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.queue.leases import backoff, keeping, mine
 from finetune_portal.segmind import BadReply, SegmindError
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 LEASE = 15.0
 GONE = "The file is no longer on the portal's disk. Upload it again."

@@ -23,8 +23,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from finetune_portal.gateway import services
 from finetune_portal.gateway.models import AccessToken, Right
-from finetune_portal.web.deeds import ActionFailed, UpstreamFailed
-from finetune_portal.web.origin import by_token
+from finetune_portal.web.errors import ActionFailed, UpstreamFailed
+from finetune_portal.web.request_context import by_token
 
 Fields = dict[str, Any]
 Call = Callable[[HttpRequest, AccessToken, Fields], HttpResponse]

@@ -18,7 +18,7 @@ from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import AccessToken, Right
 from finetune_portal.gateway.upload_urls import Permit
 from finetune_portal.web.asgi import Receive, Scope, Send, answer, headers_of, in_thread
-from finetune_portal.web.origin import by_token
+from finetune_portal.web.request_context import by_token
 
 
 async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:

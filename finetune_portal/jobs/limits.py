@@ -17,7 +17,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Limits
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 UNPAID = Q(state__in=(State.REFUSED, State.CLOSED), sent=None) | Q(connection__kind=Kind.ENGINE)
 ONLY_ADMINS_PUBLISH = "Only admins make models public here. Ask one of them."

@@ -13,7 +13,7 @@ from django.core.mail import EmailMessage, get_connection
 from finetune_portal.notices import addresses, guard
 from finetune_portal.notices.messages import Message
 from finetune_portal.notices.models import Channel
-from finetune_portal.web import sealing
+from finetune_portal.web import encryption
 
 STATUS = re.compile(r"error=(\d{3})\b")
 WORTH_ANOTHER_TRY = (408, 429)
@@ -30,8 +30,8 @@ class NotDelivered(Exception):
 def deliver(channel: Channel, message: Message) -> None:
     """Raises NotDelivered."""
     try:
-        address = sealing.unseal(channel.sealed)
-    except sealing.KeyLost:
+        address = encryption.unseal(channel.sealed)
+    except encryption.KeyLost:
         text = "The key to this address is gone from DATA_DIR/secrets. Delete the channel and add it anew."
         raise NotDelivered(text, is_final=True) from None
     if channel.kind == Channel.Kind.EMAIL:

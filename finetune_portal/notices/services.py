@@ -8,13 +8,13 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.notices.models import Channel, Event, Notice
-from finetune_portal.web import sealing
+from finetune_portal.web import encryption
 
 
 def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_team: bool) -> Channel:
     """Add a channel and have a first message sent to it, so that a slip shows at once."""
     owner = None if for_team else actor
-    sealed = sealing.seal(address)
+    sealed = encryption.seal(address)
     with transaction.atomic():
         channel = Channel.objects.create(owner=owner, kind=kind, label=label, shown=shown, sealed=sealed)
         Notice.objects.create(channel=channel, event=Event.TEST)

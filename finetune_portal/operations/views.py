@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from finetune_portal.operations import metrics
-from finetune_portal.web.clients import address_of
+from finetune_portal.web.client_ip import address_of
 from finetune_portal.web.http import PLAIN
 from finetune_portal.worker.models import Heartbeat
 

@@ -13,7 +13,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, choices, inputs, results
 from finetune_portal.playground.models import Input, Trial
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 FULL = f"{choices.MOST_WAITING} of your runs wait at most. Let some of them finish, then run this."
 State = Trial.State

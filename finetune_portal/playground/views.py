@@ -17,7 +17,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, gallery, results, section, services
 from finetune_portal.playground.forms import TryForm
 from finetune_portal.playground.models import Trial
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import PortalRequest, told
 

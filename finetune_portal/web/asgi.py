@@ -14,7 +14,7 @@ from django.contrib.auth import get_user
 from django.db import connections
 from django.http import HttpRequest
 
-from finetune_portal.web import middleware, origin
+from finetune_portal.web import middleware, request_context
 
 SECOND_FACTOR = "second_factor"  # in a session: the person has one, or may do without
 
@@ -46,10 +46,10 @@ def same_origin(headers: dict[str, str]) -> bool:
     """True unless a browser says that another site's page sent this."""
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
-    origin = headers.get("origin")
-    if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
+    request_context = headers.get("origin")
+    if request_context is None or request_context in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    return urlsplit(origin).netloc == headers.get("host")
+    return urlsplit(request_context).netloc == headers.get("host")
 
 
 def session_key(headers: dict[str, str]) -> str:
@@ -93,7 +93,7 @@ async def answer(send: Send, status: int, headers: dict[str, str] | None = None,
     body = text.encode()
     lines = {
         **HEADERS,
-        "X-Request-ID": origin.current().request_id,
+        "X-Request-ID": request_context.current().request_id,
         "Content-Length": str(len(body)),
         **(headers or {}),
     }

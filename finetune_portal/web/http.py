@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
 
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 if TYPE_CHECKING:
     from finetune_portal.accounts.models import User

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from finetune_portal.web import origin
+from finetune_portal.web import request_context
 
 GONE = "[redacted]"
 SHAPES = (
@@ -43,7 +43,7 @@ class Redacted(logging.Formatter):
         return printable(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        text, came = self.clean(super().format(record)), origin.current()
+        text, came = self.clean(super().format(record)), request_context.current()
         message, *rest = text.split("\n", 1)
         if not self.as_json:
             told = f"{message} [{came.request_id}]" if came.request_id else message

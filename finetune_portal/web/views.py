@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.web import origin
+from finetune_portal.web import request_context
 from finetune_portal.web.http import PLAIN
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def csp_report(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Needs no database, no session and no context: any of them may be what broke."""
-    html = render_to_string("500.html", {"request_id": origin.current().request_id})
+    html = render_to_string("500.html", {"request_id": request_context.current().request_id})
     return HttpResponse(html, status=500)
 
 

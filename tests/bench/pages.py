@@ -1,4 +1,4 @@
-"""What a page costs by Django's own ASGI handler and by web/pages.py: `python -m tests.bench.pages`.
+"""What a page costs by Django's own ASGI handler and by web/asgi_handler.py: `python -m tests.bench.pages`.
 
 CPU of the process in ms for one answer, p50 of five rounds, in turns; on SQLite, without the network.
 """
@@ -22,7 +22,7 @@ def bench() -> None:
 
     from finetune_portal.accounts.models import User
     from finetune_portal.connections import services as connections
-    from finetune_portal.web.pages import Pages
+    from finetune_portal.web.asgi_handler import Pages
     from finetune_portal.webhooks import services
 
     client = Client()

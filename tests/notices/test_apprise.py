@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.notices import addresses, services
 from finetune_portal.notices.models import Channel, Notice
-from finetune_portal.web import sealing
+from finetune_portal.web import encryption
 from tests.engine.sink import Answer, Sink, listening
 from tests.notices.conftest import fresh, work
 from tests.people import make_job
@@ -31,7 +31,7 @@ TEAMS = (
 
 def channel_to(owner: User | None, address: str) -> Channel:
     shown = addresses.shown(addresses.read(address))
-    return Channel.objects.create(owner=owner, kind="apprise", shown=shown, sealed=sealing.seal(address))
+    return Channel.objects.create(owner=owner, kind="apprise", shown=shown, sealed=encryption.seal(address))
 
 
 def address_of(sink: Sink, path: str = "/hook", scheme: str = "json") -> str:
@@ -189,7 +189,7 @@ def test_apprise_writes_nothing_into_the_log(alice: User, capfd: pytest.CaptureF
 def test_the_database_holds_the_address_only_sealed(alice: User) -> None:
     channel = channel_to(alice, SLACK)
     assert "TIiajkdnlazkcOXrIdevi7FQ" not in str(list(Channel.objects.values()))
-    assert sealing.unseal(channel.sealed) == SLACK
+    assert encryption.unseal(channel.sealed) == SLACK
 
 
 def test_a_lost_key_is_said(alice: User, settings: Any) -> None:

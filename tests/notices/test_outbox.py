@@ -17,7 +17,7 @@ from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.notices import outbox, services
 from finetune_portal.notices.models import Channel, Event, Notice
 from finetune_portal.queue.leases import claim
-from finetune_portal.web import sealing
+from finetune_portal.web import encryption
 from finetune_portal.worker.tasks import LANES
 from tests.engine.sink import Sink
 from tests.notices.conftest import work
@@ -32,7 +32,7 @@ def channel(alice: User, sink: Sink) -> Channel:
 
 
 def channel_of(owner: User | None, sink: Sink, **fields: Any) -> Channel:
-    sealed = sealing.seal(f"json://127.0.0.1:{sink.port}/{owner.name if owner else 'team'}")
+    sealed = encryption.seal(f"json://127.0.0.1:{sink.port}/{owner.name if owner else 'team'}")
     return Channel.objects.create(owner=owner, kind="apprise", shown="JSON", sealed=sealed, **fields)
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 from pytest_django.plugin import DjangoDbBlocker
 
-from finetune_portal.web import bodies
+from finetune_portal.web import body_limits
 from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import form_data, person
 
@@ -63,7 +63,7 @@ def test_who_is_signed_in_sends_a_file_by_a_plain_form(
 
 
 def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "HOOK_SECONDS", 0.1)
+    monkeypatch.setattr(body_limits, "HOOK_SECONDS", 0.1)
     sent: list[Any] = []
 
     async def trickle() -> dict[str, Any]:
@@ -79,5 +79,5 @@ def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
     scope = {"type": "http", "path": "/hooks/segmind/any/", "headers": []}
     with ThreadPoolExecutor(1) as own:  # where no browser's loop runs
-        own.submit(asyncio.run, bodies.bounded(app, scope, trickle, send)).result()
+        own.submit(asyncio.run, body_limits.bounded(app, scope, trickle, send)).result()
     assert sent[0]["status"] == 408

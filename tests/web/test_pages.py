@@ -12,7 +12,7 @@ import requests
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
-from finetune_portal.web.pages import AT_ONCE
+from finetune_portal.web.asgi_handler import AT_ONCE
 from tests import databases
 from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import person

@@ -18,7 +18,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.queue.leases import backoff, mine, renew
 from finetune_portal.segmind import SegmindError
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 LEASE = 120.0
 TRIES = 3

@@ -23,7 +23,7 @@ from finetune_portal.jobs.sync import samples, sync
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.queue.leases import backoff, mine, renew
 from finetune_portal.segmind import BadReply, Progress, Rejected, SegmindError
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 LEASE = 60.0
 TICK = timedelta(seconds=1.5)

@@ -12,7 +12,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.jobs import services
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.web.deeds import ActionFailed
+from finetune_portal.web.errors import ActionFailed
 
 
 def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:

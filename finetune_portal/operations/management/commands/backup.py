@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal.operations import backups
-from finetune_portal.web.sealing import own_key
+from finetune_portal.web.encryption import own_key
 
 
 class Command(BaseCommand):

@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from finetune_portal.connections.models import Connection
 from finetune_portal.notices.models import Channel
-from finetune_portal.web import sealing
+from finetune_portal.web import encryption
 
 WHERE: tuple[tuple[type[Model], str], ...] = (
     (Connection, "sealed_key"),
@@ -31,8 +31,8 @@ class Command(BaseCommand):
         done, lost = 0, []
         for row, name, before in _sealed():
             try:
-                after = {**before, **_anew(before)} if isinstance(before, dict) else sealing.anew(before)
-            except sealing.KeyLost:
+                after = {**before, **_anew(before)} if isinstance(before, dict) else encryption.anew(before)
+            except encryption.KeyLost:
                 lost.append(f"{row._meta.verbose_name} {row.pk}")
                 continue
             # Only if nobody gave it another value meanwhile.
@@ -52,4 +52,4 @@ def _sealed() -> Iterator[tuple[Model, str, Any]]:
 
 
 def _anew(data: dict[str, Any]) -> dict[str, str]:
-    return {name: sealing.anew(data[name]) for name in INSIDE if name in data}
+    return {name: encryption.anew(data[name]) for name in INSIDE if name in data}

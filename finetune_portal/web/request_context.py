@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from finetune_portal.web.clients import address_of
+from finetune_portal.web.client_ip import address_of
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
