@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
-from finetune_portal.segmind import SegmindError
+from finetune_portal.providers.segmind import SegmindError
 
 SOON = timedelta(minutes=1)  # a neighbour may have been started anew with another trainer
 SELDOM = timedelta(days=1)

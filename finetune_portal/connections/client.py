@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
-from finetune_portal.segmind import Busy, SegmindClient, SegmindError, Unauthorized
+from finetune_portal.providers.segmind import Busy, SegmindClient, SegmindError, Unauthorized
 from finetune_portal.web.encryption import KeyLost, unseal
 
 LOST = (

@@ -9,7 +9,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
-from finetune_portal.segmind import SegmindError
+from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.web.encryption import seal
 from finetune_portal.web.errors import ActionFailed
 

@@ -17,8 +17,8 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.providers.segmind import BadReply, SegmindError
 from finetune_portal.queue.leases import backoff, keeping, mine
-from finetune_portal.segmind import BadReply, SegmindError
 from finetune_portal.web.errors import ActionFailed
 
 LEASE = 15.0

@@ -18,7 +18,7 @@ from finetune_portal.jobs import limits
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
-from finetune_portal.segmind import SegmindError
+from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.web.errors import ActionFailed, UpstreamFailed
 
 REMEMBERED = 200  # of a text that was changed, so much goes into the record

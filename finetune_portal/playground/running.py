@@ -15,8 +15,8 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
 from finetune_portal.playground.models import Trial
+from finetune_portal.providers.segmind import Busy, Occupied, RunRequest, SegmindError
 from finetune_portal.queue.leases import backoff, free, keeping, mine
-from finetune_portal.segmind import Busy, Occupied, RunRequest, SegmindError
 
 LEASE = 15.0
 PATIENCE = timedelta(minutes=15)  # with what was not taken

@@ -25,7 +25,7 @@ from finetune_portal.connections import rate_limit
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.jobs.timeline import Source
-from finetune_portal.segmind import SegmindError
+from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.webhooks.models import Delivery, Hook, SelfTest
 
 BOTH_VALID = timedelta(hours=24)

@@ -45,7 +45,7 @@ from tests.running import ROOT, free_port  # noqa: E402
 
 PACKAGE = "@mdn/mdn-http-observatory@1.4.8"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune-portal" / "observatory"
-CERTIFICATE = ROOT / "tests/segmind/localhost.pem"
+CERTIFICATE = ROOT / "tests/providers/segmind/localhost.pem"
 PIECES = {"int": "1", "uuid": "00000000-0000-4000-8000-000000000000", "half": "start"}
 BESIDE = ["/nowhere/", "/setup/no-such-link/", "/hooks/segmind/no-such-token/", "/uploads/", "/live/"]
 SCORER = """

@@ -27,7 +27,7 @@ from pathlib import Path
 import requests
 
 from finetune_portal.datasets import sample
-from finetune_portal.segmind import SegmindClient
+from finetune_portal.providers.segmind import SegmindClient
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal, wait_for
 
 MEGABYTE = 1_000_000

@@ -35,7 +35,7 @@ from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.transfer import take_to
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.segmind import SegmindClient
+from finetune_portal.providers.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.tasks import LANES

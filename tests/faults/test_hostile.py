@@ -26,7 +26,7 @@ from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.tasks import LANES
 from tests.memory import Watch
 from tests.people import make_dataset, make_job, signed_in
-from tests.segmind.test_hostile import HEADERS, NAMES, documents, header_values, statuses, values
+from tests.providers.segmind.test_hostile import HEADERS, NAMES, documents, header_values, statuses, values
 from tests.upstream import CALLS, Answer, Upstream, raw, says
 from tests.worker.driving import follow_now, point_at, send_now
 

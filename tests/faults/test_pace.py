@@ -18,7 +18,7 @@ from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.segmind import Busy
+from finetune_portal.providers.segmind import Busy
 from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
 from tests.faults.portal import WORK, pass_time

@@ -27,7 +27,7 @@ from segmind.exceptions import SegmindError as VendorsError
 
 from finetune_portal.datasets.sample import make
 from finetune_portal.gateway.openapi import document
-from finetune_portal.segmind import SegmindClient, SubmitRequest, Unauthorized
+from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, Unauthorized
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
 from tests.engine.calling import until
 

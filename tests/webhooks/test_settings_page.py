@@ -16,9 +16,9 @@ from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks.models import Delivery, Hook, SelfTest
 from tests.engine.sink import Answer, listening
 from tests.people import HTMX, signed_in
+from tests.providers.segmind.test_broken import CERTIFICATE
+from tests.providers.segmind.test_broken import listening as one_connection
 from tests.running import free_port
-from tests.segmind.test_broken import CERTIFICATE
-from tests.segmind.test_broken import listening as one_connection
 from tests.webhooks.conftest import knock
 
 PAGE, ROTATE = "/settings/webhooks/", "/settings/webhooks/rotate/"

@@ -16,8 +16,8 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.queue.leases import backoff, mine, renew
-from finetune_portal.segmind import SegmindError
 from finetune_portal.web.errors import ActionFailed
 
 LEASE = 120.0

@@ -21,8 +21,8 @@ from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.sync import samples, sync
 from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.providers.segmind import BadReply, Progress, Rejected, SegmindError
 from finetune_portal.queue.leases import backoff, mine, renew
-from finetune_portal.segmind import BadReply, Progress, Rejected, SegmindError
 from finetune_portal.web.errors import ActionFailed
 
 LEASE = 60.0

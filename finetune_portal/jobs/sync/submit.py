@@ -19,8 +19,15 @@ from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.timeline import Source, move
+from finetune_portal.providers.segmind import (
+    Busy,
+    Closed,
+    SegmindError,
+    SubmitRequest,
+    Submitted,
+    Unauthorized,
+)
 from finetune_portal.queue.leases import backoff, free
-from finetune_portal.segmind import Busy, Closed, SegmindError, SubmitRequest, Submitted, Unauthorized
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)

@@ -21,8 +21,7 @@ from finetune_portal.jobs.choices import DOUBTFUL, DOWNLOADABLE, FOLLOWED, STATE
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.sync.submit import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
-from finetune_portal.queue.leases import about, claim, mine, renew
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     Busy,
     FineTune,
     Rejected,
@@ -30,6 +29,7 @@ from finetune_portal.segmind import (
     Unauthorized,
     phase,
 )
+from finetune_portal.queue.leases import about, claim, mine, renew
 
 LEASE = 45.0  # longer than one call may take
 LONGEST_PAUSE = 300.0

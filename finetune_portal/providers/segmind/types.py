@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from finetune_portal.segmind.errors import BadReply
-from finetune_portal.segmind.reading import parse
+from finetune_portal.providers.segmind.errors import BadReply
+from finetune_portal.providers.segmind.reading import parse
 
 ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
 PUBLIC_NAMES = ("public_model", "segmind_public_model", "segmind_public")

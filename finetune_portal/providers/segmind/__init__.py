@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from finetune_portal.segmind.client import SegmindClient
-from finetune_portal.segmind.errors import (
+from finetune_portal.providers.segmind.client import SegmindClient
+from finetune_portal.providers.segmind.errors import (
     BadReply,
     Busy,
     Closed,
@@ -16,9 +16,9 @@ from finetune_portal.segmind.errors import (
     Unauthorized,
     Unreachable,
 )
-from finetune_portal.segmind.extra import Progress
-from finetune_portal.segmind.inference import RunRequest
-from finetune_portal.segmind.types import (
+from finetune_portal.providers.segmind.extra import Progress
+from finetune_portal.providers.segmind.inference import RunRequest
+from finetune_portal.providers.segmind.types import (
     Credits,
     FineTune,
     PresignedUpload,

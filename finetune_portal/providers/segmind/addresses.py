@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from finetune_portal.segmind.errors import BadReply
+from finetune_portal.providers.segmind.errors import BadReply
 
 IN_CLEAR = "The upstream named an address without https for a file, so nothing was sent there. Tell an admin."
 

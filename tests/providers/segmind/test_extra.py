@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.segmind import BadReply, Progress, SegmindClient, Unauthorized, Unreachable
+from finetune_portal.providers.segmind import BadReply, Progress, SegmindClient, Unauthorized, Unreachable
 from tests.engine.calling import call, reached, started, until
 from tests.running import RunningEngine, free_port
 from tests.upstream import KEY, PICTURE, Answer, Upstream, endless, says

@@ -7,9 +7,9 @@ import time
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
-from finetune_portal.segmind import errors
-from finetune_portal.segmind.reading import parse
-from finetune_portal.segmind.types import number, text
+from finetune_portal.providers.segmind import errors
+from finetune_portal.providers.segmind.reading import parse
+from finetune_portal.providers.segmind.types import number, text
 
 LONGEST_REASON = 500
 LONGEST_PAUSE = 24 * 3600.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     BadReply,
     Busy,
     Closed,
@@ -22,7 +22,7 @@ from finetune_portal.segmind import (
     Unauthorized,
     phase,
 )
-from tests.segmind.conftest import SUBMIT
+from tests.providers.segmind.conftest import SUBMIT
 from tests.upstream import KEY, Upstream, says
 
 ITEM = {"id": "row", "finetune_id": "job", "name": "hats", "status": "AVAILABLE"}

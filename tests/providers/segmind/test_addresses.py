@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.segmind import BadReply, SegmindClient, Unreachable
+from finetune_portal.providers.segmind import BadReply, SegmindClient, Unreachable
 from tests.upstream import KEY, Upstream, says
 
 FAR = SegmindClient("https://upstream.invalid", KEY)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     BadReply,
     Interrupted,
     SegmindClient,
@@ -24,8 +24,8 @@ from finetune_portal.segmind import (
     Unreachable,
 )
 from tests.engine.calling import until
+from tests.providers.segmind.conftest import SUBMIT
 from tests.running import free_port
-from tests.segmind.conftest import SUBMIT
 from tests.upstream import KEY, Answer, Upstream, breaks, endless, half, raw, says
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from finetune_portal.segmind.errors import BadReply, Occupied, SegmindError, ServerTrouble
-from finetune_portal.segmind.reading import odd_shape, parse
-from finetune_portal.segmind.transport import LARGE, Transport
-from finetune_portal.segmind.types import MAX_ADDRESS, number
+from finetune_portal.providers.segmind.errors import BadReply, Occupied, SegmindError, ServerTrouble
+from finetune_portal.providers.segmind.reading import odd_shape, parse
+from finetune_portal.providers.segmind.transport import LARGE, Transport
+from finetune_portal.providers.segmind.types import MAX_ADDRESS, number
 
 RUN_SECONDS = 300.0  # a cold model takes minutes
 HOST_SECONDS = 60.0

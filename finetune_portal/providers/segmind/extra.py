@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from finetune_portal.segmind.errors import (
+from finetune_portal.providers.segmind.errors import (
     BadReply,
     Closed,
     OutOfCredits,
@@ -18,9 +18,9 @@ from finetune_portal.segmind.errors import (
     SegmindError,
     ServerTrouble,
 )
-from finetune_portal.segmind.reading import odd_shape, parse
-from finetune_portal.segmind.transport import Transport
-from finetune_portal.segmind.types import mapping, number, text, truth, whole
+from finetune_portal.providers.segmind.reading import odd_shape, parse
+from finetune_portal.providers.segmind.transport import Transport
+from finetune_portal.providers.segmind.types import mapping, number, text, truth, whole
 
 VERSION = 1
 SECONDS = 10.0

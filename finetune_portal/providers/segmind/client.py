@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from finetune_portal.segmind.addresses import is_web
-from finetune_portal.segmind.errors import SegmindError
-from finetune_portal.segmind.extra import Extra
-from finetune_portal.segmind.inference import Inference
-from finetune_portal.segmind.reading import odd_shape, parse
-from finetune_portal.segmind.transport import LARGE, Body, Transport
-from finetune_portal.segmind.types import (
+from finetune_portal.providers.segmind.addresses import is_web
+from finetune_portal.providers.segmind.errors import SegmindError
+from finetune_portal.providers.segmind.extra import Extra
+from finetune_portal.providers.segmind.inference import Inference
+from finetune_portal.providers.segmind.reading import odd_shape, parse
+from finetune_portal.providers.segmind.transport import LARGE, Body, Transport
+from finetune_portal.providers.segmind.types import (
     MAX_ADDRESS,
     Credits,
     FineTune,

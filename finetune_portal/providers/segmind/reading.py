@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from finetune_portal.segmind.errors import BadReply
+from finetune_portal.providers.segmind.errors import BadReply
 
 
 def parse(content: bytes) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     Credits,
     FineTune,
     PresignedUpload,
@@ -26,10 +26,10 @@ from finetune_portal.segmind import (
     Submitted,
 )
 from tests.memory import Watch
-from tests.segmind.conftest import SUBMIT
+from tests.providers.segmind.conftest import SUBMIT
 from tests.upstream import CALLS, KEY, PICTURE, Answer, Upstream, raw
 
-CONTRACT = Path(__file__).resolve().parent.parent / "contract"
+CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 EXAMPLES = 70  # for each of three tests and each method
 RUN = RunRequest("a prompt", "https://h/a.png", 1.0, 1, 28, 2.5)
 SIGNED = "/storage/a.zip?X-Amz-Signature=a"

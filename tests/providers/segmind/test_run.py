@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     BadReply,
     Busy,
     Interrupted,
@@ -21,9 +21,9 @@ from finetune_portal.segmind import (
     Unauthorized,
     Unreachable,
 )
-from finetune_portal.segmind.inference import HOSTS
+from finetune_portal.providers.segmind.inference import HOSTS
+from tests.providers.segmind.test_broken import failure
 from tests.running import free_port
-from tests.segmind.test_broken import failure
 from tests.upstream import KEY, PICTURE, Answer, Upstream, breaks, endless, half, says
 
 REQUEST = RunRequest("turn day into night", "https://example.com/day.png", 0.8, 7, 28, 2.5)

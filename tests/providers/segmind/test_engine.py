@@ -11,7 +11,7 @@ import pytest
 import requests
 from safetensors.numpy import load
 
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     Busy,
     Closed,
     FineTune,

@@ -17,10 +17,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from finetune_portal.segmind import addresses, errors
-from finetune_portal.segmind.reading import odd
-from finetune_portal.segmind.refusals import refusal, storage_refusal
-from finetune_portal.segmind.types import text
+from finetune_portal.providers.segmind import addresses, errors
+from finetune_portal.providers.segmind.reading import odd
+from finetune_portal.providers.segmind.refusals import refusal, storage_refusal
+from finetune_portal.providers.segmind.types import text
 
 CONNECT, READ = 5.0, 30.0
 SMALL, LARGE = 1024 * 1024, 32 * 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.segmind import (
+from finetune_portal.providers.segmind import (
     Credits,
     PresignedUpload,
     Rejected,
@@ -20,10 +20,10 @@ from finetune_portal.segmind import (
     SubmitRequest,
     Submitted,
 )
-from tests.segmind.conftest import SUBMIT
+from tests.providers.segmind.conftest import SUBMIT
 from tests.upstream import KEY, Request, Upstream, says
 
-CONTRACT = Path(__file__).resolve().parent.parent / "contract"
+CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 
 
 def sample(name: str) -> bytes:

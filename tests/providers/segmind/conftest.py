@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from finetune_portal.segmind import SegmindClient, SubmitRequest
+from finetune_portal.providers.segmind import SegmindClient, SubmitRequest
 from tests.upstream import KEY, Upstream
 
 SUBMIT = SubmitRequest(
