@@ -6,6 +6,8 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from finetune_portal.accounts import checks  # noqa: F401 - registers the start checks
+
 
 class AccountsConfig(AppConfig):
     name = "finetune_portal.accounts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from finetune_portal.audit import append_only
+from finetune_portal.audit import append_only, checks  # noqa: F401 - registers the start checks
 
 
 class AuditConfig(AppConfig):

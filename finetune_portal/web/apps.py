@@ -1,10 +1,10 @@
-"""Registers the start checks: importing them is all it takes."""
+"""The web app. Importing its checks registers them."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
 
-from finetune_portal import checks  # noqa: F401
+from finetune_portal.web import checks  # noqa: F401
 
 
 class WebConfig(AppConfig):

@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from finetune_portal import checks
 from finetune_portal.accounts.models import User
-from finetune_portal.webhooks import services, signature
+from finetune_portal.webhooks import checks, services, signature
 from finetune_portal.webhooks.models import Delivery, Hook
 from tests.conftest import StartEngine
 from tests.engine.calling import started, until
