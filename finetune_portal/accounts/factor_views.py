@@ -20,8 +20,8 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from finetune_portal.accounts import sessions
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.audit.services import record
-from finetune_portal.web.http import PortalRequest
 
 
 class Told:

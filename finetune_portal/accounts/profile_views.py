@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from finetune_portal.accounts import second_factor, services, sessions, sign_in_options
 from finetune_portal.accounts.forms import ChangePasswordForm, NameForm
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.audit.services import record
-from finetune_portal.web.http import PortalRequest
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts import emails, services, throttle
 from finetune_portal.accounts.forms import InviteForm, RoleForm
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.accounts.team import open_invitations, people
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import PortalRequest
 
 LAST_ADMIN = "{} is the only active admin. Make someone else an admin first."
 

@@ -32,9 +32,9 @@ from finetune_portal.accounts import (
 )
 from finetune_portal.accounts.adapters import refused
 from finetune_portal.accounts.forms import ForgotForm, NewPasswordForm, SetupForm, SignInForm
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.provider import Adapter
 from finetune_portal.audit.services import record
-from finetune_portal.web.http import PortalRequest
 
 MANY_LETTERS = "That was asked for a moment ago. Look into your mail, or try again in a minute."
 

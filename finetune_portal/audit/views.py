@@ -6,9 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import cast
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.timezone import now
@@ -18,10 +19,8 @@ from finetune_portal.audit.forms import FilterForm
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.audit.services import record
 from finetune_portal.web.guards import admin_only
+from finetune_portal.web.http import HtmxRequest
 from finetune_portal.web.paging import page_of
-
-if TYPE_CHECKING:
-    from finetune_portal.web.http import PortalRequest
 
 MOST_LINES = 100_000
 COLUMNS = ("number", "time (UTC)", "who", "what", "on what", "details", "address", "request")
@@ -30,7 +29,7 @@ FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")  # what a spreadsheet would take for
 
 @require_safe
 @admin_only
-def events(request: PortalRequest) -> HttpResponse:
+def events(request: HtmxRequest) -> HttpResponse:
     form = FilterForm(request.GET)
     rows = form.narrowed(AuditEvent.objects.select_related("actor"))
     page = page_of(rows, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
@@ -50,10 +49,11 @@ def _name_people(rows: list[AuditEvent]) -> None:
 
 @require_safe
 @admin_only
-def as_csv(request: PortalRequest) -> HttpResponse:
+def as_csv(request: HtmxRequest) -> HttpResponse:
     """What the filter shows, the newest first."""
     rows = FilterForm(request.GET).narrowed(AuditEvent.objects.select_related("actor")).order_by("-pk")
-    record(request.user, "audit.export", request.user, filter=request.GET.urlencode()[:500])
+    admin = cast(AbstractBaseUser, request.user)
+    record(admin, "audit.export", admin, filter=request.GET.urlencode()[:500])
     name = f"audit-{now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     lines = "".join(_lines(rows[:MOST_LINES].iterator()))

@@ -10,11 +10,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.connections import access, services
 from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect, told
+from finetune_portal.web.http import go_to, piece_or_redirect, told
 
 
 @require_safe

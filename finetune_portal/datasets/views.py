@@ -12,11 +12,12 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets import access, library, previews, retention, sample, transfer, versions
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PLAIN, PortalRequest, go_to, page_behind, piece_of, told
+from finetune_portal.web.http import PLAIN, go_to, page_behind, piece_of, told
 from finetune_portal.web.paging import page_of
 
 JOBS_SHOWN = 20

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from finetune_portal.accounts import reauthentication
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.gateway import access, services
 from finetune_portal.gateway.endpoints import base_url
 from finetune_portal.gateway.forms import TokenForm
 from finetune_portal.gateway.openapi import document
-from finetune_portal.web.http import PortalRequest
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

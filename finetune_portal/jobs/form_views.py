@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import receive_whole
@@ -20,7 +21,7 @@ from finetune_portal.jobs.forms import JobForm, PresetForm
 from finetune_portal.jobs.limits import Exceeded
 from finetune_portal.jobs.models import Preset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, go_on_to, go_to, piece_or_redirect
+from finetune_portal.web.http import go_on_to, go_to, piece_or_redirect
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -7,10 +7,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import limits
 from finetune_portal.jobs.forms import LimitsForm
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import PortalRequest
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -8,12 +8,12 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Kind
 from finetune_portal.datasets import access as dataset_access
 from finetune_portal.jobs import access
 from finetune_portal.jobs.choices import FOLLOWED, State
-from finetune_portal.web.http import PortalRequest
 
 LATEST_JOBS, LATEST_DATASETS = 10, 6
 # What an upstream accepted; the local engine costs nothing.

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access, services
 from finetune_portal.jobs.choices import UNTRAINED
 from finetune_portal.jobs.forms import DescribeForm
@@ -23,7 +24,7 @@ from finetune_portal.jobs.page.snippets import snippets
 from finetune_portal.jobs.page.stages import line
 from finetune_portal.jobs.sync import model_file, progress, samples
 from finetune_portal.web.guards import admin_only, maker_only
-from finetune_portal.web.http import PortalRequest, go_to, piece_of, piece_or_redirect, told
+from finetune_portal.web.http import go_to, piece_of, piece_or_redirect, told
 
 
 @require_safe

@@ -12,10 +12,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.notices import access, services
 from finetune_portal.notices.forms import ChannelForm
 from finetune_portal.notices.models import CHOSEN, Event
-from finetune_portal.web.http import PortalRequest, go_to, piece_or_redirect
+from finetune_portal.web.http import go_to, piece_or_redirect
 
 
 @require_safe

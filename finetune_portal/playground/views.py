@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, gallery, results, section, services
@@ -19,7 +20,7 @@ from finetune_portal.playground.forms import TryForm
 from finetune_portal.playground.models import Trial
 from finetune_portal.web.errors import ActionFailed
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PortalRequest, told
+from finetune_portal.web.http import told
 
 for_a_day = cache_control(private=True, max_age=86_400, immutable=True)
 

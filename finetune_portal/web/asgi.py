@@ -46,10 +46,10 @@ def same_origin(headers: dict[str, str]) -> bool:
     """True unless a browser says that another site's page sent this."""
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
-    request_context = headers.get("origin")
-    if request_context is None or request_context in settings.CSRF_TRUSTED_ORIGINS:
+    origin = headers.get("origin")
+    if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    return urlsplit(request_context).netloc == headers.get("host")
+    return urlsplit(origin).netloc == headers.get("host")
 
 
 def session_key(headers: dict[str, str]) -> str:

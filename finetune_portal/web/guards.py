@@ -8,15 +8,15 @@ from functools import wraps
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 
-from finetune_portal.web.http import P, PortalRequest, View
+from finetune_portal.web.http import P, R, View
 
 
-def needs(right: str, sentence: str) -> Callable[[View[P]], View[P]]:
+def needs(right: str, sentence: str) -> Callable[[View[R, P]], View[R, P]]:
     """Let through only those whose `User.<right>` is true."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View[R, P]) -> View[R, P]:
         @wraps(view)
-        def check(request: PortalRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def check(request: R, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not getattr(request.user, right):
                 raise PermissionDenied(sentence)
             return view(request, *args, **kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -16,29 +16,26 @@ from django_htmx.middleware import HtmxDetails
 
 from finetune_portal.web.errors import ActionFailed
 
-if TYPE_CHECKING:
-    from finetune_portal.accounts.models import User
-
-P = ParamSpec("P")
 PLAIN = "text/plain; charset=utf-8"
 
 
-class PortalRequest(HttpRequest):
-    """For annotations only: what the middleware adds, and a user who is surely signed in."""
+class HtmxRequest(HttpRequest):
+    """A request with what django-htmx's middleware adds. For annotations only."""
 
     htmx: HtmxDetails
-    user: User
 
 
-View = Callable[Concatenate[PortalRequest, P], HttpResponse]
+P = ParamSpec("P")
+R = TypeVar("R", bound=HtmxRequest)
+View = Callable[Concatenate[R, P], HttpResponse]
 
 
-def piece_of(page: str) -> Callable[[View[P]], View[P]]:
+def piece_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
     """Send a plain visit to a piece's URL on to the page that includes the piece."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View[R, P]) -> View[R, P]:
         @wraps(view)
-        def visit(request: PortalRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def visit(request: R, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.htmx or request.htmx.history_restore_request:
                 return redirect(reverse(page, args=args, kwargs=kwargs))
             return view(request, *args, **kwargs)
@@ -49,7 +46,7 @@ def piece_of(page: str) -> Callable[[View[P]], View[P]]:
 
 
 def piece_or_redirect(
-    request: PortalRequest, template: str, context: dict[str, Any], *, back_to: str
+    request: HtmxRequest, template: str, context: dict[str, Any], *, back_to: str
 ) -> HttpResponse:
     """What a form answers once it has done its deed: the changed piece, or the page without htmx."""
     if request.htmx:
@@ -58,7 +55,7 @@ def piece_or_redirect(
 
 
 @contextmanager
-def told(request: PortalRequest, success: str = "") -> Iterator[None]:
+def told(request: HtmxRequest, success: str = "") -> Iterator[None]:
     """Around a deed: what came of it is said in the page that follows."""
     try:
         yield
@@ -78,11 +75,11 @@ def page_behind(request: HttpRequest) -> str:
         return ""
 
 
-def go_to(request: PortalRequest, url: str) -> HttpResponse:
+def go_to(request: HtmxRequest, url: str) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
-def go_on_to(request: PortalRequest, url: str) -> HttpResponse:
+def go_on_to(request: HtmxRequest, url: str) -> HttpResponse:
     """Like `go_to`, but htmx swaps only the main part: the document stays, and an upload in it goes on."""
     if request.htmx:
         return HttpResponseLocation(url, target="#main", select="#main", swap="outerHTML")

@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import PortalRequest, piece_of, piece_or_redirect
+from finetune_portal.web.http import piece_of, piece_or_redirect
 from finetune_portal.webhooks import self_test, services, signature, table
 from finetune_portal.webhooks.models import Delivery, SelfTest
 

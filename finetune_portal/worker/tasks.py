@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
 from finetune_portal.connections import capabilities
-from finetune_portal.datasets import retention, versions
+from finetune_portal.datasets import retention, transfer, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import LEASE
@@ -55,9 +55,9 @@ def make() -> bool:
 
 
 def clear() -> bool:
-    model_file = (datasets.clear_abandoned, retention.clear_old_files)
+    files = (retention.clear_abandoned, retention.clear_old_files)
     lines = (webhooks.forget_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
-    return any(step() for step in (*model_file, *lines))
+    return any(step() for step in (*files, *lines))
 
 
 def submit() -> bool:
@@ -73,7 +73,7 @@ def train() -> bool:
 LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
-    Lane("carry", datasets.carry_next, 0.3),
+    Lane("carry", transfer.carry_next, 0.3),
     Lane("clear", clear, 60),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25, idle=0.25),

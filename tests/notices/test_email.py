@@ -20,7 +20,7 @@ from tests.running import free_port
 @pytest.fixture
 def channel(alice: User) -> Channel:
     return Channel.objects.create(
-        owner=alice, kind="email", shown=alice.email, sealed=services.sealing.seal(alice.email)
+        owner=alice, kind="email", shown=alice.email, sealed=services.encryption.seal(alice.email)
     )
 
 

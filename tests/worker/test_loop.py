@@ -51,8 +51,8 @@ def test_without_one_it_still_looks_for_what_falls_due(monkeypatch: pytest.Monke
 def test_it_rests_while_nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """One step a version: on PostgreSQL who writes in the cluster's other databases counts, too."""
     versions: list[str] = []
-    ask = loop.commits.version
-    monkeypatch.setattr(loop.commits, "version", lambda: (versions.append(ask()), versions[-1])[1])
+    ask = loop.data_version.version
+    monkeypatch.setattr(loop.data_version, "version", lambda: (versions.append(ask()), versions[-1])[1])
     with going(monkeypatch, idle=600) as steps:
         until(lambda: len(versions) > 10)
         assert 1 <= len(steps) <= len(list(groupby(versions)))

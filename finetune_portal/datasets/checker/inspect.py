@@ -73,7 +73,7 @@ class Content:
 
     arrangement: layouts.Arrangement
     captions: dict[str, str] = field(default_factory=dict)
-    images: dict[str, Picture] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
 
     def caption(self, pair: layouts.Pair) -> str:

@@ -12,20 +12,21 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets import access, services
 from finetune_portal.datasets.forms import UploadForm
 from finetune_portal.datasets.upload.tus import CHECKSUMS, TUS, VERSION, end_of
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import P, PortalRequest, View
+from finetune_portal.web.http import P, R, View
 
 NAMELESS = "dataset.zip"
 
 
-def speaks_tus(view: View[P]) -> View[P]:
+def speaks_tus(view: View[R, P]) -> View[R, P]:
     """Refuse another version of the protocol; only OPTIONS may come without naming one."""
 
     @wraps(view)
-    def check(request: PortalRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def check(request: R, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != TUS["Tus-Resumable"]:
             return _refused(412, "This server speaks tus 1.0.0.", **VERSION)
         return view(request, *args, **kwargs)

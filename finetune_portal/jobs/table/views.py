@@ -12,12 +12,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.jobs.page.comparison import Comparison
 from finetune_portal.jobs.table import bulk, query, saved_views
 from finetune_portal.jobs.table.forms import ViewForm
-from finetune_portal.web.http import PLAIN, PortalRequest, piece_of
+from finetune_portal.web.http import PLAIN, piece_of
 
 MOST_AT_ONCE = 50
 
