@@ -20,6 +20,25 @@ SECRETS = {"secret", "kept_secret"}
 ROW = re.compile(r"^\| `([A-Z][A-Z_]+)`( `_FILE`)? \|", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 THREATS = ROOT / "docs/threat-model.md"
+# The one form in which code, templates and tests point at a document: docs/provider-api.md, 3.2 and 4.
+CITATION = re.compile(r"\bdocs/([\w-]+)\.md(?:, (\d+(?:\.\d+)?(?:(?:, | and )\d+(?:\.\d+)?)*))?")
+SECTION = re.compile(r"^#+ (\d+(?:\.\d+)?)\.? ", re.MULTILINE)
+# Ways of pointing at a document or a section that nobody can follow.
+LOOSE = re.compile(
+    r"(?<![\w/-])(?:[\w-]+-facts|[\w-]+-study|API page|[Ss]ections? \d)|(?<!docs/)\b[a-z-]+\.md, "
+)
+CITING = [
+    path
+    for folder, endings in (
+        ("finetune_portal", (".py",)),
+        ("tests", (".py", ".md")),
+        ("templates", (".html",)),
+        ("static/js", (".js",)),
+        ("static/css", (".css",)),
+    )
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in endings and path != Path(__file__).resolve()
+]
 REQUIREMENT = re.compile(r"^\| ((?:\d+\.\d+\.\d+(?:, | to )?)+) \| (.+) \| (.*)\|$", re.MULTILINE)
 # The requirements of level 1 and 2 in ASVS 5.0.0: 253 of them.
 ASVS = """
@@ -96,6 +115,34 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
         if not path.exists() or (anchor and anchor not in anchors(path)):
             missing.append(target)
     assert not missing
+
+
+def citations(text: str) -> Iterator[tuple[str, str]]:
+    """The page and the number, or an empty one, of each citation."""
+    for page, numbers in CITATION.findall(text):
+        for number in re.split(r", | and ", numbers):
+            yield page, number
+
+
+def test_every_citation_leads_to_a_heading() -> None:
+    sections = {
+        page.stem: {"", *SECTION.findall(page.read_text(encoding="utf-8"))}
+        for page in (ROOT / "docs").glob("*.md")
+    }
+    cited = [
+        (path.relative_to(ROOT).as_posix(), *citation)
+        for path in CITING
+        for citation in citations(path.read_text(encoding="utf-8"))
+    ]
+    assert len(cited) > 50
+    assert [each for each in cited if each[2] not in sections.get(each[1], ())] == []
+
+
+def test_no_document_is_cited_that_nobody_can_follow() -> None:
+    loose = {
+        path.relative_to(ROOT).as_posix(): LOOSE.findall(path.read_text(encoding="utf-8")) for path in CITING
+    }
+    assert {path: words for path, words in loose.items() if words} == {}
 
 
 def span(first: str, last: str) -> list[str]:

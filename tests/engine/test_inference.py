@@ -47,7 +47,7 @@ def test_only_a_finished_model_can_be_run(engine: RunningEngine) -> None:
 
 
 def test_a_hosted_picture_keeps_its_address(engine: RunningEngine) -> None:
-    """Facts, section 6."""
+    """docs/provider-api.md, 13."""
     answer = call(engine, "POST", "/upload-asset", json={"data_urls": [PICTURE, PICTURE]})
     first, second = answer.json()["file_urls"]
     assert first == second

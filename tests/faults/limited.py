@@ -15,7 +15,7 @@ WINDOW = 60.0
 
 
 class Limited(Upstream):
-    """So many calls a minute, said in the headers that a public client reads (segmind-facts, section 5).
+    """So many calls a minute, said in the headers that a public client reads (docs/provider-api.md, 12.3).
 
     `sliding`: the minute before each call counts, else whole minutes. `skew`: its clock against ours.
     `is_away`: it answers 503 to everything. `refused`: the calls over the limit.

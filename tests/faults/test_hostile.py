@@ -1,4 +1,4 @@
-"""Whatever an upstream answers, the worker goes on and no page breaks (reliability.md, bar 4)."""
+"""Whatever an upstream answers, the worker goes on and no page breaks (docs/reliability.md, 4: B4)."""
 
 from __future__ import annotations
 

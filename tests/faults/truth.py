@@ -1,6 +1,6 @@
 """What must hold when all is at rest again: the portal's rows against the ledger of the fake upstream.
 
-The names I1 to I6 are those of reliability-study, section 6.2.
+The names I1 to I6 are those of docs/reliability.md, 2.
 """
 
 from __future__ import annotations

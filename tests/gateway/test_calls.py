@@ -1,4 +1,4 @@
-"""The calls of the API page against the portal's rows: shapes, rights, refusals. No upstream is asked."""
+"""The calls of docs/provider-api.md, answered from rows: shapes, rights, refusals. No upstream is asked."""
 
 from __future__ import annotations
 

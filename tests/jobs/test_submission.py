@@ -1,4 +1,4 @@
-"""Sending a paid job once: what each kind of answer, and none, means for it (reliability.md, Submit)."""
+"""Sending a paid job once: what each kind of answer, and none, means for it (docs/reliability.md, 1)."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: Ups
 
 
 def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Upstream) -> None:
-    """Segmind-facts 10.1: what both keep saying is no news, and the timeline does not go to and fro."""
+    """docs/provider-api.md, 15: what both keep saying is no news, and the timeline does not go to and fro."""
     fake.states = ("DEPLOYING",)
     paid = fake.adds("hats")
     in_details = {"finetune": {"id": paid.id, "status": "ALMOST_THERE", "public_model": True}}

@@ -1,4 +1,4 @@
-"""What the client sends is what the API page shows, and the page's samples come back as typed values."""
+"""The client sends what docs/provider-api.md shows; the vendor's samples come back as typed values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sample(name: str) -> bytes:
 
 
 def page_body(call: str) -> dict[str, Any]:
-    """The JSON body of a curl line of the API page, as it stands."""
+    """The JSON body of a curl line of the vendor's page, as it stands."""
     line = (CONTRACT / "curl" / f"{call}.sh").read_text(encoding="utf-8")
     found = re.search(r"--data '(.*)'\s*$", line, re.DOTALL)
     assert found, line
@@ -157,7 +157,7 @@ def test_credits(upstream: Upstream, client: SegmindClient) -> None:
 def test_upload_sends_the_bare_file_and_nothing_that_was_not_signed(
     upstream: Upstream, client: SegmindClient
 ) -> None:
-    """The key stays with the API; a header that was not signed can make the storage refuse (section 7)."""
+    """The storage gets no key and no header that is not signed (docs/provider-api.md, 14)."""
     content = b"PK" + bytes(3 * 1024 * 1024)
     url = f"{upstream.url}/storage/uploads/me/1-red%20hair.zip?X-Amz-SignedHeaders=host&X-Amz-Signature=a%2Fb"
     seen: list[int] = []
@@ -205,7 +205,7 @@ def test_no_cookie_is_kept(upstream: Upstream, client: SegmindClient) -> None:
 
 
 def test_the_headers_of_the_last_answer_are_there(upstream: Upstream, client: SegmindClient) -> None:
-    """Rate limits and remaining credits come in headers (section 5)."""
+    """Rate limits and remaining credits come in headers (docs/provider-api.md, 12.3)."""
     upstream.script("list", says(200, [], X_Rate_Limit_Remaining="4"))
     client.list()
     assert client.last_headers["x-rate-limit-remaining"] == "4"

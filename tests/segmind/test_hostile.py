@@ -1,4 +1,4 @@
-"""Whatever an upstream answers, a call gives its typed value or one SegmindError (reliability.md, bar 4)."""
+"""Whatever an upstream answers, a call gives a typed value or a SegmindError (docs/reliability.md, 4: B4)."""
 
 from __future__ import annotations
 

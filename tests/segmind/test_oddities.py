@@ -1,4 +1,4 @@
-"""Answers that no page shows (segmind-facts, sections 3, 5 and 10): taken as meant, or one clear error."""
+"""Answers that no page shows (docs/provider-api.md, 10, 12 and 15): taken as meant, or one clear error."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_what_never_left_was_not_paid() -> None:
 
 
 def test_a_picture_is_hosted_for_the_upstream(client: SegmindClient, upstream: Upstream) -> None:
-    """Segmind-facts, section 6."""
+    """docs/provider-api.md, 13."""
     address = client.inference.host(PICTURE)
     assert address.startswith(f"{upstream.url}/pictures/")
     (sent,) = upstream.sent("host")

@@ -1,4 +1,4 @@
-"""The shapes of the answers, key by key as the API page shows them."""
+"""The shapes of the answers, key by key as docs/provider-api.md has them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Answer = dict[str, Any]
 
 
 def submitted(job: Job) -> Answer:
-    """API page section 1."""
+    """docs/provider-api.md, 1."""
     return {"status": job.state, "finetune_id": str(job.id), "name": job.name}
 
 
 def details(job: Job, base_url: str) -> Answer:
-    """API page section 2; model_information is the engine's own addition here."""
+    """docs/provider-api.md, 2; model_information is the engine's own addition here."""
     return {
         "id": str(job.id),
         "finetune_id": str(job.id),
@@ -40,7 +40,7 @@ def details(job: Job, base_url: str) -> Answer:
 
 
 def listed(job: Job) -> Answer:
-    """API page section 3, where the weights' address is null though the details have it."""
+    """docs/provider-api.md, 3, where the weights' address is null though the details have it."""
     return {
         "id": str(job.id),
         "data_source_path": job.data_source_path,
@@ -76,7 +76,7 @@ def model_information(job: Job) -> Answer:
 
 
 def slug(job: Job) -> str:
-    """The uuid and the lower-case name (facts, section 6)."""
+    """The uuid and the lower-case name (docs/provider-api.md, 13)."""
     return f"{job.id}-{re.sub(r'[^a-z0-9]+', '-', job.name.lower()).strip('-')}".rstrip("-")
 
 

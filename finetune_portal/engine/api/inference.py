@@ -1,6 +1,6 @@
 """Runs a finished model: `POST /v1/<slug>`, and hosts the pictures for it: `POST /upload-asset`.
 
-The fields are those of the vendor's base model and of its FLUX LoRAs (facts, section 6), for no page shows a
+The fields are those of the vendor's base model and FLUX LoRAs (docs/provider-api.md, 13): no page shows a
 Kontext LoRA's own. The answer is the bare picture.
 """
 
@@ -47,7 +47,7 @@ def run(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("POST", largest=LARGEST_BODY)
 def upload_asset(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """Facts, section 6: `data_urls` in, `file_urls` out. They serve as `input_image` and nothing else."""
+    """docs/provider-api.md, 13: `data_urls` in, `file_urls` out, for use as `input_image` only."""
     told = fields.get("data_urls")
     if not isinstance(told, list) or not 1 <= len(told) <= MOST_ASSETS:
         raise Refused(422, f"data_urls must be a list of 1 to {MOST_ASSETS} data: URIs.")
