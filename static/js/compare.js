@@ -18,7 +18,13 @@ look(document);
 document.addEventListener("htmx:load", ({ target }) => look(target));
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, input:not([type=range])")) return;
+  if (
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.target.matches("textarea, input:not([type=range])")
+  )
+    return;
   const rel = { j: "next", k: "prev" }[event.key];
   document.querySelector(`a[rel=${rel}]`)?.click();
 });

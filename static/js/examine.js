@@ -54,7 +54,10 @@ function textsInZip(captions) {
   return {
     warnings: [],
     problems: [
-      ...each(wide, (names, are) => `${names} ${are} saved as “Unicode” (UTF-16). The portal can put that right.`),
+      ...each(
+        wide,
+        (names, are) => `${names} ${are} saved as “Unicode” (UTF-16). The portal can put that right.`,
+      ),
       ...each(other, sentence),
     ],
   };
@@ -77,7 +80,10 @@ function textsToPack(captions) {
   const [unread, rest] = parted(captions, ({ encoding }) => !encoding);
   const [, guessed] = parted(rest, ({ encoding }) => encoding.startsWith("utf-16"));
   return {
-    warnings: each(guessed, (names, are) => `${names} ${are} not UTF-8. Look whether the captions below read well.`),
+    warnings: each(
+      guessed,
+      (names, are) => `${names} ${are} not UTF-8. Look whether the captions below read well.`,
+    ),
     problems: each(unread, (names) => `${names} cannot be read. Choose the files again.`),
   };
 }

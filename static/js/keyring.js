@@ -10,7 +10,9 @@ const TROUBLES = {
 async function answerOf(form) {
   const told = JSON.parse(form.querySelector("script[type='application/json']").textContent).publicKey;
   if (form.dataset.ceremony === "create") {
-    return navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(told) });
+    return navigator.credentials.create({
+      publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(told),
+    });
   }
   return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(told) });
 }

@@ -158,7 +158,11 @@ function readRow(line, folder, byPath) {
   const row = {};
   for (const [key, value] of fieldsOf(line)) {
     if (PICTURE.test(value)) {
-      const half = key.toLowerCase().split(/[ _-]/).map((word) => HALF_OF.get(word)).find(Boolean);
+      const half = key
+        .toLowerCase()
+        .split(/[ _-]/)
+        .map((word) => HALF_OF.get(word))
+        .find(Boolean);
       const path = value.replaceAll("\\", "/").replace(/^(?:\.?\/)+/, "");
       row[half || "end"] ||= byPath.has(join(folder, path)) ? join(folder, path) : path;
     } else if (PROMPT.test(key)) {

@@ -36,7 +36,8 @@ function parse(html) {
 // What is rendered once for all has nobody's token; and another token for the same viewer is no change.
 function ours(fresh) {
   const token = document.querySelector("#deed [name=csrfmiddlewaretoken]").value;
-  for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]")) input.setAttribute("value", token);
+  for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]"))
+    input.setAttribute("value", token);
   return fresh;
 }
 
@@ -139,7 +140,8 @@ function change(shown, fresh, fits) {
 // A row that no longer fits the filter: not while someone is at it.
 function leave(shown) {
   if (!shown.isConnected || !shown.hasAttribute("data-leaves")) return;
-  const isUsed = isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
+  const isUsed =
+    isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
   if (isUsed) setTimeout(leave, NEW, shown);
   else hold(() => shown.remove());
 }
@@ -163,7 +165,12 @@ const differs = (wanted, found) => Boolean(wanted) && wanted !== String(found ??
 function isForeign({ owner, dataset, archived }) {
   const wanted = filter();
   const isOthers = wanted.mine === "on" && differs(place().dataset.person, owner);
-  return isOthers || differs(wanted.by, owner) || differs(wanted.dataset, dataset) || archived !== (wanted.archived === "on");
+  return (
+    isOthers ||
+    differs(wanted.by, owner) ||
+    differs(wanted.dataset, dataset) ||
+    archived !== (wanted.archived === "on")
+  );
 }
 
 // Whether a job comes in here: yes, no, or undefined where only the portal knows.
@@ -186,7 +193,8 @@ function hold(deed) {
   const held =
     rows.find(isPointed) ||
     document.activeElement.closest("#job-table tbody tr") ||
-    (rows[0]?.getBoundingClientRect().top < top && rows.find((each) => each.getBoundingClientRect().top >= top));
+    (rows[0]?.getBoundingClientRect().top < top &&
+      rows.find((each) => each.getBoundingClientRect().top >= top));
   const before = held && held.getBoundingClientRect().top;
   const done = deed();
   if (held?.isConnected) window.scrollBy(0, held.getBoundingClientRect().top - before);
@@ -310,7 +318,9 @@ function mention(shown) {
 function sumUp() {
   const rows = Array.from(mentioned.values());
   mentioned.clear();
-  const named = rows.slice(0, 2).map((shown) => `“${shown.querySelector("a").textContent}”: ${statusOf(shown)}.`);
+  const named = rows
+    .slice(0, 2)
+    .map((shown) => `“${shown.querySelector("a").textContent}”: ${statusOf(shown)}.`);
   say(rows.length > 2 ? `${rows.length} jobs changed.` : named.join(" "));
 }
 

@@ -10,7 +10,14 @@ export const bare = (path) => join(folderOf(path), stemOf(path));
 export const natural = new Intl.Collator("en", { numeric: true }).compare;
 
 const DIRT_FILES = ["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"];
-const DIRT_FOLDERS = ["__macosx", "meta-inf", "@eadir", "#recycle", "$recycle.bin", "system volume information"];
+const DIRT_FOLDERS = [
+  "__macosx",
+  "meta-inf",
+  "@eadir",
+  "#recycle",
+  "$recycle.bin",
+  "system volume information",
+];
 
 // What systems and zippers leave behind, as the portal's own check knows it.
 export function isDirt(path) {

@@ -17,7 +17,9 @@ export async function pack(pairs, { name, lastModified, signal, onProgress }) {
   const members = await membersOf(pairs, signal);
   const total = members.reduce((sum, { blob }) => sum + blob.size, 0);
   if (total > LIMIT) {
-    throw new Unpackable("Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.");
+    throw new Unpackable(
+      "Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.",
+    );
   }
   const { Zip, ZipPassThrough } = await import("../vendor/fflate/fflate-0.8.2.js");
   const parts = [];

@@ -28,7 +28,8 @@ function choose(form, radio) {
   show(radio.dataset.large, radio.nextElementSibling.alt);
   const captions = Array.from(form.querySelectorAll("[data-prompt]"), (each) => each.dataset.prompt);
   const { prompt } = form.elements;
-  if (radio.dataset.prompt && (!prompt.value || captions.includes(prompt.value))) prompt.value = radio.dataset.prompt;
+  if (radio.dataset.prompt && (!prompt.value || captions.includes(prompt.value)))
+    prompt.value = radio.dataset.prompt;
 }
 
 function bring(form, input) {

@@ -104,7 +104,10 @@ const whenNear = new IntersectionObserver(
 );
 
 async function load(image) {
-  const blob = await pictures.get(image).open().catch(() => null);
+  const blob = await pictures
+    .get(image)
+    .open()
+    .catch(() => null);
   if (!blob) return;
   image.src = URL.createObjectURL(blob);
   await image.decode().catch(() => {});

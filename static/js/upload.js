@@ -52,7 +52,8 @@ function bind(zone) {
   find("cancel").addEventListener("click", cancel);
   bindDrop(zone);
   if (task) adopt(earlier);
-  else if (parts.input.files.length) takeFrom(parts.input); // chosen before this script was there
+  else if (parts.input.files.length)
+    takeFrom(parts.input); // chosen before this script was there
   else showStopped();
 }
 
@@ -165,7 +166,9 @@ async function sendPacked(files, pairs, mine) {
   const limit = Number(parts.zone.dataset.max);
   const [size, most] = [packed.size, limit].map(inWords);
   if (packed.size > limit) throw new Refusal(`Together that is ${size}; ${most} is the limit.`);
-  await sendUnlessKnown(packed, mine, { chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more` });
+  await sendUnlessKnown(packed, mine, {
+    chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more`,
+  });
 }
 
 // Sending -----------------------------------------------------------------------------------------------
@@ -210,7 +213,8 @@ async function send(file, mine, { chosen }) {
     },
     onProgress: (sent, total) => task === mine && showProgress(mine, sent, total),
     onSuccess: () => task === mine && finish(),
-    onError: (error) => task === mine && (isForSmallerPieces(error, mine) ? send(file, mine, { chosen }) : fail(error)),
+    onError: (error) =>
+      task === mine && (isForSmallerPieces(error, mine) ? send(file, mine, { chosen }) : fail(error)),
   });
   Object.assign(mine, { file, upload, pace: pace(), both: pace(), carried: 0, told: 0 });
   showProgress(mine, 0, file.size);
@@ -260,7 +264,9 @@ function cancel() {
 function isForSmallerPieces({ originalResponse: answer }, mine) {
   if (answer?.getStatus() !== 413 || wordsOf(answer) || mine.piece === SMALL_PIECE) return false;
   mine.piece = SMALL_PIECE;
-  say(`A proxy refuses pieces of ${inWords(PIECE)}. The upload goes on in smaller ones, more slowly. ${TELL}`);
+  say(
+    `A proxy refuses pieces of ${inWords(PIECE)}. The upload goes on in smaller ones, more slowly. ${TELL}`,
+  );
   return true;
 }
 
@@ -274,7 +280,8 @@ function fail(error) {
   const ours = answer && wordsOf(answer);
   parts.select.value = "";
   if (ours) say(ours);
-  else if (answer?.getStatus() === 413) say(`A proxy refuses even pieces of ${inWords(SMALL_PIECE)}. ${TELL}`);
+  else if (answer?.getStatus() === 413)
+    say(`A proxy refuses even pieces of ${inWords(SMALL_PIECE)}. ${TELL}`);
   else if (error.originalRequest) say("The connection was lost. Choose the same again: it goes on.");
   else say("The files have changed or are gone. Choose them again.");
 }
