@@ -88,7 +88,10 @@ function connect() {
   let leave = shared ? () => shared.port.postMessage("bye") : listen(hear);
   if (shared) {
     shared.port.onmessage = ({ data: { name, data } }) => hear(name, data);
-    shared.addEventListener("error", () => (leave = listen(hear)), { once: true });
+    const listenAlone = () => {
+      leave = listen(hear);
+    };
+    shared.addEventListener("error", listenAlone, { once: true });
   }
   window.addEventListener("pagehide", () => leave(), { once: true });
 }
@@ -190,12 +193,12 @@ function mustAsk(job) {
 function hold(deed) {
   const rows = Array.from(document.querySelectorAll("#job-table tbody tr"));
   const top = document.querySelector(".topbar").offsetHeight;
+  const isScrolled = rows[0]?.getBoundingClientRect().top < top;
   const held =
     rows.find(isPointed) ||
     document.activeElement.closest("#job-table tbody tr") ||
-    (rows[0]?.getBoundingClientRect().top < top &&
-      rows.find((each) => each.getBoundingClientRect().top >= top));
-  const before = held && held.getBoundingClientRect().top;
+    (isScrolled ? rows.find((each) => each.getBoundingClientRect().top >= top) : undefined);
+  const before = held?.getBoundingClientRect().top;
   const done = deed();
   if (held?.isConnected) window.scrollBy(0, held.getBoundingClientRect().top - before);
   return done;

@@ -5,7 +5,7 @@
 
 import { readCaption } from "./captions.js";
 import { nameOf } from "./names.js";
-import { EXTENSIONS, asPng } from "./pictures.js";
+import { asPng, EXTENSIONS } from "./pictures.js";
 
 const PLAIN = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
 const LIMIT = 0xffff0000;
@@ -33,13 +33,17 @@ export async function pack(pairs, { name, lastModified, signal, onProgress }) {
     const entry = new ZipPassThrough(path);
     entry.mtime = new Date(1980, 0, 1);
     zip.add(entry);
-    const pass = (chunk, last) => entry.push((passing = chunk), last);
+    const pass = (chunk, last) => {
+      passing = chunk;
+      entry.push(chunk, last);
+    };
     pass(EMPTY, false);
     parts.push(blob);
     for await (const chunk of chunksOf(blob)) {
       signal.throwIfAborted();
       pass(chunk, false);
-      onProgress((done += chunk.length), total);
+      done += chunk.length;
+      onProgress(done, total);
     }
     pass(EMPTY, true);
   }

@@ -77,9 +77,12 @@ function tile(place, pair) {
   fill(start, pair.start, `Before, pair ${pair.index}`);
   fill(end, pair.end, `After, pair ${pair.index}`);
   const text = item.querySelector("p");
+  const showCaption = (caption) => {
+    text.textContent = caption || text.dataset.none;
+  };
   readCaption(pair.caption).then(
-    (caption) => (text.textContent = caption.text || text.dataset.none),
-    () => (text.textContent = text.dataset.none),
+    (caption) => showCaption(caption.text),
+    () => showCaption(""),
   );
   return item;
 }

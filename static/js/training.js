@@ -20,7 +20,7 @@ async function draw() {
   if (!place.isConnected) return;
   if (place.contains(plot?.root)) return plot.setData(pointsOf(figure));
   plot?.destroy();
-  plot = new Plot(optionsFor(figure, place), pointsOf(figure), place);
+  plot = new Plot(optionsFor(place), pointsOf(figure), place);
   resized.disconnect();
   resized.observe(place);
 }
@@ -50,7 +50,7 @@ function smoothed(curve) {
   );
 }
 
-function optionsFor(figure, place) {
+function optionsFor(place) {
   const colour = (name) => () => colourOf(place, name);
   const number = (_, value) => (value == null ? "" : value.toFixed(4));
   const axis = {

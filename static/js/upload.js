@@ -3,7 +3,7 @@
 
 import { fromDrop, fromInput } from "./chosen.js";
 import { examine } from "./examine.js";
-import { Unpackable, pack } from "./pack.js";
+import { pack, Unpackable } from "./pack.js";
 import { readLoose, readZip } from "./pairs.js";
 import * as preview from "./preview.js";
 import { fingerprint, forget, unfinished } from "./resume.js";
@@ -41,8 +41,8 @@ function bind(zone) {
     twin: find("twin"),
     local: zone.querySelector("[data-local]"),
   };
-  zone.querySelectorAll("[data-upload-plain]").forEach((element) => (element.hidden = true));
-  zone.querySelectorAll("[data-upload-rich]").forEach((element) => (element.hidden = false));
+  for (const element of zone.querySelectorAll("[data-upload-plain]")) element.hidden = true;
+  for (const element of zone.querySelectorAll("[data-upload-rich]")) element.hidden = false;
   parts.input.multiple = true;
   parts.input.removeAttribute("accept");
   for (const input of [parts.input, parts.folder]) {
@@ -205,7 +205,7 @@ async function send(file, mine, { chosen }) {
     headers: { "X-CSRFToken": token() },
     fingerprint: async () => fingerprint(parts.zone.dataset.person, file),
     removeFingerprintOnSuccess: true,
-    onAfterResponse: (request, response) => {
+    onAfterResponse: (_, response) => {
       const id = response.getHeader("Dataset-Id");
       if (id && task === mine) choose(id, file.name);
       const moved = response.getHeader("Dataset-Moved");
@@ -242,7 +242,10 @@ function showProgress(mine, sent, total) {
   const left = speed > 0 && both > 0 ? ` · ${inWords(speed)}/s · ${inTime((all - moved) / both)} left` : "";
   parts.text.textContent = `${mine.file.name} · ${inWords(sent)} of ${inWords(total)}${left}`;
   const quarter = Math.floor((4 * sent) / total);
-  if (quarter > mine.told && quarter < 4) announce(`${25 * (mine.told = quarter)} % uploaded`);
+  if (quarter > mine.told && quarter < 4) {
+    mine.told = quarter;
+    announce(`${25 * quarter} % uploaded`);
+  }
 }
 
 function finish() {
