@@ -25,7 +25,7 @@ CITATION = re.compile(r"\bdocs/([\w-]+)\.md(?:, (\d+(?:\.\d+)?(?:(?:, | and )\d+
 SECTION = re.compile(r"^#+ (\d+(?:\.\d+)?)\.? ", re.MULTILINE)
 # Ways of pointing at a document or a section that nobody can follow.
 LOOSE = re.compile(
-    r"(?<![\w/-])(?:[\w-]+-facts|[\w-]+-study|API page|[Ss]ections? \d)|(?<!docs/)\b[a-z-]+\.md, "
+    r"(?<![\w/.-])(?:[\w-]+-facts\b|[\w-]+-study\b|API page|[Ss]ections? \d|[a-z-]+\.md\b)"
 )
 CITING = [
     path
