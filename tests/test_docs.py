@@ -24,9 +24,7 @@ THREATS = ROOT / "docs/threat-model.md"
 CITATION = re.compile(r"\bdocs/([\w-]+)\.md(?:, (\d+(?:\.\d+)?(?:(?:, | and )\d+(?:\.\d+)?)*))?")
 SECTION = re.compile(r"^#+ (\d+(?:\.\d+)?)\.? ", re.MULTILINE)
 # Ways of pointing at a document or a section that nobody can follow.
-LOOSE = re.compile(
-    r"(?<![\w/.-])(?:[\w-]+-facts\b|[\w-]+-study\b|API page|[Ss]ections? \d|[a-z-]+\.md\b)"
-)
+LOOSE = re.compile(r"(?<![\w/.-])(?:[\w-]+-facts\b|[\w-]+-study\b|API page|[Ss]ections? \d|[a-z-]+\.md\b)")
 CITING = [
     path
     for folder, endings in (
