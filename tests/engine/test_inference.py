@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from finetune_portal.engine.trainers.devices import Devices
-from finetune_portal.engine.trainers.models import Model
-from finetune_portal.engine.trainers.painter import NoPlace, Order, Painter
+from finetune_portal.engine.trainers.image_generator import NoPlace, Order, Painter
+from finetune_portal.engine.trainers.model_folder import Model
 from tests.engine.calling import TIMEOUT, call, details, image, reached, started, until
 from tests.running import RunningEngine
 

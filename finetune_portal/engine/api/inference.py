@@ -18,7 +18,7 @@ from finetune_portal.engine.api.calls import Fields, Refused, endpoint, number, 
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers import current
-from finetune_portal.engine.trainers.painter import SOON, NoPlace, Order, Painter, PaintingFailed
+from finetune_portal.engine.trainers.image_generator import SOON, NoPlace, Order, Painter, PaintingFailed
 
 LARGEST_BODY = 20 * 1024**2  # a picture of 12 MiB in base64, and some words
 LONGEST_ADDRESS = 2000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from finetune_portal.engine.datasets import Dataset
 
 if TYPE_CHECKING:
-    from finetune_portal.engine.trainers.painter import Painter
+    from finetune_portal.engine.trainers.image_generator import Painter
 
 
 @dataclass(frozen=True)

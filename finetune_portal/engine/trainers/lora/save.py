@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 PACKAGES = ("torch", "diffusers", "peft", "transformers")
 
 
-def write(
+def save_lora(
     path: Path, transformer: Any, request: Mapping[str, Any], *, pairs: int, dtype: torch.dtype
 ) -> None:
     """The scale alpha / rank is worked into B, so that a reader that knows no alpha is right, too."""

@@ -1,6 +1,6 @@
 """Pictures by finished models, seen from the engine: one child process that keeps the model in memory.
 
-The child (`lora/paint.py`) has a device of the trainer's, is kept for some minutes after its last picture,
+The child (`lora/generate.py`) has a device of the trainer's, is kept for some minutes after its last picture,
 and goes at once when a training waits for the device.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from finetune_portal.engine.trainers import children
 from finetune_portal.engine.trainers.devices import Devices
-from finetune_portal.engine.trainers.models import Model
+from finetune_portal.engine.trainers.model_folder import Model
 
 LINE_SECONDS = 60.0  # how long a picture waits for its turn, and then for a device
 PAINT_SECONDS = 200.0
@@ -113,7 +113,7 @@ class Painter:
             raise NoPlace("Trainings have all of this engine's hardware at the moment.")
         self._log.unlink(missing_ok=True)
         try:
-            self._child = children.start("lora.paint", self.model.folder, device=device, log=self._log)
+            self._child = children.start("lora.generate", self.model.folder, device=device, log=self._log)
         except OSError:
             self._devices.give(device)
             raise

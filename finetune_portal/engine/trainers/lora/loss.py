@@ -6,19 +6,12 @@ picture that is being made, with the same places but a first id of 1; the guidan
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-
-class Batch(NamedTuple):
-    """Encoded examples of one size: latents are (count, channels, height, width)."""
-
-    targets: Tensor
-    controls: Tensor
-    prompts: Tensor
-    pooled: Tensor
+from finetune_portal.engine.trainers.families.examples import Batch
 
 
 def packed(latents: Tensor) -> Tensor:
@@ -38,7 +31,9 @@ def places(latents: Tensor, first: int) -> Tensor:
     return ids.reshape(rows * columns, 3)
 
 
-def loss(transformer: Any, batch: Batch, noise: Tensor, sigmas: Tensor, guidance: float) -> Tensor:
+def flow_matching_loss(
+    transformer: Any, batch: Batch, noise: Tensor, sigmas: Tensor, guidance: float
+) -> Tensor:
     """Mean squared error of the velocity. `sigmas`: one an example; 0 is the picture, 1 is noise."""
     mixed = torch.lerp(batch.targets, noise, sigmas.view(-1, 1, 1, 1).to(noise))
     tokens = packed(mixed)

@@ -6,20 +6,12 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from io import BytesIO
 
 from PIL import Image, ImageOps
 
 from finetune_portal.engine.datasets import FORMATS, BrokenDataset, Pair
-
-
-@dataclass(frozen=True)
-class Example:
-    name: str
-    control: Image.Image
-    target: Image.Image
-    instruction: str
+from finetune_portal.engine.trainers.families.examples import Example
 
 
 def examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> list[Example]:

@@ -1,7 +1,8 @@
-"""`python -m finetune_portal.engine.trainers.lora.paint MODEL`: pictures by a model and its LoRAs, in turn.
+"""Generate images with a base model and its LoRAs, one request at a time.
 
-Each line of JSON on standard input is an order (`Order` in painter.py), each on standard output what came of
-it. Ends at once when standard input does, because then the engine is gone.
+Run as `python -m finetune_portal.engine.trainers.lora.generate MODEL`. Each line of JSON on standard input is
+a request (`Order` in image_generator.py), each on standard output its result. The process ends at once when
+standard input does, because then the engine is gone.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from diffusers import FluxKontextPipeline
 from PIL import Image, ImageOps
 
 from finetune_portal.engine.datasets import BrokenDataset
-from finetune_portal.engine.trainers.lora import pictures
-from finetune_portal.engine.trainers.lora.kontext_model import Kontext, MissingPackage, ran_out
+from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackage, ran_out
+from finetune_portal.engine.trainers.lora import dataset
 
 ADAPTER = "lora"
 MEMORY = "Memory ran out while the picture was made. Try again when nothing else runs on this machine."
@@ -48,8 +49,8 @@ class Studio:
     def picture(self, order: dict[str, Any]) -> bytes:
         """In the size that a training would have seen it in."""
         self._wear(order["weights"], order["strength"])
-        brought = pictures.opened("input_image", base64.b64decode(order["picture"]))
-        size = pictures.bucket(brought.size, resolution=self.model.resolution, multiple=self.model.multiple)
+        brought = dataset.opened("input_image", base64.b64decode(order["picture"]))
+        size = dataset.bucket(brought.size, resolution=self.model.resolution, multiple=self.model.multiple)
         made = self.pipe(
             image=ImageOps.fit(brought, size, Image.Resampling.LANCZOS),
             prompt=order["prompt"],

@@ -22,8 +22,7 @@ from peft import LoraConfig
 from PIL import Image
 from torch import Tensor
 
-from finetune_portal.engine.trainers.lora.flow import Batch
-from finetune_portal.engine.trainers.lora.pictures import Example
+from finetune_portal.engine.trainers.families.examples import Batch, Example
 
 SMALL_CARD = 40 * 1024**3
 SAMPLE_STEPS = 20
