@@ -20,7 +20,7 @@ from typing import Any
 
 from finetune_portal.engine import fetch
 from finetune_portal.engine.trainers import children, model_folder
-from finetune_portal.engine.trainers.trainer import Event
+from finetune_portal.engine.trainers.children import Event
 
 ENDED = "ended"  # the last event: the child's exit code, and the end of its log
 LOG = 20_000
