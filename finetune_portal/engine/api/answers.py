@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
+from finetune_portal.engine import job_urls
 from finetune_portal.engine.models import Job
-from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers import current
 
 Answer = dict[str, Any]
@@ -29,10 +28,10 @@ def details(job: Job, base_url: str) -> Answer:
         "status": job.state,
         "source_type": "AWS_S3",
         "base_model": "FLUX",
-        "slug": slug(job),
+        "slug": job_urls.slug(job),
         "public_model": job.public,
         "error_message": job.error_message or None,
-        "cloud_storage_url": weights_url(job, base_url),
+        "cloud_storage_url": job_urls.weights_url(job, base_url),
         "created_ts": _timestamp(job.created),
         "updated_ts": _timestamp(job.changed),
         "model_information": model_information(job),
@@ -73,19 +72,6 @@ def model_information(job: Job) -> Answer:
         "dataset_sha256": job.dataset_sha256 or None,
         "price": job.price,
     }
-
-
-def slug(job: Job) -> str:
-    """The uuid and the lower-case name (docs/provider-api.md, 13)."""
-    return f"{job.id}-{re.sub(r'[^a-z0-9]+', '-', job.name.lower()).strip('-')}".rstrip("-")
-
-
-def weights_url(job: Job, base_url: str) -> str | None:
-    return keys.url(base_url, job.weights) if job.weights else None
-
-
-def inference_url(job: Job) -> str:
-    return f"{job.base_url}/v1/{slug(job)}"
 
 
 def _timestamp(moment: datetime) -> str:

@@ -12,8 +12,7 @@ import uuid
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from finetune_portal.engine import inputs, states
-from finetune_portal.engine.api import answers
+from finetune_portal.engine import inputs, job_urls, states
 from finetune_portal.engine.api.calls import Fields, Refused, endpoint, number, text
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.storage import keys
@@ -65,7 +64,7 @@ def _job(slug: str) -> Job:
         job = Job.objects.get(pk=uuid.UUID(slug[:36]))
     except (ValueError, Job.DoesNotExist):
         job = None
-    if job is None or answers.slug(job) != slug:
+    if job is None or job_urls.slug(job) != slug:
         raise Refused(404, "There is no model at this address.")
     if job.state != states.AVAILABLE or not job.weights:
         raise Refused(409, f"This model cannot be run: its training is {job.state}.")
