@@ -23,22 +23,22 @@ from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
 from tests.jobs.web import Reader, Web, database_of, running_web, session_of
 from tests.people import make_dataset, make_job, person
-from tests.upstream import Upstream
+from tests.provider import ScriptedProvider
 
 READY = 'data-state="ready"'
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as running:
+def provider() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Web]:
+def server(tmp_path_factory: pytest.TempPathFactory, provider: ScriptedProvider) -> Iterator[Web]:
     data = tmp_path_factory.mktemp("live") / "data"
-    with running_web(data, SEGMIND_BASE_URL=upstream.url) as web:
+    with running_web(data, SEGMIND_BASE_URL=provider.url) as web:
         yield web
 
 
@@ -185,7 +185,9 @@ def test_streams_hold_neither_thread_nor_database(web: Web) -> None:
             assert sum("portal.sqlite3" in file for file in files) < 20
 
 
-def test_fifty_viewers_cost_one_rendering_and_no_call_to_the_upstream(web: Web, upstream: Upstream) -> None:
+def test_fifty_viewers_cost_one_rendering_and_no_call_to_the_provider(
+    web: Web, provider: ScriptedProvider
+) -> None:
     alice = person("alice", "maker")
     job = make_job(alice, "training")
     users = [person(f"p{number}", "viewer") for number in range(10)]
@@ -194,7 +196,7 @@ def test_fifty_viewers_cost_one_rendering_and_no_call_to_the_upstream(web: Web, 
         move(job, "ready", "Ready", source=Source.POLL)  # type: ignore[arg-type]
         rows = {row_of(stream, job, READY)["html"] for stream in streams}
     assert len(rows) == 1
-    assert upstream.requests == []
+    assert provider.requests == []
 
 
 def test_the_streams_end_when_the_server_stops(web: Web) -> None:

@@ -16,7 +16,7 @@ from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import is_moved, says
 from tests.e2e.test_axe import faults, fit
 from tests.people import make_job
-from tests.upstream import PICTURE
+from tests.provider import PICTURE
 
 pytestmark = pytest.mark.browser
 # Whether the canvas has a pixel in the colour of each mark of the legend.

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tests.upstream.exchange import Answer, Request, breaks, endless, half, raw, says
-from tests.upstream.server import Server
+from tests.provider.exchange import Answer, Request, breaks, endless, half, raw, says
+from tests.provider.server import Server
 
 __all__ = [
     "CALLS",
@@ -28,7 +28,7 @@ __all__ = [
     "Answer",
     "Job",
     "Request",
-    "Upstream",
+    "ScriptedProvider",
     "breaks",
     "call_of",
     "endless",
@@ -37,7 +37,7 @@ __all__ = [
     "says",
 ]
 
-KEY = "a-key-for-the-fake-upstream"
+KEY = "a-key-for-the-scripted-provider"
 RUNNING = ("REQUESTED", "DATA_PROCESSING", "TRAINING_INITIATED")
 TRAINED = ("TRAINING_COMPLETED", "INFERENCE_QUEUED", "DEPLOYING", "AVAILABLE")
 CALLS = {
@@ -82,7 +82,7 @@ class Job:
         return f"https://segmind-sd-models.s3.amazonaws.com/{self.id}/weights.safetensors" if there else None
 
 
-class Upstream:
+class ScriptedProvider:
     """One fake on one port. It can be stopped and started again: the ledger and the port stay.
 
     `states`: what a new job passes, one at each list call; a shorter one skips states.

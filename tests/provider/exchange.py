@@ -1,4 +1,4 @@
-"""What the fake upstream is asked, and how a test has it answer: well, oddly, or not at all."""
+"""What the fake provider is asked, and how a test has it answer: well, oddly, or not at all."""
 
 from __future__ import annotations
 

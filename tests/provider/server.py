@@ -1,4 +1,4 @@
-"""The fake upstream's HTTP, down to the connections that it breaks."""
+"""The fake provider's HTTP, down to the connections that it breaks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tests.upstream.exchange import Answer, Request
+from tests.provider.exchange import Answer, Request
 
 if TYPE_CHECKING:
-    from tests.upstream import Upstream
+    from tests.provider import ScriptedProvider
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = False  # so that server_close waits for them
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], upstream: Upstream) -> None:
-        self.upstream = upstream
+    def __init__(self, address: tuple[str, int], provider: ScriptedProvider) -> None:
+        self.provider = provider
         self.accepted: list[socket.socket] = []
         super().__init__(address, _Handler)
 
@@ -39,7 +39,7 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         exc = sys.exception()
         if exc and not isinstance(exc, ConnectionError):
-            self.upstream.troubles.append(exc)
+            self.provider.troubles.append(exc)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,11 +55,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        upstream = self.server.upstream
+        provider = self.server.provider
         port = self.client_address[1]
         request = Request(self.command, parts.path, parts.query, headers, body, port)
-        answer, right = upstream.receive(request)
-        upstream.stopping.wait(answer.delay)
+        answer, right = provider.receive(request)
+        provider.stopping.wait(answer.delay)
         self._deliver(answer, right if answer.body is None else answer.body)
 
     do_GET = do_PUT = do_POST = handle_any
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.close_connection = True
         if answer.ending == "hang":
-            self.server.upstream.stopping.wait()
+            self.server.provider.stopping.wait()
         elif answer.ending == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         elif answer.ending in ("endless", "drip"):
             self._head(answer, {})
-            while not self.server.upstream.stopping.wait(0.01 if answer.ending == "drip" else 0):
+            while not self.server.provider.stopping.wait(0.01 if answer.ending == "drip" else 0):
                 self.wfile.write(body)
 
     def _head(self, answer: Answer, more: Mapping[str, str]) -> None:
