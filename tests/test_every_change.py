@@ -157,7 +157,7 @@ class Scene:
         return code_of(SECRET)
 
     def archives(self) -> HttpResponse:
-        return self.post("jobs:bulk", {"job": self.job.pk, "deed": "archive"})
+        return self.post("jobs:bulk", {"job": self.job.pk, "action": "archive"})
 
     def decides(self) -> HttpResponse:
         self.in_state("needs_decision")

@@ -9,7 +9,7 @@ function step(by) {
   links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))]?.focus();
 }
 
-const DEEDS = {
+const ACTIONS = {
   "/": () => document.getElementById("q")?.focus(),
   n: () => document.querySelector("[data-new-training]")?.click(),
   j: () => step(1),
@@ -22,8 +22,8 @@ const DEEDS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
-  const deed = DEEDS[event.key];
-  if (!deed) return;
+  const action = ACTIONS[event.key];
+  if (!action) return;
   event.preventDefault();
-  deed();
+  action();
 });

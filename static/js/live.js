@@ -35,7 +35,7 @@ function parse(html) {
 
 // What is rendered once for all has nobody's token; and another token for the same viewer is no change.
 function ours(fresh) {
-  const token = document.querySelector("#deed [name=csrfmiddlewaretoken]").value;
+  const token = document.querySelector("#action-form [name=csrfmiddlewaretoken]").value;
   for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]"))
     input.setAttribute("value", token);
   return fresh;
