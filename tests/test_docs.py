@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from inspect import getmembers, isfunction, signature
 from pathlib import Path
 
@@ -19,6 +22,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SECRETS = {"secret", "kept_secret"}
 ROW = re.compile(r"^\| `([A-Z][A-Z_]+)`( `_FILE`)? \|", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FAULTS = ROOT / "docs/reliability.md"
+CODE = re.compile(r"\b[A-UW-Z]\d{1,2}\b")  # an id of a fault; V2 and V4 are versions of signatures
+NAMED_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 THREATS = ROOT / "docs/threat-model.md"
 # The one form in which code, templates and tests point at a document: docs/provider-api.md, 3.2 and 4.
 CITATION = re.compile(r"\bdocs/([\w-]+)\.md(?:, (\d+(?:\.\d+)?(?:(?:, | and )\d+(?:\.\d+)?)*))?")
@@ -141,6 +147,51 @@ def test_no_document_is_cited_that_nobody_can_follow() -> None:
         path.relative_to(ROOT).as_posix(): LOOSE.findall(path.read_text(encoding="utf-8")) for path in CITING
     }
     assert {path: words for path, words in loose.items() if words} == {}
+
+
+def spoken(path: Path) -> Iterator[str]:
+    """The names, docstrings, comments and titles of cases in a file of Python."""
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+            if isinstance(node, ast.FunctionDef) and (code := re.match(r"test_([a-z]\d{1,2})_", node.name)):
+                yield code[1].upper()
+        elif isinstance(node, ast.Constant) and re.match(r"[A-Z]\d{1,2} \S", str(node.value)):
+            yield str(node.value)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def test_every_id_of_a_fault_in_code_and_tests_is_defined() -> None:
+    defined = re.findall(r"^\| ([A-Z]\d{1,2}) \|", FAULTS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(defined) == len(set(defined)) > 100
+    used = {
+        code: path.relative_to(ROOT).as_posix()
+        for path in CITING
+        if path.suffix == ".py"
+        for text in spoken(path)
+        for code in CODE.findall(text)
+    }
+    assert len(used) > 50
+    assert {code: path for code, path in used.items() if code not in defined} == {}
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    named = {test for page in PAGES for test in NAMED_TEST.findall(page.read_text(encoding="utf-8"))}
+    assert len(named) > 100
+    assert [test for test in sorted(named) if test[1] not in functions(test[0])] == []
+
+
+@cache
+def functions(path: str) -> set[str]:
+    """The names of the functions of a file in tests, none if it is gone."""
+    place = ROOT / "tests" / path
+    if not place.exists():
+        return set()
+    nodes = ast.walk(ast.parse(place.read_text(encoding="utf-8")))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
 def span(first: str, last: str) -> list[str]:
