@@ -18,13 +18,18 @@ from finetune_portal import env
 from finetune_portal.engine import scenarios
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")]
+PAGES = [*GUIDES, *sorted((ROOT / "docs").glob("*.md"))]
 SECRETS = {"secret", "kept_secret"}
 ROW = re.compile(r"^\| `([A-Z][A-Z_]+)`( `_FILE`)? \|", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FAULTS = ROOT / "docs/reliability.md"
 CODE = re.compile(r"\b[A-UW-Z]\d{1,2}\b")  # an id of a fault; V2 and V4 are versions of signatures
 NAMED_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+# In backquotes: a file by its ending, or a folder of the repository by its first part.
+FILE = re.compile(r"`((?:[\w.{},-]+/)*[\w.{},-]+\.(?:py|js|css|html|md|ini|toml|yaml|sh))`")
+FOLDER = re.compile(r"`((?:finetune_portal|templates|static|tests|docs)(?:/[\w.-]+)*/)`")
+FOLDERS = ("finetune_portal", "templates", "static", "tests", "docs")
 THREATS = ROOT / "docs/threat-model.md"
 # The one form in which code, templates and tests point at a document: docs/provider-api.md, 3.2 and 4.
 CITATION = re.compile(r"\bdocs/([\w-]+)\.md(?:, (\d+(?:\.\d+)?(?:(?:, | and )\d+(?:\.\d+)?)*))?")
@@ -147,6 +152,23 @@ def test_no_document_is_cited_that_nobody_can_follow() -> None:
         path.relative_to(ROOT).as_posix(): LOOSE.findall(path.read_text(encoding="utf-8")) for path in CITING
     }
     assert {path: words for path, words in loose.items() if words} == {}
+
+
+@cache
+def repository() -> set[str]:
+    """Each file and folder, with a slash in front and, for folders, at the end."""
+    paths = [*ROOT.iterdir(), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    return {f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in paths}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_is_named_is_there(page: Path) -> None:
+    """A path may begin at any folder of the repository: `jobs/sync/` is `finetune_portal/jobs/sync/`."""
+    text = page.read_text(encoding="utf-8")
+    named = {*FILE.findall(text), *FOLDER.findall(text)}
+    assert [
+        path for path in sorted(named) if not any(known.endswith(f"/{path}") for known in repository())
+    ] == []
 
 
 def spoken(path: Path) -> Iterator[str]:
