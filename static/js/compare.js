@@ -3,7 +3,7 @@
 function start(figure) {
   if (figure.classList.contains("is-live")) return;
   const slider = figure.querySelector("input[type=range]");
-  const show = () => figure.style.setProperty("--at", `${slider.value}%`);
+  const show = () => figure.style.setProperty("--position", `${slider.value}%`);
   slider.hidden = false;
   slider.addEventListener("input", show);
   show();

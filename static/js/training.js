@@ -3,7 +3,7 @@
 
 const HEIGHT = 220;
 const GRAIN = 20; // a smoothed point looks back over about this part of the curve
-const COLOURS = ["--edge", "--accent", "--warn"]; // of a step's loss, the smoothed one, the held-out pair
+const COLOURS = ["--border-strong", "--accent", "--warn"]; // of a step's loss, the smoothed one, the held-out pair
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 let plot = null;
@@ -54,8 +54,8 @@ function optionsFor(place) {
   const colour = (name) => () => colourOf(place, name);
   const number = (_, value) => (value == null ? "" : value.toFixed(4));
   const axis = {
-    stroke: colour("--soft"),
-    grid: { stroke: colour("--line"), width: 1 },
+    stroke: colour("--text-muted"),
+    grid: { stroke: colour("--border"), width: 1 },
     ticks: { show: false },
     font: "12px system-ui",
   };
