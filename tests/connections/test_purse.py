@@ -20,7 +20,7 @@ from tests.worker.driving import follow_now, point_at
 def shown(user: User) -> str:
     """The words in the top bar, or nothing."""
     html = signed_in(user).get("/datasets/").content.decode()
-    found = re.search(r'<a class="purse.*?</a>', html, re.DOTALL)
+    found = re.search(r'<a class="balance.*?</a>', html, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
 
 
