@@ -1,13 +1,13 @@
 // The before/after slider, also of what comes in later; and the keys that lead to the previous and the next pair.
 
 function start(figure) {
-  if (figure.classList.contains("is-live")) return;
+  if (figure.classList.contains("is-enhanced")) return;
   const slider = figure.querySelector("input[type=range]");
   const show = () => figure.style.setProperty("--position", `${slider.value}%`);
   slider.hidden = false;
   slider.addEventListener("input", show);
   show();
-  figure.classList.add("is-live");
+  figure.classList.add("is-enhanced");
 }
 
 function look(place) {

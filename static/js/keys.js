@@ -15,8 +15,8 @@ const ACTIONS = {
   j: () => step(1),
   k: () => step(-1),
   x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector("[name=job]").click(),
-  b: () => document.querySelector("#bulk button")?.focus(),
-  "?": () => document.getElementById("keys")?.showModal(),
+  b: () => document.querySelector("#bulk-actions button")?.focus(),
+  "?": () => document.getElementById("shortcuts")?.showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
