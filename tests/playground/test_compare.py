@@ -85,7 +85,7 @@ def test_earlier_comparisons_are_found_again(alice: User, charlie: User, jobs: l
     html = text_of(signed_in(charlie), f"/try/?{query(jobs[1])}")
     assert f"run={run}" in html
     assert "make it rain" in html
-    assert "try-form" not in html
+    assert "playground-form" not in html
 
 
 def test_viewers_do_not_run_and_nothing_named_is_nothing(alice: User, charlie: User, jobs: list[Job]) -> None:

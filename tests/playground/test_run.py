@@ -165,7 +165,7 @@ def test_the_piece_asks_for_itself_until_it_is_over(alice: User, job: Job) -> No
     client = signed_in(alice)
     trial = ordered(client, job)
     page = f"/try/runs/{trial.pk}/"
-    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?trial={trial.pk}#try"
+    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?trial={trial.pk}#playground"
     seen = client.get(f"{page}?seen={trial.stamp}", headers=HTMX)
     assert seen.status_code == 204
     lane()
@@ -220,7 +220,7 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     viewer = signed_in(charlie)
     html = text_of(viewer, f"/jobs/{job.pk}/")
     assert "What the model made of it" in html
-    assert "try-form" not in html
+    assert "playground-form" not in html
     assert viewer.post(address(job), form()).status_code == 403
     for deed in ("without-lora", "again", "delete"):
         assert viewer.post(f"/try/runs/{trial.pk}/{deed}/").status_code == 403
@@ -243,7 +243,7 @@ def test_a_model_that_cannot_be_run_says_why(
     job, client = ready(alice, **fields), signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
     assert says in html
-    assert "try-form" not in html
+    assert "playground-form" not in html
     answer = client.post(address(job), form(file=own(image())), headers=HTMX)
     assert answer.status_code == 422
     assert not Trial.objects.exists()
@@ -256,7 +256,7 @@ def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
     )
     Connection.objects.filter(pk=job.connection_id).update(can=["progress", "run"])
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    assert "try-form" in html
+    assert "playground-form" in html
     assert "is paid" not in html
 
 
