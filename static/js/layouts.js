@@ -1,7 +1,7 @@
 // The layouts of other tools: pairs by the ends of names, by two folders, or by metadata.jsonl.
 // Each way answers { groups, note }; a group has key, index, and what was found of start, end and caption.
 
-import { bare, folderOf, join, nameOf, PICTURE, stemOf } from "./names.js";
+import { bare, folderOf, join, nameOf, PICTURE, stemOf } from "./paths.js";
 
 const WORDS = {
   start: "start before control condition conditioning cond input source original",

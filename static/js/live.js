@@ -2,7 +2,7 @@
 // and says which of the two it is.
 
 import { isPointed, morph } from "./live-morph.js";
-import { listen } from "./live-source.js";
+import { listen } from "./live-stream.js";
 
 const EVERY = 3000;
 const SELDOM = 30_000; // in a tab that nobody looks at, whose notifications still have to come
@@ -13,7 +13,7 @@ const WORDS = {
   lost: "No connection, trying again",
 };
 const NEW = 8000; // for how long a new row is marked, and one that fits no more stays
-const SILENT = 17_000; // the server beats every five seconds; longer than live-source.js waits
+const SILENT = 17_000; // the server beats every five seconds; longer than live-stream.js waits
 const PACE = 2000; // between two looks of a table that only the portal can fill
 const PAUSE = 4000; // between two sentences for screen readers
 

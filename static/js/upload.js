@@ -1,15 +1,15 @@
 // The drop zone: takes a ZIP, folders or loose files, shows what is in them, and sends a ZIP in pieces
 // (tus 1.0) that resumes after a break. Found by [data-upload]; without it the plain file input posts.
 
-import { fromDrop, fromInput } from "./chosen.js";
-import { examine } from "./examine.js";
-import { pack, Unpackable } from "./pack.js";
+import { examine } from "./check-pairs.js";
+import { fromDrop, fromInput } from "./dropped-files.js";
+import { twinOf } from "./duplicate.js";
+import { inTime, inWords, pace } from "./format.js";
+import { pack, Unpackable } from "./pack-zip.js";
 import { readLoose, readZip } from "./pairs.js";
-import * as preview from "./preview.js";
-import { fingerprint, forget, unfinished } from "./resume.js";
-import { twinOf } from "./twin.js";
-import { inTime, inWords, pace } from "./words.js";
-import { BrokenZip, readDirectory } from "./zip.js";
+import { fingerprint, forget, unfinished } from "./resume-upload.js";
+import * as preview from "./upload-preview.js";
+import { BrokenZip, readDirectory } from "./zip-reader.js";
 
 const PIECE = 8 * 1024 * 1024;
 const SMALL_PIECE = 512 * 1024; // less than any proxy refuses by itself

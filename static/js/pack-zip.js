@@ -4,8 +4,8 @@
 // can be resumed.
 
 import { readCaption } from "./captions.js";
-import { nameOf } from "./names.js";
-import { asPng, EXTENSIONS } from "./pictures.js";
+import { asPng, EXTENSIONS } from "./images.js";
+import { nameOf } from "./paths.js";
 
 const PLAIN = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
 const LIMIT = 0xffff0000;

@@ -2,8 +2,8 @@
 // `packing`: the portal packs them itself, so whatever the browser can open is put right on the way.
 
 import { readCaption } from "./captions.js";
-import { nameOf, some } from "./names.js";
-import { CONVERTED, EXTENSIONS, lookAt } from "./pictures.js";
+import { CONVERTED, EXTENSIONS, lookAt } from "./images.js";
+import { nameOf, some } from "./paths.js";
 
 const AT_ONCE = 8;
 const TINY = 256;

@@ -1,7 +1,7 @@
 // How fast a dataset moves, and how long that will take: beside a progress bar that the server sends anew each
 // second, [data-pace]. The way has two legs, to the portal and on to the trainer, so each byte moves twice.
 
-import { inTime, inWords, pace } from "./words.js";
+import { inTime, inWords, pace } from "./format.js";
 
 const paces = new Map(); // by the dataset's number
 
