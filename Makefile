@@ -28,20 +28,25 @@ test-postgresql: .venv/dev ## the suite, or PART of it, on a PostgreSQL of its o
 	@LC_ALL=C.UTF-8 pg_virtualenv -t -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
 		$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(PART)'
 
-lint: .venv/dev ## style, unsafe patterns, types, templates, migrations, deployment checks
+# Biome has a wheel for Linux on x86-64 only; on other platforms CI alone checks JavaScript and CSS.
+biome = if test -x $(BIN)/biome; then $(BIN)/biome $(1) --error-on-warnings; else echo "No Biome for this platform: JavaScript and CSS are not checked."; fi
+
+lint: .venv/dev ## style, unsafe patterns, types, templates, JavaScript, CSS, migrations, deployment checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml finetune_portal
 	@git ls-files 'templates/*.html' | xargs $(BIN)/djade --check --target-version 5.2
+	@$(call biome,check)
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file finetune_portal/engine/mypy.ini finetune_portal/engine
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@PORTAL_URL=https://portal.example.com $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-format: .venv/dev ## put Python and templates into the house style
+format: .venv/dev ## put Python, templates, JavaScript and CSS into the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@git ls-files 'templates/*.html' | xargs $(BIN)/djade --target-version 5.2
+	@$(call biome,check --write)
 
 screenshots: .venv/dev ## docs/screenshots anew, from a running portal of their own
 	@$(BIN)/python -m tests.screenshots

@@ -43,7 +43,7 @@ ENGINE_WEBHOOK_SECRET = env.secret("ENGINE_WEBHOOK_SECRET")
 UPSTREAMS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.listing("PORTAL_UPSTREAMS"))]
 SEALING_KEYS = env.secret("PORTAL_SEALING_KEYS").split()  # the newest first
 # A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute
-# (segmind-facts, section 5), shared with every other call to it.
+# (docs/provider-api.md, 12.2), shared with every other call to it.
 _near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
 POLL_SECONDS = env.decimal("POLL_SECONDS", 1 if _near else 20)
 POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _near else 120))

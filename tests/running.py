@@ -1,4 +1,4 @@
-"""Starts the real engine as its own process, for tests that need an upstream on a socket."""
+"""Starts the real engine as its own process, for tests that need a provider on a socket."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from finetune_portal.jobs.sync import samples
 from finetune_portal.notices.models import Channel
 from finetune_portal.web.encryption import seal
 from tests.people import make_dataset, make_job, make_trial, person, signed_in
-from tests.upstream import PICTURE
+from tests.provider import PICTURE
 
 WHO = ("anonymous", "viewer", "alice", "bob", "admin")
 READ, CHANGE = ("GET", "HEAD"), ("POST",)

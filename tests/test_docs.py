@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from inspect import getmembers, isfunction, signature
 from pathlib import Path
 
@@ -15,11 +18,36 @@ from finetune_portal import env
 from finetune_portal.engine import scenarios
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")]
+PAGES = [*GUIDES, *sorted((ROOT / "docs").glob("*.md"))]
 SECRETS = {"secret", "kept_secret"}
 ROW = re.compile(r"^\| `([A-Z][A-Z_]+)`( `_FILE`)? \|", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FAULTS = ROOT / "docs/reliability.md"
+CODE = re.compile(r"\b[A-UW-Z]\d{1,2}\b")  # an id of a fault; V2 and V4 are versions of signatures
+NAMED_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+# In backquotes: a file by its ending, or a folder of the repository by its first part.
+FILE = re.compile(r"`((?:[\w.{},-]+/)*[\w.{},-]+\.(?:py|js|css|html|md|ini|toml|yaml|sh))`")
+FOLDER = re.compile(r"`((?:finetune_portal|templates|static|tests|docs)(?:/[\w.-]+)*/)`")
+FOLDERS = ("finetune_portal", "templates", "static", "tests", "docs")
 THREATS = ROOT / "docs/threat-model.md"
+# The one form in which code, templates and tests point at a document: docs/provider-api.md, 3.2 and 4.
+CITATION = re.compile(r"\bdocs/([\w-]+)\.md(?:, (\d+(?:\.\d+)?(?:(?:, | and )\d+(?:\.\d+)?)*))?")
+SECTION = re.compile(r"^#+ (\d+(?:\.\d+)?)\.? ", re.MULTILINE)
+# Ways of pointing at a document or a section that nobody can follow.
+LOOSE = re.compile(r"(?<![\w/.-])(?:[\w-]+-facts\b|[\w-]+-study\b|API page|[Ss]ections? \d|[a-z-]+\.md\b)")
+CITING = [
+    path
+    for folder, endings in (
+        ("finetune_portal", (".py",)),
+        ("tests", (".py", ".md")),
+        ("templates", (".html",)),
+        ("static/js", (".js",)),
+        ("static/css", (".css",)),
+    )
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in endings and path != Path(__file__).resolve()
+]
 REQUIREMENT = re.compile(r"^\| ((?:\d+\.\d+\.\d+(?:, | to )?)+) \| (.+) \| (.*)\|$", re.MULTILINE)
 # The requirements of level 1 and 2 in ASVS 5.0.0: 253 of them.
 ASVS = """
@@ -96,6 +124,96 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
         if not path.exists() or (anchor and anchor not in anchors(path)):
             missing.append(target)
     assert not missing
+
+
+def citations(text: str) -> Iterator[tuple[str, str]]:
+    """The page and the number, or an empty one, of each citation."""
+    for page, numbers in CITATION.findall(text):
+        for number in re.split(r", | and ", numbers):
+            yield page, number
+
+
+def test_every_citation_leads_to_a_heading() -> None:
+    sections = {
+        page.stem: {"", *SECTION.findall(page.read_text(encoding="utf-8"))}
+        for page in (ROOT / "docs").glob("*.md")
+    }
+    cited = [
+        (path.relative_to(ROOT).as_posix(), *citation)
+        for path in CITING
+        for citation in citations(path.read_text(encoding="utf-8"))
+    ]
+    assert len(cited) > 50
+    assert [each for each in cited if each[2] not in sections.get(each[1], ())] == []
+
+
+def test_no_document_is_cited_that_nobody_can_follow() -> None:
+    loose = {
+        path.relative_to(ROOT).as_posix(): LOOSE.findall(path.read_text(encoding="utf-8")) for path in CITING
+    }
+    assert {path: words for path, words in loose.items() if words} == {}
+
+
+@cache
+def repository() -> set[str]:
+    """Each file and folder, with a slash in front and, for folders, at the end."""
+    paths = [*ROOT.iterdir(), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    return {f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in paths}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_is_named_is_there(page: Path) -> None:
+    """A path may begin at any folder of the repository: `jobs/sync/` is `finetune_portal/jobs/sync/`."""
+    text = page.read_text(encoding="utf-8")
+    named = {*FILE.findall(text), *FOLDER.findall(text)}
+    assert [
+        path for path in sorted(named) if not any(known.endswith(f"/{path}") for known in repository())
+    ] == []
+
+
+def spoken(path: Path) -> Iterator[str]:
+    """The names, docstrings, comments and titles of cases in a file of Python."""
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+            if isinstance(node, ast.FunctionDef) and (code := re.match(r"test_([a-z]\d{1,2})_", node.name)):
+                yield code[1].upper()
+        elif isinstance(node, ast.Constant) and re.match(r"[A-Z]\d{1,2} \S", str(node.value)):
+            yield str(node.value)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def test_every_id_of_a_fault_in_code_and_tests_is_defined() -> None:
+    defined = re.findall(r"^\| ([A-Z]\d{1,2}) \|", FAULTS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(defined) == len(set(defined)) > 100
+    used = {
+        code: path.relative_to(ROOT).as_posix()
+        for path in CITING
+        if path.suffix == ".py"
+        for text in spoken(path)
+        for code in CODE.findall(text)
+    }
+    assert len(used) > 50
+    assert {code: path for code, path in used.items() if code not in defined} == {}
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    named = {test for page in PAGES for test in NAMED_TEST.findall(page.read_text(encoding="utf-8"))}
+    assert len(named) > 100
+    assert [test for test in sorted(named) if test[1] not in functions(test[0])] == []
+
+
+@cache
+def functions(path: str) -> set[str]:
+    """The names of the functions of a file in tests, none if it is gone."""
+    place = ROOT / "tests" / path
+    if not place.exists():
+        return set()
+    nodes = ast.walk(ast.parse(place.read_text(encoding="utf-8")))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
 def span(first: str, last: str) -> list[str]:

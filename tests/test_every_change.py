@@ -1,7 +1,7 @@
 """Every changing URL leaves its line in the record: what was done, by whom, from where, before and after.
 
 The table is complete by that of test_access.py: a new changing URL without a line here fails. Each deed is
-done for real, with what a person would send, and against an upstream on a socket.
+done for real, with what a person would send, and against a provider on a socket.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Trial
 from tests.gateway.calling import submit_body
 from tests.people import PASSWORD, form_data, just_signed_in, person
+from tests.provider import ScriptedProvider
 from tests.test_access import READ, address, table, things
-from tests.upstream import Upstream
 from tests.worker.driving import point_at
 
 __all__ = ["things"]
@@ -132,7 +132,7 @@ class Scene:
 
     things: dict[str, str]
     alice: User
-    upstream: Upstream
+    provider: ScriptedProvider
     client: Client
     job: Job
     dataset: Dataset
@@ -144,7 +144,7 @@ class Scene:
         return self.client.post(self.url(name), told or {}, **options)
 
     def trains(self) -> int:
-        """Where the upstream can cancel."""
+        """Where the provider can cancel."""
         connections.built_in()
         Connection.objects.update(can=["progress", "cancel"])
         return self.in_state("training")
@@ -157,7 +157,7 @@ class Scene:
         return code_of(SECRET)
 
     def archives(self) -> HttpResponse:
-        return self.post("jobs:bulk", {"job": self.job.pk, "deed": "archive"})
+        return self.post("jobs:bulk", {"job": self.job.pk, "action": "archive"})
 
     def decides(self) -> HttpResponse:
         self.in_state("needs_decision")
@@ -214,7 +214,7 @@ class Scene:
         return self.post("mfa_remove_webauthn")
 
     def account(self, name: str) -> dict[str, str]:
-        return {"name": name, "base_url": self.upstream.url, "key": self.upstream.key}
+        return {"name": name, "base_url": self.provider.url, "key": self.provider.key}
 
     def call(self, name: str, method: str, told: dict[str, Any]) -> HttpResponse:
         token = new_token(owner=self.alice, name="t", rights=["train", "publish", "download"], days=1)[1]
@@ -250,29 +250,29 @@ def code_of(secret: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as running:
+def provider() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         yield running
 
 
 @pytest.fixture
-def scene(things: dict[str, str], alice: User, upstream: Upstream, settings: Any) -> Scene:
+def scene(things: dict[str, str], alice: User, provider: ScriptedProvider, settings: Any) -> Scene:
     cache.clear()
-    point_at(settings, upstream)
-    settings.UPSTREAMS, settings.EMAIL_HOST = [upstream.url], "mail.example"
+    point_at(settings, provider)
+    settings.UPSTREAMS, settings.EMAIL_HOST = [provider.url], "mail.example"
     person("dana", "admin")  # so that alice is not the last one
     User.objects.filter(pk=alice.pk).update(role="admin")
-    there = upstream.adds("night")
+    there = provider.adds("night")
     there.status = "AVAILABLE"
     jobs = Job.objects.filter(pk=things["jobs"])
     jobs.update(request_id=there.id, cloud_storage_url=there.cloud_storage_url)
-    own = connections.add(name="a", base_url=upstream.url, key=upstream.key, actor=alice)
+    own = connections.add(name="a", base_url=provider.url, key=provider.key, actor=alice)
     things["settings/connections"] = str(own.pk)
     client = Client()
     client.post("/login/", {"username": alice.email, "password": PASSWORD})
     client.post("/login/second-factor/", {"code": recovery_code(alice)})
     AuditEvent.objects.all().delete()
-    return Scene(things, alice, upstream, client, jobs.get(), Dataset.objects.get(pk=things["datasets"]))
+    return Scene(things, alice, provider, client, jobs.get(), Dataset.objects.get(pk=things["datasets"]))
 
 
 def recovery_code(user: User) -> str:

@@ -99,7 +99,7 @@ TYPES = ["", "application/json", "text/plain", "multipart/form-data", "multipart
 TYPES += ["application/x-www-form-urlencoded; charset=utf-7", "a/b; charset=nowhere", "\ud800"]
 
 ZIP = sample.make()
-KNOWN = {*range(200, 500), 502, 503}  # the last two: the upstream or the worker is away
+KNOWN = {*range(200, 500), 502, 503}  # the last two: the provider or the worker is away
 LONGEST = 4000  # gunicorn takes no longer line
 
 hostile = st.sampled_from(HOSTILE) | st.text(max_size=40)

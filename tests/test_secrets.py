@@ -136,7 +136,7 @@ def signed_links(life: Life, job: str) -> None:
     link = life.get(f"{job}download/", allow_redirects=False)
     life.secrets["signed link"] = parse_qs(urlsplit(link.headers["Location"]).query)["Signature"][0]
     life.told_once(link)
-    listed = life.told_once(life.send("/jobs/bulk/", {"job": job.split("/")[2], "deed": "links"}))
+    listed = life.told_once(life.send("/jobs/bulk/", {"job": job.split("/")[2], "action": "links"}))
     life.secrets["link in the list"] = parse_qs(urlsplit(listed.split()[-1]).query)["Signature"][0]
     given = life.call("/finetune/request/upload/pre-signed-url?name=night", method="GET")
     life.told_once(given)

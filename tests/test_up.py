@@ -21,8 +21,8 @@ from finetune_portal.datasets import sample
 from tests import databases
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers, wait_for
 from tests.people import form_data
+from tests.provider import ScriptedProvider
 from tests.running import ROOT
-from tests.upstream import Upstream
 
 TIMEOUT = 20.0
 STOP_SECONDS = 10.0
@@ -145,14 +145,14 @@ def test_sigterm_stops_everything_and_a_start_goes_on(portal: Portal) -> None:
     maker.waits_for(job, "ready")
 
 
-def test_with_an_upstream_there_is_no_engine_and_no_child_outlives_a_killed_supervisor(
+def test_with_a_provider_there_is_no_engine_and_no_child_outlives_a_killed_supervisor(
     tmp_path: Path,
 ) -> None:
     own = Portal(tmp_path / "data", is_prepared=False)
     try:
-        with Upstream() as upstream:
-            own.start(SEGMIND_BASE_URL=upstream.url, SEGMIND_API_KEY=upstream.key)
-            wait_for(lambda: bool(upstream.sent("list")), why="the worker asks the upstream")
+        with ScriptedProvider() as provider:
+            own.start(SEGMIND_BASE_URL=provider.url, SEGMIND_API_KEY=provider.key)
+            wait_for(lambda: bool(provider.sent("list")), why="the worker asks the provider")
             assert pid_of(own, "engine") == 0
             assert pid_of(own, "web")
             assert own.process
@@ -163,7 +163,7 @@ def test_with_an_upstream_there_is_no_engine_and_no_child_outlives_a_killed_supe
     finally:
         own.stop()
     assert "local engine" not in own.log_text()
-    assert upstream.key not in own.log_text()
+    assert provider.key not in own.log_text()
 
 
 @pytest.mark.parametrize("name", ["PORT", "ENGINE_PORT"])

@@ -1,6 +1,6 @@
 """How many calls an account may still make: told by the answers, or set; shared by all processes.
 
-The vendor's free plan has five calls a minute (segmind-facts, section 5). While no limit is known, every
+The vendor's free plan has five calls a minute (docs/provider-api.md, 12.2). While no limit is known, every
 call may go. Once the answers told one, each call is taken out of what is left, and after the reset a single
 one goes ahead to learn anew. Where one is set, each call is a row for a minute, whatever the answers say.
 While the upstream is away, only the list asks whether it is back.
@@ -21,7 +21,7 @@ from django.utils.timezone import now
 from finetune_portal.connections.models import Call, Connection
 from finetune_portal.queue.leases import Leased, claim, claimable
 
-# The names that public clients read (segmind-facts, section 5), and those in use elsewhere.
+# The names that public clients read (docs/provider-api.md, 12.3), and those in use elsewhere.
 LEFT = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
 RESET = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-reset")
 # How many calls each kind leaves for what matters more: one for people, one for the list.

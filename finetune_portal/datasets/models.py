@@ -178,7 +178,7 @@ class Dataset(Leased):
 
 
 class Carry(Leased):
-    """The trip of a dataset's file to a presigned URL of one connection (API page, section 4)."""
+    """The trip of a dataset's file to a presigned URL of one connection (docs/provider-api.md, 4)."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="carries")
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="carries")

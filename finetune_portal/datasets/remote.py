@@ -1,7 +1,7 @@
 """A dataset ZIP at a public address, read by ranges: its directory and a few members, never all of it.
 
 The vendor fetches `data_source_path` itself and needs HEAD and GET to answer, with a Content-Length
-(API page, section 1; segmind-facts, section 1.2). What would fail there is said here, before money is spent.
+(docs/provider-api.md, 1 and 8.2). What would fail there is said here, before money is spent.
 """
 
 from __future__ import annotations

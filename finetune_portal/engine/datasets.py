@@ -1,6 +1,6 @@
 """Reads a dataset ZIP as the trainer would, and says what is wrong with it.
 
-The layout is the vendor's (facts, section 1.1): pairs `INDEX_start.EXT` (control image) and
+The layout is the vendor's (docs/provider-api.md, 8.1): pairs `INDEX_start.EXT` (control image) and
 `INDEX_end.EXT` (target image) in one folder, with an optional caption `INDEX.txt`. Nothing in the
 archive is trusted and nothing is unpacked.
 """

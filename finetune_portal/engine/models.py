@@ -42,7 +42,7 @@ class Job(models.Model):
 
 
 class Webhook(models.Model):
-    """Where news goes. One is active at a time (API page, "Webhooks")."""
+    """Where news goes. One is active at a time (docs/provider-api.md, 7.1)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     url = models.TextField()

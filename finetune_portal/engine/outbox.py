@@ -20,8 +20,7 @@ from django.conf import settings
 from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
-from finetune_portal.engine import fetch, states
-from finetune_portal.engine.api import answers
+from finetune_portal.engine import fetch, job_urls, states
 from finetune_portal.engine.models import Delivery, Job, Webhook
 
 FINETUNE = "FINETUNE"  # the event type of ours; which word the vendor uses is not documented
@@ -76,9 +75,9 @@ def _event(job: Job) -> dict[str, str | None]:
         "status": job.state,
     }
     if job.state == states.TRAINING_COMPLETED:
-        event["trained_model_url"] = answers.weights_url(job, job.base_url)
+        event["trained_model_url"] = job_urls.weights_url(job, job.base_url)
     if job.state == states.AVAILABLE:
-        event["inference_api_url"] = answers.inference_url(job)
+        event["inference_api_url"] = job_urls.inference_url(job)
     if job.state == states.FAILED:
         event["error_message"] = job.error_message
     return event

@@ -22,7 +22,8 @@ from finetune_portal.engine import datasets, outbox, progress, scenarios, source
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.scenarios import Scenario
 from finetune_portal.engine.storage import keys
-from finetune_portal.engine.trainers.trainer import Event, Spec, TrainingFailed
+from finetune_portal.engine.trainers.children import Event
+from finetune_portal.engine.trainers.trainer import Spec, TrainingFailed
 
 HANDS = 4  # for all but the trainings, which have the trainer's places
 LONGEST_NAP = 1.0

@@ -19,7 +19,7 @@ HOST = env.text("ENGINE_HOST", "127.0.0.1")
 PORT = env.integer("ENGINE_PORT", 8100, least=1)
 URL = env.text("ENGINE_URL", f"http://{HOST}:{PORT}").rstrip("/")  # for the nodes of a Ray cluster
 TIME_SCALE = env.decimal("ENGINE_TIME_SCALE", 1.0)
-URL_SECONDS = env.integer("ENGINE_URL_SECONDS", 3600, least=1)  # API page section 6: valid for 1 hour
+URL_SECONDS = env.integer("ENGINE_URL_SECONDS", 3600, least=1)  # docs/provider-api.md, 6: valid for 1 hour
 
 CREDITS = env.decimal("ENGINE_CREDITS", 1000.0)
 PRICE_PER_STEP = 0.0025  # dollars; what peers ask (2.50 for 1,000 steps), Segmind names no price

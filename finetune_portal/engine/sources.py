@@ -42,7 +42,7 @@ def local_copy(
 
 
 def _check_head(url: str, allow: fetch.Allow) -> None:
-    """A public URL must answer HEAD and GET, with Content-Length (API page section 1)."""
+    """A public URL must answer HEAD and GET, with Content-Length (docs/provider-api.md, 1)."""
     with fetch.follow("HEAD", url, allow=allow, timeout=SILENCE_SECONDS) as answer:
         if answer.status != 200:
             raise fetch.FetchFailed(f"HEAD was answered with {answer.status}.")

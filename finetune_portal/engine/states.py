@@ -1,6 +1,6 @@
 """The names of the states, in their order, and how long a job stays in each one.
 
-Names as the API page ("Webhooks") and Segmind's webhook page give them.
+The names are those of docs/provider-api.md, 9.1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The engine's addresses, as the API page gives them."""
+"""The engine's addresses, as docs/provider-api.md gives them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the calls share: the token, the methods, the limit, the fields in any encoding, the shape of an error.
 
-The API page puts a JSON body or a multipart form on a GET, the vendor's SDK an urlencoded form, and some
+The vendor's page puts a JSON body or a multipart form on a GET, the vendor's SDK an urlencoded form, and some
 tools can only write a query string. All of them are read. No session and no cookie has a part in it.
 """
 
@@ -156,7 +156,7 @@ def text(fields: Fields, name: str) -> str:
 
 
 def boolean(fields: Fields, name: str) -> bool:
-    """True or false, or the text "True" that the API page's form sends."""
+    """True or false, or the text "True" that the form of docs/provider-api.md, 5 sends."""
     known = {"true": True, "false": False}
     word = str(fields.get(name, "")).lower()
     if word not in known:

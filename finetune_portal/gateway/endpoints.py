@@ -1,4 +1,4 @@
-"""The six calls of the API page and the balance, answered from the portal's rows by the person's rights."""
+"""The six calls of docs/provider-api.md and the balance, answered from rows, within the person's rights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_KEY = 255
 
 @call("POST", Right.TRAIN)
 def submit(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """API page, section 1. The worker sends it to the upstream, once."""
+    """docs/provider-api.md, 1. The worker sends it to the upstream, once."""
     user = token.owner
     _check_kinds(fields)
     public = "segmind_public" in fields and boolean(fields, "segmind_public")
@@ -45,14 +45,14 @@ def submit(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResp
 
 @call("GET", Right.READ)
 def details(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """API page, section 2."""
+    """docs/provider-api.md, 2."""
     job = access.job_to_see(token.owner, text(fields, "request_id"))
     return JsonResponse({"finetune": responses.details(job, base_url(request))})
 
 
 @call("GET", Right.READ)
 def listing(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """API page, section 3: a bare array, all at once."""
+    """docs/provider-api.md, 3: a bare array, all at once."""
     base = base_url(request)
     found = access.listed(token.owner).iterator(chunk_size=1000)
     return JsonResponse([responses.listed(job, base) for job in found], safe=False)
@@ -60,7 +60,7 @@ def listing(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpRes
 
 @call("GET", Right.TRAIN)
 def presigned_url(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """API page, section 4. Changes nothing: the dataset comes into being with its bytes (receive.py)."""
+    """docs/provider-api.md, 4. Changes nothing: the dataset comes into being with its bytes (receive.py)."""
     name = text(fields, "name").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".zip")[:200]
     permit = Permit(uuid.uuid4(), token.pk, f"{name or 'dataset'}.zip")
     base = base_url(request)
@@ -70,7 +70,7 @@ def presigned_url(request: HttpRequest, token: AccessToken, fields: Fields) -> H
 
 @call("PUT", Right.PUBLISH)
 def access_update(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """API page, section 5: the answer is the number 200."""
+    """docs/provider-api.md, 5: the answer is the number 200."""
     job = access.job_to_change(token.owner, text(fields, "request_id"))
     set_public(job, public=boolean(fields, "segmind_public"), actor=token.owner)
     return JsonResponse(200, safe=False)
@@ -78,7 +78,7 @@ def access_update(request: HttpRequest, token: AccessToken, fields: Fields) -> H
 
 @call("GET", Right.DOWNLOAD)
 def download(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """API page, section 6: the answer is the bare address."""
+    """docs/provider-api.md, 6: the answer is the bare address."""
     job = access.job_with_model(token.owner, text(fields, "cloud_storage_url"))
     return HttpResponse(download_link(job, actor=token.owner), content_type=PLAIN)
 

@@ -1,4 +1,4 @@
-"""The shapes of the answers, field by field as on the API page, from the portal's rows.
+"""The shapes of the answers, field by field as in docs/provider-api.md, from the portal's rows.
 
 Ids are the portal's own. What else the upstream tells of a job is passed on as it came.
 """
@@ -20,12 +20,12 @@ ONLY_LISTED = {"segmind_model_path", "advance_parameters", "segmind_public_model
 
 
 def submitted(job: Job) -> Answer:
-    """API page, section 1."""
+    """docs/provider-api.md, 1."""
     return {"status": _status(job), "finetune_id": str(job.form_key), "name": job.name}
 
 
 def details(job: Job, base_url: str) -> Answer:
-    """API page, section 2."""
+    """docs/provider-api.md, 2."""
     return {
         **_passed_on(job, without=ONLY_LISTED),
         **_common(job, base_url),
@@ -39,7 +39,7 @@ def details(job: Job, base_url: str) -> Answer:
 
 
 def listed(job: Job, base_url: str) -> Answer:
-    """API page, section 3."""
+    """docs/provider-api.md, 3."""
     told = _passed_on(job, without=ONLY_DETAILS)
     advanced = {"prompt": job.instance_prompt, "theme": "KONTEXT"}
     return {

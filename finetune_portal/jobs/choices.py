@@ -1,6 +1,6 @@
 """Words and bounds of a training: states, GPU, presets, limits. No behaviour.
 
-The vendor states no range for steps or learning rate (segmind-facts, section 4); the bounds here are
+The vendor states no range for steps or learning rate (docs/provider-api.md, 11.1); the bounds here are
 the peers' and only keep out slips.
 """
 

@@ -333,7 +333,7 @@ class JobEvent(models.Model):
 
 
 class Attempt(models.Model):
-    """One try to send a job. The row is there before the socket opens (reliability.md, Submit)."""
+    """One try to send a job. The row is there before the socket opens (docs/reliability.md, 1)."""
 
     class Outcome(models.TextChoices):
         OPEN = "open", "Not known"

@@ -71,7 +71,7 @@ def withdraw(job: Job, *, actor: User) -> None:
 
 
 def set_public(job: Job, *, public: bool, actor: User) -> None:
-    """Publish a model or take it back (API page, section 5). The upstream goes first."""
+    """Publish a model or take it back (docs/provider-api.md, 5). The upstream goes first."""
     if not job.request_id:
         raise ActionFailed("There is no model yet to make public or private.")
     if public and not limits.may_publish(actor):
@@ -90,7 +90,7 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
 
 
 def download_link(job: Job, *, actor: User) -> str:
-    """A fresh link to the `.safetensors`, good for one hour (API page, section 6). Never stored."""
+    """A fresh link to the `.safetensors`, good for one hour (docs/provider-api.md, 6). Never stored."""
     if not job.can_download:
         raise ActionFailed("The model file is not there yet. Download it when the training is done.")
     try:

@@ -1,6 +1,6 @@
 """Bounds and words of a run. No behaviour.
 
-The numbers are those of the vendor's base model and FLUX LoRAs (segmind-facts, section 6).
+The numbers are those of the vendor's base model and FLUX LoRAs (docs/provider-api.md, 13).
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def _run_all(request: PortalRequest) -> HttpResponse:
     form = _sent_form(request, able)
     if able and _start(request, form, able, with_base=True):
         query = [("run", form.cleaned_data["form_key"]), *(("job", job.pk) for job in able)]
-        return redirect(f"{reverse('playground:compare')}?{urlencode(query)}#try")
+        return redirect(f"{reverse('playground:compare')}?{urlencode(query)}#playground")
     return _comparison(request, jobs, form)
 
 
@@ -166,7 +166,7 @@ def _done(request: PortalRequest, job: Job, shown: Trial | None = None, *, seed:
 
 def _page(job: Job, shown: Trial | None) -> str:
     query = f"?trial={shown.pk}" if shown else ""
-    return f"{reverse('jobs:detail', args=[job.pk])}{query}#try"
+    return f"{reverse('jobs:detail', args=[job.pk])}{query}#playground"
 
 
 def _edge(name: str) -> str:

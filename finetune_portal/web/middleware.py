@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 logger = logging.getLogger(__name__)
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
-# 'self' alone: fonts, scripts, pictures and calls all come from the portal (product.md, behaviour 10).
+# 'self' alone: fonts, scripts, pictures and calls all come from the portal.
 # `report-uri` without its successor: beside a `report-to` Chromium ignores it, waits a minute, and over
 # plain http sends nothing at all.
 CONTENT_SECURITY_POLICY = (

@@ -7,5 +7,7 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(text);
   const before = button.lastChild.textContent;
   button.lastChild.textContent = " Copied";
-  setTimeout(() => (button.lastChild.textContent = before), 2000);
+  setTimeout(() => {
+    button.lastChild.textContent = before;
+  }, 2000);
 });

@@ -3,7 +3,9 @@
 const dialog = document.getElementById("confirm");
 
 async function ask(form) {
-  const set = (selector, text) => (dialog.querySelector(selector).textContent = text);
+  const set = (selector, text) => {
+    dialog.querySelector(selector).textContent = text;
+  };
   set("#confirm-title", form.dataset.confirmTitle || "Are you sure?");
   set("[data-confirm-text]", form.dataset.confirm);
   set("[data-confirm-button]", form.dataset.confirmYes || "Yes");

@@ -1,7 +1,7 @@
 // The layouts of other tools: pairs by the ends of names, by two folders, or by metadata.jsonl.
 // Each way answers { groups, note }; a group has key, index, and what was found of start, end and caption.
 
-import { PICTURE, bare, folderOf, join, nameOf, stemOf } from "./names.js";
+import { bare, folderOf, join, nameOf, PICTURE, stemOf } from "./paths.js";
 
 const WORDS = {
   start: "start before control condition conditioning cond input source original",
@@ -46,7 +46,7 @@ function complete({ groups }) {
 
 function bySuffix(pictures) {
   const near = suffixGroups(pictures, join);
-  const layout = complete(near) ? near : suffixGroups(pictures, (folder, root) => root);
+  const layout = complete(near) ? near : suffixGroups(pictures, (_, root) => root);
   const pair = layout.groups.find((group) => group.start && group.end);
   const names = pair && [pair.start, pair.end].map(({ path }) => nameOf(path));
   const foreign = names && !(/_start\.\w+$/i.test(names[0]) && /_end\.\w+$/i.test(names[1]));
@@ -158,7 +158,11 @@ function readRow(line, folder, byPath) {
   const row = {};
   for (const [key, value] of fieldsOf(line)) {
     if (PICTURE.test(value)) {
-      const half = key.toLowerCase().split(/[ _-]/).map((word) => HALF_OF.get(word)).find(Boolean);
+      const half = key
+        .toLowerCase()
+        .split(/[ _-]/)
+        .map((word) => HALF_OF.get(word))
+        .find(Boolean);
       const path = value.replaceAll("\\", "/").replace(/^(?:\.?\/)+/, "");
       row[half || "end"] ||= byPath.has(join(folder, path)) ? join(folder, path) : path;
     } else if (PROMPT.test(key)) {

@@ -6,7 +6,13 @@ const OWN = new Set(["open", "data-new", "data-leaves"]);
 const ACTING = 3000; // so long after the pointer moved someone may be about to press
 
 let moved = 0;
-document.addEventListener("pointermove", () => (moved = Date.now()), { passive: true });
+document.addEventListener(
+  "pointermove",
+  () => {
+    moved = Date.now();
+  },
+  { passive: true },
+);
 
 export const isPointed = (element) => Date.now() - moved < ACTING && element.matches(":hover");
 

@@ -1,6 +1,6 @@
 // One live stream for all tabs of this browser: a browser has only six connections to a server over HTTP/1.1.
 
-import { listen } from "./live-source.js";
+import { listen } from "./live-stream.js";
 
 const ports = new Set();
 let isUp = false;

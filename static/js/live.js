@@ -2,7 +2,7 @@
 // and says which of the two it is.
 
 import { isPointed, morph } from "./live-morph.js";
-import { listen } from "./live-source.js";
+import { listen } from "./live-stream.js";
 
 const EVERY = 3000;
 const SELDOM = 30_000; // in a tab that nobody looks at, whose notifications still have to come
@@ -13,7 +13,7 @@ const WORDS = {
   lost: "No connection, trying again",
 };
 const NEW = 8000; // for how long a new row is marked, and one that fits no more stays
-const SILENT = 17_000; // the server beats every five seconds; longer than live-source.js waits
+const SILENT = 17_000; // the server beats every five seconds; longer than live-stream.js waits
 const PACE = 2000; // between two looks of a table that only the portal can fill
 const PAUSE = 4000; // between two sentences for screen readers
 
@@ -35,8 +35,9 @@ function parse(html) {
 
 // What is rendered once for all has nobody's token; and another token for the same viewer is no change.
 function ours(fresh) {
-  const token = document.querySelector("#deed [name=csrfmiddlewaretoken]").value;
-  for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]")) input.setAttribute("value", token);
+  const token = document.querySelector("#action-form [name=csrfmiddlewaretoken]").value;
+  for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]"))
+    input.setAttribute("value", token);
   return fresh;
 }
 
@@ -87,7 +88,10 @@ function connect() {
   let leave = shared ? () => shared.port.postMessage("bye") : listen(hear);
   if (shared) {
     shared.port.onmessage = ({ data: { name, data } }) => hear(name, data);
-    shared.addEventListener("error", () => (leave = listen(hear)), { once: true });
+    const listenAlone = () => {
+      leave = listen(hear);
+    };
+    shared.addEventListener("error", listenAlone, { once: true });
   }
   window.addEventListener("pagehide", () => leave(), { once: true });
 }
@@ -139,7 +143,8 @@ function change(shown, fresh, fits) {
 // A row that no longer fits the filter: not while someone is at it.
 function leave(shown) {
   if (!shown.isConnected || !shown.hasAttribute("data-leaves")) return;
-  const isUsed = isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
+  const isUsed =
+    isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
   if (isUsed) setTimeout(leave, NEW, shown);
   else hold(() => shown.remove());
 }
@@ -163,7 +168,12 @@ const differs = (wanted, found) => Boolean(wanted) && wanted !== String(found ??
 function isForeign({ owner, dataset, archived }) {
   const wanted = filter();
   const isOthers = wanted.mine === "on" && differs(place().dataset.person, owner);
-  return isOthers || differs(wanted.by, owner) || differs(wanted.dataset, dataset) || archived !== (wanted.archived === "on");
+  return (
+    isOthers ||
+    differs(wanted.by, owner) ||
+    differs(wanted.dataset, dataset) ||
+    archived !== (wanted.archived === "on")
+  );
 }
 
 // Whether a job comes in here: yes, no, or undefined where only the portal knows.
@@ -183,11 +193,12 @@ function mustAsk(job) {
 function hold(deed) {
   const rows = Array.from(document.querySelectorAll("#job-table tbody tr"));
   const top = document.querySelector(".topbar").offsetHeight;
+  const isScrolled = rows[0]?.getBoundingClientRect().top < top;
   const held =
     rows.find(isPointed) ||
     document.activeElement.closest("#job-table tbody tr") ||
-    (rows[0]?.getBoundingClientRect().top < top && rows.find((each) => each.getBoundingClientRect().top >= top));
-  const before = held && held.getBoundingClientRect().top;
+    (isScrolled ? rows.find((each) => each.getBoundingClientRect().top >= top) : undefined);
+  const before = held?.getBoundingClientRect().top;
   const done = deed();
   if (held?.isConnected) window.scrollBy(0, held.getBoundingClientRect().top - before);
   return done;
@@ -310,7 +321,9 @@ function mention(shown) {
 function sumUp() {
   const rows = Array.from(mentioned.values());
   mentioned.clear();
-  const named = rows.slice(0, 2).map((shown) => `“${shown.querySelector("a").textContent}”: ${statusOf(shown)}.`);
+  const named = rows
+    .slice(0, 2)
+    .map((shown) => `“${shown.querySelector("a").textContent}”: ${statusOf(shown)}.`);
   say(rows.length > 2 ? `${rows.length} jobs changed.` : named.join(" "));
 }
 

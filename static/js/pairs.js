@@ -2,7 +2,7 @@
 // A file is anything with path, size, open() and head(count): a member of a ZIP or a file on the disk.
 
 import { put, recognise, textsOf } from "./layouts.js";
-import { PICTURE, bare, folderOf, isDirt, join, nameOf, natural, some, stemOf } from "./names.js";
+import { bare, folderOf, isDirt, join, nameOf, natural, PICTURE, some, stemOf } from "./paths.js";
 
 const VENDOR = /^(.+)_(start|end)$/i;
 const MAX_FILES = 20_000;

@@ -17,7 +17,7 @@ document.addEventListener("input", ({ target }) => {
 });
 
 document.addEventListener("change", ({ target }) => {
-  const form = target.closest(".try-form");
+  const form = target.closest(".playground-form");
   if (form && target.name === "picture") choose(form, target);
   if (form && target.name === "file") bring(form, target);
 });
@@ -28,7 +28,8 @@ function choose(form, radio) {
   show(radio.dataset.large, radio.nextElementSibling.alt);
   const captions = Array.from(form.querySelectorAll("[data-prompt]"), (each) => each.dataset.prompt);
   const { prompt } = form.elements;
-  if (radio.dataset.prompt && (!prompt.value || captions.includes(prompt.value))) prompt.value = radio.dataset.prompt;
+  if (radio.dataset.prompt && (!prompt.value || captions.includes(prompt.value)))
+    prompt.value = radio.dataset.prompt;
 }
 
 function bring(form, input) {
@@ -42,7 +43,7 @@ function bring(form, input) {
 
 // The picture that was brought, in its place among the others.
 function own(form, address) {
-  const place = form.querySelector(".thumb.own");
+  const place = form.querySelector(".thumb.uploaded");
   place.querySelector("img")?.remove();
   if (!address) return;
   const image = new Image();
@@ -52,7 +53,7 @@ function own(form, address) {
 }
 
 function show(address, name) {
-  const large = document.getElementById("try-picture");
+  const large = document.getElementById("playground-image");
   if (!large) return;
   large.src = address;
   large.alt = name;

@@ -7,7 +7,9 @@ function numbers(form) {
 function mark(form) {
   const [rate, steps] = numbers(form);
   for (const preset of form.querySelectorAll("[data-preset]")) {
-    const fits = Number(rate.value) === Number(preset.dataset.rate) && Number(steps.value) === Number(preset.dataset.steps);
+    const fits =
+      Number(rate.value) === Number(preset.dataset.rate) &&
+      Number(steps.value) === Number(preset.dataset.steps);
     preset.setAttribute("aria-pressed", String(fits));
   }
 }

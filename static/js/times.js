@@ -5,8 +5,18 @@ const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long"
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const hour = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
-const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [7 * 86400, "day", 86400]];
+const UNITS = [
+  ["d", 86400],
+  ["h", 3600],
+  ["min", 60],
+  ["s", 1],
+];
+const STEPS = [
+  [60, "second", 1],
+  [3600, "minute", 60],
+  [86400, "hour", 3600],
+  [7 * 86400, "day", 86400],
+];
 
 function ago(moment) {
   const seconds = (moment - Date.now()) / 1000;

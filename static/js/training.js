@@ -3,7 +3,7 @@
 
 const HEIGHT = 220;
 const GRAIN = 20; // a smoothed point looks back over about this part of the curve
-const COLOURS = ["--edge", "--accent", "--warn"]; // of a step's loss, the smoothed one, the held-out pair
+const COLOURS = ["--border-strong", "--accent", "--warn"]; // of a step's loss, the smoothed one, the held-out pair
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 let plot = null;
@@ -20,7 +20,7 @@ async function draw() {
   if (!place.isConnected) return;
   if (place.contains(plot?.root)) return plot.setData(pointsOf(figure));
   plot?.destroy();
-  plot = new Plot(optionsFor(figure, place), pointsOf(figure), place);
+  plot = new Plot(optionsFor(place), pointsOf(figure), place);
   resized.disconnect();
   resized.observe(place);
 }
@@ -41,31 +41,53 @@ function pointsOf({ dataset }) {
 function smoothed(curve) {
   const keep = Math.max(0, 1 - GRAIN / Math.max(curve.size, GRAIN));
   let [sum, weight] = [0, 0];
-  return new Map(Array.from(curve, ([step, loss]) => {
-    sum = keep * sum + loss;
-    weight = keep * weight + 1;
-    return [step, sum / weight];
-  }));
+  return new Map(
+    Array.from(curve, ([step, loss]) => {
+      sum = keep * sum + loss;
+      weight = keep * weight + 1;
+      return [step, sum / weight];
+    }),
+  );
 }
 
-function optionsFor(figure, place) {
+function optionsFor(place) {
   const colour = (name) => () => colourOf(place, name);
   const number = (_, value) => (value == null ? "" : value.toFixed(4));
-  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-  const series = (label, name, more) => ({ label, stroke: colour(name), value: number, spanGaps: true, points: { show: false }, ...more });
+  const axis = {
+    stroke: colour("--text-muted"),
+    grid: { stroke: colour("--border"), width: 1 },
+    ticks: { show: false },
+    font: "12px system-ui",
+  };
+  const series = (label, name, more) => ({
+    label,
+    stroke: colour(name),
+    value: number,
+    spanGaps: true,
+    points: { show: false },
+    ...more,
+  });
   const until = () => Number(document.getElementById("curve")?.dataset.steps) || null;
   return {
     width: place.clientWidth,
     height: HEIGHT,
-    scales: { x: { time: false, range: (_, least, most) => [Math.min(0, least), Math.max(most, until() || most, 1)] } },
-    axes: [{ ...axis, size: 32 }, { ...axis, size: 48 }],
+    scales: {
+      x: { time: false, range: (_, least, most) => [Math.min(0, least), Math.max(most, until() || most, 1)] },
+    },
+    axes: [
+      { ...axis, size: 32 },
+      { ...axis, size: 48 },
+    ],
     legend: { markers: { width: 0, fill: (_, index) => `var(${COLOURS[index - 1]})` } },
     cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 } },
     series: [
       { label: "Step", value: (_, value) => value ?? "" },
       series("Loss", COLOURS[0], { width: 1, alpha: 0.55 }),
       series("Smoothed", COLOURS[1], { width: 2 }),
-      series("Held-out pair", COLOURS[2], { width: 2, points: { show: true, size: 6, fill: colour(COLOURS[2]) } }),
+      series("Held-out pair", COLOURS[2], {
+        width: 2,
+        points: { show: true, size: 6, fill: colour(COLOURS[2]) },
+      }),
     ],
   };
 }

@@ -1,15 +1,15 @@
 // The drop zone: takes a ZIP, folders or loose files, shows what is in them, and sends a ZIP in pieces
 // (tus 1.0) that resumes after a break. Found by [data-upload]; without it the plain file input posts.
 
-import { fromDrop, fromInput } from "./chosen.js";
-import { examine } from "./examine.js";
-import { Unpackable, pack } from "./pack.js";
+import { examine } from "./check-pairs.js";
+import { fromDrop, fromInput } from "./dropped-files.js";
+import { twinOf } from "./duplicate.js";
+import { inTime, inWords, pace } from "./format.js";
+import { pack, Unpackable } from "./pack-zip.js";
 import { readLoose, readZip } from "./pairs.js";
-import * as preview from "./preview.js";
-import { fingerprint, forget, unfinished } from "./resume.js";
-import { twinOf } from "./twin.js";
-import { inTime, inWords, pace } from "./words.js";
-import { BrokenZip, readDirectory } from "./zip.js";
+import { fingerprint, forget, unfinished } from "./resume-upload.js";
+import * as preview from "./upload-preview.js";
+import { BrokenZip, readDirectory } from "./zip-reader.js";
 
 const PIECE = 8 * 1024 * 1024;
 const SMALL_PIECE = 512 * 1024; // less than any proxy refuses by itself
@@ -41,8 +41,8 @@ function bind(zone) {
     twin: find("twin"),
     local: zone.querySelector("[data-local]"),
   };
-  zone.querySelectorAll("[data-upload-plain]").forEach((element) => (element.hidden = true));
-  zone.querySelectorAll("[data-upload-rich]").forEach((element) => (element.hidden = false));
+  for (const element of zone.querySelectorAll("[data-upload-plain]")) element.hidden = true;
+  for (const element of zone.querySelectorAll("[data-upload-rich]")) element.hidden = false;
   parts.input.multiple = true;
   parts.input.removeAttribute("accept");
   for (const input of [parts.input, parts.folder]) {
@@ -52,7 +52,8 @@ function bind(zone) {
   find("cancel").addEventListener("click", cancel);
   bindDrop(zone);
   if (task) adopt(earlier);
-  else if (parts.input.files.length) takeFrom(parts.input); // chosen before this script was there
+  else if (parts.input.files.length)
+    takeFrom(parts.input); // chosen before this script was there
   else showStopped();
 }
 
@@ -165,7 +166,9 @@ async function sendPacked(files, pairs, mine) {
   const limit = Number(parts.zone.dataset.max);
   const [size, most] = [packed.size, limit].map(inWords);
   if (packed.size > limit) throw new Refusal(`Together that is ${size}; ${most} is the limit.`);
-  await sendUnlessKnown(packed, mine, { chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more` });
+  await sendUnlessKnown(packed, mine, {
+    chosen: one ? `“${top}”` : `“${files[0].path}” and ${files.length - 1} more`,
+  });
 }
 
 // Sending -----------------------------------------------------------------------------------------------
@@ -202,7 +205,7 @@ async function send(file, mine, { chosen }) {
     headers: { "X-CSRFToken": token() },
     fingerprint: async () => fingerprint(parts.zone.dataset.person, file),
     removeFingerprintOnSuccess: true,
-    onAfterResponse: (request, response) => {
+    onAfterResponse: (_, response) => {
       const id = response.getHeader("Dataset-Id");
       if (id && task === mine) choose(id, file.name);
       const moved = response.getHeader("Dataset-Moved");
@@ -210,7 +213,8 @@ async function send(file, mine, { chosen }) {
     },
     onProgress: (sent, total) => task === mine && showProgress(mine, sent, total),
     onSuccess: () => task === mine && finish(),
-    onError: (error) => task === mine && (isForSmallerPieces(error, mine) ? send(file, mine, { chosen }) : fail(error)),
+    onError: (error) =>
+      task === mine && (isForSmallerPieces(error, mine) ? send(file, mine, { chosen }) : fail(error)),
   });
   Object.assign(mine, { file, upload, pace: pace(), both: pace(), carried: 0, told: 0 });
   showProgress(mine, 0, file.size);
@@ -238,7 +242,10 @@ function showProgress(mine, sent, total) {
   const left = speed > 0 && both > 0 ? ` · ${inWords(speed)}/s · ${inTime((all - moved) / both)} left` : "";
   parts.text.textContent = `${mine.file.name} · ${inWords(sent)} of ${inWords(total)}${left}`;
   const quarter = Math.floor((4 * sent) / total);
-  if (quarter > mine.told && quarter < 4) announce(`${25 * (mine.told = quarter)} % uploaded`);
+  if (quarter > mine.told && quarter < 4) {
+    mine.told = quarter;
+    announce(`${25 * quarter} % uploaded`);
+  }
 }
 
 function finish() {
@@ -260,7 +267,9 @@ function cancel() {
 function isForSmallerPieces({ originalResponse: answer }, mine) {
   if (answer?.getStatus() !== 413 || wordsOf(answer) || mine.piece === SMALL_PIECE) return false;
   mine.piece = SMALL_PIECE;
-  say(`A proxy refuses pieces of ${inWords(PIECE)}. The upload goes on in smaller ones, more slowly. ${TELL}`);
+  say(
+    `A proxy refuses pieces of ${inWords(PIECE)}. The upload goes on in smaller ones, more slowly. ${TELL}`,
+  );
   return true;
 }
 
@@ -274,7 +283,8 @@ function fail(error) {
   const ours = answer && wordsOf(answer);
   parts.select.value = "";
   if (ours) say(ours);
-  else if (answer?.getStatus() === 413) say(`A proxy refuses even pieces of ${inWords(SMALL_PIECE)}. ${TELL}`);
+  else if (answer?.getStatus() === 413)
+    say(`A proxy refuses even pieces of ${inWords(SMALL_PIECE)}. ${TELL}`);
   else if (error.originalRequest) say("The connection was lost. Choose the same again: it goes on.");
   else say("The files have changed or are gone. Choose them again.");
 }

@@ -108,7 +108,7 @@ def test_a_person_is_named_beside_the_number(alice: User, dana: User) -> None:
     event(dana, action="account.role", thing=f"user {alice.pk}")
     event(dana, thing="job 1")
     shown = text(signed_in(dana))
-    assert f'user {alice.pk}</a> <span class="soft small">Alice</span>' in shown
+    assert f'user {alice.pk}</a> <span class="muted small">Alice</span>' in shown
 
 
 def test_it_is_read_page_by_page(dana: User) -> None:

@@ -2,7 +2,7 @@
 
 A hundred a second for a minute: news, the same again, old news, forgeries, odd shapes and wrong addresses, in
 any order, while the worker digests them. The list is asked for once and then only in an hour, so a
-lost hook would show as a state that is not the upstream's. Latency counts from when each hook was due;
+lost hook would show as a state that is not the provider's. Latency counts from when each hook was due;
 beside it stands that of calls to /healthz in between, which is what the machine itself takes.
 """
 
@@ -25,7 +25,7 @@ from tests.engine.calling import until
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop
 from tests.faults.processes import web_and_worker
-from tests.upstream import KEY, Upstream
+from tests.provider import KEY, ScriptedProvider
 
 SECONDS, RATE, THREADS = 60, 100, 24
 JOBS, HELD = 60, 10  # the held ones stay in training, whatever is claimed of them
@@ -44,7 +44,7 @@ Results = list[tuple[int, float]]
 
 @dataclass
 class Storm:
-    fake: Upstream
+    fake: ScriptedProvider
     url: str
     hook: str
     chance: random.Random = field(default_factory=lambda: random.Random(3))
@@ -85,7 +85,7 @@ class Storm:
         return self.hook, {"data": {**told, "status": ["?"]}} if kind == "odd" else told
 
     def _news(self, share: float) -> dict[str, str]:
-        """The upstream goes on with a training and says so; towards the end all are told of once more."""
+        """The provider goes on with a training and says so; towards the end all are told of once more."""
         at = self.chance.randrange(JOBS)
         paid, last = self.fake.jobs[at], TRAINING if at >= JOBS - HELD else len(STATES) - 1
         paid.status = STATES[min(last, max(STATES.index(paid.status), int(share * 8)))]
@@ -94,13 +94,13 @@ class Storm:
         return told
 
     def wrong(self) -> int:
-        """How many trainings are shown in a state that is not the upstream's."""
+        """How many trainings are shown in a state that is not the provider's."""
         shown = dict(Job.objects.values_list("request_id", "upstream_status"))
         return sum(shown.get(paid.id) != paid.status for paid in self.fake.jobs)
 
 
 def test_storm(workshop: Workshop) -> None:
-    with Upstream() as fake:
+    with ScriptedProvider() as fake:
         fake.states = ("REQUESTED",)
         for number in range(JOBS):
             fake.adds(f"hats {number}")
@@ -137,7 +137,7 @@ def report(storm: Storm, results: Results, lag: float) -> None:
         f"/healthz: {latency(storm.beside)}",
         f"{Delivery.objects.count()} stored of {statuses[200]} accepted, the last digested after {lag:.1f} s",
         f"{JOBS - storm.wrong()} of {JOBS} trainings in their true state, {believed} forgeries believed",
-        f"calls to the upstream: {dict(calls)}",
+        f"calls to the provider: {dict(calls)}",
     )
     sys.stdout.write("\n" + "\n".join(lines) + "\n")
     assert set(statuses) == {200, 404}

@@ -1,7 +1,7 @@
 """How the live table carries viewers: `python -m tests.bench.live [viewers ...]`, 500 and 1000 by default.
 
 Ten commits a second for 20 s, seen by so many open streams; then the same with so many viewers who ask for
-the table's piece every 2 s. Both run against the real web and worker processes and a counting upstream; the
+the table's piece every 2 s. Both run against the real web and worker processes and a counting provider; the
 viewers live in one process of their own. Prints the milliseconds from just before a commit to its receipt,
 what was missed, and what it cost.
 """
@@ -37,8 +37,8 @@ from finetune_portal.jobs.models import Job  # noqa: E402
 from tests.bench.viewers import watch  # noqa: E402
 from tests.jobs.web import Web, session_of  # noqa: E402
 from tests.people import make_job  # noqa: E402
+from tests.provider import ScriptedProvider  # noqa: E402
 from tests.running import ROOT  # noqa: E402
-from tests.upstream import Upstream  # noqa: E402
 
 SECONDS, CHANGES, ROWS = 20.0, 10, 50
 LAST = 5.0  # how long the last change may take to arrive before it counts as missed
@@ -74,7 +74,9 @@ def write(first: int, jobs: list[int]) -> dict[int, float]:
     return sent
 
 
-def run(way: str, web: Web, upstream: Upstream, sessions: list[str], jobs: list[int], first: int) -> None:
+def run(
+    way: str, web: Web, provider: ScriptedProvider, sessions: list[str], jobs: list[int], first: int
+) -> None:
     assert web.process
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -82,9 +84,9 @@ def run(way: str, web: Web, upstream: Upstream, sessions: list[str], jobs: list[
     viewers.start()
     here.recv()
     pids = children(web.process.pid)
-    used, asked, began = cpu(pids), len(upstream.requests), time.monotonic()
+    used, asked, began = cpu(pids), len(provider.requests), time.monotonic()
     sent = write(first, jobs)
-    took, calls = time.monotonic() - began, len(upstream.requests) - asked
+    took, calls = time.monotonic() - began, len(provider.requests) - asked
     used, size = cpu(pids) - used, megabytes(pids)
     time.sleep(LAST)
     here.send("enough")
@@ -102,12 +104,12 @@ def run(way: str, web: Web, upstream: Upstream, sessions: list[str], jobs: list[
 
 def main() -> None:
     counts = [int(text) for text in sys.argv[1:]] or [500, 1000]
-    with Upstream() as upstream:
-        environment = {"SEGMIND_BASE_URL": upstream.url, "SEGMIND_API_KEY": upstream.key}
+    with ScriptedProvider() as provider:
+        environment = {"SEGMIND_BASE_URL": provider.url, "SEGMIND_API_KEY": provider.key}
         web = Web(DATA, SECRET, environment=environment).prepare().start()
         worker = subprocess.Popen([sys.executable, "manage.py", "work"], cwd=ROOT, env=web.variables)
         try:
-            measure(web, upstream, counts)
+            measure(web, provider, counts)
         finally:
             worker.terminate()
             worker.wait()
@@ -115,7 +117,7 @@ def main() -> None:
             shutil.rmtree(DATA)
 
 
-def measure(web: Web, upstream: Upstream, counts: list[int]) -> None:
+def measure(web: Web, provider: ScriptedProvider, counts: list[int]) -> None:
     names = [f"viewer{number}@example.com" for number in range(max(counts))]
     users = User.objects.bulk_create(User(email=name, name=name, password="!") for name in names)
     sessions = [session_of(user) for user in users]
@@ -123,12 +125,12 @@ def measure(web: Web, upstream: Upstream, counts: list[int]) -> None:
     say(
         f"{CHANGES} changes/s for {SECONDS:.0f} s, {os.cpu_count()} cores shared with the viewers."
         " CPU in % of one core, both web processes.\n"
-        "viewers way        p50    p95    p99   missed  faults   cpu   rss MB upstream/s   load"
+        "viewers way        p50    p95    p99   missed  faults   cpu   rss MB provider/s   load"
     )
     first = 0
     for count in [1, *counts]:
         for way in ("stream", "poll"):
-            run(way, web, upstream, sessions[:count], jobs, first)
+            run(way, web, provider, sessions[:count], jobs, first)
             first += int(SECONDS * CHANGES)
 
 

@@ -26,9 +26,9 @@ from diffusers.optimization import get_scheduler
 from peft import LoraConfig
 
 from finetune_portal.engine.trainers import parameters
-from finetune_portal.engine.trainers.lora.flow import Batch
-from finetune_portal.engine.trainers.lora.group import Group
-from finetune_portal.engine.trainers.lora.kontext_model import add_lora
+from finetune_portal.engine.trainers.families.examples import Batch
+from finetune_portal.engine.trainers.families.kontext import add_lora
+from finetune_portal.engine.trainers.lora.distributed import Group
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.tiny import autoencoder, build
 

@@ -1,4 +1,4 @@
-"""What an upstream can beyond the vendor's API is asked seldom, and the vendor never."""
+"""What a provider can beyond the vendor's API is asked seldom, and the vendor never."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from finetune_portal.connections import capabilities, services
 from finetune_portal.connections.models import Connection
 from finetune_portal.worker import tasks
 from tests.faults.limited import Limited
+from tests.provider import ScriptedProvider, breaks, says
 from tests.running import RunningEngine
-from tests.upstream import Upstream, breaks, says
 from tests.worker.driving import follow_now, point_at, point_nowhere
 
 
 @pytest.fixture
-def upstream(settings: Any, db: None) -> Iterator[Upstream]:
-    with Upstream() as running:
+def provider(settings: Any, db: None) -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         running.can = ("progress", "cancel")
         point_at(settings, running)
         services.built_in()
@@ -44,18 +44,18 @@ def test_it_learns_what_the_engine_can(engine: RunningEngine, settings: Any, db:
     assert set(can()) >= {"progress", "cancel"}
 
 
-def test_it_asks_at_first_and_then_seldom(upstream: Upstream) -> None:
+def test_it_asks_at_first_and_then_seldom(provider: ScriptedProvider) -> None:
     for _ in range(20):
         tasks.train()
-    assert len(upstream.sent("extra")) == 1
-    upstream.can = ("progress",)
+    assert len(provider.sent("extra")) == 1
+    provider.can = ("progress",)
     waited(minutes=1)
     tasks.train()
     assert can() == ["progress"]
 
 
-def test_elsewhere_once_a_day(upstream: Upstream, settings: Any) -> None:
-    settings.SEGMIND_BASE_URL = upstream.url.replace(
+def test_elsewhere_once_a_day(provider: ScriptedProvider, settings: Any) -> None:
+    settings.SEGMIND_BASE_URL = provider.url.replace(
         "127.0.0.1", "127.1"
     )  # the same, but by no name of a neighbour
     capabilities.ask_next()
@@ -63,7 +63,7 @@ def test_elsewhere_once_a_day(upstream: Upstream, settings: Any) -> None:
     assert not capabilities.ask_next()
     waited(hours=1)
     assert capabilities.ask_next()
-    assert len(upstream.sent("extra")) == 2
+    assert len(provider.sent("extra")) == 2
 
 
 @pytest.mark.parametrize(
@@ -78,23 +78,23 @@ def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: Non
     assert not Connection(kind="own", base_url="https://notsegmind.com").is_the_vendors
 
 
-def test_it_asks_again_once_it_is_back(upstream: Upstream) -> None:
+def test_it_asks_again_once_it_is_back(provider: ScriptedProvider) -> None:
     tasks.train()
-    upstream.stop()
+    provider.stop()
     follow_now()
     waited(days=2)
     assert not capabilities.ask_next(), "it is away"
-    upstream.can = ("progress",)
-    upstream.start()
+    provider.can = ("progress",)
+    provider.start()
     follow_now()
     assert capabilities.ask_next()
     assert can() == ["progress"]
 
 
-def test_a_lost_answer_leaves_what_was_known(upstream: Upstream, settings: Any) -> None:
+def test_a_lost_answer_leaves_what_was_known(provider: ScriptedProvider, settings: Any) -> None:
     tasks.train()
     for trouble in (breaks(taken=False), says(401), says(429)):
-        upstream.script("extra", trouble)
+        provider.script("extra", trouble)
         waited(minutes=1)
         assert capabilities.ask_next()
         assert can() == ["cancel", "progress"]
@@ -105,9 +105,9 @@ def test_a_lost_answer_leaves_what_was_known(upstream: Upstream, settings: Any) 
     assert can() == ["cancel", "progress"]
 
 
-def test_what_has_no_such_address_can_nothing(upstream: Upstream) -> None:
+def test_what_has_no_such_address_can_nothing(provider: ScriptedProvider) -> None:
     tasks.train()
-    upstream.can = ()
+    provider.can = ()
     waited(minutes=1)
     tasks.train()
     assert can() == []

@@ -1,4 +1,4 @@
-"""What people ask of the upstream is counted, too: the account's limit is one for all."""
+"""What people ask of the provider is counted, too: the account's limit is one for all."""
 
 from __future__ import annotations
 

@@ -13,20 +13,20 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import rate_limit, services
 from finetune_portal.connections.models import Call, Connection
 from tests.people import HTMX, make_job, signed_in
-from tests.upstream import Upstream, says
+from tests.provider import ScriptedProvider, says
 from tests.worker.driving import follow_now, point_at
 
 
 @pytest.fixture
-def fake(settings: Any, db: None) -> Iterator[Upstream]:
-    with Upstream() as running:
+def fake(settings: Any, db: None) -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         running.states = ("AVAILABLE",)
         point_at(settings, running)
         yield running
 
 
 @pytest.fixture
-def connection(fake: Upstream) -> Connection:
+def connection(fake: ScriptedProvider) -> Connection:
     return services.built_in()
 
 
@@ -59,7 +59,7 @@ def test_the_headers_have_several_names(
 
 
 def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None:
-    """It may have been on its way when the upstream told another caller to wait."""
+    """It may have been on its way when the provider told another caller to wait."""
     rate_limit.note_busy(connection, {}, 60.0)
     rate_limit.learn(connection, {})
     assert not rate_limit.take(connection, rate_limit.PERSON)
@@ -113,7 +113,7 @@ def test_when_no_call_was_left_over_new_ones_are_kept_for_the_list(
     assert rate_limit.take(connection, goes)
 
 
-def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: User) -> None:
+def test_who_presses_a_button_gets_no_429_of_our_making(fake: ScriptedProvider, alice: User) -> None:
     paid = fake.adds("hats")
     job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=str(paid.cloud_storage_url))
     rate_limit.note_busy(job.connection, {}, 40.0)
@@ -128,7 +128,9 @@ def test_who_presses_a_button_gets_no_429_of_our_making(fake: Upstream, alice: U
     assert len(fake.requests) == 1
 
 
-def test_what_is_set_holds_for_everyone(fake: Upstream, alice: User, dana: User, settings: Any) -> None:
+def test_what_is_set_holds_for_everyone(
+    fake: ScriptedProvider, alice: User, dana: User, settings: Any
+) -> None:
     settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE = False, 5
     connection = services.built_in()
     taken = [rate_limit.take(connection, rate_limit.LIST) for _ in range(6)]
@@ -143,7 +145,9 @@ def test_what_is_set_holds_for_everyone(fake: Upstream, alice: User, dana: User,
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_even_the_smallest_limit_lets_the_list_through(fake: Upstream, settings: Any, most: int) -> None:
+def test_even_the_smallest_limit_lets_the_list_through(
+    fake: ScriptedProvider, settings: Any, most: int
+) -> None:
     settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE = False, most
     follow_now()
     assert len(fake.sent("list")) == 1
@@ -155,7 +159,7 @@ def test_the_local_engine_has_no_limit(connection: Connection, settings: Any) ->
     assert not Call.objects.exists()
 
 
-def test_news_do_not_use_the_calls_up(fake: Upstream, settings: Any) -> None:
+def test_news_do_not_use_the_calls_up(fake: ScriptedProvider, settings: Any) -> None:
     """The next look is as far away as makes the rest last."""
     settings.POLL_SECONDS = 1.0
     fake.script("list", *[says(200, [], x_rate_limit_remaining="4", x_rate_limit_reset_at_utc="60")] * 2)

@@ -13,14 +13,14 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services
 from finetune_portal.connections.models import Connection
 from tests.people import signed_in
-from tests.upstream import Upstream
+from tests.provider import ScriptedProvider
 from tests.worker.driving import follow_now, point_at
 
 
 def shown(user: User) -> str:
     """The words in the top bar, or nothing."""
     html = signed_in(user).get("/datasets/").content.decode()
-    found = re.search(r'<a class="purse.*?</a>', html, re.DOTALL)
+    found = re.search(r'<a class="balance.*?</a>', html, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
 
 
@@ -61,15 +61,15 @@ def test_of_several_it_is_the_one_that_is_used_when_nobody_chooses(dana: User) -
 
 
 def test_the_worker_learns_it_and_no_page_asks(dana: User, settings: Any) -> None:
-    with Upstream() as upstream:
-        point_at(settings, upstream)
+    with ScriptedProvider() as provider:
+        point_at(settings, provider)
         follow_now()
-        asked = len(upstream.requests)
+        asked = len(provider.requests)
         client = signed_in(dana)
         client.get("/datasets/")
         with CaptureQueriesContext(connection) as with_credits:
             assert "1,000" in client.get("/datasets/").content.decode()
-        assert len(upstream.requests) == asked
+        assert len(provider.requests) == asked
     holds(None)
     with CaptureQueriesContext(connection) as without:
         client.get("/datasets/")

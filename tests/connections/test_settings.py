@@ -35,7 +35,7 @@ def own() -> Connection:
 
 
 @pytest.fixture(autouse=True)
-def upstream(db: None, engine: RunningEngine, settings: Any) -> None:
+def provider(db: None, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
     services.built_in()
     Connection.objects.update(due=now())  # as if a worker had just looked
@@ -74,7 +74,7 @@ def test_without_htmx_it_leads_back_to_the_page(dana: User) -> None:
     assert signed_in(dana).post(url("test")).headers["Location"] == "/settings/"
 
 
-def test_a_dead_upstream_is_told_and_changes_nothing(dana: User, settings: Any) -> None:
+def test_a_dead_provider_is_told_and_changes_nothing(dana: User, settings: Any) -> None:
     point_nowhere(settings)
     html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
     assert "The upstream cannot be reached." in html

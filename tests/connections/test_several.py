@@ -16,21 +16,21 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.worker import tasks
 from tests.people import form_data, make_dataset, signed_in
-from tests.upstream import KEY, Upstream, says
+from tests.provider import KEY, ScriptedProvider, says
 from tests.worker.driving import fresh, text_of
 
 
 @pytest.fixture
-def first(settings: Any) -> Iterator[Upstream]:
-    with Upstream() as running:
+def first(settings: Any) -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = running.url, KEY
         services.built_in()
         yield running
 
 
 @pytest.fixture
-def second(settings: Any, first: Upstream, dana: User) -> Iterator[Upstream]:
-    with Upstream() as running:
+def second(settings: Any, first: ScriptedProvider, dana: User) -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         settings.UPSTREAMS = [running.url]
         services.add(name="Second account", base_url=running.url, key=KEY, actor=dana)
         yield running
@@ -61,7 +61,7 @@ def work() -> None:
 
 
 def test_a_job_goes_where_it_was_told_and_its_dataset_with_it(
-    alice: User, dataset: Dataset, first: Upstream, second: Upstream
+    alice: User, dataset: Dataset, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
     job = train(alice, dataset, own())
     assert job.state == "waiting"
@@ -80,7 +80,7 @@ def test_a_job_goes_where_it_was_told_and_its_dataset_with_it(
 
 
 def test_nobody_chooses_and_it_goes_to_the_default(
-    alice: User, dana: User, dataset: Dataset, first: Upstream, second: Upstream
+    alice: User, dana: User, dataset: Dataset, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
     services.make_default(own(), actor=dana)
     signed_in(alice).post("/jobs/new/", form_data(dataset))
@@ -89,7 +89,7 @@ def test_nobody_chooses_and_it_goes_to_the_default(
 
 
 def test_a_key_that_one_refuses_holds_back_only_its_own(
-    alice: User, dataset: Dataset, first: Upstream, second: Upstream
+    alice: User, dataset: Dataset, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
     for call in ("presigned_url", "list", "submit"):
         second.script(call, *[says(401, {"error": "no"})] * 20)
@@ -103,7 +103,7 @@ def test_a_key_that_one_refuses_holds_back_only_its_own(
 
 
 def test_one_that_is_switched_off_is_neither_asked_nor_offered(
-    alice: User, dana: User, dataset: Dataset, first: Upstream, second: Upstream
+    alice: User, dana: User, dataset: Dataset, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
     assert "Second account" in text_of(signed_in(alice), "/jobs/new/")
     job = train(alice, dataset, own())
@@ -117,7 +117,7 @@ def test_one_that_is_switched_off_is_neither_asked_nor_offered(
 
 
 def test_a_file_that_is_gone_here_is_offered_only_where_it_lies(
-    alice: User, first: Upstream, second: Upstream
+    alice: User, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
     dataset = make_dataset(alice)
     Dataset.objects.update(file_gone=dataset.created)

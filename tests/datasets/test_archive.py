@@ -249,7 +249,8 @@ def test_over_100_mb_is_a_warning(tmp_path: Path) -> None:
         ("@eaDir/01_start.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir"),
     ],
 )
-def test_z18_what_zippers_and_systems_add_is_left_out_and_told(tmp_path: Path, name: str, part: str) -> None:
+def test_what_zippers_and_systems_add_is_left_out_and_told(tmp_path: Path, name: str, part: str) -> None:
+    """Z18"""
     verdict = verdict_on(tmp_path, dataset() | {name: picture()})
     assert verdict.problems == []
     assert [part in warning for warning in verdict.warnings] == [True]
@@ -340,15 +341,17 @@ def large_pictures(tmp_path: Path, pairs: int) -> Path:
         (Limits(output=100), "broke the check"),
     ],
 )
-def test_z23_a_check_that_costs_too_much_is_ended_and_says_so(
+def test_a_check_that_costs_too_much_is_ended_and_says_so(
     tmp_path: Path, limits: Limits, sentence: str
 ) -> None:
+    """Z23"""
     verdict = sandbox.check(large_pictures(tmp_path, 2 if limits.output == 100 else 30), limits)
     assert sentence in verdict["problems"][0]
     assert verdict.keys() == Verdict().as_json().keys()
 
 
-def test_z23_a_picture_that_needs_too_much_memory_is_named(tmp_path: Path) -> None:
+def test_a_picture_that_needs_too_much_memory_is_named(tmp_path: Path) -> None:
+    """Z23"""
     verdict = sandbox.check(large_pictures(tmp_path, 1), Limits(memory=100 * 1024**2))
     assert "“0_start.png” and “0_end.png” need too much memory" in verdict["problems"][0]
 

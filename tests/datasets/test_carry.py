@@ -20,8 +20,8 @@ from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.datasets.transfer import carry_next
 from finetune_portal.worker import tasks
 from tests.people import HTMX, make_dataset, signed_in
+from tests.provider import Answer, ScriptedProvider, breaks, says
 from tests.running import RunningEngine
-from tests.upstream import Answer, Upstream, breaks, says
 from tests.worker.driving import carry_now, point_at, point_nowhere
 
 
@@ -32,8 +32,8 @@ def dataset(alice: User) -> Dataset:
 
 
 @pytest.fixture
-def fake(settings: Any) -> Iterator[Upstream]:
-    with Upstream() as running:
+def fake(settings: Any) -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         point_at(settings, running)
         yield running
 
@@ -57,7 +57,7 @@ def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, 
     assert not carry_next(), "it goes once"
 
 
-def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: Upstream) -> None:
+def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: ScriptedProvider) -> None:
     carry_now(dataset)
     dataset.refresh_from_db()
     data = dataset.path.read_bytes()
@@ -65,7 +65,7 @@ def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: Upstream) -> N
     assert dataset.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: Upstream) -> None:
+def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: ScriptedProvider) -> None:
     """P3, P4, P13: a known length, no key and nothing unsigned for the storage."""
     carry_now(dataset)
     [put] = fake.sent("upload")
@@ -77,7 +77,9 @@ def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: Upstream) ->
     assert fake.key not in str(put)
 
 
-def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(dataset: Dataset, fake: Upstream) -> None:
+def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(
+    dataset: Dataset, fake: ScriptedProvider
+) -> None:
     """P12"""
     carry_now(dataset)
     [put] = fake.sent("upload")
@@ -98,7 +100,9 @@ def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(dataset: Dataset
     ],
     ids=["expired", "slow down", "redirect", "reset", "answer lost", "other bytes arrived"],
 )
-def test_a_lost_try_is_repeated_with_a_fresh_url(dataset: Dataset, fake: Upstream, answer: Answer) -> None:
+def test_a_lost_try_is_repeated_with_a_fresh_url(
+    dataset: Dataset, fake: ScriptedProvider, answer: Answer
+) -> None:
     """P2, P6, P7, P9, P10"""
     fake.script("upload", answer)
     carry_now(dataset)
@@ -115,14 +119,14 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(dataset: Dataset, fake: Upstrea
     assert fake.stored[urlsplit(trip().s3_url).path] == dataset.path.read_bytes()
 
 
-def test_a_dead_upstream_is_told_and_the_dataset_waits(dataset: Dataset, alice: User, settings: Any) -> None:
+def test_a_dead_provider_is_told_and_the_dataset_waits(dataset: Dataset, alice: User, settings: Any) -> None:
     point_nowhere(settings)
     carry_now(dataset)
     client = signed_in(alice)
     html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
     assert "The upstream cannot be reached. It is tried again by itself." in html
     assert "Handing over to the trainer" in html
-    with Upstream() as fake:
+    with ScriptedProvider() as fake:
         point_at(settings, fake)
         carry_now(dataset)
         html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
@@ -141,7 +145,7 @@ def test_a_dead_upstream_is_told_and_the_dataset_waits(dataset: Dataset, alice: 
     ],
 )
 def test_to_an_odd_address_nothing_is_sent(
-    dataset: Dataset, fake: Upstream, told: dict[str, Any], error: str
+    dataset: Dataset, fake: ScriptedProvider, told: dict[str, Any], error: str
 ) -> None:
     """P13"""
     fake.script("presigned_url", says(200, told))
@@ -151,7 +155,9 @@ def test_to_an_odd_address_nothing_is_sent(
     assert error in trip().error
 
 
-def test_a_worker_that_died_on_the_way_is_followed_by_another(dataset: Dataset, fake: Upstream) -> None:
+def test_a_worker_that_died_on_the_way_is_followed_by_another(
+    dataset: Dataset, fake: ScriptedProvider
+) -> None:
     """P15: once its lease has run out."""
     held = {"lease": "0" * 32, "lease_until": now() + timedelta(minutes=1), "sent": 5}
     Carry.objects.create(dataset=dataset, connection=connections.default(), **held)
@@ -162,7 +168,7 @@ def test_a_worker_that_died_on_the_way_is_followed_by_another(dataset: Dataset, 
     assert len(fake.sent("upload")) == 1
 
 
-def test_the_trip_begins_with_a_good_verdict(alice: User, fake: Upstream) -> None:
+def test_the_trip_begins_with_a_good_verdict(alice: User, fake: ScriptedProvider) -> None:
     good = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={})
     bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
     while tasks.check():

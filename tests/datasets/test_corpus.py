@@ -78,7 +78,8 @@ def test_the_corpus_is_as_large_as_promised() -> None:
 
 
 @pytest.mark.parametrize("at", [*range(2, 100, 2)])
-def test_z1_a_zip_that_is_cut_off_anywhere_is_refused(tmp_path: Path, at: int) -> None:
+def test_a_zip_that_is_cut_off_anywhere_is_refused(tmp_path: Path, at: int) -> None:
+    """Z1"""
     whole = packed(dataset())
     path = tmp_path / "dataset.zip"
     path.write_bytes(whole[: len(whole) * at // 100])
@@ -86,8 +87,8 @@ def test_z1_a_zip_that_is_cut_off_anywhere_is_refused(tmp_path: Path, at: int) -
 
 
 @pytest.mark.parametrize("at", range(0, 100, 4))
-def test_z21_a_flipped_bit_is_found(tmp_path: Path, at: int) -> None:
-    """In the data of a member, whichever it is."""
+def test_a_flipped_bit_is_found(tmp_path: Path, at: int) -> None:
+    """Z21: in the data of a member, whichever it is."""
     whole = bytearray(packed(dataset()))
     with (tmp_path / "whole.zip").open("wb+") as file:
         file.write(whole)
@@ -99,8 +100,8 @@ def test_z21_a_flipped_bit_is_found(tmp_path: Path, at: int) -> None:
     assert "is damaged in the ZIP" in inspect(path).problems[0]
 
 
-def test_z16_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
-    """A file with a hole: only the structure is read here, the pictures lie behind the hole."""
+def test_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
+    """Z16: a file with a hole: only the structure is read here, the pictures lie behind the hole."""
     path, size = tmp_path / "large.zip", 4_300_000_000
     film = Entry(
         "film.bin", size=2**32 - 1, packed_size=2**32 - 1, extra=extra(1, struct.pack("<2Q", size, size))
@@ -123,7 +124,8 @@ def test_z16_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
     assert process_time() - begun < 2
 
 
-def test_z6_unpacking_stops_soon_after_the_size_that_was_told(tmp_path: Path) -> None:
+def test_unpacking_stops_soon_after_the_size_that_was_told(tmp_path: Path) -> None:
+    """Z6"""
     with (tmp_path / "dataset.zip").open("wb+") as file:
         file.write(HOSTILE["Z6 unpacks to more than told"][0]())
         member = zip_members.members(file)[-1]

@@ -62,16 +62,18 @@ def test_a_file_name_cannot_lead_out_of_the_folder(alice: User, filename: str, s
         ("night.zip", "x", 400, "Say how long the file is"),
     ],
 )
-def test_u7_a_wrong_file_is_refused_before_a_byte_is_sent(
+def test_a_wrong_file_is_refused_before_a_byte_is_sent(
     alice: User, filename: str, length: str, status: int, sentence: str
 ) -> None:
+    """U7"""
     response = begins(signed_in(alice), filename, length)
     assert response.status_code == status
     assert sentence in response.content.decode()
     assert not Dataset.objects.exists()
 
 
-def test_u8_what_the_disk_has_no_room_for_is_refused_with_the_numbers(alice: User, settings: Any) -> None:
+def test_what_the_disk_has_no_room_for_is_refused_with_the_numbers(alice: User, settings: Any) -> None:
+    """U8"""
     settings.DISK_FLOOR_BYTES = 2**60
     response = begins(signed_in(alice), length="3000000")
     assert response.status_code == 507
@@ -139,15 +141,17 @@ def test_an_upload_without_a_name_is_taken_and_a_garbled_one_is_not(alice: User)
         (".zip", "dataset"),
     ],
 )
-def test_u11_a_name_is_a_label_without_tricks(alice: User, filename: str, name: str) -> None:
+def test_a_name_is_a_label_without_tricks(alice: User, filename: str, name: str) -> None:
+    """U11"""
     services.start_upload(owner=alice, filename=filename, size=9)
     assert Dataset.objects.get().name == name
 
 
 @pytest.mark.parametrize(("hours", "stays"), [(24 - 1 / 60, True), (24 + 1 / 60, False)])
-def test_u10_an_upload_that_does_not_go_on_is_forgotten_after_a_day(
+def test_an_upload_that_does_not_go_on_is_forgotten_after_a_day(
     alice: User, hours: float, stays: bool
 ) -> None:
+    """U10"""
     quiet = {"state": Dataset.State.RECEIVING, "received": 4, "changed": now() - timedelta(hours=hours)}
     abandoned = make_dataset(alice, stored=False, **quiet)
     waited_for = make_dataset(alice, stored=False, **quiet)

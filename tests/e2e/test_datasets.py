@@ -44,7 +44,7 @@ def test_the_slider_and_the_pairs_by_keyboard(signed_in: Page, dataset: str) -> 
     page.locator(".pair a").first.focus()
     page.keyboard.press("Enter")
     slider = page.get_by_role("slider")
-    clip = page.locator(".compare .before")
+    clip = page.locator(".before-after .before")
     shown = clip.evaluate("(image) => getComputedStyle(image).clipPath")
     slider.focus()
     for _ in range(10):
@@ -68,4 +68,4 @@ def test_a_deleted_dataset_asks_first_and_leaves_the_library(signed_in: Page, da
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#messages")).to_contain_text("is deleted")
-    expect(page.locator(".covers", has_text="Evenings to delete")).to_have_count(0)
+    expect(page.locator(".dataset-grid", has_text="Evenings to delete")).to_have_count(0)

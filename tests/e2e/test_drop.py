@@ -137,9 +137,10 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
     expect(stopped(form)).to_be_hidden()
 
 
-def test_u14_a_proxy_that_refuses_large_bodies_gets_small_ones(
+def test_a_proxy_that_refuses_large_bodies_gets_small_ones(
     form: Page, portal: Portal, tmp_path: Path
 ) -> None:
+    """U14"""
     whole = tmp_path / "night.zip"
     whole.write_bytes(packed({**five_pairs(), "noise.bin": bytes(MEBIBYTE)}))
     offsets: list[int] = []

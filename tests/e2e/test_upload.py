@@ -68,7 +68,8 @@ def test_a_damaged_piece_is_sent_again(portal: Portal, ada: requests.Session) ->
     assert send(url, ada, 0, b"PK12", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 204
 
 
-def test_u7_more_than_announced_is_refused_and_nothing_written(portal: Portal, ada: requests.Session) -> None:
+def test_more_than_announced_is_refused_and_nothing_written(portal: Portal, ada: requests.Session) -> None:
+    """U7"""
     url = portal.url + begin(portal, ada, 4).headers["Location"]
     for told, body in {"by its length": b"PK123", "in chunks": iter([b"PK1", b"23"])}.items():
         assert send(url, ada, 0, body).status_code == 413, told
@@ -95,9 +96,8 @@ def test_where_only_post_passes_it_may_stand_for_patch_and_delete(
     assert ada.head(url, headers=TUS, timeout=10).status_code == 404
 
 
-def test_u4_a_connection_that_fell_silent_gives_way_to_the_next(
-    portal: Portal, ada: requests.Session
-) -> None:
+def test_a_connection_that_fell_silent_gives_way_to_the_next(portal: Portal, ada: requests.Session) -> None:
+    """U4"""
     url = portal.url + begin(portal, ada, 2_000_000).headers["Location"]
     with half_sent(portal, ada, url, announced=1_500_000, data=b"a" * 1_100_000):
         wait_for(lambda: stored_bytes(portal, url) > 0, why="its first block is written")

@@ -104,7 +104,7 @@ def test_the_reader_knows_zips_of_every_kind(
         path = tmp_path / "case.zip"
         path.write_bytes(data)
         page.locator("#probe").set_input_files(path)
-        found = page.evaluate(READ, f"/static/{names['js/zip.js']}")
+        found = page.evaluate(READ, f"/static/{names['js/zip-reader.js']}")
         if isinstance(expected, str):
             assert found.get("sentence", "").startswith(expected), case
         else:

@@ -62,7 +62,7 @@ def upload(engine: RunningEngine, content: bytes | None = None) -> str:
 
 
 def body(data_source_path: str, name: str = "hats", **changes: Any) -> dict[str, Any]:
-    """The body of a submit as the API page shows it; a change to None leaves the field out."""
+    """The body of a submit as in docs/provider-api.md, 1; a change to None leaves the field out."""
     told = {
         "name": name,
         "data_source_path": data_source_path,

@@ -1,4 +1,4 @@
-"""The engine's answers have the keys and the JSON types of the samples on the API page."""
+"""The engine's answers have the keys and the JSON types of the samples in docs/provider-api.md."""
 
 from __future__ import annotations
 

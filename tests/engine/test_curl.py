@@ -1,4 +1,4 @@
-"""The command lines of the API page, run by a real curl against the engine."""
+"""The command lines of the vendor's page (docs/provider-api.md), run by a real curl against the engine."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from finetune_portal.engine.trainers.devices import Devices
-from finetune_portal.engine.trainers.models import Model
-from finetune_portal.engine.trainers.painter import NoPlace, Order, Painter
+from finetune_portal.engine.trainers.image_generator import NoPlace, Order, Painter
+from finetune_portal.engine.trainers.model_folder import Model
 from tests.engine.calling import TIMEOUT, call, details, image, reached, started, until
 from tests.running import RunningEngine
 
@@ -47,7 +47,7 @@ def test_only_a_finished_model_can_be_run(engine: RunningEngine) -> None:
 
 
 def test_a_hosted_picture_keeps_its_address(engine: RunningEngine) -> None:
-    """Facts, section 6."""
+    """docs/provider-api.md, 13."""
     answer = call(engine, "POST", "/upload-asset", json={"data_urls": [PICTURE, PICTURE]})
     first, second = answer.json()["file_urls"]
     assert first == second

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 
 from finetune_portal.engine.datasets import Dataset
 from finetune_portal.engine.trainers import current
-from finetune_portal.engine.trainers.trainer import Event, Spec
+from finetune_portal.engine.trainers.children import Event
+from finetune_portal.engine.trainers.trainer import Spec
 
 SPEC = Spec("Größe & co.", "put a hat on", 300, 0.0004, Dataset(Path("a.zip"), "ab" * 32, 5))
 

@@ -1,7 +1,7 @@
 """One case: people start trainings, something goes wrong once, all is healed, and the truth is looked at.
 
 A case kills the web or the worker process at a write to the database, or lets the proxy harm one exchange,
-or both, while the upstream itself is in one of its moods.
+or both, while the provider itself is in one of its moods.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from finetune_portal.jobs.models import Job
 from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key
 from tests.faults.proxy import CUTS, POINTS, Fault
 from tests.faults.truth import faults
-from tests.upstream import breaks, says
+from tests.provider import breaks, says
 
 MOODS = ("fine", "lost", "never", "error", "busy", "late", "down", "tells")
 STAGES = ("web", "worker", "digest")
 ANSWERED = ("submit", "list", "details", "presigned_url", "upload")
-BEYOND = ("extra", "progress", "cancel")  # the vendor's API; asked where the upstream `tells`
+BEYOND = ("extra", "progress", "cancel")  # the vendor's API; asked where the provider `tells`
 LATE_LISTS = 3
 WEB_WRITES = 6
 KILLED, WHOLE = -signal.SIGKILL, 0
@@ -83,7 +83,7 @@ def run(workshop: Workshop, case: Case) -> Result:
         found += [] if is_at_rest() else ["it does not come to rest"]
         tried = Job.objects.filter(tries__isnull=False).values_list("form_key", flat=True)
         found += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
-        return Result(found + faults(portal.upstream), happened)
+        return Result(found + faults(portal.provider), happened)
 
 
 def writes(workshop: Workshop, stage: str, mood: str) -> int:
@@ -103,7 +103,7 @@ def _rounds(mood: str) -> int:
 
 
 def _upset(portal: Portal, case: Case) -> None:
-    mood, fake = case.mood, portal.upstream
+    mood, fake = case.mood, portal.provider
     if mood in ("lost", "late"):
         fake.script("submit", breaks("close", taken=True))
     elif mood == "never":
@@ -123,7 +123,7 @@ def _upset(portal: Portal, case: Case) -> None:
 
 def _knock(portal: Portal) -> None:
     """Twice for each job, out of order, with a wrong state, and once for a stranger."""
-    ids = [paid.id for paid in portal.upstream.jobs]
+    ids = [paid.id for paid in portal.provider.jobs]
     told = [{"finetune_id": each, "status": "FAILED"} for each in [*ids[::-1], "of-nobody", *ids]]
     portal.knock(*told)
 
@@ -131,11 +131,11 @@ def _knock(portal: Portal) -> None:
 def _heal(portal: Portal) -> None:
     portal.proxy.up()
     portal.proxy.fault = None
-    portal.upstream.unscript()
+    portal.provider.unscript()
 
 
 def _decide(portal: Portal) -> bool:
-    """A person has looked at the upstream's own console, and sends again what is not there."""
+    """A person has looked at the provider's own console, and sends again what is not there."""
     doubtful = list(Job.objects.filter(state=State.NEEDS_DECISION))
     for job in doubtful:
         portal.decide(job, "resend")
@@ -151,7 +151,7 @@ def sample() -> Iterator[Case]:
 
 
 def kills(workshop: Workshop) -> Iterator[Case]:
-    """A kill before and after each write, in each mood of the upstream."""
+    """A kill before and after each write, in each mood of the provider."""
     counts = {("web", "fine"): WEB_WRITES} | {
         (stage, mood): writes(workshop, stage, mood) for stage in STAGES[1:] for mood in MOODS
     }

@@ -1,4 +1,4 @@
-"""The fake upstream with a limit of calls, on a clock that the test can advance."""
+"""The fake provider with a limit of calls, on a clock that the test can advance."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from tests.upstream import Answer, Request, Upstream, call_of, says
+from tests.provider import Answer, Request, ScriptedProvider, call_of, says
 
 WINDOW = 60.0
 
 
-class Limited(Upstream):
-    """So many calls a minute, said in the headers that a public client reads (segmind-facts, section 5).
+class Limited(ScriptedProvider):
+    """So many calls a minute, said in the headers that a public client reads (docs/provider-api.md, 12.3).
 
     `sliding`: the minute before each call counts, else whole minutes. `skew`: its clock against ours.
     `is_away`: it answers 503 to everything. `refused`: the calls over the limit.

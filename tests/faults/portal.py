@@ -43,7 +43,7 @@ from tests import databases
 from tests.engine.calling import pairs, zipped
 from tests.faults.proxy import Proxy
 from tests.people import form_data, make_dataset, person, signed_in
-from tests.upstream import KEY, Upstream
+from tests.provider import KEY, ScriptedProvider
 
 ROUNDS = 60
 STEP = timedelta(seconds=61)
@@ -110,12 +110,12 @@ def pass_time(by: timedelta) -> None:
 
 @dataclass
 class Portal:
-    """One copy of the prepared folder, its upstream with a ledger, and the proxy between them."""
+    """One copy of the prepared folder, its provider with a ledger, and the proxy between them."""
 
     folder: Path
     people: dict[str, Client]
     hook: str
-    upstream: Upstream
+    provider: ScriptedProvider
     proxy: Proxy
 
     def work(self, killer: Killer | None = None, *, rounds: int = ROUNDS) -> int:
@@ -155,7 +155,7 @@ class Portal:
         return self.folder / "writes"
 
     def post(self, who: str, *posts: tuple[str, Any], killer: Killer | None = None, **options: Any) -> int:
-        """What a browser or the upstream posts; the web process may be killed at it."""
+        """What a browser or the provider posts; the web process may be killed at it."""
 
         def request() -> None:
             with connections["default"].execute_wrapper(killer or Killer()):
@@ -223,7 +223,7 @@ class Workshop:
     def portal(self) -> Iterator[Portal]:
         self.made += 1
         folder = self.root / str(self.made)
-        with Upstream() as fake, Proxy(fake.url) as proxy, self.copy(folder):
+        with ScriptedProvider() as fake, Proxy(fake.url) as proxy, self.copy(folder):
             fake.states = ("REQUESTED", "TRAINING_INITIATED", "AVAILABLE")
             settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = proxy.url, KEY
             yield Portal(folder, self.people, self.hook, fake, proxy)

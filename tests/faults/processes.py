@@ -23,8 +23,8 @@ from tests import databases
 from tests.engine.calling import call, until
 from tests.faults.portal import Workshop
 from tests.people import form_data
+from tests.provider import Job, Request
 from tests.running import KEY, ROOT, RunningEngine, free_port, start_engine
-from tests.upstream import Job, Request
 
 TOKEN = "c" * 32
 SERVE = ("-m", "gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application")
@@ -149,7 +149,7 @@ def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: st
             "SECRET_KEY": settings.SECRET_KEY,
             **own,
         }
-        # The processes have their upstream from the environment, and so it is the built-in connection.
+        # The processes have their provider from the environment, and so it is the built-in connection.
         Connection.objects.update(kind=Kind.ENVIRONMENT)
         web = Program(SERVE, environment, folder / "web.log")
         worker = Program(("manage.py", "work"), environment, folder / "worker.log")

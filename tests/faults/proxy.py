@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.upstream import CALLS
+from tests.provider import CALLS
 
 POINTS = ("sending", "taken", "status", "half", "whole")
 CUTS = ("reset", "close", "hang", "kill")
@@ -26,7 +26,7 @@ LATENCY = 0.1
 class Fault:
     """What happens once to the next exchange of this call.
 
-    The cuts happen at a point: while the request is being sent, when the upstream has taken it, after the
+    The cuts happen at a point: while the request is being sent, when the provider has taken it, after the
     status line, in the middle of the answer, after all of it. The others spoil the answer: `late`, `slow`,
     `freeze` (it comes while the worker is stopped), `flip` (one byte, at this share of the answer),
     `flip-request` (one of the body), `garbage`.
@@ -49,8 +49,8 @@ class Closed(Exception):
 class Proxy:
     """On its own port; `down()` refuses connections until `up()`. `kill` and `freeze` act on the worker."""
 
-    def __init__(self, upstream_url: str) -> None:
-        self._target = (str(urlsplit(upstream_url).hostname), int(urlsplit(upstream_url).port or 80))
+    def __init__(self, provider_url: str) -> None:
+        self._target = (str(urlsplit(provider_url).hostname), int(urlsplit(provider_url).port or 80))
         self.kill: Callable[[], None] = lambda: None
         self.freeze: Callable[[], None] = lambda: None
         self.fault: Fault | None = None
@@ -92,13 +92,13 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError, Closed), socket.create_connection(self._target) as upstream:
-            for end in (client, upstream):
+        with client, suppress(OSError, Closed), socket.create_connection(self._target) as provider:
+            for end in (client, provider):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
-                self._exchange(client, upstream)
+                self._exchange(client, provider)
 
-    def _exchange(self, client: socket.socket, upstream: socket.socket) -> None:
+    def _exchange(self, client: socket.socket, provider: socket.socket) -> None:
         head = _head(client)
         fault = self._due(_call(head))
         length = _length(head)
@@ -108,9 +108,9 @@ class Proxy:
         body = _exactly(client, length)
         if fault and fault.deed == "flip-request":
             body = _flipped(body, fault.share)
-        upstream.sendall(head + body)
-        answer_head = _head(upstream)
-        answer = answer_head + _exactly(upstream, _length(answer_head))
+        provider.sendall(head + body)
+        answer_head = _head(provider)
+        answer = answer_head + _exactly(provider, _length(answer_head))
         if fault is None:
             client.sendall(answer)
         else:

@@ -1,4 +1,4 @@
-"""Whatever an upstream answers, the worker goes on and no page breaks (reliability.md, bar 4)."""
+"""Whatever a provider answers, the worker goes on and no page breaks (docs/reliability.md, 4: B4)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.tasks import LANES
 from tests.memory import Watch
 from tests.people import make_dataset, make_job, signed_in
+from tests.provider import CALLS, Answer, ScriptedProvider, raw, says
 from tests.providers.segmind.test_hostile import HEADERS, NAMES, documents, header_values, statuses, values
-from tests.upstream import CALLS, Answer, Upstream, raw, says
 from tests.worker.driving import follow_now, point_at, send_now
 
 MANY = 2000
@@ -65,8 +65,8 @@ def flat_memory(say: Callable[[str], None]) -> Iterator[None]:
 
 
 @pytest.fixture
-def hostile(settings: Any) -> Iterator[Upstream]:
-    with Upstream() as running:
+def hostile(settings: Any) -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         point_at(settings, running)
         yield running
 
@@ -95,13 +95,15 @@ script = st.fixed_dictionaries(dict.fromkeys([*CALLS.values(), "upload"], answer
 @times(30)
 @given(script=script)
 def test_no_answer_breaks_the_worker_or_a_page(
-    hostile: Upstream, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
+    hostile: ScriptedProvider, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
 ) -> None:
     goes_on(hostile, people, dataset, script)
 
 
 @pytest.mark.slow
-def test_nor_do_two_thousand(hostile: Upstream, people: tuple[Client, Client], dataset: Dataset) -> None:
+def test_nor_do_two_thousand(
+    hostile: ScriptedProvider, people: tuple[Client, Client], dataset: Dataset
+) -> None:
     """In portions: hypothesis keeps all that it made, 57 MiB for 200 examples, until its run is over."""
 
     @times(20)
@@ -114,7 +116,7 @@ def test_nor_do_two_thousand(hostile: Upstream, people: tuple[Client, Client], d
 
 
 def goes_on(
-    hostile: Upstream, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
+    hostile: ScriptedProvider, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
 ) -> None:
     """The worker takes all its steps and people look at every page, while each call is answered so."""
     alice = dataset.owner
@@ -145,7 +147,7 @@ def goes_on(
 
 
 def look_at_all(maker: Client, admin: Client, job: Job) -> None:
-    """Every page that shows or asks something of the upstream."""
+    """Every page that shows or asks something of the provider."""
     answers = [
         maker.post(f"/jobs/{job.pk}/public/", {"public": "on"}),
         maker.get(f"/jobs/{job.pk}/download/"),

@@ -27,7 +27,7 @@ from finetune_portal.jobs.models import Job
 from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key, pass_time
 from tests.faults.proxy import Fault
 from tests.faults.truth import charges, choices, faults
-from tests.upstream import breaks, says
+from tests.provider import breaks, says
 
 MOST_JOBS = 4
 FAULTS = st.builds(
@@ -52,7 +52,7 @@ ANSWERS = st.sampled_from(
 
 
 class Machine(RuleBasedStateMachine):
-    """People, a worker, an upstream and a bad wire."""
+    """People, a worker, a provider and a bad wire."""
 
     workshop: Workshop
     ways = 0
@@ -61,7 +61,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.portal: Portal = self.stack.enter_context(self.workshop.portal())
-        self.portal.upstream.can = ("progress", "cancel")
+        self.portal.provider.can = ("progress", "cancel")
         self.forms: list[str] = []
         self.withdrawn: set[int] = set()
 
@@ -99,13 +99,13 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: Job.objects.filter(state__in=UNSENT).exists())
     @rule(answer=ANSWERS, rounds=st.integers(1, 3))
     def send_in_vain(self, answer: Any, rounds: int) -> None:
-        """The worker meets an upstream that answers the next submit so, and goes on."""
-        self.portal.upstream.script("submit", answer)
+        """The worker meets a provider that answers the next submit so, and goes on."""
+        self.portal.provider.script("submit", answer)
         self.portal.work(rounds=rounds)
 
     @rule(late=st.integers(0, 30))
     def list_late(self, late: int) -> None:
-        self.portal.upstream.late = late
+        self.portal.provider.late = late
 
     @rule()
     def go_down(self) -> None:
@@ -115,11 +115,11 @@ class Machine(RuleBasedStateMachine):
     def heal(self) -> None:
         self.portal.proxy.up()
         self.portal.proxy.fault = None
-        self.portal.upstream.unscript()
+        self.portal.provider.unscript()
 
     @rule(data=st.data(), status=st.sampled_from(("AVAILABLE", "FAILED", "REQUESTED")))
     def hook(self, data: Any, status: str) -> None:
-        ids = ["of-nobody", *(paid.id for paid in self.portal.upstream.jobs)]
+        ids = ["of-nobody", *(paid.id for paid in self.portal.provider.jobs)]
         told = {"finetune_id": data.draw(st.sampled_from(ids)), "status": status}
         self.portal.knock(told, told)
 
@@ -143,13 +143,13 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_paid_twice(self) -> None:
-        paid = self.portal.upstream.jobs
+        paid = self.portal.provider.jobs
         for job in Job.objects.exclude(owner=None).prefetch_related("events"):
             assert charges(job, paid) <= 1 + choices(job)
 
     def list_all(self) -> None:
         """At last the list has whatever was paid, and the worker reads it, though all was at rest before."""
-        for paid in self.portal.upstream.jobs:
+        for paid in self.portal.provider.jobs:
             paid.hidden = 0
         pass_time(timedelta(minutes=20))
         assert self.portal.work() == 0
@@ -160,8 +160,8 @@ class Machine(RuleBasedStateMachine):
             assert self.portal.work() == 0
             self.list_all()
             assert is_at_rest()
-            assert faults(self.portal.upstream) == []
-            paid = self.portal.upstream.jobs
+            assert faults(self.portal.provider) == []
+            paid = self.portal.provider.jobs
             for job in Job.objects.filter(pk__in=self.withdrawn, tries=None):
                 assert charges(job, paid) == 0
         Machine.ways += 1
@@ -180,7 +180,7 @@ def test_a_lost_answer_is_followed_by_no_second_submit(workshop: Workshop, answe
         way.work(kill_at=0, after=False, rounds=3)
         way.nothing_is_paid_twice()
         way.teardown()
-    assert len(way.portal.upstream.sent("submit")) == 1
+    assert len(way.portal.provider.sent("submit")) == 1
 
 
 def go(workshop: Workshop, examples: int) -> int:

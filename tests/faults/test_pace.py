@@ -1,4 +1,4 @@
-"""Inside the account's limit of calls, and through hours without an upstream (S10, S15, A1, A7)."""
+"""Inside the account's limit of calls, and through hours without a provider (S10, S15, A1, A7)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
 from tests.faults.portal import WORK, pass_time
 from tests.people import make_dataset, make_job, signed_in
-from tests.upstream import breaks
+from tests.provider import breaks
 from tests.worker.driving import point_at, text_of
 
 Say = Callable[[str], None]
 
 ACTIVE = 200
 TICK = 4.0
-CHANGE = 2.0  # seconds from one change upstream to the next
+CHANGE = 2.0  # seconds from one change at the provider to the next
 CLICK = 64.0  # one call of each minute is left for people
 NOTICED = 80.0  # seconds until the next look at the slowest plan, and a tick
 STATES = ("DATA_PROCESSING", "TRAINING_INITIATED", "TRAINING_COMPLETED", "AVAILABLE")
@@ -38,7 +38,7 @@ STATES = ("DATA_PROCESSING", "TRAINING_INITIATED", "TRAINING_COMPLETED", "AVAILA
 
 @pytest.fixture(autouse=True)
 def remote(settings: Any, db: None) -> None:
-    """The pauses of an upstream that is far away."""
+    """The pauses of a provider that is far away."""
     settings.POLL_SECONDS, settings.POLL_IDLE_SECONDS = 20.0, 120.0
 
 
@@ -51,7 +51,7 @@ def fake(settings: Any) -> Iterator[Limited]:
 
 
 def tick(fake: Limited, seconds: float = TICK) -> None:
-    """The worker does all that is due; then so much time passes for it and for the upstream."""
+    """The worker does all that is due; then so much time passes for it and for the provider."""
     while sum(lane.step() for lane in WORK):
         pass
     pass_time(timedelta(seconds=seconds))
@@ -67,7 +67,7 @@ def followed(owner: User, fake: Limited, count: int) -> list[Job]:
 
 
 def advance(fake: Limited, choice: random.Random) -> str | None:
-    """One training goes one state further upstream; answers which."""
+    """One training goes one state further at the provider; answers which."""
     paid = choice.choice(fake.jobs)
     further = STATES[STATES.index(paid.status) + 1 :] if paid.status in STATES else STATES
     if not further:
@@ -77,7 +77,7 @@ def advance(fake: Limited, choice: random.Random) -> str | None:
 
 
 def oldest(fake: Limited, since: dict[str, float]) -> float:
-    """For how long, at most, a state upstream has not been shown here. Forgets what is shown."""
+    """For how long, at most, a state of the provider has not been shown here. Forgets what is shown."""
     shown = dict(Job.objects.exclude(request_id=None).values_list("request_id", "upstream_status"))
     told = {paid.id: paid.status for paid in fake.jobs}
     for key in [key for key in since if shown.get(key) == told[key]]:
@@ -172,7 +172,7 @@ def test_a_limit_that_is_set_holds_without_any_header(
 
 
 def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fake: Limited) -> None:
-    """A7: an upstream that tells no limit is heard when it says no; nothing is called a failure."""
+    """A7: a provider that tells no limit is heard when it says no; nothing is called a failure."""
     fake._headers = lambda moment: {}  # type: ignore[method-assign]
     jobs = [make_job(alice, dataset=dataset) for _ in range(12)]
     for _ in range(60):

@@ -15,7 +15,7 @@ from tests.faults.portal import Portal, Workshop, end_of, new_form_key
 from tests.faults.processes import Program
 from tests.faults.proxy import Fault
 from tests.faults.truth import faults
-from tests.upstream import KEY
+from tests.provider import KEY
 
 WORKERS, FORMS = 4, 24
 STOP_SECONDS = 10.0
@@ -27,15 +27,15 @@ def test_four_workers_send_each_training_once(workshop: Workshop) -> None:
         pids = [portal.begin_work(seconds=10) for _ in range(WORKERS)]
         assert [end_of(pid) for pid in pids] == [0] * WORKERS
         assert portal.work() == 0
-        assert faults(portal.upstream) == []
-        assert len(portal.upstream.sent("submit")) == FORMS
+        assert faults(portal.provider) == []
+        assert len(portal.provider.sent("submit")) == FORMS
 
 
 def test_a_worker_that_slept_past_its_lease_still_brings_its_answer(workshop: Workshop) -> None:
     """Another one gave the job up meanwhile. The list does not show it yet, so only the answer has its id."""
     with workshop.portal() as portal:
         assert portal.start(new_form_key()) == 0
-        portal.upstream.late = 1000
+        portal.provider.late = 1000
         portal.proxy.fault = Fault("submit", "freeze")
         sleeper = portal.begin_work(rounds=1, seconds=30)
         os.waitpid(sleeper, os.WUNTRACED)
@@ -43,10 +43,10 @@ def test_a_worker_that_slept_past_its_lease_still_brings_its_answer(workshop: Wo
         assert Job.objects.get().state == "unconfirmed"
         os.kill(sleeper, signal.SIGCONT)
         assert end_of(sleeper) == 0
-        assert Job.objects.get().request_id == portal.upstream.jobs[0].id
-        portal.upstream.jobs[0].hidden = 0
+        assert Job.objects.get().request_id == portal.provider.jobs[0].id
+        portal.provider.jobs[0].hidden = 0
         assert portal.work() == 0
-        assert faults(portal.upstream) == []
+        assert faults(portal.provider) == []
 
 
 def test_a_clean_stop_in_the_middle_of_an_upload(workshop: Workshop) -> None:
@@ -62,11 +62,11 @@ def test_a_clean_stop_in_the_middle_of_an_upload(workshop: Workshop) -> None:
             assert time.monotonic() - began < STOP_SECONDS
         finally:
             worker.kill()
-        assert not portal.upstream.stored
+        assert not portal.provider.stored
         assert portal.start(new_form_key()) == 0
         assert portal.work() == 0
-        assert faults(portal.upstream) == []
-        assert len(portal.upstream.stored) == 1
+        assert faults(portal.provider) == []
+        assert len(portal.provider.stored) == 1
 
 
 def real_worker(portal: Portal) -> Program:

@@ -1,6 +1,6 @@
-"""What must hold when all is at rest again: the portal's rows against the ledger of the fake upstream.
+"""What must hold when all is at rest again: the portal's rows against the ledger of the fake provider.
 
-The names I1 to I6 are those of reliability-study, section 6.2.
+The names I1 to I6 are those of docs/reliability.md, 2.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Carry
 from finetune_portal.jobs.choices import ENDED, FOLLOWED, UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
-from tests.upstream import Job as Paid
-from tests.upstream import Request
+from tests.provider import Job as Paid
+from tests.provider import Request
 
 TOLD = (*FOLLOWED, State.READY, State.FAILED)
 MAY_FOLLOW = {
@@ -33,7 +33,7 @@ RESENT = "Sent again by decision"
 
 
 class Ledger(Protocol):
-    """The upstream's own books: what was paid, which submits arrived, what is stored."""
+    """The provider's own books: what was paid, which submits arrived, what is stored."""
 
     jobs: list[Paid]
     stored: dict[str, bytes]
@@ -90,7 +90,7 @@ def _not_as_told(jobs: list[Job], paid: list[Paid]) -> Iterator[str]:
         if job.state not in (*ENDED, State.NEEDS_DECISION):
             yield f"illegal: {job.pk} rests in {job.state}"
         elif (job.state == State.READY) != (told == "AVAILABLE"):
-            yield f"illegal: {job.pk} is {job.state}, upstream {told}"
+            yield f"illegal: {job.pk} is {job.state}, provider {told}"
         elif job.state == State.REFUSED and charges(job, paid):
             yield f"illegal: {job.pk} is refused but was charged"
 
@@ -111,7 +111,7 @@ def _out_of_order(job: Job) -> Iterator[str]:
 
 
 def _is_second(job: Job) -> bool:
-    """A second training, found upstream after a person had it sent again."""
+    """A second training, found at the provider after a person had it sent again."""
     return not job.tries.all() and job.request_id is not None
 
 

@@ -50,7 +50,7 @@ def error_of(answer: HttpResponse) -> str:
 
 
 def submit_body(data_source_path: str, **changes: Any) -> dict[str, Any]:
-    """As on the API page; a change to None leaves the field out."""
+    """As in docs/provider-api.md, 1; a change to None leaves the field out."""
     told = {
         "name": "red hair",
         "data_source_path": data_source_path,

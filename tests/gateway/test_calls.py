@@ -1,4 +1,4 @@
-"""The calls of the API page against the portal's rows: shapes, rights, refusals. No upstream is asked."""
+"""The calls of docs/provider-api.md, answered from rows: shapes, rights, refusals. No provider is asked."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from tests.people import make_dataset, make_job
 
 SAMPLES = Path(__file__).resolve().parent.parent / "contract"
 BASE = "http://testserver"
-UPSTREAM_ID = "7d6c9a4e-0000-4000-8000-000000000001"
+PROVIDER_ID = "7d6c9a4e-0000-4000-8000-000000000001"
 TOLD = {
-    "id": UPSTREAM_ID,
-    "finetune_id": UPSTREAM_ID,
-    "request_id": UPSTREAM_ID,
+    "id": PROVIDER_ID,
+    "finetune_id": PROVIDER_ID,
+    "request_id": PROVIDER_ID,
     "status": "AVAILABLE",
     "source_type": "AWS_S3",
     "data_source_path": "https://storage.example/secret-place.zip",
@@ -60,7 +60,7 @@ def s3_url(dataset: Dataset) -> str:
 def ready_job(owner: User | None, dataset: Dataset | None = None, **fields: Any) -> Job:
     weights = "https://storage.example/model.safetensors"
     told = {
-        "request_id": UPSTREAM_ID,
+        "request_id": PROVIDER_ID,
         "upstream_status": "AVAILABLE",
         "cloud_storage_url": weights,
         "slug": "a-slug",
@@ -123,7 +123,7 @@ WRONG = [
     ({"base_model": 5}, "base_model must be text."),
     ({"segmind_public": "maybe"}, "segmind_public must be true or false."),
     ({"data_source_path": None}, "data_source_path is missing."),
-    ({"data_source_path": f"{BASE}/finetune/uploads/{UPSTREAM_ID}/a.zip"}, "data_source_path: there is no"),
+    ({"data_source_path": f"{BASE}/finetune/uploads/{PROVIDER_ID}/a.zip"}, "data_source_path: there is no"),
 ]
 
 
@@ -212,7 +212,7 @@ def test_details_have_the_shape_of_the_page_and_the_portals_own_id(alice: User, 
     assert (told["status"], told["slug"], told["a_field_of_tomorrow"]) == ("AVAILABLE", "a-slug", 7)
     assert told["data_source_path"] == s3_url(dataset)
     assert told["model_information"] == {"simulated": True}
-    assert UPSTREAM_ID not in str(told)
+    assert PROVIDER_ID not in str(told)
     assert "reached" not in told
 
 
@@ -225,7 +225,7 @@ def test_the_list_is_a_bare_array_of_what_the_team_has(alice: User, charlie: Use
     for item in answer:
         assert_same_shape(item, sample("list.json")[0])
     assert answer[0]["data_source_path"] == TOLD["data_source_path"]
-    assert UPSTREAM_ID not in str(answer)
+    assert PROVIDER_ID not in str(answer)
 
 
 def test_the_list_takes_no_query_for_a_row(
@@ -248,16 +248,16 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("state", "upstream", "status", "error"), STATUSES)
+@pytest.mark.parametrize(("state", "provider", "status", "error"), STATUSES)
 def test_statuses_are_the_vendors_words(
-    alice: User, state: str, upstream: str, status: str, error: str | None
+    alice: User, state: str, provider: str, status: str, error: str | None
 ) -> None:
-    job = make_job(alice, state, upstream_status=upstream, error="Out of luck.")
+    job = make_job(alice, state, upstream_status=provider, error="Out of luck.")
     told = call(token_of(alice), "GET", DETAILS, {"request_id": str(job.form_key)}).json()["finetune"]
     assert (told["status"], told["error_message"]) == (status, error)
 
 
-@pytest.mark.parametrize("request_id", ["nonsense", UPSTREAM_ID, "é" * 40])
+@pytest.mark.parametrize("request_id", ["nonsense", PROVIDER_ID, "é" * 40])
 def test_an_unknown_request_is_404(alice: User, request_id: str) -> None:
     ready_job(alice)
     token = token_of(alice, *ALL)
@@ -314,7 +314,7 @@ def test_only_the_owner_and_admins_publish(alice: User, bob: User, dana: User, s
     assert error_of(answer).startswith("Only the person who started this job")
     for person in (alice, dana):
         answer = call(token_of(person, *ALL), "PUT", ACCESS, told, form=True)
-        assert answer.status_code == 502, "the upstream is asked, and is away"
+        assert answer.status_code == 502, "the provider is asked, and is away"
         assert error_of(answer).startswith("Visibility was not changed.")
 
 

@@ -65,7 +65,7 @@ def test_parameters_times_and_results_stand_side_by_side(
     alice: User, charlie: User, tries: list[Job]
 ) -> None:
     client = signed_in(charlie)
-    answer = client.post("/jobs/bulk/", {"job": [job.pk for job in tries], "deed": "compare"})
+    answer = client.post("/jobs/bulk/", {"job": [job.pk for job in tries], "action": "compare"})
     html = text_of(client, answer.url)
     told = rows(html)
     assert told["Learning rate"] == ["0.0001", "0.0002"], "in the order of the parameters"

@@ -14,14 +14,14 @@ from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import tasks
 from tests.people import make_job, signed_in
 from tests.running import RunningEngine
-from tests.worker.driving import fresh, jobs_upstream, point_at, point_nowhere, text_of
+from tests.worker.driving import fresh, jobs_at_provider, point_at, point_nowhere, text_of
 
 RESEND, CLOSE = {"decision": "resend"}, {"decision": "close"}
 
 
 @pytest.fixture
 def job(alice: User, dataset: Dataset, engine: RunningEngine, settings: Any) -> Job:
-    """Its one answer was lost, and the upstream's list does not have it."""
+    """Its one answer was lost, and the provider's list does not have it."""
     point_at(settings, engine)
     job = make_job(alice, "needs_decision", dataset=dataset, error="The answer was lost.")
     Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN)
@@ -41,7 +41,7 @@ def test_send_again_sends_it_once_more(dana: User, job: Job, engine: RunningEngi
 
     assert tasks.submit()
     assert fresh(job).state == "requested"
-    assert len(jobs_upstream(engine, job)) == 1
+    assert len(jobs_at_provider(engine, job)) == 1
     assert [attempt.outcome for attempt in job.tries.order_by("pk")] == ["unknown", "accepted"]
 
 
@@ -50,7 +50,7 @@ def test_close_ends_it_unsent(dana: User, job: Job, engine: RunningEngine) -> No
     assert fresh(job).state == "closed"
     assert AuditEvent.objects.get().action == "job.close"
     assert not tasks.submit()
-    assert jobs_upstream(engine, job) == []
+    assert jobs_at_provider(engine, job) == []
 
 
 def test_a_second_click_does_nothing(dana: User, job: Job) -> None:
@@ -62,8 +62,8 @@ def test_a_second_click_does_nothing(dana: User, job: Job) -> None:
     assert AuditEvent.objects.count() == 1
 
 
-def test_a_dead_upstream_is_the_workers_matter(dana: User, job: Job, settings: Any) -> None:
-    """Nothing is lost: the job waits in the queue until the upstream is back."""
+def test_a_dead_provider_is_the_workers_matter(dana: User, job: Job, settings: Any) -> None:
+    """Nothing is lost: the job waits in the queue until the provider is back."""
     point_nowhere(settings)
     signed_in(dana).post(url(job), RESEND)
     assert tasks.submit()

@@ -17,14 +17,14 @@ from tests.running import RunningEngine
 from tests.worker.driving import point_at, point_nowhere, text_of
 
 
-def tick(*jobs: Job, deed: str, query: str = "") -> dict[str, Any]:
-    return {"job": [job.pk for job in jobs], "deed": deed, "query": query}
+def tick(*jobs: Job, action: str, query: str = "") -> dict[str, Any]:
+    return {"job": [job.pk for job in jobs], "action": action, "query": query}
 
 
 def test_archived_jobs_leave_the_table_and_come_back(alice: User) -> None:
     kept, gone = make_job(alice, State.READY, name="Kept"), make_job(alice, State.READY, name="Gone")
     client = signed_in(alice)
-    page = client.post("/jobs/bulk/", tick(gone, deed="archive"), follow=True).content.decode()
+    page = client.post("/jobs/bulk/", tick(gone, action="archive"), follow=True).content.decode()
     assert "1 archived" in page
     assert f'id="job-{gone.pk}"' not in page
     assert f'id="job-{kept.pk}"' in page
@@ -38,7 +38,7 @@ def test_archived_jobs_leave_the_table_and_come_back(alice: User) -> None:
 def test_jobs_of_others_are_left_as_they_are(alice: User, bob: User, charlie: User) -> None:
     job = make_job(alice, State.READY)
     for stranger in (bob, charlie):
-        page = signed_in(stranger).post("/jobs/bulk/", tick(job, deed="archive"), follow=True)
+        page = signed_in(stranger).post("/jobs/bulk/", tick(job, action="archive"), follow=True)
         assert "left as they are" in page.content.decode()
     job.refresh_from_db()
     assert job.archived is None
@@ -46,15 +46,15 @@ def test_jobs_of_others_are_left_as_they_are(alice: User, bob: User, charlie: Us
 
 def test_nothing_ticked_and_an_unknown_deed(alice: User) -> None:
     client = signed_in(alice)
-    answer = client.post("/jobs/bulk/", tick(deed="archive"), follow=True)
+    answer = client.post("/jobs/bulk/", tick(action="archive"), follow=True)
     assert "Tick the jobs first" in answer.content.decode()
-    assert client.post("/jobs/bulk/", tick(make_job(alice), deed="explode")).status_code == 400
+    assert client.post("/jobs/bulk/", tick(make_job(alice), action="explode")).status_code == 400
     assert client.get("/jobs/bulk/").status_code == 405
 
 
 def test_the_filter_stays_after_a_deed(alice: User) -> None:
     job = make_job(alice, State.READY)
-    answer = signed_in(alice).post("/jobs/bulk/", tick(job, deed="archive", query="state=ready&q=night"))
+    answer = signed_in(alice).post("/jobs/bulk/", tick(job, action="archive", query="state=ready&q=night"))
     assert answer.url == "/?state=ready&q=night"
 
 
@@ -62,10 +62,10 @@ def test_what_fails_is_told_for_each(alice: User, engine: RunningEngine, setting
     point_at(settings, engine)
     job = make_job(alice, State.READY, request_id=str(uuid.uuid4()), is_public=True, cloud_storage_url="x")
     client = signed_in(alice)
-    page = client.post("/jobs/bulk/", tick(job, deed="private"), follow=True).content.decode()
+    page = client.post("/jobs/bulk/", tick(job, action="private"), follow=True).content.decode()
     assert "Visibility was not changed" in page, "the engine does not know this job"
     point_nowhere(settings)
-    links = client.post("/jobs/bulk/", tick(job, deed="links"))
+    links = client.post("/jobs/bulk/", tick(job, action="links"))
     assert links.headers["Content-Type"].startswith("text/plain")
     assert links.content.decode().startswith(f"{job.name}\t# No download link.")
 

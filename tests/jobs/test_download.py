@@ -74,7 +74,7 @@ def test_an_unknown_job_is_not_there(alice: User) -> None:
     assert signed_in(alice).get("/jobs/4711/download/").status_code == 404
 
 
-def test_a_dead_upstream_is_told_and_leaves_no_trace(alice: User, job: Job, settings: Any) -> None:
+def test_a_dead_provider_is_told_and_leaves_no_trace(alice: User, job: Job, settings: Any) -> None:
     point_nowhere(settings)
     response = signed_in(alice).get(url(job), follow=True)
     assert response.redirect_chain == [(f"/jobs/{job.pk}/", 302)]
@@ -82,7 +82,7 @@ def test_a_dead_upstream_is_told_and_leaves_no_trace(alice: User, job: Job, sett
     assert not AuditEvent.objects.exists()
 
 
-def test_a_model_that_is_gone_upstream_is_told_in_its_words(alice: User, job: Job) -> None:
+def test_a_model_that_is_gone_at_the_provider_is_told_in_its_words(alice: User, job: Job) -> None:
     Job.objects.update(cloud_storage_url="https://elsewhere.example/model.safetensors")
     html = text_of(signed_in(alice), url(job))
     assert "No download link. The upstream said no (status 404)." in html

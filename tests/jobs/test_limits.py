@@ -21,7 +21,7 @@ URL = "/settings/limits/"
 
 @pytest.fixture(autouse=True)
 def paid(settings: Any, db: None) -> None:
-    """An upstream that costs something; none is asked here."""
+    """A provider that costs something; none is asked here."""
     settings.LOCAL_ENGINE = False
     settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = "http://127.0.0.1:9", "a-key-of-the-vendor"
 

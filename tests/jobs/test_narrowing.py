@@ -116,7 +116,7 @@ def test_a_dataset_beyond_the_menu_is_still_told_by_name(client: Client, alice: 
 
 def test_undo_comes_back_to_the_filter(client: Client) -> None:
     job = Job.objects.get(name="a3")
-    data: dict[str, Any] = {"job": [job.pk], "deed": "archive", "query": "state=failed&mine=on"}
+    data: dict[str, Any] = {"job": [job.pk], "action": "archive", "query": "state=failed&mine=on"}
     page = client.post("/jobs/bulk/", data, follow=True).content.decode()
     undo = re.search(r'formaction="/jobs/bulk/undo/" name="query" value="([^"]*)"', page)
     assert undo

@@ -68,7 +68,7 @@ def test_two_stays_are_added_up(alice: User) -> None:
     assert stations["Sent"].took == timedelta(seconds=15)
 
 
-def test_a_job_found_upstream_tells_what_is_known(alice: User) -> None:
+def test_a_job_found_at_the_provider_tells_what_is_known(alice: User) -> None:
     job = make_job(None, State.READY, sent=BEGAN)
     assert [station.took for station in line(job, [])] == [None] * 7
     assert tell(job, ("requested", 0), ("ready", 90))["Queue"].took == timedelta(seconds=90)

@@ -1,4 +1,4 @@
-"""Sending a paid job once: what each kind of answer, and none, means for it (reliability.md, Submit)."""
+"""Sending a paid job once: what each kind of answer, and none, means for it (docs/reliability.md, 1)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import tasks
 from tests.engine.calling import details, until
 from tests.people import make_dataset, make_job, signed_in
+from tests.provider import ScriptedProvider, says
 from tests.running import RunningEngine, start_engine
-from tests.upstream import Upstream, says
 from tests.worker.driving import (
     follow_now,
     fresh,
-    jobs_upstream,
+    jobs_at_provider,
     point_at,
     point_nowhere,
     send_now,
@@ -43,7 +43,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
 
 
 @pytest.fixture(autouse=True)
-def upstream(engine: RunningEngine, settings: Any, db: None) -> None:
+def provider(engine: RunningEngine, settings: Any, db: None) -> None:
     point_at(settings, engine)
 
 
@@ -66,7 +66,7 @@ def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: R
     job = send_now(queued(dataset, wants_public=True))
     assert (job.state, job.upstream_status, job.error) == ("requested", "REQUESTED", "")
     assert job.sent
-    [listed] = jobs_upstream(engine, job)
+    [listed] = jobs_at_provider(engine, job)
     told = details(engine, str(job.request_id))
     assert listed["finetune_id"] == job.request_id
     assert told["name"] == f"Day to night-{job.nonce}"
@@ -84,7 +84,7 @@ def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: R
 def test_once_sent_it_is_never_sent_again(dataset: Dataset, engine: RunningEngine) -> None:
     job = send_now(queued(dataset))
     assert not is_sent_again(job)
-    assert len(jobs_upstream(engine, job)) == 1
+    assert len(jobs_at_provider(engine, job)) == 1
 
 
 def test_jobs_go_out_in_the_order_they_were_started(dataset: Dataset) -> None:
@@ -96,7 +96,7 @@ def test_jobs_go_out_in_the_order_they_were_started(dataset: Dataset) -> None:
 def test_a_refused_connection_puts_it_back_into_the_queue(
     dataset: Dataset, engine: RunningEngine, settings: Any
 ) -> None:
-    """S3: proven not sent, so it goes out by itself, once, when the upstream is back."""
+    """S3: proven not sent, so it goes out by itself, once, when the provider is back."""
     point_nowhere(settings)
     job = send_now(queued(dataset))
     assert job.state == "queued"
@@ -112,13 +112,13 @@ def test_a_refused_connection_puts_it_back_into_the_queue(
     assert send_now(job).state == "requested"
     assert fresh(job).error == ""
     assert outcomes(job) == ["not_sent", "accepted"]
-    assert len(jobs_upstream(engine, job)) == 1
+    assert len(jobs_at_provider(engine, job)) == 1
 
 
 def test_a_refused_key_stops_all_sending_and_keeps_the_jobs(
     dataset: Dataset, engine: RunningEngine, settings: Any, charlie: User
 ) -> None:
-    """S11, also as the very first thing that the portal ever hears of the upstream."""
+    """S11, also as the very first thing that the portal ever hears of the provider."""
     settings.SEGMIND_API_KEY = WRONG_KEY
     job, other = send_now(queued(dataset)), queued(dataset)
     sentence = "The upstream does not accept the API key."
@@ -146,7 +146,7 @@ def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine,
     assert send_now(queued(dataset)).state == "requested", "one refusal holds nobody else up"
 
 
-def test_a_closed_upstream_is_said_on_every_page(dataset: Dataset, alice: User, dana: User) -> None:
+def test_a_closed_provider_is_said_on_every_page(dataset: Dataset, alice: User, dana: User) -> None:
     """S13: the others wait until an admin finds it open again."""
     job, other = send_now(queued(dataset, "refuse-closed")), queued(dataset)
     assert job.state == "refused"
@@ -176,13 +176,13 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         follow_now()
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]
-    assert len(jobs_upstream(engine, job)) == 1
+    assert len(jobs_at_provider(engine, job)) == 1
 
 
 def test_a_lost_answer_is_looked_for_and_never_sent_twice(
     dataset: Dataset, engine: RunningEngine, alice: User
 ) -> None:
-    """S4, S5: the upstream took the job and answered 500."""
+    """S4, S5: the provider took the job and answered 500."""
     job = send_now(queued(dataset, "lost-answer"))
     assert job.state == "unconfirmed"
     assert outcomes(job) == ["unknown"]
@@ -191,7 +191,7 @@ def test_a_lost_answer_is_looked_for_and_never_sent_twice(
 
     follow_now()
     job = fresh(job)
-    [listed] = jobs_upstream(engine, job)
+    [listed] = jobs_at_provider(engine, job)
     assert job.request_id == listed["finetune_id"]
     assert "answer was lost" not in job.error
     assert outcomes(job) == ["accepted"]
@@ -255,9 +255,9 @@ def test_what_is_found_in_the_list_needs_no_answer_any_more(dataset: Dataset, en
 def test_lost_answers_hold_the_others_back_until_the_list_was_read(
     dataset: Dataset, engine: RunningEngine, settings: Any
 ) -> None:
-    """S5: an upstream that breaks at each submit makes a decision of few jobs, not of all that wait."""
+    """S5: a provider that breaks at each submit makes a decision of few jobs, not of all that wait."""
     settings.POLL_SECONDS = 20.0
-    with Upstream() as fake:
+    with ScriptedProvider() as fake:
         point_at(settings, fake)
         fake.script("submit", *[says(500, b"", taken=False)] * 20)
         jobs = [queued(dataset) for _ in range(5)]
@@ -281,7 +281,7 @@ def test_lost_answers_hold_the_others_back_until_the_list_was_read(
 
 def test_a_key_that_may_only_look_is_not_tried_again_and_again(dataset: Dataset, settings: Any) -> None:
     """The list works, so the key seems to be good; the submit says 401 each time."""
-    with Upstream() as fake:
+    with ScriptedProvider() as fake:
         point_at(settings, fake)
         fake.script("submit", *[says(401, {"error": "no"})] * 50)
         job = queued(dataset)

@@ -1,4 +1,4 @@
-"""Following all jobs by the upstream's list: states, jobs from elsewhere, and an upstream that goes away."""
+"""Following all jobs by the provider's list: states, jobs from elsewhere, and a provider that goes away."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from finetune_portal.jobs.sync import sync
 from finetune_portal.queue.leases import claim
 from tests.engine.calling import call, reached, started, until
 from tests.people import make_dataset, make_job, signed_in
+from tests.provider import Answer, Request, ScriptedProvider, says
 from tests.running import RunningEngine, start_engine
-from tests.upstream import Answer, Request, Upstream, says
 from tests.worker.driving import (
     carry_now,
     follow_now,
@@ -42,14 +42,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
 
 
 @pytest.fixture(autouse=True)
-def upstream(engine: RunningEngine, settings: Any, db: None) -> None:
+def provider(engine: RunningEngine, settings: Any, db: None) -> None:
     point_at(settings, engine)
 
 
 @pytest.fixture
-def fake(settings: Any) -> Iterator[Upstream]:
+def fake(settings: Any) -> Iterator[ScriptedProvider]:
     """In place of the engine, where it must be slow, odd or counted."""
-    with Upstream() as running:
+    with ScriptedProvider() as running:
         point_at(settings, running)
         yield running
 
@@ -101,7 +101,7 @@ def test_the_balance_before_and_after_makes_an_estimate_of_the_cost(
 
 
 def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
-    dataset: Dataset, fake: Upstream, alice: User
+    dataset: Dataset, fake: ScriptedProvider, alice: User
 ) -> None:
     """A5"""
     odd = "CALIBRATING_LENSES"
@@ -114,7 +114,7 @@ def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
     assert followed_until(job).state == "ready"
 
 
-def test_one_list_call_for_all_and_details_only_of_what_changed(fake: Upstream) -> None:
+def test_one_list_call_for_all_and_details_only_of_what_changed(fake: ScriptedProvider) -> None:
     fake.states = ("TRAINING_INITIATED",)
     for number in range(7):
         fake.adds(f"job {number}")
@@ -131,7 +131,7 @@ def test_one_list_call_for_all_and_details_only_of_what_changed(fake: Upstream) 
     assert calls() == (3, 8)
 
 
-def test_a_failure_is_shown_in_the_upstreams_words(alice: User) -> None:
+def test_a_failure_is_shown_in_the_providers_words(alice: User) -> None:
     job = followed_until(sent(alice, "fail-training"))
     assert job.state == "failed"
     assert "asks for this failure: fail-training" in job.error
@@ -179,7 +179,7 @@ def test_nothing_new_changes_nothing(alice: User, name: str) -> None:
     assert fresh(job).changed == job.changed
 
 
-def test_a_dead_upstream_is_said_with_the_time_and_recovers(
+def test_a_dead_provider_is_said_with_the_time_and_recovers(
     alice: User, engine: RunningEngine, settings: Any
 ) -> None:
     """A1: the last known states stay."""
@@ -210,7 +210,7 @@ def test_a_dead_upstream_is_said_with_the_time_and_recovers(
     assert banner not in text_of(signed_in(alice))
 
 
-def test_a_worker_that_does_not_run_is_said(alice: User, fake: Upstream) -> None:
+def test_a_worker_that_does_not_run_is_said(alice: User, fake: ScriptedProvider) -> None:
     """D9: within two minutes, and the states shown are as old as the last look."""
     follow_now()
     sentence = "The worker is not running"
@@ -221,7 +221,7 @@ def test_a_worker_that_does_not_run_is_said(alice: User, fake: Upstream) -> None
     assert sentence not in text_of(signed_in(alice))
 
 
-def test_it_asks_less_and_less_often_while_the_upstream_is_away(settings: Any) -> None:
+def test_it_asks_less_and_less_often_while_the_provider_is_away(settings: Any) -> None:
     settings.POLL_SECONDS = 20.0
     point_nowhere(settings)
     pauses = []
@@ -235,7 +235,7 @@ def test_it_asks_less_and_less_often_while_the_upstream_is_away(settings: Any) -
     assert len({round(share, 3) for share in shares}) > 1
 
 
-def test_a_refused_key_is_tried_twice_in_ten_minutes(fake: Upstream, settings: Any) -> None:
+def test_a_refused_key_is_tried_twice_in_ten_minutes(fake: ScriptedProvider, settings: Any) -> None:
     """S11"""
     settings.POLL_SECONDS = 20.0
     fake.key = "another"
@@ -244,7 +244,7 @@ def test_a_refused_key_is_tried_twice_in_ten_minutes(fake: Upstream, settings: A
     assert len(fake.requests) == 1
 
 
-def test_it_asks_seldom_while_nothing_moves(alice: User, fake: Upstream, settings: Any) -> None:
+def test_it_asks_seldom_while_nothing_moves(alice: User, fake: ScriptedProvider, settings: Any) -> None:
     settings.POLL_SECONDS, settings.POLL_IDLE_SECONDS = 1.0, 60.0
     fake.states = ("AVAILABLE",)
     fake.adds("done")
@@ -256,7 +256,7 @@ def test_it_asks_seldom_while_nothing_moves(alice: User, fake: Upstream, setting
     assert Connection.objects.get().due < now() + timedelta(seconds=2)
 
 
-def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: Upstream) -> None:
+def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: ScriptedProvider) -> None:
     """A9: a new one may come late, so it is missed only after a while."""
     fake.states = ("TRAINING_INITIATED",)
     paid = fake.adds("hats")
@@ -279,8 +279,8 @@ def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: Ups
     assert fresh(job).error == ""
 
 
-def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Upstream) -> None:
-    """Segmind-facts 10.1: what both keep saying is no news, and the timeline does not go to and fro."""
+def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: ScriptedProvider) -> None:
+    """docs/provider-api.md, 15: what both keep saying is no news, and the timeline does not go to and fro."""
     fake.states = ("DEPLOYING",)
     paid = fake.adds("hats")
     in_details = {"finetune": {"id": paid.id, "status": "ALMOST_THERE", "public_model": True}}
@@ -302,7 +302,7 @@ def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Upstr
 
 
 def test_news_that_the_worker_died_on_are_news_again(
-    fake: Upstream, alice: User, monkeypatch: pytest.MonkeyPatch
+    fake: ScriptedProvider, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the list and the row: the next look must not take the state for one that it knows."""
     fake.states = ("AVAILABLE",)
@@ -318,7 +318,7 @@ def test_news_that_the_worker_died_on_are_news_again(
 
 
 def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
-    fake: Upstream, monkeypatch: pytest.MonkeyPatch
+    fake: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An account with a long past must not make the running jobs wait for its details."""
     monkeypatch.setattr(sync, "DETAILS_SECONDS", 0.5)
@@ -334,7 +334,7 @@ def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
     assert len(fake.sent("details")) == 30 > asked
 
 
-def test_details_that_cannot_be_had_hold_no_others_up(fake: Upstream) -> None:
+def test_details_that_cannot_be_had_hold_no_others_up(fake: ScriptedProvider) -> None:
     fake.states = ("AVAILABLE",)
     for number in range(5):
         fake.adds(f"bad {number}")

@@ -26,8 +26,8 @@ from finetune_portal.queue.leases import claim
 from finetune_portal.worker.tasks import LANES, train
 from tests.engine.calling import reached, started
 from tests.people import make_job, signed_in
+from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, says
 from tests.running import RunningEngine
-from tests.upstream import PICTURE, Answer, Upstream, breaks, endless, says
 from tests.worker.driving import follow_now, fresh, point_at, text_of
 
 ABILITIES = ("progress", "losses", "samples", "cancel")
@@ -44,9 +44,9 @@ TOLD = {
 
 
 @pytest.fixture
-def upstream(settings: Any, db: None) -> Iterator[Upstream]:
+def provider(settings: Any, db: None) -> Iterator[ScriptedProvider]:
     """An engine that tells all there is."""
-    with Upstream() as running:
+    with ScriptedProvider() as running:
         running.can, running.tells = ABILITIES, TOLD
         running.states = ("TRAINING_INITIATED",)
         point_at(settings, running)
@@ -55,8 +55,8 @@ def upstream(settings: Any, db: None) -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def job(alice: User, upstream: Upstream) -> Job:
-    paid = upstream.adds("hats", advance_parameters={"steps": 100})
+def job(alice: User, provider: ScriptedProvider) -> Job:
+    paid = provider.adds("hats", advance_parameters={"steps": 100})
     return make_job(alice, "training", steps=100, request_id=paid.id)
 
 
@@ -74,16 +74,16 @@ def page_of(user: User, job: Job) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
-def ended(upstream: Upstream, job: Job, status: str) -> None:
-    upstream.jobs[0].status = status
-    upstream.jobs[0].error_message = "It broke." if status == "FAILED" else None
+def ended(provider: ScriptedProvider, job: Job, status: str) -> None:
+    provider.jobs[0].status = status
+    provider.jobs[0].error_message = "It broke." if status == "FAILED" else None
     follow_now()
 
 
 # What is told ---------------------------------------------------------------------------------------------
 
 
-def test_the_page_and_the_table_say_how_far_it_is(alice: User, upstream: Upstream, job: Job) -> None:
+def test_the_page_and_the_table_say_how_far_it_is(alice: User, provider: ScriptedProvider, job: Job) -> None:
     assert train in {lane.step for lane in LANES}
     look()
     page = page_of(alice, job)
@@ -95,7 +95,7 @@ def test_the_page_and_the_table_say_how_far_it_is(alice: User, upstream: Upstrea
 
 
 def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
-    alice: User, upstream: Upstream, job: Job
+    alice: User, provider: ScriptedProvider, job: Job
 ) -> None:
     look()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
@@ -113,11 +113,11 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
 
 
 def test_the_samples_are_fetched_once_and_shown(
-    alice: User, charlie: User, upstream: Upstream, job: Job
+    alice: User, charlie: User, provider: ScriptedProvider, job: Job
 ) -> None:
     training = look(3)
     assert training.samples == [0, 20, 40]
-    assert len(upstream.sent("sample")) == 5
+    assert len(provider.sent("sample")) == 5
     for name in ("control", "target", "0", "20", "40"):
         response = signed_in(charlie).get(f"/jobs/{job.pk}/samples/{name}/")
         assert b"".join(response) == PICTURE  # type: ignore[arg-type]
@@ -132,16 +132,16 @@ def test_the_samples_are_fetched_once_and_shown(
     [says(200, b"<svg onload=alert(1)>"), says(404), says(200, PICTURE[:40]), endless(body=PICTURE * 1000)],
 )
 def test_a_picture_that_is_none_is_left_out_and_not_asked_for_again(
-    upstream: Upstream, job: Job, odd: Answer
+    provider: ScriptedProvider, job: Job, odd: Answer
 ) -> None:
-    upstream.script("sample", Answer(), Answer(), odd)
+    provider.script("sample", Answer(), Answer(), odd)
     training = look(3)
     assert training.samples == [20, 40]
-    assert len(upstream.sent("sample")) == 5
+    assert len(provider.sent("sample")) == 5
 
 
-def test_a_picture_whose_answer_was_lost_comes_later(upstream: Upstream, job: Job) -> None:
-    upstream.script("sample", breaks(taken=False))
+def test_a_picture_whose_answer_was_lost_comes_later(provider: ScriptedProvider, job: Job) -> None:
+    provider.script("sample", breaks(taken=False))
     first = look()
     assert (first.percent, first.samples) == (40, [])
     assert look(3).samples == [0, 20, 40]
@@ -166,8 +166,8 @@ def test_a_simulated_training_tells_percent_and_no_more(
     assert "js/training.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
 
 
-def test_the_place_in_the_queue_is_told(alice: User, upstream: Upstream, job: Job) -> None:
-    upstream.tells = {"percent": 0, "step": None, "ahead": 2}
+def test_the_place_in_the_queue_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:
+    provider.tells = {"percent": 0, "step": None, "ahead": 2}
     look()
     assert "Waits for its turn: 2 trainings before it." in page_of(alice, job)
 
@@ -182,7 +182,7 @@ def test_the_place_in_the_queue_is_told(alice: User, upstream: Upstream, job: Jo
     ],
 )
 def test_it_says_which_model_trains(
-    alice: User, upstream: Upstream, job: Job, information: Any, words: str
+    alice: User, provider: ScriptedProvider, job: Job, information: Any, words: str
 ) -> None:
     look()
     Job.objects.update(told={"model_information": information})
@@ -191,7 +191,9 @@ def test_it_says_which_model_trains(
     assert ("Model: " in page) is bool(words)
 
 
-def test_trainings_are_compared_by_what_they_never_saw(alice: User, upstream: Upstream, job: Job) -> None:
+def test_trainings_are_compared_by_what_they_never_saw(
+    alice: User, provider: ScriptedProvider, job: Job
+) -> None:
     look()
     other, old = (make_job(alice, "ready", request_id=key) for key in "23")
     Training.objects.create(job=other, held_out=[[0, 0.8], [100, 0.2]])
@@ -202,12 +204,12 @@ def test_trainings_are_compared_by_what_they_never_saw(alice: User, upstream: Up
     assert "Loss of the held-out pair" not in text_of(signed_in(alice), f"/jobs/compare/?job={old.pk}")
 
 
-def test_with_the_vendor_all_this_is_absent(alice: User, upstream: Upstream, job: Job) -> None:
-    upstream.can = ()
+def test_with_the_vendor_all_this_is_absent(alice: User, provider: ScriptedProvider, job: Job) -> None:
+    provider.can = ()
     for _ in range(5):
         train()
     assert not Training.objects.exists()
-    assert not upstream.sent("progress")
+    assert not provider.sent("progress")
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert 'id="training"' not in html
     assert "Cancel training" not in html
@@ -216,40 +218,42 @@ def test_with_the_vendor_all_this_is_absent(alice: User, upstream: Upstream, job
 # When it is asked -----------------------------------------------------------------------------------------
 
 
-def test_after_the_end_it_is_asked_for_once_more(alice: User, upstream: Upstream, job: Job) -> None:
+def test_after_the_end_it_is_asked_for_once_more(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
-    upstream.tells = {**TOLD, "percent": 100, "step": 100, "samples": list(range(0, 101, 20))}
-    ended(upstream, job, "AVAILABLE")
+    provider.tells = {**TOLD, "percent": 100, "step": 100, "samples": list(range(0, 101, 20))}
+    ended(provider, job, "AVAILABLE")
     assert fresh(job).state == "ready"
     training = look(3)
     assert training.is_over
     assert training.samples == [0, 20, 40, 60, 80, 100]
-    asked = len(upstream.requests)
+    asked = len(provider.requests)
     look(3)
-    assert len(upstream.requests) == asked
+    assert len(provider.requests) == asked
     page = page_of(alice, job)
     assert "50 % lower" in page
     assert "of memory" not in page
 
 
-def test_what_does_not_answer_after_the_end_is_given_up(upstream: Upstream, job: Job) -> None:
+def test_what_does_not_answer_after_the_end_is_given_up(provider: ScriptedProvider, job: Job) -> None:
     look()
-    ended(upstream, job, "FAILED")
-    upstream.script("progress", *[says(500)] * 20)
+    ended(provider, job, "FAILED")
+    provider.script("progress", *[says(500)] * 20)
     assert look(progress.TRIES).is_over
 
 
-def test_a_training_of_which_nobody_knows_is_given_up_after_its_end(upstream: Upstream, job: Job) -> None:
-    """The upstream may be another by now, so it is asked what it can."""
+def test_a_training_of_which_nobody_knows_is_given_up_after_its_end(
+    provider: ScriptedProvider, job: Job
+) -> None:
+    """The provider may be another by now, so it is asked what it can."""
     look()
-    upstream.script("progress", *[says(404)] * 20)
+    provider.script("progress", *[says(404)] * 20)
     assert not look().is_over
-    ended(upstream, job, "FAILED")
+    ended(provider, job, "FAILED")
     assert look().is_over
     assert Connection.objects.get().can_due <= now() + timedelta(minutes=1)
 
 
-def test_a_killed_worker_loses_nothing(upstream: Upstream, job: Job) -> None:
+def test_a_killed_worker_loses_nothing(provider: ScriptedProvider, job: Job) -> None:
     look()
     Training.objects.update(due=now() - timedelta(seconds=1))
     assert claim(Training.objects.all(), seconds=60), "claimed, then killed"
@@ -260,15 +264,15 @@ def test_a_killed_worker_loses_nothing(upstream: Upstream, job: Job) -> None:
     assert Training.objects.get().percent == 40
 
 
-def test_nothing_is_asked_while_the_upstream_is_away(upstream: Upstream, job: Job) -> None:
+def test_nothing_is_asked_while_the_provider_is_away(provider: ScriptedProvider, job: Job) -> None:
     look()
     Connection.objects.update(failing_since=now())
-    asked = len(upstream.requests)
+    asked = len(provider.requests)
     look(3)
-    assert len(upstream.requests) == asked
+    assert len(provider.requests) == asked
 
 
-def test_more_trainings_take_no_more_queries(alice: User, upstream: Upstream, job: Job) -> None:
+def test_more_trainings_take_no_more_queries(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
 
     def queries(url: str) -> int:
@@ -321,7 +325,7 @@ def test_a_training_is_cancelled_at_the_engine(alice: User, engine: RunningEngin
     assert AuditEvent.objects.filter(action="job.cancel", actor=alice).count() == 1
 
 
-def test_asked_twice_it_is_one_wish(alice: User, upstream: Upstream, job: Job) -> None:
+def test_asked_twice_it_is_one_wish(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
     for _ in range(2):
         signed_in(alice).post(url(job))
@@ -329,21 +333,23 @@ def test_asked_twice_it_is_one_wish(alice: User, upstream: Upstream, job: Job) -
     assert job.events.count() == 1
 
 
-def test_a_wish_survives_a_lost_answer_and_a_dead_worker(alice: User, upstream: Upstream, job: Job) -> None:
+def test_a_wish_survives_a_lost_answer_and_a_dead_worker(
+    alice: User, provider: ScriptedProvider, job: Job
+) -> None:
     look()
     signed_in(alice).post(url(job))
-    upstream.script("cancel", breaks(taken=False), says(500))
+    provider.script("cancel", breaks(taken=False), says(500))
     look()
-    assert len(upstream.sent("cancel")) == 2
-    assert upstream.jobs[0].status == "TRAINING_INITIATED"
+    assert len(provider.sent("cancel")) == 2
+    assert provider.jobs[0].status == "TRAINING_INITIATED"
     look(2)
     assert fresh(job).status_text == "Cancelled"
 
 
-def test_too_late_is_told(alice: User, upstream: Upstream, job: Job) -> None:
+def test_too_late_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
     signed_in(alice).post(url(job))
-    upstream.jobs[0].status = "AVAILABLE"
+    provider.jobs[0].status = "AVAILABLE"
     look()
     assert fresh(job).state == "ready"
     assert fresh(job).cancel_asked is None
@@ -353,7 +359,9 @@ def test_too_late_is_told(alice: User, upstream: Upstream, job: Job) -> None:
 @pytest.mark.parametrize(
     "state", sorted({*choices.UNSENT, *choices.DOUBTFUL, *choices.DOWNLOADABLE, *choices.ENDED})
 )
-def test_only_what_trains_can_be_cancelled(alice: User, upstream: Upstream, job: Job, state: str) -> None:
+def test_only_what_trains_can_be_cancelled(
+    alice: User, provider: ScriptedProvider, job: Job, state: str
+) -> None:
     look()
     Job.objects.update(state=state)
     assert "Cancel training" not in page_of(alice, job)
@@ -361,8 +369,8 @@ def test_only_what_trains_can_be_cancelled(alice: User, upstream: Upstream, job:
     assert fresh(job).cancel_asked is None
 
 
-def test_only_where_the_upstream_can(alice: User, upstream: Upstream, job: Job) -> None:
-    upstream.can = ("progress",)
+def test_only_where_the_provider_can(alice: User, provider: ScriptedProvider, job: Job) -> None:
+    provider.can = ("progress",)
     look()
     assert "Cancel training" not in page_of(alice, job)
     signed_in(alice).post(url(job))
@@ -370,7 +378,7 @@ def test_only_where_the_upstream_can(alice: User, upstream: Upstream, job: Job) 
 
 
 def test_who_and_what_is_refused(
-    bob: User, charlie: User, dana: User, alice: User, upstream: Upstream, job: Job
+    bob: User, charlie: User, dana: User, alice: User, provider: ScriptedProvider, job: Job
 ) -> None:
     look()
     assert signed_in(alice).get(url(job)).status_code == 405
@@ -382,16 +390,16 @@ def test_who_and_what_is_refused(
     assert fresh(job).cancel_asked
 
 
-def test_a_failure_that_nobody_asked_for_stays_one(alice: User, upstream: Upstream, job: Job) -> None:
+def test_a_failure_that_nobody_asked_for_stays_one(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
     signed_in(alice).post(url(job))
-    ended(upstream, job, "FAILED")
+    ended(provider, job, "FAILED")
     page = page_of(alice, job)
     assert "It broke." in page
     assert fresh(job).status_text == "Failed"
 
 
-def test_pictures_lie_in_the_data_folder(upstream: Upstream, job: Job, settings: Any) -> None:
+def test_pictures_lie_in_the_data_folder(provider: ScriptedProvider, job: Job, settings: Any) -> None:
     look(2)
     kept = samples.path(job.pk, "0")
     assert Path(settings.DATA_DIR) in kept.parents

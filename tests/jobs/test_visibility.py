@@ -104,7 +104,7 @@ def test_an_unknown_job_is_not_there(alice: User) -> None:
     assert signed_in(alice).post("/jobs/4711/public/", PUBLIC).status_code == 404
 
 
-def test_a_dead_upstream_leaves_all_as_it_was(
+def test_a_dead_provider_leaves_all_as_it_was(
     alice: User, job: Job, engine: RunningEngine, settings: Any
 ) -> None:
     point_nowhere(settings)

@@ -46,10 +46,10 @@ class Web:
 
     @property
     def variables(self) -> dict[str, str]:
-        # An upstream where nobody listens: whoever asks it is refused at once.
+        # A provider where nobody listens: whoever asks it is refused at once.
         own = {"PORT": str(self.port), "SECRET_KEY": self.secret}
-        upstream = {"SEGMIND_BASE_URL": "http://127.0.0.1:9", "SEGMIND_API_KEY": "a-key"}
-        return {**databases.variables_of(self.data), **own, **upstream, **self.environment}
+        provider = {"SEGMIND_BASE_URL": "http://127.0.0.1:9", "SEGMIND_API_KEY": "a-key"}
+        return {**databases.variables_of(self.data), **own, **provider, **self.environment}
 
     def prepare(self) -> Self:
         prepared.lay_out(self.data)
@@ -126,7 +126,7 @@ class Reader:
 def database_of(web: Web, settings: Any, blocker: DjangoDbBlocker) -> Iterator[None]:
     """This process works on the other one's database, which is emptied first."""
     settings.DATA_DIR, settings.SECRET_KEY = web.data, web.secret
-    settings.LOCAL_ENGINE = False  # as over there, where the variables name an upstream
+    settings.LOCAL_ENGINE = False  # as over there, where the variables name a provider
     mine = connections["default"]
     theirs = connections.create_connection("default")
     theirs.settings_dict = {**mine.settings_dict, "NAME": databases.name_of(web.data)}

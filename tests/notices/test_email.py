@@ -50,7 +50,7 @@ def test_a_finished_training_is_told_in_a_mail(
         ("needs_decision", "“Day to night” needs a decision"),
     ],
 )
-def test_trouble_is_told_without_the_words_of_the_upstream(
+def test_trouble_is_told_without_the_words_of_the_provider(
     state: str, subject: str, alice: User, channel: Channel, mail: MailServer
 ) -> None:
     secret = "https://storage.example/a?X-Amz-Signature=abc"

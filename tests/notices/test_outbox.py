@@ -132,7 +132,7 @@ def test_news_of_days_ago_is_not_told(alice: User, sink: Sink) -> None:
     assert len(sink.seen) == 1
 
 
-def test_jobs_that_were_over_when_they_were_found_upstream_are_no_news(sink: Sink, db: None) -> None:
+def test_jobs_that_were_over_when_the_provider_listed_them_are_no_news(sink: Sink, db: None) -> None:
     channel_of(None, sink)
     over(None)
     over(None, created=now() - timedelta(minutes=5))

@@ -1,4 +1,4 @@
-"""A scripted upstream, a job whose model it serves, and the worker's lane by hand."""
+"""A scripted provider, a job whose model it serves, and the worker's lane by hand."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import running
 from finetune_portal.playground.models import Trial
 from tests.people import make_job
-from tests.upstream import Upstream
+from tests.provider import ScriptedProvider
 from tests.worker.driving import point_at
 
 SLUG = "0f0a-day-to-night"
 
 
 @pytest.fixture
-def upstream(settings: Any) -> Iterator[Upstream]:
+def provider(settings: Any) -> Iterator[ScriptedProvider]:
     """The vendor: each run is paid."""
     settings.LOCAL_ENGINE = False
-    with Upstream() as running_upstream:
-        point_at(settings, running_upstream)
-        yield running_upstream
+    with ScriptedProvider() as running_provider:
+        point_at(settings, running_provider)
+        yield running_provider
 
 
 @pytest.fixture
-def job(alice: User, upstream: Upstream, dataset: Dataset) -> Job:
+def job(alice: User, provider: ScriptedProvider, dataset: Dataset) -> Job:
     return ready(alice, dataset)
 
 

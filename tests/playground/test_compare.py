@@ -12,12 +12,12 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Trial
 from tests.people import make_job, signed_in
 from tests.playground.conftest import form, image, lane, own, ready
-from tests.upstream import Upstream
+from tests.provider import ScriptedProvider
 from tests.worker.driving import text_of
 
 
 @pytest.fixture
-def jobs(alice: User, upstream: Upstream, dataset: Dataset) -> list[Job]:
+def jobs(alice: User, provider: ScriptedProvider, dataset: Dataset) -> list[Job]:
     return [ready(alice, dataset, name=name, slug=f"slug-{name.lower()}") for name in ("Blue", "Red")]
 
 
@@ -25,7 +25,7 @@ def query(*jobs: Job) -> str:
     return "&".join(f"job={job.pk}" for job in jobs)
 
 
-def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], upstream: Upstream) -> None:
+def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provider: ScriptedProvider) -> None:
     client = signed_in(alice)
     html = text_of(client, f"/try/?{query(*jobs)}")
     assert "This makes 3 pictures. Each run is paid" in html
@@ -33,7 +33,7 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], upstre
     assert answer.status_code == 302, answer.content.decode()
     while lane():
         pass
-    told = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in upstream.runs]
+    told = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in provider.runs]
     assert told == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]
     html = text_of(client, answer.headers["Location"])
     assert [html.count(f"What {who} made of it") for who in ("the base model", "Blue", "Red")] == [1, 1, 1]
@@ -85,7 +85,7 @@ def test_earlier_comparisons_are_found_again(alice: User, charlie: User, jobs: l
     html = text_of(signed_in(charlie), f"/try/?{query(jobs[1])}")
     assert f"run={run}" in html
     assert "make it rain" in html
-    assert "try-form" not in html
+    assert "playground-form" not in html
 
 
 def test_viewers_do_not_run_and_nothing_named_is_nothing(alice: User, charlie: User, jobs: list[Job]) -> None:

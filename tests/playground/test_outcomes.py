@@ -17,7 +17,7 @@ from finetune_portal.playground import running
 from finetune_portal.playground.models import Trial
 from tests.people import HTMX, signed_in
 from tests.playground.conftest import fresh, lane, ordered, ready, step
-from tests.upstream import PICTURE, Answer, Upstream, breaks, endless, half, says
+from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
 from tests.worker.driving import point_nowhere, text_of
 
 
@@ -39,9 +39,9 @@ LOST = [
 
 @pytest.mark.parametrize("answer", LOST)
 def test_a_lost_answer_waits_for_a_person(
-    alice: User, trial: Trial, upstream: Upstream, answer: Answer
+    alice: User, trial: Trial, provider: ScriptedProvider, answer: Answer
 ) -> None:
-    upstream.script("run", answer)
+    provider.script("run", answer)
     lane()
     assert not lane()
     found = fresh(trial)
@@ -49,11 +49,11 @@ def test_a_lost_answer_waits_for_a_person(
     assert found.error.startswith("The answer was lost.")
     assert "may have been paid" in found.error
     assert "<html>" not in text_of(signed_in(alice), f"/jobs/{trial.job_id}/").replace("<html lang", "")
-    assert len(upstream.sent("run")) == 1
+    assert len(provider.sent("run")) == 1
 
 
-def test_a_person_runs_it_again(alice: User, bob: User, trial: Trial, upstream: Upstream) -> None:
-    upstream.script("run", breaks(taken=True))
+def test_a_person_runs_it_again(alice: User, bob: User, trial: Trial, provider: ScriptedProvider) -> None:
+    provider.script("run", breaks(taken=True))
     lane()
     html = text_of(signed_in(alice), f"/jobs/{trial.job_id}/")
     assert "it may be paid a second time" in html
@@ -76,9 +76,9 @@ def test_a_person_runs_it_again(alice: User, bob: User, trial: Trial, upstream: 
     ],
 )
 def test_a_definite_no_is_told_and_costs_nothing(
-    trial: Trial, upstream: Upstream, answer: Answer, sentence: str
+    trial: Trial, provider: ScriptedProvider, answer: Answer, sentence: str
 ) -> None:
-    upstream.script("run", answer)
+    provider.script("run", answer)
     lane()
     found = fresh(trial)
     assert found.state == "failed"
@@ -86,8 +86,8 @@ def test_a_definite_no_is_told_and_costs_nothing(
     assert found.error.endswith("Nothing was charged.")
 
 
-def test_a_pause_that_was_asked_for_is_made(trial: Trial, upstream: Upstream) -> None:
-    upstream.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
+def test_a_pause_that_was_asked_for_is_made(trial: Trial, provider: ScriptedProvider) -> None:
+    provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
     lane()
     found = fresh(trial)
     assert (found.state, found.error) == ("queued", "Trainings have all of it.")
@@ -96,15 +96,15 @@ def test_a_pause_that_was_asked_for_is_made(trial: Trial, upstream: Upstream) ->
     assert fresh(trial).state == "done"
 
 
-def test_after_a_429_nothing_is_asked_for_a_while(trial: Trial, upstream: Upstream) -> None:
-    upstream.script("run", says(429, {"error": "Slow down"}, Retry_After="60"))
+def test_after_a_429_nothing_is_asked_for_a_while(trial: Trial, provider: ScriptedProvider) -> None:
+    provider.script("run", says(429, {"error": "Slow down"}, Retry_After="60"))
     lane()
     assert fresh(trial).state == "queued"
     assert not lane(), "the account has no call to spare"
 
 
-def test_patience_has_an_end(trial: Trial, upstream: Upstream) -> None:
-    upstream.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="1"))
+def test_patience_has_an_end(trial: Trial, provider: ScriptedProvider) -> None:
+    provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="1"))
     Trial.objects.update(created=now() - running.PATIENCE)
     lane()
     assert fresh(trial).state == "failed"
@@ -118,7 +118,7 @@ def test_each_step_takes_one_call_of_a_limit_that_is_set(trial: Trial, settings:
     assert Call.objects.count() == 2
 
 
-def test_an_upstream_that_is_away_is_waited_for(trial: Trial, settings: Any) -> None:
+def test_a_provider_that_is_away_is_waited_for(trial: Trial, settings: Any) -> None:
     point_nowhere(settings)
     lane()
     found = fresh(trial)
@@ -128,18 +128,18 @@ def test_an_upstream_that_is_away_is_waited_for(trial: Trial, settings: Any) -> 
     )
 
 
-def test_a_hosting_whose_answer_is_lost_is_tried_again(trial: Trial, upstream: Upstream) -> None:
+def test_a_hosting_whose_answer_is_lost_is_tried_again(trial: Trial, provider: ScriptedProvider) -> None:
     """It is free."""
-    upstream.script("host", breaks(taken=True))
+    provider.script("host", breaks(taken=True))
     lane()
     assert fresh(trial).state == "queued"
     lane()
     assert fresh(trial).state == "done"
-    assert len(upstream.runs) == 1
+    assert len(provider.runs) == 1
 
 
-def test_what_is_no_picture_is_told(trial: Trial, upstream: Upstream) -> None:
-    upstream.script("run", says(200, PICTURE[:60], taken=True))
+def test_what_is_no_picture_is_told(trial: Trial, provider: ScriptedProvider) -> None:
+    provider.script("run", says(200, PICTURE[:60], taken=True))
     lane()
     found = fresh(trial)
     assert (found.state, found.error) == (
@@ -148,37 +148,39 @@ def test_what_is_no_picture_is_told(trial: Trial, upstream: Upstream) -> None:
     )
 
 
-def test_a_worker_that_died_leaves_an_open_question(trial: Trial, upstream: Upstream) -> None:
+def test_a_worker_that_died_leaves_an_open_question(trial: Trial, provider: ScriptedProvider) -> None:
     Trial.objects.update(state="running", started=now(), lease_until=now() - timedelta(seconds=1))
     assert not lane()
     assert fresh(trial).state == "unconfirmed"
-    assert upstream.runs == []
+    assert provider.runs == []
 
 
 def test_on_the_own_engine_a_lost_answer_is_tried_again(
-    alice: User, dataset: Dataset, upstream: Upstream, settings: Any
+    alice: User, dataset: Dataset, provider: ScriptedProvider, settings: Any
 ) -> None:
     """It costs nothing."""
     settings.LOCAL_ENGINE = True
     client, job = signed_in(alice), ready(alice, dataset)
     for lost, state, detail in ((running.TRIES - 1, "done", ""), (running.TRIES, "failed", "Oops")):
         trial = ordered(client, job)
-        upstream.script("run", *[says(500, {"error": "Oops"})] * lost)
+        provider.script("run", *[says(500, {"error": "Oops"})] * lost)
         for _ in range(running.TRIES):
             assert lane()
         found = fresh(trial)
         assert (found.state, found.detail) == (state, detail)
 
 
-def test_an_input_that_is_gone_fails_its_run(trial: Trial, upstream: Upstream) -> None:
+def test_an_input_that_is_gone_fails_its_run(trial: Trial, provider: ScriptedProvider) -> None:
     trial.input.path.unlink()
     lane()
     assert fresh(trial).error == "The picture that this was to be tried on is gone."
-    assert upstream.runs == []
+    assert provider.runs == []
 
 
-def test_the_page_shows_an_outcome_with_its_detail(alice: User, trial: Trial, upstream: Upstream) -> None:
-    upstream.script("run", says(500, {"error": "CUDA out of memory"}, taken=True))
+def test_the_page_shows_an_outcome_with_its_detail(
+    alice: User, trial: Trial, provider: ScriptedProvider
+) -> None:
+    provider.script("run", says(500, {"error": "CUDA out of memory"}, taken=True))
     lane()
     html = signed_in(alice).get(f"/try/runs/{trial.pk}/", headers=HTMX).content.decode()
     assert "Technical detail" in html

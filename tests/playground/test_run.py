@@ -17,7 +17,7 @@ from finetune_portal.playground.models import Input, Trial
 from finetune_portal.worker.tasks import LANES
 from tests.people import HTMX, make_job, signed_in
 from tests.playground.conftest import content, form, fresh, image, lane, ordered, own, ready
-from tests.upstream import PICTURE, Upstream
+from tests.provider import PICTURE, ScriptedProvider
 from tests.worker.driving import text_of
 
 
@@ -25,7 +25,7 @@ def address(job: Job) -> str:
     return f"/jobs/{job.pk}/try/"
 
 
-def test_one_press_gives_a_picture(alice: User, job: Job, upstream: Upstream) -> None:
+def test_one_press_gives_a_picture(alice: User, job: Job, provider: ScriptedProvider) -> None:
     """The form comes filled in: the first pair's control image, the job's instruction."""
     client = signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
@@ -42,26 +42,28 @@ def test_one_press_gives_a_picture(alice: User, job: Job, upstream: Upstream) ->
     assert not lane()
 
 
-def test_it_sends_what_was_filled_in(alice: User, job: Job, upstream: Upstream, dataset: Dataset) -> None:
+def test_it_sends_what_was_filled_in(
+    alice: User, job: Job, provider: ScriptedProvider, dataset: Dataset
+) -> None:
     ordered(signed_in(alice), job, strength="0.8", steps="20", guidance="3", prompt="make it rain")
     lane()
-    (sent,) = upstream.runs
+    (sent,) = provider.runs
     told = sent.json
     assert sent.path == f"/v1/{job.slug}"
     assert (told["prompt"], told["lora_strength"], told["seed"]) == ("make it rain", 0.8, 7)
     assert (told["num_inference_steps"], told["guidance"]) == (20, 3)
-    hosted = upstream.stored[told["input_image"].removeprefix(upstream.url)]
+    hosted = provider.stored[told["input_image"].removeprefix(provider.url)]
     with Image.open(io.BytesIO(hosted)) as picture:
         assert picture.size == tuple(dataset.pairs[0]["start_size"])
 
 
-def test_the_same_picture_is_hosted_once(alice: User, job: Job, upstream: Upstream) -> None:
+def test_the_same_picture_is_hosted_once(alice: User, job: Job, provider: ScriptedProvider) -> None:
     client = signed_in(alice)
     for seed in ("1", "2"):
         ordered(client, job, seed=seed)
         assert lane()
-    assert len(upstream.sent("host")) == 1
-    assert len(upstream.runs) == 2
+    assert len(provider.sent("host")) == 1
+    assert len(provider.runs) == 2
     assert Input.objects.count() == 1
 
 
@@ -132,7 +134,7 @@ def test_a_newcomer_is_told_that_it_is_paid(alice: User, job: Job, settings: Any
     assert "is paid" not in own_engine
 
 
-def test_the_base_model_stands_beside_it(alice: User, job: Job, upstream: Upstream) -> None:
+def test_the_base_model_stands_beside_it(alice: User, job: Job, provider: ScriptedProvider) -> None:
     client = signed_in(alice)
     trial = ordered(client, job, strength="0.8")
     lane()
@@ -141,7 +143,7 @@ def test_the_base_model_stands_beside_it(alice: User, job: Job, upstream: Upstre
     client.post(f"/try/runs/{trial.pk}/without-lora/")
     assert lane()
     assert not lane()
-    first, second = (request.json for request in upstream.runs)
+    first, second = (request.json for request in provider.runs)
     assert (first.pop("lora_strength"), second.pop("lora_strength")) == (0.8, 0.0)
     assert first == second
     html = text_of(client, f"/jobs/{job.pk}/")
@@ -163,7 +165,7 @@ def test_the_piece_asks_for_itself_until_it_is_over(alice: User, job: Job) -> No
     client = signed_in(alice)
     trial = ordered(client, job)
     page = f"/try/runs/{trial.pk}/"
-    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?trial={trial.pk}#try"
+    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?trial={trial.pk}#playground"
     seen = client.get(f"{page}?seen={trial.stamp}", headers=HTMX)
     assert seen.status_code == 204
     lane()
@@ -203,13 +205,13 @@ def test_a_deleted_run_is_gone_with_its_files(alice: User, job: Job) -> None:
 
 
 def test_a_run_that_is_deleted_while_it_is_made_leaves_nothing(
-    alice: User, job: Job, upstream: Upstream
+    alice: User, job: Job, provider: ScriptedProvider
 ) -> None:
     trial = ordered(signed_in(alice), job)
     Trial.objects.filter(pk=trial.pk).update(partner=None)
     signed_in(alice).post(f"/try/runs/{trial.pk}/delete/")
     assert not lane()
-    assert upstream.runs == []
+    assert provider.runs == []
 
 
 def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: Job) -> None:
@@ -218,7 +220,7 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     viewer = signed_in(charlie)
     html = text_of(viewer, f"/jobs/{job.pk}/")
     assert "What the model made of it" in html
-    assert "try-form" not in html
+    assert "playground-form" not in html
     assert viewer.post(address(job), form()).status_code == 403
     for deed in ("without-lora", "again", "delete"):
         assert viewer.post(f"/try/runs/{trial.pk}/{deed}/").status_code == 403
@@ -236,12 +238,12 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     ],
 )
 def test_a_model_that_cannot_be_run_says_why(
-    alice: User, upstream: Upstream, fields: dict[str, Any], says: str
+    alice: User, provider: ScriptedProvider, fields: dict[str, Any], says: str
 ) -> None:
     job, client = ready(alice, **fields), signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
     assert says in html
-    assert "try-form" not in html
+    assert "playground-form" not in html
     answer = client.post(address(job), form(file=own(image())), headers=HTMX)
     assert answer.status_code == 422
     assert not Trial.objects.exists()
@@ -254,11 +256,11 @@ def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
     )
     Connection.objects.filter(pk=job.connection_id).update(can=["progress", "run"])
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    assert "try-form" in html
+    assert "playground-form" in html
     assert "is paid" not in html
 
 
-def test_a_job_that_is_not_ready_has_no_playground(alice: User, upstream: Upstream) -> None:
+def test_a_job_that_is_not_ready_has_no_playground(alice: User, provider: ScriptedProvider) -> None:
     job = make_job(alice, "training", request_id="r-1")
     client = signed_in(alice)
     assert 'id="try"' not in text_of(client, f"/jobs/{job.pk}/")

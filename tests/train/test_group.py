@@ -13,7 +13,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors import safe_open
 
 from finetune_portal.engine.trainers import devices
-from finetune_portal.engine.trainers.lora.group import Group
+from finetune_portal.engine.trainers.lora.distributed import Group
 from finetune_portal.engine.trainers.lora.training import Training
 from tests.running import RunningEngine, start_engine
 from tests.train.jobs import at_step, begun, children, ended, events, until, weights

@@ -79,7 +79,7 @@ def painters(engine: RunningEngine) -> list[int]:
     model = engine.environment["KONTEXT_MODEL_DIR"]
     listed = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 1) for line in listed.splitlines()]
-    return [int(pid) for pid, words in rows if "trainers.lora.paint" in words and model in words]
+    return [int(pid) for pid, words in rows if "trainers.lora.generate" in words and model in words]
 
 
 def warm(engine: RunningEngine, trained: dict[str, Any]) -> int:

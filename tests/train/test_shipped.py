@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finetune_portal.engine.trainers.lora.group import Group
+from finetune_portal.engine.trainers.lora.distributed import Group
 from finetune_portal.engine.trainers.lora.training import Training
 from finetune_portal.engine.trainers.tiny import edits
 from tests.running import ROOT

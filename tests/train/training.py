@@ -11,7 +11,7 @@ from PIL import Image
 
 from finetune_portal.engine import datasets
 from finetune_portal.engine.trainers import parameters
-from finetune_portal.engine.trainers.lora.group import Group
+from finetune_portal.engine.trainers.lora.distributed import Group
 from finetune_portal.engine.trainers.lora.training import Training
 from finetune_portal.engine.trainers.trainer import Spec
 from tests.engine.calling import zipped

@@ -157,10 +157,10 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(
     assert listener.calls == 0
 
 
-def test_f2_a_name_that_changes_its_mind_leads_nowhere(
+def test_a_name_that_changes_its_mind_leads_nowhere(
     names: dict[str, list[str]], redirector: str, listener: Listener
 ) -> None:
-    """The first answer is judged and called; the next connection judges anew."""
+    """F2: the first answer is judged and called; the next connection judges anew."""
     names["twice.example"] = ["127.0.0.2", "127.0.0.1"]
     port = redirector.split(":")[2].split("/")[0]
     onward = f"http://twice.example:{port}/to/http://twice.example:{listener.port}/"
@@ -206,7 +206,8 @@ def dripper(settings: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", ["/headers", "/ranged", "/silence"])
-def test_f4_a_server_that_drips_is_cut_off(dripper: str, path: str) -> None:
+def test_a_server_that_drips_is_cut_off(dripper: str, path: str) -> None:
+    """F4"""
     begun = time.monotonic()
     with pytest.raises(remote.RemoteTrouble), outbound.within(0.5):
         remote.look(f"{dripper}{path}", most_bytes=10**9)

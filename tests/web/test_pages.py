@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from django.core.handlers import asgi
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -55,3 +57,19 @@ def test_a_connection_that_the_database_cut_is_made_anew(
                     "WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), %s)",
                     [connection.connection.info.backend_pid if connection.connection else 0],
                 )
+
+
+def test_the_five_inner_parts_of_djangos_handler_are_as_the_handler_expects() -> None:
+    """A new Django may move them without notice: then look at web/asgi_handler.py again."""
+    handler = asgi.ASGIHandler
+    parts = {
+        handler.load_middleware: ["self", "is_async"],
+        handler.read_body: ["self", "receive"],
+        handler.create_request: ["self", "scope", "body_file"],
+        handler.get_response: ["self", "request"],
+        asgi.get_script_prefix: ["scope"],
+    }
+    assert {part: list(inspect.signature(part).parameters) for part in parts} == parts
+    assert inspect.iscoroutinefunction(handler.read_body)
+    assert not inspect.iscoroutinefunction(handler.get_response)
+    assert "response._handler_class = self.__class__" in inspect.getsource(handler.run_get_response)

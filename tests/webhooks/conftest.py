@@ -1,4 +1,4 @@
-"""A webhook address, and how the upstream knocks at it."""
+"""A webhook address, and how the provider knocks at it."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_more_rows_need_no_more_queries(dana: User, job: Job) -> None:
 
 
 def test_what_a_sender_writes_is_only_text(dana: User) -> None:
-    """X1"""
+    """H4"""
     delivered(None, "<script>alert(1)</script>", request_id="<img src=x>")
     html = signed_in(dana).get(PAGE).content.decode()
     assert "<script>alert" not in html

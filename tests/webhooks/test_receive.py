@@ -1,4 +1,4 @@
-"""POST /hooks/segmind/<token>/: stored, answered, and later looked up upstream. Never believed."""
+"""POST /hooks/segmind/<token>/: stored, answered, and later looked up at the provider. Never believed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.conftest import StartEngine
 from tests.engine.calling import reached, started, until
 from tests.engine.sink import listening
 from tests.people import make_job
+from tests.provider import ScriptedProvider
 from tests.running import RunningEngine
-from tests.upstream import Upstream
 from tests.webhooks.conftest import knock
 from tests.worker.driving import follow_now, fresh, point_at, point_nowhere
 
@@ -42,10 +42,10 @@ def test_a_delivery_is_stored_and_answered(address: str) -> None:
 
 def test_a_delivery_asks_nobody_while_it_is_answered(address: str, settings: Any) -> None:
     """W4"""
-    with Upstream() as upstream:
-        point_at(settings, upstream)
+    with ScriptedProvider() as provider:
+        point_at(settings, provider)
         assert knock(address, {"finetune_id": "f-1"}) == 200
-        assert upstream.requests == []
+        assert provider.requests == []
 
 
 @pytest.mark.parametrize("token", ["wrong", "x" * 43])
@@ -90,22 +90,22 @@ def test_only_post_is_answered(address: str, method: str) -> None:
 
 def test_the_payload_sets_nothing(address: str, alice: User, settings: Any) -> None:
     """W2, W7: a stolen token makes the portal look once more, nothing else."""
-    with Upstream() as upstream:
-        point_at(settings, upstream)
-        upstream.states = ("TRAINING_INITIATED",)
-        request_id = upstream.adds("hats").id
+    with ScriptedProvider() as provider:
+        point_at(settings, provider)
+        provider.states = ("TRAINING_INITIATED",)
+        request_id = provider.adds("hats").id
         job = make_job(alice, "training", request_id=request_id, upstream_status="TRAINING_INITIATED")
-        evil = f"{upstream.url}/storage/evil.safetensors"
+        evil = f"{provider.url}/storage/evil.safetensors"
         told = {"finetune_id": request_id, "status": "AVAILABLE", "name": "evil", "error_message": "evil"}
         knock(address, {**told, "cloud_storage_url": evil, "trained_model_url": evil, "public_model": True})
         assert services.digest_next()
-        assert [request.path for request in upstream.requests] == ["/finetune/request/details"]
+        assert [request.path for request in provider.requests] == ["/finetune/request/details"]
     job = fresh(job)
     assert (job.state, job.name, job.is_public) == ("training", "Day to night", False)
     assert "evil" not in str([list(model.objects.values()) for model in apps.get_models()])
 
 
-def test_the_upstream_is_asked_and_its_word_counts(
+def test_the_provider_is_asked_and_its_word_counts(
     address: str, alice: User, engine: RunningEngine, settings: Any
 ) -> None:
     point_at(settings, engine)
@@ -123,14 +123,14 @@ def test_the_upstream_is_asked_and_its_word_counts(
 
 def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: Any) -> None:
     """W3"""
-    with Upstream() as upstream:
-        point_at(settings, upstream)
-        request_id = upstream.adds("hats").id
+    with ScriptedProvider() as provider:
+        point_at(settings, provider)
+        request_id = provider.adds("hats").id
         make_job(alice, "training", request_id=request_id)
         Delivery.objects.bulk_create(Delivery(request_id=request_id, size=1) for _ in range(1000))
         assert services.digest_next()
         assert not services.digest_next()
-        assert len(upstream.requests) == 1
+        assert len(provider.requests) == 1
 
 
 @pytest.mark.parametrize("told", [{"finetune_id": "someone-elses"}, {}])
@@ -145,7 +145,7 @@ def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str
     assert not Job.objects.exists()
 
 
-def test_a_dead_upstream_is_noted_and_the_list_makes_up_for_it(
+def test_a_dead_provider_is_noted_and_the_list_makes_up_for_it(
     address: str, alice: User, engine: RunningEngine, settings: Any
 ) -> None:
     point_nowhere(settings)

@@ -1,4 +1,4 @@
-"""Points the portal at an upstream and goes through the worker's lanes by hand, one step at a time."""
+"""Points the portal at a provider and goes through the worker's lanes by hand, one step at a time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.worker import tasks
 from tests.engine.calling import call, until
+from tests.provider import ScriptedProvider
 from tests.running import RunningEngine, free_port
-from tests.upstream import Upstream
 
 
-def point_at(settings: Any, upstream: RunningEngine | Upstream) -> None:
-    settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = upstream.url, upstream.key
+def point_at(settings: Any, provider: RunningEngine | ScriptedProvider) -> None:
+    settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = provider.url, provider.key
 
 
 def point_nowhere(settings: Any) -> None:
@@ -46,7 +46,7 @@ def send_now(job: Job) -> Job:
 
 
 def follow_now() -> None:
-    """One look at the upstream's list."""
+    """One look at the provider's list."""
     sync.ask_soon()
     assert sync.follow()
 
@@ -66,7 +66,7 @@ def fresh(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
-def jobs_upstream(engine: RunningEngine, job: Job) -> list[dict[str, Any]]:
+def jobs_at_provider(engine: RunningEngine, job: Job) -> list[dict[str, Any]]:
     """What the engine's list has by the name of this job."""
     listed = call(engine, "GET", "/finetune/request/list").json()
     return [item for item in listed if item["name"] == job.upstream_name]

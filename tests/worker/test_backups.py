@@ -228,13 +228,13 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
         assert portal.post("alice", (f"/jobs/{never.pk}/withdraw/", {})) == 0
         portal.proxy.up()
         assert portal.work() == 0
-        assert len(portal.upstream.sent("submit")) == 3
+        assert len(portal.provider.sent("submit")) == 3
         for path in data.glob("portal.sqlite3*"):
             path.unlink()
         told = bring_back(tmp_path / "b.tar", data)
         assert "4 trainings were waiting then and may have been sent since" in told
         assert portal.work() == 0
-        assert len(portal.upstream.sent("submit")) == 3, "none is sent again"
+        assert len(portal.provider.sent("submit")) == 3, "none is sent again"
         states = sorted(Job.objects.values_list("state", flat=True))
         assert states == ["needs_decision", "ready", "ready", "ready"]
 

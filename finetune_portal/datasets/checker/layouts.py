@@ -1,6 +1,6 @@
 """Which files of a ZIP make a pair, in the vendor's layout and in those of other trainers.
 
-The vendor's (segmind-facts 1.1), fal's and Replicate's: `01_start.png`, `01_end.png`, `01.txt`.
+The vendor's (docs/provider-api.md, 8.1), fal's and Replicate's: `01_start.png`, `01_end.png`, `01.txt`.
 ai-toolkit's: the same names in a folder of control images and a folder of target images.
 Hugging Face's: two such folders and a `metadata.jsonl` with the instructions.
 """

@@ -1,1 +1,1 @@
-"""The endpoints of the API page, and the webhook endpoints that the vendor's SDK knows."""
+"""The endpoints of docs/provider-api.md, and the webhook endpoints that the vendor's SDK knows."""

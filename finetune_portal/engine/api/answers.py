@@ -1,25 +1,24 @@
-"""The shapes of the answers, key by key as the API page shows them."""
+"""The shapes of the answers, key by key as docs/provider-api.md has them."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
+from finetune_portal.engine import job_urls
 from finetune_portal.engine.models import Job
-from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers import current
 
 Answer = dict[str, Any]
 
 
 def submitted(job: Job) -> Answer:
-    """API page section 1."""
+    """docs/provider-api.md, 1."""
     return {"status": job.state, "finetune_id": str(job.id), "name": job.name}
 
 
 def details(job: Job, base_url: str) -> Answer:
-    """API page section 2; model_information is the engine's own addition here."""
+    """docs/provider-api.md, 2; model_information is the engine's own addition here."""
     return {
         "id": str(job.id),
         "finetune_id": str(job.id),
@@ -29,10 +28,10 @@ def details(job: Job, base_url: str) -> Answer:
         "status": job.state,
         "source_type": "AWS_S3",
         "base_model": "FLUX",
-        "slug": slug(job),
+        "slug": job_urls.slug(job),
         "public_model": job.public,
         "error_message": job.error_message or None,
-        "cloud_storage_url": weights_url(job, base_url),
+        "cloud_storage_url": job_urls.weights_url(job, base_url),
         "created_ts": _timestamp(job.created),
         "updated_ts": _timestamp(job.changed),
         "model_information": model_information(job),
@@ -40,7 +39,7 @@ def details(job: Job, base_url: str) -> Answer:
 
 
 def listed(job: Job) -> Answer:
-    """API page section 3, where the weights' address is null though the details have it."""
+    """docs/provider-api.md, 3, where the weights' address is null though the details have it."""
     return {
         "id": str(job.id),
         "data_source_path": job.data_source_path,
@@ -73,19 +72,6 @@ def model_information(job: Job) -> Answer:
         "dataset_sha256": job.dataset_sha256 or None,
         "price": job.price,
     }
-
-
-def slug(job: Job) -> str:
-    """The uuid and the lower-case name (facts, section 6)."""
-    return f"{job.id}-{re.sub(r'[^a-z0-9]+', '-', job.name.lower()).strip('-')}".rstrip("-")
-
-
-def weights_url(job: Job, base_url: str) -> str | None:
-    return keys.url(base_url, job.weights) if job.weights else None
-
-
-def inference_url(job: Job) -> str:
-    return f"{job.base_url}/v1/{slug(job)}"
 
 
 def _timestamp(moment: datetime) -> str:

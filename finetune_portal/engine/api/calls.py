@@ -1,6 +1,6 @@
 """What every endpoint shares: the key, the methods, the fields of a call in any encoding, the errors.
 
-Clients differ in how they send the same call: the API page puts a JSON body or a multipart form on a
+Clients differ in how they send the same call: the vendor's page puts a JSON body or a multipart form on a
 GET, the vendor's SDK an urlencoded form, others a query string. All of them are read here.
 """
 
@@ -124,7 +124,7 @@ def text(fields: Fields, name: str, *, longest: int, needed: bool = True) -> str
 
 
 def number(fields: Fields, name: str, default: float) -> float:
-    """A number, also as text: list answers of the API carry them either way (facts, section 10)."""
+    """A number, also as text: list answers of the API carry them either way (docs/provider-api.md, 15)."""
     value = fields.get(name, default)
     if isinstance(value, str):
         try:
@@ -140,7 +140,7 @@ def number(fields: Fields, name: str, default: float) -> float:
 
 
 def boolean(fields: Fields, name: str, default: bool | None = None) -> bool:
-    """True or false, also as the text "True" that the API page's form sends."""
+    """True or false, also as the text "True" that the form of docs/provider-api.md, 5 sends."""
     value = fields.get(name, default)
     if isinstance(value, bool):
         return value
@@ -151,6 +151,6 @@ def boolean(fields: Fields, name: str, default: bool | None = None) -> bool:
 
 
 def one_of(fields: Fields, name: str, *, only: str) -> None:
-    """Kontext trainings take one value here (API page section 1); its case does not matter."""
+    """Kontext trainings take one value here (docs/provider-api.md, 1); its case does not matter."""
     if text(fields, name, longest=100).upper() != only:
         raise Refused(422, f"{name} must be {only}.")

@@ -1,4 +1,4 @@
-"""The six endpoints of the API page and the balance, on their exact paths."""
+"""The six endpoints of docs/provider-api.md and the balance, on their exact paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOST_ANSWER = "<html><head><title>500</title></head><body><h1>Internal Server Er
 
 @endpoint("POST")
 def submit(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """API page section 1."""
+    """docs/provider-api.md, 1."""
     job = new_job(fields)
     scenario = scenarios.of(job.name)
     if scenarios.refuses_now(scenario, job.name):
@@ -43,20 +43,20 @@ def submit(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("GET", "HEAD", "POST")
 def details(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """API page section 2."""
+    """docs/provider-api.md, 2."""
     return JsonResponse({"finetune": answers.details(job_of(fields), _base_url(request))})
 
 
 @endpoint("GET", "HEAD")
 def listing(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """API page section 3: a bare array, everything at once. Newest first."""
+    """docs/provider-api.md, 3: a bare array, everything at once. Newest first."""
     found = Job.objects.order_by("-created").iterator()
     return JsonResponse([answers.listed(job) for job in found], safe=False)
 
 
 @endpoint("GET", "POST")
 def presigned_url(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """API page section 4."""
+    """docs/provider-api.md, 4."""
     key = keys.new_upload(text(fields, "name", longest=255))
     s3_url = keys.url(_base_url(request), key)
     query = signing.upload_query(settings.SECRET_KEY, key, timezone.now(), settings.URL_SECONDS)
@@ -65,7 +65,7 @@ def presigned_url(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("PUT", "POST", "PATCH")
 def access_update(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """API page section 5: the answer is the number 200 and nothing else."""
+    """docs/provider-api.md, 5: the answer is the number 200 and nothing else."""
     job = job_of(fields)
     public = boolean(fields, "segmind_public")
     Job.objects.filter(pk=job.pk).update(public=public, changed=timezone.now())
@@ -74,7 +74,7 @@ def access_update(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("GET", "HEAD", "POST")
 def download(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """API page section 6: the answer is the bare URL."""
+    """docs/provider-api.md, 6: the answer is the bare URL."""
     key = keys.from_url(text(fields, "cloud_storage_url", longest=2000))
     if not key or not Job.objects.filter(weights=key).exists():
         raise Refused(404, "cloud_storage_url is not the address of a fine-tuned model here.")
@@ -84,7 +84,7 @@ def download(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("GET", "HEAD")
 def balance(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """GET /v1/get-user-credits (facts, section 4): mind the hyphen in the second key."""
+    """GET /v1/get-user-credits (docs/provider-api.md, 11.3): mind the hyphen in the second key."""
     left = round(_credits(), 4)
     return JsonResponse({"credits": left, "free-credits": 0}, headers={"x-remaining-credits": f"{left:g}"})
 

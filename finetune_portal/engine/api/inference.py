@@ -1,6 +1,6 @@
 """Runs a finished model: `POST /v1/<slug>`, and hosts the pictures for it: `POST /upload-asset`.
 
-The fields are those of the vendor's base model and of its FLUX LoRAs (facts, section 6), for no page shows a
+The fields are those of the vendor's base model and FLUX LoRAs (docs/provider-api.md, 13): no page shows a
 Kontext LoRA's own. The answer is the bare picture.
 """
 
@@ -12,13 +12,12 @@ import uuid
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from finetune_portal.engine import inputs, states
-from finetune_portal.engine.api import answers
+from finetune_portal.engine import inputs, job_urls, states
 from finetune_portal.engine.api.calls import Fields, Refused, endpoint, number, text
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers import current
-from finetune_portal.engine.trainers.painter import SOON, NoPlace, Order, Painter, PaintingFailed
+from finetune_portal.engine.trainers.image_generator import SOON, NoPlace, Order, Painter, PaintingFailed
 
 LARGEST_BODY = 20 * 1024**2  # a picture of 12 MiB in base64, and some words
 LONGEST_ADDRESS = 2000
@@ -47,7 +46,7 @@ def run(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("POST", largest=LARGEST_BODY)
 def upload_asset(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """Facts, section 6: `data_urls` in, `file_urls` out. They serve as `input_image` and nothing else."""
+    """docs/provider-api.md, 13: `data_urls` in, `file_urls` out, for use as `input_image` only."""
     told = fields.get("data_urls")
     if not isinstance(told, list) or not 1 <= len(told) <= MOST_ASSETS:
         raise Refused(422, f"data_urls must be a list of 1 to {MOST_ASSETS} data: URIs.")
@@ -65,7 +64,7 @@ def _job(slug: str) -> Job:
         job = Job.objects.get(pk=uuid.UUID(slug[:36]))
     except (ValueError, Job.DoesNotExist):
         job = None
-    if job is None or answers.slug(job) != slug:
+    if job is None or job_urls.slug(job) != slug:
         raise Refused(404, "There is no model at this address.")
     if job.state != states.AVAILABLE or not job.weights:
         raise Refused(409, f"This model cannot be run: its training is {job.state}.")

@@ -13,7 +13,7 @@ from finetune_portal.engine.models import Job
 from finetune_portal.engine.trainers import parameters
 
 MOST_STEPS = 20_000
-# The values of the API page's sample, for a call that brings no advance_parameters.
+# The values of the sample in docs/provider-api.md, 1, for a call that brings no advance_parameters.
 USUAL_STEPS = 300
 USUAL_LEARNING_RATE = 0.0004
 

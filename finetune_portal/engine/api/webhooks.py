@@ -1,7 +1,7 @@
 """The webhook endpoints, at the paths that the vendor's SDK calls (segmind.webhooks).
 
 The SDK's host for them differs from that of the API; here it is the same. Which shapes the real answers
-have is not documented (facts, section 2.3): these are ours.
+have is not documented (docs/provider-api.md, 7.3): these are ours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def listing(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("POST")
 def add(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """One at a time (API page, "Webhooks"): the old one must go first."""
+    """One at a time (docs/provider-api.md, 7.1): the old one must go first."""
     try:
         with transaction.atomic():
             webhook = Webhook.objects.create(url=url(fields, "webhook_url"), types=_types(fields))

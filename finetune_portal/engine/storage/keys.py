@@ -1,7 +1,7 @@
 """Names of stored objects, their place on disk and their URLs.
 
 An upload is `uploads/{user}/{file_id}-{filename}.zip`, weights are
-`finetune/finetuned_models/{job_id}/{filename}` (API page sections 4 and 6), what a training reads and writes
+`finetune/finetuned_models/{job_id}/{filename}` (docs/provider-api.md, 14), what a training reads and writes
 is `trainings/{job_id}/{filename}`, a picture to run models on is `assets/{sha256}`. Only names of these forms
 exist, so no name can lead out of the folder.
 """
@@ -27,7 +27,7 @@ ASSET = re.compile(r"assets/[0-9a-f]{64}")
 
 
 def new_upload(name: str) -> str:
-    """A fresh key. The API page adds `.zip` to the name; the SDK sends names that have it already."""
+    """Return a fresh key (docs/provider-api.md, 4). Names from the SDK already end in `.zip`."""
     stem = re.sub(r"\.zip$", "", name, flags=re.IGNORECASE)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")[:100] or "dataset"
     return f"uploads/{USER}/{uuid.uuid4()}-{stem}.zip"

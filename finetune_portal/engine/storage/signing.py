@@ -1,7 +1,7 @@
 """Signed URLs: who holds one may do one thing with one object until it expires.
 
-The query has the names that S3 uses: those of Signature V4 for uploads, of V2 for downloads, as the API
-page shows (sections 4 and 6). The signature itself is a plain HMAC-SHA256 of our own.
+The query has the names that S3 uses: those of Signature V4 for uploads, of V2 for downloads, as
+docs/provider-api.md, 14 has them. The signature itself is a plain HMAC-SHA256 of our own.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from functools import cache
 from importlib.util import find_spec
 
 from finetune_portal import env
-from finetune_portal.engine.trainers import devices, models, ray_cluster
+from finetune_portal.engine.trainers import devices, model_folder, ray_cluster
+from finetune_portal.engine.trainers.image_generator import Painter
 from finetune_portal.engine.trainers.kontext import KontextTrainer
-from finetune_portal.engine.trainers.models import Model
-from finetune_portal.engine.trainers.painter import Painter
+from finetune_portal.engine.trainers.model_folder import Model
 from finetune_portal.engine.trainers.ray_cluster import RayTrainer
 from finetune_portal.engine.trainers.simulated import SimulatedTrainer
 from finetune_portal.engine.trainers.trainer import Trainer
@@ -34,9 +34,9 @@ def current() -> Trainer:
             "Run: pip install -r requirements-train.txt"
         )
     try:
-        model = models.look(env.ROOT / named)
+        model = model_folder.look(env.ROOT / named)
         return _on_ray(model, address) if address else _here(model, devices.found())
-    except models.NoModel as wrong:
+    except model_folder.NoModel as wrong:
         raise NoTrainer(f"KONTEXT_MODEL_DIR: {wrong}") from None
     except ray_cluster.NoCluster as wrong:
         raise NoTrainer(f"RAY_ADDRESS: {wrong}") from None

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from finetune_portal import env
-from finetune_portal.engine.trainers.trainer import Event
 
 PACKAGE = "finetune_portal.engine.trainers"
 # What of the environment the child gets: no key of the engine is among it.
@@ -39,6 +38,7 @@ HANDED_ON = (
 )
 SIGNALLED = 128  # and a signal: the exit code of a child that tells how another one ended
 Child = subprocess.Popen[bytes]
+Event = dict[str, Any]
 Events = queue.SimpleQueue[Event | None]
 
 

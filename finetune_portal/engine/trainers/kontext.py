@@ -16,8 +16,8 @@ from typing import Any
 
 from finetune_portal.engine.trainers import children, parameters
 from finetune_portal.engine.trainers.devices import Devices
-from finetune_portal.engine.trainers.models import Model
-from finetune_portal.engine.trainers.painter import Painter
+from finetune_portal.engine.trainers.image_generator import Painter
+from finetune_portal.engine.trainers.model_folder import Model
 from finetune_portal.engine.trainers.trainer import Report, Spec, TrainingFailed, file_name
 
 MOST_DEATHS = 3  # in a row, with no new checkpoint between them

@@ -21,9 +21,9 @@ from finetune_portal import env
 from finetune_portal.engine.storage import keys, signing
 from finetune_portal.engine.trainers import children
 from finetune_portal.engine.trainers.devices import CPU, Devices
+from finetune_portal.engine.trainers.image_generator import Painter
 from finetune_portal.engine.trainers.kontext import KontextTrainer
-from finetune_portal.engine.trainers.models import Model
-from finetune_portal.engine.trainers.painter import Painter
+from finetune_portal.engine.trainers.model_folder import Model
 from finetune_portal.engine.trainers.trainer import Spec
 
 KNOCK_SECONDS = 5.0

@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from finetune_portal.engine.datasets import Dataset
-
-if TYPE_CHECKING:
-    from finetune_portal.engine.trainers.painter import Painter
+from finetune_portal.engine.trainers.children import Event
+from finetune_portal.engine.trainers.image_generator import Painter
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,6 @@ class Spec:
     parameters: Mapping[str, Any] = field(default_factory=dict)  # what parameters.py let pass
 
 
-Event = dict[str, Any]
 Report = Callable[[Event], None]
 
 

@@ -37,7 +37,7 @@ from finetune_portal.web.asgi import (
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
-BEAT_SECONDS = 5.0  # static/js/live-source.js takes a stream for dead when it misses two
+BEAT_SECONDS = 5.0  # static/js/live-stream.js takes a stream for dead when it misses two
 CHECK_SECONDS = 30.0  # how long a stream may outlive a new password or a role; a session ends it at once
 CHECKS_A_LOOK = 5
 WAITING = 64

@@ -17,7 +17,7 @@ UNTIL = {
     State.DEPLOYING: "while it put the model up",
 }
 AGAIN = "press “Train again with changes”"
-# What the vendor's own words come down to; there are few of them (segmind-facts, section 2.2).
+# What the vendor's own words come down to; there are few of them (docs/provider-api.md, 9.2).
 CAUSES = (
     (
         r"out of memory|overload|\boom\b",

@@ -18,7 +18,7 @@ class Snippet:
 
 
 def snippets(job: Job, base_url: str) -> list[Snippet]:
-    """The body is that of the base model (segmind-facts, section 6): no page shows that of a fine-tune."""
+    """The body is that of the base model (docs/provider-api.md, 13): no page shows that of a fine-tune."""
     body = {"prompt": job.instance_prompt, "input_image": PICTURE}
     url = f"{base_url}/v1/{job.slug}"
     file = f"{job.upstream_name.replace(' ', '-')}.safetensors"

@@ -1,4 +1,4 @@
-"""Sends a paid job, once. It cannot be repeated or cancelled upstream (reliability.md, Submit).
+"""Sends a paid job, once. It cannot be repeated or cancelled upstream (docs/reliability.md, 1).
 
 Only what surely never left, and a 429, goes back to the queue by itself. Where the answer was lost the job
 is unconfirmed: `sync.py` looks for it in the list, and a person decides the rest.
@@ -165,7 +165,7 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
 
 
 def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
-    """What a failed try means for the job (the table of outcome classes in reliability.md)."""
+    """What a failed try means for the job (docs/reliability.md, 1.2)."""
     with transaction.atomic():
         _locked(job)
         if isinstance(exc, Unauthorized):

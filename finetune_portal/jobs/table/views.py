@@ -45,22 +45,22 @@ def bulk_action(request: PortalRequest) -> HttpResponse:
     if not jobs:
         messages.error(request, "Tick the jobs first.")
         return redirect(_back(request))
-    deed = request.POST.get("deed")
-    if deed == "compare":
+    action = request.POST.get("action")
+    if action == "compare":
         return redirect(f"{reverse('jobs:compare')}?{urlencode([('job', job.pk) for job in jobs])}")
-    if deed == "links":
+    if action == "links":
         headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
         text = bulk.links(jobs, actor=request.user)
         return HttpResponse(text, content_type=PLAIN, headers=headers)
     changeable = [job for job in jobs if access.may_change(request.user, job)]
     if len(changeable) < len(jobs):
         messages.warning(request, "Jobs of others were left as they are.")
-    if deed == "private":
+    if action == "private":
         _make_private(request, changeable)
-    elif deed in ("archive", "unarchive"):
-        _archive(request, changeable, back=deed == "unarchive")
+    elif action in ("archive", "unarchive"):
+        _archive(request, changeable, back=action == "unarchive")
     else:
-        raise BadRequest("The deed must be compare, links, private, archive or unarchive.")
+        raise BadRequest("The action must be compare, links, private, archive or unarchive.")
     return redirect(_back(request))
 
 

@@ -1,6 +1,6 @@
 """One typed method for each endpoint of the Flux Kontext fine-tuning API, and one for the balance.
 
-Sends exactly what the API page shows: a JSON body on two GETs, a multipart form on a PUT and on a GET.
+Sends just what docs/provider-api.md shows: a JSON body on two GETs, a multipart form on a PUT and on a GET.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SegmindClient:
         self._transport.close()
 
     def submit(self, request: SubmitRequest) -> Submitted:
-        """Start a paid training (section 1). Sent once; `may_have_been_sent` of an error tells the rest."""
+        """Start a paid training (docs/provider-api.md, 1). Errors carry `may_have_been_sent`."""
         content = self._transport.call(
             "POST", "/finetune/request/submit", json=request.as_json(), total=SUBMIT_SECONDS, fresh=True
         )
@@ -64,7 +64,7 @@ class SegmindClient:
         return Submitted(ids[0], text(told.get("status")) or "REQUESTED", text(told.get("name")))
 
     def details(self, request_id: str) -> FineTune:
-        """All that is known of one training (section 2)."""
+        """All that is known of one training (docs/provider-api.md, 2)."""
         path = "/finetune/request/details"
         told = _object(self._transport.call("GET", path, json={"request_id": request_id}))
         inner = told.get("finetune")
@@ -74,7 +74,7 @@ class SegmindClient:
         return finetune
 
     def list(self) -> list[FineTune]:
-        """All trainings of the account (section 3); items that have no id are left out."""
+        """All trainings of the account (docs/provider-api.md, 3); items that have no id are left out."""
         told = parse(self._transport.call("GET", "/finetune/request/list", cap=LARGE))
         if isinstance(told, dict):
             lists = [value for value in told.values() if isinstance(value, list)]
@@ -85,7 +85,7 @@ class SegmindClient:
         return [item for item in items if item is not None]
 
     def presigned_url(self, name: str) -> PresignedUpload:
-        """A fresh address for an upload (section 4)."""
+        """A fresh address for an upload (docs/provider-api.md, 4)."""
         path = "/finetune/request/upload/pre-signed-url"
         told = _object(self._transport.call("GET", path, json={"name": name}))
         url, s3_url = told.get("presigned_url"), told.get("s3_url")
@@ -109,12 +109,12 @@ class SegmindClient:
         return self._transport.put_file(presigned_url, body, headers)
 
     def set_public(self, request_id: str, *, public: bool) -> None:
-        """Publish a model or take it back (section 5). Any 2xx means done, whatever the body."""
+        """Publish a model or make it private (docs/provider-api.md, 5). Any 2xx means done."""
         form = {"request_id": (None, request_id), "segmind_public": (None, str(public))}
         self._transport.call("PUT", "/finetune/request/access-update", files=form)
 
     def download_url(self, cloud_storage_url: str) -> str:
-        """A link to the `.safetensors`, good for one hour (section 6)."""
+        """A link to the `.safetensors`, good for one hour (docs/provider-api.md, 6)."""
         form = {"cloud_storage_url": (None, cloud_storage_url)}
         content = self._transport.call("GET", "/finetune/request/file/download", files=form)
         url = _bare_url(content)
@@ -128,7 +128,7 @@ class SegmindClient:
         return self._transport.get_file(signed_url)
 
     def credits(self) -> Credits:
-        """The account's balance (segmind-facts, section 4). Free of charge."""
+        """The account's balance (docs/provider-api.md, 11.3). Free of charge."""
         told = _object(self._transport.call("GET", "/v1/get-user-credits"))
         balance = number(told.get("credits"))
         if balance is None:

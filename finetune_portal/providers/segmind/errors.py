@@ -4,13 +4,13 @@
     ├── Unreachable       no connection was made: refused, name not found, TLS, connect time-out
     ├── Interrupted       the connection broke or the time ran out after bytes had left
     ├── Unauthorized      401: the key is not accepted
-    ├── OutOfCredits      402, 406: not enough credits first of all (segmind-facts, section 5)
+    ├── OutOfCredits      402, 406: not enough credits first of all (docs/provider-api.md, 12.1)
     ├── Closed            410: no new trainings are taken
     ├── Busy              429: too many calls; `retry_after` in seconds if told
     ├── Occupied          503 with Retry-After to a run: nothing was taken, there is no room for it now
     ├── Rejected          any other 4xx: the upstream says no and why
     ├── ServerTrouble     5xx and redirects: the upstream's own fault
-    └── BadReply          2xx with a body that is not what the API page shows
+    └── BadReply          2xx with a body that is not that of docs/provider-api.md
 
 `may_have_been_sent` answers the one question that matters for a paid submit: can the upstream have taken it?
 """

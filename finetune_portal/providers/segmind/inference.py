@@ -1,4 +1,4 @@
-"""Running a finished model, and hosting the picture that it is to be run on (segmind-facts, section 6).
+"""Running a finished model, and hosting the picture that it is to be run on (docs/provider-api.md, 13).
 
 No page shows the body for a Kontext LoRA; this is the base model's, with the `lora_strength` of FLUX LoRAs.
 The answer is a bare picture by some pages, JSON with an address by others: what came decides.

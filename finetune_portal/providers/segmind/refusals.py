@@ -1,4 +1,4 @@
-"""What an answer other than 2xx means (segmind-facts, section 5), with the upstream's own reason."""
+"""What an answer other than 2xx means (docs/provider-api.md, 12.1), with the upstream's own reason."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The values of the API, read tolerantly: many names for one id, three for one flag, text for numbers.
 
-Unknown fields stay in `raw`. What is known of the field names is in segmind-facts, sections 3.1 and 10.
+Unknown fields stay in `raw`. What is known of the field names is in docs/provider-api.md, 10 and 15.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def phase(status: str) -> str:
 
 @dataclass(frozen=True)
 class SubmitRequest:
-    """The body of a submit (API page, section 1). `extra` goes into `advance_parameters` as it is."""
+    """The body of a submit (docs/provider-api.md, 1). `extra` goes into `advance_parameters` as it is."""
 
     name: str
     data_source_path: str
@@ -78,7 +78,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class PresignedUpload:
-    """Where to PUT the ZIP, and what to submit as `data_source_path`, verbatim (API page, section 4)."""
+    """Where to PUT the ZIP, and what to submit as `data_source_path`, verbatim (docs/provider-api.md, 4)."""
 
     presigned_url: str = field(repr=False)
     s3_url: str

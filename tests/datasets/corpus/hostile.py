@@ -1,6 +1,6 @@
 """What a broken program or an attacker may send, each with a piece of the reason that its owner must hear.
 
-The letters and numbers are those of the study of threats: Z3 is full overlap, and so on.
+The letters and numbers are those of docs/reliability.md, 3.2: Z3 is full overlap, and so on.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def test_a_page_that_the_browser_kept_for_back_catches_up(visit: Open, alice: Us
     expect(page.locator(f"#job-{other.pk} .badge")).to_contain_text("Failed", timeout=PUSHED * 1000)
 
 
-def test_the_page_says_how_old_the_upstreams_word_is(visit: Open, alice: User) -> None:
+def test_the_page_says_how_old_the_providers_word_is(visit: Open, alice: User) -> None:
     Connection.objects.update(answered=now() - timedelta(seconds=47))
     page = visit(alice)
     says(page, re.compile("^Live · upstream answered [45]0 s ago$"))

@@ -16,7 +16,7 @@ from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import is_moved, says
 from tests.e2e.test_axe import faults, fit
 from tests.people import make_job
-from tests.upstream import PICTURE
+from tests.provider import PICTURE
 
 pytestmark = pytest.mark.browser
 # Whether the canvas has a pixel in the colour of each mark of the legend.
@@ -69,7 +69,7 @@ def test_the_curve_grows_where_it_stands(visit: Open, alice: User, job: Job) -> 
     page.evaluate("document.querySelector('.uplot').isTheSame = true")
     for step in (30, 50):
         tells(step)
-        expect(page.locator("#training-now")).to_contain_text(f"step {step} of 100")
+        expect(page.locator("#training-progress")).to_contain_text(f"step {step} of 100")
         assert points(page) == step
         expect(page.get_by_role("img", name="The loss went from")).to_be_visible()
         page.locator(".u-over").hover(position={"x": 5, "y": 5})
@@ -92,7 +92,7 @@ def test_a_page_that_was_there_before_the_first_loss_gets_the_curve(
     tells(20)
     expect(page.locator(".uplot canvas")).to_be_visible()
     tells(40)
-    expect(page.locator("#training-now")).to_contain_text("step 40 of 100")
+    expect(page.locator("#training-progress")).to_contain_text("step 40 of 100")
     expect(page.locator(".uplot")).to_have_count(1)
 
 
@@ -110,7 +110,7 @@ def test_the_slider_follows_until_somebody_moves_it(visit: Open, alice: User, jo
     expect(shown).to_have_text("After step 20")
     expect(slider).to_have_attribute("aria-valuetext", "After step 20")
     tells(80)
-    expect(page.locator("#training-now")).to_contain_text("step 80 of 100")
+    expect(page.locator("#training-progress")).to_contain_text("step 80 of 100")
     expect(shown).to_have_text("After step 20")
     expect(slider).to_be_focused()
     page.keyboard.press("End")

@@ -1,4 +1,4 @@
-"""A fake upstream and a client of it, for one test each."""
+"""A fake provider and a client of it, for one test each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from finetune_portal.providers.segmind import SegmindClient, SubmitRequest
-from tests.upstream import KEY, Upstream
+from tests.provider import KEY, ScriptedProvider
 
 SUBMIT = SubmitRequest(
     name="fluxkontexttest1",
@@ -20,12 +20,12 @@ SUBMIT = SubmitRequest(
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as running:
+def provider() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         yield running
 
 
 @pytest.fixture
-def client(upstream: Upstream) -> Iterator[SegmindClient]:
-    with closing(SegmindClient(upstream.url, KEY)) as made:
+def client(provider: ScriptedProvider) -> Iterator[SegmindClient]:
+    with closing(SegmindClient(provider.url, KEY)) as made:
         yield made

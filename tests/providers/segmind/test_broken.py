@@ -24,9 +24,9 @@ from finetune_portal.providers.segmind import (
     Unreachable,
 )
 from tests.engine.calling import until
+from tests.provider import KEY, Answer, ScriptedProvider, breaks, endless, half, raw, says
 from tests.providers.segmind.conftest import SUBMIT
 from tests.running import free_port
-from tests.upstream import KEY, Answer, Upstream, breaks, endless, half, raw, says
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 SECRET = "a-signature-nobody-may-read"
@@ -61,7 +61,7 @@ def assert_may_have_arrived(found: SegmindError) -> None:
 @pytest.mark.parametrize(
     "base_url",
     [
-        "http://upstream.invalid",
+        "http://provider.invalid",
         f"http://{'a' * 70}.example",
         "http://127.0.0.1:1",
         "https://127.0.0.1:1",
@@ -77,35 +77,35 @@ def test_what_cannot_be_reached_was_not_sent(base_url: str) -> None:
     assert_never_left(submit_to(base_url))
 
 
-def test_a_stopped_upstream_and_its_return(upstream: Upstream, client: SegmindClient) -> None:
+def test_a_stopped_provider_and_its_return(provider: ScriptedProvider, client: SegmindClient) -> None:
     client.list()
-    upstream.stop()
+    provider.stop()
     assert_never_left(failure(lambda: client.submit(SUBMIT)))
     assert_never_left(failure(client.list))
-    upstream.start()
+    provider.start()
     assert client.submit(SUBMIT).request_id
-    assert upstream.charged(SUBMIT.name) == 1
+    assert provider.charged(SUBMIT.name) == 1
 
 
 @pytest.mark.parametrize("key", ["ключ", "line\nbreak", "\udcff", "a\r\nx-more: 1"])
-def test_a_key_that_no_header_can_hold(upstream: Upstream, key: str) -> None:
-    found = submit_to(upstream.url, key)
+def test_a_key_that_no_header_can_hold(provider: ScriptedProvider, key: str) -> None:
+    found = submit_to(provider.url, key)
     assert not found.may_have_been_sent
     assert isinstance(found, Unauthorized | Unreachable)
     assert key not in f"{found} {found.detail}"
-    assert upstream.jobs == []
+    assert provider.jobs == []
 
 
 @pytest.mark.parametrize("is_taken", [True, False])
 @pytest.mark.parametrize("ending", ["close", "reset"])
 def test_a_connection_that_breaks_after_the_request_left(
-    upstream: Upstream, client: SegmindClient, ending: str, is_taken: bool
+    provider: ScriptedProvider, client: SegmindClient, ending: str, is_taken: bool
 ) -> None:
     """S4: taken and not taken look the same from here."""
-    upstream.script("submit", breaks(ending, taken=is_taken))
+    provider.script("submit", breaks(ending, taken=is_taken))
     assert_may_have_arrived(failure(lambda: client.submit(SUBMIT)))
-    assert upstream.charged(SUBMIT.name) == is_taken
-    assert len(upstream.sent("submit")) == 1
+    assert provider.charged(SUBMIT.name) == is_taken
+    assert len(provider.sent("submit")) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,37 +125,39 @@ def test_a_connection_that_breaks_after_the_request_left(
     ],
     ids=lambda answer: (answer.body or b"half")[-12:].decode("latin-1"),
 )
-def test_an_answer_that_is_not_whole(upstream: Upstream, client: SegmindClient, answer: Answer) -> None:
-    upstream.script("submit", answer)
+def test_an_answer_that_is_not_whole(
+    provider: ScriptedProvider, client: SegmindClient, answer: Answer
+) -> None:
+    provider.script("submit", answer)
     assert_may_have_arrived(failure(lambda: client.submit(SUBMIT)))
-    assert upstream.charged(SUBMIT.name) == 1
-    assert len(upstream.sent("submit")) == 1
+    assert provider.charged(SUBMIT.name) == 1
+    assert len(provider.sent("submit")) == 1
 
 
 @pytest.mark.parametrize("answer", [breaks("hang", taken=True), endless("drip", b" "), Answer(delay=30)])
-def test_time_runs_out_after_the_request_left(upstream: Upstream, answer: Answer) -> None:
+def test_time_runs_out_after_the_request_left(provider: ScriptedProvider, answer: Answer) -> None:
     """S4, also for an answer that comes byte by byte and never stops."""
-    upstream.script("submit", answer)
-    impatient = SegmindClient(upstream.url, KEY, max_seconds=0.3)
+    provider.script("submit", answer)
+    impatient = SegmindClient(provider.url, KEY, max_seconds=0.3)
     started = time.monotonic()
     assert_may_have_arrived(failure(lambda: impatient.submit(SUBMIT)))
     assert time.monotonic() - started < 3
-    assert until(lambda: upstream.charged(SUBMIT.name)) == 1
+    assert until(lambda: provider.charged(SUBMIT.name)) == 1
 
 
-def test_an_answer_that_does_not_end_is_cut(upstream: Upstream, client: SegmindClient) -> None:
-    upstream.script("submit", endless())
+def test_an_answer_that_does_not_end_is_cut(provider: ScriptedProvider, client: SegmindClient) -> None:
+    provider.script("submit", endless())
     assert type(failure(lambda: client.submit(SUBMIT))) is BadReply
-    upstream.script("list", endless(), says(200, b"[" + b" " * 2 * 1024 * 1024 + b"]"))
+    provider.script("list", endless(), says(200, b"[" + b" " * 2 * 1024 * 1024 + b"]"))
     assert type(failure(client.list)) is BadReply
     assert client.list() == []
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x-unheard"])
 def test_a_compressed_answer_is_not_unpacked(
-    upstream: Upstream, client: SegmindClient, encoding: str
+    provider: ScriptedProvider, client: SegmindClient, encoding: str
 ) -> None:
-    upstream.script("list", says(200, gzip.compress(b"[]"), Content_Encoding=encoding))
+    provider.script("list", says(200, gzip.compress(b"[]"), Content_Encoding=encoding))
     assert_may_have_arrived(failure(client.list))
 
 
@@ -167,9 +169,11 @@ def test_a_compressed_answer_is_not_unpacked(
         Answer(401, b'{"error": "no"}', ending="half", taken=False),
     ],
 )
-def test_a_refusal_needs_no_readable_words(upstream: Upstream, client: SegmindClient, answer: Answer) -> None:
+def test_a_refusal_needs_no_readable_words(
+    provider: ScriptedProvider, client: SegmindClient, answer: Answer
+) -> None:
     """S11: the status has said it."""
-    upstream.script("submit", answer)
+    provider.script("submit", answer)
     found = failure(lambda: client.submit(SUBMIT))
     assert type(found) is Unauthorized
     assert found.detail == ""
@@ -177,10 +181,10 @@ def test_a_refusal_needs_no_readable_words(upstream: Upstream, client: SegmindCl
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
 def test_an_upload_that_breaks_can_be_tried_again(
-    upstream: Upstream, client: SegmindClient, ending: str
+    provider: ScriptedProvider, client: SegmindClient, ending: str
 ) -> None:
-    url = f"{upstream.url}/storage/a.zip?X-Amz-Signature={SECRET}"
-    upstream.script(
+    url = f"{provider.url}/storage/a.zip?X-Amz-Signature={SECRET}"
+    provider.script(
         "upload", breaks(ending, taken=False), says(403, b"<Error><Code>RequestExpired</Code></Error>")
     )
     assert failure(lambda: client.upload(url, io.BytesIO(b"PK"), 2)).retryable
@@ -189,14 +193,16 @@ def test_an_upload_that_breaks_can_be_tried_again(
     assert client.upload(url, io.BytesIO(b"PK"), 2)
 
 
-def test_an_upload_to_nowhere_and_of_a_file_that_shrank(upstream: Upstream, client: SegmindClient) -> None:
+def test_an_upload_to_nowhere_and_of_a_file_that_shrank(
+    provider: ScriptedProvider, client: SegmindClient
+) -> None:
     query = f"?X-Amz-Signature={SECRET}"
-    for base in (f"http://127.0.0.1:{free_port()}", "https://upstream.invalid", "http://127.0.0.1:99999"):
+    for base in (f"http://127.0.0.1:{free_port()}", "https://provider.invalid", "http://127.0.0.1:99999"):
         found = failure(partial(client.upload, base + "/a.zip" + query, io.BytesIO(b"PK"), 2))
         assert_never_left(found)
-    shrunk = failure(lambda: client.upload(f"{upstream.url}/storage/a.zip{query}", io.BytesIO(b"P"), 2))
+    shrunk = failure(lambda: client.upload(f"{provider.url}/storage/a.zip{query}", io.BytesIO(b"P"), 2))
     assert shrunk.retryable
-    assert upstream.stored == {}
+    assert provider.stored == {}
 
 
 @contextmanager
@@ -238,7 +244,7 @@ def test_tls_that_fails_before_the_request(hello: bytes) -> None:
 
 
 def test_tls_that_fails_after_the_request_left() -> None:
-    """S4: the same kind of exception as a bad certificate, but the upstream has the request."""
+    """S4: the same kind of exception as a bad certificate, but the provider has the request."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
     arrived: list[bytes] = []

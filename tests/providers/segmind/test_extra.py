@@ -9,8 +9,8 @@ import pytest
 
 from finetune_portal.providers.segmind import BadReply, Progress, SegmindClient, Unauthorized, Unreachable
 from tests.engine.calling import call, reached, started, until
+from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, endless, says
 from tests.running import RunningEngine, free_port
-from tests.upstream import KEY, PICTURE, Answer, Upstream, endless, says
 
 NOTHING = Progress(None, None, None, None, None, [], [], False, [])
 
@@ -32,13 +32,15 @@ NOTHING = Progress(None, None, None, None, None, [], [], False, [])
     ],
     ids=lambda answer: f"{answer.status} {(answer.body or b'')[:30]!r}",
 )
-def test_whatever_is_odd_can_nothing(upstream: Upstream, client: SegmindClient, answer: Answer) -> None:
-    upstream.script("extra", answer)
+def test_whatever_is_odd_can_nothing(
+    provider: ScriptedProvider, client: SegmindClient, answer: Answer
+) -> None:
+    provider.script("extra", answer)
     assert not client.extra.abilities() & {"progress", "losses", "samples", "cancel"}
 
 
-def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(upstream: Upstream) -> None:
-    with closing(SegmindClient(upstream.url, "another")) as stranger, pytest.raises(Unauthorized):
+def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provider: ScriptedProvider) -> None:
+    with closing(SegmindClient(provider.url, "another")) as stranger, pytest.raises(Unauthorized):
         stranger.extra.abilities()
     with closing(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)) as lost, pytest.raises(Unreachable):
         lost.extra.abilities()
@@ -57,18 +59,18 @@ def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(upstre
     ],
 )
 def test_what_makes_no_sense_is_not_told(
-    upstream: Upstream, client: SegmindClient, told: Any, found: Progress
+    provider: ScriptedProvider, client: SegmindClient, told: Any, found: Progress
 ) -> None:
-    upstream.script("progress", says(200, told))
+    provider.script("progress", says(200, told))
     assert client.extra.progress("job") == found
 
 
 def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
-    upstream: Upstream, client: SegmindClient
+    provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     backwards = [[step, step / 2] for step in range(5000, 0, -1)]
     told = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"loss": [[9, 1], [0, 2]], "trained_on": True}}
-    upstream.script("progress", says(200, told | {"samples": [50, 0, 50, "25"]}))
+    provider.script("progress", says(200, told | {"samples": [50, 0, 50, "25"]}))
     found = client.extra.progress("job")
     steps = [step for step, _ in found.losses]
     assert steps == sorted(set(steps))
@@ -78,13 +80,15 @@ def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
     assert found.samples == [0, 25, 50]
 
 
-def test_only_a_png_is_a_picture_and_not_a_large_one(upstream: Upstream, client: SegmindClient) -> None:
-    upstream.can = ("samples",)
+def test_only_a_png_is_a_picture_and_not_a_large_one(
+    provider: ScriptedProvider, client: SegmindClient
+) -> None:
+    provider.can = ("samples",)
     assert client.extra.picture("job", "50") == client.extra.picture("job", "control") == PICTURE
-    queries = [request.query for request in upstream.sent("sample")]
+    queries = [request.query for request in provider.sent("sample")]
     assert queries == ["request_id=job&step=50", "request_id=job&of=control"]
     for odd in (says(200, b"<svg onload=alert(1)>"), says(200, b""), endless(body=PICTURE * 1000)):
-        upstream.script("sample", odd)
+        provider.script("sample", odd)
         with pytest.raises(BadReply):
             client.extra.picture("job", "50")
 

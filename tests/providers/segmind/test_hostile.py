@@ -1,4 +1,4 @@
-"""Whatever an upstream answers, a call gives its typed value or one SegmindError (reliability.md, bar 4)."""
+"""Whatever a provider answers, a call gives a typed value or a SegmindError (docs/reliability.md, 4: B4)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from finetune_portal.providers.segmind import (
     Submitted,
 )
 from tests.memory import Watch
+from tests.provider import CALLS, KEY, PICTURE, Answer, ScriptedProvider, raw
 from tests.providers.segmind.conftest import SUBMIT
-from tests.upstream import CALLS, KEY, PICTURE, Answer, Upstream, raw
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 EXAMPLES = 70  # for each of three tests and each method
@@ -90,8 +90,8 @@ header_values = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Iterator[Upstream]:
-    with Upstream() as running:
+def hostile() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as running:
         yield running
 
 
@@ -125,23 +125,23 @@ def assert_kept(value: object) -> None:
     assert b"\\u0000" not in written.replace(b"\\\\", b"")
 
 
-def assert_answered(upstream: Upstream, method: str, answer: Answer) -> None:
+def assert_answered(provider: ScriptedProvider, method: str, answer: Answer) -> None:
     kind, call = METHODS[method]
-    upstream.requests.clear()
-    upstream.script(method, answer)
+    provider.requests.clear()
+    provider.script(method, answer)
     watch.look(method)
     found: object = None
     said = ""
-    with closing(SegmindClient(upstream.url, KEY, max_seconds=5)) as client:
+    with closing(SegmindClient(provider.url, KEY, max_seconds=5)) as client:
         try:
-            found = call(client, upstream.url)
+            found = call(client, provider.url)
         except SegmindError as exc:
             said = f"{exc.message} {exc!r} {exc.detail}"
     assert KEY not in said
     if not said:
         assert isinstance(found, kind)
         assert_typed(found)
-    assert len(upstream.requests) == 1, "it was asked twice, or not at all"
+    assert len(provider.requests) == 1, "it was asked twice, or not at all"
 
 
 def test_every_call_is_here() -> None:
@@ -151,7 +151,7 @@ def test_every_call_is_here() -> None:
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(status=statuses, told=documents)
-def test_any_json(hostile: Upstream, method: str, status: int, told: Any) -> None:
+def test_any_json(hostile: ScriptedProvider, method: str, status: int, told: Any) -> None:
     body = b"" if status in (204, 304) else json.dumps(told).encode()
     assert_answered(hostile, method, Answer(status, body, taken=False))
 
@@ -159,7 +159,7 @@ def test_any_json(hostile: Upstream, method: str, status: int, told: Any) -> Non
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(data=st.data())
-def test_any_bytes(hostile: Upstream, method: str, data: st.DataObject) -> None:
+def test_any_bytes(hostile: ScriptedProvider, method: str, data: st.DataObject) -> None:
     """Bytes, and the page's own sample with a piece taken out or put in."""
     whole = data.draw(st.sampled_from([path.read_bytes() for path in sorted(CONTRACT.glob("*.*"))]))
     start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
@@ -179,7 +179,7 @@ def test_any_bytes(hostile: Upstream, method: str, data: st.DataObject) -> None:
     ),
 )
 def test_any_headers(  # the whole answer is made by hand
-    hostile: Upstream,
+    hostile: ScriptedProvider,
     method: str,
     status: int,
     headers: list[tuple[str, bytes]],

@@ -1,4 +1,4 @@
-"""Answers that no page shows (segmind-facts, sections 3, 5 and 10): taken as meant, or one clear error."""
+"""Answers that no page shows (docs/provider-api.md, 10, 12 and 15): taken as meant, or one clear error."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from finetune_portal.providers.segmind import (
     Unauthorized,
     phase,
 )
+from tests.provider import KEY, ScriptedProvider, says
 from tests.providers.segmind.conftest import SUBMIT
-from tests.upstream import KEY, Upstream, says
 
 ITEM = {"id": "row", "finetune_id": "job", "name": "hats", "status": "AVAILABLE"}
 SIGNED = "https://bucket.example/w.safetensors?AWSAccessKeyId=AKIDEXAMPLE&Signature=c2VjcmV0&Expires=1"
 HTML = b"<!doctype html><title>502 Bad Gateway</title>"
 
 
-def details(upstream: Upstream, client: SegmindClient, told: Any) -> FineTune:
-    upstream.script("details", says(200, told))
+def details(provider: ScriptedProvider, client: SegmindClient, told: Any) -> FineTune:
+    provider.script("details", says(200, told))
     return client.details("job")
 
 
 def refused(
-    upstream: Upstream, client: SegmindClient, status: int, told: Any, **headers: str
+    provider: ScriptedProvider, client: SegmindClient, status: int, told: Any, **headers: str
 ) -> SegmindError:
-    upstream.script("submit", says(status, told, taken=status < 400, **headers))
+    provider.script("submit", says(status, told, taken=status < 400, **headers))
     with pytest.raises(SegmindError) as caught:
         client.submit(SUBMIT)
     assert caught.value.status == status
@@ -46,17 +46,17 @@ def refused(
 
 
 @pytest.mark.parametrize("name", ["finetune_id", "request_id", "id", "job_id"])
-def test_the_id_has_many_names(upstream: Upstream, client: SegmindClient, name: str) -> None:
-    upstream.submit_id, upstream.item_ids = name, (name,)
+def test_the_id_has_many_names(provider: ScriptedProvider, client: SegmindClient, name: str) -> None:
+    provider.submit_id, provider.item_ids = name, (name,)
     taken = client.submit(SUBMIT)
-    assert taken.request_id == upstream.jobs[0].id
+    assert taken.request_id == provider.jobs[0].id
     assert client.list()[0].id == client.details(taken.request_id).id == taken.request_id
 
 
 def test_an_id_that_differs_from_the_finetune_id_is_known_too(
-    upstream: Upstream, client: SegmindClient
+    provider: ScriptedProvider, client: SegmindClient
 ) -> None:
-    found = details(upstream, client, {"finetune": ITEM | {"request_id": 77}})
+    found = details(provider, client, {"finetune": ITEM | {"request_id": 77}})
     assert found.id == "job"
     assert found.ids == {"job", "row", "77"}
 
@@ -67,14 +67,14 @@ def test_an_id_that_differs_from_the_finetune_id_is_known_too(
     [(True, True), ("True", True), ("true ", True), (False, False), ("False", False), (None, False)],
 )
 def test_the_public_flag_has_three_names_and_two_types(
-    upstream: Upstream, client: SegmindClient, name: str, told: Any, public: bool
+    provider: ScriptedProvider, client: SegmindClient, name: str, told: Any, public: bool
 ) -> None:
-    assert details(upstream, client, ITEM | {name: told}).public is public
+    assert details(provider, client, ITEM | {name: told}).public is public
 
 
 @pytest.mark.parametrize("told", [{"finetune": ITEM}, ITEM, {"finetune": None, **ITEM}])
-def test_details_wrapped_or_not(upstream: Upstream, client: SegmindClient, told: Any) -> None:
-    assert details(upstream, client, told).id == "job"
+def test_details_wrapped_or_not(provider: ScriptedProvider, client: SegmindClient, told: Any) -> None:
+    assert details(provider, client, told).id == "job"
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def test_details_wrapped_or_not(upstream: Upstream, client: SegmindClient, told:
     ],
 )
 def test_the_list_wrapped_or_not_and_among_rubbish(
-    upstream: Upstream, client: SegmindClient, told: Any
+    provider: ScriptedProvider, client: SegmindClient, told: Any
 ) -> None:
-    upstream.script("list", says(200, told))
+    provider.script("list", says(200, told))
     assert [item.id for item in client.list()] == ["job"]
 
 
-def test_the_list_late_and_in_another_order(upstream: Upstream, client: SegmindClient) -> None:
+def test_the_list_late_and_in_another_order(provider: ScriptedProvider, client: SegmindClient) -> None:
     """S8: a job that was taken need not be in the list yet."""
-    first = upstream.adds("first")
-    upstream.late, upstream.newest_first = 2, True
-    second = upstream.adds("second")
+    first = provider.adds("first")
+    provider.late, provider.newest_first = 2, True
+    second = provider.adds("second")
     seen = [[item.id for item in client.list()] for _ in range(3)]
     assert seen == [[first.id], [first.id], [second.id, first.id]]
 
 
-def test_skipped_states(upstream: Upstream, client: SegmindClient) -> None:
-    upstream.states = ("REQUESTED", "AVAILABLE")
-    upstream.adds("hats")
+def test_skipped_states(provider: ScriptedProvider, client: SegmindClient) -> None:
+    provider.states = ("REQUESTED", "AVAILABLE")
+    provider.adds("hats")
     assert [phase(client.list()[0].status) for _ in range(3)] == ["requested", "available", "available"]
 
 
@@ -125,67 +125,73 @@ def test_skipped_states(upstream: Upstream, client: SegmindClient) -> None:
     ],
 )
 def test_states_are_kept_as_they_are_told(
-    upstream: Upstream, client: SegmindClient, status: str, expected: str
+    provider: ScriptedProvider, client: SegmindClient, status: str, expected: str
 ) -> None:
-    found = details(upstream, client, ITEM | {"status": status})
+    found = details(provider, client, ITEM | {"status": status})
     assert found.status == status
     assert phase(found.status) == expected
 
 
-def test_fields_that_no_page_shows_are_kept(upstream: Upstream, client: SegmindClient) -> None:
+def test_fields_that_no_page_shows_are_kept(provider: ScriptedProvider, client: SegmindClient) -> None:
     told = ITEM | {"output_image_url": "https://h/i.png", "training_metadata": '{"loss": [0.2]}'}
-    assert details(upstream, client, told).raw == told
+    assert details(provider, client, told).raw == told
 
 
 @pytest.mark.parametrize(
     "advanced", [{"steps": "300", "learning_rate": "4e-4"}, '{"steps": 300, "learning_rate": 0.0004}']
 )
-def test_parameters_as_text(upstream: Upstream, client: SegmindClient, advanced: Any) -> None:
+def test_parameters_as_text(provider: ScriptedProvider, client: SegmindClient, advanced: Any) -> None:
     found = details(
-        upstream, client, ITEM | {"advance_parameters": advanced, "model_information": '{"a": 1}'}
+        provider, client, ITEM | {"advance_parameters": advanced, "model_information": '{"a": 1}'}
     )
     assert (found.steps, found.learning_rate) == (300, 0.0004)
     assert found.model_information == {"a": 1}
 
 
 @pytest.mark.parametrize("value", [None, [], {}, True, -1, 1e300, "", "NaN", "{", [[1]], {"steps": []}])
-def test_wrong_types_are_as_good_as_nothing(upstream: Upstream, client: SegmindClient, value: Any) -> None:
+def test_wrong_types_are_as_good_as_nothing(
+    provider: ScriptedProvider, client: SegmindClient, value: Any
+) -> None:
     names = ("name", "error_message", "slug", "cloud_storage_url", "created_ts", "status", "public_model")
     told = dict.fromkeys((*names, "advance_parameters", "model_information", "theme"), value)
-    found = details(upstream, client, {"id": "job", **told})
+    found = details(provider, client, {"id": "job", **told})
     assert (found.steps, found.learning_rate) == (None, None)
     assert isinstance(found.name, str)
     assert isinstance(found.status, str)
     assert isinstance(found.model_information, dict)
 
 
-def test_what_a_database_cannot_hold_does_not_come_through(upstream: Upstream, client: SegmindClient) -> None:
+def test_what_a_database_cannot_hold_does_not_come_through(
+    provider: ScriptedProvider, client: SegmindClient
+) -> None:
     """One prompt with a NUL, typed elsewhere with the same key, must not stop the following of all jobs."""
     told = (
         rb'[{"id":"a\u0000b","name":"\ud800x\u0007","steps":1e999,'
         rb'"more":[{"k\u0000":"\udfff"}],"ok":"\ud83d\ude00"}]'
     )
-    upstream.script("list", says(200, told))
+    provider.script("list", says(200, told))
     (found,) = client.list()
     assert (found.id, found.name) == ("ab", "?x")
     assert found.raw == {"id": "ab", "name": "?x\a", "steps": None, "more": [{"k": "?"}], "ok": "😀"}
     assert json.loads(json.dumps(found.raw, allow_nan=False)) == found.raw
 
 
-def test_what_no_column_has_room_for_does_not_come_through(upstream: Upstream, client: SegmindClient) -> None:
+def test_what_no_column_has_room_for_does_not_come_through(
+    provider: ScriptedProvider, client: SegmindClient
+) -> None:
     """SQLite would take it, PostgreSQL refuses it: one such row must not stop the following of all jobs."""
-    upstream.script("list", says(200, [{**ITEM, "finetune_id": "x" * 101}, {"id": "x" * 101}]))
+    provider.script("list", says(200, [{**ITEM, "finetune_id": "x" * 101}, {"id": "x" * 101}]))
     assert [finetune.ids for finetune in client.list()] == [{"row"}]
     addresses = {"presigned_url": SIGNED, "s3_url": "https://bucket.example/" + "x" * 2000}
-    upstream.script("presigned_url", says(200, addresses))
+    provider.script("presigned_url", says(200, addresses))
     with pytest.raises(BadReply):
         client.presigned_url("hats")
 
 
 @pytest.mark.parametrize("told", [b"", b"200", b"OK", b"{}", b'{"status": true}', b"null", HTML])
-def test_any_2xx_publishes(upstream: Upstream, client: SegmindClient, told: bytes) -> None:
-    job = upstream.adds("hats")
-    upstream.script("set_public", says(200, told), says(204))
+def test_any_2xx_publishes(provider: ScriptedProvider, client: SegmindClient, told: bytes) -> None:
+    job = provider.adds("hats")
+    provider.script("set_public", says(200, told), says(204))
     client.set_public(job.id, public=True)
     assert job.public
     client.set_public(job.id, public=False)
@@ -202,8 +208,10 @@ def test_any_2xx_publishes(upstream: Upstream, client: SegmindClient, told: byte
         json.dumps({"status": 200, "note": "valid for 1 hour", "download_url": SIGNED}).encode(),
     ],
 )
-def test_the_download_link_as_text_or_json(upstream: Upstream, client: SegmindClient, told: bytes) -> None:
-    upstream.script("download_url", says(200, told))
+def test_the_download_link_as_text_or_json(
+    provider: ScriptedProvider, client: SegmindClient, told: bytes
+) -> None:
+    provider.script("download_url", says(200, told))
     assert client.download_url("https://bucket.example/w.safetensors") == SIGNED
 
 
@@ -211,8 +219,10 @@ def test_the_download_link_as_text_or_json(upstream: Upstream, client: SegmindCl
     "told",
     [b"", b"200", b"null", HTML, b"javascript:alert(1)", b"ftp://h/x", b"https://h/a b", b"[]", b"https://["],
 )
-def test_what_is_no_link_is_not_taken_for_one(upstream: Upstream, client: SegmindClient, told: bytes) -> None:
-    upstream.script("download_url", says(200, told))
+def test_what_is_no_link_is_not_taken_for_one(
+    provider: ScriptedProvider, client: SegmindClient, told: bytes
+) -> None:
+    provider.script("download_url", says(200, told))
     with pytest.raises(BadReply):
         client.download_url("https://bucket.example/w.safetensors")
 
@@ -239,21 +249,21 @@ def test_what_is_no_link_is_not_taken_for_one(upstream: Upstream, client: Segmin
     ],
 )
 def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(
-    upstream: Upstream, client: SegmindClient, told: bytes
+    provider: ScriptedProvider, client: SegmindClient, told: bytes
 ) -> None:
     """S6: money may be spent, so it is not for the client to call it unsent."""
-    upstream.script("submit", says(200, told))
+    provider.script("submit", says(200, told))
     with pytest.raises(BadReply) as caught:
         client.submit(SUBMIT)
     assert caught.value.may_have_been_sent
-    assert upstream.charged(SUBMIT.name) == 1
+    assert provider.charged(SUBMIT.name) == 1
 
 
 @pytest.mark.parametrize(
     "told", [b'{"credits": null}', b'{"credits": "much"}', b'{"credits": true}', b"12.5"]
 )
-def test_a_balance_that_is_none(upstream: Upstream, client: SegmindClient, told: bytes) -> None:
-    upstream.script("credits", says(200, b'{"credits": "12.50", "free-credits": null}'), says(200, told))
+def test_a_balance_that_is_none(provider: ScriptedProvider, client: SegmindClient, told: bytes) -> None:
+    provider.script("credits", says(200, b'{"credits": "12.50", "free-credits": null}'), says(200, told))
     assert client.credits().credits == 12.5
     with pytest.raises(BadReply):
         client.credits()
@@ -285,7 +295,7 @@ def test_a_balance_that_is_none(upstream: Upstream, client: SegmindClient, told:
 )
 @pytest.mark.parametrize("told", [b"", HTML, {"error": "so it is"}])
 def test_each_status_has_its_meaning(
-    upstream: Upstream,
+    provider: ScriptedProvider,
     client: SegmindClient,
     status: int,
     kind: type[SegmindError],
@@ -293,7 +303,7 @@ def test_each_status_has_its_meaning(
     may_have_been_sent: bool,
     told: Any,
 ) -> None:
-    found = refused(upstream, client, status, told if status != 304 else b"")
+    found = refused(provider, client, status, told if status != 304 else b"")
     assert type(found) is kind
     assert (found.retryable, found.may_have_been_sent) == (retryable, may_have_been_sent)
     assert "html" not in f"{found.message} {found.detail}"
@@ -320,9 +330,9 @@ def test_each_status_has_its_meaning(
     ],
 )
 def test_the_reason_is_found_in_every_shape(
-    upstream: Upstream, client: SegmindClient, told: Any, reason: str
+    provider: ScriptedProvider, client: SegmindClient, told: Any, reason: str
 ) -> None:
-    found = refused(upstream, client, 422, told)
+    found = refused(provider, client, 422, told)
     assert found.detail == reason
     assert found.message.endswith(f"It says: {reason}" if reason else "(status 422).")
 
@@ -342,19 +352,19 @@ def test_the_reason_is_found_in_every_shape(
     ],
 )
 def test_how_long_a_pause_is(
-    upstream: Upstream, client: SegmindClient, retry_after: str, seconds: float | None
+    provider: ScriptedProvider, client: SegmindClient, retry_after: str, seconds: float | None
 ) -> None:
-    found = refused(upstream, client, 429, {"error": "slow down"}, Retry_After=retry_after)
+    found = refused(provider, client, 429, {"error": "slow down"}, Retry_After=retry_after)
     assert isinstance(found, Busy)
     assert found.retry_after == seconds
 
 
-def test_a_pause_until_a_date(upstream: Upstream, client: SegmindClient) -> None:
+def test_a_pause_until_a_date(provider: ScriptedProvider, client: SegmindClient) -> None:
     date = formatdate(time.time() + 120, usegmt=True)
-    found = refused(upstream, client, 429, b"", Retry_After=date)
+    found = refused(provider, client, 429, b"", Retry_After=date)
     assert isinstance(found, Busy)
     assert found.retry_after == pytest.approx(120, abs=5)
-    unnamed = refused(upstream, client, 429, b"")
+    unnamed = refused(provider, client, 429, b"")
     assert isinstance(unnamed, Busy)
     assert unnamed.retry_after is None
 
@@ -362,21 +372,21 @@ def test_a_pause_until_a_date(upstream: Upstream, client: SegmindClient) -> None
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("target", ["/v1/get-user-credits", "http://[", "http://\xff.example/", ""])
 def test_a_redirect_is_not_followed(
-    upstream: Upstream, client: SegmindClient, status: int, target: str
+    provider: ScriptedProvider, client: SegmindClient, status: int, target: str
 ) -> None:
     """A13: the key goes to the configured host alone."""
-    found = refused(upstream, client, status, {}, Location=target)
+    found = refused(provider, client, status, {}, Location=target)
     assert isinstance(found, ServerTrouble)
     assert found.may_have_been_sent
-    assert [request.path for request in upstream.requests] == ["/finetune/request/submit"]
+    assert [request.path for request in provider.requests] == ["/finetune/request/submit"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 406, 429, 500])
 def test_neither_the_key_nor_a_signed_url_comes_back_in_an_error(
-    upstream: Upstream, client: SegmindClient, status: int
+    provider: ScriptedProvider, client: SegmindClient, status: int
 ) -> None:
     for told in (f"key {KEY} is bad", {"message": f"cannot read {SIGNED}, says {KEY}"}):
-        found = refused(upstream, client, status, {"error": told})
+        found = refused(provider, client, status, {"error": told})
         shown = f"{found} {found!r} {found.detail} {found.__dict__} {found.args}"
         assert KEY not in shown
         assert "AKIDEXAMPLE" not in shown
@@ -390,6 +400,6 @@ def test_a_signed_url_is_not_in_the_repr_of_its_holder(client: SegmindClient) ->
     assert KEY not in repr(client) + repr(client.__dict__)
 
 
-def test_long_words_are_cut(upstream: Upstream, client: SegmindClient) -> None:
-    found = refused(upstream, client, 400, {"error": "x" * 100_000})
+def test_long_words_are_cut(provider: ScriptedProvider, client: SegmindClient) -> None:
+    found = refused(provider, client, 400, {"error": "x" * 100_000})
     assert len(found.message) < 600

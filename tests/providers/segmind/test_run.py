@@ -22,9 +22,9 @@ from finetune_portal.providers.segmind import (
     Unreachable,
 )
 from finetune_portal.providers.segmind.inference import HOSTS
+from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
 from tests.providers.segmind.test_broken import failure
 from tests.running import free_port
-from tests.upstream import KEY, PICTURE, Answer, Upstream, breaks, endless, half, says
 
 REQUEST = RunRequest("turn day into night", "https://example.com/day.png", 0.8, 7, 28, 2.5)
 SLUG = "0f0a-day-to-night"
@@ -35,10 +35,10 @@ def run(client: SegmindClient) -> bytes:
 
 
 def test_it_sends_what_the_pages_of_the_base_model_and_of_loras_show(
-    client: SegmindClient, upstream: Upstream
+    client: SegmindClient, provider: ScriptedProvider
 ) -> None:
     assert run(client) == PICTURE
-    (sent,) = upstream.sent("run")
+    (sent,) = provider.sent("run")
     assert (sent.method, sent.path, sent.headers["x-api-key"]) == ("POST", f"/v1/{SLUG}", KEY)
     assert sent.json == {
         "prompt": "turn day into night",
@@ -52,9 +52,9 @@ def test_it_sends_what_the_pages_of_the_base_model_and_of_loras_show(
     }
 
 
-def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, upstream: Upstream) -> None:
+def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, provider: ScriptedProvider) -> None:
     client.inference.run("a/b?c#d e", REQUEST)
-    assert upstream.sent("run")[0].path == "/v1/a%2Fb%3Fc%23d%20e"
+    assert provider.sent("run")[0].path == "/v1/a%2Fb%3Fc%23d%20e"
 
 
 @pytest.mark.parametrize(
@@ -69,20 +69,20 @@ def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, upstream: Ups
     ],
 )
 def test_an_address_in_the_answer_is_followed_without_the_key(
-    client: SegmindClient, upstream: Upstream, told: Any
+    client: SegmindClient, provider: ScriptedProvider, told: Any
 ) -> None:
-    upstream.stored["/pictures/1"] = PICTURE
-    upstream.script("run", says(200, told(f"{upstream.url}/pictures/1")))
+    provider.stored["/pictures/1"] = PICTURE
+    provider.script("run", says(200, told(f"{provider.url}/pictures/1")))
     assert run(client) == PICTURE
-    assert all("x-api-key" not in request.headers for request in upstream.sent("picture"))
+    assert all("x-api-key" not in request.headers for request in provider.sent("picture"))
 
 
-def test_a_picture_that_is_paid_is_fetched_again(client: SegmindClient, upstream: Upstream) -> None:
-    upstream.stored["/pictures/1"] = PICTURE
-    upstream.script("run", says(200, {"image": f"{upstream.url}/pictures/1"}))
-    upstream.script("picture", breaks(taken=False))
+def test_a_picture_that_is_paid_is_fetched_again(client: SegmindClient, provider: ScriptedProvider) -> None:
+    provider.stored["/pictures/1"] = PICTURE
+    provider.script("run", says(200, {"image": f"{provider.url}/pictures/1"}))
+    provider.script("picture", breaks(taken=False))
     assert run(client) == PICTURE
-    assert len(upstream.runs) == 1
+    assert len(provider.runs) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,10 @@ def test_a_picture_that_is_paid_is_fetched_again(client: SegmindClient, upstream
     ],
 )
 def test_one_that_cannot_be_fetched_may_be_paid(
-    client: SegmindClient, upstream: Upstream, answer: Answer
+    client: SegmindClient, provider: ScriptedProvider, answer: Answer
 ) -> None:
-    upstream.script("run", says(200, {"image": f"{upstream.url}/pictures/1"}))
-    upstream.script("picture", answer, answer)
+    provider.script("run", says(200, {"image": f"{provider.url}/pictures/1"}))
+    provider.script("picture", answer, answer)
     found = failure(lambda: run(client))
     assert isinstance(found, BadReply)
     assert found.may_have_been_sent
@@ -129,16 +129,16 @@ def test_one_that_cannot_be_fetched_may_be_paid(
     ],
 )
 def test_each_failure_has_its_kind(
-    client: SegmindClient, upstream: Upstream, answer: Answer, kind: type[SegmindError], *, paid: bool
+    client: SegmindClient, provider: ScriptedProvider, answer: Answer, kind: type[SegmindError], *, paid: bool
 ) -> None:
-    upstream.script("run", answer)
+    provider.script("run", answer)
     found = failure(lambda: run(client))
     assert type(found) is kind
     assert found.may_have_been_sent is paid
 
 
-def test_no_room_is_told_in_the_upstreams_words(client: SegmindClient, upstream: Upstream) -> None:
-    upstream.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
+def test_no_room_is_told_in_the_providers_words(client: SegmindClient, provider: ScriptedProvider) -> None:
+    provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
     with pytest.raises(Occupied) as caught:
         run(client)
     assert (caught.value.message, caught.value.retry_after) == ("Trainings have all of it.", 30.0)
@@ -149,11 +149,11 @@ def test_what_never_left_was_not_paid() -> None:
     assert type(found) is Unreachable
 
 
-def test_a_picture_is_hosted_for_the_upstream(client: SegmindClient, upstream: Upstream) -> None:
-    """Segmind-facts, section 6."""
+def test_a_picture_is_hosted_for_the_provider(client: SegmindClient, provider: ScriptedProvider) -> None:
+    """docs/provider-api.md, 13."""
     address = client.inference.host(PICTURE)
-    assert address.startswith(f"{upstream.url}/pictures/")
-    (sent,) = upstream.sent("host")
+    assert address.startswith(f"{provider.url}/pictures/")
+    (sent,) = provider.sent("host")
     assert sent.headers["x-api-key"] == KEY
     assert sent.json == {"data_urls": [f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"]}
     assert HOSTS == {"https://api.segmind.com": "https://workflows-api.segmind.com"}
@@ -161,7 +161,7 @@ def test_a_picture_is_hosted_for_the_upstream(client: SegmindClient, upstream: U
 
 @pytest.mark.parametrize("told", [{}, {"file_urls": []}, {"file_urls": ["data:image/png;base64,AA=="]}, "x"])
 def test_a_hosting_without_an_address_is_a_bad_reply(
-    client: SegmindClient, upstream: Upstream, told: Any
+    client: SegmindClient, provider: ScriptedProvider, told: Any
 ) -> None:
-    upstream.script("host", says(200, told))
+    provider.script("host", says(200, told))
     assert isinstance(failure(lambda: client.inference.host(PICTURE)), BadReply)

@@ -14,9 +14,9 @@ from PIL import Image
 
 from finetune_portal.engine.datasets import BrokenDataset
 from finetune_portal.engine.trainers.children import end_with_the_engine, tell
+from finetune_portal.engine.trainers.families.kontext import MissingPackage, ran_out
 from finetune_portal.engine.trainers.kontext import MEMORY_ADVICE
-from finetune_portal.engine.trainers.lora.group import joined
-from finetune_portal.engine.trainers.lora.kontext_model import MissingPackage, ran_out
+from finetune_portal.engine.trainers.lora.distributed import joined
 from finetune_portal.engine.trainers.lora.training import Training
 
 Image.MAX_IMAGE_PIXELS = None  # the dataset was checked

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finetune_portal.engine.trainers.lora import flow
-from finetune_portal.engine.trainers.lora.group import Group
+from finetune_portal.engine.trainers.families.examples import Batch
+from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.loss import flow_matching_loss
 
 
 class Learner:
@@ -22,7 +23,7 @@ class Learner:
         self.dtype, self.group = dtype, group
         self.trained: list[Tensor] = [each for each in transformer.parameters() if each.requires_grad]
 
-    def step(self, step: int, batch: flow.Batch) -> float:
+    def step(self, step: int, batch: Batch) -> float:
         """Step number `step`, from 0: forward, backward, clip, move; the loss that it found."""
         loss = self.loss(batch, *self.drawn(step, batch))
         self.optimizer.zero_grad()
@@ -34,16 +35,16 @@ class Learner:
         self.optimizer.step()
         return float(loss.detach())
 
-    def drawn(self, step: int, batch: flow.Batch) -> tuple[Tensor, Tensor]:
+    def drawn(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
         """Noise, and a sigma for each example."""
         drawn = torch.Generator().manual_seed(self.request["seed"] * 1_000_003 + self.group.number(step))
         noise = torch.randn(batch.targets.shape, generator=drawn).to(batch.targets)
         return noise, torch.rand(len(batch.targets), generator=drawn).to(batch.targets.device)
 
-    def loss(self, batch: flow.Batch, noise: Tensor, sigmas: Tensor) -> Tensor:
+    def loss(self, batch: Batch, noise: Tensor, sigmas: Tensor) -> Tensor:
         place = batch.targets.device.type
         with torch.autocast(place, self.dtype, enabled=place == "cuda"):
-            return flow.loss(self.transformer, batch, noise, sigmas, self.request["guidance"])
+            return flow_matching_loss(self.transformer, batch, noise, sigmas, self.request["guidance"])
 
     def rate(self, step: int) -> float:
         warm: int = min(self.request["warmup_steps"], self.request["steps"] // 2)

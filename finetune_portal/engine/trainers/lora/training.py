@@ -17,10 +17,12 @@ from typing import Any
 import torch
 
 from finetune_portal.engine import datasets
-from finetune_portal.engine.trainers.lora import flow, pictures, weights
-from finetune_portal.engine.trainers.lora.group import Group
-from finetune_portal.engine.trainers.lora.kontext_model import Kontext
+from finetune_portal.engine.trainers.families.examples import Batch
+from finetune_portal.engine.trainers.families.kontext import Kontext
+from finetune_portal.engine.trainers.lora import dataset
+from finetune_portal.engine.trainers.lora.distributed import Group
 from finetune_portal.engine.trainers.lora.learner import Learner
+from finetune_portal.engine.trainers.lora.save import save_lora
 
 Tell = Callable[..., None]
 MEASURED_AT = tuple((number + 0.5) / 8 for number in range(8))  # sigmas of the held-out loss
@@ -40,7 +42,7 @@ class Training:
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
         pairs = datasets.contents(work / request["dataset"], instance_prompt=request["instance_prompt"])
         resolution = request["resolution"] or self.model.resolution
-        examples = pictures.examples(pairs, resolution=resolution, multiple=self.model.multiple)
+        examples = dataset.examples(pairs, resolution=resolution, multiple=self.model.multiple)
         encoded = self.model.encoded(examples)
         self.pairs = len(examples)
         self.held, self.held_out = examples[0], encoded[0]
@@ -82,19 +84,19 @@ class Training:
         self._write()
         self.tell("done", step=self.steps)
 
-    def _batch(self, step: int) -> flow.Batch:
+    def _batch(self, step: int) -> Batch:
         size, number = self.request["batch_size"], self.group.number(step)
-        first = pictures.batches(self.sizes, batch_size=size, seed=self.seed, epoch=0)
+        first = dataset.batches(self.sizes, batch_size=size, seed=self.seed, epoch=0)
         epoch, at = divmod(number, len(first))
-        numbers = pictures.batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[at]
+        numbers = dataset.batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[at]
         parts = zip(*(self.encoded[number] for number in numbers), strict=True)
-        return flow.Batch(*(torch.cat(part).to(self.model.device) for part in parts))
+        return Batch(*(torch.cat(part).to(self.model.device) for part in parts))
 
     def _measure(self, step: int) -> None:
         """The loss on the held-out pair, with the same noise each time, and what the model makes of it."""
         if not self.group.is_first:
             return
-        batch = flow.Batch(*(each.to(self.model.device) for each in self.held_out))
+        batch = Batch(*(each.to(self.model.device) for each in self.held_out))
         drawn = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(batch.targets.shape, generator=drawn).to(batch.targets)
         sigmas = torch.tensor(MEASURED_AT, device=self.model.device)
@@ -125,7 +127,7 @@ class Training:
 
     def _write(self) -> None:
         if self.group.is_first:
-            weights.write(
+            save_lora(
                 self.work / "weights.safetensors",
                 self.transformer,
                 {**self.request, "batch_size": self.request["batch_size"] * self.group.size},

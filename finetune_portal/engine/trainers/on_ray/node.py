@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from finetune_portal.engine import fetch
-from finetune_portal.engine.trainers import children, models
-from finetune_portal.engine.trainers.trainer import Event
+from finetune_portal.engine.trainers import children, model_folder
+from finetune_portal.engine.trainers.children import Event
 
 ENDED = "ended"  # the last event: the child's exit code, and the end of its log
 LOG = 20_000
@@ -74,8 +74,8 @@ class Files:
 def live(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
     """One life of the child, from the last checkpoint on: what it tells, and then how it ended."""
     try:
-        models.look(Path(request["model"]))
-    except models.NoModel as wrong:
+        model_folder.look(Path(request["model"]))
+    except model_folder.NoModel as wrong:
         yield {
             "event": "failed",
             "says": f"The node {socket.gethostname()} cannot train: {wrong} "

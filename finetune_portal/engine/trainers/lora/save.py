@@ -1,0 +1,52 @@
+"""The finished file: a LoRA in diffusers' key layout, with its history in the metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
+
+PACKAGES = ("torch", "diffusers", "peft", "transformers")
+
+
+def save_lora(
+    path: Path, transformer: Any, request: Mapping[str, Any], *, pairs: int, dtype: torch.dtype
+) -> None:
+    """The scale alpha / rank is worked into B, so that a reader that knows no alpha is right, too."""
+    scale = (request["alpha"] or request["rank"]) / request["rank"]
+    tensors = {}
+    for name, tensor in get_peft_model_state_dict(transformer).items():
+        scaled = tensor * scale if ".lora_B." in name else tensor
+        tensors[f"transformer.{name}"] = scaled.detach().to("cpu", dtype).contiguous()
+    draft = path.with_name(f".{path.name}.part")
+    save_file(tensors, draft, metadata=_metadata(request, pairs))
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _metadata(request: Mapping[str, Any], pairs: int) -> dict[str, str]:
+    return {
+        "format": "pt",
+        "simulated": "false",
+        "base_model": request["model_name"],
+        "theme": "KONTEXT",
+        "name": request["name"],
+        "rank": str(request["rank"]),
+        "alpha": str(request["alpha"] or request["rank"]),
+        "steps": str(request["steps"]),
+        "batch_size": str(request["batch_size"]),
+        "learning_rate": repr(request["learning_rate"]),
+        "seed": str(request["seed"]),
+        "instance_prompt": request["instance_prompt"],
+        "pairs": str(pairs),
+        "dataset_sha256": request["dataset_sha256"],
+        "versions": json.dumps({name: version(name) for name in PACKAGES}),
+    }
