@@ -1,0 +1,320 @@
+"""An upgrade keeps all data of release 35ee960, as a person at a browser and a script find it.
+
+The fixture has a training in each state, half an upload, generations, notifications, sealed keys, second
+factors, sessions and what else that release stored. The first tests look at it while nothing moves, the
+others let the worker go on with it. They know pages, calls and the providers' ledgers, and no model.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+import requests
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+from tests import databases
+from tests.e2e.conftest import wait_for
+from tests.provider import PICTURE, WEIGHTS, Request
+from tests.upgrade.conftest import Upgraded
+
+TUS = {"Tus-Resumable": "1.0.0"}
+STATES = {
+    *("waiting", "queued", "sending", "unconfirmed", "needs_decision", "refused", "closed", "requested"),
+    *("data", "training", "running", "trained", "deploying", "ready", "failed"),
+}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# As it was left ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ada", "alice"])
+def test_who_was_signed_in_still_is(found: Upgraded, name: str) -> None:
+    assert f"{name}@example.com" in found.person(name).page("/profile/")
+
+
+def test_nobody_else_is(found: Upgraded) -> None:
+    assert "/login/" in found.person().get("/").url
+
+
+def test_each_job_is_shown_in_its_state(found: Upgraded) -> None:
+    assert {job["state"] for job in found.facts["jobs"]} == STATES
+    alice = found.person("alice")
+    for job in found.facts["jobs"]:
+        page = alice.page(f"/jobs/{job['pk']}/")
+        assert job["name"] in page
+        assert found.state(job["name"]) == job["state"], job["name"]
+        assert not job["request_id"] or job["request_id"] in page
+        assert job["file_sha256"] in page
+    page = alice.page(f"/jobs/{found.job('Ready with a curve')['pk']}/")
+    assert "The moon is right at last." in page
+    assert "night, moon" in page
+    assert "Alice Ω" in page
+    assert "Pair 3 has no end picture." in alice.page(f"/jobs/{found.job('Failed')['pk']}/")
+
+
+def test_the_table_has_all_but_what_was_archived(found: Upgraded) -> None:
+    table = found.person("alice").page("/")
+    for job in found.facts["jobs"]:
+        assert (f'href="/jobs/{job["pk"]}/"' in table) == (job["name"] != "Archived"), job["name"]
+    assert "Archived" in found.person("alice").page("/?archived=on")
+
+
+def test_a_script_lists_the_jobs_by_its_token(found: Upgraded) -> None:
+    listed = {item["name"]: item for item in found.call("/finetune/request/list").json()}
+    assert set(listed) == {job["name"] for job in found.facts["jobs"]} - {"Archived"}
+    assert listed["Ready"]["status"] == "AVAILABLE"
+    assert listed["Running"]["status"] == "CALIBRATING_LENSES"
+    assert listed["Ready with a curve"]["advance_parameters"]["learning_rate"] == 0.0004
+
+
+@pytest.mark.parametrize("token", ["revoked", "expired", "left"])
+def test_a_token_that_was_over_stays_over(found: Upgraded, token: str) -> None:
+    assert found.call("/finetune/request/list", token).status_code == 401
+
+
+def test_what_an_engine_told_of_a_training_is_there(found: Upgraded) -> None:
+    alice = found.person("alice")
+    for name in ("Ready with a curve", "Training with a curve", "Cancelling"):
+        job = found.job(name)
+        assert job["samples"] == [0, 75, 150]
+        page = alice.page(f"/jobs/{job['pk']}/")
+        assert "[0, 0.81]" in page
+        assert "[150, 0.2105]" in page
+        for sample in (*job["samples"], "control", "target"):
+            assert alice.get(f"/jobs/{job['pk']}/samples/{sample}/").content == PICTURE
+
+
+def test_datasets_keep_versions_checks_and_pictures(found: Upgraded) -> None:
+    alice = found.person("alice")
+    for dataset in found.facts["datasets"]:
+        page = alice.page(f"/datasets/{dataset['pk']}/")
+        assert dataset["name"] in page
+        if dataset["state"] == "ready":
+            assert f"{dataset['pairs']} pairs" in page
+    first, captions = number_of(found, "Night streets"), number_of(found, "night")
+    assert alice.get(f"/datasets/{first}/0-start-small.webp").headers["Content-Type"] == "image/webp"
+    assert "turn day into a starry night" in alice.page(f"/datasets/{captions}/captions/")
+    assert "https://files.example/elsewhere.zip" in alice.page(f"/datasets/{number_of(found, 'elsewhere')}/")
+    library = alice.page("/datasets/")
+    assert f"/datasets/{first}/" in library
+    assert f"/datasets/{number_of(found, 'deleted')}/" not in library
+    assert "_start" in alice.page(f"/datasets/{number_of(found, 'refused')}/")
+
+
+def number_of(upgraded: Upgraded, name: str) -> int:
+    return int(next(each["pk"] for each in upgraded.facts["datasets"] if each["name"] == name))
+
+
+def test_generations_are_shown_with_their_pictures(found: Upgraded) -> None:
+    alice = found.person("alice")
+    pages = {
+        job: alice.page(f"/jobs/{job}/try/") for job in {each["job"] for each in found.facts["generations"]}
+    }
+    states = set()
+    for each in found.facts["generations"]:
+        states.add(each["state"])
+        assert each["prompt"] in pages[each["job"]]
+        assert each["prompt"] in alice.page(f"/try/runs/{each['pk']}/")
+        picture = alice.get(f"/try/runs/{each['pk']}/result/")
+        assert (sha256(picture.content) == each["sha256"]) if each["sha256"] else picture.status_code == 404
+    assert states == {"queued", "running", "done", "failed", "unconfirmed"}
+
+
+def test_the_settings_are_as_they_were(found: Upgraded) -> None:
+    ada, alice = found.person("ada"), found.person("alice")
+    connections = ada.page("/settings/")
+    for text in ("Vendor", "…1111", "Studio", "…2222", "Old account", "…4444"):
+        assert text in connections
+    limits = ada.page("/settings/limits/")
+    assert 'value="50"' in limits
+    assert 'value="500"' in limits
+    channels = ada.page("/settings/notices/")
+    assert "Ops room" in channels
+    assert "JSON at 127.0.0.1:9" in channels
+    assert "alice@example.com" in alice.page("/settings/notices/")
+    deliveries = ada.page("/settings/webhooks/deliveries/")
+    for text in ("Looked up: Ready", "No job of ours is named", "finetune.available"):
+        assert text in deliveries
+    assert "127.0.0.1 refused the connection" in ada.page("/settings/webhooks/")
+    assert "My ready ones" in alice.page("/")
+    assert "House style" in alice.page("/jobs/new/")
+    tokens = alice.page("/tokens/")
+    assert "nightly" in tokens
+    assert found.facts["tokens"]["nightly"][-4:] in tokens
+
+
+def test_people_and_invitations_are_there(found: Upgraded) -> None:
+    team = found.person("ada").page("/team/")
+    for name in ("ada", "alice", "bob", "charlie", "frank", "erin"):
+        assert f"{name}@example.com" in team
+    assert "late@example.com" not in team
+    invited = found.person().get(f"/setup/{found.facts['invitation']}")
+    assert invited.status_code == 200
+    assert "erin@example.com" in invited.text
+
+
+def test_a_second_factor_verifies(found: Upgraded) -> None:
+    code = format_hotp_value(hotp_value(found.facts["app_secret"], int(time.time()) // 30))
+    for proof in (str(code), found.facts["recovery_codes"][3]):
+        bob = found.person()
+        entered = bob.post("/login/", {"username": "bob@example.com", "password": found.facts["password"]})
+        assert entered.url.endswith("/login/second-factor/")
+        bob.post("/login/second-factor/", {"code": proof})
+        assert "bob@example.com" in bob.page("/profile/")
+
+
+def test_the_record_is_whole_and_still_only_grows(found: Upgraded) -> None:
+    exported = csv.reader(io.StringIO(found.person("ada").page("/audit/csv/")))
+    lines: dict[int, list[Any]] = {}
+    for number, at, who, action, thing, detail, address, request in list(exported)[1:]:
+        lines[int(number)] = [int(number), at, who, action, thing, json.loads(detail), address, request]
+    for line in found.facts["audit"]:
+        assert lines[line[0]] == line
+    with databases.opened(found.portal.data) as database:
+        for change in ("UPDATE audit_auditevent SET action = 'x'", "DELETE FROM audit_auditevent"):
+            with pytest.raises(Exception, match="can only grow"):
+                database.execute(change)
+
+
+# With the worker --------------------------------------------------------------------------------
+
+
+def test_half_an_upload_goes_on_to_its_end(at_work: Upgraded) -> None:
+    alice, half = at_work.person("alice"), at_work.facts["half"]
+    place = f"{at_work.portal.url}/uploads/{half['key']}/"
+    asked = alice.session.head(place, headers=TUS, timeout=20)
+    assert (asked.status_code, asked.headers["Upload-Offset"]) == (200, str(half["sent"]))
+    assert asked.headers["Upload-Metadata"].startswith("filename bmlnaHQuemlw")
+    lines = TUS | {"Upload-Offset": str(half["sent"]), "Content-Type": "application/offset+octet-stream"}
+    ended = alice.session.patch(place, bytes.fromhex(half["rest"]), headers=lines, timeout=20)
+    assert (ended.status_code, ended.headers["Upload-Offset"]) == (204, str(half["size"]))
+    page = f"/datasets/{number_of(at_work, 'half')}/"
+    wait_for(lambda: half["sha256"] in alice.page(page), why="it was checked and handed over whole")
+    assert f"{half['pairs']} pairs" in alice.page(page)
+
+
+def test_what_waited_is_submitted_once(at_work: Upgraded) -> None:
+    wait_for(lambda: at_work.state("Queued") == "ready", why="it was sent and followed")
+    assert at_work.vendor.charged(at_work.job("Queued")["sent_as"]) == 1
+    wait_for(
+        lambda: at_work.state("Waiting") == "ready", why="its dataset was checked, then the engine trained"
+    )
+
+
+def test_what_may_have_been_paid_is_never_sent_again(at_work: Upgraded) -> None:
+    wait_for(lambda: at_work.state("Sending") == "ready", why="it is found in the list")
+    assert at_work.vendor.charged(at_work.job("Sending")["sent_as"]) == 1
+    assert at_work.state("Unconfirmed") == "unconfirmed"
+    assert at_work.state("Needs a decision") == "needs_decision"
+    at_work.person("ada").post(
+        f"/jobs/{at_work.job('Needs a decision')['pk']}/decide/", {"decision": "close"}
+    )
+    assert at_work.state("Needs a decision") == "closed"
+    names = [request.json["name"] for request in at_work.vendor.sent("submit")]
+    assert names == [at_work.job("Queued")["sent_as"]]
+
+
+@pytest.mark.parametrize("name", ["Requested", "Data", "Training", "Running", "Trained", "Deploying"])
+def test_what_the_provider_was_at_is_followed_to_its_end(at_work: Upgraded, name: str) -> None:
+    wait_for(lambda: at_work.state(name) == "ready", why=name)
+
+
+@pytest.mark.parametrize("name", ["Trains", "Queued", "Reads", "Deploys"])
+def test_the_engine_goes_on_with_its_trainings(at_work: Upgraded, name: str) -> None:
+    wait_for(lambda: at_work.state(f"{name} at home") == "ready", why=name)
+
+
+def test_what_was_cancelled_is_cancelled(at_work: Upgraded) -> None:
+    wait_for(lambda: at_work.state("Cancelling") == "failed", why="the worker carries out the wish")
+    wait_for(lambda: at_work.state("Cancelled at home") == "failed", why="the engine says so")
+    assert at_work.studio.sent("cancel")
+
+
+def test_a_finished_model_is_downloaded(at_work: Upgraded) -> None:
+    job = at_work.job("Ready at home")
+    assert sha256(at_work.person("alice").get(f"/jobs/{job['pk']}/download/").content) == job["file_sha256"]
+    listed = at_work.call("/finetune/request/list").json()
+    address = next(item["cloud_storage_url"] for item in listed if item["name"] == job["name"])
+    link = at_work.call("/finetune/request/file/download", params={"cloud_storage_url": address}).text
+    assert sha256(requests.get(link, timeout=20).content) == job["file_sha256"]
+
+
+def test_a_file_that_somebody_waits_for_is_checked(at_work: Upgraded) -> None:
+    page = f"/jobs/{at_work.job('Sweep 0.0002')['pk']}/"
+    wait_for(lambda: sha256(WEIGHTS) in at_work.person("alice").page(page), why="the worker reads it")
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_sealed_keys_open(at_work: Upgraded, number: int) -> None:
+    """The providers take only the key that was sealed by the older release."""
+    provider = {2: at_work.vendor, 3: at_work.studio}[number]
+    before = len(provider.sent("credits"))
+    assert at_work.person("ada").post(f"/settings/connections/{number}/test/").ok
+    asked: list[Request] = provider.sent("credits")[before:]
+    assert provider.key in [request.headers["x-api-key"] for request in asked]
+
+
+def test_a_notification_that_was_due_is_sent_and_none_twice(at_work: Upgraded) -> None:
+    for to, name, _ in at_work.facts["mails_due"]:
+        wait_for(lambda to=to, name=name: len(mails(at_work, to, f"“{name}”")) == 1, why=f"{name} to {to}")
+    for subject in at_work.facts["mails_sent"]:
+        assert not [mail for mail in at_work.mail.mails if mail["Subject"] == subject], subject
+
+
+def mails(upgraded: Upgraded, to: str, words: str) -> list[str]:
+    subjects = [mail["Subject"] for mail in upgraded.mail.mails if mail["To"] == to]
+    return [subject for subject in subjects if subject.startswith(words + " ")]
+
+
+def test_a_generation_that_waited_is_run_once_and_a_lost_one_never(at_work: Upgraded) -> None:
+    numbers = {each["prompt"]: each["pk"] for each in at_work.facts["generations"]}
+    alice = at_work.person("alice")
+    result = f"/try/runs/{numbers['still waiting']}/result/"
+    wait_for(lambda: alice.get(result).content == PICTURE, why="it is run")
+    prompts = [request.json["prompt"] for request in at_work.vendor.runs]
+    assert prompts == ["still waiting"]
+    assert alice.get(f"/try/runs/{numbers['a killed worker']}/result/").status_code == 404
+
+
+def test_datasets_go_on_to_their_ends(at_work: Upgraded) -> None:
+    captions = number_of(at_work, "night")
+    alice = at_work.person("alice")
+    for number in (number_of(at_work, "checking"), captions + 2):
+        wait_for(lambda number=number: digest_on(alice.page(f"/datasets/{number}/")), why=f"dataset {number}")
+    digest = digest_on(alice.page(f"/datasets/{captions}/"))
+    for provider in (at_work.vendor, at_work.studio):
+        wait_for(lambda its=provider: digest in map(sha256, its.stored.values()), why="it is transferred")
+
+
+def digest_on(page: str) -> str:
+    """The SHA-256 that a dataset's page tells once the file is at a provider."""
+    found = re.search(r'"([0-9a-f]{64})"', page)
+    return found[1] if found else ""
+
+
+def test_addresses_of_webhooks_still_open(at_work: Upgraded) -> None:
+    for hook in at_work.facts["hooks"]:
+        body = {"status": "AVAILABLE", "request_id": at_work.job("Ready")["request_id"]}
+        assert requests.post(f"{at_work.portal.url}/hooks/{hook}", json=body, timeout=20).status_code == 200
+    known = at_work.job("Ready with a curve")["request_id"]
+    wait_for(
+        lambda: known in [request.json.get("request_id") for request in at_work.studio.sent("details")],
+        why="the delivery that waited is looked up",
+    )
+
+
+def test_everything_sealed_can_be_sealed_anew(at_work: Upgraded) -> None:
+    """The command fails if one key, address or second factor does not open."""
+    old = (at_work.portal.data / "secrets" / "sealing-key").read_text()
+    at_work.manage("reseal", PORTAL_SEALING_KEYS=f"a-new-sealing-key-for-tests {old}")
