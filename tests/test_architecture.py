@@ -15,6 +15,7 @@ PORTAL = "finetune_portal"
 APPS = (
     "queue",
     "web",
+    "storage",
     "audit",
     "accounts",
     "connections",

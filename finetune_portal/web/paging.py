@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
+from finetune_portal.web.keys import parse_key
+
 M = TypeVar("M", bound=Model)
 PAGE = 50
-LARGEST_KEY = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,18 @@ class Order:
 
     def behind(self, key: str, model: type[Model]) -> Q | None:
         """The rows that follow the one with this key; None for a key that cannot be read."""
-        number, _, told = key.partition("~")
-        if not (number.isascii() and number.isdecimal() and int(number) <= LARGEST_KEY):
+        text, _, column = key.partition("~")
+        if (pk := parse_key(text)) is None:
             return None
         sign = "lt" if self.descending else "gt"
         if self.field == "pk":
-            return Q(**{f"pk__{sign}": int(number)})
+            return Q(**{f"pk__{sign}": pk})
         try:
-            value: Any = model._meta.get_field(self.field).to_python(told)  # type: ignore[union-attr]
+            value: Any = model._meta.get_field(self.field).to_python(column)  # type: ignore[union-attr]
         except ValidationError:
             return None
         # The outer bound lets the database use the column's index.
-        further = Q(**{f"{self.field}__{sign}": value}) | Q(**{f"pk__{sign}": int(number)})
+        further = Q(**{f"{self.field}__{sign}": value}) | Q(**{f"pk__{sign}": pk})
         return Q(**{f"{self.field}__{sign}e": value}) & further
 
 

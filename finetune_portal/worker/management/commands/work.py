@@ -6,8 +6,10 @@ import signal
 import threading
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from finetune_portal.storage.files import clear_drafts
 from finetune_portal.worker import loop
 
 
@@ -20,5 +22,6 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        clear_drafts(settings.DATA_DIR)
         self.stdout.write("The worker is running.")
         loop.run(stop)
