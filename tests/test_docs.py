@@ -1,4 +1,4 @@
-"""The documents keep to the program: every variable is told, every link and picture is there."""
+"""Hold the documents to the code: variables, links, paths, citations, ids of faults and names of tests."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def readers() -> set[str]:
     }
 
 
-def reads() -> Iterator[tuple[str, str]]:
+def variables_read() -> Iterator[tuple[str, str]]:
     """The variable and the reader of each call such as `env.text("PORT")`, and of env.py's own."""
     known = readers()
     for path in (ROOT / "finetune_portal").rglob("*.py"):
@@ -82,7 +82,7 @@ def reads() -> Iterator[tuple[str, str]]:
                     yield str(node.args[0].value), reader
 
 
-def told() -> dict[str, bool]:
+def documented_variables() -> dict[str, bool]:
     """The variables in the tables of configuration.md, and whether each may come from a file."""
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     return {name: bool(file) for name, file in ROW.findall(page)}
@@ -94,26 +94,26 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_variable_is_told_and_every_told_one_exists() -> None:
-    read = dict(reads())
+def test_every_variable_is_documented_and_every_documented_one_exists() -> None:
+    read = dict(variables_read())
     assert "DATA_DIR" in read
     assert "ENGINE_TIME_SCALE" in read
-    assert told().keys() == read.keys()
+    assert documented_variables().keys() == read.keys()
 
 
 def test_the_variables_that_may_come_from_a_file_are_the_secrets() -> None:
-    secrets = {name for name, reader in reads() if reader in SECRETS}
-    assert {name for name, may_be_file in told().items() if may_be_file} == secrets
+    secrets = {name for name, reader in variables_read() if reader in SECRETS}
+    assert {name for name, may_be_file in documented_variables().items() if may_be_file} == secrets
 
 
-def test_every_scenario_of_the_engine_is_told() -> None:
+def test_every_scenario_of_the_engine_is_documented() -> None:
     page = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
     rows = {f"| `{scenario.word}` | {scenario.says} |" for scenario in scenarios.TABLE}
     assert rows <= set(page.splitlines())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_and_picture_is_there(page: Path) -> None:
+def test_every_link_and_picture_exists(page: Path) -> None:
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     missing = []
     for target in targets:
@@ -147,7 +147,7 @@ def test_every_citation_leads_to_a_heading() -> None:
     assert [each for each in cited if each[2] not in sections.get(each[1], ())] == []
 
 
-def test_no_document_is_cited_that_nobody_can_follow() -> None:
+def test_no_citation_leaves_the_repository() -> None:
     loose = {
         path.relative_to(ROOT).as_posix(): LOOSE.findall(path.read_text(encoding="utf-8")) for path in CITING
     }
@@ -162,7 +162,7 @@ def repository() -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_path_that_is_named_is_there(page: Path) -> None:
+def test_every_path_that_a_document_names_exists(page: Path) -> None:
     """A path may begin at any folder of the repository: `jobs/sync/` is `finetune_portal/jobs/sync/`."""
     text = page.read_text(encoding="utf-8")
     named = {*FILE.findall(text), *FOLDER.findall(text)}
@@ -171,7 +171,7 @@ def test_every_path_that_is_named_is_there(page: Path) -> None:
     ] == []
 
 
-def spoken(path: Path) -> Iterator[str]:
+def prose_of(path: Path) -> Iterator[str]:
     """The names, docstrings, comments and titles of cases in a file of Python."""
     text = path.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(text)):
@@ -193,7 +193,7 @@ def test_every_id_of_a_fault_in_code_and_tests_is_defined() -> None:
         code: path.relative_to(ROOT).as_posix()
         for path in CITING
         if path.suffix == ".py"
-        for text in spoken(path)
+        for text in prose_of(path)
         for code in CODE.findall(text)
     }
     assert len(used) > 50
@@ -222,22 +222,22 @@ def span(first: str, last: str) -> list[str]:
     return [f"{section}.{each}" for each in range(int(number), int(last.rpartition(".")[2]) + 1)]
 
 
-def told_requirements() -> Counter[str]:
-    found: Counter[str] = Counter()
+def documented_requirements() -> Counter[str]:
+    numbered: Counter[str] = Counter()
     for numbers, _, _ in REQUIREMENT.findall(THREATS.read_text(encoding="utf-8")):
         for piece in numbers.split(", "):
             first, _, last = piece.partition(" to ")
-            found.update(span(first, last or first))
-    return found
+            numbered.update(span(first, last or first))
+    return numbered
 
 
-def test_every_requirement_of_the_standard_is_told_once() -> None:
+def test_every_requirement_of_the_standard_is_answered_once() -> None:
     wanted = [each for piece in ASVS.split() for each in span(*(piece.split("-") * 2)[:2])]
     assert len(wanted) == 253
-    assert told_requirements() == Counter(wanted)
+    assert documented_requirements() == Counter(wanted)
 
 
-def test_every_test_that_is_named_there_exists() -> None:
+def test_every_test_of_a_requirement_exists() -> None:
     rows = REQUIREMENT.findall(THREATS.read_text(encoding="utf-8"))
     named = {name for _, _, tests in rows for name in re.findall(r"`([^`]+)`", tests)}
     assert len(named) > 40
