@@ -7,13 +7,10 @@ after a demotion and after she was switched off, and a token in a header, which 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
 
 import pytest
 import requests
-from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts import services
 from finetune_portal.accounts.models import User
@@ -22,8 +19,8 @@ from finetune_portal.datasets.services import start_upload
 from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import AccessToken
 from tests.gateway.calling import token_of
-from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import person
+from tests.web_server import WebServer, session_of
 
 WHO = ("anonymous", "token", "viewer", "alice", "bob", "admin", "demoted", "off")
 TABLE = {
@@ -34,18 +31,6 @@ TABLE = {
 TUS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("beside") / "data", WEB_WORKERS="1") as web:
-        yield web
-
-
-@pytest.fixture
-def web(server: Web, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Web]:
-    with database_of(server, settings, django_db_blocker):
-        yield server
-
-
 @pytest.mark.filterwarnings("ignore:No directory at")  # the static files are not packed here
 def test_every_endpoint_has_its_line() -> None:
     asgi = import_module("finetune_portal.asgi")
@@ -54,7 +39,7 @@ def test_every_endpoint_has_its_line() -> None:
         assert [line for line in TABLE if line[0] == method and path.fullmatch(line[1])], path
 
 
-def test_everyone_gets_what_the_table_says(web: Web) -> None:
+def test_everyone_gets_what_the_table_says(web: WebServer) -> None:
     admin, alice = person("dana", "admin"), person("alice", "maker")
     token = AccessToken.objects.get(owner=token_owner(alice))
     cookies = {
@@ -81,7 +66,9 @@ def token_owner(owner: User) -> User:
     return owner
 
 
-def status(web: Web, line: tuple[str, str], headers: dict[str, str], alice: User, token: AccessToken) -> int:
+def status(
+    web: WebServer, line: tuple[str, str], headers: dict[str, str], alice: User, token: AccessToken
+) -> int:
     """One call, each with an upload of its own."""
     method, path = line
     body = b""
@@ -96,7 +83,7 @@ def status(web: Web, line: tuple[str, str], headers: dict[str, str], alice: User
         return got.status_code
 
 
-def test_another_sites_page_gets_nothing(web: Web) -> None:
+def test_another_sites_page_gets_nothing(web: WebServer) -> None:
     alice = person("alice", "maker")
     dataset = start_upload(owner=alice, filename="night.zip", size=8)
     for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):

@@ -22,9 +22,10 @@ import requests
 
 from finetune_portal.datasets import sample
 from tests import databases
-from tests.e2e.conftest import EMAIL, Portal, wait_for
+from tests.e2e.conftest import EMAIL, Portal
 from tests.test_access import ROUTES
 from tests.test_up import Maker, tree
+from tests.waiting import until
 
 SIGNED = re.compile(rb"(?i)[?&;\"](?:x-amz-)?signature=(?!\[redacted\])[^&\s\"'<>\\]{12,}")
 TOKEN = re.compile(r"ftp_\w{40}")
@@ -125,7 +126,7 @@ def goes_the_main_way(life: Life) -> None:
     signed_links(life, job)
     life.send(f"{job}public/", {"public": "on"})
     life.send(f"{job}check-file/", {})
-    wait_for(lambda: "SHA-256" in life.get(job).text, why="the worker read the file")
+    until(lambda: "SHA-256" in life.get(job).text, why="the worker read the file")
     hook = f"{life.portal.url}/hooks/segmind/{life.secrets['webhook token']}/"
     for body in (b'{"event": "x"}', b"x" * 70_000):
         life.keep(requests.post(hook, data=body, timeout=20))

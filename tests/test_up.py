@@ -19,10 +19,11 @@ import requests
 
 from finetune_portal.datasets import sample
 from tests import databases
-from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers, wait_for
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers
 from tests.people import form_data
 from tests.provider import ScriptedProvider
 from tests.running import ROOT
+from tests.waiting import until
 
 TIMEOUT = 20.0
 STOP_SECONDS = 10.0
@@ -65,7 +66,7 @@ class Maker:
         return found[1] if found else ""
 
     def waits_for(self, job: str, *states: str) -> None:
-        wait_for(lambda: self.state(job) in states, why=f"{job} is {states}\n{self.portal.log_text()}")
+        until(lambda: self.state(job) in states, why=f"{job} is {states}\n{self.portal.log_text()}")
 
 
 def children(pid: int) -> dict[int, str]:
@@ -120,11 +121,11 @@ def test_a_kill_during_a_training_loses_nothing(portal: Portal, name: str) -> No
     killed = pid_of(portal, name)
     left_behind = tree(killed)
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: pid_of(portal, name) not in (0, killed), why=f"{name} runs again")
+    until(lambda: pid_of(portal, name) not in (0, killed), why=f"{name} runs again")
     assert alive([killed, *left_behind]) == [], "its workers held the port"
     maker.waits_for(job, "ready")
     assert f"{name} ended with status -9; starting it again." in portal.log_text()
-    wait_for(lambda: answers(f"{portal.engine_url}/healthz"), why="the engine answers the next test")
+    until(lambda: answers(f"{portal.engine_url}/healthz"), why="the engine answers the next test")
 
 
 def test_sigterm_stops_everything_and_a_start_goes_on(portal: Portal) -> None:
@@ -152,14 +153,14 @@ def test_with_a_provider_there_is_no_engine_and_no_child_outlives_a_killed_super
     try:
         with ScriptedProvider() as provider:
             own.start(SEGMIND_BASE_URL=provider.url, SEGMIND_API_KEY=provider.key)
-            wait_for(lambda: bool(provider.sent("list")), why="the worker asks the provider")
+            until(lambda: bool(provider.sent("list")), why="the worker asks the provider")
             assert pid_of(own, "engine") == 0
             assert pid_of(own, "web")
             assert own.process
             pids = tree(own.process.pid)
             own.process.kill()
             own.process.wait()
-            wait_for(lambda: not alive(pids), seconds=STOP_SECONDS, why="the children end")
+            until(lambda: not alive(pids), seconds=STOP_SECONDS, why="the children end")
     finally:
         own.stop()
     assert "local engine" not in own.log_text()

@@ -20,8 +20,9 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from django.test import Client
 
-from tests.e2e.conftest import answers, wait_for
+from tests.e2e.conftest import answers
 from tests.running import free_port
+from tests.waiting import until
 
 
 @dataclass
@@ -51,7 +52,7 @@ def running_provider() -> Iterator[Provider]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         discovery = f"{provider.issuer}/.well-known/openid-configuration"
-        wait_for(lambda: answers(discovery), seconds=30, why="the provider is there")
+        until(lambda: answers(discovery), seconds=30, why="the provider is there")
         yield provider
     finally:
         process.terminate()

@@ -21,11 +21,11 @@ import requests
 
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery
-from tests.engine.calling import until
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop
 from tests.faults.processes import web_and_worker
 from tests.provider import KEY, ScriptedProvider
+from tests.waiting import until
 
 SECONDS, RATE, THREADS = 60, 100, 24
 JOBS, HELD = 60, 10  # the held ones stay in training, whatever is claimed of them

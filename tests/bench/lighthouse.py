@@ -34,9 +34,9 @@ django.setup()
 from finetune_portal.accounts.models import User  # noqa: E402 - needs the settings
 from finetune_portal.jobs.choices import State  # noqa: E402
 from tests.e2e.conftest import CHROMIUM_FLAGS, chromium_path  # noqa: E402
-from tests.jobs.web import Web, session_of  # noqa: E402
 from tests.people import make_dataset, make_job  # noqa: E402
 from tests.running import free_port  # noqa: E402
+from tests.web_server import WebServer, session_of  # noqa: E402
 
 CATEGORIES = ("performance", "accessibility", "best-practices")
 TIMES = (
@@ -103,7 +103,7 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    web = Web(FOLDER / "data", SECRET).prepare()
+    web = WebServer(FOLDER / "data", SECRET).prepare()
     try:
         session = session_of(fill())
         web.start()

@@ -35,10 +35,10 @@ from django.utils.timezone import now  # noqa: E402 - needs the settings
 from finetune_portal.accounts.models import User  # noqa: E402
 from finetune_portal.jobs.models import Job  # noqa: E402
 from tests.bench.viewers import watch  # noqa: E402
-from tests.jobs.web import Web, session_of  # noqa: E402
 from tests.people import make_job  # noqa: E402
 from tests.provider import ScriptedProvider  # noqa: E402
 from tests.running import ROOT  # noqa: E402
+from tests.web_server import WebServer, session_of  # noqa: E402
 
 SECONDS, CHANGES, ROWS = 20.0, 10, 50
 LAST = 5.0  # how long the last change may take to arrive before it counts as missed
@@ -75,7 +75,7 @@ def write(first: int, jobs: list[int]) -> dict[int, float]:
 
 
 def run(
-    way: str, web: Web, provider: ScriptedProvider, sessions: list[str], jobs: list[int], first: int
+    way: str, web: WebServer, provider: ScriptedProvider, sessions: list[str], jobs: list[int], first: int
 ) -> None:
     assert web.process
     context = multiprocessing.get_context("spawn")
@@ -106,7 +106,7 @@ def main() -> None:
     counts = [int(text) for text in sys.argv[1:]] or [500, 1000]
     with ScriptedProvider() as provider:
         environment = {"SEGMIND_BASE_URL": provider.url, "SEGMIND_API_KEY": provider.key}
-        web = Web(DATA, SECRET, environment=environment).prepare().start()
+        web = WebServer(DATA, SECRET, environment=environment).prepare().start()
         worker = subprocess.Popen([sys.executable, "manage.py", "work"], cwd=ROOT, env=web.variables)
         try:
             measure(web, provider, counts)
@@ -117,7 +117,7 @@ def main() -> None:
             shutil.rmtree(DATA)
 
 
-def measure(web: Web, provider: ScriptedProvider, counts: list[int]) -> None:
+def measure(web: WebServer, provider: ScriptedProvider, counts: list[int]) -> None:
     names = [f"viewer{number}@example.com" for number in range(max(counts))]
     users = User.objects.bulk_create(User(email=name, name=name, password="!") for name in names)
     sessions = [session_of(user) for user in users]

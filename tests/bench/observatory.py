@@ -40,8 +40,8 @@ django.setup()
 from django.urls import URLPattern, get_resolver  # noqa: E402 - needs the settings
 
 from finetune_portal.accounts.models import User  # noqa: E402
-from tests.jobs.web import Web  # noqa: E402
 from tests.running import ROOT, free_port  # noqa: E402
+from tests.web_server import WebServer  # noqa: E402
 
 PACKAGE = "@mdn/mdn-http-observatory@1.4.8"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune-portal" / "observatory"
@@ -173,7 +173,7 @@ def main() -> int:
     script = install()
     Redirect.secure, http = free_port(), free_port()
     behind = {"PORTAL_URL": f"https://localhost:{Redirect.secure}", "PORTAL_PROXIES": "127.0.0.1"}
-    web = Web(FOLDER / "data", environment=behind).prepare()
+    web = WebServer(FOLDER / "data", environment=behind).prepare()
     Proxy.portal = web.port
     try:
         User.objects.create_user("ada@example.com", "not used here", name="Ada Lovelace", role="admin")

@@ -28,7 +28,8 @@ import requests
 
 from finetune_portal.datasets import sample
 from finetune_portal.providers.segmind import SegmindClient
-from tests.e2e.conftest import EMAIL, PASSWORD, Portal, wait_for
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal
+from tests.waiting import until
 
 MEGABYTE = 1_000_000
 PIECE = 8 * 1024 * 1024  # as the browser sends it
@@ -210,7 +211,7 @@ def pace(portal: Portal, person: Person, path: Path) -> None:
 
     def both_legs() -> None:
         dataset, _ = person.send(path, person.url)
-        wait_for(lambda: person.is_ready(dataset), seconds=300, why="both legs")
+        until(lambda: person.is_ready(dataset), seconds=300, why="both legs")
 
     shares = []
     for _ in range(ROUNDS):
@@ -229,7 +230,7 @@ def faults(portal: Portal, person: Person, path: Path, right: str) -> None:
     def kill() -> None:
         for turn in range(KILLS):
             before = cutter.left
-            wait_for(lambda: cutter.left <= before - CUTS // (KILLS + 1), seconds=600, why="the next cuts")  # noqa: B023
+            until(lambda: cutter.left <= before - CUTS // (KILLS + 1), seconds=600, why="the next cuts")  # noqa: B023
             for pid in processes(watch.parent, "gunicorn" if turn % 2 else "manage.py\0work")[:1]:
                 os.kill(pid, signal.SIGKILL)
                 say(f"  killed {'web' if turn % 2 else 'worker'} after {CUTS - cutter.left} cuts")
@@ -238,7 +239,7 @@ def faults(portal: Portal, person: Person, path: Path, right: str) -> None:
     killer.start()
     start = time.monotonic()
     dataset, key = person.send(path, f"http://127.0.0.1:{cutter.port}")
-    wait_for(lambda: person.is_ready(dataset), seconds=600, why="through cuts and kills")
+    until(lambda: person.is_ready(dataset), seconds=600, why="through cuts and kills")
     killer.join()
     watch.over = True
     same = sha256(stored(portal, key)) == right

@@ -9,11 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from finetune_portal.datasets import sample
 from tests import databases, prepared
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 PROVOKED = "?broken-on-purpose"  # in the address of a page whose report is wanted
-PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # more on a machine that has other work to do
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -44,13 +43,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 60, why: str = "") -> None:
-    deadline = time.monotonic() + seconds * PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {why}"
-        time.sleep(0.05)
 
 
 def answers(url: str) -> bool:
@@ -112,7 +104,7 @@ class Portal:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(lambda: answers(f"{self.url}/readyz"), why="the portal is ready")
+        until(lambda: answers(f"{self.url}/readyz"), why="the portal is ready")
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

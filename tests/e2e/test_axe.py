@@ -8,7 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import wait_for, write_sample
+from tests.e2e.conftest import write_sample
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -19,11 +20,11 @@ STILL = "document.getAnimations().every(each => !(each instanceof CSSTransition)
 
 def fit(page: Page, address: str) -> None:
     """Asked for a while: right after a new size the browser has not asked all media queries again."""
-    wait_for(lambda: bool(page.evaluate(FITS)), seconds=5, why=f"{address} does not scroll sideways")
+    until(lambda: bool(page.evaluate(FITS)), seconds=5, why=f"{address} does not scroll sideways")
 
 
 def faults(page: Page, rules: list[str] = RULES) -> list[str]:
-    wait_for(lambda: bool(page.evaluate(STILL)), why="no colour is on its way to another")
+    until(lambda: bool(page.evaluate(STILL)), why="no colour is on its way to another")
     found = Axe().run(page, options={"runOnly": rules}).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:90]} {node['failureSummary']}"

@@ -13,9 +13,10 @@ import requests
 from playwright.sync_api import Page, expect
 
 from finetune_portal.datasets import sample
-from tests.e2e.conftest import Portal, wait_for
+from tests.datasets.tus import begin, send
+from tests.e2e.conftest import Portal
 from tests.e2e.dropping import choose_files
-from tests.e2e.tus import begin, send
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 MEGABYTE = 1_000_000
@@ -38,7 +39,7 @@ def test_the_sender_sees_speed_and_time_left_and_then_the_second_leg(form: Page,
     expect(form.locator("[data-upload-text]")).to_have_text(PACE, timeout=30_000)
     bar = form.locator("[data-upload-progress] progress")
     share = "(bar) => Number(bar.value)"
-    wait_for(lambda: float(bar.evaluate(share)) > 60, why="both legs count in one bar")
+    until(lambda: float(bar.evaluate(share)) > 60, why="both legs count in one bar")
     expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=60_000)
 
 
@@ -46,7 +47,7 @@ def test_whoever_looks_at_a_dataset_on_its_way_sees_the_same(
     portal: Portal, ada: requests.Session, form: Page
 ) -> None:
     data = heavy(40)
-    begun = begin(portal, ada, len(data))
+    begun = begin(portal.url, ada, len(data))
     place, offset = portal.url + begun.headers["Location"], 0
     form.goto(f"/datasets/{begun.headers['Dataset-Id']}/")
     words = form.locator("[data-pace]")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import requests
 from PIL import Image
 
 from tests.running import RunningEngine
+from tests.waiting import until
 
 T = TypeVar("T")
 TIMEOUT = 15
@@ -93,15 +93,6 @@ def details(engine: RunningEngine, job_id: str) -> dict[str, Any]:
     answer = call(engine, "GET", "/finetune/request/details", json={"request_id": job_id})
     assert answer.status_code == 200, answer.text
     return answer.json()["finetune"]
-
-
-def until(what: Callable[[], T | None], *, seconds: float = 20.0) -> T:
-    """Ask again until there is an answer."""
-    latest = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < latest, "it did not come in time"
-        time.sleep(0.02)
-    return found
 
 
 def reached(engine: RunningEngine, job_id: str, state: str) -> dict[str, Any]:

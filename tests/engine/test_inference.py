@@ -16,8 +16,9 @@ import requests
 from finetune_portal.engine.trainers.devices import Devices
 from finetune_portal.engine.trainers.image_generator import NoPlace, Order, Painter
 from finetune_portal.engine.trainers.model_folder import Model
-from tests.engine.calling import TIMEOUT, call, details, image, reached, started, until
+from tests.engine.calling import TIMEOUT, call, details, image, reached, started
 from tests.running import RunningEngine
+from tests.waiting import until
 
 PICTURE = f"data:image/png;base64,{base64.b64encode(image()).decode()}"
 FIELDS = {"prompt": "put a hat on", "input_image": PICTURE}

@@ -19,11 +19,11 @@ from tests.engine.calling import (
     reached,
     started,
     submit,
-    until,
     upload,
     zipped,
 )
 from tests.running import RunningEngine
+from tests.waiting import until
 
 NOWHERE = "http://192.0.2.1/dataset.zip"
 

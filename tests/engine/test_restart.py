@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from tests.conftest import StartEngine
-from tests.engine.calling import TIMEOUT, call, details, download_url, presigned, reached, started, until
+from tests.engine.calling import TIMEOUT, call, details, download_url, presigned, reached, started
 from tests.running import ROOT, RunningEngine
+from tests.waiting import until
 
 STATES = [
     "REQUESTED",

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from finetune_portal.engine.storage import keys, signing
 from tests.conftest import StartEngine
-from tests.engine.calling import TIMEOUT, download_url, presigned, reached, started, until
+from tests.engine.calling import TIMEOUT, download_url, presigned, reached, started
 from tests.running import RunningEngine
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

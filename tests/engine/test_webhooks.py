@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartEngine
-from tests.engine.calling import call, reached, started, until
+from tests.engine.calling import call, reached, started
 from tests.engine.sink import Answer, Seen, Sink, listening
 from tests.running import RunningEngine, free_port
+from tests.waiting import until
 
 EVENTS = [
     "DATA_PROCESSING",

@@ -20,11 +20,12 @@ from django.utils.timezone import now
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.worker.models import Heartbeat
 from tests import databases
-from tests.engine.calling import call, until
+from tests.engine.calling import call
 from tests.faults.portal import Workshop
 from tests.people import form_data
 from tests.provider import Job, Request
 from tests.running import KEY, ROOT, RunningEngine, free_port, start_engine
+from tests.waiting import until
 
 TOKEN = "c" * 32
 SERVE = ("-m", "gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application")

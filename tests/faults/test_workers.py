@@ -10,12 +10,12 @@ from django.conf import settings
 
 from finetune_portal.jobs.models import Job
 from tests import databases
-from tests.engine.calling import until
 from tests.faults.portal import Portal, Workshop, end_of, new_form_key
 from tests.faults.processes import Program
 from tests.faults.proxy import Fault
 from tests.faults.truth import faults
 from tests.provider import KEY
+from tests.waiting import until
 
 WORKERS, FORMS = 4, 24
 STOP_SECONDS = 10.0

@@ -5,47 +5,33 @@ from __future__ import annotations
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from django.core import signing
-from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.sample import make
 from finetune_portal.datasets.services import start_upload
 from finetune_portal.gateway import services, upload_urls
-from tests.engine.calling import until
 from tests.gateway.calling import PRESIGNED, SUBMIT, row_of, submit_body, token_of
-from tests.jobs.web import Web, database_of, running_web
 from tests.people import person
+from tests.waiting import until
+from tests.web_server import WebServer
 
 ZIP = make()
 HALF = len(ZIP) // 2
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("put") / "data", WEB_WORKERS="1") as web:
-        yield web
-
-
 @pytest.fixture
-def web(server: Web, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Web]:
-    with database_of(server, settings, django_db_blocker):
-        yield server
-
-
-@pytest.fixture
-def token(web: Web) -> str:
+def token(web: WebServer) -> str:
     return token_of(person("alice", "maker"), "train")
 
 
-def presigned(web: Web, token: str, name: str = "pairs.zip") -> dict[str, str]:
+def presigned(web: WebServer, token: str, name: str = "pairs.zip") -> dict[str, str]:
     headers = {"x-api-key": token}
     answer = requests.get(web.url + PRESIGNED, json={"name": name}, headers=headers, timeout=10)
     assert answer.status_code == 200, answer.text
@@ -65,7 +51,7 @@ def begin(url: str, length: int, part: bytes) -> socket.socket:
     return connection
 
 
-def test_the_file_becomes_a_dataset_of_the_person(web: Web, token: str) -> None:
+def test_the_file_becomes_a_dataset_of_the_person(web: WebServer, token: str) -> None:
     urls = presigned(web, token, "Night & day")
     assert urls["presigned_url"].startswith(urls["s3_url"] + "?")
     assert urls["s3_url"].endswith("/Night%20&%20day.zip")
@@ -85,7 +71,7 @@ def test_the_file_becomes_a_dataset_of_the_person(web: Web, token: str) -> None:
     assert dataset.jobs.get().state == "waiting"
 
 
-def test_an_address_serves_one_file(web: Web, token: str) -> None:
+def test_an_address_serves_one_file(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
     put(url)
     answer = put(url, b"another file")
@@ -93,7 +79,7 @@ def test_an_address_serves_one_file(web: Web, token: str) -> None:
     assert requests.get(url, timeout=10).status_code == 404, "and hands none out"
 
 
-def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: Web, token: str) -> None:
+def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
     connection = begin(url, len(ZIP), ZIP[:HALF])
     until(lambda: Dataset.objects.exists())
@@ -104,7 +90,7 @@ def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: Web, token: s
     assert Dataset.objects.get().path.read_bytes() == ZIP
 
 
-def test_a_put_that_a_killed_process_left_begins_anew(web: Web, token: str) -> None:
+def test_a_put_that_a_killed_process_left_begins_anew(web: WebServer, token: str) -> None:
     """The row and half of the file stay behind; a job that waits for them goes on."""
     urls = presigned(web, token)
     permit = upload_urls.read(urlsplit(urls["presigned_url"]).path, urlsplit(urls["presigned_url"]).query)
@@ -117,7 +103,7 @@ def test_a_put_that_a_killed_process_left_begins_anew(web: Web, token: str) -> N
     assert (dataset.pk, dataset.size, dataset.path.read_bytes()) == (left.pk, len(ZIP), ZIP)
 
 
-def test_two_at_once_end_in_one_whole_file(web: Web, token: str) -> None:
+def test_two_at_once_end_in_one_whole_file(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(put(url).status_code)) for _ in range(4)]
@@ -139,19 +125,19 @@ def test_two_at_once_end_in_one_whole_file(web: Web, token: str) -> None:
     ids=["empty", "no length"],
 )
 def test_what_is_no_upload_is_refused(
-    web: Web, token: str, headers: dict[str, str], data: Any, status: int
+    web: WebServer, token: str, headers: dict[str, str], data: Any, status: int
 ) -> None:
     assert put(presigned(web, token)["presigned_url"], data, **headers).status_code == status
     assert not Dataset.objects.exists()
 
 
-def test_one_larger_than_the_limit_is_refused_before_it_is_sent(web: Web, token: str) -> None:
+def test_one_larger_than_the_limit_is_refused_before_it_is_sent(web: WebServer, token: str) -> None:
     with begin(presigned(web, token)["presigned_url"], 6_000_000_000, b"PK") as connection:
         assert b" 422 " in connection.makefile("rb").readline()
     assert not Dataset.objects.exists()
 
 
-def test_a_changed_or_old_address_is_refused(web: Web, token: str, monkeypatch: Any) -> None:
+def test_a_changed_or_old_address_is_refused(web: WebServer, token: str, monkeypatch: Any) -> None:
     one, two = (presigned(web, token)["presigned_url"] for _ in range(2))
     swapped = f"{one.partition('?')[0]}?{two.partition('?')[2]}"
     monkeypatch.setattr(signing.time, "time", lambda: 1_700_000_000.0)
@@ -164,7 +150,7 @@ def test_a_changed_or_old_address_is_refused(web: Web, token: str, monkeypatch: 
     assert not Dataset.objects.exists()
 
 
-def test_an_address_dies_with_its_token(web: Web, token: str) -> None:
+def test_an_address_dies_with_its_token(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
     services.revoke(row_of(token), actor=row_of(token).owner)
     answer = put(url)

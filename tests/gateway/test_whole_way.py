@@ -29,7 +29,7 @@ from finetune_portal.datasets.sample import make
 from finetune_portal.gateway.openapi import document
 from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, Unauthorized
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
-from tests.engine.calling import until
+from tests.waiting import until
 
 LINES = Path(__file__).resolve().parent.parent / "contract" / "curl"
 TOKEN = re.compile(r"ftp_[A-Za-z0-9]{32}[0-9a-f]{8}")

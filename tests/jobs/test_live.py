@@ -22,9 +22,9 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.live.stream import BEAT_SECONDS, CHECK_SECONDS, STREAMS_EACH, Viewer, signed_out
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
-from tests.jobs.web import Reader, Web, database_of, running_web, session_of
 from tests.people import make_dataset, make_job, person
 from tests.provider import ScriptedProvider
+from tests.web_server import Reader, WebServer, database_of, running_web, session_of
 
 READY = 'data-state="ready"'
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
@@ -37,20 +37,20 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, provider: ScriptedProvider) -> Iterator[Web]:
+def server(tmp_path_factory: pytest.TempPathFactory, provider: ScriptedProvider) -> Iterator[WebServer]:
     data = tmp_path_factory.mktemp("live") / "data"
     with running_web(data, SEGMIND_BASE_URL=provider.url) as web:
         yield web
 
 
 @pytest.fixture
-def web(server: Web, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[Web]:
+def web(server: WebServer, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[WebServer]:
     """The process, and its own database as this test's, emptied."""
     with database_of(server, settings, django_db_blocker):
         yield server
 
 
-def look(web: Web, user: User) -> Reader:
+def look(web: WebServer, user: User) -> Reader:
     """An open stream that has said hello."""
     reader = web.connect("/live/", session_of(user))
     assert reader.status == 200
@@ -66,7 +66,7 @@ def row_of(stream: Reader, job: Job, holds: str = "") -> dict[str, Any]:
             return row
 
 
-def test_a_commit_arrives_with_its_row_at_once(web: Web) -> None:
+def test_a_commit_arrives_with_its_row_at_once(web: WebServer) -> None:
     alice = person("alice", "maker")
     job = make_job(alice, "training")
     with look(web, alice) as stream:
@@ -78,7 +78,7 @@ def test_a_commit_arrives_with_its_row_at_once(web: Web) -> None:
     assert (row["owner"], row["group"], row["archived"]) == (alice.pk, "ready", False)
 
 
-def test_only_who_may_change_a_job_gets_its_switch(web: Web) -> None:
+def test_only_who_may_change_a_job_gets_its_switch(web: WebServer) -> None:
     alice, dana = person("alice", "maker"), person("dana", "admin")
     others = [person("bob", "maker"), person("charlie", "viewer")]
     job = make_job(alice, "deploying", **PUBLISHED)
@@ -90,7 +90,7 @@ def test_only_who_may_change_a_job_gets_its_switch(web: Web) -> None:
     assert all(f"/jobs/{job.pk}/download/" in row for row in rows)
 
 
-def test_a_change_that_commits_late_is_not_missed(web: Web) -> None:
+def test_a_change_that_commits_late_is_not_missed(web: WebServer) -> None:
     """Its `changed` is older than what the lookout saw meanwhile."""
     alice = person("alice", "maker")
     early, late = make_job(alice), make_job(alice)
@@ -102,7 +102,7 @@ def test_a_change_that_commits_late_is_not_missed(web: Web) -> None:
         row_of(stream, late, 'data-state="closed"')
 
 
-def test_a_burst_in_one_commit_arrives_whole(web: Web) -> None:
+def test_a_burst_in_one_commit_arrives_whole(web: WebServer) -> None:
     alice = person("alice", "maker")
     with look(web, alice) as stream:
         with transaction.atomic():
@@ -114,7 +114,7 @@ def test_a_burst_in_one_commit_arrives_whole(web: Web) -> None:
         stream.next("stale")
 
 
-def test_the_counts_the_dataset_and_the_mood_are_told(web: Web) -> None:
+def test_the_counts_the_dataset_and_the_mood_are_told(web: WebServer) -> None:
     alice = person("alice", "maker")
     dataset = make_dataset(alice, data=b"", state="receiving")
     connections.built_in()
@@ -131,7 +131,7 @@ def test_the_counts_the_dataset_and_the_mood_are_told(web: Web) -> None:
             pass  # of what the watcher saw before
 
 
-def test_how_far_a_training_is_arrives_without_a_change_of_the_job(web: Web) -> None:
+def test_how_far_a_training_is_arrives_without_a_change_of_the_job(web: WebServer) -> None:
     """The job is old: had the watcher first seen it together with its progress, both would be one `row`."""
     alice = person("alice", "maker")
     yesterday = now() - timedelta(days=1)
@@ -144,13 +144,13 @@ def test_how_far_a_training_is_arrives_without_a_change_of_the_job(web: Web) -> 
         assert "43 %" in event["html"]
 
 
-def test_a_silent_portal_still_beats(web: Web) -> None:
+def test_a_silent_portal_still_beats(web: WebServer) -> None:
     with look(web, person("alice", "maker")) as stream:
         stream.next("beat")
         stream.next("beat")
 
 
-def test_it_needs_login_and_the_portals_own_page(web: Web) -> None:
+def test_it_needs_login_and_the_portals_own_page(web: WebServer) -> None:
     with web.connect("/live/", "no-such-session") as reader:
         assert reader.status == 401
     session = session_of(person("alice", "maker"))
@@ -162,7 +162,7 @@ def test_it_needs_login_and_the_portals_own_page(web: Web) -> None:
         assert reader.headers["x-accel-buffering"] == "no"
 
 
-def test_one_person_cannot_take_all_streams(web: Web) -> None:
+def test_one_person_cannot_take_all_streams(web: WebServer) -> None:
     alice, bob = person("alice", "maker"), person("bob", "maker")
     with ExitStack() as stack:
         statuses = [
@@ -176,7 +176,7 @@ def test_one_person_cannot_take_all_streams(web: Web) -> None:
         pass
 
 
-def test_streams_hold_neither_thread_nor_database(web: Web) -> None:
+def test_streams_hold_neither_thread_nor_database(web: WebServer) -> None:
     """The trap of a Django view: a thread and a connection for each viewer."""
     assert web.process
     users = [person(f"p{number}", "maker") for number in range(10)]
@@ -191,7 +191,7 @@ def test_streams_hold_neither_thread_nor_database(web: Web) -> None:
 
 
 def test_fifty_viewers_cost_one_rendering_and_no_call_to_the_provider(
-    web: Web, provider: ScriptedProvider
+    web: WebServer, provider: ScriptedProvider
 ) -> None:
     alice = person("alice", "maker")
     job = make_job(alice, "training")
@@ -204,7 +204,7 @@ def test_fifty_viewers_cost_one_rendering_and_no_call_to_the_provider(
     assert provider.requests == []
 
 
-def test_the_streams_end_when_the_server_stops(web: Web) -> None:
+def test_the_streams_end_when_the_server_stops(web: WebServer) -> None:
     with look(web, person("alice", "maker")) as stream:
         took = web.stop()
         assert list(stream.events()) is not None
@@ -212,7 +212,7 @@ def test_the_streams_end_when_the_server_stops(web: Web) -> None:
     web.start()
 
 
-def test_an_ended_session_and_a_new_role_are_noticed(web: Web) -> None:
+def test_an_ended_session_and_a_new_role_are_noticed(web: WebServer) -> None:
     alice, bob = person("alice", "maker"), person("bob", "admin")
     viewers = [Viewer(user, {"cookie": f"sessionid={session_of(user)}"}) for user in (alice, bob)]
     assert signed_out(viewers) == []
@@ -222,7 +222,7 @@ def test_an_ended_session_and_a_new_role_are_noticed(web: Web) -> None:
     assert not viewers[1].user.can_administer
 
 
-def test_who_is_switched_off_or_signed_out_sees_nothing_more(web: Web) -> None:
+def test_who_is_switched_off_or_signed_out_sees_nothing_more(web: WebServer) -> None:
     """R6: at the commit, not at the next look."""
     alice, bob, charlie = person("alice", "maker"), person("bob", "maker"), person("charlie", "viewer")
     with ExitStack() as stack:

@@ -18,10 +18,11 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import carry_next, take_to
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import tasks
-from tests.engine.calling import details, until
+from tests.engine.calling import details
 from tests.people import make_dataset, make_job, signed_in
 from tests.provider import ScriptedProvider, says
 from tests.running import RunningEngine, start_engine
+from tests.waiting import until
 from tests.worker.driving import (
     follow_now,
     fresh,

@@ -18,10 +18,11 @@ from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.queue.leases import claim
-from tests.engine.calling import call, reached, started, until
+from tests.engine.calling import call, reached, started
 from tests.people import make_dataset, make_job, signed_in
 from tests.provider import Answer, Request, ScriptedProvider, says
 from tests.running import RunningEngine, start_engine
+from tests.waiting import until
 from tests.worker.driving import (
     carry_now,
     follow_now,

@@ -15,9 +15,10 @@ import pytest
 import requests
 from PIL import Image, ImageDraw
 
-from tests.engine.calling import call, details, image, pairs, started, until, upload, zipped
+from tests.engine.calling import call, details, image, pairs, started, upload, zipped
 from tests.running import RunningEngine, start_engine
 from tests.train.models import random_model
+from tests.waiting import until
 
 PATIENCE = 240.0
 TRAINING = {"learning_rate": 0.01, "steps": 4, "rank": 4, "sample_steps": 10_000}

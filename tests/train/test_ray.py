@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartEngine
-from tests.engine.calling import call, details, pairs, started, until, upload, zipped
+from tests.engine.calling import call, details, pairs, started, upload, zipped
 from tests.running import ROOT, RunningEngine
 from tests.train.models import random_model
+from tests.waiting import until
 
 STEPS = 100
 SMALL = {

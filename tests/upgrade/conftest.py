@@ -19,10 +19,11 @@ import pytest
 import requests
 
 from tests import databases
-from tests.e2e.conftest import Portal, answers, wait_for
+from tests.e2e.conftest import Portal, answers
 from tests.notices.conftest import MailServer, mail_server
 from tests.provider import ScriptedProvider
 from tests.running import ROOT
+from tests.waiting import until
 
 RELEASE = Path(__file__).resolve().parent / "35ee960"  # made by make.py
 MOMENT = re.compile(r"\b20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?")
@@ -113,7 +114,7 @@ class Upgraded:
             self.web = subprocess.Popen(
                 [sys.executable, *SERVE], cwd=ROOT, env=variables, stdout=log, stderr=log
             )
-        wait_for(lambda: answers(f"{self.portal.url}/healthz"), why="the web process answers")
+        until(lambda: answers(f"{self.portal.url}/healthz"), why="the web process answers")
 
     def end_web(self) -> None:
         if self.web:

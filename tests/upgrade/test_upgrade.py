@@ -20,9 +20,9 @@ import requests
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
 from tests import databases
-from tests.e2e.conftest import wait_for
 from tests.provider import PICTURE, WEIGHTS, Request
 from tests.upgrade.conftest import Upgraded
+from tests.waiting import until
 
 TUS = {"Tus-Resumable": "1.0.0"}
 STATES = {
@@ -200,20 +200,18 @@ def test_half_an_upload_goes_on_to_its_end(at_work: Upgraded) -> None:
     ended = alice.session.patch(place, bytes.fromhex(half["rest"]), headers=lines, timeout=20)
     assert (ended.status_code, ended.headers["Upload-Offset"]) == (204, str(half["size"]))
     page = f"/datasets/{number_of(at_work, 'half')}/"
-    wait_for(lambda: half["sha256"] in alice.page(page), why="it was checked and handed over whole")
+    until(lambda: half["sha256"] in alice.page(page), why="it was checked and handed over whole")
     assert f"{half['pairs']} pairs" in alice.page(page)
 
 
 def test_what_waited_is_submitted_once(at_work: Upgraded) -> None:
-    wait_for(lambda: at_work.state("Queued") == "ready", why="it was sent and followed")
+    until(lambda: at_work.state("Queued") == "ready", why="it was sent and followed")
     assert at_work.vendor.charged(at_work.job("Queued")["sent_as"]) == 1
-    wait_for(
-        lambda: at_work.state("Waiting") == "ready", why="its dataset was checked, then the engine trained"
-    )
+    until(lambda: at_work.state("Waiting") == "ready", why="its dataset was checked, then the engine trained")
 
 
 def test_what_may_have_been_paid_is_never_sent_again(at_work: Upgraded) -> None:
-    wait_for(lambda: at_work.state("Sending") == "ready", why="it is found in the list")
+    until(lambda: at_work.state("Sending") == "ready", why="it is found in the list")
     assert at_work.vendor.charged(at_work.job("Sending")["sent_as"]) == 1
     assert at_work.state("Unconfirmed") == "unconfirmed"
     assert at_work.state("Needs a decision") == "needs_decision"
@@ -227,17 +225,17 @@ def test_what_may_have_been_paid_is_never_sent_again(at_work: Upgraded) -> None:
 
 @pytest.mark.parametrize("name", ["Requested", "Data", "Training", "Running", "Trained", "Deploying"])
 def test_what_the_provider_was_at_is_followed_to_its_end(at_work: Upgraded, name: str) -> None:
-    wait_for(lambda: at_work.state(name) == "ready", why=name)
+    until(lambda: at_work.state(name) == "ready", why=name)
 
 
 @pytest.mark.parametrize("name", ["Trains", "Queued", "Reads", "Deploys"])
 def test_the_engine_goes_on_with_its_trainings(at_work: Upgraded, name: str) -> None:
-    wait_for(lambda: at_work.state(f"{name} at home") == "ready", why=name)
+    until(lambda: at_work.state(f"{name} at home") == "ready", why=name)
 
 
 def test_what_was_cancelled_is_cancelled(at_work: Upgraded) -> None:
-    wait_for(lambda: at_work.state("Cancelling") == "failed", why="the worker carries out the wish")
-    wait_for(lambda: at_work.state("Cancelled at home") == "failed", why="the engine says so")
+    until(lambda: at_work.state("Cancelling") == "failed", why="the worker carries out the wish")
+    until(lambda: at_work.state("Cancelled at home") == "failed", why="the engine says so")
     assert at_work.studio.sent("cancel")
 
 
@@ -252,7 +250,7 @@ def test_a_finished_model_is_downloaded(at_work: Upgraded) -> None:
 
 def test_a_file_that_somebody_waits_for_is_checked(at_work: Upgraded) -> None:
     page = f"/jobs/{at_work.job('Sweep 0.0002')['pk']}/"
-    wait_for(lambda: sha256(WEIGHTS) in at_work.person("alice").page(page), why="the worker reads it")
+    until(lambda: sha256(WEIGHTS) in at_work.person("alice").page(page), why="the worker reads it")
 
 
 @pytest.mark.parametrize("number", [2, 3])
@@ -267,7 +265,7 @@ def test_sealed_keys_open(at_work: Upgraded, number: int) -> None:
 
 def test_a_notification_that_was_due_is_sent_and_none_twice(at_work: Upgraded) -> None:
     for to, name, _ in at_work.facts["mails_due"]:
-        wait_for(lambda to=to, name=name: len(mails(at_work, to, f"“{name}”")) == 1, why=f"{name} to {to}")
+        until(lambda to=to, name=name: len(mails(at_work, to, f"“{name}”")) == 1, why=f"{name} to {to}")
     for subject in at_work.facts["mails_sent"]:
         assert not [mail for mail in at_work.mail.mails if mail["Subject"] == subject], subject
 
@@ -281,7 +279,7 @@ def test_a_generation_that_waited_is_run_once_and_a_lost_one_never(at_work: Upgr
     numbers = {each["prompt"]: each["pk"] for each in at_work.facts["generations"]}
     alice = at_work.person("alice")
     result = f"/try/runs/{numbers['still waiting']}/result/"
-    wait_for(lambda: alice.get(result).content == PICTURE, why="it is run")
+    until(lambda: alice.get(result).content == PICTURE, why="it is run")
     prompts = [request.json["prompt"] for request in at_work.vendor.runs]
     assert prompts == ["still waiting"]
     assert alice.get(f"/try/runs/{numbers['a killed worker']}/result/").status_code == 404
@@ -291,10 +289,10 @@ def test_datasets_go_on_to_their_ends(at_work: Upgraded) -> None:
     captions = number_of(at_work, "night")
     alice = at_work.person("alice")
     for number in (number_of(at_work, "checking"), captions + 2):
-        wait_for(lambda number=number: digest_on(alice.page(f"/datasets/{number}/")), why=f"dataset {number}")
+        until(lambda number=number: digest_on(alice.page(f"/datasets/{number}/")), why=f"dataset {number}")
     digest = digest_on(alice.page(f"/datasets/{captions}/"))
     for provider in (at_work.vendor, at_work.studio):
-        wait_for(lambda its=provider: digest in map(sha256, its.stored.values()), why="it is transferred")
+        until(lambda its=provider: digest in map(sha256, its.stored.values()), why="it is transferred")
 
 
 def digest_on(page: str) -> str:
@@ -308,7 +306,7 @@ def test_addresses_of_webhooks_still_open(at_work: Upgraded) -> None:
         body = {"status": "AVAILABLE", "request_id": at_work.job("Ready")["request_id"]}
         assert requests.post(f"{at_work.portal.url}/hooks/{hook}", json=body, timeout=20).status_code == 200
     known = at_work.job("Ready with a curve")["request_id"]
-    wait_for(
+    until(
         lambda: known in [request.json.get("request_id") for request in at_work.studio.sent("details")],
         why="the delivery that waited is looked up",
     )

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
-from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.web import body_limits
-from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import form_data, person
+from tests.web_server import WebServer, session_of
 
 MIB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("bodies") / "data") as running:
-        yield running
-
-
-def status_of(web: Web, path: str, *headers: str, body: bytes = b"") -> int:
+def status_of(web: WebServer, path: str, *headers: str, body: bytes = b"") -> int:
     """What is answered to a head, and perhaps the beginning of a body, of a request that never ends."""
     lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{web.port}", "Content-Type: text/plain", *headers]
     with socket.create_connection(("127.0.0.1", web.port), 10) as connection:
@@ -34,14 +26,14 @@ def status_of(web: Web, path: str, *headers: str, body: bytes = b"") -> int:
 
 
 @pytest.mark.parametrize("path", ["/login/", "/jobs/new/", "/finetune/request/submit", "/nowhere/"])
-def test_a_stranger_sends_no_gigabytes(web: Web, path: str) -> None:
+def test_a_stranger_sends_no_gigabytes(web: WebServer, path: str) -> None:
     assert status_of(web, path, "Content-Length: 5000000000") == 413
     chunk = b"%x\r\n" % (3 * MIB) + b"x" * 3 * MIB + b"\r\n"
     assert status_of(web, path, "Transfer-Encoding: chunked", body=chunk) == 413
     assert requests.post(web.url + path, b"x" * MIB, timeout=10).status_code != 413
 
 
-def test_nor_does_a_webhook(web: Web) -> None:
+def test_nor_does_a_webhook(web: WebServer) -> None:
     path = "/hooks/segmind/any/"
     assert status_of(web, path, f"Content-Length: {64 * 1024 + 1}") == 413
     chunk = b"%x\r\n" % (65 * 1024) + b"x" * 65 * 1024 + b"\r\n"
@@ -49,16 +41,13 @@ def test_nor_does_a_webhook(web: Web) -> None:
     assert requests.post(web.url + path, b"x" * 1024, timeout=10).status_code == 404
 
 
-def test_who_is_signed_in_sends_a_file_by_a_plain_form(
-    web: Web, settings: Any, django_db_blocker: DjangoDbBlocker
-) -> None:
-    with database_of(web, settings, django_db_blocker):
-        cookies = {"sessionid": session_of(person("alice", "maker")), "csrftoken": "c" * 32}
-        told = {**form_data(), "csrfmiddlewaretoken": "c" * 32}
-        file = {"file": ("night.zip", b"PK" * 2 * MIB)}
-        answer = requests.post(
-            f"{web.url}/jobs/new/", told, files=file, cookies=cookies, timeout=20, allow_redirects=False
-        )
+def test_who_is_signed_in_sends_a_file_by_a_plain_form(web: WebServer) -> None:
+    cookies = {"sessionid": session_of(person("alice", "maker")), "csrftoken": "c" * 32}
+    fields = {**form_data(), "csrfmiddlewaretoken": "c" * 32}
+    file = {"file": ("night.zip", b"PK" * 2 * MIB)}
+    answer = requests.post(
+        f"{web.url}/jobs/new/", fields, files=file, cookies=cookies, timeout=20, allow_redirects=False
+    )
     assert answer.status_code == 302, answer.text[:500]
 
 

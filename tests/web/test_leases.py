@@ -13,8 +13,8 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.models import Job
 from finetune_portal.queue.leases import MAX_BACKOFF, backoff, claim, keeping, mine, renew
-from tests.e2e.conftest import wait_for
 from tests.people import make_job
+from tests.waiting import until
 
 
 def take() -> Job | None:
@@ -95,9 +95,9 @@ def test_a_long_step_keeps_its_lease_and_a_dead_one_loses_it(alice: User) -> Non
     assert held
     assert held.lease_until
     with keeping(held, seconds=3):
-        wait_for(lambda: mine(held).filter(lease_until__gt=held.lease_until).exists(), why="renewed")
+        until(lambda: mine(held).filter(lease_until__gt=held.lease_until).exists(), why="renewed")
         assert take() is None
-    wait_for(lambda: take() is not None, why="nobody renews it any more")
+    until(lambda: take() is not None, why="nobody renews it any more")
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 5, 100, 10_000])

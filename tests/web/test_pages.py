@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import inspect
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 import requests
 from django.core.handlers import asgi
 from django.db import connection
-from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.web.asgi_handler import AT_ONCE
 from tests import databases
-from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import person
+from tests.web_server import WebServer, session_of
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("pages") / "data", WEB_WORKERS="1") as running:
-        yield running
-
-
-def test_forms_that_come_in_slowly_hold_nobody_up(web: Web) -> None:
+def test_forms_that_come_in_slowly_hold_nobody_up(web: WebServer) -> None:
     head = f"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\nContent-Length: 1000\r\n\r\nusername="
     with ExitStack() as slow:
         for _ in range(AT_ONCE + 1):
@@ -35,7 +26,7 @@ def test_forms_that_come_in_slowly_hold_nobody_up(web: Web) -> None:
         assert requests.get(f"{web.url}/login/", timeout=10).status_code == 200
 
 
-def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: Web) -> None:
+def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: WebServer) -> None:
     head = f"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\nContent-Length: 1000\r\n\r\n"
     for _ in range(AT_ONCE + 1):
         with socket.create_connection(("127.0.0.1", web.port), 10) as sender:
@@ -44,19 +35,16 @@ def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: Web) -> None:
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no connection that could be cut")
-def test_a_connection_that_the_database_cut_is_made_anew(
-    web: Web, settings: Any, django_db_blocker: DjangoDbBlocker
-) -> None:
-    with database_of(web, settings, django_db_blocker):
-        cookies = {"sessionid": session_of(person("alice", "maker"))}
-        for _ in range(2):
-            assert requests.get(web.url, cookies=cookies, timeout=10).status_code == 200
-            with databases.opened(web.data) as own:
-                own.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), %s)",
-                    [connection.connection.info.backend_pid if connection.connection else 0],
-                )
+def test_a_connection_that_the_database_cut_is_made_anew(web: WebServer) -> None:
+    cookies = {"sessionid": session_of(person("alice", "maker"))}
+    for _ in range(2):
+        assert requests.get(web.url, cookies=cookies, timeout=10).status_code == 200
+        with databases.opened(web.data) as own:
+            own.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), %s)",
+                [connection.connection.info.backend_pid if connection.connection else 0],
+            )
 
 
 def test_the_five_inner_parts_of_djangos_handler_are_as_the_handler_expects() -> None:

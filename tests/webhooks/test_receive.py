@@ -21,11 +21,12 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks import services
 from finetune_portal.webhooks.models import Delivery, Hook
 from tests.conftest import StartEngine
-from tests.engine.calling import reached, started, until
+from tests.engine.calling import reached, started
 from tests.engine.sink import listening
 from tests.people import make_job
 from tests.provider import ScriptedProvider
 from tests.running import RunningEngine
+from tests.waiting import until
 from tests.webhooks.conftest import knock
 from tests.worker.driving import follow_now, fresh, point_at, point_nowhere
 

@@ -19,9 +19,10 @@ from finetune_portal.accounts.models import User
 from finetune_portal.webhooks import checks, services, signature
 from finetune_portal.webhooks.models import Delivery, Hook
 from tests.conftest import StartEngine
-from tests.engine.calling import started, until
+from tests.engine.calling import started
 from tests.engine.sink import listening
 from tests.people import signed_in
+from tests.waiting import until
 from tests.webhooks.conftest import knock
 
 KEY = b"a signing secret of 24 b"

@@ -15,9 +15,10 @@ from finetune_portal.jobs.choices import ENDED
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.worker import tasks
-from tests.engine.calling import call, until
+from tests.engine.calling import call
 from tests.provider import ScriptedProvider
 from tests.running import RunningEngine, free_port
+from tests.waiting import until
 
 
 def point_at(settings: Any, provider: RunningEngine | ScriptedProvider) -> None:

@@ -24,7 +24,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import submit
 from finetune_portal.operations import backups
 from tests import databases
-from tests.e2e.conftest import Portal, wait_for
+from tests.e2e.conftest import Portal
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop, new_form_key
 from tests.people import make_job
@@ -32,6 +32,7 @@ from tests.running import ROOT
 from tests.test_access import ROUTES
 from tests.test_secrets import PIECES
 from tests.test_up import Maker
+from tests.waiting import until
 from tests.worker.driving import fresh
 
 KEY_LOST = "The API key of “Second” cannot be opened"
@@ -155,7 +156,7 @@ def test_an_empty_folder_becomes_the_portal_of_then(
 def goes_on_without_the_sealing_key(maker: Maker) -> None:
     """K3: every page says so, and none is a fault."""
     url = maker.portal.url
-    wait_for(lambda: KEY_LOST in maker.session.get(url, timeout=20).text, why="the banner is there")
+    until(lambda: KEY_LOST in maker.session.get(url, timeout=20).text, why="the banner is there")
     for route in ROUTES.values():
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PIECES.get(found[1], "1"), route)
         if "logout" not in path:

@@ -12,8 +12,8 @@ from django.db import connection
 
 from finetune_portal.worker import loop
 from finetune_portal.worker.tasks import Lane
-from tests.engine.calling import until
 from tests.people import person
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,22 +11,22 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from tests.jobs.web import Web, database_of, running_web, session_of
 from tests.people import person
+from tests.web_server import WebServer, database_of, running_web, session_of
 
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     with running_web(tmp_path_factory.mktemp("live") / "data") as web:
         yield web
 
 
 @pytest.fixture
 def web(
-    server: Web, settings: Any, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Web]:
+    server: WebServer, settings: Any, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WebServer]:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs a loop in this thread
     with database_of(server, settings, django_db_blocker):
         connections.built_in()
@@ -34,12 +34,12 @@ def web(
 
 
 @pytest.fixture
-def alice(web: Web) -> User:
+def alice(web: WebServer) -> User:
     return person("alice", "maker")
 
 
 @pytest.fixture
-def visit(browser: Browser, web: Web) -> Iterator[Open]:
+def visit(browser: Browser, web: WebServer) -> Iterator[Open]:
     """Open a page as someone: each call is a browser of its own, unless one is given."""
     contexts: list[BrowserContext] = []
     faults: list[str] = []

@@ -15,8 +15,8 @@ from finetune_portal.jobs.choices import State
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import PUSHED, badge, is_moved, polls, says
 from tests.e2e.live.proxy import Proxy
-from tests.jobs.web import Web
 from tests.people import make_job, person
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -37,7 +37,9 @@ def test_a_change_reaches_two_browsers_without_a_reload_or_a_poll(visit: Open, a
     assert asked == [[], []]
 
 
-def test_a_cut_stream_is_told_and_comes_back_with_nothing_missed(visit: Open, alice: User, web: Web) -> None:
+def test_a_cut_stream_is_told_and_comes_back_with_nothing_missed(
+    visit: Open, alice: User, web: WebServer
+) -> None:
     proxy = Proxy(web.port)
     job, other = make_job(alice, State.TRAINING), make_job(alice, State.TRAINING)
     page = visit(alice, url=proxy.url)
@@ -58,7 +60,7 @@ def test_a_cut_stream_is_told_and_comes_back_with_nothing_missed(visit: Open, al
     assert page.evaluate("window.sameDocument") is True
 
 
-def test_a_proxy_that_swallows_the_stream_is_noticed(visit: Open, alice: User, web: Web) -> None:
+def test_a_proxy_that_swallows_the_stream_is_noticed(visit: Open, alice: User, web: WebServer) -> None:
     proxy = Proxy(web.port)
     proxy.mode = "swallow"
     job = make_job(alice, State.TRAINING)
@@ -68,7 +70,9 @@ def test_a_proxy_that_swallows_the_stream_is_noticed(visit: Open, alice: User, w
     badge(page, job, "Ready")
 
 
-def test_without_a_portal_it_says_so_and_how_old_the_page_is(visit: Open, alice: User, web: Web) -> None:
+def test_without_a_portal_it_says_so_and_how_old_the_page_is(
+    visit: Open, alice: User, web: WebServer
+) -> None:
     page = visit(alice)
     says(page, "Live")
     web.stop()

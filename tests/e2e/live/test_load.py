@@ -10,8 +10,8 @@ from finetune_portal.jobs.choices import State
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import PUBLISHED, says
 from tests.e2e.live.proxy import Proxy
-from tests.jobs.web import Web
 from tests.people import make_dataset, make_job
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +31,7 @@ SHIFTS = """() => {
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
-    visit: Open, browser: Browser, alice: User, web: Web, width: int
+    visit: Open, browser: Browser, alice: User, web: WebServer, width: int
 ) -> None:
     """Nothing is cached yet, and every byte counts: pages, scripts, the worker's, pictures, headers."""
     datasets = [make_dataset(alice, name=name) for name in ("Evening", "Winter")]

@@ -23,10 +23,10 @@ from finetune_portal.providers.segmind import (
     Unauthorized,
     Unreachable,
 )
-from tests.engine.calling import until
 from tests.provider import KEY, Answer, ScriptedProvider, breaks, endless, half, raw, says
 from tests.providers.segmind.conftest import SUBMIT
 from tests.running import free_port
+from tests.waiting import until
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 SECRET = "a-signature-nobody-may-read"

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from finetune_portal.providers.segmind import BadReply, Progress, SegmindClient, Unauthorized, Unreachable
-from tests.engine.calling import call, reached, started, until
+from tests.engine.calling import call, reached, started
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, endless, says
 from tests.running import RunningEngine, free_port
+from tests.waiting import until
 
 NOTHING = Progress(None, None, None, None, None, [], [], False, [])
 

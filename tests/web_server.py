@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
@@ -31,7 +32,7 @@ SERVE = ["gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_po
 
 
 @dataclass
-class Web:
+class WebServer:
     """gunicorn as `manage.py up` starts it, without worker and engine."""
 
     data: Path
@@ -55,11 +56,17 @@ class Web:
         prepared.lay_out(self.data)
         return self
 
+    @property
+    def log(self) -> Path:
+        return self.data.parent / f"{self.data.name}.log"
+
     def start(self) -> Self:
-        self.process = subprocess.Popen([sys.executable, "-m", *SERVE], cwd=ROOT, env=self.variables)
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", *SERVE]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.variables, stdout=log, stderr=log)
         latest = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert time.monotonic() < latest, "The web process did not start."
+            assert time.monotonic() < latest, f"The web process did not start.\n{self.log.read_text()}"
             time.sleep(0.05)
         return self
 
@@ -123,7 +130,7 @@ class Reader:
 
 
 @contextmanager
-def database_of(web: Web, settings: Any, blocker: DjangoDbBlocker) -> Iterator[None]:
+def database_of(web: WebServer, settings: Any, blocker: DjangoDbBlocker) -> Iterator[None]:
     """This process works on the other one's database, which is emptied first."""
     settings.DATA_DIR, settings.SECRET_KEY = web.data, web.secret
     settings.LOCAL_ENGINE = False  # as over there, where the variables name a provider
@@ -146,9 +153,24 @@ def session_of(user: User) -> str:
 
 
 @contextmanager
-def running_web(data: Path, **environment: str) -> Iterator[Web]:
-    web = Web(data, environment=environment).prepare()
+def running_web(data: Path, **environment: str) -> Iterator[WebServer]:
+    web = WebServer(data, environment=environment).prepare()
     try:
         yield web.start()
     finally:
         web.stop()
+
+
+@pytest.fixture(scope="session")
+def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """One web process for the whole run, for tests that need a socket but no worker; see `web`."""
+    data = tmp_path_factory.mktemp("web") / "data"
+    with running_web(data, WEB_WORKERS="1", UPLOAD_QUIET_SECONDS="2") as running:
+        yield running
+
+
+@pytest.fixture
+def web(web_server: WebServer, settings: Any, django_db_blocker: DjangoDbBlocker) -> Iterator[WebServer]:
+    """The web process, and its database as this test's, emptied."""
+    with database_of(web_server, settings, django_db_blocker):
+        yield web_server
