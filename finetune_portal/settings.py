@@ -88,7 +88,7 @@ INSTALLED_APPS = [
     "finetune_portal.datasets",
     "finetune_portal.jobs",
     "finetune_portal.playground",
-    "finetune_portal.notices",
+    "finetune_portal.notifications",
     "finetune_portal.webhooks",
     "finetune_portal.gateway",
     "finetune_portal.worker",

@@ -15,7 +15,7 @@ urlpatterns = [
     path("", include("finetune_portal.connections.urls")),
     path("", include("finetune_portal.accounts.factor_urls")),
     path("", include("finetune_portal.jobs.people_urls")),
-    path("", include("finetune_portal.notices.urls")),
+    path("", include("finetune_portal.notifications.urls")),
     path("", include("finetune_portal.webhooks.urls")),
     path("", include("finetune_portal.gateway.urls")),
     path("healthz", views.healthz, name="healthz"),

@@ -31,7 +31,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.jobs.sync import samples
-from finetune_portal.notices.models import Channel
+from finetune_portal.notifications.models import Channel
 from finetune_portal.web.encryption import seal
 from tests.people import make_dataset, make_job, make_trial, person, signed_in
 from tests.provider import PICTURE
@@ -160,12 +160,12 @@ TABLE = """
     connections:rename      POST    ADMINS
     connections:default     POST    ADMINS
     connections:switch      POST    ADMINS
-    notices:list            GET     TEAM
-    notices:add             POST    TEAM
-    notices:state           GET     in 404 ok 404 404
-    notices:test            POST    in 404 ok 404 404
-    notices:switch          POST    in 404 ok 404 404
-    notices:remove          POST    in 404 ok 404 404
+    notifications:list            GET     TEAM
+    notifications:add             POST    TEAM
+    notifications:state           GET     in 404 ok 404 404
+    notifications:test            POST    in 404 ok 404 404
+    notifications:switch          POST    in 404 ok 404 404
+    notifications:remove          POST    in 404 ok 404 404
     webhooks:receive        POST    EVERYONE
     webhooks:page           GET     ADMINS
     webhooks:rotate         POST    ADMINS

@@ -22,7 +22,7 @@ APPS = (
     "datasets",
     "jobs",
     "playground",
-    "notices",
+    "notifications",
     "webhooks",
     "gateway",
     "worker",
@@ -51,9 +51,9 @@ USES_HTTP = {
 }
 # Each third-party client has its module. allauth is the accounts app's own foundation.
 THIRD_PARTY = {
-    "apprise": {f"{PORTAL}.notices.addresses", f"{PORTAL}.notices.delivery"},
-    "django.core.mail": {f"{PORTAL}.accounts.emails", f"{PORTAL}.notices.delivery"},
-    "smtplib": {f"{PORTAL}.accounts.emails", f"{PORTAL}.notices.delivery"},
+    "apprise": {f"{PORTAL}.notifications.addresses", f"{PORTAL}.notifications.delivery"},
+    "django.core.mail": {f"{PORTAL}.accounts.emails", f"{PORTAL}.notifications.delivery"},
+    "smtplib": {f"{PORTAL}.accounts.emails", f"{PORTAL}.notifications.delivery"},
     "ray": {f"{PORTAL}.engine.trainers.on_ray.__main__"},
     "boto3": set(),
 }

@@ -14,7 +14,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Carry, Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.notices.models import Notice
+from finetune_portal.notifications.models import Notice
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.models import Heartbeat
 

@@ -18,7 +18,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import LEASE
 from finetune_portal.jobs.sync import model_file, progress, sync
 from finetune_portal.jobs.sync import submit as sync_submit
-from finetune_portal.notices import outbox
+from finetune_portal.notifications import outbox
 from finetune_portal.playground import running
 from finetune_portal.queue.leases import claim, keeping
 from finetune_portal.webhooks import self_test

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.notices.conftest import MailServer, mail
+from tests.notifications.conftest import MailServer, mail
 
 __all__ = ["MailServer", "mail"]

@@ -20,7 +20,7 @@ import requests
 
 from tests import databases
 from tests.e2e.conftest import Portal, answers
-from tests.notices.conftest import MailServer, mail_server
+from tests.notifications.conftest import MailServer, mail_server
 from tests.provider import ScriptedProvider
 from tests.running import ROOT
 from tests.waiting import until

@@ -16,7 +16,7 @@ from finetune_portal import env
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services
 from finetune_portal.connections.models import Connection
-from finetune_portal.notices.models import Channel
+from finetune_portal.notifications.models import Channel
 from finetune_portal.web import encryption
 
 SECRET = "GEZDGNBVGY3TQOJQ"

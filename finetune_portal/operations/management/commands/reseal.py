@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db.models import Model
 
 from finetune_portal.connections.models import Connection
-from finetune_portal.notices.models import Channel
+from finetune_portal.notifications.models import Channel
 from finetune_portal.web import encryption
 
 WHERE: tuple[tuple[type[Model], str], ...] = (

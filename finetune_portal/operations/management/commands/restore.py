@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from finetune_portal.connections.models import Connection
-from finetune_portal.notices.models import Channel
+from finetune_portal.notifications.models import Channel
 from finetune_portal.operations import backups
 from finetune_portal.web.encryption import KeyLost, unseal
 

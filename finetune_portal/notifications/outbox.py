@@ -15,8 +15,8 @@ from django.utils.timezone import now
 
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
-from finetune_portal.notices import delivery, messages
-from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.notifications import delivery, messages
+from finetune_portal.notifications.models import Channel, Event, Notice
 from finetune_portal.queue.leases import backoff, claim, mine
 
 NEWS_FOR = timedelta(days=1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.notices import views
+from finetune_portal.notifications import views
 
-app_name = "notices"
+app_name = "notifications"
 urlpatterns = [
     path("settings/notices/", views.page, name="list"),
     path("settings/notices/add/", views.add, name="add"),

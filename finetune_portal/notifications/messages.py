@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from finetune_portal.jobs.models import Job
-from finetune_portal.notices.models import Event
+from finetune_portal.notifications.models import Event
 from finetune_portal.web.templatetags.portal import duration, rate
 
 SUBJECTS = {
@@ -46,7 +46,7 @@ def about(job: Job, event: str) -> Message:
 
 
 def test() -> Message:
-    link = settings.PORTAL_URL + reverse("notices:list")
+    link = settings.PORTAL_URL + reverse("notifications:list")
     body = f"It works: news of your trainings will arrive here.\n\n{link}\n"
     return Message("A test from the Finetune Portal", body)
 

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notices.models import Channel, Notice
+from finetune_portal.notifications.models import Channel, Notice
 
 
 def visible(user: User) -> QuerySet[Channel]:

@@ -13,11 +13,11 @@ from apprise import NotificationManager
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notices import addresses, services
-from finetune_portal.notices.models import Channel, Notice
+from finetune_portal.notifications import addresses, services
+from finetune_portal.notifications.models import Channel, Notice
 from finetune_portal.web import encryption
 from tests.engine.sink import Answer, Sink, listening
-from tests.notices.conftest import fresh, work
+from tests.notifications.conftest import fresh, work
 from tests.people import make_job
 from tests.running import free_port
 

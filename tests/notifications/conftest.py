@@ -16,8 +16,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from finetune_portal.notices.models import Channel
-from finetune_portal.notices.outbox import send_next, write
+from finetune_portal.notifications.models import Channel
+from finetune_portal.notifications.outbox import send_next, write
 from tests.engine.sink import Sink, listening
 from tests.running import free_port
 

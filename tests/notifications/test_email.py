@@ -10,9 +10,9 @@ import pytest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notices import services
-from finetune_portal.notices.models import Channel, Notice
-from tests.notices.conftest import MailServer, fresh, work
+from finetune_portal.notifications import services
+from finetune_portal.notifications.models import Channel, Notice
+from tests.notifications.conftest import MailServer, fresh, work
 from tests.people import make_job
 from tests.running import free_port
 

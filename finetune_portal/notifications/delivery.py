@@ -10,9 +10,9 @@ from typing import Any
 from apprise import LogCapture, NotifyBase, NotifyFormat
 from django.core.mail import EmailMessage, get_connection
 
-from finetune_portal.notices import addresses, guard
-from finetune_portal.notices.messages import Message
-from finetune_portal.notices.models import Channel
+from finetune_portal.notifications import addresses, guard
+from finetune_portal.notifications.messages import Message
+from finetune_portal.notifications.models import Channel
 from finetune_portal.web import encryption
 
 STATUS = re.compile(r"error=(\d{3})\b")

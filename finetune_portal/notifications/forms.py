@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notices import addresses
-from finetune_portal.notices.models import Channel
+from finetune_portal.notifications import addresses
+from finetune_portal.notifications.models import Channel
 
 MOST = 20
 

@@ -13,22 +13,22 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.notices import access, services
-from finetune_portal.notices.forms import ChannelForm
-from finetune_portal.notices.models import CHOSEN, Event
+from finetune_portal.notifications import access, services
+from finetune_portal.notifications.forms import ChannelForm
+from finetune_portal.notifications.models import CHOSEN, Event
 from finetune_portal.web.http import go_to, piece_or_redirect
 
 
 @require_safe
 def page(request: PortalRequest) -> HttpResponse:
-    return render(request, "notices/list.html", _context(request, ChannelForm(user=request.user)))
+    return render(request, "notifications/list.html", _context(request, ChannelForm(user=request.user)))
 
 
 @require_POST
 def add(request: PortalRequest) -> HttpResponse:
     form = ChannelForm(request.POST, user=request.user)
     if not form.is_valid():
-        template = "notices/_form.html" if request.htmx else "notices/list.html"
+        template = "notifications/_form.html" if request.htmx else "notifications/list.html"
         return render(request, template, _context(request, form), status=422)
     services.add(actor=request.user, **form.cleaned_data)
     return go_to(request, _page())
@@ -40,14 +40,14 @@ def state(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
     if request.htmx and channel.notices.filter(done=None).exists():
         return HttpResponse(status=204)
-    return piece_or_redirect(request, "notices/_state.html", {"channel": channel}, back_to=_page())
+    return piece_or_redirect(request, "notifications/_state.html", {"channel": channel}, back_to=_page())
 
 
 @require_POST
 def test(request: PortalRequest, pk: int) -> HttpResponse:
     services.test(access.channel_to_change(request.user, pk), actor=request.user)
     context = {"channel": access.channel_to_change(request.user, pk)}
-    return piece_or_redirect(request, "notices/_state.html", context, back_to=_page())
+    return piece_or_redirect(request, "notifications/_state.html", context, back_to=_page())
 
 
 @require_POST
@@ -58,7 +58,7 @@ def switch(request: PortalRequest, pk: int) -> HttpResponse:
         raise BadRequest("Which news? The form did not say.")
     services.switch(channel, Event(event), on=on, actor=request.user)
     context = {"channel": channel, "event": Event(event), "on": on}
-    return piece_or_redirect(request, "notices/_switch.html", context, back_to=_page())
+    return piece_or_redirect(request, "notifications/_switch.html", context, back_to=_page())
 
 
 @require_POST
@@ -70,7 +70,7 @@ def remove(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 def _page() -> str:
-    return reverse("notices:list")
+    return reverse("notifications:list")
 
 
 def _context(request: PortalRequest, form: ChannelForm) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
-from finetune_portal.notices import outbox, services
-from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.notifications import outbox, services
+from finetune_portal.notifications.models import Channel, Event, Notice
 from finetune_portal.queue.leases import claim
 from finetune_portal.web import encryption
 from finetune_portal.worker.tasks import LANES
 from tests.engine.sink import Sink
-from tests.notices.conftest import work
+from tests.notifications.conftest import work
 from tests.people import make_job
 
 pytestmark = pytest.mark.usefixtures("near")

@@ -7,7 +7,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.notices.models import Channel, Event, Notice
+from finetune_portal.notifications.models import Channel, Event, Notice
 from finetune_portal.web import encryption
 
 

@@ -10,11 +10,11 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.notices.forms import MOST
-from finetune_portal.notices.models import Channel, Notice
+from finetune_portal.notifications.forms import MOST
+from finetune_portal.notifications.models import Channel, Notice
 from finetune_portal.web import encryption
 from tests.engine.sink import Sink
-from tests.notices.conftest import MailServer, fresh, work
+from tests.notifications.conftest import MailServer, fresh, work
 from tests.people import HTMX, signed_in
 
 PAGE = "/settings/notices/"

@@ -1,0 +1,12 @@
+"""The notifications app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class NotificationsConfig(AppConfig):
+    """The label stays `notices`: running portals have tables and migration rows of that name."""
+
+    name = "finetune_portal.notifications"
+    label = "notices"
