@@ -233,6 +233,16 @@ def test_the_engine_goes_on_with_its_trainings(at_work: Upgraded, name: str) -> 
     until(lambda: at_work.state(f"{name} at home") == "ready", why=name)
 
 
+def test_what_a_trainer_of_then_wrote_of_its_progress_is_still_read(at_work: Upgraded) -> None:
+    key = (at_work.portal.data / "engine" / "api-key").read_text()
+    asked = {"request_id": at_work.job("Trains at home")["request_id"]}
+    address = f"{at_work.portal.engine_url}/extra/progress"
+    told = requests.get(address, params=asked, headers={"x-api-key": key}, timeout=20).json()
+    assert told["loss"][:2] == [[1, 1.0], [2, 0.5]]
+    assert told["held_out"] == {"pair": "01", "trained_on": False, "loss": [[0, 0.9]]}
+    assert told["samples"] == [0]
+
+
 def test_what_was_cancelled_is_cancelled(at_work: Upgraded) -> None:
     until(lambda: at_work.state("Cancelling") == "failed", why="the worker carries out the wish")
     until(lambda: at_work.state("Cancelled at home") == "failed", why="the engine says so")

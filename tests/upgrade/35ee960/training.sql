@@ -1,0 +1,17 @@
+BEGIN TRANSACTION;
+CREATE TABLE "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL);
+INSERT INTO "django_migrations" VALUES(1,'engine','0001_initial','2026-11-29 08:14:38.487048');
+INSERT INTO "django_migrations" VALUES(2,'engine','0002_training','2026-11-29 08:14:38.519458');
+CREATE TABLE "engine_delivery" ("id" char(32) NOT NULL PRIMARY KEY, "status" text NOT NULL, "body" text NOT NULL, "tries" integer unsigned NOT NULL CHECK ("tries" >= 0), "due" datetime NULL, "answer" text NOT NULL, "sent" datetime NULL, "created" datetime NOT NULL, "job_id" char(32) NOT NULL REFERENCES "engine_job" ("id") DEFERRABLE INITIALLY DEFERRED, "webhook_id" char(32) NOT NULL REFERENCES "engine_webhook" ("id") DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE "engine_job" ("id" char(32) NOT NULL PRIMARY KEY, "name" text NOT NULL, "data_source_path" text NOT NULL, "instance_prompt" text NOT NULL, "steps" integer unsigned NOT NULL CHECK ("steps" >= 0), "learning_rate" real NOT NULL, "public" bool NOT NULL, "price" real NOT NULL, "base_url" text NOT NULL, "state" text NOT NULL, "due" datetime NULL, "error_message" text NOT NULL, "dataset_sha256" text NOT NULL, "pairs" integer unsigned NOT NULL CHECK ("pairs" >= 0), "weights" text NOT NULL, "created" datetime NOT NULL, "changed" datetime NOT NULL, "cancelled" bool NOT NULL, "parameters" text NOT NULL CHECK ((JSON_VALID("parameters") OR "parameters" IS NULL)), "trained_by" text NOT NULL CHECK ((JSON_VALID("trained_by") OR "trained_by" IS NULL)));
+INSERT INTO "engine_job" VALUES('00772a71a0b3414eaae02e486529ef98','hats','http://127.0.0.1:45061/storage/uploads/local/7fce4675-6d50-4c70-af26-5e884977627a-hats.zip','turn the colours',40,0.01,0,0.1,'http://127.0.0.1:45061','TRAINING_INITIATED','2026-11-29 08:14:38.880738','','790ffc7ef3f81c42582d4bfc0e30ba11a71b64eb409307c3f21bee00d2095daa',4,'','2026-11-29 08:14:38.762327','2026-11-29 08:14:38.880738',0,'{"rank": 1, "warmup_steps": 2, "checkpoint_steps": 5, "sample_steps": 10, "resolution": 64}','{"trainer": "kontext", "simulated": false, "base_model": "finetune-portal/tiny-kontext", "tiny_model": true}');
+CREATE TABLE "engine_webhook" ("id" char(32) NOT NULL PRIMARY KEY, "url" text NOT NULL, "types" text NOT NULL CHECK ((JSON_VALID("types") OR "types" IS NULL)), "trusted" bool NOT NULL, "active" bool NOT NULL, "note" text NOT NULL, "created" datetime NOT NULL);
+CREATE UNIQUE INDEX "one_active_webhook" ON "engine_webhook" ("active") WHERE "active";
+CREATE INDEX "engine_delivery_due_5a337964" ON "engine_delivery" ("due");
+CREATE INDEX "engine_delivery_job_id_2fb1d639" ON "engine_delivery" ("job_id");
+CREATE INDEX "engine_delivery_webhook_id_a870f3ef" ON "engine_delivery" ("webhook_id");
+CREATE INDEX "engine_job_due_d8a9ef60" ON "engine_job" ("due");
+CREATE INDEX "engine_job_created_aa7077e4" ON "engine_job" ("created");
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('django_migrations',2);
+COMMIT;
