@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from finetune_portal.engine import fetch
+from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.datasets import FORMATS
 from finetune_portal.engine.storage import keys
 
@@ -63,10 +64,8 @@ def host(content: bytes, *, storage: Path) -> str:
     key = f"assets/{hashlib.sha256(content).hexdigest()}"
     path = keys.path(storage, key)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_bytes(content)
-        draft.replace(path)
+        with write_atomically(path) as draft:
+            draft.write_bytes(content)
     return key
 
 

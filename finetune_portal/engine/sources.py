@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from finetune_portal.engine import fetch
+from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.storage import keys
 
 LARGEST = 5 * 1024**3
@@ -58,10 +59,12 @@ def _length(header: str | None) -> int:
 
 
 def _download(url: str, into: Path, allow: fetch.Allow, check_in: Callable[[], None]) -> None:
-    into.parent.mkdir(parents=True, exist_ok=True)
-    draft = into.with_name(f".{into.name}.part")
     latest = time.monotonic() + ALTOGETHER_SECONDS
-    with fetch.follow("GET", url, allow=allow, timeout=SILENCE_SECONDS) as answer, draft.open("wb") as file:
+    with (
+        fetch.follow("GET", url, allow=allow, timeout=SILENCE_SECONDS) as answer,
+        write_atomically(into) as draft,
+        draft.open("wb") as file,
+    ):
         if answer.status != 200:
             raise fetch.FetchFailed(f"GET was answered with {answer.status}.")
         left = _length(answer.headers.get("Content-Length"))
@@ -74,4 +77,3 @@ def _download(url: str, into: Path, allow: fetch.Allow, check_in: Callable[[], N
                 raise fetch.FetchFailed("The file ended early.")
             file.write(block)
             left -= len(block)
-    draft.replace(into)

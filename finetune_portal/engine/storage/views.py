@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils import timezone
 from django.utils.http import http_date
 
+from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.storage import keys, signing
 
 BLOCK = 1024 * 1024
@@ -62,14 +62,8 @@ def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:
 def _receive(request: HttpRequest, path: Path) -> HttpResponse:
     """Take exactly as many bytes as announced; readers see the whole new object or the old one."""
     length = _announced(request)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
+    with write_atomically(path) as draft:
         etag = _copy(request, draft, length)
-        draft.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
     return HttpResponse(status=200, headers={"ETag": f'"{etag}"'})
 
 
@@ -98,17 +92,7 @@ def _copy(request: HttpRequest, draft: Path, length: int) -> str:
             digest.update(block)
             file.write(block)
             left -= len(block)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)  # makes the new name last, too
-    finally:
-        os.close(handle)
 
 
 def _send(request: HttpRequest, path: Path) -> HttpResponseBase:

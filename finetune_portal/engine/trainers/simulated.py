@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.trainers.trainer import Report, Spec, file_name
 
 BLOCKS = 19  # double-stream blocks of the FLUX transformer
@@ -99,11 +99,6 @@ def _metadata(spec: Spec) -> dict[str, str]:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    with write_atomically(path) as draft:
+        draft.write_bytes(content)
     return path

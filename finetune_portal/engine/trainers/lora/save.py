@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 import torch
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
+
+from finetune_portal.engine.atomic_write import write_atomically
 
 PACKAGES = ("torch", "diffusers", "peft", "transformers")
 
@@ -25,11 +26,8 @@ def save_lora(
     for name, tensor in get_peft_model_state_dict(transformer).items():
         scaled = tensor * scale if ".lora_B." in name else tensor
         tensors[f"transformer.{name}"] = scaled.detach().to("cpu", dtype).contiguous()
-    draft = path.with_name(f".{path.name}.part")
-    save_file(tensors, draft, metadata=_metadata(request, pairs))
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    draft.replace(path)
+    with write_atomically(path) as draft:
+        save_file(tensors, draft, metadata=_metadata(request, pairs))
 
 
 def _metadata(request: Mapping[str, Any], pairs: int) -> dict[str, str]:

@@ -6,7 +6,6 @@ a checkpoint ends with the same numbers as one that was not.
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from finetune_portal.engine import datasets
+from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.trainers.families.examples import Batch
 from finetune_portal.engine.trainers.families.kontext import Kontext
 from finetune_portal.engine.trainers.lora import dataset
@@ -138,18 +138,14 @@ class Training:
     def _keep(self, step: int) -> None:
         if not self.group.is_first:
             return
-        draft = self.work / ".checkpoint.pt.part"
         kept = {
             "request": dict(self.request),
             "step": step,
             "weights": [each.detach().cpu() for each in self.learner.trained],
             "optimizer": self.learner.optimizer.state_dict(),
         }
-        with draft.open("wb") as file:
-            torch.save(kept, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.work / "checkpoint.pt")
+        with write_atomically(self.work / "checkpoint.pt") as draft:
+            torch.save(kept, draft)
         self.tell("checkpoint", step=step)
 
     def _resume(self) -> int:
