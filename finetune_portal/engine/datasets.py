@@ -76,6 +76,8 @@ def read(path: Path, *, instance_prompt: str) -> Dataset:
                 _check_pair(archive, pair, instance_prompt)
     except (zipfile.BadZipFile, UnicodeDecodeError, struct.error):
         raise BrokenDataset("The dataset is not a readable ZIP file.") from None
+    except NotImplementedError:  # the ZIP asks for a later version of the format than zipfile knows
+        raise BrokenDataset("The dataset is packed in an unusual way. Make the ZIP anew.") from None
     with path.open("rb") as file:
         return Dataset(path, hashlib.file_digest(file, "sha256").hexdigest(), len(pairs))
 

@@ -116,6 +116,13 @@ def test_an_unusual_packing(tmp_path: Path) -> None:
         read(bytes(content), tmp_path)
 
 
+def test_a_zip_of_a_later_version(tmp_path: Path) -> None:
+    content = bytearray(zipped(pairs(1)))
+    content[content.index(b"PK\x01\x02") + 6] = 99
+    with pytest.raises(datasets.BrokenDataset, match="The dataset is packed in an unusual way"):
+        read(bytes(content), tmp_path)
+
+
 def test_equal_archives_have_equal_hashes(tmp_path: Path) -> None:
     content = zipped(pairs(1))
     assert read(content, tmp_path).sha256 == read(content, tmp_path).sha256
