@@ -1,15 +1,18 @@
-"""How far each training is: a line of JSON an event, in a folder of the job beside what its trainer keeps.
+"""The progress of each training: one line of JSON for each event, in the job's folder.
 
-Events: started, step, held_out, sample, checkpoint, died, done, failed (docs/engine.md).
+Events: started, step, held_out, sample, checkpoint, died, done, failed. Lines can be missing, because an
+engine that stops does not read its child's pipe to the end. A checkpoint holds all points of the curves up to
+its step, and the next `started` brings them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 from django.conf import settings
 
@@ -18,54 +21,91 @@ from finetune_portal.engine.storage import keys
 FILE = "progress.jsonl"
 POINTS = 500  # of the loss curve, at most
 
+Event = dict[str, Any]
+
+
+class Progress(NamedTuple):
+    """All events of a training as one: the newest `started` and `step`, and the curves by step."""
+
+    started: Event
+    latest: Event
+    losses: list[tuple[int, float]]
+    held_out: list[tuple[int, float]]
+    samples: list[tuple[int, str]]
+
 
 def folder(job_id: uuid.UUID) -> Path:
     return Path(settings.STORAGE_DIR) / keys.training_folder(job_id)
 
 
-def add(work: Path, event: dict[str, Any]) -> None:
+def add(work: Path, event: Event) -> None:
+    """Append an event. An empty one is a sign of life and gets no line."""
     if not event:
         return
     work.mkdir(parents=True, exist_ok=True)
-    with (work / FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(event) + "\n")
+    with (work / FILE).open("a+b") as file:
+        if file.tell() and not _ends_with_newline(file):  # a killed engine did not finish its last line
+            file.write(b"\n")
+        file.write(json.dumps(event).encode() + b"\n")
 
 
-def read(work: Path) -> dict[str, Any]:
-    """All events as one: the newest of each kind, and the curves. A step that was done twice counts once."""
+def sync(work: Path) -> None:
+    """Put the events on the disk. Call before a row says that the training is over."""
+    with suppress(FileNotFoundError), (work / FILE).open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def read(work: Path) -> Progress:
+    """Read the events into curves that have each step once, in order."""
     losses: dict[int, float] = {}
     held_out: dict[int, float] = {}
     samples: dict[int, str] = {}
-    newest: dict[str, dict[str, Any]] = {}
+    started: Event = {}
+    latest: Event = {}
     for event in _events(work):
-        kind, step = str(event.get("event", "step")), int(event.get("step", 0))
-        newest[kind] = event
-        if kind == "step" and "loss" in event:
-            losses[step] = event["loss"]
+        kind, step = event.get("event", "step"), int(event.get("step", 0))
+        if kind == "started":
+            started, latest = event, {"step": step} if step else {}
+            curve = event.get("curve", {})  # a checkpoint of an earlier version has none
+            _resume(losses, step, curve.get("loss", []))
+            _resume(held_out, step, curve.get("held_out", []))
+            _resume(samples, step, curve.get("samples", []))
+        elif kind == "step":
+            latest = event
+            if "loss" in event:
+                losses[step] = event["loss"]
         elif kind == "held_out":
             held_out[step] = event["loss"]
         elif kind == "sample":
             samples[step] = str(event["file"])
-    return {
-        "started": newest.get("started"),
-        "now": newest.get("step"),
-        "losses": thinned(sorted(losses.items())),
-        "held_out": sorted(held_out.items()),
-        "samples": sorted(samples.items()),
-    }
+    return Progress(
+        started, latest, thinned(sorted(losses.items())), sorted(held_out.items()), sorted(samples.items())
+    )
+
+
+def _resume(points: dict[int, Any], step: int, kept: list[tuple[int, Any]]) -> None:
+    """Go back to a checkpoint: drop the points after its step, which are trained again, and add its own."""
+    for later in [each for each in points if each > step]:
+        del points[later]
+    points.update(kept)
 
 
 def thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most POINTS of them: each the mean of its neighbours."""
+    """At most POINTS points: each the mean of its neighbours, at the last of their steps."""
     size = -(-len(points) // POINTS) or 1
     groups = [points[at : at + size] for at in range(0, len(points), size)]
     return [(group[-1][0], round(sum(loss for _, loss in group) / len(group), 6)) for group in groups]
 
 
-def _events(work: Path) -> list[dict[str, Any]]:
-    found = []
+def _ends_with_newline(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def _events(work: Path) -> list[Event]:
+    events = []
     with suppress(OSError):
-        for line in (work / FILE).read_text(encoding="utf-8").splitlines():
+        for line in (work / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError):  # a line that a killed engine did not finish
-                found.append(json.loads(line))
-    return found
+                events.append(json.loads(line))
+    return [event for event in events if isinstance(event, dict)]

@@ -181,6 +181,7 @@ def _train(job: Job) -> str:
             raise JobFailed(CANCELLED)
 
     made = trainer.train(spec, work, settings.STORAGE_DIR / folder, report)
+    progress.sync(work)
     return f"{folder}/{made.name}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests.e2e.conftest import browser
 from tests.running import RunningEngine, start_engine
 
 __all__ = ["browser"]
+
+# Threads that spin while they wait make each other slow on a machine that does other things, too.
+ONE_CORE = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+os.environ.update(ONE_CORE)  # before torch is imported
 
 collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 collect_ignore = [] if find_spec("ray") else ["test_ray.py"]
@@ -29,6 +34,5 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trainer(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
     """An engine that really trains, on one core of the CPU: one place."""
     folder = tmp_path_factory.mktemp("trainer")
-    own = {"KONTEXT_MODEL_DIR": str(model), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    with start_engine(folder, **own) as running:
+    with start_engine(folder, KONTEXT_MODEL_DIR=str(model), **ONE_CORE) as running:
         yield running

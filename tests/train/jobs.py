@@ -85,10 +85,17 @@ def at_step(engine: RunningEngine, job: str, step: int) -> int:
     return until(look)
 
 
+def progress_file(engine: RunningEngine, job: str) -> Path:
+    return engine.data_dir / "engine" / "storage" / "trainings" / job / "progress.jsonl"
+
+
 def events(engine: RunningEngine, job: str, kind: str) -> list[dict[str, Any]]:
-    path = engine.data_dir / "engine" / "storage" / "trainings" / job / "progress.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [told for told in map(json.loads, lines) if told.get("event") == kind]
+    """Those of one kind that the engine wrote down. A line that it was killed in the middle of is none."""
+    path, found = progress_file(engine, job), []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [event for event in found if event.get("event") == kind]
 
 
 def children(engine: RunningEngine, job: str) -> list[int]:

@@ -30,25 +30,25 @@ def abilities(request: HttpRequest, fields: Fields) -> HttpResponse:
 @endpoint("GET", "HEAD", "POST")
 def progress_of(request: HttpRequest, fields: Fields) -> HttpResponse:
     job = job_of(fields)
-    told = progress.read(progress.folder(job.pk))
-    now = told["now"] or {}
+    training = progress.read(progress.folder(job.pk))
+    latest = training.latest
     return JsonResponse(
         {
             "finetune_id": str(job.pk),
             "status": job.state,
-            "percent": _percent(job, int(now.get("step", 0))),
-            "step": now.get("step"),
+            "percent": _percent(job, int(latest.get("step", 0))),
+            "step": latest.get("step"),
             "steps": job.steps,
             "ahead": _ahead(job),
-            "seconds_left": now.get("seconds_left") if job.state == states.TRAINING_INITIATED else None,
-            "memory_bytes": now.get("memory_bytes"),
-            "loss": told["losses"],
+            "seconds_left": latest.get("seconds_left") if job.state == states.TRAINING_INITIATED else None,
+            "memory_bytes": latest.get("memory_bytes"),
+            "loss": training.losses,
             "held_out": {
-                "pair": (told["started"] or {}).get("held_out"),
-                "trained_on": not (told["started"] or {}).get("is_held_out", True),
-                "loss": told["held_out"],
+                "pair": training.started.get("held_out"),
+                "trained_on": not training.started.get("is_held_out", True),
+                "loss": training.held_out,
             },
-            "samples": [step for step, _file in told["samples"]],
+            "samples": [step for step, _file in training.samples],
         }
     )
 
@@ -60,7 +60,7 @@ def sample(request: HttpRequest, fields: Fields) -> HttpResponseBase:
     if fields.get("of") in ("control", "target"):
         name = f"{fields['of']}.png"
     else:
-        name = dict(progress.read(work)["samples"]).get(int(number(fields, "step", -1)), "")
+        name = dict(progress.read(work).samples).get(int(number(fields, "step", -1)), "")
     if not name or not (work / name).is_file():
         raise Refused(404, "There is no such sample.")
     return FileResponse((work / name).open("rb"), content_type="image/png")

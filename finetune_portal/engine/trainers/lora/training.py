@@ -39,6 +39,9 @@ class Training:
         self.tell = tell if group.is_first else _silent
         self.steps: int = request["steps"]
         self.seed: int = request["seed"]
+        # Pairs of a step and its value, from the first step on. A checkpoint keeps them, and the next start
+        # reports them: the engine may have stopped before it read the lines that were written by then.
+        self.curve: dict[str, list[list[Any]]] = {"loss": [], "held_out": [], "samples": []}
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
         pairs = datasets.contents(work / request["dataset"], instance_prompt=request["instance_prompt"])
         resolution = request["resolution"] or self.model.resolution
@@ -67,6 +70,7 @@ class Training:
             held_out=self.held.name,
             is_held_out=self.is_held_out,
             processes=self.group.size,
+            curve=self.curve,
         )
         if done == 0:
             self._measure(0)
@@ -102,19 +106,25 @@ class Training:
         sigmas = torch.tensor(MEASURED_AT, device=self.model.device)
         with torch.no_grad():
             losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
-        self.tell("held_out", step=step, loss=sum(losses) / len(losses))
+        mean = sum(losses) / len(losses)
+        self.curve["held_out"].append([step, mean])
+        self.tell("held_out", step=step, loss=mean)
         size = self.held.target.size
-        path = self.work / f"sample-{step:06}.png"
-        self.model.picture(self.transformer, self.held_out, size=size, seed=self.seed).save(path)
-        for name in ("control", "target"):
-            getattr(self.held, name).save(self.work / f"{name}.png")
-        self.tell("sample", step=step, file=path.name)
+        sample = self.model.picture(self.transformer, self.held_out, size=size, seed=self.seed)
+        name = f"sample-{step:06}.png"
+        images = {"control.png": self.held.control, "target.png": self.held.target, name: sample}
+        for file, image in images.items():
+            with write_atomically(self.work / file) as draft:
+                image.save(draft, "PNG")
+        self.curve["samples"].append([step, name])
+        self.tell("sample", step=step, file=name)
 
     def _tell_step(self, step: int, loss: float, seconds: float) -> None:
         if self.model.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated()
         else:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self.curve["loss"].append([step, round(loss, 6)])
         self.tell(
             "step",
             step=step,
@@ -141,6 +151,7 @@ class Training:
         kept = {
             "request": dict(self.request),
             "step": step,
+            "curve": self.curve,
             "weights": [each.detach().cpu() for each in self.learner.trained],
             "optimizer": self.learner.optimizer.state_dict(),
         }
@@ -160,4 +171,5 @@ class Training:
             for parameter, value in zip(self.learner.trained, kept["weights"], strict=True):
                 parameter.copy_(value)
         self.learner.optimizer.load_state_dict(kept["optimizer"])
+        self.curve = kept.get("curve", self.curve)  # a checkpoint of an earlier version has none
         return int(kept["step"])

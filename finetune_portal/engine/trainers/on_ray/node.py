@@ -12,11 +12,11 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any
+from typing import Any, BinaryIO
 
 from finetune_portal.engine import fetch
 from finetune_portal.engine.trainers import children, model_folder
@@ -51,9 +51,9 @@ class Files:
                     raise fetch.FetchFailed("The file ended early.")
         return True
 
-    def send(self, path: Path) -> None:
-        headers = {"Content-Length": str(path.stat().st_size)}
-        with path.open("rb") as file, self._call("PUT", path.name, self.write, headers=headers, body=file):
+    def send(self, name: str, file: BinaryIO) -> None:
+        headers = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
+        with self._call("PUT", name, self.write, headers=headers, body=file):
             pass
 
     @contextmanager
@@ -90,8 +90,7 @@ def live(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
         child = children.start("lora", work, device=os.environ.get("CUDA_VISIBLE_DEVICES", ""), log=log)
         try:
             for event in iter(children.events(child).get, None):
-                for name in _made(event):
-                    files.send(work / name)
+                _send_results(event, work, files)
                 yield event
             code = child.wait()
         finally:
@@ -111,13 +110,21 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _made(event: Event) -> list[str]:
-    """The files that an event tells of."""
-    match event.get("event"):
-        case "checkpoint":
-            return ["checkpoint.pt"]
-        case "sample":
-            return ["control.png", "target.png", str(event["file"])]
-        case "done":
-            return ["weights.safetensors"]
-    return []
+def _send_results(event: Event, work: Path, files: Files) -> None:
+    """Send the files that an event tells of, before the engine hears of them.
+
+    By the time that we read of a checkpoint the child may have written the next one, and its curve may name
+    samples that we have not read of. So all images that are there go first.
+    """
+    made = {"checkpoint": ["checkpoint.pt"], "sample": [], "done": ["weights.safetensors"]}
+    names = made.get(str(event.get("event")))
+    if names is None:
+        return
+    with ExitStack() as stack:
+        results = {name: stack.enter_context((work / name).open("rb")) for name in names}
+        for image in sorted(work.glob("*.png")):
+            with image.open("rb") as file:
+                files.send(image.name, file)
+            image.unlink()
+        for name, file in results.items():
+            files.send(name, file)

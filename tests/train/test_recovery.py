@@ -14,7 +14,18 @@ import torch
 
 from tests.engine.calling import call, details
 from tests.running import RunningEngine
-from tests.train.jobs import at_step, begun, child, children, ended, events, progress, tensors, until
+from tests.train.jobs import (
+    at_step,
+    begun,
+    child,
+    children,
+    ended,
+    events,
+    progress,
+    progress_file,
+    tensors,
+    until,
+)
 from tests.train.training import turned_colours
 
 Told = dict[str, Any]
@@ -57,10 +68,18 @@ def test_a_killed_engine_takes_the_trainer_along_and_goes_on(
     at_step(trainer, job, 9)
     trainer.kill()
     until(lambda: not children(trainer, job))
+    forget_the_last_lines(trainer, job)
     trainer.start()
     ended(trainer, job)
     assert [each["step"] >= 8 for each in events(trainer, job, "started")] == [False, True]
     assert is_like(trainer, job, undisturbed)
+
+
+def forget_the_last_lines(engine: RunningEngine, job: str) -> None:
+    """As if the engine had ended before it read them: the child is ahead of it by a pipe and a queue."""
+    path = progress_file(engine, job)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
 
 
 def test_a_stop_in_the_middle_goes_on_too(trainer: RunningEngine, undisturbed: tuple[str, Told]) -> None:

@@ -1,0 +1,62 @@
+"""A checkpoint holds all that a training goes on from: its numbers, and the curves that were drawn so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune_portal.engine import progress
+from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.training import Training
+from tests.train.training import dataset, request, spec
+
+STEPS = 6
+Run = Callable[..., progress.Progress]
+
+
+class StopError(Exception):
+    """The process ends here."""
+
+
+@pytest.fixture(scope="module")
+def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Train in a folder: `run(work, lose_from=4, stop_at=5)`.
+
+    Events from one step on get lost, and after another step the process ends.
+    """
+    zip_file = dataset(tmp_path_factory.mktemp("dataset") / "dataset.zip")
+    told = spec(zip_file, steps=STEPS, checkpoint_steps=2, sample_steps=3)
+
+    def train(work: Path, *, lose_from: int = STEPS + 1, stop_at: int = 0) -> progress.Progress:
+        def emit(event: str, **fields: Any) -> None:
+            if fields["step"] < lose_from:
+                progress.add(work, {"event": event, **fields})
+            if event == "step" and fields["step"] == stop_at:
+                raise StopError
+
+        Training(work, request(told, model), emit, Group()).run()
+        return progress.read(work)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def whole(run: Run, tmp_path_factory: pytest.TempPathFactory) -> progress.Progress:
+    """What a training draws that nothing disturbs."""
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("lose_from", [1, 4])
+def test_the_curves_are_whole_though_the_engine_stopped_before_it_read_them(
+    run: Run, tmp_path: Path, whole: progress.Progress, lose_from: int
+) -> None:
+    with pytest.raises(StopError):
+        run(tmp_path, lose_from=lose_from, stop_at=5)
+    resumed = run(tmp_path)
+    assert [step for step, _loss in resumed.losses] == [*range(1, STEPS + 1)]
+    assert resumed[2:] == whole[2:]
+    assert resumed.started["step"] == 4
+    assert all((tmp_path / name).is_file() for _step, name in resumed.samples)
