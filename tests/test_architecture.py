@@ -236,7 +236,6 @@ KNOWN_HTTP = {
     f"{PORTAL}.engine.trainers.on_ray.node",
     f"{PORTAL}.engine.trainers.ray_cluster",
     f"{PORTAL}.operations.management.commands.up",
-    f"{PORTAL}.webhooks.self_test",
 }
 
 

@@ -9,11 +9,13 @@ judged again, one by one, and a server that drips is cut off (`within`). For the
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from http import client
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -49,6 +51,53 @@ def session() -> requests.Session:
     guarded.mount("http://", _Adapter())
     guarded.mount("https://", _Adapter())
     return guarded
+
+
+class UnreachableError(Exception):
+    """No answer came from the portal's own address; the text says why, for people."""
+
+
+class OwnAnswer(NamedTuple):
+    """What answered at the portal's own address, and whether its name led to a private one."""
+
+    status: int
+    is_private: bool
+
+
+def post_to_own_address(url: str, body: str, headers: Mapping[str, str], *, seconds: float) -> OwnAnswer:
+    """POST once to the portal's own public address. Follows no redirect. Raises UnreachableError.
+
+    The address may be private: it is the operator's own PORTAL_URL, which nobody typed into a page.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
+    connection = kind(host, parts.port, timeout=seconds)
+    try:
+        connection.connect()
+        is_private = not is_public(connection.sock.getpeername()[0])
+        connection.request("POST", parts.path, body, dict(headers))
+        return OwnAnswer(connection.getresponse().status, is_private)
+    except (OSError, client.HTTPException, UnicodeError) as exc:
+        raise UnreachableError(_reason(exc, host, seconds)) from None
+    finally:
+        connection.close()
+
+
+def _reason(exc: Exception, host: str, seconds: float) -> str:
+    match exc:
+        case socket.gaierror() | UnicodeError():
+            return f"The name {host} was not found (DNS)."
+        case ssl.SSLCertVerificationError():
+            return f"The certificate of {host} is not valid: {exc.verify_message}. Others will refuse it too."
+        case ssl.SSLError():
+            return f"{host} does not speak TLS as it should. Is PORTAL_URL right about https?"
+        case TimeoutError():
+            return f"{host} did not answer within {seconds:.0f} s. A firewall may swallow what comes."
+        case ConnectionRefusedError():
+            return f"{host} refused the connection: nothing listens there."
+        case _:
+            return f"The connection to {host} broke ({type(exc).__name__})."
 
 
 def check_form(url: str) -> None:

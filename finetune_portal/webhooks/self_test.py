@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
-import ssl
 import time
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -22,7 +19,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.queue.leases import claim, mine
-from finetune_portal.web.outbound import is_public
+from finetune_portal.web import outbound
 from finetune_portal.webhooks.models import SelfTest
 from finetune_portal.webhooks.services import hashed, path_of
 from finetune_portal.webhooks.signature import sign
@@ -62,7 +59,7 @@ def run_next() -> bool:
     began = time.monotonic()
     try:
         is_near, trouble = _post(settings.PORTAL_URL + path_of(token)), ""
-    except _Failed as exc:
+    except _SelfTestError as exc:
         is_near, trouble = False, str(exc)
     took = time.monotonic() - began
     if not trouble and not mine(test).filter(arrived__isnull=False).exists():
@@ -71,48 +68,24 @@ def run_next() -> bool:
     return True
 
 
-class _Failed(Exception):
-    """The sample did not come through; the text is for people."""
+class _SelfTestError(Exception):
+    """The sample did not come back; the text is for people."""
 
 
 def _post(url: str) -> bool:
-    """Whether the name led to an address that is not public."""
-    parts = urlsplit(url)
-    host, body = parts.hostname or "", json.dumps({"type": "portal.self-test"})
+    """Post the sample. True where the name led to a private address. Raises _SelfTestError."""
+    body = json.dumps({"type": "portal.self-test"})
     headers = {"Content-Type": "application/json", "User-Agent": "finetune-portal-self-test"}
     if secret := settings.SEGMIND_WEBHOOK_SECRET:
         headers |= sign(secret, secrets.token_hex(8), now(), body)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(host, parts.port, timeout=SECONDS)
     try:
-        connection.connect()
-        is_near = not is_public(connection.sock.getpeername()[0])
-        connection.request("POST", parts.path, body, headers)
-        status = connection.getresponse().status
-    except (OSError, HTTPException, UnicodeError) as exc:
-        raise _Failed(_words(exc, host)) from None
-    finally:
-        connection.close()
+        status, is_private = outbound.post_to_own_address(url, body, headers, seconds=SECONDS)
+    except outbound.UnreachableError as exc:
+        raise _SelfTestError(str(exc)) from None
     if status != 200:
         hint = REDIRECT if 300 <= status < 400 else STATUSES.get(status, OTHER)
-        raise _Failed(f"{host} answered {status}. {hint}")
-    return is_near
-
-
-def _words(exc: Exception, host: str) -> str:
-    match exc:
-        case socket.gaierror() | UnicodeError():
-            return f"The name {host} was not found (DNS)."
-        case ssl.SSLCertVerificationError():
-            return f"The certificate of {host} is not valid: {exc.verify_message}. Others will refuse it too."
-        case ssl.SSLError():
-            return f"{host} does not speak TLS as it should. Is PORTAL_URL right about https?"
-        case TimeoutError():
-            return f"{host} did not answer within {SECONDS:.0f} s. A firewall may swallow what comes."
-        case ConnectionRefusedError():
-            return f"{host} refused the connection: nothing listens there."
-        case _:
-            return f"The connection to {host} broke ({type(exc).__name__})."
+        raise _SelfTestError(f"{urlsplit(url).hostname} answered {status}. {hint}")
+    return is_private
 
 
 def outlook(url: str) -> str:
@@ -127,4 +100,4 @@ def outlook(url: str) -> str:
         return "Its name looks like one that only your own network knows." if is_inner else ""
     if address.is_loopback:
         return "It leads to this machine only."
-    return "" if is_public(host) else "It is inside a private network."
+    return "" if outbound.is_public(host) else "It is inside a private network."
