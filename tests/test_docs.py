@@ -156,9 +156,15 @@ def test_no_citation_leaves_the_repository() -> None:
 
 @cache
 def repository() -> set[str]:
-    """Each file and folder, with a slash in front and, for folders, at the end."""
-    paths = [*ROOT.iterdir(), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
-    return {f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in paths}
+    """Each file, and each folder that holds one, with a slash in front and, for folders, at the end."""
+    inside = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))
+    files = {
+        path.relative_to(ROOT)
+        for path in (*ROOT.iterdir(), *inside)
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    folders = {parent for path in files for parent in path.parents}
+    return {f"/{path.as_posix()}" for path in files} | {f"/{path.as_posix()}/" for path in folders}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
