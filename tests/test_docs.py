@@ -13,6 +13,7 @@ from inspect import getmembers, isfunction, signature
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 
 from finetune_portal import env
 from finetune_portal.engine import scenarios
@@ -175,6 +176,16 @@ def test_every_path_that_a_document_names_exists(page: Path) -> None:
     assert [
         path for path in sorted(named) if not any(known.endswith(f"/{path}") for known in repository())
     ] == []
+
+
+def test_every_command_that_a_document_names_exists() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    make = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE))
+    manage = set(re.findall(r"manage\.py ([a-z_]+)", text))
+    assert len(make) > 5
+    assert make <= {*targets}
+    assert manage <= get_commands().keys()
 
 
 def prose_of(path: Path) -> Iterator[str]:
