@@ -67,7 +67,7 @@ class Upgraded:
     facts: dict[str, Any]
     vendor: ScriptedProvider
     studio: ScriptedProvider
-    mail: MailServer
+    mail: MailServer = field(default_factory=MailServer)
     web: subprocess.Popen[bytes] | None = None
 
     def person(self, name: str = "") -> Person:
