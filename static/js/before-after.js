@@ -11,7 +11,7 @@ function start(figure) {
 }
 
 function look(place) {
-  for (const figure of place.querySelectorAll("[data-compare]")) start(figure);
+  for (const figure of place.querySelectorAll("[data-before-after]")) start(figure);
 }
 
 look(document);

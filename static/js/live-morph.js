@@ -2,7 +2,7 @@
 // someone is using is left as it is, and nothing goes away under the pointer; the answer says whether all was
 // done, and which elements are new.
 
-const OWN = new Set(["open", "data-new", "data-leaves"]);
+const OWN = new Set(["open", "data-new", "data-filtered-out"]);
 const ACTING = 3000; // so long after the pointer moved someone may be about to press
 
 let moved = 0;
@@ -28,7 +28,7 @@ function bring(shown, fresh, done) {
     shown.data = fresh.data;
     return;
   }
-  if ("own" in shown.dataset) return; // a script writes there
+  if ("morphSkip" in shown.dataset) return; // a script writes there
   if (shown.localName === "time") {
     if (shown.dateTime === fresh.dateTime) return; // its words are the viewer's own
     shown.replaceWith(fresh);

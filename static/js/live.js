@@ -75,7 +75,7 @@ function stale() {
 }
 
 // Nothing where the browser has none, or keeps them from a page that may store nothing.
-function sharedWorker({ worker, person }) {
+function sharedWorker({ workerUrl: worker, person }) {
   try {
     return new SharedWorker(worker, { type: "module", name: `live-${person}` });
   } catch {
@@ -136,13 +136,13 @@ function change(shown, fresh, fits) {
   leftOver ||= !whole;
   refresh(shown, added);
   if (statusOf(shown) !== before) mention(shown);
-  shown.toggleAttribute("data-leaves", fits === false);
+  shown.toggleAttribute("data-filtered-out", fits === false);
   if (fits === false) setTimeout(leave, NEW, shown);
 }
 
 // A row that no longer fits the filter: not while someone is at it.
 function leave(shown) {
-  if (!shown.isConnected || !shown.hasAttribute("data-leaves")) return;
+  if (!shown.isConnected || !shown.hasAttribute("data-filtered-out")) return;
   const isUsed =
     isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
   if (isUsed) setTimeout(leave, NEW, shown);
@@ -205,7 +205,7 @@ function hold(deed) {
 }
 
 function counts(data) {
-  for (const tab of document.querySelectorAll("#job-table [data-counted] [data-filter]")) {
+  for (const tab of document.querySelectorAll("#job-table [data-live-counts] [data-filter]")) {
     tab.querySelector("span").textContent = data[tab.dataset.filter || "all"];
   }
 }
@@ -287,7 +287,7 @@ function tick() {
   if (link === "start" && late) link = "polling";
   if (link !== "live" && late) ask();
   if (leftOver && !isBusy()) askSoon();
-  const words = place()?.querySelector("[data-live-words]");
+  const words = place()?.querySelector("[data-live-text]");
   if (!words) return;
   const text = link === "live" ? [WORDS.live, ...since(answered)] : [WORDS[link], `as of ${ago(heard)}`];
   if (words.textContent !== text.join(" · ")) words.textContent = text.join(" · ");

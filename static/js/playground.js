@@ -1,9 +1,9 @@
 // The form of a run: the chosen picture large, its caption as instruction, and the strength by a dial.
 
 function look(place) {
-  for (const dial of place.querySelectorAll("[data-dial]")) {
+  for (const dial of place.querySelectorAll("[data-range-for]")) {
     dial.hidden = false;
-    dial.value = document.getElementById(dial.dataset.dial).value;
+    dial.value = document.getElementById(dial.dataset.rangeFor).value;
   }
 }
 
@@ -11,8 +11,8 @@ look(document);
 document.addEventListener("htmx:load", ({ target }) => look(target));
 
 document.addEventListener("input", ({ target }) => {
-  if (target.dataset.dial) document.getElementById(target.dataset.dial).value = target.value;
-  const dial = document.querySelector(`[data-dial="${target.id}"]`);
+  if (target.dataset.rangeFor) document.getElementById(target.dataset.rangeFor).value = target.value;
+  const dial = document.querySelector(`[data-range-for="${target.id}"]`);
   if (dial) dial.value = target.value;
 });
 
@@ -25,7 +25,7 @@ document.addEventListener("change", ({ target }) => {
 function choose(form, radio) {
   form.elements.file.value = "";
   own(form, "");
-  show(radio.dataset.large, radio.nextElementSibling.alt);
+  show(radio.dataset.largeUrl, radio.nextElementSibling.alt);
   const captions = Array.from(form.querySelectorAll("[data-prompt]"), (each) => each.dataset.prompt);
   const { prompt } = form.elements;
   if (radio.dataset.prompt && (!prompt.value || captions.includes(prompt.value)))

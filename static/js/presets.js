@@ -8,7 +8,7 @@ function mark(form) {
   const [rate, steps] = numbers(form);
   for (const preset of form.querySelectorAll("[data-preset]")) {
     const fits =
-      Number(rate.value) === Number(preset.dataset.rate) &&
+      Number(rate.value) === Number(preset.dataset.learningRate) &&
       Number(steps.value) === Number(preset.dataset.steps);
     preset.setAttribute("aria-pressed", String(fits));
   }
@@ -22,7 +22,7 @@ document.addEventListener("click", (event) => {
   const preset = event.target.closest("[data-preset]");
   if (!preset) return;
   const [rate, steps] = numbers(preset.form);
-  rate.value = preset.dataset.rate;
+  rate.value = preset.dataset.learningRate;
   steps.value = preset.dataset.steps;
   mark(preset.form);
 });

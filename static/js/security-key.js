@@ -20,7 +20,7 @@ async function answerOf(form) {
 async function ask(event) {
   event.preventDefault();
   const form = event.currentTarget;
-  const trouble = form.querySelector("[data-key-trouble]");
+  const trouble = form.querySelector("[data-security-key-error]");
   trouble.textContent = "";
   try {
     form.elements.credential.value = JSON.stringify(await answerOf(form));
@@ -36,5 +36,5 @@ if (window.isSecureContext && !isNumber && window.PublicKeyCredential?.parseCrea
     form.hidden = false;
     form.addEventListener("submit", ask);
   }
-  document.querySelector("[data-key-impossible]")?.remove();
+  document.querySelector("[data-security-key-unsupported]")?.remove();
 }

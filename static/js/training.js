@@ -13,7 +13,7 @@ let library = null;
 
 async function draw() {
   const figure = document.getElementById("curve");
-  const place = figure?.querySelector("[data-own]");
+  const place = figure?.querySelector("[data-morph-skip]");
   if (!place) return;
   library ||= import("../vendor/uplot/uPlot-1.6.32.esm.js");
   const { default: Plot } = await library;

@@ -1,4 +1,4 @@
-// Shows what the browser found in the chosen files: [data-local], until the server's verdict replaces it.
+// Shows what the browser found in the chosen files: [data-preview], until the server's verdict replaces it.
 
 import { readCaption } from "./captions.js";
 
@@ -9,11 +9,11 @@ const SWAPPED = "Before and after are swapped.";
 export function show(place, found) {
   place.hidden = false;
   const pairs = found.pairs.slice(0, SHOWN);
-  place.querySelector("[data-local-count]").textContent = countOf(found);
-  place.querySelector("[data-local-pairs]").replaceChildren(...pairs.map((pair) => tile(place, pair)));
+  place.querySelector("[data-preview-count]").textContent = countOf(found);
+  place.querySelector("[data-preview-pairs]").replaceChildren(...pairs.map((pair) => tile(place, pair)));
   const more = found.pairs.length - pairs.length;
   const rest = more ? `and ${more} more ${more === 1 ? "pair" : "pairs"}` : "";
-  place.querySelector("[data-local-more]").textContent = rest;
+  place.querySelector("[data-preview-more]").textContent = rest;
   showSentences(place, found);
 }
 
@@ -23,13 +23,13 @@ export function showSentences(place, { note, problems, warnings }) {
     ...shortened(problems).map((sentence) => line(place, "bad", sentence)),
     ...shortened(warnings).map((sentence) => line(place, "warn", sentence)),
   ];
-  place.querySelector("[data-local-sentences]").replaceChildren(...lines);
+  place.querySelector("[data-preview-findings]").replaceChildren(...lines);
 }
 
 // Offers to pack another tool's layout anew; resolves once the person says that before and after are right.
 export function agreed(place, found) {
   const [offer, convert, swap] = ["offer", "convert", "swap"].map((name) =>
-    place.querySelector(`[data-local-${name}]`),
+    place.querySelector(`[data-preview-${name}]`),
   );
   offer.hidden = false;
   swap.onclick = () => {
@@ -47,8 +47,8 @@ export function agreed(place, found) {
 
 export function clear(place) {
   place.hidden = true;
-  place.querySelector("[data-local-offer]").hidden = true;
-  for (const part of ["pairs", "sentences"]) place.querySelector(`[data-local-${part}]`).replaceChildren();
+  place.querySelector("[data-preview-offer]").hidden = true;
+  for (const part of ["pairs", "findings"]) place.querySelector(`[data-preview-${part}]`).replaceChildren();
 }
 
 export function countOf({ pairs }) {
@@ -66,19 +66,19 @@ function shortened(sentences) {
 }
 
 function line(place, tone, sentence) {
-  const item = place.querySelector(`[data-local-${tone}]`).content.cloneNode(true).firstElementChild;
+  const item = place.querySelector(`[data-preview-${tone}]`).content.cloneNode(true).firstElementChild;
   item.querySelector("span").textContent = sentence;
   return item;
 }
 
 function tile(place, pair) {
-  const item = place.querySelector("[data-local-pair]").content.cloneNode(true).firstElementChild;
+  const item = place.querySelector("[data-preview-pair]").content.cloneNode(true).firstElementChild;
   const [start, end] = item.querySelectorAll("img");
   fill(start, pair.start, `Before, pair ${pair.index}`);
   fill(end, pair.end, `After, pair ${pair.index}`);
   const text = item.querySelector("p");
   const showCaption = (caption) => {
-    text.textContent = caption || text.dataset.none;
+    text.textContent = caption || text.dataset.emptyText;
   };
   readCaption(pair.caption).then(
     (caption) => showCaption(caption.text),

@@ -36,13 +36,13 @@ function bind(zone) {
     progress: find("progress"),
     bar: find("progress").querySelector("progress"),
     text: find("text"),
-    live: find("live"),
+    live: find("status"),
     stopped: find("stopped"),
-    twin: find("twin"),
-    local: zone.querySelector("[data-local]"),
+    twin: find("duplicate"),
+    local: zone.querySelector("[data-preview]"),
   };
-  for (const element of zone.querySelectorAll("[data-upload-plain]")) element.hidden = true;
-  for (const element of zone.querySelectorAll("[data-upload-rich]")) element.hidden = false;
+  for (const element of zone.querySelectorAll("[data-upload-basic]")) element.hidden = true;
+  for (const element of zone.querySelectorAll("[data-upload-enhanced]")) element.hidden = false;
   parts.input.multiple = true;
   parts.input.removeAttribute("accept");
   for (const input of [parts.input, parts.folder]) {
@@ -141,7 +141,7 @@ function theZip(files) {
 }
 
 async function directoryOf(file) {
-  const limit = Number(parts.zone.dataset.max);
+  const limit = Number(parts.zone.dataset.maxBytes);
   if (file.size === 0) throw new Refusal("The file is empty. Choose the ZIP again.");
   const [size, most] = [file.size, limit].map(inWords);
   if (file.size > limit) throw new Refusal(`The ZIP is ${size}; ${most} is the limit.`);
@@ -163,7 +163,7 @@ async function sendPacked(files, pairs, mine) {
   };
   const packed = await pack(pairs, { name, lastModified, signal, onProgress });
   if (signal.aborted) return;
-  const limit = Number(parts.zone.dataset.max);
+  const limit = Number(parts.zone.dataset.maxBytes);
   const [size, most] = [packed.size, limit].map(inWords);
   if (packed.size > limit) throw new Refusal(`Together that is ${size}; ${most} is the limit.`);
   await sendUnlessKnown(packed, mine, {
@@ -175,13 +175,13 @@ async function sendPacked(files, pairs, mine) {
 
 // The same content may be in the library; then a person says whether it is to be sent again.
 async function sendUnlessKnown(file, mine, { chosen }) {
-  const offer = await twinOf(file, parts.zone.dataset.twin);
+  const offer = await twinOf(file, parts.zone.dataset.duplicateUrl);
   if (task !== mine) return;
   if (!offer) return send(file, mine, { chosen });
   idle();
   htmx.swap(parts.twin, offer, { swapStyle: "innerHTML" });
-  const [use, anyway] = ["use", "anyway"].map((name) => parts.twin.querySelector(`[data-twin-${name}]`));
-  const { twinUse: id, name } = use.dataset;
+  const [use, anyway] = ["use", "upload"].map((name) => parts.twin.querySelector(`[data-duplicate-${name}]`));
+  const { duplicateUse: id, name } = use.dataset;
   use.onclick = (event) => {
     event.preventDefault();
     parts.twin.replaceChildren();
@@ -318,7 +318,7 @@ function showDataset(id, { keepPreview = false } = {}) {
   if (!keepPreview) preview.clear(parts.local);
   emptyStatus();
   if (!id) return;
-  const address = parts.zone.dataset.status.replace("/0/", `/${id}/`);
+  const address = parts.zone.dataset.statusUrl.replace("/0/", `/${id}/`);
   htmx.ajax("GET", address, { target: "#dataset-status", swap: "outerHTML" });
 }
 

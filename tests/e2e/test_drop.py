@@ -63,7 +63,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     hold_pieces(form)
     choose_files(form, whole)
 
-    local = form.locator("[data-local]")
+    local = form.locator("[data-preview]")
     for sentence in (
         "“03” has no _end picture",
         "in a folder “set” inside the ZIP",
@@ -74,7 +74,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
         expect(local).to_contain_text(sentence)
     expect(local.locator(".pair p").first).to_have_text("put a hat on person 1")
     form.wait_for_function(
-        "() => [...document.querySelectorAll('[data-local] img')].every((image) => image.naturalWidth)"
+        "() => [...document.querySelectorAll('[data-preview] img')].every((image) => image.naturalWidth)"
     )
     expect(form.get_by_role("status").filter(has_text="03")).to_have_count(1)
 
@@ -90,7 +90,7 @@ def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path)
     whole.write_bytes(packed(files))
     hold_pieces(form)
     choose_files(form, whole)
-    local = form.locator("[data-local]")
+    local = form.locator("[data-preview]")
     expect(local.locator(".pair")).to_have_count(12)
     expect(local).to_contain_text("15 pairs without captions")
     expect(local).to_contain_text("and 3 more pairs")
@@ -173,7 +173,7 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
     form.get_by_role("button", name="Start training").click()
     expect(form.get_by_text("Give the training a name.")).to_be_visible()
     expect(form.locator("[data-upload-text]")).to_contain_text("hats.zip")
-    expect(form.locator("[data-local] .pair")).to_have_count(5)
+    expect(form.locator("[data-preview] .pair")).to_have_count(5)
     form.unroute("**/uploads/*/")
     expect(form.locator("#dataset-status .pairs")).to_be_visible(timeout=15_000)
 

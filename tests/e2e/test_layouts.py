@@ -110,7 +110,7 @@ def test_a_zip_of_another_tool_is_packed_anew_and_explained(
     whole.write_bytes(packed(two_folders("control", "target", "target"), zipfile.ZIP_DEFLATED))
     hold_pieces(form)
     choose_files(form, whole)
-    expect(form.locator("[data-local]")).to_contain_text("“control” is taken as before and “target” as after")
+    expect(form.locator("[data-preview]")).to_contain_text("“control” is taken as before and “target” as after")
     convert(form)
     begun(form)
     form.reload()
@@ -130,7 +130,7 @@ def test_nothing_is_packed_before_a_person_said_which_half_is_before(
     sent: list[str] = []
     form.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
     choose_folder(form, folder)
-    local = form.locator("[data-local]")
+    local = form.locator("[data-preview]")
     expect(local).to_contain_text("“blue” is taken as before and “red” as after")
     form.get_by_role("button", name="Swap before and after").click()
     expect(local).to_contain_text("Before and after are swapped.")
@@ -147,7 +147,7 @@ def test_extensions_follow_the_bytes_and_other_kinds_become_png(
 ) -> None:
     files = {"1_start.png": JPEG, "1_end.jpeg": PNG, "2_start.gif": picture("GIF"), "2_end.webp": WEBP}
     choose_folder(form, laid_out(tmp_path / "set", files))
-    expect(form.locator("[data-local]")).to_contain_text("packed as PNG, without loss")
+    expect(form.locator("[data-preview]")).to_contain_text("packed as PNG, without loss")
     with uploaded(form, portal) as archive:
         assert set(archive.namelist()) == {"1_start.jpg", "1_end.png", "2_start.png", "2_end.png"}
         made = io.BytesIO(archive.read("2_end.png"))
@@ -171,7 +171,7 @@ def test_what_no_browser_opens_is_named_and_nothing_sent(
     sent: list[str] = []
     form.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
     choose_folder(form, laid_out(tmp_path / "set", files))
-    expect(form.locator("[data-local]")).to_contain_text(sentence.replace("2_", "02_"))
+    expect(form.locator("[data-preview]")).to_contain_text(sentence.replace("2_", "02_"))
     expect(form.get_by_role("alert")).to_contain_text("Nothing was sent yet")
     assert sent == []
 
@@ -207,7 +207,7 @@ def test_the_browser_sees_a_zip_as_the_portals_check_will(form: Page, tmp_path: 
         whole.write_bytes(packed(files))
         hold_pieces(form)
         choose_files(form, whole)
-        local = form.locator("[data-local]")
+        local = form.locator("[data-preview]")
         expect(local).to_contain_text(sentence)
         expect(local).to_contain_text("5 pairs")
         verdict = inspect(whole)
@@ -219,4 +219,4 @@ def test_the_browser_sees_a_zip_as_the_portals_check_will(form: Page, tmp_path: 
 def test_folders_that_cannot_be_told_apart_are_asked_about(form: Page, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "set", {f"{side}/{n}.png": PNG for side in "ab" for n in range(3)})
     choose_folder(form, folder)
-    expect(form.locator("[data-local]")).to_contain_text("“a” and “b” hold the same names, but nothing says")
+    expect(form.locator("[data-preview]")).to_contain_text("“a” and “b” hold the same names, but nothing says")

@@ -50,7 +50,7 @@ def test_whoever_looks_at_a_dataset_on_its_way_sees_the_same(
     begun = begin(portal.url, ada, len(data))
     place, offset = portal.url + begun.headers["Location"], 0
     form.goto(f"/datasets/{begun.headers['Dataset-Id']}/")
-    words = form.locator("[data-pace]")
+    words = form.locator("[data-transfer-speed]")
     while not PACE.search(words.text_content() or ""):
         assert offset < len(data), "the pace was never told"
         offset = int(send(place, ada, offset, data[offset : offset + MEGABYTE]).headers["Upload-Offset"])

@@ -15,7 +15,7 @@ PUSHED = 2.5  # seconds: within a second as a rule, and on a slow machine still 
 
 
 def says(page: Page, words: str | re.Pattern[str], seconds: float = 20) -> None:
-    expect(page.locator("[data-live-words]")).to_contain_text(words, timeout=seconds * 1000)
+    expect(page.locator("[data-live-text]")).to_contain_text(words, timeout=seconds * 1000)
 
 
 def badge(page: Page, job: Job, words: str, seconds: float = 20) -> None:
