@@ -1,44 +1,44 @@
-// The live stream, opened again whenever it ends. Tells each event, and "down" while the stream cannot be trusted.
-// The answer stops it.
+// The live stream of events, opened again whenever it ends.
 
 const EVENTS = ["hello", "beat", "row", "progress", "counts", "mood", "stale"];
-const DEAF = 12_000; // the server beats every five seconds
-const MOST = 10_000;
+const MAX_SILENCE = 12_000; // the server sends a beat every five seconds
+const MAX_PAUSE = 10_000;
 
-export function listen(tell) {
-  let [source, timer, tries] = [null, 0, 0];
+// Calls back with each event, and with "down" while the stream cannot be trusted. Returns what closes it.
+export function openStream(callback) {
+  let [source, timer, attempts] = [null, 0, 0];
 
   function open() {
     source = new EventSource("/live/");
-    for (const name of EVENTS) source.addEventListener(name, hear);
-    source.addEventListener("error", fail);
-    wait();
+    for (const name of EVENTS) source.addEventListener(name, onEvent);
+    source.addEventListener("error", reopen);
+    watch();
   }
 
-  function hear({ type, data }) {
-    tries = 0;
-    wait();
-    tell(type, JSON.parse(data));
+  function onEvent({ type, data }) {
+    attempts = 0;
+    watch();
+    callback(type, JSON.parse(data));
   }
 
-  // A proxy that swallows the stream, or a network that went away, says nothing at all.
-  function wait() {
+  // A proxy that swallows the stream, and a network that is gone, raise no error.
+  function watch() {
     clearTimeout(timer);
-    timer = setTimeout(fail, DEAF);
+    timer = setTimeout(reopen, MAX_SILENCE);
   }
 
-  function stop() {
+  function close() {
     source.close();
     clearTimeout(timer);
   }
 
-  function fail() {
-    stop();
-    tell("down", {});
-    const pause = Math.min(MOST, 500 * 2 ** tries++);
+  function reopen() {
+    close();
+    callback("down", {});
+    const pause = Math.min(MAX_PAUSE, 500 * 2 ** attempts++);
     timer = setTimeout(open, pause * (0.5 + Math.random() / 2));
   }
 
   open();
-  return stop;
+  return close;
 }

@@ -1,19 +1,21 @@
-// One live stream for all tabs of this browser: a browser has only six connections to a server over HTTP/1.1.
+// Shares one live stream among all tabs: over HTTP/1.1 a browser has only six connections to a server.
 
-import { listen } from "./live-stream.js";
+import { openStream } from "./live-stream.js";
 
-const ports = new Set();
-let isUp = false;
-let latest = {}; // what the last beat said
+const stream = {
+  ports: new Set(),
+  isUp: false,
+  beat: {}, // the data of the last one
+};
 
-listen((name, data) => {
-  isUp = name !== "down";
-  if (name === "beat") latest = data;
-  for (const port of ports) port.postMessage({ name, data });
+openStream((name, data) => {
+  stream.isUp = name !== "down";
+  if (name === "beat") stream.beat = data;
+  for (const port of stream.ports) port.postMessage({ name, data });
 });
 
 self.addEventListener("connect", ({ ports: [port] }) => {
-  ports.add(port);
-  port.onmessage = () => ports.delete(port); // the only thing that a page says is that it goes
-  port.postMessage(isUp ? { name: "beat", data: latest } : { name: "down", data: {} });
+  stream.ports.add(port);
+  port.onmessage = () => stream.ports.delete(port); // a page sends nothing but that it goes
+  port.postMessage(stream.isUp ? { name: "beat", data: stream.beat } : { name: "down", data: {} });
 });

@@ -1,0 +1,29 @@
+// Whether a job belongs into the table under the filter in the address, as far as the browser can tell.
+
+const filter = () => Object.fromEntries(new URLSearchParams(location.search));
+const differs = (wanted, actual) => Boolean(wanted) && wanted !== String(actual ?? "");
+
+// Whether the filter excludes a job for certain, whatever its state.
+function isExcluded({ owner, dataset, archived }) {
+  const wanted = filter();
+  const isOthers = wanted.mine === "on" && differs(document.getElementById("live").dataset.person, owner);
+  return (
+    isOthers ||
+    differs(wanted.by, owner) ||
+    differs(wanted.dataset, dataset) ||
+    archived !== (wanted.archived === "on")
+  );
+}
+
+// Whether the table shows a job: true, false, or undefined where only the server knows.
+export function matchesFilter(job) {
+  const { state, mine, by, dataset, archived, before, after, ...others } = filter();
+  if (isExcluded(job) || differs(state, job.group)) return false;
+  return Object.values({ before, after, ...others }).some(Boolean) ? undefined : true;
+}
+
+// Only the server knows what a search finds, how rows are ordered, and the counts under a filter.
+export function needsServer(job) {
+  const { state, before, after, ...others } = filter();
+  return Object.values(others).some(Boolean) && !isExcluded(job);
+}

@@ -1,0 +1,103 @@
+// Applies what comes to the page: rows, counts and banners from the stream, whole parts from a poll.
+
+import { matchesFilter, needsServer } from "./live-filter.js";
+import { announceChange, statusOf } from "./live-messages.js";
+import { isPointed, morph, parse, withToken } from "./live-morph.js";
+import { noteSkipped, poll, pollJob, pollSoon } from "./live-polling.js";
+
+const MARKED = 8000; // for how long a new row is marked, and one that no longer matches the filter stays
+
+export function showRow({ id, html, ...job }) {
+  pollJob(id);
+  const fresh = parse(html);
+  document.dispatchEvent(new CustomEvent("portal:job", { detail: fresh.querySelector(".badge").dataset }));
+  if (!document.getElementById("job-table")) return;
+  const shown = document.getElementById(fresh.id);
+  const isMatch = matchesFilter(job);
+  if (shown) patchRow(shown, fresh, isMatch);
+  else if (isMatch) insertRow(id, fresh);
+  if (needsServer(job)) pollSoon();
+}
+
+// Only the percentage changed, so a row that is not shown stays out.
+export function showProgress({ id, html, ...job }) {
+  pollJob(id);
+  const shown = document.getElementById(`job-${id}`);
+  if (shown) patchRow(shown, parse(html), matchesFilter(job));
+}
+
+export function showCounts(counts) {
+  for (const tab of document.querySelectorAll("#job-table [data-live-counts] [data-filter]")) {
+    tab.querySelector("span").textContent = counts[tab.dataset.filter || "all"];
+  }
+}
+
+export function showBanners({ html }) {
+  const banners = document.getElementById("banners");
+  if (banners) morph(banners, parse(html));
+}
+
+function patchRow(shown, fresh, isMatch) {
+  const before = statusOf(shown);
+  const { isComplete, added } = morph(shown, fresh);
+  noteSkipped(!isComplete, { isWhole: false });
+  activate(shown, added);
+  if (statusOf(shown) !== before) announceChange(shown);
+  shown.toggleAttribute("data-filtered-out", isMatch === false);
+  if (isMatch === false) setTimeout(removeRow, MARKED, shown);
+}
+
+// A row that no longer matches the filter goes once nobody uses it.
+function removeRow(shown) {
+  if (!shown.isConnected || !shown.hasAttribute("data-filtered-out")) return;
+  const isUsed =
+    isPointed(shown) || shown.contains(document.activeElement) || shown.querySelector(":checked");
+  if (isUsed) setTimeout(removeRow, MARKED, shown);
+  else keepScroll(() => shown.remove());
+}
+
+function insertRow(id, fresh) {
+  const body = document.querySelector("#job-table tbody");
+  if (!body) return poll();
+  const older = Array.from(body.rows).find((row) => Number(row.id.slice("job-".length)) < id);
+  if (!older && document.querySelector('#job-table [rel="next"]')) return;
+  keepScroll(() => body.insertBefore(fresh, older || null));
+  fresh.dataset.new = "";
+  setTimeout(() => delete fresh.dataset.new, MARKED);
+  activate(fresh, [fresh]);
+  announceChange(fresh);
+}
+
+// Lets htmx and the other scripts find new elements.
+function activate(element, added) {
+  htmx.process(element);
+  for (const each of added) htmx.trigger(each, "htmx:load");
+}
+
+// What someone points at, has focused or reads stays in its place when rows come and go above it.
+function keepScroll(change) {
+  const rows = Array.from(document.querySelectorAll("#job-table tbody tr"));
+  const top = document.querySelector(".topbar").offsetHeight;
+  const isScrolled = rows[0]?.getBoundingClientRect().top < top;
+  const kept =
+    rows.find(isPointed) ||
+    document.activeElement.closest("#job-table tbody tr") ||
+    (isScrolled ? rows.find((row) => row.getBoundingClientRect().top >= top) : undefined);
+  const before = kept?.getBoundingClientRect().top;
+  const result = change();
+  if (kept?.isConnected) window.scrollBy(0, kept.getBoundingClientRect().top - before);
+  return result;
+}
+
+htmx.defineExtension("live", {
+  handleSwap(style, target, fragment) {
+    if (style !== "live") return false;
+    const address = target.getAttribute("hx-get");
+    const fresh = withToken(fragment.querySelector(`#${target.id}`));
+    const { isComplete, added } = keepScroll(() => morph(target, fresh));
+    if (!isComplete) target.setAttribute("hx-get", address); // the earlier stamp: the next answer is whole again
+    noteSkipped(!isComplete, { isWhole: true });
+    htmx.process(target);
+    return added;
+  },
+});
