@@ -1,30 +1,25 @@
-// The before/after slider, also of what comes in later; and the keys that lead to the previous and the next pair.
+// The before/after slider, also in what htmx loads later; j and k lead to the next and the previous pair.
 
-function start(figure) {
+function enhance(figure) {
   if (figure.classList.contains("is-enhanced")) return;
   const slider = figure.querySelector("input[type=range]");
-  const show = () => figure.style.setProperty("--position", `${slider.value}%`);
+  const update = () => figure.style.setProperty("--position", `${slider.value}%`);
   slider.hidden = false;
-  slider.addEventListener("input", show);
-  show();
+  slider.addEventListener("input", update);
+  update();
   figure.classList.add("is-enhanced");
 }
 
-function look(place) {
-  for (const figure of place.querySelectorAll("[data-before-after]")) start(figure);
+function enhanceAll(root) {
+  root.querySelectorAll("[data-before-after]").forEach(enhance);
 }
 
-look(document);
-document.addEventListener("htmx:load", ({ target }) => look(target));
+enhanceAll(document);
+document.addEventListener("htmx:load", ({ target }) => enhanceAll(target));
 
 document.addEventListener("keydown", (event) => {
-  if (
-    event.ctrlKey ||
-    event.metaKey ||
-    event.altKey ||
-    event.target.matches("textarea, input:not([type=range])")
-  )
-    return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("textarea, input:not([type=range])")) return;
   const rel = { j: "next", k: "prev" }[event.key];
   document.querySelector(`a[rel=${rel}]`)?.click();
 });

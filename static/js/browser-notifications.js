@@ -1,78 +1,80 @@
-// Browser notifications: a page that nobody looks at tells when a training's badge turns to news.
-// What this browser wants is in localStorage: "mine", "all", or nothing.
+// Browser notifications: a hidden page notifies when the badge of a job turns to a state that matters. What
+// this browser wants is in localStorage: "mine", "all", or nothing.
 
 const KEY = "notify";
-const NEWS = {
+const EVENTS = {
   ready: "is ready",
-  failed: "did not work out",
-  refused: "did not work out",
+  failed: "failed",
+  refused: "failed",
   needs_decision: "needs a decision",
 };
-const seen = new Map();
+const lastStates = new Map(); // by the address of the job
 
-function situation() {
+function support() {
   if (!window.isSecureContext) return "insecure";
   if (!("Notification" in window)) return "unsupported";
   return Notification.permission === "denied" ? "denied" : "open";
 }
 
-function wanted() {
-  const granted = situation() === "open" && Notification.permission === "granted";
-  return granted ? localStorage.getItem(KEY) : null;
+function wantedScope() {
+  const isGranted = support() === "open" && Notification.permission === "granted";
+  return isGranted ? localStorage.getItem(KEY) : null;
 }
 
-function tell({ job, name, owner, state }) {
-  const me = document.querySelector("[data-person]")?.dataset.person;
-  const scope = wanted();
-  if (!document.hidden || !(scope === "all" || (scope === "mine" && owner === me))) return;
-  const message = new Notification(`“${name}” ${NEWS[state]}`, { tag: job });
-  message.addEventListener("click", () => {
+function notify({ job, name, owner, state }) {
+  const user = document.querySelector("[data-person]")?.dataset.person;
+  const scope = wantedScope();
+  if (!document.hidden || !(scope === "all" || (scope === "mine" && owner === user))) return;
+  const notification = new Notification(`“${name}” ${EVENTS[state]}`, { tag: job });
+  notification.addEventListener("click", () => {
     window.focus();
     location.assign(job);
   });
 }
 
-function note(badge) {
-  const before = seen.get(badge.job);
-  seen.set(badge.job, badge.state);
-  if (before && before !== badge.state && badge.state in NEWS) tell(badge);
+function noteState(badge) {
+  const before = lastStates.get(badge.job);
+  lastStates.set(badge.job, badge.state);
+  if (before && before !== badge.state && badge.state in EVENTS) notify(badge);
 }
 
-function look() {
-  for (const { dataset } of document.querySelectorAll(".badge[data-job]")) note(dataset);
+function noteBadges() {
+  for (const { dataset } of document.querySelectorAll(".badge[data-job]")) noteState(dataset);
 }
 
 // The card on the notifications page.
-function show() {
+function showSwitches() {
   for (const part of document.querySelectorAll("[data-notify-when]")) {
-    part.hidden = part.dataset.notifyWhen !== situation();
+    part.hidden = part.dataset.notifyWhen !== support();
   }
   for (const button of document.querySelectorAll("[data-notify-switch]")) {
-    const on = button.dataset.notifySwitch === "all" ? wanted() === "all" : Boolean(wanted());
-    button.setAttribute("aria-checked", String(on));
-    if (button.dataset.notifySwitch === "all") button.disabled = !wanted();
+    const isForAll = button.dataset.notifySwitch === "all";
+    const isOn = isForAll ? wantedScope() === "all" : Boolean(wantedScope());
+    button.setAttribute("aria-checked", String(isOn));
+    if (isForAll) button.disabled = !wantedScope();
   }
 }
 
-async function flip(button) {
+async function toggle(button) {
   const turnOn = button.getAttribute("aria-checked") !== "true";
   if (turnOn && Notification.permission !== "granted") await Notification.requestPermission();
   const scope = button.dataset.notifySwitch === "all" ? (turnOn ? "all" : "mine") : turnOn ? "mine" : null;
   if (scope) localStorage.setItem(KEY, scope);
   else localStorage.removeItem(KEY);
-  show();
+  showSwitches();
 }
 
-look();
-show();
-new MutationObserver(look).observe(document.body, {
+noteBadges();
+showSwitches();
+new MutationObserver(noteBadges).observe(document.body, {
   childList: true,
   subtree: true,
   attributes: true,
   attributeFilter: ["data-state"],
 });
-document.addEventListener("portal:job", ({ detail }) => note(detail)); // live.js heard of it, shown here or not
+// Of jobs that the page does not show, too.
+document.addEventListener("portal:job", ({ detail }) => noteState(detail));
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-notify-switch]");
-  if (button) flip(button);
+  if (button) toggle(button);
 });

@@ -1,12 +1,12 @@
-// The text of a caption: from a .txt in whatever encoding, or a prompt of metadata.jsonl. What is neither
-// UTF-8 nor UTF-16 is taken for Windows-1252, which is a guess.
+// Reads the caption of a pair: a .txt file in any encoding, or a prompt of metadata.jsonl. Text that is
+// neither UTF-8 nor UTF-16 is read as Windows-1252, which is a guess.
 
-const MAX = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 
 export async function readCaption(caption) {
   if (!caption) return { text: "", encoding: "utf-8" };
   if (typeof caption === "string") return { text: caption.trim(), encoding: "utf-8" };
-  const bytes = await caption.head(MAX);
+  const bytes = await caption.head(MAX_BYTES);
   const encoding = encodingOf(bytes);
   return { text: new TextDecoder(encoding).decode(bytes).trim(), encoding };
 }

@@ -1,45 +1,52 @@
-// Looks into the pictures and captions of the pairs and says in words what is odd about them.
-// `packing`: the portal packs them itself, so whatever the browser can open is put right on the way.
+// Checks the images and captions of the pairs, and puts into sentences what is wrong with them. Where the
+// portal packs the ZIP itself (`isPacking`), it converts whatever the browser can open.
 
 import { readCaption } from "./captions.js";
-import { CONVERTED, EXTENSIONS, lookAt } from "./images.js";
-import { nameOf, some } from "./paths.js";
+import { CONVERTED, EXTENSIONS, readFormat } from "./images.js";
+import { listNames, nameOf } from "./paths.js";
 
-const AT_ONCE = 8;
-const TINY = 256;
+const CONCURRENCY = 8;
+const SMALL = 256; // pixels
+const MAX_SHAPE_DIFFERENCE = 0.02;
 
-export async function examine(pairs, { packing, signal }) {
-  const seen = { wrong: [], tiny: [], uneven: [], captions: [] };
-  for (let at = 0; at < pairs.length && !signal.aborted; at += AT_ONCE) {
-    await Promise.all(pairs.slice(at, at + AT_ONCE).map((pair) => examinePair(pair, seen)));
+export async function checkPairs(pairs, { isPacking, signal }) {
+  const findings = { formats: [], small: [], uneven: [], captions: [] };
+  for (let at = 0; at < pairs.length && !signal.aborted; at += CONCURRENCY) {
+    await Promise.all(pairs.slice(at, at + CONCURRENCY).map((pair) => checkPair(pair, findings)));
   }
-  const warnings = [...tinySentence(seen.tiny), ...unevenSentence(seen.uneven)];
-  const [pictures, texts] = packing ? [toPack, textsToPack] : [inZip, textsInZip];
-  for (const found of [pictures(seen.wrong), texts(seen.captions)]) warnings.push(...found.warnings);
-  return { problems: [...pictures(seen.wrong).problems, ...texts(seen.captions).problems], warnings };
+  const [describeFormats, describeCaptions] = isPacking
+    ? [formatsWhenPacked, captionsWhenPacked]
+    : [formatsInZip, captionsInZip];
+  const [formats, captions] = [describeFormats(findings.formats), describeCaptions(findings.captions)];
+  const sizes = [...smallSentences(findings.small), ...unevenSentences(findings.uneven)];
+  return {
+    problems: [...formats.problems, ...captions.problems],
+    warnings: [...sizes, ...formats.warnings, ...captions.warnings],
+  };
 }
 
-async function examinePair(pair, seen) {
-  const facts = [];
+async function checkPair(pair, findings) {
+  const images = [];
   for (const file of [pair.start, pair.end]) {
-    const known = await lookAt(file).catch(() => ({ kind: "", unreadable: true }));
-    file.kind = known.kind;
-    facts.push(known);
-    if (!EXTENSIONS[known.kind]) seen.wrong.push({ file, ...known });
+    const format = await readFormat(file).catch(() => ({ kind: "", unreadable: true }));
+    file.kind = format.kind;
+    images.push(format);
+    if (!EXTENSIONS[format.kind]) findings.formats.push({ file, ...format });
   }
   const { encoding } = await readCaption(pair.caption).catch(() => ({ encoding: "" }));
-  if (encoding !== "utf-8") seen.captions.push({ name: nameOf(pair.caption.path), encoding });
-  const [start, end] = facts;
-  if (facts.some(({ width, height }) => Math.min(width, height) < TINY)) seen.tiny.push(pair.index);
+  if (encoding !== "utf-8") findings.captions.push({ name: nameOf(pair.caption.path), encoding });
+  const [start, end] = images;
+  if (images.some(({ width, height }) => Math.min(width, height) < SMALL)) findings.small.push(pair.index);
   const [one, two] = [start.width * end.height, end.width * start.height];
-  if (Math.abs(one - two) > 0.02 * Math.max(one, two)) seen.uneven.push({ index: pair.index, start, end });
+  const isUneven = Math.abs(one - two) > MAX_SHAPE_DIFFERENCE * Math.max(one, two);
+  if (isUneven) findings.uneven.push({ index: pair.index, start, end });
 }
 
 // What the portal's own check will say of a ZIP that is sent as it is.
-function inZip(wrong) {
-  const [webp, other] = parted(wrong, ({ kind }) => kind === "WebP");
+function formatsInZip(formats) {
+  const [webp, other] = partition(formats, ({ kind }) => kind === "WebP");
   return {
-    warnings: each(webp, (names, are) => `${names} ${are} really WebP. Training may refuse that.`),
+    warnings: sentenceFor(webp, (names, are) => `${names} ${are} really WebP. Training may refuse that.`),
     problems: other.map(({ file, kind, unreadable }) =>
       unreadable
         ? `“${file.path}” cannot be read.`
@@ -48,26 +55,31 @@ function inZip(wrong) {
   };
 }
 
-function textsInZip(captions) {
-  const [wide, other] = parted(captions, ({ encoding }) => encoding.startsWith("utf-16"));
-  const sentence = (names, are) => `${names} ${are} not plain UTF-8 text. Save as UTF-8 and pack again.`;
+function captionsInZip(captions) {
+  const [utf16, other] = partition(captions, ({ encoding }) => encoding.startsWith("utf-16"));
   return {
     warnings: [],
     problems: [
-      ...each(
-        wide,
+      ...sentenceFor(
+        utf16,
         (names, are) => `${names} ${are} saved as “Unicode” (UTF-16). The portal can put that right.`,
       ),
-      ...each(other, sentence),
+      ...sentenceFor(
+        other,
+        (names, are) => `${names} ${are} not plain UTF-8 text. Save as UTF-8 and pack again.`,
+      ),
     ],
   };
 }
 
-function toPack(wrong) {
-  const [converted, other] = parted(wrong, ({ kind }) => CONVERTED.includes(kind));
+function formatsWhenPacked(formats) {
+  const [converted, other] = partition(formats, ({ kind }) => CONVERTED.includes(kind));
   const kinds = [...new Set(converted.map(({ kind }) => kind))].join(" or ");
   return {
-    warnings: each(converted, (names, are) => `${names} ${are} ${kinds}: packed as PNG, without loss.`),
+    warnings: sentenceFor(
+      converted,
+      (names, are) => `${names} ${are} ${kinds}: packed as PNG, without loss.`,
+    ),
     problems: other.map(({ file, kind, unreadable }) =>
       unreadable
         ? `“${file.path}” cannot be read. Choose the files again.`
@@ -76,38 +88,41 @@ function toPack(wrong) {
   };
 }
 
-function textsToPack(captions) {
-  const [unread, rest] = parted(captions, ({ encoding }) => !encoding);
-  const [, guessed] = parted(rest, ({ encoding }) => encoding.startsWith("utf-16"));
+function captionsWhenPacked(captions) {
+  const [unreadable, readable] = partition(captions, ({ encoding }) => !encoding);
+  const [, guessed] = partition(readable, ({ encoding }) => encoding.startsWith("utf-16"));
   return {
-    warnings: each(
+    warnings: sentenceFor(
       guessed,
       (names, are) => `${names} ${are} not UTF-8. Look whether the captions below read well.`,
     ),
-    problems: each(unread, (names) => `${names} cannot be read. Choose the files again.`),
+    problems: sentenceFor(unreadable, (names) => `${names} cannot be read. Choose the files again.`),
   };
 }
 
-function each(found, sentence) {
-  const names = found.map(({ name, file }) => name ?? nameOf(file.path));
-  return names.length ? [sentence(some(names), names.length === 1 ? "is" : "are")] : [];
+function smallSentences(indexes) {
+  const have = indexes.length === 1 ? "has a picture" : "have pictures";
+  return indexes.length
+    ? [`${listNames(indexes)} ${have} under ${SMALL} pixels. Larger ones teach more.`]
+    : [];
 }
 
-function parted(all, test) {
-  return [all.filter(test), all.filter((one) => !test(one))];
-}
-
-function tinySentence(indexes) {
-  const are = indexes.length === 1 ? "has a picture" : "have pictures";
-  return indexes.length ? [`${some(indexes)} ${are} under ${TINY} pixels. Larger ones teach more.`] : [];
-}
-
-function unevenSentence(uneven) {
+function unevenSentences(uneven) {
   if (!uneven.length) return [];
   const size = ({ width, height }) => `${width} × ${height}`;
   const [{ index, start, end }] = uneven;
   if (uneven.length === 1) {
     return [`The halves of “${index}” differ in shape: ${size(start)} and ${size(end)}. Crop them alike.`];
   }
-  return [`The halves of ${some(uneven.map((pair) => pair.index))} differ in shape. Crop them alike.`];
+  return [`The halves of ${listNames(uneven.map((pair) => pair.index))} differ in shape. Crop them alike.`];
+}
+
+// One sentence about several files, or none.
+function sentenceFor(findings, sentence) {
+  const names = findings.map(({ name, file }) => name ?? nameOf(file.path));
+  return names.length ? [sentence(listNames(names), names.length === 1 ? "is" : "are")] : [];
+}
+
+function partition(items, test) {
+  return [items.filter(test), items.filter((item) => !test(item))];
 }

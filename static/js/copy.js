@@ -1,13 +1,14 @@
-// Copy buttons beside a snippet.
+// Copies a snippet by the button beside it.
+
+const FEEDBACK = 2000;
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  const text = button.parentElement.querySelector("code").textContent;
-  await navigator.clipboard.writeText(text);
-  const before = button.lastChild.textContent;
+  await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+  const label = button.lastChild.textContent;
   button.lastChild.textContent = " Copied";
   setTimeout(() => {
-    button.lastChild.textContent = before;
-  }, 2000);
+    button.lastChild.textContent = label;
+  }, FEEDBACK);
 });

@@ -1,42 +1,46 @@
-// Asks before a form with data-confirm is sent, in the portal's own dialog; and lets messages fade.
+// Asks before a form with data-confirm is sent, in the portal's own dialog; removes messages after a while;
+// closes menus.
+
+const SHOWN = 6000;
+const UNDO_SHOWN = 20_000;
 
 const dialog = document.getElementById("confirm");
 
-async function ask(form) {
-  const set = (selector, text) => {
+async function isConfirmed(form) {
+  const setText = (selector, text) => {
     dialog.querySelector(selector).textContent = text;
   };
-  set("#confirm-title", form.dataset.confirmTitle || "Are you sure?");
-  set("[data-confirm-text]", form.dataset.confirm);
-  set("[data-confirm-button]", form.dataset.confirmYes || "Yes");
-  set("[value=no]", form.dataset.confirmNo || "Cancel");
+  setText("#confirm-title", form.dataset.confirmTitle || "Are you sure?");
+  setText("[data-confirm-text]", form.dataset.confirm);
+  setText("[data-confirm-button]", form.dataset.confirmYes || "Yes");
+  setText("[value=no]", form.dataset.confirmNo || "Cancel");
   dialog.returnValue = "no";
   dialog.showModal();
-  await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   return dialog.returnValue === "yes";
 }
 
 document.addEventListener("htmx:confirm", async (event) => {
   if (!event.target.dataset?.confirm) return;
   event.preventDefault();
-  if (await ask(event.target)) event.detail.issueRequest(true);
+  if (await isConfirmed(event.target)) event.detail.issueRequest(true);
 });
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.dataset.confirm || form.hasAttribute("hx-post")) return;
   event.preventDefault();
-  if (await ask(form)) HTMLFormElement.prototype.submit.call(form);
+  if (await isConfirmed(form)) HTMLFormElement.prototype.submit.call(form);
 });
 
-function fade() {
+function removeMessages() {
   for (const message of document.querySelectorAll("[data-message]:not(.error)")) {
-    setTimeout(() => message.remove(), message.classList.contains("undo") ? 20_000 : 6000);
+    setTimeout(() => message.remove(), message.classList.contains("undo") ? UNDO_SHOWN : SHOWN);
   }
 }
 
-fade();
-document.addEventListener("htmx:oobAfterSwap", fade);
+removeMessages();
+document.addEventListener("htmx:oobAfterSwap", removeMessages);
 
 // An open menu closes on Escape and on a click elsewhere.
 document.addEventListener("click", (event) => {

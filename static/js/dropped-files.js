@@ -1,23 +1,23 @@
-// What a person dropped or chose, as a flat list of files: folders are walked to the bottom.
+// The files that a person dropped or chose, as a flat list: folders are read to the bottom.
 
-export function fromInput(input) {
-  return Array.from(input.files, (file) => new Chosen(file, file.webkitRelativePath || file.name));
+export function filesOfInput(input) {
+  return Array.from(input.files, (file) => new LocalFile(file, file.webkitRelativePath || file.name));
 }
 
-// The entries must be asked for before the first await: afterwards the drop's data is gone.
-export async function fromDrop(transfer) {
-  const entries = Array.from(transfer.items, (item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return Array.from(transfer.files, (file) => new Chosen(file, file.name));
+// Reads the entries before the first await, because the browser empties the drop's data after it.
+export async function filesOfDrop(dataTransfer) {
+  const entries = Array.from(dataTransfer.items, (item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return Array.from(dataTransfer.files, (file) => new LocalFile(file, file.name));
   const files = [];
   while (entries.length) {
     const entry = entries.pop();
     if (entry.isDirectory) entries.push(...(await childrenOf(entry)));
-    else files.push(new Chosen(await ask(entry, "file"), entry.fullPath.replace(/^\//, "")));
+    else files.push(new LocalFile(await promiseOf(entry, "file"), entry.fullPath.replace(/^\//, "")));
   }
   return files;
 }
 
-class Chosen {
+class LocalFile {
   constructor(file, path) {
     this.file = file;
     this.path = path;
@@ -33,17 +33,17 @@ class Chosen {
   }
 }
 
-// A folder tells its content in portions; an empty one is the end.
+// A folder lists its content in portions, until an empty one.
 async function childrenOf(folder) {
   const reader = folder.createReader();
   const children = [];
   for (;;) {
-    const portion = await ask(reader, "readEntries");
+    const portion = await promiseOf(reader, "readEntries");
     if (!portion.length) return children;
     children.push(...portion);
   }
 }
 
-function ask(entry, method) {
-  return new Promise((done, failed) => entry[method](done, failed));
+function promiseOf(entry, method) {
+  return new Promise((resolve, reject) => entry[method](resolve, reject));
 }

@@ -1,76 +1,80 @@
-// The layouts of other tools: pairs by the ends of names, by two folders, or by metadata.jsonl.
-// Each way answers { groups, note }; a group has key, index, and what was found of start, end and caption.
+// Detects the layouts of other tools: pairs by the end of the name, by two folders, or by metadata.jsonl.
+// Each function returns { groups, note }; a group has key, index, and those of start, end and caption that
+// exist.
 
-import { bare, folderOf, join, nameOf, PICTURE, stemOf } from "./paths.js";
+import { folderOf, IMAGE, join, nameOf, stemOf, withoutExtension } from "./paths.js";
 
+const SIDES = ["start", "end"];
 const WORDS = {
   start: "start before control condition conditioning cond input source original",
   end: "end after target output edited result",
 };
-const HALF_OF = new Map(
-  Object.entries(WORDS).flatMap(([half, words]) => words.split(" ").map((word) => [word, half])),
+const SIDE_OF = new Map(
+  Object.entries(WORDS).flatMap(([side, words]) => words.split(" ").map((word) => [word, side])),
 );
-const SUFFIX = new RegExp(`^(?:(.*?)[ _.-]+)?(${[...HALF_OF.keys()].join("|")})$`, "i");
+const SUFFIX = new RegExp(`^(?:(.*?)[ _.-]+)?(${[...SIDE_OF.keys()].join("|")})$`, "i");
 const PROMPT = /prompt|text|caption|instruction/i;
 const MAX_METADATA = 32 * 1024 * 1024;
 
-export async function recognise(files, pictures) {
-  const texts = textsOf(files);
+// Returns the first layout with a whole pair, or else the first with any group.
+export async function detectLayout(files, images) {
+  const texts = captionFilesOf(files);
   const metadata = await readMetadata(files);
-  const ways = [() => metadata.layout, () => bySuffix(pictures), () => byFolders(pictures, texts)];
+  const detectors = [() => metadata.layout, () => bySuffix(images), () => byFolders(images, texts)];
   let best = { groups: [], note: "" };
-  for (const way of ways) {
-    if (complete(best)) break;
-    const layout = way();
-    if (complete(layout) || !best.groups.length) best = layout;
+  for (const detect of detectors) {
+    if (hasPair(best)) break;
+    const layout = detect();
+    if (hasPair(layout) || !best.groups.length) best = layout;
   }
   for (const group of best.groups) group.caption ||= captionOf(group, texts, metadata.prompts);
   return best;
 }
 
-// By their path without the ending.
-export function textsOf(files) {
-  return new Map(files.filter(({ path }) => /\.txt$/i.test(path)).map((file) => [bare(file.path), file]));
+// The .txt files, by their path without the extension.
+export function captionFilesOf(files) {
+  const texts = files.filter(({ path }) => /\.txt$/i.test(path));
+  return new Map(texts.map((file) => [withoutExtension(file.path), file]));
 }
 
-export function put(groups, key, half, file) {
+export function put(groups, key, side, file) {
   if (!groups.has(key)) groups.set(key, { key, index: nameOf(key) });
-  groups.get(key)[half] ||= file;
+  groups.get(key)[side] ||= file;
 }
 
-function complete({ groups }) {
+function hasPair({ groups }) {
   return groups.some((group) => group.start && group.end);
 }
 
-// By the end of the name --------------------------------------------------------------------------------
+// By the end of the name ------------------------------------------------------------------------------------
 
-function bySuffix(pictures) {
-  const near = suffixGroups(pictures, join);
-  const layout = complete(near) ? near : suffixGroups(pictures, (_, root) => root);
+function bySuffix(images) {
+  const sameFolder = suffixGroups(images, join);
+  const layout = hasPair(sameFolder) ? sameFolder : suffixGroups(images, (_, root) => root);
   const pair = layout.groups.find((group) => group.start && group.end);
   const names = pair && [pair.start, pair.end].map(({ path }) => nameOf(path));
-  const foreign = names && !(/_start\.\w+$/i.test(names[0]) && /_end\.\w+$/i.test(names[1]));
-  layout.note = foreign ? `“${names[0]}” is taken as before, “${names[1]}” as after, and so on.` : "";
+  const isForeign = names && !(/_start\.\w+$/i.test(names[0]) && /_end\.\w+$/i.test(names[1]));
+  layout.note = isForeign ? `“${names[0]}” is taken as before, “${names[1]}” as after, and so on.` : "";
   return layout;
 }
 
-// cat_start.png, cat-before.png, cat.input.png; or before.png in a folder of its own.
-function suffixGroups(pictures, keyOf) {
+// cat_start.png, cat-before.png, cat.input.png; or before.png in a folder per pair.
+function suffixGroups(images, keyOf) {
   const groups = new Map();
-  for (const file of pictures) {
+  for (const file of images) {
     const match = SUFFIX.exec(stemOf(file.path));
     const folder = folderOf(file.path);
-    if (match?.[1]) put(groups, keyOf(folder, match[1]), HALF_OF.get(match[2].toLowerCase()), file);
-    else if (match && folder) put(groups, folder, HALF_OF.get(match[2].toLowerCase()), file);
+    if (match?.[1]) put(groups, keyOf(folder, match[1]), SIDE_OF.get(match[2].toLowerCase()), file);
+    else if (match && folder) put(groups, folder, SIDE_OF.get(match[2].toLowerCase()), file);
   }
   return { groups: [...groups.values()] };
 }
 
-// By two folders ----------------------------------------------------------------------------------------
+// By two folders --------------------------------------------------------------------------------------------
 
-function byFolders(pictures, texts) {
+function byFolders(images, texts) {
   const folders = new Map();
-  for (const file of pictures) {
+  for (const file of images) {
     const folder = folderOf(file.path);
     if (!folders.has(folder)) folders.set(folder, new Map());
     folders.get(folder).set(stemOf(file.path), file);
@@ -78,13 +82,13 @@ function byFolders(pictures, texts) {
   const groups = new Map();
   const layout = { note: "", unclear: "" };
   for (const parent of new Set([...folders.keys()].map(folderOf))) {
-    const near = [...folders.keys()].filter((folder) => folder && folderOf(folder) === parent);
-    if (folders.has(parent)) near.push(parent);
-    const sides = whichIsWhich(near, parent, folders, texts);
-    if (sides.unclear) layout.unclear = unclearSentence(near);
+    const siblings = [...folders.keys()].filter((folder) => folder && folderOf(folder) === parent);
+    if (folders.has(parent)) siblings.push(parent);
+    const sides = sidesOf(siblings, parent, folders, texts);
+    if (sides.isUnclear) layout.unclear = unclearSentence(siblings);
     if (!sides.start) continue;
-    for (const half of ["start", "end"]) {
-      for (const [stem, file] of folders.get(sides[half].folder)) put(groups, join(parent, stem), half, file);
+    for (const side of SIDES) {
+      for (const [stem, file] of folders.get(sides[side].folder)) put(groups, join(parent, stem), side, file);
     }
     layout.note =
       `“${sides.start.name}” is taken as before and “${sides.end.name}” as after: ` +
@@ -93,31 +97,32 @@ function byFolders(pictures, texts) {
   return { ...layout, groups: [...groups.values()] };
 }
 
-function whichIsWhich(near, parent, folders, texts) {
-  const sides = near.map((folder) => ({
+// Which of the folders holds the start images and which the end images.
+function sidesOf(siblings, parent, folders, texts) {
+  const candidates = siblings.map((folder) => ({
     folder,
     name: nameOf(folder) || "the top folder",
-    half: folder === parent ? undefined : halfOfFolder(nameOf(folder)),
+    side: folder === parent ? undefined : sideOfFolder(nameOf(folder)),
   }));
-  const stems = near.map((folder) => [...folders.get(folder).keys()]);
-  if (sides.length === 2 && stems[0].some((stem) => folders.get(near[1]).has(stem))) {
-    if (!sides.some(({ half }) => half)) {
-      // Captions lie beside the after picture.
+  const stems = siblings.map((folder) => [...folders.get(folder).keys()]);
+  if (candidates.length === 2 && stems[0].some((stem) => folders.get(siblings[1]).has(stem))) {
+    if (!candidates.some(({ side }) => side)) {
+      // Captions lie beside the end image.
       const hasText = (folder) => (stem) => texts.has(join(folder, stem));
-      const captioned = sides.filter(({ folder }, at) => stems[at].some(hasText(folder)));
-      if (captioned.length !== 1) return { unclear: true };
-      captioned[0].half = "end";
+      const captioned = candidates.filter(({ folder }, at) => stems[at].some(hasText(folder)));
+      if (captioned.length !== 1) return { isUnclear: true };
+      captioned[0].side = "end";
     }
-    const known = sides.find(({ half }) => half);
-    const other = sides.find((side) => side !== known);
-    other.half ||= known.half === "start" ? "end" : "start";
+    const known = candidates.find(({ side }) => side);
+    const other = candidates.find((candidate) => candidate !== known);
+    other.side ||= known.side === "start" ? "end" : "start";
   }
-  const [start, end] = ["start", "end"].map((half) => sides.find((side) => side.half === half));
+  const [start, end] = SIDES.map((side) => candidates.find((candidate) => candidate.side === side));
   return start && end ? { start, end } : {};
 }
 
-function halfOfFolder(name) {
-  return HALF_OF.get(name.toLowerCase().replace(/[ _-]?images?$|s$/, ""));
+function sideOfFolder(name) {
+  return SIDE_OF.get(name.toLowerCase().replace(/[ _-]?images?$|s$/, ""));
 }
 
 function unclearSentence([one, two]) {
@@ -127,7 +132,7 @@ function unclearSentence([one, two]) {
   );
 }
 
-// By metadata.jsonl -------------------------------------------------------------------------------------
+// By metadata.jsonl -----------------------------------------------------------------------------------------
 
 // Lines such as {"file_name": "target/01.png", "condition": "condition/01.png", "prompt": "add a hat"}.
 async function readMetadata(files) {
@@ -141,10 +146,10 @@ async function readMetadata(files) {
     for (const [number, line] of text.split("\n").entries()) {
       const row = readRow(line, folder, byPath);
       if (row.start && row.end) {
-        const key = bare(row.end);
-        const own = groups.has(key) ? `${key}-${number + 1}` : key;
-        for (const half of ["start", "end"]) put(groups, own, half, byPath.get(row[half]));
-        groups.get(own).caption = row.prompt;
+        const path = withoutExtension(row.end);
+        const key = groups.has(path) ? `${path}-${number + 1}` : path;
+        for (const side of SIDES) put(groups, key, side, byPath.get(row[side]));
+        groups.get(key).caption = row.prompt;
       } else if (row.prompt) {
         prompts.set(row.end || row.start, row.prompt);
       }
@@ -157,14 +162,11 @@ async function readMetadata(files) {
 function readRow(line, folder, byPath) {
   const row = {};
   for (const [key, value] of fieldsOf(line)) {
-    if (PICTURE.test(value)) {
-      const half = key
-        .toLowerCase()
-        .split(/[ _-]/)
-        .map((word) => HALF_OF.get(word))
-        .find(Boolean);
+    if (IMAGE.test(value)) {
+      const words = key.toLowerCase().split(/[ _-]/);
+      const side = words.map((word) => SIDE_OF.get(word)).find(Boolean);
       const path = value.replaceAll("\\", "/").replace(/^(?:\.?\/)+/, "");
-      row[half || "end"] ||= byPath.has(join(folder, path)) ? join(folder, path) : path;
+      row[side || "end"] ||= byPath.has(join(folder, path)) ? join(folder, path) : path;
     } else if (PROMPT.test(key)) {
       row.prompt ||= value.trim();
     }
@@ -181,10 +183,10 @@ function fieldsOf(line) {
 }
 
 function captionOf({ key, index, start, end }, texts, prompts) {
-  const places = [key, ...[end, start].filter(Boolean).map(({ path }) => bare(path))];
-  if (end) places.push(...["caption", "prompt"].map((name) => join(folderOf(end.path), name)));
-  const place =
-    places.find((name) => texts.has(name)) ??
+  const paths = [key, ...[end, start].filter(Boolean).map(({ path }) => withoutExtension(path))];
+  if (end) paths.push(...["caption", "prompt"].map((name) => join(folderOf(end.path), name)));
+  const path =
+    paths.find((name) => texts.has(name)) ??
     (key === index ? [...texts.keys()].find((name) => nameOf(name) === index) : undefined);
-  return texts.get(place) || prompts.get(end?.path) || prompts.get(start?.path);
+  return texts.get(path) || prompts.get(end?.path) || prompts.get(start?.path);
 }

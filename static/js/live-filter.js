@@ -1,4 +1,4 @@
-// Whether a job belongs into the table under the filter in the address, as far as the browser can tell.
+// Whether a job belongs in the table under the filter in the address, as far as the browser can tell.
 
 const filter = () => Object.fromEntries(new URLSearchParams(location.search));
 const differs = (wanted, actual) => Boolean(wanted) && wanted !== String(actual ?? "");

@@ -1,5 +1,5 @@
-// Patches what is shown to match what came, in place: focus, selection, scroll and open details stay. A form in
-// use is left as it is, and nothing disappears under the pointer.
+// Patches what is shown to match what came, in place: focus, selection, scroll and open details stay. A form
+// in use is left as it is, and nothing disappears under the pointer.
 
 const KEPT_ATTRIBUTES = new Set(["open", "data-new", "data-filtered-out"]);
 const POINTER_REST = 3000; // for so long after the pointer moved, a click may follow
@@ -20,7 +20,8 @@ export function parse(html) {
   return withToken(template.content.firstElementChild);
 }
 
-// HTML that is rendered once for everyone has no CSRF token, and another token for the same viewer is no change.
+// HTML that is rendered once for everyone has no CSRF token, and another token for the same viewer is no
+// change.
 export function withToken(fresh) {
   const token = document.querySelector("#action-form [name=csrfmiddlewaretoken]").value;
   for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]")) {

@@ -95,7 +95,8 @@ htmx.defineExtension("live", {
     const address = target.getAttribute("hx-get");
     const fresh = withToken(fragment.querySelector(`#${target.id}`));
     const { isComplete, added } = keepScroll(() => morph(target, fresh));
-    if (!isComplete) target.setAttribute("hx-get", address); // the earlier stamp: the next answer is whole again
+    // With the earlier stamp, the next answer is whole again.
+    if (!isComplete) target.setAttribute("hx-get", address);
     noteSkipped(!isComplete, { isWhole: true });
     htmx.process(target);
     return added;

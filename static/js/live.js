@@ -1,5 +1,5 @@
-// Keeps the jobs table and the job page live: applies the events of the stream, polls while there is no stream,
-// and shows which of the two it does.
+// Keeps the jobs table and the job page live: applies the events of the stream, polls while there is no
+// stream, and shows which of the two it does.
 
 import { announce, POLLING, showStatus } from "./live-messages.js";
 import { isPollDue, onPolled, poll, pollSkipped } from "./live-polling.js";

@@ -1,25 +1,23 @@
-// Packs pairs into a ZIP as the vendor wants it: flat, 01_start.jpg, 01_end.jpg, 01.txt; extensions after
-// the bytes, other kinds turned into PNG, captions in UTF-8. No JPEG or PNG is copied: the ZIP is a blob of
-// small headers between the files themselves, which are read once for their checksums. The same files give the same bytes, so an upload
-// can be resumed.
+// Packs pairs into a ZIP as the provider's API wants it: flat, named 01_start.jpg, 01_end.jpg and 01.txt,
+// extensions after the bytes, other formats converted to PNG, captions in UTF-8. No JPEG or PNG is copied:
+// the ZIP is a blob of small headers between the files themselves, which are read once for their checksums.
+// The same files give the same bytes, so that an upload can be resumed.
 
 import { readCaption } from "./captions.js";
-import { asPng, EXTENSIONS } from "./images.js";
+import { EXTENSIONS, toPng } from "./images.js";
 import { nameOf } from "./paths.js";
 
-const PLAIN = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
-const LIMIT = 0xffff0000;
+const PLAIN_NAME = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
+const MAX_TOTAL = 0xffff0000; // without zip64
 const EMPTY = new Uint8Array(0);
 
-export class Unpackable extends Error {}
+export class PackError extends Error {}
 
-export async function pack(pairs, { name, lastModified, signal, onProgress }) {
+export async function packPairs(pairs, { name, lastModified, signal, onProgress }) {
   const members = await membersOf(pairs, signal);
   const total = members.reduce((sum, { blob }) => sum + blob.size, 0);
-  if (total > LIMIT) {
-    throw new Unpackable(
-      "Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.",
-    );
+  if (total > MAX_TOTAL) {
+    throw new PackError("Together that is over 4 GB, too much to pack here. Make a ZIP of it and drop that.");
   }
   const { Zip, ZipPassThrough } = await import("../vendor/fflate/fflate-0.8.2.js");
   const parts = [];
@@ -57,9 +55,9 @@ async function membersOf(pairs, signal) {
   for (const [number, { start, end, caption }] of pairs.entries()) {
     signal.throwIfAborted();
     const add = (ending, blob) => members.push({ path: names[number] + ending, blob });
-    for (const [half, file] of Object.entries({ start, end })) {
+    for (const [side, file] of Object.entries({ start, end })) {
       const extension = EXTENSIONS[file.kind];
-      add(`_${half}.${extension ?? "png"}`, extension ? await file.open() : await converted(file));
+      add(`_${side}.${extension ?? "png"}`, extension ? await file.open() : await convert(file));
     }
     const { text } = await readCaption(caption);
     if (text) add(".txt", new Blob([text]));
@@ -67,19 +65,19 @@ async function membersOf(pairs, signal) {
   return members;
 }
 
-async function converted(file) {
+async function convert(file) {
   try {
-    return await asPng(await file.open());
+    return await toPng(await file.open());
   } catch {
-    throw new Unpackable(`“${nameOf(file.path)}” cannot be opened. Save it as JPEG or PNG.`);
+    throw new PackError(`“${nameOf(file.path)}” cannot be opened. Save it as JPEG or PNG.`);
   }
 }
 
-// The names that people know, if they are plain and each is there once; else 01, 02 and so on.
+// The names of the pairs if all are plain and different; else 01, 02 and so on.
 function namesFor(pairs) {
-  const own = pairs.map(({ index }) => index);
-  const different = new Set(own.map((name) => name.toLowerCase())).size === own.length;
-  if (different && own.every((name) => PLAIN.test(name))) return own;
+  const names = pairs.map(({ index }) => index);
+  const areDifferent = new Set(names.map((name) => name.toLowerCase())).size === names.length;
+  if (areDifferent && names.every((name) => PLAIN_NAME.test(name))) return names;
   const width = Math.max(2, String(pairs.length).length);
   return pairs.map((_, number) => String(number + 1).padStart(width, "0"));
 }

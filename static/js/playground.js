@@ -1,60 +1,61 @@
-// The form of a run: the chosen picture large, its caption as instruction, and the strength by a dial.
+// The form of the playground: shows the chosen picture large, takes its caption as prompt, and links the
+// strength slider to its number field.
 
-function look(place) {
-  for (const dial of place.querySelectorAll("[data-range-for]")) {
-    dial.hidden = false;
-    dial.value = document.getElementById(dial.dataset.rangeFor).value;
+function showSliders(root) {
+  for (const slider of root.querySelectorAll("[data-range-for]")) {
+    slider.hidden = false;
+    slider.value = document.getElementById(slider.dataset.rangeFor).value;
   }
 }
 
-look(document);
-document.addEventListener("htmx:load", ({ target }) => look(target));
+showSliders(document);
+document.addEventListener("htmx:load", ({ target }) => showSliders(target));
 
 document.addEventListener("input", ({ target }) => {
   if (target.dataset.rangeFor) document.getElementById(target.dataset.rangeFor).value = target.value;
-  const dial = document.querySelector(`[data-range-for="${target.id}"]`);
-  if (dial) dial.value = target.value;
+  const slider = document.querySelector(`[data-range-for="${target.id}"]`);
+  if (slider) slider.value = target.value;
 });
 
 document.addEventListener("change", ({ target }) => {
   const form = target.closest(".playground-form");
-  if (form && target.name === "picture") choose(form, target);
-  if (form && target.name === "file") bring(form, target);
+  if (form && target.name === "picture") choosePicture(form, target);
+  if (form && target.name === "file") chooseFile(form, target);
 });
 
-function choose(form, radio) {
+function choosePicture(form, radio) {
   form.elements.file.value = "";
-  own(form, "");
-  show(radio.dataset.largeUrl, radio.nextElementSibling.alt);
-  const captions = Array.from(form.querySelectorAll("[data-prompt]"), (each) => each.dataset.prompt);
+  showThumbnail(form, "");
+  showLarge(radio.dataset.largeUrl, radio.nextElementSibling.alt);
+  const captions = Array.from(form.querySelectorAll("[data-prompt]"), ({ dataset }) => dataset.prompt);
   const { prompt } = form.elements;
-  if (radio.dataset.prompt && (!prompt.value || captions.includes(prompt.value)))
-    prompt.value = radio.dataset.prompt;
+  const isUntouched = !prompt.value || captions.includes(prompt.value);
+  if (radio.dataset.prompt && isUntouched) prompt.value = radio.dataset.prompt;
 }
 
-function bring(form, input) {
+function chooseFile(form, input) {
   const [file] = input.files;
-  const address = file ? URL.createObjectURL(file) : "";
-  own(form, address);
+  const url = file ? URL.createObjectURL(file) : "";
+  showThumbnail(form, url);
   if (!file) return;
   for (const radio of form.querySelectorAll("[name=picture]")) radio.checked = false;
-  show(address, file.name);
+  showLarge(url, file.name);
 }
 
-// The picture that was brought, in its place among the others.
-function own(form, address) {
-  const place = form.querySelector(".thumb.uploaded");
-  place.querySelector("img")?.remove();
-  if (!address) return;
+// The uploaded picture, among those of the dataset.
+function showThumbnail(form, url) {
+  const thumbnail = form.querySelector(".thumb.uploaded");
+  thumbnail.querySelector("img")?.remove();
+  if (!url) return;
   const image = new Image();
-  image.src = address;
+  image.src = url;
   image.alt = "Your own picture";
-  place.append(image);
+  thumbnail.append(image);
 }
 
-function show(address, name) {
-  const large = document.getElementById("playground-image");
-  if (!large) return;
-  large.src = address;
-  large.alt = name;
+function showLarge(url, name) {
+  const image = document.getElementById("playground-image");
+  if (!image) return;
+  image.src = url;
+  image.alt = name;
 }

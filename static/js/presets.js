@@ -1,16 +1,16 @@
-// The preset buttons fill in learning rate and steps; the one that fits what is typed is marked.
+// The preset buttons fill in learning rate and steps; the one whose values the form has is marked.
 
-function numbers(form) {
+function inputsOf(form) {
   return [form.elements.learning_rate, form.elements.steps];
 }
 
 function mark(form) {
-  const [rate, steps] = numbers(form);
+  const [rate, steps] = inputsOf(form);
   for (const preset of form.querySelectorAll("[data-preset]")) {
-    const fits =
+    const isMatch =
       Number(rate.value) === Number(preset.dataset.learningRate) &&
       Number(steps.value) === Number(preset.dataset.steps);
-    preset.setAttribute("aria-pressed", String(fits));
+    preset.setAttribute("aria-pressed", String(isMatch));
   }
 }
 
@@ -21,7 +21,7 @@ function markAll() {
 document.addEventListener("click", (event) => {
   const preset = event.target.closest("[data-preset]");
   if (!preset) return;
-  const [rate, steps] = numbers(preset.form);
+  const [rate, steps] = inputsOf(preset.form);
   rate.value = preset.dataset.learningRate;
   steps.value = preset.dataset.steps;
   mark(preset.form);

@@ -1,40 +1,40 @@
-// Security keys (WebAuthn): shows the forms that need one, asks the browser, and sends what it answers.
+// Security keys (WebAuthn): shows the forms that need one, asks the browser for it, and posts the credential.
 
 const forms = document.querySelectorAll("form[data-ceremony]");
-const TROUBLES = {
-  NotAllowedError: "Nothing came. Try again, and touch the key when your browser asks for it.",
+const ERRORS = {
+  NotAllowedError: "No key answered. Try again, and touch the key when your browser asks for it.",
   InvalidStateError: "This key is on your list already.",
   SecurityError: "Keys do not work at this address. Open the portal by its https name.",
 };
 
-async function answerOf(form) {
-  const told = JSON.parse(form.querySelector("script[type='application/json']").textContent).publicKey;
+async function credentialFor(form) {
+  const { publicKey } = JSON.parse(form.querySelector("script[type='application/json']").textContent);
   if (form.dataset.ceremony === "create") {
-    return navigator.credentials.create({
-      publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(told),
-    });
+    const options = PublicKeyCredential.parseCreationOptionsFromJSON(publicKey);
+    return navigator.credentials.create({ publicKey: options });
   }
-  return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(told) });
+  const options = PublicKeyCredential.parseRequestOptionsFromJSON(publicKey);
+  return navigator.credentials.get({ publicKey: options });
 }
 
-async function ask(event) {
+async function onSubmit(event) {
   event.preventDefault();
   const form = event.currentTarget;
-  const trouble = form.querySelector("[data-security-key-error]");
-  trouble.textContent = "";
+  const message = form.querySelector("[data-security-key-error]");
+  message.textContent = "";
   try {
-    form.elements.credential.value = JSON.stringify(await answerOf(form));
+    form.elements.credential.value = JSON.stringify(await credentialFor(form));
     HTMLFormElement.prototype.submit.call(form);
   } catch (error) {
-    trouble.textContent = TROUBLES[error.name] || `The browser said: ${error.message}`;
+    message.textContent = ERRORS[error.name] || `The browser said: ${error.message}`;
   }
 }
 
-const isNumber = /^[\d.]+$|^\[/.test(location.hostname);
-if (window.isSecureContext && !isNumber && window.PublicKeyCredential?.parseCreationOptionsFromJSON) {
+const isIPAddress = /^[\d.]+$|^\[/.test(location.hostname);
+if (window.isSecureContext && !isIPAddress && window.PublicKeyCredential?.parseCreationOptionsFromJSON) {
   for (const form of forms) {
     form.hidden = false;
-    form.addEventListener("submit", ask);
+    form.addEventListener("submit", onSubmit);
   }
   document.querySelector("[data-security-key-unsupported]")?.remove();
 }

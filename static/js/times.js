@@ -1,7 +1,7 @@
-// Shows every <time data-time> in the viewer's own zone, exact on hover: "ago" in words, "clock" to the second,
-// "hour" to the minute and without the day if that is today, "since" as the time that went by.
+// Shows every <time data-time> in the viewer's own time zone, exact on hover: "ago" in words, "clock" to the
+// second, "hour" to the minute and without the day if that is today, "since" as the time elapsed.
 
-const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const hour = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
@@ -22,34 +22,34 @@ function ago(moment) {
   const seconds = (moment - Date.now()) / 1000;
   if (Math.abs(seconds) < 5) return "just now";
   const step = STEPS.find(([limit]) => Math.abs(seconds) < limit);
-  return step ? words.format(Math.round(seconds / step[2]), step[1]) : day.format(moment);
+  return step ? relative.format(Math.round(seconds / step[2]), step[1]) : day.format(moment);
 }
 
-function soon(moment) {
+function hourOrDay(moment) {
   const isToday = day.format(moment) === day.format(Date.now());
   return isToday ? hour.format(moment) : `${day.format(moment)}, ${hour.format(moment)}`;
 }
 
-// As the server says durations: its two largest units.
+// In the two largest units, as the server formats durations.
 function since(moment) {
   let seconds = Math.max(0, Math.round((Date.now() - moment) / 1000));
-  const words = [];
+  const parts = [];
   for (const [unit, length] of UNITS) {
     const count = Math.floor(seconds / length);
     seconds %= length;
-    if (count || (unit === "s" && !words.length)) words.push(`${count} ${unit}`);
-    else if (words.length) break;
+    if (count || (unit === "s" && !parts.length)) parts.push(`${count} ${unit}`);
+    else if (parts.length) break;
   }
-  return words.slice(0, 2).join(" ");
+  return parts.slice(0, 2).join(" ");
 }
 
-const FORMS = { ago, clock: (moment) => exact.format(moment), hour: soon, since };
+const FORMATS = { ago, clock: (moment) => exact.format(moment), hour: hourOrDay, since };
 
-function show(root, form = "") {
-  for (const element of root.querySelectorAll(`time[data-time${form && `="${form}"`}]`)) {
+function show(root, format = "") {
+  for (const element of root.querySelectorAll(`time[data-time${format && `="${format}"`}]`)) {
     const moment = new Date(element.dateTime);
     element.title = exact.format(moment);
-    element.textContent = FORMS[element.dataset.time](moment);
+    element.textContent = FORMATS[element.dataset.time](moment);
   }
 }
 

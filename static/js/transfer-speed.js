@@ -1,20 +1,21 @@
-// How fast a dataset moves, and how long that will take: beside a progress bar that the server sends anew each
-// second, [data-transfer-speed]. The way has two legs, to the portal and on to the trainer, so each byte moves twice.
+// Shows speed and remaining time beside the progress bar of a dataset, which the server renders anew each
+// second: [data-transfer-speed]. Each byte counts twice, once to the portal and once on to the trainer.
 
-import { inTime, inWords, pace } from "./format.js";
+import { formatBytes, formatDuration, speedMeter } from "./format.js";
 
-const paces = new Map(); // by the dataset's number
+const meters = new Map(); // by the dataset's primary key
 
-function tell(place) {
-  const { transferSpeed: id, bytesDone: moved, bytesTotal: all } = place.dataset;
-  if (!paces.has(id)) paces.set(id, pace());
-  const speed = paces.get(id)(Number(moved));
-  place.textContent = speed > 0 ? `${inWords(speed)}/s · ${inTime((all - moved) / speed)} left` : "";
+function show(element) {
+  const { transferSpeed: dataset, bytesDone, bytesTotal } = element.dataset;
+  if (!meters.has(dataset)) meters.set(dataset, speedMeter());
+  const speed = meters.get(dataset)(Number(bytesDone));
+  const left = formatDuration((bytesTotal - bytesDone) / speed);
+  element.textContent = speed > 0 ? `${formatBytes(speed)}/s · ${left} left` : "";
 }
 
-function tellAll() {
-  document.querySelectorAll("[data-transfer-speed]").forEach(tell);
+function showAll() {
+  document.querySelectorAll("[data-transfer-speed]").forEach(show);
 }
 
-document.addEventListener("htmx:load", tellAll);
-tellAll();
+document.addEventListener("htmx:load", showAll);
+showAll();

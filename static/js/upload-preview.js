@@ -2,40 +2,40 @@
 
 import { readCaption } from "./captions.js";
 
-const SHOWN = 12;
-const MOST_SENTENCES = 6;
+const MAX_PAIRS = 12;
+const MAX_SENTENCES = 6;
 const SWAPPED = "Before and after are swapped.";
 
-export function show(place, found) {
-  place.hidden = false;
-  const pairs = found.pairs.slice(0, SHOWN);
-  place.querySelector("[data-preview-count]").textContent = countOf(found);
-  place.querySelector("[data-preview-pairs]").replaceChildren(...pairs.map((pair) => tile(place, pair)));
-  const more = found.pairs.length - pairs.length;
+export function show(preview, result) {
+  preview.hidden = false;
+  const pairs = result.pairs.slice(0, MAX_PAIRS);
+  preview.querySelector("[data-preview-count]").textContent = describeCount(result);
+  preview.querySelector("[data-preview-pairs]").replaceChildren(...pairs.map((pair) => tile(preview, pair)));
+  const more = result.pairs.length - pairs.length;
   const rest = more ? `and ${more} more ${more === 1 ? "pair" : "pairs"}` : "";
-  place.querySelector("[data-preview-more]").textContent = rest;
-  showSentences(place, found);
+  preview.querySelector("[data-preview-more]").textContent = rest;
+  showFindings(preview, result);
 }
 
-export function showSentences(place, { note, problems, warnings }) {
+export function showFindings(preview, { note, problems, warnings }) {
   const lines = [
-    ...(note ? [line(place, "note", note)] : []),
-    ...shortened(problems).map((sentence) => line(place, "bad", sentence)),
-    ...shortened(warnings).map((sentence) => line(place, "warn", sentence)),
+    ...(note ? [line(preview, "note", note)] : []),
+    ...shorten(problems).map((sentence) => line(preview, "bad", sentence)),
+    ...shorten(warnings).map((sentence) => line(preview, "warn", sentence)),
   ];
-  place.querySelector("[data-preview-findings]").replaceChildren(...lines);
+  preview.querySelector("[data-preview-findings]").replaceChildren(...lines);
 }
 
-// Offers to pack another tool's layout anew; resolves once the person says that before and after are right.
-export function agreed(place, found) {
+// Offers to pack the ZIP again from another tool's layout; resolves once the person agrees.
+export function askToPack(preview, result) {
   const [offer, convert, swap] = ["offer", "convert", "swap"].map((name) =>
-    place.querySelector(`[data-preview-${name}]`),
+    preview.querySelector(`[data-preview-${name}]`),
   );
   offer.hidden = false;
   swap.onclick = () => {
-    for (const pair of found.pairs) [pair.start, pair.end] = [pair.end, pair.start];
-    found.note = found.note === SWAPPED ? "" : SWAPPED;
-    show(place, found);
+    for (const pair of result.pairs) [pair.start, pair.end] = [pair.end, pair.start];
+    result.note = result.note === SWAPPED ? "" : SWAPPED;
+    show(preview, result);
   };
   return new Promise((resolve) => {
     convert.onclick = () => {
@@ -45,13 +45,14 @@ export function agreed(place, found) {
   });
 }
 
-export function clear(place) {
-  place.hidden = true;
-  place.querySelector("[data-preview-offer]").hidden = true;
-  for (const part of ["pairs", "findings"]) place.querySelector(`[data-preview-${part}]`).replaceChildren();
+export function clear(preview) {
+  preview.hidden = true;
+  preview.querySelector("[data-preview-offer]").hidden = true;
+  preview.querySelector("[data-preview-pairs]").replaceChildren();
+  preview.querySelector("[data-preview-findings]").replaceChildren();
 }
 
-export function countOf({ pairs }) {
+export function describeCount({ pairs }) {
   const captions = pairs.filter((pair) => pair.caption).length;
   const count = `${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`;
   if (!pairs.length) return "No pairs";
@@ -59,47 +60,51 @@ export function countOf({ pairs }) {
   return captions === pairs.length ? `${count} with captions` : `${count}, ${captions} with a caption`;
 }
 
-function shortened(sentences) {
-  if (sentences.length <= MOST_SENTENCES) return sentences;
-  const first = sentences.slice(0, MOST_SENTENCES - 1);
+function shorten(sentences) {
+  if (sentences.length <= MAX_SENTENCES) return sentences;
+  const first = sentences.slice(0, MAX_SENTENCES - 1);
   return [...first, `And ${sentences.length - first.length} more like these.`];
 }
 
-function line(place, tone, sentence) {
-  const item = place.querySelector(`[data-preview-${tone}]`).content.cloneNode(true).firstElementChild;
+function clone(preview, name) {
+  return preview.querySelector(`[data-preview-${name}]`).content.cloneNode(true).firstElementChild;
+}
+
+function line(preview, tone, sentence) {
+  const item = clone(preview, tone);
   item.querySelector("span").textContent = sentence;
   return item;
 }
 
-function tile(place, pair) {
-  const item = place.querySelector("[data-preview-pair]").content.cloneNode(true).firstElementChild;
+function tile(preview, pair) {
+  const item = clone(preview, "pair");
   const [start, end] = item.querySelectorAll("img");
   fill(start, pair.start, `Before, pair ${pair.index}`);
   fill(end, pair.end, `After, pair ${pair.index}`);
-  const text = item.querySelector("p");
-  const showCaption = (caption) => {
-    text.textContent = caption || text.dataset.emptyText;
+  const caption = item.querySelector("p");
+  const showCaption = (text) => {
+    caption.textContent = text || caption.dataset.emptyText;
   };
   readCaption(pair.caption).then(
-    (caption) => showCaption(caption.text),
+    ({ text }) => showCaption(text),
     () => showCaption(""),
   );
   return item;
 }
 
-function fill(image, file, words) {
-  image.alt = words;
-  pictures.set(image, file);
-  whenNear.observe(image);
+function fill(image, file, alt) {
+  image.alt = alt;
+  files.set(image, file);
+  observer.observe(image);
 }
 
-// A picture is unpacked when it comes near the screen, and its URL is let go as soon as it is drawn.
-const pictures = new WeakMap();
-const whenNear = new IntersectionObserver(
+// An image is unpacked when it comes near the screen, and its URL is revoked as soon as it is drawn.
+const files = new WeakMap();
+const observer = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting) continue;
-      whenNear.unobserve(target);
+      observer.unobserve(target);
       load(target);
     }
   },
@@ -107,7 +112,7 @@ const whenNear = new IntersectionObserver(
 );
 
 async function load(image) {
-  const blob = await pictures
+  const blob = await files
     .get(image)
     .open()
     .catch(() => null);

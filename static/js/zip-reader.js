@@ -1,11 +1,11 @@
-// Reads the directory of a ZIP from its end, without the rest of the file, and opens its members as blobs.
-// Knows zip64, data descriptors, comments, bytes before the ZIP, and names in UTF-8 or code page 437.
+// Reads the central directory at the end of a ZIP, without the rest of the file, and opens members as blobs.
+// Supports zip64, data descriptors, comments, bytes before the ZIP, and names in UTF-8 or code page 437.
 
-const END = 0x06054b50;
-const END64 = 0x06064b50;
-const LOCATOR64 = 0x07064b50;
-const ENTRY = 0x02014b50;
-const LOCAL = 0x04034b50;
+const END_RECORD = 0x06054b50;
+const END64_RECORD = 0x06064b50;
+const END64_LOCATOR = 0x07064b50;
+const DIRECTORY_ENTRY = 0x02014b50;
+const LOCAL_HEADER = 0x04034b50;
 const MAX_DIRECTORY = 64 * 1024 * 1024;
 const CP437 =
   "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐" +
@@ -13,7 +13,7 @@ const CP437 =
 const UNREADABLE = "This is not a readable ZIP file. Pack the pictures into a .zip and drop it again.";
 const DAMAGED = "The ZIP is damaged or cut off. Pack the pictures again and drop the new file.";
 
-export class BrokenZip extends Error {}
+export class ZipError extends Error {}
 
 export async function readDirectory(file) {
   const { start, end, count, shift } = await findDirectory(file);
@@ -21,10 +21,11 @@ export async function readDirectory(file) {
   const members = [];
   let at = 0;
   for (let number = 0; number < count; number += 1) {
-    if (at + 46 > view.byteLength || view.getUint32(at, true) !== ENTRY) throw new BrokenZip(DAMAGED);
+    if (at + 46 > view.byteLength || view.getUint32(at, true) !== DIRECTORY_ENTRY)
+      throw new ZipError(DAMAGED);
     const sizes = [28, 30, 32].map((field) => view.getUint16(at + field, true));
     const next = at + 46 + sizes[0] + sizes[1] + sizes[2];
-    if (next > view.byteLength) throw new BrokenZip(DAMAGED);
+    if (next > view.byteLength) throw new ZipError(DAMAGED);
     const member = new Member(file, view, at, sizes, shift);
     if (!/(?:^|\/)$/.test(member.path)) members.push(member);
     at = next;
@@ -35,40 +36,40 @@ export async function readDirectory(file) {
 async function findDirectory(file) {
   const from = Math.max(0, file.size - 22 - 0xffff);
   const tail = await viewOf(file, from, file.size);
-  const at = findEnd(tail);
+  const at = findEndRecord(tail);
   let record = from + at;
   let count = tail.getUint16(at + 10, true);
   let size = tail.getUint32(at + 12, true);
   let offset = tail.getUint32(at + 16, true);
-  if (at >= 20 && tail.getUint32(at - 20, true) === LOCATOR64) {
-    const places = [long(tail, at - 12), record - 76];
-    const views = await Promise.all(places.map((place) => end64(file, place)));
-    const found = views.findIndex(Boolean);
-    if (found < 0) throw new BrokenZip(DAMAGED);
-    const view = views[found];
-    record = places[found];
-    [count, size, offset] = [long(view, 32), long(view, 40), long(view, 48)];
+  if (at >= 20 && tail.getUint32(at - 20, true) === END64_LOCATOR) {
+    const places = [uint64(tail, at - 12), record - 76];
+    const views = await Promise.all(places.map((place) => readEnd64(file, place)));
+    const index = views.findIndex(Boolean);
+    if (index < 0) throw new ZipError(DAMAGED);
+    const view = views[index];
+    record = places[index];
+    [count, size, offset] = [uint64(view, 32), uint64(view, 40), uint64(view, 48)];
   }
   const start = record - size;
-  if (start < 0 || start < offset || size > MAX_DIRECTORY) throw new BrokenZip(DAMAGED);
+  if (start < 0 || start < offset || size > MAX_DIRECTORY) throw new ZipError(DAMAGED);
   return { start, end: record, count, shift: start - offset };
 }
 
-function findEnd(tail) {
+function findEndRecord(tail) {
   const candidates = [];
   for (let at = tail.byteLength - 22; at >= 0; at -= 1) {
-    if (tail.getUint32(at, true) !== END) continue;
+    if (tail.getUint32(at, true) !== END_RECORD) continue;
     if (at + 22 + tail.getUint16(at + 20, true) === tail.byteLength) return at;
     candidates.push(at);
   }
-  if (!candidates.length) throw new BrokenZip(UNREADABLE);
+  if (!candidates.length) throw new ZipError(UNREADABLE);
   return candidates[0];
 }
 
-async function end64(file, at) {
+async function readEnd64(file, at) {
   if (at < 0 || at + 56 > file.size) return null;
   const view = await viewOf(file, at, at + 56);
-  return view.getUint32(0, true) === END64 ? view : null;
+  return view.getUint32(0, true) === END64_RECORD ? view : null;
 }
 
 class Member {
@@ -82,18 +83,18 @@ class Member {
     this.packed = view.getUint32(at + 20, true);
     this.size = view.getUint32(at + 24, true);
     this.offset = view.getUint32(at + 42, true);
-    this.widen(view, at + 46 + nameSize, extraSize);
+    this.readZip64(view, at + 46 + nameSize, extraSize);
     this.offset += shift;
   }
 
-  // zip64 keeps, in this order, only the numbers that did not fit into 32 bits.
-  widen(view, from, length) {
+  // zip64 holds, in this order, only the numbers that do not fit into 32 bits.
+  readZip64(view, from, length) {
     const wanted = ["size", "packed", "offset"].filter((field) => this[field] === 0xffffffff);
     for (let at = from; wanted.length && at + 4 <= from + length; ) {
       const size = view.getUint16(at + 2, true);
       if (view.getUint16(at, true) === 1 && at + 4 + size <= from + length) {
         for (let place = at + 4; wanted.length && place + 8 <= at + 4 + size; place += 8) {
-          this[wanted.shift()] = long(view, place);
+          this[wanted.shift()] = uint64(view, place);
         }
       }
       at += 4 + size;
@@ -102,30 +103,30 @@ class Member {
 
   async open() {
     const data = await this.data();
-    return this.method ? new Blob(await take(inflated(data), this.size)) : data;
+    return this.method ? new Blob(await takeBytes(inflate(data), this.size)) : data;
   }
 
   async head(count) {
     const data = await this.data();
-    const start = this.method ? new Blob(await take(inflated(data), count)) : data;
+    const start = this.method ? new Blob(await takeBytes(inflate(data), count)) : data;
     return new Uint8Array(await start.slice(0, count).arrayBuffer());
   }
 
   async data() {
-    if (this.encrypted || (this.method !== 0 && this.method !== 8)) throw new BrokenZip(UNREADABLE);
+    if (this.encrypted || (this.method !== 0 && this.method !== 8)) throw new ZipError(UNREADABLE);
     const view = await viewOf(this.file, this.offset, this.offset + 30);
-    if (view.byteLength < 30 || view.getUint32(0, true) !== LOCAL) throw new BrokenZip(DAMAGED);
+    if (view.byteLength < 30 || view.getUint32(0, true) !== LOCAL_HEADER) throw new ZipError(DAMAGED);
     const start = this.offset + 30 + view.getUint16(26, true) + view.getUint16(28, true);
     return this.file.slice(start, start + this.packed);
   }
 }
 
-function inflated(blob) {
+function inflate(blob) {
   return blob.stream().pipeThrough(new DecompressionStream("deflate-raw"));
 }
 
-// No more than was asked for, whatever the stream would still give.
-async function take(stream, limit) {
+// Reads no more than the limit, whatever else the stream would give.
+async function takeBytes(stream, limit) {
   const reader = stream.getReader();
   const chunks = [];
   for (let taken = 0; taken < limit; ) {
@@ -155,6 +156,6 @@ function bytesOf(view, at, length) {
   return new Uint8Array(view.buffer, view.byteOffset + at, length);
 }
 
-function long(view, at) {
+function uint64(view, at) {
   return Number(view.getBigUint64(at, true));
 }

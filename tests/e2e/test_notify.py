@@ -89,7 +89,7 @@ def test_the_trainings_of_others_only_when_asked_for(signed_in: Page, tmp_path: 
     page.goto("/settings/notices/")
     page.get_by_role("switch", name="Other people’s too").click()
     page.goto("/")
-    assert badge.evaluate(FLIP) == [["“Theirs” did not work out", "/jobs/0/"]]
+    assert badge.evaluate(FLIP) == [["“Theirs” failed", "/jobs/0/"]]
     page.goto("/settings/notices/")
     page.get_by_role("switch", name="Show them").click()
     page.goto("/")

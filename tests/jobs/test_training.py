@@ -106,7 +106,7 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
     page = page_of(alice, job)
     assert "The loss went from 0.975 to 0.615" in page
     assert "On the held-out pair, which is never trained on, it went from 0.800 to 0.400 : 50 % lower" in page
-    assert "js/training.js" in html
+    assert "js/loss-curve.js" in html
     rows = Curves(Training.objects.get()).rows
     assert len(rows) == 10
     assert (rows[-1].step, rows[-1].held_out) == (40, 0.4)
@@ -163,7 +163,7 @@ def test_a_simulated_training_tells_percent_and_no_more(
     page = page_of(alice, job)
     assert re.search(r"\d+ % (?!·)", page)
     assert "The local engine simulates: nothing is learnt." in page
-    assert "js/training.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "js/loss-curve.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
 
 
 def test_the_place_in_the_queue_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:

@@ -1,0 +1,95 @@
+// The drop zone of the form: its elements, what is under way in it, and what it shows and says.
+
+import { discard, findUnfinished } from "./resume-upload.js";
+import { clear } from "./upload-preview.js";
+
+export const zone = {
+  parts: null, // the elements of the drop zone on the page
+  task: null, // what is being read, packed or sent: { abort, file, upload, chunkSize, ... }
+};
+
+export function partsOf(root) {
+  const find = (name) => root.querySelector(`[data-upload-${name}]`);
+  return {
+    root,
+    input: root.querySelector("input[type=file][name]"),
+    folder: find("folder"),
+    select: root.querySelector("select[name=dataset]"),
+    error: find("error"),
+    progress: find("progress"),
+    bar: find("progress").querySelector("progress"),
+    text: find("text"),
+    status: find("status"),
+    stopped: find("stopped"),
+    duplicate: find("duplicate"),
+    cancel: find("cancel"),
+    preview: root.querySelector("[data-preview]"),
+  };
+}
+
+export function announce(sentence) {
+  zone.parts.status.textContent = sentence;
+}
+
+export function showError(sentence) {
+  zone.parts.error.textContent = sentence;
+}
+
+export function endTask() {
+  zone.task = null;
+  zone.parts.progress.hidden = true;
+}
+
+export function csrfToken() {
+  return JSON.parse(document.body.getAttribute("hx-headers") || "{}")["x-csrftoken"] || "";
+}
+
+// The dataset exists as soon as the upload has begun, so the form can be sent while it runs.
+export function selectDataset(id, name) {
+  const { select } = zone.parts;
+  if (!select.querySelector(`option[value="${id}"]`)) {
+    select.append(new Option(name.replace(/\.zip$/i, ""), id));
+  }
+  select.value = id;
+}
+
+export function showDataset(id, { keepPreview = false } = {}) {
+  const { root, preview } = zone.parts;
+  if (!root.isConnected) return; // the form was sent; the job page shows the dataset now
+  if (!keepPreview) clear(preview);
+  resetDatasetStatus();
+  if (!id) return;
+  const url = root.dataset.statusUrl.replace("/0/", `/${id}/`);
+  htmx.ajax("GET", url, { target: "#dataset-status", swap: "outerHTML" });
+}
+
+// Puts a new element in place: the old one may still poll the server every second.
+export function resetDatasetStatus() {
+  const fresh = document.createElement("div");
+  fresh.id = "dataset-status";
+  fresh.className = "upload-state";
+  document.getElementById("dataset-status").replaceWith(fresh);
+}
+
+// Once the server's verdict is there, it replaces the preview.
+export function hidePreviewForVerdict() {
+  const status = document.getElementById("dataset-status");
+  if (status?.querySelector(".pairs, [data-tone=bad], [data-tone=good]")) clear(zone.parts.preview);
+}
+
+export async function showUnfinished() {
+  const { root, stopped, input } = zone.parts;
+  const upload = await findUnfinished(root.dataset.person);
+  if (!upload || zone.task) return;
+  const chosen = upload.metadata.chosen || `“${upload.metadata.filename}”`;
+  const them = chosen.endsWith(" more") ? "them" : "it";
+  const sentence = `${chosen} stopped at ${upload.percent} %: choose ${them} again to go on.`;
+  stopped.hidden = false;
+  stopped.querySelector("span").textContent = sentence;
+  announce(sentence);
+  stopped.querySelector("button").onclick = async () => {
+    stopped.hidden = true;
+    input.focus();
+    await discard(upload, { "X-CSRFToken": csrfToken() });
+  };
+}

@@ -1,0 +1,131 @@
+// Sends a ZIP to the portal in chunks that resume after a break (tus 1.0), and shows how far it is.
+
+import { announce, csrfToken, endTask, selectDataset, showDataset, showError, zone } from "./drop-zone.js";
+import { findDuplicate } from "./duplicate.js";
+import { formatBytes, formatDuration, speedMeter } from "./format.js";
+import { fingerprint } from "./resume-upload.js";
+import { clear } from "./upload-preview.js";
+
+export const CHUNK_SIZE = 8 * 1024 * 1024;
+const SMALL_CHUNK_SIZE = 512 * 1024; // less than any proxy refuses by default
+const RETRY_DELAYS = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
+const PROXY_HINT = "Ask an admin to let it take bodies of 8 MiB, in nginx by client_max_body_size.";
+
+// Where the library has the same content, a person says whether to send it again.
+export async function sendUnlessDuplicate(file, task, { chosen }) {
+  const { root, duplicate } = zone.parts;
+  const offer = await findDuplicate(file, root.dataset.duplicateUrl);
+  if (zone.task !== task) return;
+  if (!offer) return send(file, task, { chosen });
+  endTask();
+  htmx.swap(duplicate, offer, { swapStyle: "innerHTML" });
+  const use = duplicate.querySelector("[data-duplicate-use]");
+  const { duplicateUse: id, name } = use.dataset;
+  use.onclick = (event) => {
+    event.preventDefault();
+    duplicate.replaceChildren();
+    selectDataset(id, name);
+    showDataset(id);
+  };
+  duplicate.querySelector("[data-duplicate-upload]").onclick = () => {
+    duplicate.replaceChildren();
+    zone.task = task;
+    send(file, task, { chosen });
+  };
+  announce(duplicate.querySelector("p").textContent);
+}
+
+async function send(file, task, { chosen }) {
+  const { root } = zone.parts;
+  const upload = new tus.Upload(file, {
+    endpoint: root.dataset.endpoint,
+    chunkSize: task.chunkSize,
+    retryDelays: RETRY_DELAYS,
+    metadata: { filename: file.name, ...(chosen && { chosen }) },
+    headers: { "X-CSRFToken": csrfToken() },
+    fingerprint: async () => fingerprint(zone.parts.root.dataset.person, file),
+    removeFingerprintOnSuccess: true,
+    onAfterResponse: (_, response) => {
+      const id = response.getHeader("Dataset-Id");
+      if (id && zone.task === task) selectDataset(id, file.name);
+      const bytesDone = response.getHeader("Dataset-Moved");
+      if (bytesDone) task.bytesTransferred = bytesDone - response.getHeader("Upload-Offset");
+    },
+    onProgress: (sent, total) => zone.task === task && showProgress(task, sent, total),
+    onSuccess: () => zone.task === task && finish(),
+    onError: (error) => zone.task === task && onError(error, task, { chosen }),
+  });
+  const meters = { sentMeter: speedMeter(), doneMeter: speedMeter() };
+  Object.assign(task, { file, upload, ...meters, bytesTransferred: 0, quarter: 0 });
+  showProgress(task, 0, file.size);
+  announce(`Uploading ${file.name}`);
+  const [earlier] = await upload.findPreviousUploads();
+  if (zone.task !== task) return;
+  if (earlier) upload.resumeFromPreviousUpload(earlier);
+  upload.start();
+}
+
+// Each byte counts twice, to the portal and on to the trainer; the second way begins while the first is under
+// way.
+function showProgress(task, sent, size) {
+  const { progress, bar, text } = zone.parts;
+  const [done, total] = [sent + task.bytesTransferred, 2 * size];
+  const [sentSpeed, doneSpeed] = [task.sentMeter(sent), task.doneMeter(done)];
+  const left = formatDuration((total - done) / doneSpeed);
+  const speed = sentSpeed > 0 && doneSpeed > 0 ? ` · ${formatBytes(sentSpeed)}/s · ${left} left` : "";
+  progress.hidden = false;
+  bar.value = (100 * done) / total;
+  text.textContent = `${task.file.name} · ${formatBytes(sent)} of ${formatBytes(size)}${speed}`;
+  const quarter = Math.floor((4 * sent) / size);
+  if (quarter > task.quarter && quarter < 4) {
+    task.quarter = quarter;
+    announce(`${25 * quarter} % uploaded`);
+  }
+}
+
+function finish() {
+  endTask();
+  announce("Upload complete.");
+  showDataset(zone.parts.select.value, { keepPreview: true });
+}
+
+export function cancel() {
+  zone.task?.abort.abort();
+  zone.task?.upload?.abort(true).catch(() => {});
+  endTask();
+  zone.parts.select.value = "";
+  clear(zone.parts.preview);
+  announce("Cancelled.");
+}
+
+// A proxy in front of the portal may refuse a chunk that the portal would take: then smaller ones are tried.
+function onError(error, task, { chosen }) {
+  const response = error.originalResponse;
+  const isRefusedByProxy = response?.getStatus() === 413 && !portalMessage(response);
+  if (isRefusedByProxy && task.chunkSize > SMALL_CHUNK_SIZE) {
+    task.chunkSize = SMALL_CHUNK_SIZE;
+    const size = formatBytes(CHUNK_SIZE);
+    showError(
+      `A proxy refuses pieces of ${size}. The upload goes on in smaller ones, more slowly. ${PROXY_HINT}`,
+    );
+    send(task.file, task, { chosen });
+    return;
+  }
+  endTask();
+  zone.parts.select.value = "";
+  showError(describeError(error, response, isRefusedByProxy));
+}
+
+function describeError(error, response, isRefusedByProxy) {
+  const message = response && portalMessage(response);
+  if (message) return message;
+  if (isRefusedByProxy)
+    return `A proxy refuses even pieces of ${formatBytes(SMALL_CHUNK_SIZE)}. ${PROXY_HINT}`;
+  if (error.originalRequest) return "The connection was lost. Choose the same again: it goes on.";
+  return "The files have changed or are gone. Choose them again.";
+}
+
+// What the portal itself answers is plain text; a proxy's error page is HTML.
+function portalMessage(response) {
+  return response.getHeader("Content-Type")?.startsWith("text/plain") && response.getBody()?.trim();
+}
