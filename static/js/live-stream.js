@@ -1,6 +1,6 @@
 // The live stream of events, opened again whenever it ends.
 
-const EVENTS = ["hello", "beat", "row", "progress", "counts", "mood", "stale"];
+const EVENTS = ["hello", "beat", "row", "progress", "counts", "banners", "stale"];
 const MAX_SILENCE = 12_000; // the server sends a beat every five seconds
 const MAX_PAUSE = 10_000;
 

@@ -20,7 +20,7 @@ const handlers = {
   row: showRow,
   progress: showProgress,
   counts: showCounts,
-  mood: showBanners,
+  banners: showBanners,
   stale: () => setTimeout(poll, Math.random() * MAX_JITTER),
   beat: ({ age }) => {
     if (age !== undefined) link.answeredAt = Date.now() - 1000 * age;

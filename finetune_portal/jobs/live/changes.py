@@ -104,7 +104,7 @@ class Lookout:
             return []
         before, self.mood = self.mood, _banners()
         is_first, self.felt = not before, monotonic()
-        return [] if is_first or self.mood == before else [News(event("mood", html=self.mood))]
+        return [] if is_first or self.mood == before else [News(event("banners", html=self.mood))]
 
     def beat(self) -> bytes:
         """A sign of life, with the seconds since the upstream last told: what is shown is as old as that."""
