@@ -2,7 +2,7 @@
 
 The table is complete by introspection: a new URL without a line here fails. A line has the method, and
 what anonymous, a viewer, alice (who made the things), bob (another maker) and an admin get:
-`in` is sent to the login page, `ok` gets through to the deed or its form, `no` is 403, `404` finds nothing,
+`in` is sent to the login page, `ok` gets through to the action or its form, `no` is 403, `404` finds nothing,
 `key` is 401: a session opens no call of the API. All other methods are refused. A second table has what the
 access token of each opens.
 """

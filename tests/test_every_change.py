@@ -1,6 +1,6 @@
 """Every changing URL leaves its line in the record: what was done, by whom, from where, before and after.
 
-The table is complete by that of test_access.py: a new changing URL without a line here fails. Each deed is
+The table is complete by that of test_access.py: a new changing URL without a line here fails. Each action is
 done for real, with what a person would send, and against a provider on a socket.
 """
 

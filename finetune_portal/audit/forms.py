@@ -1,4 +1,4 @@
-"""What narrows the record: a person, a deed, a thing, days. Words that make no sense narrow nothing."""
+"""What narrows the record: a person, an action, a thing, days. Words that make no sense narrow nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FilterForm(forms.Form):
         choices.choices = [
             ("", "Everything"),
             ("By kind", [(f"{kind}.", f"{kind}: all") for kind in kinds]),
-            ("One deed", [(action, action.replace(".", ": ")) for action in actions]),
+            ("One action", [(action, action.replace(".", ": ")) for action in actions]),
         ]
 
     def narrowed(self, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:

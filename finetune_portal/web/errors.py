@@ -1,4 +1,4 @@
-"""What a service says of a deed that did not happen."""
+"""What a service says of an action that failed."""
 
 from __future__ import annotations
 

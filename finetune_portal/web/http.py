@@ -1,4 +1,4 @@
-"""The request as views see it, the answers that htmx adds to Django's own, and what came of a deed."""
+"""The request as views see it, the answers that htmx adds to Django's own, and the outcome of an action."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def piece_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
 def piece_or_redirect(
     request: HtmxRequest, template: str, context: dict[str, Any], *, back_to: str
 ) -> HttpResponse:
-    """What a form answers once it has done its deed: the changed piece, or the page without htmx."""
+    """What a form answers once its action is done: the changed piece, or the page without htmx."""
     if request.htmx:
         return render(request, template, context)
     return redirect(back_to)
@@ -56,7 +56,7 @@ def piece_or_redirect(
 
 @contextmanager
 def told(request: HtmxRequest, success: str = "") -> Iterator[None]:
-    """Around a deed: what came of it is said in the page that follows."""
+    """Around an action: its outcome is shown on the page that follows."""
     try:
         yield
     except ActionFailed as exc:

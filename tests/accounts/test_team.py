@@ -19,7 +19,7 @@ from finetune_portal.audit.models import AuditEvent
 from tests.accounts.conftest import MailServer
 from tests.people import PASSWORD, make_job, person, signed_in
 
-DEEDS = {
+ACTIONS = {
     "invite/": {"role": "maker"},
     "{pk}/role/": {"role": "admin"},
     "{pk}/active/": {},
@@ -40,7 +40,7 @@ def last_event() -> AuditEvent:
 
 
 @pytest.mark.parametrize("who", ["charlie", "alice", "dana"])
-def test_everyone_sees_the_team_and_only_admins_the_deeds(
+def test_everyone_sees_the_team_and_only_admins_the_actions(
     who: str, alice: User, charlie: User, dana: User, request: pytest.FixtureRequest
 ) -> None:
     make_job(alice)
@@ -167,9 +167,9 @@ def test_someone_switched_off_is_out_at_once_and_nothing_is_lost(dana: User, ali
     assert again.get("/").status_code == 200
 
 
-@pytest.mark.parametrize(("deed", "data"), [("role", {"role": "maker"}), ("active", {})])
-def test_the_last_admin_stays(deed: str, data: dict[str, str], dana: User) -> None:
-    html = signed_in(dana).post(f"/team/{dana.pk}/{deed}/", data, follow=True).content.decode()
+@pytest.mark.parametrize(("action", "data"), [("role", {"role": "maker"}), ("active", {})])
+def test_the_last_admin_stays(action: str, data: dict[str, str], dana: User) -> None:
+    html = signed_in(dana).post(f"/team/{dana.pk}/{action}/", data, follow=True).content.decode()
     assert "Dana is the only active admin" in html
     dana.refresh_from_db()
     assert dana.can_administer
@@ -215,32 +215,32 @@ def test_a_link_to_a_new_password_works_once_and_ends_all_sessions(dana: User, a
     assert again.get("/").status_code == 200
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("who", ["alice", "charlie"])
-def test_the_deeds_are_for_admins(
-    deed: str, who: str, alice: User, charlie: User, bob: User, request: pytest.FixtureRequest
+def test_the_actions_are_for_admins(
+    action: str, who: str, alice: User, charlie: User, bob: User, request: pytest.FixtureRequest
 ) -> None:
-    url = "/team/" + deed.format(pk=bob.pk)
-    assert signed_in(request.getfixturevalue(who)).post(url, DEEDS[deed]).status_code == 403
+    url = "/team/" + action.format(pk=bob.pk)
+    assert signed_in(request.getfixturevalue(who)).post(url, ACTIONS[action]).status_code == 403
     untouched(bob)
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_a_deed_refuses_get_strangers_and_foreign_pages(
-    deed: str, dana: User, bob: User, client: Client
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_refuses_get_strangers_and_foreign_pages(
+    action: str, dana: User, bob: User, client: Client
 ) -> None:
-    url = "/team/" + deed.format(pk=bob.pk)
+    url = "/team/" + action.format(pk=bob.pk)
     assert signed_in(dana).get(url).status_code == 405
-    assert client.post(url, DEEDS[deed]).headers["Location"].startswith("/login/")
+    assert client.post(url, ACTIONS[action]).headers["Location"].startswith("/login/")
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(dana)
-    assert strict.post(url, DEEDS[deed]).status_code == 403
+    assert strict.post(url, ACTIONS[action]).status_code == 403
     untouched(bob)
 
 
-@pytest.mark.parametrize("deed", [deed for deed in DEEDS if "{pk}" in deed])
-def test_nobody_there_is_404(deed: str, dana: User) -> None:
-    assert signed_in(dana).post("/team/" + deed.format(pk=9999), DEEDS[deed]).status_code == 404
+@pytest.mark.parametrize("action", [action for action in ACTIONS if "{pk}" in action])
+def test_nobody_there_is_404(action: str, dana: User) -> None:
+    assert signed_in(dana).post("/team/" + action.format(pk=9999), ACTIONS[action]).status_code == 404
 
 
 def untouched(person: User) -> None:

@@ -67,7 +67,7 @@ def test_old_lines_are_forgotten_by_the_setting_alone(sealed: None, dana: User, 
     assert list(AuditEvent.objects.all()) == [young]
 
 
-def test_a_deed_says_who_from_where_and_with_which_request(alice: User) -> None:
+def test_an_action_says_who_from_where_and_with_which_request(alice: User) -> None:
     dataset = make_dataset(alice)
     response = signed_in(alice).post(f"/datasets/{dataset.pk}/rename/", {"name": "dusk"})
     line = AuditEvent.objects.get(action="dataset.rename")

@@ -193,9 +193,9 @@ def pace(portal: Portal, person: Person, path: Path) -> None:
     client = SegmindClient(portal.engine_url, (portal.data / "engine" / "api-key").read_text().strip())
     size = path.stat().st_size
 
-    def timed(name: str, deed: object, base: float = 0.0) -> float:
+    def timed(name: str, action: object, base: float = 0.0) -> float:
         start = time.monotonic()
-        deed()  # type: ignore[operator]
+        action()  # type: ignore[operator]
         took = time.monotonic() - start
         share = f"  {base / took:.2f} of curl" if base else ""
         say(f"  {name:<34}{took:7.2f} s  {size / took / 1e6:6.0f} MB/s{share}")

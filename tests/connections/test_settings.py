@@ -18,11 +18,11 @@ from tests.running import RunningEngine
 from tests.worker.driving import point_at, point_nowhere, text_of
 
 SECRET = "sk-planted-key-4711"
-DEEDS = ("test", "key", "rename", "default", "switch")
+ACTIONS = ("test", "key", "rename", "default", "switch")
 
 
-def url(deed: str, connection: Connection | None = None) -> str:
-    return f"/settings/connections/{(connection or services.built_in()).pk}/{deed}/"
+def url(action: str, connection: Connection | None = None) -> str:
+    return f"/settings/connections/{(connection or services.built_in()).pk}/{action}/"
 
 
 def add(dana: User, engine: RunningEngine, **fields: str) -> Any:
@@ -92,16 +92,16 @@ def test_a_wrong_key_is_told(dana: User, settings: Any) -> None:
 @pytest.mark.parametrize("name", ["alice", "charlie"])
 def test_others_look_but_do_nothing(name: str, request: pytest.FixtureRequest) -> None:
     client = signed_in(request.getfixturevalue(name))
-    for deed in DEEDS:
-        assert client.post(url(deed)).status_code == 403
-        assert url(deed) not in text_of(client, "/settings/")
+    for action in ACTIONS:
+        assert client.post(url(action)).status_code == 403
+        assert url(action) not in text_of(client, "/settings/")
     assert client.post("/settings/connections/add/").status_code == 403
     assert not AuditEvent.objects.exists()
     assert Connection.objects.count() == 1
 
 
 def test_it_refuses_get_and_strangers(client: Client, dana: User) -> None:
-    for address in ["/settings/connections/add/", *(url(deed) for deed in DEEDS)]:
+    for address in ["/settings/connections/add/", *(url(action) for action in ACTIONS)]:
         assert signed_in(dana).get(address).status_code == 405
         assert client.post(address).headers["Location"].startswith("/login/")
     assert not AuditEvent.objects.exists()

@@ -1,4 +1,4 @@
-"""The library's deeds: search, versions, repair, rename, delete, hand over again, and how long files stay."""
+"""The library: search, versions, repair, rename, delete, hand over again, and how long files stay."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def test_a_version_of_a_file_that_is_gone_is_refused_in_words(dataset: Dataset, 
 
 
 def test_rename_and_delete_belong_to_owner_and_admin(dataset: Dataset, bob: User, dana: User) -> None:
-    for deed in ("rename", "delete"):
-        assert signed_in(bob).post(f"/datasets/{dataset.pk}/{deed}/", {"name": "x"}).status_code == 403
+    for action in ("rename", "delete"):
+        assert signed_in(bob).post(f"/datasets/{dataset.pk}/{action}/", {"name": "x"}).status_code == 403
     signed_in(dana).post(f"/datasets/{dataset.pk}/rename/", {"name": "Evenings"})
     dataset.refresh_from_db()
     assert dataset.name == "Evenings"
@@ -284,11 +284,11 @@ def test_a_file_that_a_job_needs_never_goes(dataset: Dataset, alice: User, setti
 def test_viewers_only_look(dataset: Dataset, charlie: User) -> None:
     client = signed_in(charlie)
     assert client.get(f"/datasets/{dataset.pk}/captions/").status_code == 403
-    for deed in ("captions", "repair", "rename", "delete", "hand-over"):
-        assert client.post(f"/datasets/{dataset.pk}/{deed}/").status_code == 403
+    for action in ("captions", "repair", "rename", "delete", "hand-over"):
+        assert client.post(f"/datasets/{dataset.pk}/{action}/").status_code == 403
     assert client.post("/datasets/from-url/", {"source_url": "https://example.com/a.zip"}).status_code == 403
 
 
-@pytest.mark.parametrize("deed", ["repair", "rename", "delete", "hand-over"])
-def test_deeds_are_not_done_by_looking(dataset: Dataset, alice: User, deed: str) -> None:
-    assert signed_in(alice).get(f"/datasets/{dataset.pk}/{deed}/").status_code == 405
+@pytest.mark.parametrize("action", ["repair", "rename", "delete", "hand-over"])
+def test_actions_are_not_done_by_looking(dataset: Dataset, alice: User, action: str) -> None:
+    assert signed_in(alice).get(f"/datasets/{dataset.pk}/{action}/").status_code == 405

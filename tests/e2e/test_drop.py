@@ -63,7 +63,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     hold_pieces(form)
     choose_files(form, whole)
 
-    local = form.locator("[data-preview]")
+    preview = form.locator("[data-preview]")
     for sentence in (
         "“03” has no _end picture",
         "in a folder “set” inside the ZIP",
@@ -71,8 +71,8 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
         "“06_end.jpg” is really WebP",
         "“06” has a picture under 256 pixels",
     ):
-        expect(local).to_contain_text(sentence)
-    expect(local.locator(".pair p").first).to_have_text("put a hat on person 1")
+        expect(preview).to_contain_text(sentence)
+    expect(preview.locator(".pair p").first).to_have_text("put a hat on person 1")
     form.wait_for_function(
         "() => [...document.querySelectorAll('[data-preview] img')].every((image) => image.naturalWidth)"
     )
@@ -80,7 +80,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
 
     form.unroute("**/uploads/*/")
     expect(form.locator("#dataset-status")).to_contain_text("“03” has no _end picture", timeout=40_000)
-    expect(local).to_be_hidden()
+    expect(preview).to_be_hidden()
 
 
 def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path)
     whole.write_bytes(packed(files))
     hold_pieces(form)
     choose_files(form, whole)
-    local = form.locator("[data-preview]")
-    expect(local.locator(".pair")).to_have_count(12)
-    expect(local).to_contain_text("15 pairs without captions")
-    expect(local).to_contain_text("and 3 more pairs")
-    expect(local).to_contain_text("The halves of “15” differ in shape: 320 × 320 and 320 × 480.")
+    preview = form.locator("[data-preview]")
+    expect(preview.locator(".pair")).to_have_count(12)
+    expect(preview).to_contain_text("15 pairs without captions")
+    expect(preview).to_contain_text("and 3 more pairs")
+    expect(preview).to_contain_text("The halves of “15” differ in shape: 320 × 320 and 320 × 480.")
     form.unroute("**/uploads/*/")
 
 

@@ -110,7 +110,8 @@ def test_a_zip_of_another_tool_is_packed_anew_and_explained(
     whole.write_bytes(packed(two_folders("control", "target", "target"), zipfile.ZIP_DEFLATED))
     hold_pieces(form)
     choose_files(form, whole)
-    expect(form.locator("[data-preview]")).to_contain_text("“control” is taken as before and “target” as after")
+    preview = form.locator("[data-preview]")
+    expect(preview).to_contain_text("“control” is taken as before and “target” as after")
     convert(form)
     begun(form)
     form.reload()
@@ -130,10 +131,10 @@ def test_nothing_is_packed_before_a_person_said_which_half_is_before(
     sent: list[str] = []
     form.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
     choose_folder(form, folder)
-    local = form.locator("[data-preview]")
-    expect(local).to_contain_text("“blue” is taken as before and “red” as after")
+    preview = form.locator("[data-preview]")
+    expect(preview).to_contain_text("“blue” is taken as before and “red” as after")
     form.get_by_role("button", name="Swap before and after").click()
-    expect(local).to_contain_text("Before and after are swapped.")
+    expect(preview).to_contain_text("Before and after are swapped.")
     assert sent == []
     convert(form)
     with uploaded(form, portal) as archive:
@@ -207,16 +208,17 @@ def test_the_browser_sees_a_zip_as_the_portals_check_will(form: Page, tmp_path: 
         whole.write_bytes(packed(files))
         hold_pieces(form)
         choose_files(form, whole)
-        local = form.locator("[data-preview]")
-        expect(local).to_contain_text(sentence)
-        expect(local).to_contain_text("5 pairs")
+        preview = form.locator("[data-preview]")
+        expect(preview).to_contain_text(sentence)
+        expect(preview).to_contain_text("5 pairs")
         verdict = inspect(whole)
         assert len(verdict.pairs) == 5
-        assert local.locator(".bad").count() == len(verdict.problems), name
+        assert preview.locator(".bad").count() == len(verdict.problems), name
         form.unroute("**/uploads/*/")
 
 
 def test_folders_that_cannot_be_told_apart_are_asked_about(form: Page, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "set", {f"{side}/{n}.png": PNG for side in "ab" for n in range(3)})
     choose_folder(form, folder)
-    expect(form.locator("[data-preview]")).to_contain_text("“a” and “b” hold the same names, but nothing says")
+    preview = form.locator("[data-preview]")
+    expect(preview).to_contain_text("“a” and “b” hold the same names, but nothing says")

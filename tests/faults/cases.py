@@ -47,7 +47,7 @@ class Case:
 
     @property
     def column(self) -> str:
-        return self.fault.deed if self.fault else self.mood
+        return self.fault.action if self.fault else self.mood
 
     def killer(self, stage: str) -> Killer | None:
         return Killer(self.at, self.after) if stage == self.stage and self.at else None
@@ -164,9 +164,9 @@ def harms() -> Iterator[Case]:
     """Each harm to each exchange."""
     for call in ANSWERED:
         stage = "digest" if call == "details" else "worker"  # a hook has the details asked for
-        yield from (Case(stage, fault=Fault(call, deed, point)) for deed in CUTS for point in POINTS)
-        yield from (Case(stage, fault=Fault(call, deed)) for deed in ("late", "slow", "garbage"))
+        yield from (Case(stage, fault=Fault(call, action, point)) for action in CUTS for point in POINTS)
+        yield from (Case(stage, fault=Fault(call, action)) for action in ("late", "slow", "garbage"))
         yield from (Case(stage, fault=Fault(call, "flip", share=at / 12)) for at in range(13))
     yield from (Case(fault=Fault("upload", "flip-request", share=at / 6)) for at in range(7))
-    for call, deed in product(BEYOND, (*CUTS, "garbage")):
-        yield Case("digest", "tells", fault=Fault(call, deed, "taken"))
+    for call, action in product(BEYOND, (*CUTS, "garbage")):
+        yield Case("digest", "tells", fault=Fault(call, action, "taken"))

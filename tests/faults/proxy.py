@@ -33,13 +33,13 @@ class Fault:
     """
 
     call: str
-    deed: str
+    action: str
     point: str = "whole"
     share: float = 0.9
 
     def __str__(self) -> str:
-        where = f"{self.share:.0%}" if self.deed.startswith("flip") else self.point
-        return f"{self.call} {self.deed} {where}"
+        where = f"{self.share:.0%}" if self.action.startswith("flip") else self.point
+        return f"{self.call} {self.action} {where}"
 
 
 class Closed(Exception):
@@ -106,7 +106,7 @@ class Proxy:
             _exactly(client, length // 2)
             self._cut(client, fault)
         body = _exactly(client, length)
-        if fault and fault.deed == "flip-request":
+        if fault and fault.action == "flip-request":
             body = _flipped(body, fault.share)
         provider.sendall(head + body)
         answer_head = _head(provider)
@@ -124,36 +124,36 @@ class Proxy:
             return fault
 
     def _spoil(self, client: socket.socket, fault: Fault, answer: bytes, head: int) -> None:
-        if fault.deed in CUTS:
+        if fault.action in CUTS:
             ends = {"taken": 0, "status": 12, "half": (head + len(answer)) // 2, "whole": len(answer)}
             client.sendall(answer[: ends[fault.point]])
             self._cut(client, fault)
-        elif fault.deed == "freeze":
+        elif fault.action == "freeze":
             self.freeze()
             client.sendall(answer)
-        elif fault.deed == "late":
+        elif fault.action == "late":
             time.sleep(LATENCY)
             client.sendall(answer)
-        elif fault.deed == "slow":
+        elif fault.action == "slow":
             for at in range(0, len(answer), 16):
                 client.sendall(answer[at : at + 16])
                 time.sleep(0.005)
-        elif fault.deed == "flip":
+        elif fault.action == "flip":
             client.sendall(_flipped(answer, fault.share))
-        elif fault.deed == "garbage":
+        elif fault.action == "garbage":
             client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 13\r\n\r\n<html>no</p>\n")
         else:
             client.sendall(answer)
 
     def _cut(self, client: socket.socket, fault: Fault) -> None:
-        if fault.deed == "kill":
+        if fault.action == "kill":
             self.kill()
-        elif fault.deed == "hang":
+        elif fault.action == "hang":
             client.settimeout(self.hang_seconds)
             with suppress(TimeoutError):
                 while client.recv(1 << 16):  # what is still being sent
                     pass
-        elif fault.deed == "reset":
+        elif fault.action == "reset":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise Closed
 

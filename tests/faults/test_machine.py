@@ -33,7 +33,7 @@ MOST_JOBS = 4
 FAULTS = st.builds(
     Fault,
     call=st.sampled_from(("submit", "list", "details", "upload")),
-    deed=st.sampled_from(("reset", "close", "hang", "kill", "late", "garbage")),
+    action=st.sampled_from(("reset", "close", "hang", "kill", "late", "garbage")),
     point=st.sampled_from(("sending", "taken", "status", "half")),
 )
 LOST = {

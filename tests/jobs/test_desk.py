@@ -44,7 +44,7 @@ def test_jobs_of_others_are_left_as_they_are(alice: User, bob: User, charlie: Us
     assert job.archived is None
 
 
-def test_nothing_ticked_and_an_unknown_deed(alice: User) -> None:
+def test_nothing_ticked_and_an_unknown_action(alice: User) -> None:
     client = signed_in(alice)
     answer = client.post("/jobs/bulk/", tick(action="archive"), follow=True)
     assert "Tick the jobs first" in answer.content.decode()
@@ -52,7 +52,7 @@ def test_nothing_ticked_and_an_unknown_deed(alice: User) -> None:
     assert client.get("/jobs/bulk/").status_code == 405
 
 
-def test_the_filter_stays_after_a_deed(alice: User) -> None:
+def test_the_filter_stays_after_an_action(alice: User) -> None:
     job = make_job(alice, State.READY)
     answer = signed_in(alice).post("/jobs/bulk/", tick(job, action="archive", query="state=ready&q=night"))
     assert answer.url == "/?state=ready&q=night"

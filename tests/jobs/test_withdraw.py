@@ -20,7 +20,7 @@ from tests.worker.driving import fresh, point_nowhere
 
 @pytest.fixture
 def job(alice: User, dataset: Dataset, settings: Any) -> Job:
-    """No deed of withdrawing needs a provider, so there is none."""
+    """No action of withdrawing needs a provider, so there is none."""
     point_nowhere(settings)
     return make_job(alice, dataset=dataset)
 

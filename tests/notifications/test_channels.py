@@ -19,7 +19,7 @@ from tests.people import HTMX, signed_in
 
 PAGE = "/settings/notices/"
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
-DEEDS = {"test": {}, "switch": {"event": "ready"}, "remove": {}}
+ACTIONS = {"test": {}, "switch": {"event": "ready"}, "remove": {}}
 
 
 def make_channel(owner: User | None, **fields: Any) -> Channel:
@@ -32,7 +32,7 @@ def channel(alice: User) -> Channel:
     return make_channel(alice)
 
 
-def deed(channel: Channel, name: str) -> str:
+def action_url(channel: Channel, name: str) -> str:
     return f"{PAGE}{channel.pk}/{name}/"
 
 
@@ -116,10 +116,10 @@ def test_there_is_an_end_to_channels(alice: User) -> None:
 def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User, sink: Sink) -> None:
     channel = make_channel(alice, sealed=encryption.seal(f"json://127.0.0.1:{sink.port}/"))
     client, piece = signed_in(alice), f"{PAGE}{channel.pk}/state/"
-    html = client.post(deed(channel, "test"), headers=HTMX).content.decode()
+    html = client.post(action_url(channel, "test"), headers=HTMX).content.decode()
     assert "Sending" in html
     assert f'hx-get="{piece}" hx-trigger="every 1s"' in html
-    client.post(deed(channel, "test"), headers=HTMX)
+    client.post(action_url(channel, "test"), headers=HTMX)
     assert client.get(piece, headers=HTMX).status_code == 204
     work()
     assert len(sink.seen) == 1, "a second press while one is on its way sends no second"
@@ -133,7 +133,7 @@ def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User,
 def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
     channel = make_channel(alice, sealed=encryption.seal("json://127.0.0.1:1/"))
     client = signed_in(alice)
-    client.post(deed(channel, "test"))
+    client.post(action_url(channel, "test"))
     work()
     html = client.get(f"{PAGE}{channel.pk}/state/", headers=HTMX).content.decode()
     assert "Not delivered" in html
@@ -144,24 +144,24 @@ def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
 
 def test_each_event_is_switched_by_itself(alice: User, channel: Channel) -> None:
     client = signed_in(alice)
-    html = client.post(deed(channel, "switch"), {"event": "failed"}, headers=HTMX).content.decode()
+    html = client.post(action_url(channel, "switch"), {"event": "failed"}, headers=HTMX).content.decode()
     told = fresh(channel)
     assert (told.on_ready, told.on_failed, told.on_decision) == (True, False, True)
     assert html.count('aria-checked="false"') == 1
-    client.post(deed(channel, "switch"), {"event": "failed", "on": "on"})
+    client.post(action_url(channel, "switch"), {"event": "failed", "on": "on"})
     assert fresh(channel).on_failed
-    client.post(deed(channel, "switch"), {"event": "failed", "on": "on"})
+    client.post(action_url(channel, "switch"), {"event": "failed", "on": "on"})
     assert [event.detail["on"] for event in AuditEvent.objects.order_by("pk")] == [False, True]
 
 
 def test_an_unknown_event_is_refused(alice: User, channel: Channel) -> None:
-    assert signed_in(alice).post(deed(channel, "switch"), {"event": "test"}).status_code == 400
+    assert signed_in(alice).post(action_url(channel, "switch"), {"event": "test"}).status_code == 400
     assert not AuditEvent.objects.exists()
 
 
 def test_a_deleted_channel_is_gone_with_what_it_had_to_tell(alice: User, channel: Channel) -> None:
     Notice.objects.create(channel=channel, event="test")
-    html = signed_in(alice).post(deed(channel, "remove"), follow=True).content.decode()
+    html = signed_in(alice).post(action_url(channel, "remove"), follow=True).content.decode()
     assert "Nothing goes to #trainings any more." in html
     assert not Channel.objects.exists()
     assert not Notice.objects.exists()
@@ -170,39 +170,39 @@ def test_a_deleted_channel_is_gone_with_what_it_had_to_tell(alice: User, channel
 
 def test_an_admin_does_all_to_the_teams(dana: User, bob: User) -> None:
     channel = make_channel(None)
-    for name, data in DEEDS.items():
-        assert signed_in(dana).post(deed(channel, name), data).status_code == 302
+    for name, data in ACTIONS.items():
+        assert signed_in(dana).post(action_url(channel, name), data).status_code == 302
     assert not Channel.objects.exists()
 
 
-@pytest.mark.parametrize("name", DEEDS)
-def test_a_deed_refuses_get_strangers_and_foreign_pages(
+@pytest.mark.parametrize("name", ACTIONS)
+def test_an_action_refuses_get_strangers_and_foreign_pages(
     name: str, alice: User, channel: Channel, client: Client
 ) -> None:
-    url = deed(channel, name)
+    url = action_url(channel, name)
     assert signed_in(alice).get(url).status_code == 405
-    assert client.post(url, DEEDS[name]).headers["Location"].startswith("/login/")
+    assert client.post(url, ACTIONS[name]).headers["Location"].startswith("/login/")
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(alice)
-    assert strict.post(url, DEEDS[name]).status_code == 403
+    assert strict.post(url, ACTIONS[name]).status_code == 403
     untouched(channel)
 
 
-@pytest.mark.parametrize("name", DEEDS)
+@pytest.mark.parametrize("name", ACTIONS)
 @pytest.mark.parametrize("who", ["bob", "charlie", "dana"])
 def test_the_channel_of_another_is_not_there(
     name: str, who: str, channel: Channel, request: pytest.FixtureRequest
 ) -> None:
     client = signed_in(request.getfixturevalue(who))
-    assert client.post(deed(channel, name), DEEDS[name]).status_code == 404
+    assert client.post(action_url(channel, name), ACTIONS[name]).status_code == 404
     assert client.get(f"{PAGE}{channel.pk}/state/", headers=HTMX).status_code == 404
     untouched(channel)
 
 
-@pytest.mark.parametrize("name", DEEDS)
+@pytest.mark.parametrize("name", ACTIONS)
 def test_the_teams_channel_is_for_admins(name: str, alice: User) -> None:
     channel = make_channel(None)
-    assert signed_in(alice).post(deed(channel, name), DEEDS[name]).status_code == 404
+    assert signed_in(alice).post(action_url(channel, name), ACTIONS[name]).status_code == 404
     untouched(channel)
 
 

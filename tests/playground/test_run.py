@@ -222,11 +222,11 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     assert "What the model made of it" in html
     assert "playground-form" not in html
     assert viewer.post(address(job), form()).status_code == 403
-    for deed in ("without-lora", "again", "delete"):
-        assert viewer.post(f"/try/runs/{trial.pk}/{deed}/").status_code == 403
-        assert viewer.get(f"/try/runs/{trial.pk}/{deed}/").status_code == 405
-    for deed in ("again", "delete"):
-        assert signed_in(bob).post(f"/try/runs/{trial.pk}/{deed}/").status_code == 403
+    for action in ("without-lora", "again", "delete"):
+        assert viewer.post(f"/try/runs/{trial.pk}/{action}/").status_code == 403
+        assert viewer.get(f"/try/runs/{trial.pk}/{action}/").status_code == 405
+    for action in ("again", "delete"):
+        assert signed_in(bob).post(f"/try/runs/{trial.pk}/{action}/").status_code == 403
     assert Trial.objects.count() == 1
 
 

@@ -19,7 +19,7 @@ NOBODY = "http://127.0.0.1:9"
 def test_no_address_breaks(
     things: dict[str, str], people: dict[str, Client], dana: User, settings: Any
 ) -> None:
-    """The jobs are of a connection whose key cannot be opened; each deed is tried by an admin."""
+    """The jobs are of a connection whose key cannot be opened; each action is tried by an admin."""
     settings.UPSTREAMS = [NOBODY]
     second = services.add(name="Second", base_url=NOBODY, key="sk-0123456789", actor=dana)
     Job.objects.update(connection=second)

@@ -60,9 +60,9 @@ def repair(
         raise
 
 
-def _run(deed: str, *paths: Path, limits: Limits, said: str = "") -> dict[str, Any]:
+def _run(action: str, *paths: Path, limits: Limits, said: str = "") -> dict[str, Any]:
     numbers = (str(limits.memory), str(limits.cpu), str(limits.output))
-    command = [*CHILD, *numbers, deed, *(str(path.resolve()) for path in paths)]
+    command = [*CHILD, *numbers, action, *(str(path.resolve()) for path in paths)]
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as trouble:
         try:
             done = subprocess.run(  # nosec B603  # our own module

@@ -24,10 +24,10 @@ TOO_MUCH_MEMORY = "The ZIP needs too much memory to look into. Use fewer or smal
 
 
 def main(arguments: list[str]) -> None:
-    memory, cpu, output, deed, *paths = arguments
+    memory, cpu, output, action, *paths = arguments
     _limit(int(memory), int(cpu), int(output))
     gc.disable()  # it ends after one ZIP, and looking through its 20,000 members again and again takes time
-    answer = (_check if deed == "check" else _repair)(*map(Path, paths))
+    answer = (_check if action == "check" else _repair)(*map(Path, paths))
     sys.stdout.write(json.dumps(answer))
 
 
