@@ -46,12 +46,12 @@ def look(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_the_door(page: Page) -> None:
+def test_pages_before_sign_in(page: Page) -> None:
     for address in ("/login/", "/setup/gone/", "/password/MQ/gone/"):
         look(page, address)
 
 
-def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
+def test_pages_after_sign_in(signed_in: Page, tmp_path: Path) -> None:
     page = signed_in
     path = tmp_path / "evenings.zip"
     write_sample(path)
@@ -78,10 +78,12 @@ def test_every_page_behind_it(signed_in: Page, tmp_path: Path) -> None:
         f"/datasets/{dataset}/pairs/0/",
         f"/datasets/{dataset}/captions/",
         "/settings/",
+        "/settings/limits/",
         "/settings/webhooks/",
         "/settings/webhooks/deliveries/",
         "/settings/webhooks/deliveries/?event=none",
         "/settings/notices/",
+        "/audit/",
         "/tokens/",
         "/api/",
         "/team/",
