@@ -36,7 +36,7 @@ function ago(moment) {
 function answerAge(moment) {
   if (!moment) return [];
   const seconds = Math.floor((Date.now() - moment) / (1000 * STEP)) * STEP;
-  return [`upstream answered ${seconds ? ago(Date.now() - 1000 * seconds) : "just now"}`];
+  return [`provider answered ${seconds ? ago(Date.now() - 1000 * seconds) : "just now"}`];
 }
 
 export const statusOf = (shown) => shown.querySelector(".badge")?.textContent.trim();
