@@ -15,15 +15,15 @@ const STATUS = {
 
 const announcements = { changed: new Map(), timer: 0, earliest: 0 };
 
-const place = () => document.getElementById("live");
+const liveElement = () => document.getElementById("live");
 
 export function showStatus({ state, freshAt, answeredAt }) {
-  const status = place()?.querySelector("[data-live-text]");
+  const status = liveElement()?.querySelector("[data-live-text]");
   if (!status) return;
   const details = state === "live" ? answerAge(answeredAt) : [`as of ${ago(freshAt)}`];
   const text = [STATUS[state], ...details].join(" · ");
   if (status.textContent !== text) status.textContent = text;
-  place().dataset.link = state;
+  liveElement().dataset.link = state;
 }
 
 function ago(moment) {
@@ -56,6 +56,6 @@ function announceChanges() {
 
 export function announce(sentence) {
   announcements.earliest = Date.now() + MIN_PAUSE;
-  const region = place()?.querySelector("[role=status]");
+  const region = liveElement()?.querySelector("[role=status]");
   if (region) region.textContent = sentence;
 }

@@ -65,8 +65,7 @@ async function send(file, task, { chosen }) {
   upload.start();
 }
 
-// Each byte counts twice, to the portal and on to the trainer; the second way begins while the first is under
-// way.
+// Each byte counts twice, to the portal and on to the provider; the transfer begins while the upload runs.
 function showProgress(task, sent, size) {
   const { progress, bar, text } = zone.parts;
   const [done, total] = [sent + task.bytesTransferred, 2 * size];

@@ -1,5 +1,5 @@
 // Shows speed and remaining time beside the progress bar of a dataset, which the server renders anew each
-// second: [data-transfer-speed]. Each byte counts twice, once to the portal and once on to the trainer.
+// second: [data-transfer-speed]. Each byte counts twice, once to the portal and once on to the provider.
 
 import { formatBytes, formatDuration, speedMeter } from "./format.js";
 

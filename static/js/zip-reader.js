@@ -42,12 +42,12 @@ async function findDirectory(file) {
   let size = tail.getUint32(at + 12, true);
   let offset = tail.getUint32(at + 16, true);
   if (at >= 20 && tail.getUint32(at - 20, true) === END64_LOCATOR) {
-    const places = [uint64(tail, at - 12), record - 76];
-    const views = await Promise.all(places.map((place) => readEnd64(file, place)));
+    const candidates = [uint64(tail, at - 12), record - 76];
+    const views = await Promise.all(candidates.map((position) => readEnd64(file, position)));
     const index = views.findIndex(Boolean);
     if (index < 0) throw new ZipError(DAMAGED);
     const view = views[index];
-    record = places[index];
+    record = candidates[index];
     [count, size, offset] = [uint64(view, 32), uint64(view, 40), uint64(view, 48)];
   }
   const start = record - size;
@@ -93,8 +93,8 @@ class Member {
     for (let at = from; wanted.length && at + 4 <= from + length; ) {
       const size = view.getUint16(at + 2, true);
       if (view.getUint16(at, true) === 1 && at + 4 + size <= from + length) {
-        for (let place = at + 4; wanted.length && place + 8 <= at + 4 + size; place += 8) {
-          this[wanted.shift()] = uint64(view, place);
+        for (let field = at + 4; wanted.length && field + 8 <= at + 4 + size; field += 8) {
+          this[wanted.shift()] = uint64(view, field);
         }
       }
       at += 4 + size;
