@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
-from finetune_portal.providers.segmind import Busy, SegmindClient, SegmindError, Unauthorized
+from finetune_portal.providers.segmind import RateLimitedError, SegmindClient, SegmindError, UnauthorizedError
 from finetune_portal.web.encryption import KeyLost, unseal
 
 LOST = (
@@ -29,12 +29,12 @@ _local = threading.local()
 def asking(connection: Connection) -> Iterator[SegmindClient]:
     """Around one call: the client, and learning from its answer what calls are left.
 
-    Raises Unauthorized before any byte leaves when there is no key, or none that can be opened.
+    Raises UnauthorizedError before anything is sent if there is no key, or none that can be decrypted.
     """
     client = client_of(connection)
     try:
         yield client
-    except Busy as exc:
+    except RateLimitedError as exc:
         rate_limit.note_busy(connection, client.last_headers, exc.retry_after)
         raise
     except SegmindError as exc:
@@ -46,10 +46,10 @@ def asking(connection: Connection) -> Iterator[SegmindClient]:
 
 @contextmanager
 def asking_for_a_person(connection: Connection) -> Iterator[SegmindClient]:
-    """The same for what somebody waits for. One call is left for them; Busy when that is used, too."""
+    """Like `asking`, for what somebody waits for. The last call is left for them; else RateLimitedError."""
     if not rate_limit.take(connection, rate_limit.PERSON):
         wait = (rate_limit.opens(connection) - now()).total_seconds()
-        raise Busy(USED_UP.format(seconds=math.ceil(max(1.0, wait))))
+        raise RateLimitedError(USED_UP.format(seconds=math.ceil(max(1.0, wait))))
     with asking(connection) as client:
         yield client
 
@@ -68,8 +68,8 @@ def _key_of(connection: Connection) -> str:
     if connection.key_from_settings:
         return connection.key_from_settings
     if not connection.sealed_key:
-        raise Unauthorized(MISSING.format(name=connection.name))
+        raise UnauthorizedError(MISSING.format(name=connection.name))
     try:
         return unseal(connection.sealed_key)
     except KeyLost:
-        raise Unauthorized(LOST.format(name=connection.name)) from None
+        raise UnauthorizedError(LOST.format(name=connection.name)) from None

@@ -17,7 +17,7 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import Incoming, Stalled
 from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.providers.segmind import BadReply, SegmindError
+from finetune_portal.providers.segmind import InvalidResponseError, SegmindError
 from finetune_portal.queue.leases import backoff, keeping, mine
 from finetune_portal.web.errors import ActionFailed
 
@@ -64,7 +64,7 @@ def _carry(trip: Carry) -> None:
         with Incoming(dataset) as file:
             etag = client.upload(address, cast(BinaryIO, file), dataset.size, progress)
         if not _arrived_whole(etag, file.digests["md5"]):
-            raise BadReply("The storage got other bytes than were sent. They are sent again.")
+            raise InvalidResponseError("The storage got other bytes than were sent. They are sent again.")
     except (SegmindError, Stalled, FileNotFoundError) as exc:
         told = GONE if isinstance(exc, FileNotFoundError) else str(exc)
         again = now() + backoff(trip.attempts)

@@ -15,7 +15,7 @@ from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
 from finetune_portal.playground.models import Trial
-from finetune_portal.providers.segmind import Busy, Occupied, RunRequest, SegmindError
+from finetune_portal.providers.segmind import RateLimitedError, RunRequest, SegmindError, UnavailableError
 from finetune_portal.queue.leases import backoff, free, keeping, mine
 
 LEASE = 15.0
@@ -106,7 +106,7 @@ def _lost(trial: Trial, sentence: str, detail: str) -> None:
 
 def _not_taken(trial: Trial, exc: SegmindError) -> None:
     if exc.retryable and trial.created > now() - PATIENCE:
-        told = exc.retry_after if isinstance(exc, Busy | Occupied) else None
+        told = exc.retry_after if isinstance(exc, RateLimitedError | UnavailableError) else None
         _back(trial, exc.message, exc.detail, timedelta(seconds=told) if told else backoff(trial.attempts))
     else:
         charged = " Nothing was charged." if access.is_paid(trial.connection) else ""

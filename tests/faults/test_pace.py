@@ -18,7 +18,7 @@ from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.providers.segmind import Busy
+from finetune_portal.providers.segmind import RateLimitedError
 from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
 from tests.faults.portal import WORK, pass_time
@@ -98,7 +98,7 @@ def click(job: Job) -> bool:
     try:
         with asking_for_a_person(job.connection) as client:
             client.set_public(str(job.request_id), public=True)
-    except Busy:
+    except RateLimitedError:
         return False
     return True
 

@@ -27,7 +27,7 @@ from segmind.exceptions import SegmindError as VendorsError
 
 from finetune_portal.datasets.sample import make
 from finetune_portal.gateway.openapi import document
-from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, Unauthorized
+from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, UnauthorizedError
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
 from tests.waiting import until
 
@@ -169,7 +169,7 @@ def test_our_own_client_takes_the_portal_for_the_vendor(portal: Portal, ours: Se
     assert ours.details(taken.request_id).public
     assert requests.get(ours.download_url(listed.cloud_storage_url), timeout=20).ok
     assert until(lambda: ours.credits().credits) > 0
-    with pytest.raises(Unauthorized):
+    with pytest.raises(UnauthorizedError):
         SegmindClient(portal.url, "ftp_nobody").list()
 
 

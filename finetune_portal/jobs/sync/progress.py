@@ -21,7 +21,12 @@ from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.sync import samples, sync
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.providers.segmind import BadReply, Progress, Rejected, SegmindError
+from finetune_portal.providers.segmind import (
+    InvalidResponseError,
+    Progress,
+    RequestRejectedError,
+    SegmindError,
+)
 from finetune_portal.queue.leases import backoff, mine, renew
 from finetune_portal.web.errors import ActionFailed
 
@@ -111,7 +116,7 @@ def _fetch(training: Training, steps: list[int]) -> int:
         try:
             with asking(job.connection) as client:
                 content = client.extra.picture(str(job.request_id), name)
-        except (BadReply, Rejected):
+        except (InvalidResponseError, RequestRejectedError):
             content = b""
         samples.keep(job.pk, name, content)
     return max(0, len(missing) - PICTURES)
@@ -138,8 +143,8 @@ def _cancel(job: Job) -> None:
 def _failed(training: Training, exc: SegmindError) -> None:
     """Again later, but after the end not for ever. Where it is not known, the upstream may be another one."""
     is_last = training.job.state not in UNTRAINED
-    if isinstance(exc, Rejected):
+    if isinstance(exc, RequestRejectedError):
         capabilities.ask_again(training.job.connection)
-    over = is_last and (isinstance(exc, Rejected) or training.attempts >= TRIES)
+    over = is_last and (isinstance(exc, RequestRejectedError) or training.attempts >= TRIES)
     due = now() + max(TICK, backoff(training.attempts))
     mine(training).update(is_over=over, due=due, lease_until=None)

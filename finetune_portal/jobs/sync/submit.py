@@ -20,12 +20,12 @@ from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.providers.segmind import (
-    Busy,
-    Closed,
+    RateLimitedError,
     SegmindError,
     SubmitRequest,
     Submitted,
-    Unauthorized,
+    TrainingClosedError,
+    UnauthorizedError,
 )
 from finetune_portal.queue.leases import backoff, free
 
@@ -168,12 +168,12 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
     """What a failed try means for the job (docs/reliability.md, 1.2)."""
     with transaction.atomic():
         _locked(job)
-        if isinstance(exc, Unauthorized):
+        if isinstance(exc, UnauthorizedError):
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
             _hold_back(job.connection, exc, key_refused=True)
             due = now() + backoff(job.attempts)
             move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due=due)
-        elif isinstance(exc, Busy):
+        elif isinstance(exc, RateLimitedError):
             _end(attempt, Attempt.Outcome.BUSY, exc)
             pause = timedelta(seconds=exc.retry_after or 0) or backoff(job.attempts, first=5)
             _back_to_queue(job, exc, pause)
@@ -187,7 +187,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
             _back_to_queue(job, exc, backoff(job.attempts, first=5))
         else:
             _end(attempt, Attempt.Outcome.REFUSED, exc)
-            if isinstance(exc, Closed):
+            if isinstance(exc, TrainingClosedError):
                 _hold_back(job.connection, exc, is_closed=True)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)

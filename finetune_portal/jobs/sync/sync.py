@@ -22,11 +22,11 @@ from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.sync.submit import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import (
-    Busy,
     FineTune,
-    Rejected,
+    RateLimitedError,
+    RequestRejectedError,
     SegmindError,
-    Unauthorized,
+    UnauthorizedError,
     phase,
 )
 from finetune_portal.queue.leases import about, claim, mine, renew
@@ -73,7 +73,7 @@ def follow(*, source: str = Source.POLL) -> bool:
     try:
         with asking(connection) as client:
             told = client.list()
-    except Busy:
+    except RateLimitedError:
         _wait_for_calls(connection)
     except SegmindError as exc:
         _trouble(connection, exc)
@@ -136,13 +136,13 @@ def _wait_for_calls(connection: Connection) -> None:
 def _trouble(connection: Connection, exc: SegmindError) -> None:
     """Ask ever more seldom; about a key that was refused, seldom from the first time on."""
     since = connection.failing_since or now()
-    tries = 8 if isinstance(exc, Unauthorized) else min(connection.attempts, 8)
+    tries = 8 if isinstance(exc, UnauthorizedError) else min(connection.attempts, 8)
     pause = max(connection.poll_seconds, min(LONGEST_PAUSE, connection.poll_seconds * 2**tries))
     mine(connection).update(
         checked=now(),
         failing_since=since,
         failure=exc.message[:500],
-        key_refused=isinstance(exc, Unauthorized),
+        key_refused=isinstance(exc, UnauthorizedError),
         due=now() + about(pause),
         lease_until=None,
         changed=now(),
@@ -168,7 +168,7 @@ class Asker:
         try:
             with asking(self.connection) as client:
                 return client.details(finetune.id)
-        except Rejected:
+        except RequestRejectedError:
             return finetune
         except SegmindError:
             self.patience -= 1

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from finetune_portal.providers.segmind.client import SegmindClient
 from finetune_portal.providers.segmind.errors import (
-    BadReply,
-    Busy,
-    Closed,
-    Interrupted,
-    Occupied,
-    OutOfCredits,
-    Rejected,
+    ConnectionLostError,
+    InvalidResponseError,
+    OutOfCreditsError,
+    RateLimitedError,
+    RequestRejectedError,
     SegmindError,
-    ServerTrouble,
-    Unauthorized,
-    Unreachable,
+    ServerError,
+    TrainingClosedError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
 )
 from finetune_portal.providers.segmind.extra import Progress
 from finetune_portal.providers.segmind.inference import RunRequest
@@ -28,24 +28,24 @@ from finetune_portal.providers.segmind.types import (
 )
 
 __all__ = [
-    "BadReply",
-    "Busy",
-    "Closed",
+    "ConnectionLostError",
     "Credits",
     "FineTune",
-    "Interrupted",
-    "Occupied",
-    "OutOfCredits",
+    "InvalidResponseError",
+    "OutOfCreditsError",
     "PresignedUpload",
     "Progress",
-    "Rejected",
+    "RateLimitedError",
+    "RequestRejectedError",
     "RunRequest",
     "SegmindClient",
     "SegmindError",
-    "ServerTrouble",
+    "ServerError",
     "SubmitRequest",
     "Submitted",
-    "Unauthorized",
-    "Unreachable",
+    "TrainingClosedError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UnreachableError",
     "phase",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from finetune_portal.providers.segmind.errors import BadReply
+from finetune_portal.providers.segmind.errors import InvalidResponseError
 
 IN_CLEAR = "The upstream named an address without https for a file, so nothing was sent there. Tell an admin."
 
@@ -16,12 +16,14 @@ def is_web(url: str) -> bool:
 
 
 def check_way(url: str, base_url: str) -> None:
-    """BadReply unless the way is https, or as bare as the one to the upstream itself: its own host, or
-    another port of this machine."""
+    """Raise InvalidResponseError unless the URL is https, or plain http to the provider's own host.
+
+    Another port of this machine counts as the own host if the provider runs on this machine, too.
+    """
     target, own = _parts(url), _parts(base_url)
     is_own = target.hostname == own.hostname or (_is_this_machine(target) and _is_this_machine(own))
     if target.scheme != "https" and not (target.scheme == own.scheme == "http" and is_own):
-        raise BadReply(IN_CLEAR)
+        raise InvalidResponseError(IN_CLEAR)
 
 
 def _parts(url: str) -> SplitResult:

@@ -1,25 +1,25 @@
-"""What can go wrong with a call, as a small tree.
+"""The errors of a call to the provider, as a small tree.
 
-    SegmindError          message for people, `status`, `retryable`, `may_have_been_sent`, `detail`
-    ├── Unreachable       no connection was made: refused, name not found, TLS, connect time-out
-    ├── Interrupted       the connection broke or the time ran out after bytes had left
-    ├── Unauthorized      401: the key is not accepted
-    ├── OutOfCredits      402, 406: not enough credits first of all (docs/provider-api.md, 12.1)
-    ├── Closed            410: no new trainings are taken
-    ├── Busy              429: too many calls; `retry_after` in seconds if told
-    ├── Occupied          503 with Retry-After to a run: nothing was taken, there is no room for it now
-    ├── Rejected          any other 4xx: the upstream says no and why
-    ├── ServerTrouble     5xx and redirects: the upstream's own fault
-    └── BadReply          2xx with a body that is not that of docs/provider-api.md
+    SegmindError              `message` for people, `status`, `retryable`, `may_have_been_sent`, `detail`
+    ├── UnreachableError      no connection was made: refused, name not found, TLS, connect time-out
+    ├── ConnectionLostError   the connection broke or the time ran out after the request was sent
+    ├── UnauthorizedError     401: the key is not accepted
+    ├── OutOfCreditsError     402, 406: most often not enough credits (docs/provider-api.md, 12.1)
+    ├── TrainingClosedError   410: the provider takes no new trainings
+    ├── RateLimitedError      429: too many calls; `retry_after` in seconds where the answer names it
+    ├── UnavailableError      503 with Retry-After to a run: not accepted, there is no capacity now
+    ├── RequestRejectedError  any other 4xx: the provider rejects the request and says why
+    ├── ServerError           5xx and redirects: a fault of the provider
+    └── InvalidResponseError  2xx with a body that does not match docs/provider-api.md
 
-`may_have_been_sent` answers the one question that matters for a paid submit: can the upstream have taken it?
+`may_have_been_sent` decides about a paid submit: can the provider have accepted it?
 """
 
 from __future__ import annotations
 
 
 class SegmindError(Exception):
-    """`message` is a sentence for people; `detail` the technical side, free of keys and signed URLs."""
+    """`message` is a sentence for people; `detail` is technical, without keys and signed URLs."""
 
     retryable = False
     may_have_been_sent = False
@@ -29,33 +29,33 @@ class SegmindError(Exception):
         self.message, self.status, self.detail = message, status, detail
 
 
-class Unreachable(SegmindError):
+class UnreachableError(SegmindError):
     retryable = True
 
 
-class Interrupted(SegmindError):
+class ConnectionLostError(SegmindError):
     retryable = True
     may_have_been_sent = True
 
 
-class Unauthorized(SegmindError):
+class UnauthorizedError(SegmindError):
     pass
 
 
-class OutOfCredits(SegmindError):
+class OutOfCreditsError(SegmindError):
     pass
 
 
-class Closed(SegmindError):
+class TrainingClosedError(SegmindError):
     pass
 
 
-class Busy(SegmindError):
+class RateLimitedError(SegmindError):
     retryable = True
     retry_after: float | None = None
 
 
-class Occupied(SegmindError):
+class UnavailableError(SegmindError):
     retryable = True
 
     def __init__(self, message: str, retry_after: float) -> None:
@@ -63,15 +63,15 @@ class Occupied(SegmindError):
         self.retry_after = retry_after
 
 
-class Rejected(SegmindError):
+class RequestRejectedError(SegmindError):
     pass
 
 
-class ServerTrouble(SegmindError):
+class ServerError(SegmindError):
     retryable = True
     may_have_been_sent = True
 
 
-class BadReply(SegmindError):
+class InvalidResponseError(SegmindError):
     retryable = True
     may_have_been_sent = True

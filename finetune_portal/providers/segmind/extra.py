@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from finetune_portal.providers.segmind.errors import (
-    BadReply,
-    Closed,
-    OutOfCredits,
-    Rejected,
+    InvalidResponseError,
+    OutOfCreditsError,
+    RequestRejectedError,
     SegmindError,
-    ServerTrouble,
+    ServerError,
+    TrainingClosedError,
 )
 from finetune_portal.providers.segmind.reading import odd_shape, parse
 from finetune_portal.providers.segmind.transport import Transport
@@ -58,7 +58,13 @@ class Extra:
         """The names of what it can. Raises only where it was not reached, or not let in."""
         try:
             told = self._ask("/extra")
-        except (BadReply, Closed, OutOfCredits, Rejected, ServerTrouble):
+        except (
+            InvalidResponseError,
+            TrainingClosedError,
+            OutOfCreditsError,
+            RequestRejectedError,
+            ServerError,
+        ):
             return frozenset()
         names = told.get("can")
         if whole(told.get("version")) != VERSION or not isinstance(names, list):

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from finetune_portal.providers.segmind.errors import BadReply, Occupied, SegmindError, ServerTrouble
+from finetune_portal.providers.segmind.errors import (
+    InvalidResponseError,
+    SegmindError,
+    ServerError,
+    UnavailableError,
+)
 from finetune_portal.providers.segmind.reading import odd_shape, parse
 from finetune_portal.providers.segmind.transport import LARGE, Transport
 from finetune_portal.providers.segmind.types import MAX_ADDRESS, number
@@ -77,10 +82,10 @@ class Inference:
             content = self._transport.call(
                 "POST", path, json=request.as_json(), total=RUN_SECONDS, cap=LARGE, fresh=True
             )
-        except ServerTrouble as exc:
+        except ServerError as exc:
             pause = number(self._transport.headers.get("retry-after"))
             if exc.status == 503 and pause is not None:
-                raise Occupied(exc.detail or exc.message, pause) from None
+                raise UnavailableError(exc.detail or exc.message, pause) from None
             raise
         return content if kind_of(content) else self._picture_at(_address_in(content))
 
@@ -91,7 +96,7 @@ class Inference:
         except SegmindError as exc:
             if tries > 1:
                 return self._picture_at(address, tries=tries - 1)
-            raise BadReply(NOT_FETCHED, status=exc.status, detail=exc.detail) from None
+            raise InvalidResponseError(NOT_FETCHED, status=exc.status, detail=exc.detail) from None
         if not kind_of(found):
             raise odd_shape("a picture")
         return found

@@ -6,11 +6,11 @@ import json
 import math
 from typing import Any
 
-from finetune_portal.providers.segmind.errors import BadReply
+from finetune_portal.providers.segmind.errors import InvalidResponseError
 
 
 def parse(content: bytes) -> Any:
-    """JSON, strictly: every way in which it can be broken is one BadReply."""
+    """Parse JSON strictly: whatever is wrong with it raises InvalidResponseError."""
     try:
         told = json.loads(
             content.decode("utf-8-sig"),
@@ -19,7 +19,7 @@ def parse(content: bytes) -> Any:
         )
         return _clean(told)
     except (ValueError, RecursionError) as exc:
-        raise BadReply(odd("no valid JSON"), detail=type(exc).__name__) from None
+        raise InvalidResponseError(odd("no valid JSON"), detail=type(exc).__name__) from None
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -47,5 +47,5 @@ def odd(what: str) -> str:
     return f"The upstream sent {what}. That is its fault; try again in a few minutes."
 
 
-def odd_shape(what: str) -> BadReply:
-    return BadReply(odd(f"an answer without {what}"))
+def odd_shape(what: str) -> InvalidResponseError:
+    return InvalidResponseError(odd(f"an answer without {what}"))

@@ -22,38 +22,38 @@ def refusal(status: int, retry_after: str, content: bytes, key: str) -> errors.S
     says = f" It says: {reason}" if reason else ""
     if status == 401:
         sentence = "The upstream does not accept the API key. An admin should check it in the settings."
-        return errors.Unauthorized(sentence, status=status, detail=reason)
+        return errors.UnauthorizedError(sentence, status=status, detail=reason)
     if status in (402, 406):
         sentence = f"The account has not enough credits. Top it up and start again.{says}"
-        return errors.OutOfCredits(sentence, status=status, detail=reason)
+        return errors.OutOfCreditsError(sentence, status=status, detail=reason)
     if status == 410:
         sentence = f"The upstream takes no new trainings.{says}"
-        return errors.Closed(sentence, status=status, detail=reason)
+        return errors.TrainingClosedError(sentence, status=status, detail=reason)
     if status == 429:
         sentence = "The upstream asks for a pause. It is tried again by itself."
-        busy = errors.Busy(sentence, status=status, detail=reason)
+        busy = errors.RateLimitedError(sentence, status=status, detail=reason)
         busy.retry_after = _pause(retry_after)
         return busy
     if status in (408, 409, 425) or not 400 <= status < 500:
         sentence = f"The upstream has trouble of its own (status {status}). Try again in a few minutes."
-        return errors.ServerTrouble(sentence, status=status, detail=reason)
+        return errors.ServerError(sentence, status=status, detail=reason)
     sentence = f"The upstream said no (status {status}).{says}"
-    return errors.Rejected(sentence, status=status, detail=reason)
+    return errors.RequestRejectedError(sentence, status=status, detail=reason)
 
 
-def storage_refusal(status: int, content: bytes) -> errors.ServerTrouble:
+def storage_refusal(status: int, content: bytes) -> errors.ServerError:
     """S3's no: most often an address that is too old."""
     found = S3_CODE.search(content[:8192])
     code = found[1].decode() if found else f"status {status}"
     sentence = "The storage did not take the dataset. It is tried again with a fresh address."
-    return errors.ServerTrouble(sentence, status=status, detail=code)
+    return errors.ServerError(sentence, status=status, detail=code)
 
 
 def _reason(content: bytes) -> str:
     """The upstream's own words, if it answered JSON; its HTML is never passed on."""
     try:
         told = parse(content)
-    except errors.BadReply:
+    except errors.InvalidResponseError:
         return ""
     if not isinstance(told, dict):
         told = {"error": told}

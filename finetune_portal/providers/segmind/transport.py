@@ -126,7 +126,7 @@ class Transport:
         self._session.close()
 
     def check_way(self, url: str) -> None:
-        """BadReply where an answer named an address to which no file may go."""
+        """Raise InvalidResponseError for a URL of an answer to which no file may be sent."""
         addresses.check_way(url, self._base_url)
 
     def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> str:
@@ -192,7 +192,7 @@ def _send(session: Session, request: requests.Request, seconds: float) -> reques
         sentence = (
             "The upstream's address or the API key is not a valid one, so nothing was sent. Tell an admin."
         )
-        raise errors.Unreachable(sentence, detail=type(exc).__name__) from None
+        raise errors.UnreachableError(sentence, detail=type(exc).__name__) from None
     try:
         return session.send(prepared, timeout=(CONNECT, seconds), allow_redirects=False, stream=True)
     except FAULTS as exc:
@@ -203,15 +203,17 @@ def _read(response: requests.Response, cap: int, deadline: float) -> bytes:
     """The raw body within `cap` bytes and the deadline. A compressed one could unpack to gigabytes."""
     status = response.status_code
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise errors.BadReply(odd("a compressed answer"), status=status)
+        raise errors.InvalidResponseError(odd("a compressed answer"), status=status)
     content = bytearray()
     try:
         while block := response.raw.read1(16 * 1024, decode_content=False):  # as it comes: it may come slowly
             content += block
             if len(content) > cap:
-                raise errors.BadReply(odd("an answer that does not end"), status=status)
+                raise errors.InvalidResponseError(odd("an answer that does not end"), status=status)
             if time.monotonic() > deadline:
-                raise errors.Interrupted("The upstream answers too slowly. It is asked again by itself.")
+                raise errors.ConnectionLostError(
+                    "The upstream answers too slowly. It is asked again by itself."
+                )
     except FAULTS as exc:
         raise _fault(exc) from None
     return bytes(content)
@@ -231,9 +233,9 @@ def _fault(exc: Exception) -> errors.SegmindError:
     cause = reason.reason if isinstance(reason, MaxRetryError) else reason
     if not isinstance(cause, ConnectTimeoutError):
         sentence = "The connection to the upstream broke before its answer came."
-        return errors.Interrupted(sentence, detail=detail)
+        return errors.ConnectionLostError(sentence, detail=detail)
     if isinstance(cause.__cause__, ssl.SSLError):
         sentence = "The upstream's certificate is not valid, so nothing was sent. Tell an admin."
-        return errors.Unreachable(sentence, detail=type(cause.__cause__).__name__)
+        return errors.UnreachableError(sentence, detail=type(cause.__cause__).__name__)
     sentence = "The upstream cannot be reached. It is tried again by itself."
-    return errors.Unreachable(sentence, detail=detail)
+    return errors.UnreachableError(sentence, detail=detail)

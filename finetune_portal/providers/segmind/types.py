@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from finetune_portal.providers.segmind.errors import BadReply
+from finetune_portal.providers.segmind.errors import InvalidResponseError
 from finetune_portal.providers.segmind.reading import parse
 
 ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
@@ -185,6 +185,6 @@ def mapping(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             value = parse(value.encode("utf-8", "replace"))
-        except BadReply:
+        except InvalidResponseError:
             return {}
     return dict(value) if isinstance(value, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.providers.segmind import BadReply, SegmindClient, Unreachable
+from finetune_portal.providers.segmind import InvalidResponseError, SegmindClient, UnreachableError
 from tests.provider import KEY, ScriptedProvider, says
 
 FAR = SegmindClient("https://provider.invalid", KEY)
@@ -32,7 +32,7 @@ WAYS: dict[str, Callable[[SegmindClient, str], Any]] = {
 def test_in_clear_only_at_the_provider_itself(
     client: SegmindClient, way: Callable[[SegmindClient, str], Any], address: str
 ) -> None:
-    with pytest.raises(BadReply, match="an address without https"):
+    with pytest.raises(InvalidResponseError, match="an address without https"):
         way(client, address)
 
 
@@ -40,7 +40,7 @@ def test_in_clear_only_at_the_provider_itself(
 def test_a_far_provider_leads_nobody_to_this_machine(
     provider: ScriptedProvider, way: Callable[[SegmindClient, str], Any]
 ) -> None:
-    with pytest.raises(BadReply, match="an address without https"):
+    with pytest.raises(InvalidResponseError, match="an address without https"):
         way(FAR, f"{provider.url}/storage/x?Signature=a")
     assert provider.requests == []
 
@@ -49,7 +49,7 @@ def test_a_far_provider_leads_nobody_to_this_machine(
 def test_https_may_lead_anywhere(client: SegmindClient, way: Callable[[SegmindClient, str], Any]) -> None:
     """It is tried: nobody listens there."""
     for each in (client, FAR):
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             way(each, "https://127.0.0.1:1/x?Signature=a")
 
 
@@ -62,5 +62,5 @@ def test_another_port_of_this_machine_is_as_near(client: SegmindClient, provider
 
 def test_no_browser_is_led_to_such_a_link(client: SegmindClient, provider: ScriptedProvider) -> None:
     provider.script("download_url", says(200, b"http://192.0.2.1/w.safetensors?Signature=a"))
-    with pytest.raises(BadReply, match="an address without https"):
+    with pytest.raises(InvalidResponseError, match="an address without https"):
         client.download_url("https://h/w.safetensors")

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from finetune_portal.providers.segmind import (
-    BadReply,
-    Interrupted,
+    ConnectionLostError,
+    InvalidResponseError,
     SegmindClient,
     SegmindError,
-    Unauthorized,
-    Unreachable,
+    UnauthorizedError,
+    UnreachableError,
 )
 from tests.provider import KEY, Answer, ScriptedProvider, breaks, endless, half, raw, says
 from tests.providers.segmind.conftest import SUBMIT
@@ -47,13 +47,13 @@ def submit_to(base_url: str, key: str = KEY) -> SegmindError:
 
 
 def assert_never_left(found: SegmindError) -> None:
-    assert type(found) is Unreachable
+    assert type(found) is UnreachableError
     assert found.retryable
     assert not found.may_have_been_sent
 
 
 def assert_may_have_arrived(found: SegmindError) -> None:
-    assert isinstance(found, Interrupted | BadReply)
+    assert isinstance(found, ConnectionLostError | InvalidResponseError)
     assert found.retryable
     assert found.may_have_been_sent
 
@@ -91,7 +91,7 @@ def test_a_stopped_provider_and_its_return(provider: ScriptedProvider, client: S
 def test_a_key_that_no_header_can_hold(provider: ScriptedProvider, key: str) -> None:
     found = submit_to(provider.url, key)
     assert not found.may_have_been_sent
-    assert isinstance(found, Unauthorized | Unreachable)
+    assert isinstance(found, UnauthorizedError | UnreachableError)
     assert key not in f"{found} {found.detail}"
     assert provider.jobs == []
 
@@ -147,9 +147,9 @@ def test_time_runs_out_after_the_request_left(provider: ScriptedProvider, answer
 
 def test_an_answer_that_does_not_end_is_cut(provider: ScriptedProvider, client: SegmindClient) -> None:
     provider.script("submit", endless())
-    assert type(failure(lambda: client.submit(SUBMIT))) is BadReply
+    assert type(failure(lambda: client.submit(SUBMIT))) is InvalidResponseError
     provider.script("list", endless(), says(200, b"[" + b" " * 2 * 1024 * 1024 + b"]"))
-    assert type(failure(client.list)) is BadReply
+    assert type(failure(client.list)) is InvalidResponseError
     assert client.list() == []
 
 
@@ -175,7 +175,7 @@ def test_a_refusal_needs_no_readable_words(
     """S11: the status has said it."""
     provider.script("submit", answer)
     found = failure(lambda: client.submit(SUBMIT))
-    assert type(found) is Unauthorized
+    assert type(found) is UnauthorizedError
     assert found.detail == ""
 
 

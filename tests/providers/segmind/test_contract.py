@@ -14,9 +14,9 @@ import pytest
 from finetune_portal.providers.segmind import (
     Credits,
     PresignedUpload,
-    Rejected,
+    RequestRejectedError,
     SegmindClient,
-    ServerTrouble,
+    ServerError,
     SubmitRequest,
     Submitted,
 )
@@ -192,9 +192,9 @@ def test_upload_sends_no_more_than_it_announced(provider: ScriptedProvider, clie
 def test_what_the_page_leaves_open_is_a_definite_no(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
-    with pytest.raises(Rejected, match="Not found"):
+    with pytest.raises(RequestRejectedError, match="Not found"):
         client.details("no such job")
-    with pytest.raises(ServerTrouble) as caught:
+    with pytest.raises(ServerError) as caught:
         client.upload(f"{provider.url}/storage/a.zip?unsigned", io.BytesIO(b"PK"), 2)
     assert caught.value.detail == "AccessDenied"
 

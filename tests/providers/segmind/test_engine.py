@@ -12,16 +12,16 @@ import requests
 from safetensors.numpy import load
 
 from finetune_portal.providers.segmind import (
-    Busy,
-    Closed,
     FineTune,
-    OutOfCredits,
-    Rejected,
+    OutOfCreditsError,
+    RateLimitedError,
+    RequestRejectedError,
     SegmindClient,
     SegmindError,
-    ServerTrouble,
+    ServerError,
     SubmitRequest,
-    Unauthorized,
+    TrainingClosedError,
+    UnauthorizedError,
     phase,
 )
 from tests.engine.calling import pairs, zipped
@@ -93,28 +93,28 @@ def test_a_job_that_fails_says_why(client: SegmindClient) -> None:
 
 
 def test_a_wrong_key(engine: RunningEngine) -> None:
-    with closing(SegmindClient(engine.url, "another key")) as stranger, pytest.raises(Unauthorized):
+    with closing(SegmindClient(engine.url, "another key")) as stranger, pytest.raises(UnauthorizedError):
         stranger.list()
 
 
 def test_a_refusal_comes_with_its_reason_and_was_not_taken(client: SegmindClient) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         client.submit(SubmitRequest("refused", "not a URL", "Put a hat on", 0.0004, 300))
     assert caught.value.detail
     assert caught.value.detail in caught.value.message
     assert not caught.value.may_have_been_sent
     assert not [item for item in client.list() if item.name == "refused"]
-    with pytest.raises(Rejected):
+    with pytest.raises(RequestRejectedError):
         client.details("no-such-job")
 
 
 @pytest.mark.parametrize(
     ("word", "kind", "is_taken"),
     [
-        ("refuse-credits", OutOfCredits, False),
-        ("refuse-closed", Closed, False),
-        ("busy", Busy, False),
-        ("lost-answer", ServerTrouble, True),
+        ("refuse-credits", OutOfCreditsError, False),
+        ("refuse-closed", TrainingClosedError, False),
+        ("busy", RateLimitedError, False),
+        ("lost-answer", ServerError, True),
     ],
 )
 def test_the_refusals_to_try_on_purpose(
@@ -124,5 +124,5 @@ def test_the_refusals_to_try_on_purpose(
         client.submit(SubmitRequest(f"client {word}", "http://192.0.2.1/d.zip", "Put a hat on", 0.0004, 300))
     assert caught.value.may_have_been_sent is is_taken
     assert bool([item for item in client.list() if item.name == f"client {word}"]) is is_taken
-    if isinstance(caught.value, Busy):
+    if isinstance(caught.value, RateLimitedError):
         assert caught.value.retry_after

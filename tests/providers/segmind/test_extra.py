@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.providers.segmind import BadReply, Progress, SegmindClient, Unauthorized, Unreachable
+from finetune_portal.providers.segmind import (
+    InvalidResponseError,
+    Progress,
+    SegmindClient,
+    UnauthorizedError,
+    UnreachableError,
+)
 from tests.engine.calling import call, reached, started
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, endless, says
 from tests.running import RunningEngine, free_port
@@ -41,9 +47,12 @@ def test_whatever_is_odd_can_nothing(
 
 
 def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provider: ScriptedProvider) -> None:
-    with closing(SegmindClient(provider.url, "another")) as stranger, pytest.raises(Unauthorized):
+    with closing(SegmindClient(provider.url, "another")) as stranger, pytest.raises(UnauthorizedError):
         stranger.extra.abilities()
-    with closing(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)) as lost, pytest.raises(Unreachable):
+    with (
+        closing(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)) as lost,
+        pytest.raises(UnreachableError),
+    ):
         lost.extra.abilities()
 
 
@@ -90,7 +99,7 @@ def test_only_a_png_is_a_picture_and_not_a_large_one(
     assert queries == ["request_id=job&step=50", "request_id=job&of=control"]
     for odd in (says(200, b"<svg onload=alert(1)>"), says(200, b""), endless(body=PICTURE * 1000)):
         provider.script("sample", odd)
-        with pytest.raises(BadReply):
+        with pytest.raises(InvalidResponseError):
             client.extra.picture("job", "50")
 
 

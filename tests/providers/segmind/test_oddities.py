@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from finetune_portal.providers.segmind import (
-    BadReply,
-    Busy,
-    Closed,
     FineTune,
-    OutOfCredits,
-    Rejected,
+    InvalidResponseError,
+    OutOfCreditsError,
+    RateLimitedError,
+    RequestRejectedError,
     SegmindClient,
     SegmindError,
-    ServerTrouble,
-    Unauthorized,
+    ServerError,
+    TrainingClosedError,
+    UnauthorizedError,
     phase,
 )
 from tests.provider import KEY, ScriptedProvider, says
@@ -184,7 +184,7 @@ def test_what_no_column_has_room_for_does_not_come_through(
     assert [finetune.ids for finetune in client.list()] == [{"row"}]
     addresses = {"presigned_url": SIGNED, "s3_url": "https://bucket.example/" + "x" * 2000}
     provider.script("presigned_url", says(200, addresses))
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         client.presigned_url("hats")
 
 
@@ -223,7 +223,7 @@ def test_what_is_no_link_is_not_taken_for_one(
     provider: ScriptedProvider, client: SegmindClient, told: bytes
 ) -> None:
     provider.script("download_url", says(200, told))
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         client.download_url("https://bucket.example/w.safetensors")
 
 
@@ -253,7 +253,7 @@ def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(
 ) -> None:
     """S6: money may be spent, so it is not for the client to call it unsent."""
     provider.script("submit", says(200, told))
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         client.submit(SUBMIT)
     assert caught.value.may_have_been_sent
     assert provider.charged(SUBMIT.name) == 1
@@ -265,32 +265,32 @@ def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(
 def test_a_balance_that_is_none(provider: ScriptedProvider, client: SegmindClient, told: bytes) -> None:
     provider.script("credits", says(200, b'{"credits": "12.50", "free-credits": null}'), says(200, told))
     assert client.credits().credits == 12.5
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         client.credits()
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "retryable", "may_have_been_sent"),
     [
-        (400, Rejected, False, False),
-        (401, Unauthorized, False, False),
-        (402, OutOfCredits, False, False),
-        (403, Rejected, False, False),
-        (404, Rejected, False, False),
-        (405, Rejected, False, False),
-        (406, OutOfCredits, False, False),
-        (410, Closed, False, False),
-        (422, Rejected, False, False),
-        (429, Busy, True, False),
-        (408, ServerTrouble, True, True),
-        (409, ServerTrouble, True, True),
-        (425, ServerTrouble, True, True),
-        (500, ServerTrouble, True, True),
-        (502, ServerTrouble, True, True),
-        (503, ServerTrouble, True, True),
-        (504, ServerTrouble, True, True),
-        (300, ServerTrouble, True, True),
-        (304, ServerTrouble, True, True),
+        (400, RequestRejectedError, False, False),
+        (401, UnauthorizedError, False, False),
+        (402, OutOfCreditsError, False, False),
+        (403, RequestRejectedError, False, False),
+        (404, RequestRejectedError, False, False),
+        (405, RequestRejectedError, False, False),
+        (406, OutOfCreditsError, False, False),
+        (410, TrainingClosedError, False, False),
+        (422, RequestRejectedError, False, False),
+        (429, RateLimitedError, True, False),
+        (408, ServerError, True, True),
+        (409, ServerError, True, True),
+        (425, ServerError, True, True),
+        (500, ServerError, True, True),
+        (502, ServerError, True, True),
+        (503, ServerError, True, True),
+        (504, ServerError, True, True),
+        (300, ServerError, True, True),
+        (304, ServerError, True, True),
     ],
 )
 @pytest.mark.parametrize("told", [b"", HTML, {"error": "so it is"}])
@@ -355,17 +355,17 @@ def test_how_long_a_pause_is(
     provider: ScriptedProvider, client: SegmindClient, retry_after: str, seconds: float | None
 ) -> None:
     found = refused(provider, client, 429, {"error": "slow down"}, Retry_After=retry_after)
-    assert isinstance(found, Busy)
+    assert isinstance(found, RateLimitedError)
     assert found.retry_after == seconds
 
 
 def test_a_pause_until_a_date(provider: ScriptedProvider, client: SegmindClient) -> None:
     date = formatdate(time.time() + 120, usegmt=True)
     found = refused(provider, client, 429, b"", Retry_After=date)
-    assert isinstance(found, Busy)
+    assert isinstance(found, RateLimitedError)
     assert found.retry_after == pytest.approx(120, abs=5)
     unnamed = refused(provider, client, 429, b"")
-    assert isinstance(unnamed, Busy)
+    assert isinstance(unnamed, RateLimitedError)
     assert unnamed.retry_after is None
 
 
@@ -376,7 +376,7 @@ def test_a_redirect_is_not_followed(
 ) -> None:
     """A13: the key goes to the configured host alone."""
     found = refused(provider, client, status, {}, Location=target)
-    assert isinstance(found, ServerTrouble)
+    assert isinstance(found, ServerError)
     assert found.may_have_been_sent
     assert [request.path for request in provider.requests] == ["/finetune/request/submit"]
 

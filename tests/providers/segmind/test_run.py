@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from finetune_portal.providers.segmind import (
-    BadReply,
-    Busy,
-    Interrupted,
-    Occupied,
-    OutOfCredits,
-    Rejected,
+    ConnectionLostError,
+    InvalidResponseError,
+    OutOfCreditsError,
+    RateLimitedError,
+    RequestRejectedError,
     RunRequest,
     SegmindClient,
     SegmindError,
-    ServerTrouble,
-    Unauthorized,
-    Unreachable,
+    ServerError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
 )
 from finetune_portal.providers.segmind.inference import HOSTS
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
@@ -101,31 +101,31 @@ def test_one_that_cannot_be_fetched_may_be_paid(
     provider.script("run", says(200, {"image": f"{provider.url}/pictures/1"}))
     provider.script("picture", answer, answer)
     found = failure(lambda: run(client))
-    assert isinstance(found, BadReply)
+    assert isinstance(found, InvalidResponseError)
     assert found.may_have_been_sent
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "paid"),
     [
-        (says(401, {"error": "Unauthorized"}), Unauthorized, False),
-        (says(406, {"error": "Insufficient credits"}), OutOfCredits, False),
-        (says(404, {"error": "Not found"}), Rejected, False),
-        (says(422, {"error": "prompt is missing"}), Rejected, False),
-        (says(429, {"error": "Slow down"}, Retry_After="7"), Busy, False),
-        (says(503, {"error": "Trainings have all."}, Retry_After="30"), Occupied, False),
-        (says(503, {"error": "Oops"}), ServerTrouble, True),
-        (says(500, b"<html><h1>500</h1></html>"), ServerTrouble, True),
-        (says(302, b"", Location="https://example.com/"), ServerTrouble, True),
-        (says(200, b"<html>Welcome</html>"), BadReply, True),
-        (says(200, b""), BadReply, True),
-        (says(200, {"status": "QUEUED"}), BadReply, True),
-        (says(200, {"image": "ftp://example.com/a.png"}), BadReply, True),
-        (says(200, {"image": "data:image/png;base64,!"}), BadReply, True),
-        (breaks(taken=True), Interrupted, True),
-        (breaks("reset", taken=True), Interrupted, True),
-        (half(), Interrupted, True),
-        (endless(body=PICTURE), BadReply, True),
+        (says(401, {"error": "Unauthorized"}), UnauthorizedError, False),
+        (says(406, {"error": "Insufficient credits"}), OutOfCreditsError, False),
+        (says(404, {"error": "Not found"}), RequestRejectedError, False),
+        (says(422, {"error": "prompt is missing"}), RequestRejectedError, False),
+        (says(429, {"error": "Slow down"}, Retry_After="7"), RateLimitedError, False),
+        (says(503, {"error": "Trainings have all."}, Retry_After="30"), UnavailableError, False),
+        (says(503, {"error": "Oops"}), ServerError, True),
+        (says(500, b"<html><h1>500</h1></html>"), ServerError, True),
+        (says(302, b"", Location="https://example.com/"), ServerError, True),
+        (says(200, b"<html>Welcome</html>"), InvalidResponseError, True),
+        (says(200, b""), InvalidResponseError, True),
+        (says(200, {"status": "QUEUED"}), InvalidResponseError, True),
+        (says(200, {"image": "ftp://example.com/a.png"}), InvalidResponseError, True),
+        (says(200, {"image": "data:image/png;base64,!"}), InvalidResponseError, True),
+        (breaks(taken=True), ConnectionLostError, True),
+        (breaks("reset", taken=True), ConnectionLostError, True),
+        (half(), ConnectionLostError, True),
+        (endless(body=PICTURE), InvalidResponseError, True),
     ],
 )
 def test_each_failure_has_its_kind(
@@ -139,14 +139,14 @@ def test_each_failure_has_its_kind(
 
 def test_no_room_is_told_in_the_providers_words(client: SegmindClient, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
-    with pytest.raises(Occupied) as caught:
+    with pytest.raises(UnavailableError) as caught:
         run(client)
     assert (caught.value.message, caught.value.retry_after) == ("Trainings have all of it.", 30.0)
 
 
 def test_what_never_left_was_not_paid() -> None:
     found = failure(lambda: run(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)))
-    assert type(found) is Unreachable
+    assert type(found) is UnreachableError
 
 
 def test_a_picture_is_hosted_for_the_provider(client: SegmindClient, provider: ScriptedProvider) -> None:
@@ -164,4 +164,4 @@ def test_a_hosting_without_an_address_is_a_bad_reply(
     client: SegmindClient, provider: ScriptedProvider, told: Any
 ) -> None:
     provider.script("host", says(200, told))
-    assert isinstance(failure(lambda: client.inference.host(PICTURE)), BadReply)
+    assert isinstance(failure(lambda: client.inference.host(PICTURE)), InvalidResponseError)
