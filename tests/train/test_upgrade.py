@@ -24,15 +24,15 @@ def test_a_training_goes_on_from_the_checkpoint_of_an_older_release(tmp_path: Pa
         trained = jobs.ended(engine, job)
         assert [event["step"] for event in jobs.events(engine, job, "started")] == [0, 10]
         assert jobs.tensors(engine, trained)
-        told = jobs.progress(engine, job)
-    losses = dict(told["loss"])
+        progress = jobs.progress(engine, job)
+    losses = dict(progress["loss"])
     assert sorted(losses) == list(range(1, 41))
     assert {step: losses[step] for step in known} == known
-    assert told["samples"] == [0, 10, 20, 30, 40]
+    assert progress["samples"] == [0, 10, 20, 30, 40]
 
 
 def lay_out(folder: Path) -> tuple[str, dict[int, float]]:
-    """Lay the engine's data into the folder; answers the job and the losses that it told of before."""
+    """Lay the engine's data into the folder; return the job and its losses so far."""
     data = folder / "engine"
     with tarfile.open(RELEASE / "training.tar.gz") as tar:
         tar.extractall(data, filter="data")

@@ -85,9 +85,9 @@ class Upgraded:
 
     def state(self, name: str) -> str:
         """What the page of this job says."""
-        found = re.search(r'data-state="(\w+)"', self.person("ada").page(f"/jobs/{self.job(name)['pk']}/"))
-        assert found
-        return found[1]
+        match = re.search(r'data-state="(\w+)"', self.person("ada").page(f"/jobs/{self.job(name)['pk']}/"))
+        assert match
+        return match[1]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ class Upgraded:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     """Migrated and served; no worker runs, so that all is as the older release left it."""
     portal = Portal(tmp_path_factory.mktemp("upgrade") / "data", is_prepared=False)
     with ScriptedProvider() as vendor, ScriptedProvider() as studio, mail_server() as mail:
@@ -174,17 +174,17 @@ def load(portal: Portal, addresses: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def at_work(found: Upgraded) -> Upgraded:
+def at_work(migrated: Upgraded) -> Upgraded:
     """The same with worker and engine, and with providers that know what the older release sent them."""
-    for provider, name in ((found.vendor, "vendor"), (found.studio, "studio")):
-        for job in found.facts["jobs"]:
+    for provider, name in ((migrated.vendor, "vendor"), (migrated.studio, "studio")):
+        for job in migrated.facts["jobs"]:
             if job["connection"] == name and job["request_id"]:
                 remember(provider, job)
-    found.studio.can = ("cancel", "losses", "progress", "run", "samples")
-    found.vendor.adds(found.job("Sending")["sent_as"])  # it had arrived when the worker was killed
-    found.end_web()
-    found.portal.start(**found.environment)
-    return found
+    migrated.studio.can = ("cancel", "losses", "progress", "run", "samples")
+    migrated.vendor.adds(migrated.job("Sending")["sent_as"])  # it had arrived when the worker was killed
+    migrated.end_web()
+    migrated.portal.start(**migrated.environment)
+    return migrated
 
 
 def remember(provider: ScriptedProvider, job: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from finetune_portal.worker import lanes
 
 
 class Makes:
-    """What all steps need, and what the test is told of their outcome."""
+    """What all steps need, and what the test is to find of it."""
 
     def __init__(self, people: dict[str, Any], connections: dict[str, Any], vendor: Any, studio: Any) -> None:
         self.alice, self.bob, self.ada = people["alice"], people["bob"], people["ada"]

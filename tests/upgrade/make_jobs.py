@@ -76,7 +76,7 @@ def fill(data: Path, people: Any, connections: Any, vendor: Any, studio: Any) ->
         make_doubtful_jobs(makes)
         make_work_left(makes)
     make_engine_states(data, makes)
-    return {**makes.facts, **told_of(makes)}
+    return {**makes.facts, **facts_of(makes)}
 
 
 @contextmanager
@@ -310,7 +310,7 @@ def make_engine_states(data: Path, makes: Makes) -> None:
     subprocess.run([sys.executable, "-c", code, str(data)], env=own, check=True)
 
 
-def told_of(makes: Makes) -> dict[str, Any]:
+def facts_of(makes: Makes) -> dict[str, Any]:
     """What there is, by name: the test looks for each."""
     names = {makes.engine.pk: "engine", makes.vendor.pk: "vendor", makes.studio.pk: "studio"}
     jobs = [

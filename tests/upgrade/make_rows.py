@@ -111,9 +111,9 @@ def set_up_second_factors(people: dict[str, Any]) -> dict[str, Any]:
     """Bob has an app and recovery codes, Charlie a security key; Bob also comes by single sign-on."""
     home = "/profile/second-factor/"
     client = sign_in(people["bob"])
-    found = re.search(r"<code>([A-Z2-7]{32})</code>", client.get(f"{home}app/").content.decode())
-    assert found
-    code = format_hotp_value(hotp_value(found[1], int(time.time()) // 30))
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", client.get(f"{home}app/").content.decode())
+    assert secret
+    code = format_hotp_value(hotp_value(secret[1], int(time.time()) // 30))
     assert client.post(f"{home}app/", {"code": code}).headers["Location"] == f"{home}codes/"
     page = client.get(f"{home}codes/").content.decode()
     codes = re.search(r"<code>([\d\s]+)</code>", page)
@@ -122,7 +122,7 @@ def set_up_second_factors(people: dict[str, Any]) -> dict[str, Any]:
     key = {"name": "Charlie’s stick", "passwordless": False, "credential": credential}
     Authenticator.objects.create(user=people["charlie"], type="webauthn", data=key)
     SocialAccount.objects.create(user=people["bob"], provider="oidc", uid="bob-at-the-company", extra_data={})
-    return {"app_secret": found[1], "recovery_codes": codes[1].split()}
+    return {"app_secret": secret[1], "recovery_codes": codes[1].split()}
 
 
 def make_connections(people: dict[str, Any], vendor: str, studio: str) -> dict[str, Any]:

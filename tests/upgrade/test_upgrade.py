@@ -39,54 +39,55 @@ def sha256(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", ["ada", "alice"])
-def test_who_was_signed_in_still_is(found: Upgraded, name: str) -> None:
-    assert f"{name}@example.com" in found.person(name).page("/profile/")
+def test_who_was_signed_in_still_is(migrated: Upgraded, name: str) -> None:
+    assert f"{name}@example.com" in migrated.person(name).page("/profile/")
 
 
-def test_nobody_else_is(found: Upgraded) -> None:
-    assert "/login/" in found.person().get("/").url
+def test_nobody_else_is(migrated: Upgraded) -> None:
+    assert "/login/" in migrated.person().get("/").url
 
 
-def test_each_job_is_shown_in_its_state(found: Upgraded) -> None:
-    assert {job["state"] for job in found.facts["jobs"]} == STATES
-    alice = found.person("alice")
-    for job in found.facts["jobs"]:
+def test_each_job_is_shown_in_its_state(migrated: Upgraded) -> None:
+    assert {job["state"] for job in migrated.facts["jobs"]} == STATES
+    alice = migrated.person("alice")
+    for job in migrated.facts["jobs"]:
         page = alice.page(f"/jobs/{job['pk']}/")
         assert job["name"] in page
-        assert found.state(job["name"]) == job["state"], job["name"]
+        assert migrated.state(job["name"]) == job["state"], job["name"]
         assert not job["request_id"] or job["request_id"] in page
         assert job["file_sha256"] in page
-    page = alice.page(f"/jobs/{found.job('Ready with a curve')['pk']}/")
+    page = alice.page(f"/jobs/{migrated.job('Ready with a curve')['pk']}/")
     assert "The moon is right at last." in page
     assert "night, moon" in page
     assert "Alice Ω" in page
-    assert "Pair 3 has no end picture." in alice.page(f"/jobs/{found.job('Failed')['pk']}/")
+    assert "Pair 3 has no end picture." in alice.page(f"/jobs/{migrated.job('Failed')['pk']}/")
 
 
-def test_the_table_has_all_but_what_was_archived(found: Upgraded) -> None:
-    table = found.person("alice").page("/")
-    for job in found.facts["jobs"]:
+def test_the_table_has_all_but_what_was_archived(migrated: Upgraded) -> None:
+    table = migrated.person("alice").page("/")
+    for job in migrated.facts["jobs"]:
         assert (f'href="/jobs/{job["pk"]}/"' in table) == (job["name"] != "Archived"), job["name"]
-    assert "Archived" in found.person("alice").page("/?archived=on")
+    archived = f'href="/jobs/{migrated.job("Archived")["pk"]}/"'
+    assert archived in migrated.person("alice").page("/?archived=on")
 
 
-def test_a_script_lists_the_jobs_by_its_token(found: Upgraded) -> None:
-    listed = {item["name"]: item for item in found.call("/finetune/request/list").json()}
-    assert set(listed) == {job["name"] for job in found.facts["jobs"]} - {"Archived"}
+def test_a_script_lists_the_jobs_by_its_token(migrated: Upgraded) -> None:
+    listed = {item["name"]: item for item in migrated.call("/finetune/request/list").json()}
+    assert set(listed) == {job["name"] for job in migrated.facts["jobs"]} - {"Archived"}
     assert listed["Ready"]["status"] == "AVAILABLE"
     assert listed["Running"]["status"] == "CALIBRATING_LENSES"
     assert listed["Ready with a curve"]["advance_parameters"]["learning_rate"] == 0.0004
 
 
 @pytest.mark.parametrize("token", ["revoked", "expired", "left"])
-def test_a_token_that_was_over_stays_over(found: Upgraded, token: str) -> None:
-    assert found.call("/finetune/request/list", token).status_code == 401
+def test_a_token_that_was_over_stays_over(migrated: Upgraded, token: str) -> None:
+    assert migrated.call("/finetune/request/list", token).status_code == 401
 
 
-def test_what_an_engine_told_of_a_training_is_there(found: Upgraded) -> None:
-    alice = found.person("alice")
+def test_what_an_engine_told_of_a_training_is_there(migrated: Upgraded) -> None:
+    alice = migrated.person("alice")
     for name in ("Ready with a curve", "Training with a curve", "Cancelling"):
-        job = found.job(name)
+        job = migrated.job(name)
         assert job["samples"] == [0, 75, 150]
         page = alice.page(f"/jobs/{job['pk']}/")
         assert "[0, 0.81]" in page
@@ -95,34 +96,37 @@ def test_what_an_engine_told_of_a_training_is_there(found: Upgraded) -> None:
             assert alice.get(f"/jobs/{job['pk']}/samples/{sample}/").content == PICTURE
 
 
-def test_datasets_keep_versions_checks_and_pictures(found: Upgraded) -> None:
-    alice = found.person("alice")
-    for dataset in found.facts["datasets"]:
+def test_datasets_keep_versions_checks_and_pictures(migrated: Upgraded) -> None:
+    alice = migrated.person("alice")
+    for dataset in migrated.facts["datasets"]:
         page = alice.page(f"/datasets/{dataset['pk']}/")
         assert dataset["name"] in page
         if dataset["state"] == "ready":
             assert f"{dataset['pairs']} pairs" in page
-    first, captions = number_of(found, "Night streets"), number_of(found, "night")
+    first, captions = number_of(migrated, "Night streets"), number_of(migrated, "night")
     assert alice.get(f"/datasets/{first}/0-start-small.webp").headers["Content-Type"] == "image/webp"
     assert "turn day into a starry night" in alice.page(f"/datasets/{captions}/captions/")
-    assert "https://files.example/elsewhere.zip" in alice.page(f"/datasets/{number_of(found, 'elsewhere')}/")
+    assert "https://files.example/elsewhere.zip" in alice.page(
+        f"/datasets/{number_of(migrated, 'elsewhere')}/"
+    )
     library = alice.page("/datasets/")
     assert f"/datasets/{first}/" in library
-    assert f"/datasets/{number_of(found, 'deleted')}/" not in library
-    assert "_start" in alice.page(f"/datasets/{number_of(found, 'refused')}/")
+    assert f"/datasets/{number_of(migrated, 'deleted')}/" not in library
+    assert "_start" in alice.page(f"/datasets/{number_of(migrated, 'refused')}/")
 
 
 def number_of(upgraded: Upgraded, name: str) -> int:
     return int(next(each["pk"] for each in upgraded.facts["datasets"] if each["name"] == name))
 
 
-def test_generations_are_shown_with_their_pictures(found: Upgraded) -> None:
-    alice = found.person("alice")
+def test_generations_are_shown_with_their_pictures(migrated: Upgraded) -> None:
+    alice = migrated.person("alice")
     pages = {
-        job: alice.page(f"/jobs/{job}/try/") for job in {each["job"] for each in found.facts["generations"]}
+        job: alice.page(f"/jobs/{job}/try/")
+        for job in {each["job"] for each in migrated.facts["generations"]}
     }
     states = set()
-    for each in found.facts["generations"]:
+    for each in migrated.facts["generations"]:
         states.add(each["state"])
         assert each["prompt"] in pages[each["job"]]
         assert each["prompt"] in alice.page(f"/try/runs/{each['pk']}/")
@@ -131,8 +135,8 @@ def test_generations_are_shown_with_their_pictures(found: Upgraded) -> None:
     assert states == {"queued", "running", "done", "failed", "unconfirmed"}
 
 
-def test_the_settings_are_as_they_were(found: Upgraded) -> None:
-    ada, alice = found.person("ada"), found.person("alice")
+def test_the_settings_are_as_they_were(migrated: Upgraded) -> None:
+    ada, alice = migrated.person("ada"), migrated.person("alice")
     connections = ada.page("/settings/")
     for text in ("Vendor", "…1111", "Studio", "…2222", "Old account", "…4444"):
         assert text in connections
@@ -151,37 +155,37 @@ def test_the_settings_are_as_they_were(found: Upgraded) -> None:
     assert "House style" in alice.page("/jobs/new/")
     tokens = alice.page("/tokens/")
     assert "nightly" in tokens
-    assert found.facts["tokens"]["nightly"][-4:] in tokens
+    assert migrated.facts["tokens"]["nightly"][-4:] in tokens
 
 
-def test_people_and_invitations_are_there(found: Upgraded) -> None:
-    team = found.person("ada").page("/team/")
+def test_people_and_invitations_are_there(migrated: Upgraded) -> None:
+    team = migrated.person("ada").page("/team/")
     for name in ("ada", "alice", "bob", "charlie", "frank", "erin"):
         assert f"{name}@example.com" in team
     assert "late@example.com" not in team
-    invited = found.person().get(f"/setup/{found.facts['invitation']}")
+    invited = migrated.person().get(f"/setup/{migrated.facts['invitation']}")
     assert invited.status_code == 200
     assert "erin@example.com" in invited.text
 
 
-def test_a_second_factor_verifies(found: Upgraded) -> None:
-    code = format_hotp_value(hotp_value(found.facts["app_secret"], int(time.time()) // 30))
-    for proof in (str(code), found.facts["recovery_codes"][3]):
-        bob = found.person()
-        entered = bob.post("/login/", {"username": "bob@example.com", "password": found.facts["password"]})
+def test_a_second_factor_verifies(migrated: Upgraded) -> None:
+    code = format_hotp_value(hotp_value(migrated.facts["app_secret"], int(time.time()) // 30))
+    for proof in (str(code), migrated.facts["recovery_codes"][3]):
+        bob = migrated.person()
+        entered = bob.post("/login/", {"username": "bob@example.com", "password": migrated.facts["password"]})
         assert entered.url.endswith("/login/second-factor/")
         bob.post("/login/second-factor/", {"code": proof})
         assert "bob@example.com" in bob.page("/profile/")
 
 
-def test_the_record_is_whole_and_still_only_grows(found: Upgraded) -> None:
-    exported = csv.reader(io.StringIO(found.person("ada").page("/audit/csv/")))
+def test_the_record_is_whole_and_still_only_grows(migrated: Upgraded) -> None:
+    exported = csv.reader(io.StringIO(migrated.person("ada").page("/audit/csv/")))
     lines: dict[int, list[Any]] = {}
     for number, at, who, action, thing, detail, address, request in list(exported)[1:]:
         lines[int(number)] = [int(number), at, who, action, thing, json.loads(detail), address, request]
-    for line in found.facts["audit"]:
+    for line in migrated.facts["audit"]:
         assert lines[line[0]] == line
-    with databases.opened(found.portal.data) as database:
+    with databases.opened(migrated.portal.data) as database:
         for change in ("UPDATE audit_auditevent SET action = 'x'", "DELETE FROM audit_auditevent"):
             with pytest.raises(Exception, match="can only grow"):
                 database.execute(change)
@@ -237,10 +241,10 @@ def test_what_a_trainer_of_then_wrote_of_its_progress_is_still_read(at_work: Upg
     key = (at_work.portal.data / "engine" / "api-key").read_text()
     asked = {"request_id": at_work.job("Trains at home")["request_id"]}
     address = f"{at_work.portal.engine_url}/extra/progress"
-    told = requests.get(address, params=asked, headers={"x-api-key": key}, timeout=20).json()
-    assert told["loss"][:2] == [[1, 1.0], [2, 0.5]]
-    assert told["held_out"] == {"pair": "01", "trained_on": False, "loss": [[0, 0.9]]}
-    assert told["samples"] == [0]
+    progress = requests.get(address, params=asked, headers={"x-api-key": key}, timeout=20).json()
+    assert progress["loss"][:2] == [[1, 1.0], [2, 0.5]]
+    assert progress["held_out"] == {"pair": "01", "trained_on": False, "loss": [[0, 0.9]]}
+    assert progress["samples"] == [0]
 
 
 def test_what_was_cancelled_is_cancelled(at_work: Upgraded) -> None:
@@ -307,8 +311,8 @@ def test_datasets_go_on_to_their_ends(at_work: Upgraded) -> None:
 
 def digest_on(page: str) -> str:
     """The SHA-256 that a dataset's page tells once the file is at a provider."""
-    found = re.search(r'"([0-9a-f]{64})"', page)
-    return found[1] if found else ""
+    match = re.search(r'"([0-9a-f]{64})"', page)
+    return match[1] if match else ""
 
 
 def test_addresses_of_webhooks_still_open(at_work: Upgraded) -> None:
