@@ -33,7 +33,7 @@ def clear_old_files() -> bool:
     if not settings.DATASET_KEEP_DAYS:
         return False
     limit = now() - timedelta(days=settings.DATASET_KEEP_DAYS)
-    used_lately = Q(jobs__created__gte=limit)
+    used_lately = Q(jobs__created_at__gte=limit)
     settled = Q(state__in=(Dataset.State.READY, Dataset.State.REJECTED))
     stale = Q(state=Dataset.State.RECEIVING)
     old = Dataset.objects.filter(settled | stale, file_gone=None, source_url="", changed__lt=limit)

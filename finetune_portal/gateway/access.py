@@ -16,8 +16,8 @@ from finetune_portal.jobs.models import Job
 
 # What the list tells; a script may ask for 100,000 rows again and again.
 LISTED = (
-    *("form_key", "name", "state", "upstream_status", "error", "request_id", "is_public", "wants_public"),
-    *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "told"),
+    *("form_key", "name", "state", "provider_status", "error", "request_id", "is_public", "wants_public"),
+    *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "provider_data"),
     *("dataset__key", "dataset__filename", "dataset__source_url"),
 )
 
@@ -34,7 +34,7 @@ def token_to_revoke(user: User, pk: int) -> AccessToken:
 
 def listed(user: User) -> QuerySet[Job]:
     """What the table shows, newest first; archived jobs are left out."""
-    rows = jobs.visible(user).filter(archived=None).order_by("-pk")
+    rows = jobs.visible(user).filter(archived_at=None).order_by("-pk")
     return rows.select_related(None).select_related("dataset").only(*LISTED)
 
 

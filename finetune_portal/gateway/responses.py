@@ -33,8 +33,8 @@ def details(job: Job, base_url: str) -> Answer:
         "slug": job.slug,
         "public_model": _is_public(job),
         "cloud_storage_url": job.cloud_storage_url or None,
-        "created_ts": _timestamp(job.created),
-        "updated_ts": _timestamp(job.changed),
+        "created_ts": _timestamp(job.created_at),
+        "updated_ts": _timestamp(job.updated_at),
     }
 
 
@@ -45,7 +45,7 @@ def listed(job: Job, base_url: str) -> Answer:
     return {
         **told,
         **_common(job, base_url),
-        "segmind_model_path": job.told.get("segmind_model_path"),
+        "segmind_model_path": job.provider_data.get("segmind_model_path"),
         "advance_parameters": {"steps": job.steps, "learning_rate": job.learning_rate, **advanced},
         "segmind_public_model": _is_public(job),
         "train_type": "LORA",
@@ -63,20 +63,20 @@ def _common(job: Job, base_url: str) -> Answer:
         "data_source_path": _data_source_path(job, base_url),
         "status": _status(job),
         "error_message": _error(job),
-        "source_type": job.told.get("source_type") or "AWS_S3",
-        "base_model": job.told.get("base_model") or "FLUX",
+        "source_type": job.provider_data.get("source_type") or "AWS_S3",
+        "base_model": job.provider_data.get("base_model") or "FLUX",
     }
 
 
 def _passed_on(job: Job, *, without: set[str]) -> Answer:
-    return {name: value for name, value in job.told.items() if name not in OURS | ID_NAMES | without}
+    return {name: value for name, value in job.provider_data.items() if name not in OURS | ID_NAMES | without}
 
 
 def _status(job: Job) -> str:
     """The upstream's own word; before it has one, the word that it begins with."""
     if job.state in (State.REFUSED, State.CLOSED):
         return "FAILED"
-    return job.upstream_status or "REQUESTED"
+    return job.provider_status or "REQUESTED"
 
 
 def _error(job: Job) -> str | None:
@@ -92,7 +92,7 @@ def _is_public(job: Job) -> bool:
 def _data_source_path(job: Job, base_url: str) -> str:
     """An address that can be submitted again."""
     if job.dataset is None:
-        return str(job.told.get("data_source_path") or "")
+        return str(job.provider_data.get("data_source_path") or "")
     own = upload_urls.stable(base_url, job.dataset.key, job.dataset.filename)
     return job.dataset.source_url or own
 

@@ -19,7 +19,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Limits
 from finetune_portal.web.errors import ActionFailed
 
-UNPAID = Q(state__in=(State.REFUSED, State.CLOSED), sent=None) | Q(connection__kind=Kind.ENGINE)
+UNPAID = Q(state__in=(State.REFUSED, State.CLOSED), sent_at=None) | Q(connection__kind=Kind.ENGINE)
 ONLY_ADMINS_PUBLISH = "Only admins make models public here. Ask one of them."
 NAMES = ("per_person_day", "per_team_month", "only_admins_publish")
 
@@ -60,7 +60,7 @@ def left(person: User) -> Left:
 
 
 def _paid(since: datetime) -> QuerySet[Job]:
-    return Job.objects.filter(created__gte=since).exclude(owner=None).exclude(UNPAID)
+    return Job.objects.filter(created_at__gte=since).exclude(owner=None).exclude(UNPAID)
 
 
 def _rest(allowed: int | None, jobs: QuerySet[Job]) -> int | None:

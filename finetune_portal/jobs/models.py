@@ -45,24 +45,26 @@ class Job(Leased):
 
     state = models.CharField(max_length=15, choices=State.choices, default=State.QUEUED, db_index=True)
     error = models.TextField(blank=True)
-    created = models.DateTimeField(default=now)
-    sent = models.DateTimeField(null=True)
-    ended = models.DateTimeField(null=True)
-    changed = models.DateTimeField(default=now, db_index=True)
+    created_at = models.DateTimeField(default=now)
+    sent_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(default=now, db_index=True)
 
     request_id = models.CharField(max_length=100, null=True, unique=True)  # noqa: DJ001 - unique
-    upstream_status = models.CharField(max_length=100, blank=True)
-    listed = models.CharField(max_length=110, blank=True)  # what the list said of it the last time
+    provider_status = models.CharField(max_length=100, blank=True)
+    last_listed_as = models.CharField(max_length=110, blank=True)  # what the list said of it the last time
     is_public = models.BooleanField(default=False)
     slug = models.CharField(max_length=200, blank=True)
     cloud_storage_url = models.CharField(max_length=2000, blank=True)
     is_simulated = models.BooleanField(default=False)
-    told = models.JSONField(default=dict)
+    provider_data = models.JSONField(default=dict)
 
-    cancel_asked = models.DateTimeField(null=True)  # a person wants the training to end
+    cancel_requested_at = models.DateTimeField(null=True)  # a person wants the training to end
     credits_before = models.FloatField(null=True)  # the account's balance as it was sent
     credits_after = models.FloatField(null=True)  # and once it had ended
-    file_asked = models.DateTimeField(null=True)  # somebody waits for the check of the trained file
+    file_check_requested_at = models.DateTimeField(
+        null=True
+    )  # somebody waits for the check of the trained file
     file_sha256 = models.CharField(max_length=64, blank=True)
     file_size = models.BigIntegerField(null=True)
     file_error = models.CharField(max_length=300, blank=True)
@@ -78,31 +80,35 @@ class Job(Leased):
     sweep = models.UUIDField(null=True, editable=False, db_index=True)
     note = models.TextField(blank=True, max_length=4000)
     tags = models.CharField(max_length=200, blank=True)
-    archived = models.DateTimeField(null=True, db_index=True)
+    archived_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["archived", "-id"]),
-            models.Index(fields=["archived", "group", "-id"]),
+            models.Index(fields=["archived_at", "-id"]),
+            models.Index(fields=["archived_at", "group", "-id"]),
             models.Index(fields=["owner", "-id"]),
             models.Index(fields=["dataset", "-id"]),
-            models.Index(fields=["owner", "archived", "group", "-id"], name="jobs_of_a_person"),
-            models.Index(fields=["dataset", "archived", "group", "-id"], name="jobs_of_a_dataset"),
+            models.Index(fields=["owner", "archived_at", "group", "-id"], name="jobs_of_a_person"),
+            models.Index(fields=["dataset", "archived_at", "group", "-id"], name="jobs_of_a_dataset"),
             models.Index(
-                fields=["archived", "-id", "group"], name="public_jobs", condition=models.Q(is_public=True)
+                fields=["archived_at", "-id", "group"], name="public_jobs", condition=models.Q(is_public=True)
             ),
             models.Index(
-                fields=["-id", "group"], name="archived_jobs", condition=models.Q(archived__isnull=False)
+                fields=["-id", "group"], name="archived_jobs", condition=models.Q(archived_at__isnull=False)
             ),
-            models.Index(fields=["archived", "name", "id"]),
-            models.Index(fields=["archived", "changed", "id"]),
+            models.Index(fields=["archived_at", "name", "id"]),
+            models.Index(fields=["archived_at", "updated_at", "id"]),
             models.Index(fields=["state", "-id"]),
-            models.Index(fields=["due"], name="file_to_check", condition=models.Q(file_asked__isnull=False)),
+            models.Index(
+                fields=["due"],
+                name="file_to_check",
+                condition=models.Q(file_check_requested_at__isnull=False),
+            ),
             models.Index(
                 fields=["connection"],
                 name="balance_to_ask",
                 condition=models.Q(
-                    credits_before__isnull=False, credits_after__isnull=True, ended__isnull=False
+                    credits_before__isnull=False, credits_after__isnull=True, ended_at__isnull=False
                 ),
             ),
         ]
@@ -111,7 +117,7 @@ class Job(Leased):
         return self.name
 
     @property
-    def upstream_name(self) -> str:
+    def name_at_provider(self) -> str:
         """The name sent with the job; the nonce in it finds the job again when an answer is lost."""
         return f"{self.name}-{self.nonce}"
 
@@ -131,8 +137,8 @@ class Job(Leased):
             return "Cancelled"
         if self.is_cancelling:
             return "Cancelling…"
-        if self.state == State.RUNNING and self.upstream_status:
-            return self.upstream_status.replace("_", " ").capitalize()
+        if self.state == State.RUNNING and self.provider_status:
+            return self.provider_status.replace("_", " ").capitalize()
         return State(self.state).label
 
     @property
@@ -142,7 +148,7 @@ class Job(Leased):
 
     @property
     def is_cancelling(self) -> bool:
-        return self.cancel_asked is not None and self.state in choices.UNTRAINED
+        return self.cancel_requested_at is not None and self.state in choices.UNTRAINED
 
     @property
     def told_training(self) -> Training | None:
@@ -154,12 +160,12 @@ class Job(Leased):
     def percent(self) -> float | None:
         """Of the training, where the engine tells and it does not wait for its turn."""
         told = self.told_training
-        return told.percent if told and not told.ahead else None
+        return told.percent if told and not told.jobs_ahead else None
 
     @property
     def trained_model(self) -> str:
         """What is trained, in words, where the engine tells."""
-        told = self.told.get("model_information")
+        told = self.provider_data.get("model_information")
         told = told if isinstance(told, dict) else {}
         if self.is_simulated:
             return "The local engine simulates: nothing is learnt."
@@ -171,7 +177,7 @@ class Job(Leased):
     @property
     def can_cancel(self) -> bool:
         """Asks for the connection."""
-        going = self.state in choices.UNTRAINED and self.request_id and self.cancel_asked is None
+        going = self.state in choices.UNTRAINED and self.request_id and self.cancel_requested_at is None
         return bool(going and "cancel" in self.connection.can)
 
     @property
@@ -201,7 +207,7 @@ class Job(Leased):
 
     @property
     def duration(self) -> timedelta:
-        return (self.ended or now()) - self.created
+        return (self.ended_at or now()) - self.created_at
 
     @property
     def station(self) -> int:
@@ -220,9 +226,9 @@ class Job(Leased):
         """The last state before a failure, else the state itself."""
         if self.state not in (State.FAILED, State.CLOSED):
             return self.state
-        if self.sent is None:
+        if self.sent_at is None:
             return State.QUEUED
-        return str(self.told.get("reached", State.REQUESTED))
+        return str(self.provider_data.get("reached", State.REQUESTED))
 
 
 class Training(Leased):
@@ -235,14 +241,14 @@ class Training(Leased):
     is_over = models.BooleanField(default=False)  # nothing more will be told
     percent = models.FloatField(null=True)
     step = models.PositiveIntegerField(null=True)
-    ahead = models.PositiveIntegerField(null=True)  # trainings that must end before it begins
+    jobs_ahead = models.PositiveIntegerField(null=True)  # trainings that must end before it begins
     seconds_left = models.FloatField(null=True)
     memory_bytes = models.BigIntegerField(null=True)
     losses = models.JSONField(default=list)
     held_out = models.JSONField(default=list)
-    held_out_is_trained = models.BooleanField(default=False)  # there were too few pairs to keep one back
+    is_held_out_trained = models.BooleanField(default=False)  # there were too few pairs to keep one back
     samples = models.JSONField(default=list)
-    changed = models.DateTimeField(default=now, db_index=True)
+    updated_at = models.DateTimeField(default=now, db_index=True)
 
     class Meta:
         indexes = [
@@ -318,7 +324,7 @@ class JobEvent(models.Model):
         WEBHOOK = "webhook", "Webhook"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(default=now)
+    created_at = models.DateTimeField(default=now)
     source = models.CharField(max_length=10, choices=Source.choices)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     state = models.CharField(max_length=15, choices=State.choices, blank=True)
@@ -343,9 +349,9 @@ class Attempt(models.Model):
         REFUSED = "refused", "Refused"
         UNKNOWN = "unknown", "Answer lost"
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="tries")
-    started = models.DateTimeField(default=now)
-    ended = models.DateTimeField(null=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="submit_attempts")
+    started_at = models.DateTimeField(default=now)
+    ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.OPEN)
     status = models.PositiveSmallIntegerField(null=True)
     detail = models.TextField(blank=True)

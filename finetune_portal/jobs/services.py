@@ -82,7 +82,7 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
     except SegmindError as exc:
         raise UpstreamFailed(f"Visibility was not changed. {exc.message}", exc.detail) from None
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(is_public=public, changed=now())
+        Job.objects.filter(pk=job.pk).update(is_public=public, updated_at=now())
         text = "Made public" if public else "Made private"
         note(job, text, source=Source.PERSON, actor=actor)
         record(actor, "job.public" if public else "job.private", job, name=job.name)
@@ -120,7 +120,7 @@ def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> 
     """What people call it and remember of it; the upstream is not told."""
     told = {"name": name, "note": note_text, "tags": tags}
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(changed=now(), **told)
+        Job.objects.filter(pk=job.pk).update(updated_at=now(), **told)
         for field, text in told.items():
             before = str(getattr(job, field))
             if before != text:

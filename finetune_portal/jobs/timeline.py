@@ -41,9 +41,9 @@ def move(
     """Bring the job from the state this caller saw to `to`; False if someone else moved it first."""
     with transaction.atomic():
         if to in ENDED:
-            fields.setdefault("ended", now())
+            fields.setdefault("ended_at", now())
         rows = Job.objects.filter(pk=job.pk, state=job.state)
-        if not rows.update(state=to, changed=now(), lease_until=None, **fields):
+        if not rows.update(state=to, updated_at=now(), lease_until=None, **fields):
             return False
         note(job, text, source=source, actor=actor, state=to, detail=detail)
     job.state = to

@@ -153,7 +153,7 @@ def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
 
 
 def _stamp(job: Job, training: Training | None) -> str:
-    changed = [job.changed, *([training.changed] if training else [])]
+    changed = [job.updated_at, *([training.updated_at] if training else [])]
     return "-".join(f"{moment.timestamp():.6f}" for moment in changed)
 
 

@@ -56,6 +56,6 @@ def _facts(job: Job) -> str:
     facts = [f"Started by {who}"]
     if job.steps:
         facts.append(f"{job.steps} steps at {rate(job.learning_rate)}")
-    if job.ended:
+    if job.ended_at:
         facts.append(f"took {duration(job.duration)}")
     return " · ".join(facts)

@@ -55,13 +55,15 @@ def write() -> bool:
 def _recent() -> QuerySet[Job]:
     """What the portal finds upstream already over, such as the jobs of before it was set up, is no news."""
     since = now() - NEWS_FOR
-    happened = Q(state__in=OVER, ended__gte=since) | Q(state=State.NEEDS_DECISION, changed__gte=since)
-    found_old = Q(owner=None, ended__lte=F("created") + OLD_WHEN_FOUND)
-    return Job.objects.filter(happened).exclude(found_old).only("pk", "owner", "state", "ended", "changed")
+    happened = Q(state__in=OVER, ended_at__gte=since) | Q(state=State.NEEDS_DECISION, updated_at__gte=since)
+    found_old = Q(owner=None, ended_at__lte=F("created_at") + OLD_WHEN_FOUND)
+    return (
+        Job.objects.filter(happened).exclude(found_old).only("pk", "owner", "state", "ended_at", "updated_at")
+    )
 
 
 def _concerns(channel: Channel, job: Job) -> bool:
-    moment: datetime = job.ended or job.changed
+    moment: datetime = job.ended_at or job.updated_at
     its_own = channel.is_the_teams or channel.owner_id == job.owner_id
     return its_own and moment >= channel.since and channel.wants(EVENT_OF[State(job.state)])
 

@@ -95,7 +95,7 @@ class Storm:
 
     def wrong(self) -> int:
         """How many trainings are shown in a state that is not the provider's."""
-        shown = dict(Job.objects.values_list("request_id", "upstream_status"))
+        shown = dict(Job.objects.values_list("request_id", "provider_status"))
         return sum(shown.get(paid.id) != paid.status for paid in self.fake.jobs)
 
 

@@ -70,7 +70,7 @@ def write(first: int, jobs: list[int]) -> dict[int, float]:
         time.sleep(max(0.0, began + (number - first) / CHANGES - time.monotonic()))
         sent[number] = time.monotonic()
         row = Job.objects.filter(pk=jobs[number % len(jobs)])
-        row.update(name=f"change {number}", changed=now())
+        row.update(name=f"change {number}", updated_at=now())
     return sent
 
 

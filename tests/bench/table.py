@@ -58,9 +58,9 @@ def fill(number: int, people: list[object]) -> None:
             steps=300 + n % 700,
             learning_rate=0.0004,
             request_id=f"id-{n}",
-            created=now() - timedelta(minutes=number - n),
-            sent=now(),
-            ended=None if n % 20 == 19 else now(),
+            created_at=now() - timedelta(minutes=number - n),
+            sent_at=now(),
+            ended_at=None if n % 20 == 19 else now(),
         )
         for n in range(have, number)
     )

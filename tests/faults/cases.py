@@ -81,7 +81,7 @@ def run(workshop: Workshop, case: Case) -> Result:
             ends.append(portal.work())
         found = [f"a process ended with {end}" for end in ends if end not in (WHOLE, KILLED)]
         found += [] if is_at_rest() else ["it does not come to rest"]
-        tried = Job.objects.filter(tries__isnull=False).values_list("form_key", flat=True)
+        tried = Job.objects.filter(submit_attempts__isnull=False).values_list("form_key", flat=True)
         found += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
         return Result(found + faults(portal.provider), happened)
 

@@ -129,7 +129,7 @@ def goes_on(
         queued = make_job(alice, dataset=dataset)
         take_to(make_dataset(alice, stored=False), connections.default())
         Delivery.objects.create(request_id=KNOWN, size=1)
-        make_job(alice, "training", request_id="trains", cancel_asked=now())
+        make_job(alice, "training", request_id="trains", cancel_requested_at=now())
         Connection.objects.update(can=CAN, can_due=now() + timedelta(days=1))
         follow_now()
         sent = send_now(queued)
@@ -138,7 +138,7 @@ def goes_on(
         Connection.objects.update(can_due=now())
         capabilities.ask_next()
         assert sent.state in State.values
-        assert sent.tries.count() <= 1, "never twice"
+        assert sent.submit_attempts.count() <= 1, "never twice"
         look_at_all(*people, followed)
         assert set(Job.objects.values_list("state", flat=True)) <= set(State.values)
         transaction.set_rollback(True)

@@ -162,7 +162,7 @@ class Machine(RuleBasedStateMachine):
             assert is_at_rest()
             assert faults(self.portal.provider) == []
             paid = self.portal.provider.jobs
-            for job in Job.objects.filter(pk__in=self.withdrawn, tries=None):
+            for job in Job.objects.filter(pk__in=self.withdrawn, submit_attempts=None):
                 assert charges(job, paid) == 0
         Machine.ways += 1
 

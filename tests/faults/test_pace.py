@@ -62,7 +62,7 @@ def followed(owner: User, fake: Limited, count: int) -> list[Job]:
     jobs = []
     for number in range(count):
         paid = fake.adds(f"hats {number}")
-        jobs.append(make_job(owner, "requested", request_id=paid.id, upstream_status=paid.status))
+        jobs.append(make_job(owner, "requested", request_id=paid.id, provider_status=paid.status))
     return jobs
 
 
@@ -78,7 +78,7 @@ def advance(fake: Limited, choice: random.Random) -> str | None:
 
 def oldest(fake: Limited, since: dict[str, float]) -> float:
     """For how long, at most, a state of the provider has not been shown here. Forgets what is shown."""
-    shown = dict(Job.objects.exclude(request_id=None).values_list("request_id", "upstream_status"))
+    shown = dict(Job.objects.exclude(request_id=None).values_list("request_id", "provider_status"))
     told = {paid.id: paid.status for paid in fake.jobs}
     for key in [key for key in since if shown.get(key) == told[key]]:
         del since[key]

@@ -44,7 +44,7 @@ class Ledger(Protocol):
 def faults(ledger: Ledger) -> list[str]:
     """Each sentence is something lost, paid twice or out of order."""
     paid = ledger.jobs
-    jobs = list(Job.objects.exclude(owner=None).prefetch_related("events", "tries"))
+    jobs = list(Job.objects.exclude(owner=None).prefetch_related("events", "submit_attempts"))
     found = [*_paid_twice(jobs, paid), *_lost(jobs, paid), *_not_as_told(jobs, paid)]
     for job in jobs:
         found += _out_of_order(job)
@@ -102,25 +102,29 @@ def _out_of_order(job: Job) -> Iterator[str]:
     for before, after in zip(["", *way], way, strict=False):
         if after not in MAY_FOLLOW[before] and not _is_second(job):
             yield f"timeline: {job.pk} went from {before or 'nothing'} to {after}"
-    if [event.at for event in events] != sorted(event.at for event in events):
+    if [event.created_at for event in events] != sorted(event.created_at for event in events):
         yield f"timeline: {job.pk} goes back in time"
     if not way or way[-1] != job.state:
         yield f"timeline: {job.pk} is {job.state}, its last line says {way[-1:]}"
-    if any(attempt.outcome == Attempt.Outcome.OPEN or attempt.ended is None for attempt in job.tries.all()):
+    if any(
+        attempt.outcome == Attempt.Outcome.OPEN or attempt.ended_at is None
+        for attempt in job.submit_attempts.all()
+    ):
         yield f"attempts: {job.pk} has an open one"
 
 
 def _is_second(job: Job) -> bool:
     """A second training, found at the provider after a person had it sent again."""
-    return not job.tries.all() and job.request_id is not None
+    return not job.submit_attempts.all() and job.request_id is not None
 
 
 def _unrecorded(ledger: Ledger, jobs: list[Job]) -> Iterator[str]:
     """I6: no submit without an attempt that was written down before it. No start without an audit row."""
     arrived = Counter(str(each.json["name"])[-8:] for each in ledger.sent("submit"))
     for job in jobs:
-        if arrived[job.nonce] > len(job.tries.all()):
-            yield f"attempts: {job.pk} was sent {arrived[job.nonce]} times with {len(job.tries.all())} rows"
+        attempts = len(job.submit_attempts.all())
+        if arrived[job.nonce] > attempts:
+            yield f"attempts: {job.pk} was sent {arrived[job.nonce]} times with {attempts} rows"
         started = AuditEvent.objects.filter(action="job.start", thing=f"job {job.pk}").count()
         if started != 1 and not _is_second(job):
             yield f"audit: {job.pk} has {started} rows of its start"

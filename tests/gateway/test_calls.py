@@ -61,10 +61,10 @@ def ready_job(owner: User | None, dataset: Dataset | None = None, **fields: Any)
     weights = "https://storage.example/model.safetensors"
     told = {
         "request_id": PROVIDER_ID,
-        "upstream_status": "AVAILABLE",
+        "provider_status": "AVAILABLE",
         "cloud_storage_url": weights,
         "slug": "a-slug",
-        "told": TOLD,
+        "provider_data": TOLD,
         **fields,
     }
     return make_job(owner, State.READY, dataset=dataset, **told)
@@ -219,7 +219,7 @@ def test_details_have_the_shape_of_the_page_and_the_portals_own_id(alice: User, 
 def test_the_list_is_a_bare_array_of_what_the_team_has(alice: User, charlie: User, dataset: Dataset) -> None:
     old = make_job(alice, dataset=dataset)
     job = ready_job(None)
-    make_job(alice, archived=job.created)
+    make_job(alice, archived_at=job.created_at)
     answer = call(token_of(charlie), "GET", LIST).json()
     assert [each["finetune_id"] for each in answer] == [str(job.form_key), str(old.form_key)]
     for item in answer:
@@ -252,7 +252,7 @@ STATUSES = [
 def test_statuses_are_the_vendors_words(
     alice: User, state: str, provider: str, status: str, error: str | None
 ) -> None:
-    job = make_job(alice, state, upstream_status=provider, error="Out of luck.")
+    job = make_job(alice, state, provider_status=provider, error="Out of luck.")
     told = call(token_of(alice), "GET", DETAILS, {"request_id": str(job.form_key)}).json()["finetune"]
     assert (told["status"], told["error_message"]) == (status, error)
 

@@ -33,7 +33,7 @@ def the_connection(db: None) -> None:
 def tries(alice: User) -> list[Job]:
     """Two of a sweep: one ready after a minute of training, one that failed."""
     dataset = make_dataset(alice)
-    same = {"dataset": dataset, "sweep": SWEEP, "sent": now(), "ended": now()}
+    same = {"dataset": dataset, "sweep": SWEEP, "sent_at": now(), "ended_at": now()}
     ready = make_job(alice, State.READY, name="Try 0.0002", learning_rate=0.0002, **same)
     failed = make_job(
         alice, State.FAILED, name="Try 0.0001", learning_rate=0.0001, error="Download failed", **same
@@ -41,7 +41,7 @@ def tries(alice: User) -> list[Job]:
     for job, states in ((ready, ("training", "deploying", "ready")), (failed, ("data", "failed"))):
         for number, state in enumerate(states):
             at = now() + timedelta(minutes=number)
-            JobEvent.objects.create(job=job, state=state, at=at, source="poll", text=state)
+            JobEvent.objects.create(job=job, state=state, created_at=at, source="poll", text=state)
     Job.objects.filter(pk=ready.pk).update(credits_before=10, credits_after=8.5, file_size=38_000_000)
     return [ready, failed]
 
@@ -96,7 +96,7 @@ def test_it_asks_again_only_for_what_changed(alice: User, tries: list[Job]) -> N
     assert set(found[1].split()) == {str(job.pk) for job in tries}
     address = found[2].replace("&amp;", "&")
     assert client.get(address, headers=HTMX).status_code == 204
-    Job.objects.filter(pk=tries[0].pk).update(name="Renamed", changed=now())
+    Job.objects.filter(pk=tries[0].pk).update(name="Renamed", updated_at=now())
     piece = client.get(address, headers=HTMX).content.decode()
     assert piece.startswith('\n<section id="compare"') or '<section id="compare"' in piece[:200]
     assert "Renamed" in piece

@@ -42,7 +42,7 @@ def test_send_again_sends_it_once_more(dana: User, job: Job, engine: RunningEngi
     assert tasks.submit()
     assert fresh(job).state == "requested"
     assert len(jobs_at_provider(engine, job)) == 1
-    assert [attempt.outcome for attempt in job.tries.order_by("pk")] == ["unknown", "accepted"]
+    assert [attempt.outcome for attempt in job.submit_attempts.order_by("pk")] == ["unknown", "accepted"]
 
 
 def test_close_ends_it_unsent(dana: User, job: Job, engine: RunningEngine) -> None:
@@ -68,7 +68,7 @@ def test_a_dead_provider_is_the_workers_matter(dana: User, job: Job, settings: A
     signed_in(dana).post(url(job), RESEND)
     assert tasks.submit()
     assert fresh(job).state == "queued"
-    assert job.tries.last().outcome == "not_sent"
+    assert job.submit_attempts.last().outcome == "not_sent"
 
 
 def test_only_admins_are_asked(alice: User, dana: User, job: Job) -> None:

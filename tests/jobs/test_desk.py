@@ -41,7 +41,7 @@ def test_jobs_of_others_are_left_as_they_are(alice: User, bob: User, charlie: Us
         page = signed_in(stranger).post("/jobs/bulk/", tick(job, action="archive"), follow=True)
         assert "left as they are" in page.content.decode()
     job.refresh_from_db()
-    assert job.archived is None
+    assert job.archived_at is None
 
 
 def test_nothing_ticked_and_an_unknown_action(alice: User) -> None:

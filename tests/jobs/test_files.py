@@ -69,4 +69,4 @@ def test_who_and_what_is_refused(alice: User, charlie: User, job: Job) -> None:
     untrained = make_job(alice, "training", request_id="2")
     html = signed_in(alice).post(url(untrained), follow=True).content.decode()
     assert "The model file is not there yet." in html
-    assert not Job.objects.exclude(file_asked=None).exists()
+    assert not Job.objects.exclude(file_check_requested_at=None).exists()

@@ -87,7 +87,7 @@ def test_the_same_form_again_is_no_second_job_at_the_limit(alice: User, dataset:
 
 def test_the_team_has_a_month(alice: User, bob: User, dataset: Dataset) -> None:
     limit(per_team_month=1)
-    make_job(bob, "ready", sent=now(), created=now() - timedelta(days=40))
+    make_job(bob, "ready", sent_at=now(), created_at=now() - timedelta(days=40))
     assert start(bob, dataset).status_code == 302
     response = start(alice, dataset)
     assert "The team may start 1 training a month, and none is left this month." in response.content.decode()
@@ -97,7 +97,7 @@ def test_what_never_left_and_what_others_made_do_not_count(alice: User, dataset:
     limit(per_person_day=1, per_team_month=1)
     make_job(alice, "closed")
     make_job(alice, "refused")
-    make_job(None, "ready", sent=now())
+    make_job(None, "ready", sent_at=now())
     assert start(alice, dataset).status_code == 302
     assert start(alice, dataset).status_code == 422
 

@@ -98,7 +98,7 @@ def test_a_change_that_commits_late_is_not_missed(web: WebServer) -> None:
         moment = now()
         move(early, "sending", "Sending", source=Source.PORTAL)  # type: ignore[arg-type]
         row_of(stream, early, 'data-state="sending"')
-        Job.objects.filter(pk=late.pk).update(state="closed", changed=moment)
+        Job.objects.filter(pk=late.pk).update(state="closed", updated_at=moment)
         row_of(stream, late, 'data-state="closed"')
 
 
@@ -135,10 +135,10 @@ def test_how_far_a_training_is_arrives_without_a_change_of_the_job(web: WebServe
     """The job is old: had the watcher first seen it together with its progress, both would be one `row`."""
     alice = person("alice", "maker")
     yesterday = now() - timedelta(days=1)
-    job = make_job(alice, "training", changed=yesterday)
-    training = Training.objects.create(job=job, percent=3, changed=yesterday)
+    job = make_job(alice, "training", updated_at=yesterday)
+    training = Training.objects.create(job=job, percent=3, updated_at=yesterday)
     with look(web, alice) as stream:
-        Training.objects.filter(pk=training.pk).update(percent=43.2, changed=now())
+        Training.objects.filter(pk=training.pk).update(percent=43.2, updated_at=now())
         event = stream.next("progress")
         assert event["id"] == job.pk
         assert "43 %" in event["html"]

@@ -38,7 +38,7 @@ def client(alice: User, bob: User) -> Client:
     make_job(alice, State.READY, name="a2", dataset=neon, tags="moon, night")
     make_job(alice, State.FAILED, name="a3", dataset=winter, sweep=SWEEP)
     make_job(bob, State.FAILED, name="b1", dataset=neon)
-    make_job(bob, State.READY, name="b2", dataset=neon, archived="2026-01-01T00:00Z")
+    make_job(bob, State.READY, name="b2", dataset=neon, archived_at="2026-01-01T00:00Z")
     return signed_in(alice)
 
 

@@ -37,13 +37,13 @@ def test_everyone_sees_what_someone_made(
 
 
 def test_only_what_was_paid_is_counted_and_by_month(alice: User, settings: Any) -> None:
-    make_job(alice, State.READY, sent=now())  # by the local engine
+    make_job(alice, State.READY, sent_at=now())  # by the local engine
     settings.LOCAL_ENGINE = False
     long_ago = now() - timedelta(days=40)
-    make_job(alice, State.READY, sent=now(), credits_before=100, credits_after=97.5)
-    make_job(alice, State.TRAINING, sent=now(), credits_before=97.5, credits_after=1000)  # topped up
-    make_job(alice, State.FAILED, sent=long_ago, credits_before=103, credits_after=100)
-    make_job(alice, State.REFUSED, sent=now())
+    make_job(alice, State.READY, sent_at=now(), credits_before=100, credits_after=97.5)
+    make_job(alice, State.TRAINING, sent_at=now(), credits_before=97.5, credits_after=1000)  # topped up
+    make_job(alice, State.FAILED, sent_at=long_ago, credits_before=103, credits_after=100)
+    make_job(alice, State.REFUSED, sent_at=now())
     make_job(alice, State.QUEUED)
     html = page_of(alice, alice)
     assert tile(html, "Paid trainings ever") == 3
@@ -55,7 +55,7 @@ def test_only_what_was_paid_is_counted_and_by_month(alice: User, settings: Any) 
 
 def test_it_asks_as_little_for_many_as_for_few(alice: User, django_assert_max_num_queries: Any) -> None:
     for _ in range(30):
-        make_job(alice, State.READY, sent=now())
+        make_job(alice, State.READY, sent_at=now())
     client = signed_in(alice)
     client.get(f"/team/{alice.pk}/")
     with django_assert_max_num_queries(10):

@@ -20,12 +20,12 @@ def tell(job: Job, *states: tuple[str, int]) -> dict[str, Station]:
     """Its line, once it came to each of these states so many seconds after the start."""
     for state, seconds in states:
         at = BEGAN + timedelta(seconds=seconds)
-        JobEvent.objects.create(job=job, state=state, at=at, source="poll", text=state)
+        JobEvent.objects.create(job=job, state=state, created_at=at, source="poll", text=state)
     return {station.label: station for station in line(job, job.events.all())}
 
 
 def test_each_station_tells_how_long_it_took(alice: User) -> None:
-    job = make_job(alice, State.READY, sent=BEGAN)
+    job = make_job(alice, State.READY, sent_at=BEGAN)
     way = [("queued", 0), ("sending", 2), ("requested", 3), ("data", 63), ("training", 93)]
     stations = tell(job, *way, ("trained", 693), ("", 700), ("deploying", 723), ("ready", 753))
     took = {label: station.took.seconds for label, station in stations.items() if station.took}
@@ -36,7 +36,7 @@ def test_each_station_tells_how_long_it_took(alice: User) -> None:
 
 
 def test_the_one_where_it_is_now_counts_on(alice: User) -> None:
-    job = make_job(alice, State.DATA, sent=BEGAN)
+    job = make_job(alice, State.DATA, sent_at=BEGAN)
     stations = tell(job, ("queued", 0), ("requested", 5), ("data", 65))
     assert stations["Data"].since == BEGAN + timedelta(seconds=65)
     assert [(station.mark, station.took) for station in stations.values()][2:] == [
@@ -51,7 +51,7 @@ def test_the_one_where_it_is_now_counts_on(alice: User) -> None:
 
 
 def test_a_failure_stands_where_it_happened(alice: User) -> None:
-    job = make_job(alice, State.FAILED, sent=BEGAN, ended=now(), told={"reached": "data"})
+    job = make_job(alice, State.FAILED, sent_at=BEGAN, ended_at=now(), provider_data={"reached": "data"})
     stations = tell(job, ("queued", 0), ("requested", 5), ("data", 65), ("failed", 75))
     assert [station.mark for station in stations.values()][2:5] == ["done", "failed", "ahead"]
     assert stations["Data"].took == timedelta(seconds=10)
@@ -61,7 +61,7 @@ def test_a_failure_stands_where_it_happened(alice: User) -> None:
 def test_two_stays_are_added_up(alice: User) -> None:
     """Sent, not answered, sent again: the time until it was accepted."""
     stations = tell(
-        make_job(alice, State.REQUESTED, sent=now()),
+        make_job(alice, State.REQUESTED, sent_at=now()),
         *[("queued", 0), ("sending", 1), ("unconfirmed", 2), ("requested", 10)],
         *[("queued", 20), ("sending", 21), ("requested", 25)],
     )
@@ -69,6 +69,6 @@ def test_two_stays_are_added_up(alice: User) -> None:
 
 
 def test_a_job_found_at_the_provider_tells_what_is_known(alice: User) -> None:
-    job = make_job(None, State.READY, sent=BEGAN)
+    job = make_job(None, State.READY, sent_at=BEGAN)
     assert [station.took for station in line(job, [])] == [None] * 7
     assert tell(job, ("requested", 0), ("ready", 90))["Queue"].took == timedelta(seconds=90)

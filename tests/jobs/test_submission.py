@@ -53,20 +53,20 @@ def queued(dataset: Dataset, name: str = "Day to night", **fields: Any) -> Job:
 
 
 def outcomes(job: Job) -> list[str]:
-    return [attempt.outcome for attempt in job.tries.order_by("pk")]
+    return [attempt.outcome for attempt in job.submit_attempts.order_by("pk")]
 
 
 def is_sent_again(job: Job) -> bool:
     """Whether the worker, given every chance, tries once more."""
-    tries = job.tries.count()
+    tries = job.submit_attempts.count()
     send_now(job)
-    return job.tries.count() > tries
+    return job.submit_attempts.count() > tries
 
 
 def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: RunningEngine) -> None:
     job = send_now(queued(dataset, wants_public=True))
-    assert (job.state, job.upstream_status, job.error) == ("requested", "REQUESTED", "")
-    assert job.sent
+    assert (job.state, job.provider_status, job.error) == ("requested", "REQUESTED", "")
+    assert job.sent_at
     [listed] = jobs_at_provider(engine, job)
     told = details(engine, str(job.request_id))
     assert listed["finetune_id"] == job.request_id
@@ -207,7 +207,7 @@ def test_a_lost_answer_that_is_not_in_the_list_becomes_a_persons_decision(datase
     attempt = Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN)
     follow_now()
     assert fresh(job).state == "unconfirmed"
-    Attempt.objects.filter(pk=attempt.pk).update(started=now() - timedelta(minutes=16))
+    Attempt.objects.filter(pk=attempt.pk).update(started_at=now() - timedelta(minutes=16))
     follow_now()
     assert fresh(job).state == "needs_decision"
     assert not is_sent_again(job)
@@ -228,7 +228,7 @@ def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> 
     """S8: the worker itself was dead for these minutes, so one list proves little."""
     long_ago = now() - timedelta(minutes=20)
     job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_until=long_ago)
-    Attempt.objects.create(job=job, started=long_ago)
+    Attempt.objects.create(job=job, started_at=long_ago)
     Connection.objects.update(answered=long_ago)
     send_now(job)
     follow_now()
@@ -245,12 +245,12 @@ def test_what_is_found_in_the_list_needs_no_answer_any_more(dataset: Dataset, en
     request_id = job.request_id
     soon = now() + timedelta(minutes=3)
     Job.objects.update(state="sending", request_id=None, lease=uuid.uuid4(), lease_until=soon)
-    Attempt.objects.update(outcome=Attempt.Outcome.OPEN, ended=None)
+    Attempt.objects.update(outcome=Attempt.Outcome.OPEN, ended_at=None)
     follow_now()
     assert (fresh(job).state, fresh(job).request_id) != ("sending", None)
     assert fresh(job).request_id == request_id
     assert outcomes(job) == ["accepted"]
-    assert Attempt.objects.get().ended
+    assert Attempt.objects.get().ended_at
 
 
 def test_lost_answers_hold_the_others_back_until_the_list_was_read(
@@ -270,7 +270,7 @@ def test_lost_answers_hold_the_others_back_until_the_list_was_read(
         follow_now()
         assert not tasks.submit(), "a second one makes a pause as well"
         assert len(fake.sent("submit")) == 2
-        Job.objects.filter(state="unconfirmed").update(changed=now() - timedelta(seconds=41))
+        Job.objects.filter(state="unconfirmed").update(updated_at=now() - timedelta(seconds=41))
         assert tasks.submit()
         follow_now()
         fake.unscript()
@@ -289,7 +289,7 @@ def test_a_key_that_may_only_look_is_not_tried_again_and_again(dataset: Dataset,
         for _ in range(30):
             tasks.submit()
             follow_now()
-        assert job.tries.count() < 6
+        assert job.submit_attempts.count() < 6
         assert fresh(job).due > now()
 
 

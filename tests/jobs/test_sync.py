@@ -71,13 +71,13 @@ def told(job: Job) -> list[str]:
 
 def test_a_job_is_followed_to_its_end(alice: User, engine: RunningEngine) -> None:
     job = followed_until(sent(alice))
-    assert (job.state, job.upstream_status, job.error) == ("ready", "AVAILABLE", "")
+    assert (job.state, job.provider_status, job.error) == ("ready", "AVAILABLE", "")
     assert job.can_download
     assert job.can_switch
     assert job.is_simulated
     assert job.cloud_storage_url.startswith(engine.url)
     assert job.slug.startswith(str(job.request_id))
-    assert job.ended
+    assert job.ended_at
     order = [state for _, states in choices.STATIONS for state in states]
     reached_in = [event.state for event in job.events.all()]
     assert reached_in == sorted(reached_in, key=order.index)
@@ -108,7 +108,7 @@ def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
     odd = "CALIBRATING_LENSES"
     fake.states = ("REQUESTED", odd, odd, "AVAILABLE")
     job = followed_until(send_now(make_job(alice, dataset=dataset)), "running")
-    assert job.upstream_status == odd
+    assert job.provider_status == odd
     assert job.is_active
     assert "Calibrating lenses" in text_of(signed_in(alice))
     assert f"Upstream says {odd}" in told(job)
@@ -177,7 +177,7 @@ def test_nothing_new_changes_nothing(alice: User, name: str) -> None:
     """The table's stamp stays, so that no open page is drawn anew."""
     job = followed_until(sent(alice, name))
     follow_now()
-    assert fresh(job).changed == job.changed
+    assert fresh(job).updated_at == job.updated_at
 
 
 def test_a_dead_provider_is_said_with_the_time_and_recovers(
@@ -261,12 +261,12 @@ def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: Scr
     """A9: a new one may come late, so it is missed only after a while."""
     fake.states = ("TRAINING_INITIATED",)
     paid = fake.adds("hats")
-    jobs = [make_job(alice, "training", request_id=paid.id, upstream_status=paid.status, sent=now())]
+    jobs = [make_job(alice, "training", request_id=paid.id, provider_status=paid.status, sent_at=now())]
     fake.jobs.clear()
     follow_now()
     assert told(jobs[0]) == []
 
-    Job.objects.update(sent=now() - timedelta(hours=1))
+    Job.objects.update(sent_at=now() - timedelta(hours=1))
     follow_now()
     follow_now()
     sentence = "The upstream's list does not have it any more."
@@ -289,7 +289,7 @@ def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Scrip
     for _ in range(4):
         follow_now()
     job = Job.objects.get()
-    assert (job.upstream_status, job.is_public) == ("ALMOST_THERE", True)
+    assert (job.provider_status, job.is_public) == ("ALMOST_THERE", True)
     assert len(fake.sent("details")) == 1
     assert len(told(job)) == 2, "adopted, and its state"
     paid.status = "AVAILABLE"
@@ -308,7 +308,7 @@ def test_news_that_the_worker_died_on_are_news_again(
     """Between the list and the row: the next look must not take the state for one that it knows."""
     fake.states = ("AVAILABLE",)
     paid = fake.adds("hats")
-    job = make_job(alice, "training", request_id=paid.id, upstream_status="TRAINING_INITIATED")
+    job = make_job(alice, "training", request_id=paid.id, provider_status="TRAINING_INITIATED")
     with monkeypatch.context() as dying:
         dying.setattr(sync, "refresh", lambda *args, **options: sys.exit())
         with pytest.raises(SystemExit):
@@ -331,7 +331,7 @@ def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
     assert Job.objects.filter(state="ready").count() == 30
     assert 0 < len(fake.sent("details")) < 15, "each takes a tenth of a second"
     asked = len(fake.sent("details"))
-    until(lambda: follow_now() or not Job.objects.filter(told__partial=True).exists())
+    until(lambda: follow_now() or not Job.objects.filter(provider_data__partial=True).exists())
     assert len(fake.sent("details")) == 30 > asked
 
 

@@ -91,7 +91,7 @@ def test_the_page_and_the_table_say_how_far_it_is(alice: User, provider: Scripte
     row = text_of(signed_in(alice), "/")
     assert ">40 %</span>" in row
     assert '<progress value="0.629"' in row
-    assert Job.objects.get().changed == job.changed, "the job itself did not change"
+    assert Job.objects.get().updated_at == job.updated_at, "the job itself did not change"
 
 
 def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
@@ -185,7 +185,7 @@ def test_it_says_which_model_trains(
     alice: User, provider: ScriptedProvider, job: Job, information: Any, words: str
 ) -> None:
     look()
-    Job.objects.update(told={"model_information": information})
+    Job.objects.update(provider_data={"model_information": information})
     page = page_of(alice, job)
     assert words in page
     assert ("Model: " in page) is bool(words)
@@ -352,7 +352,7 @@ def test_too_late_is_told(alice: User, provider: ScriptedProvider, job: Job) -> 
     provider.jobs[0].status = "AVAILABLE"
     look()
     assert fresh(job).state == "ready"
-    assert fresh(job).cancel_asked is None
+    assert fresh(job).cancel_requested_at is None
     assert "Too late to cancel: the training was over" in page_of(alice, job)
 
 
@@ -366,7 +366,7 @@ def test_only_what_trains_can_be_cancelled(
     Job.objects.update(state=state)
     assert "Cancel training" not in page_of(alice, job)
     assert "There is nothing to cancel" in signed_in(alice).post(url(job), follow=True).content.decode()
-    assert fresh(job).cancel_asked is None
+    assert fresh(job).cancel_requested_at is None
 
 
 def test_only_where_the_provider_can(alice: User, provider: ScriptedProvider, job: Job) -> None:
@@ -374,7 +374,7 @@ def test_only_where_the_provider_can(alice: User, provider: ScriptedProvider, jo
     look()
     assert "Cancel training" not in page_of(alice, job)
     signed_in(alice).post(url(job))
-    assert fresh(job).cancel_asked is None
+    assert fresh(job).cancel_requested_at is None
 
 
 def test_who_and_what_is_refused(
@@ -387,7 +387,7 @@ def test_who_and_what_is_refused(
         assert "Cancel training" not in page_of(stranger, job)
     assert not AuditEvent.objects.exists()
     assert signed_in(dana).post(url(job)).status_code == 302
-    assert fresh(job).cancel_asked
+    assert fresh(job).cancel_requested_at
 
 
 def test_a_failure_that_nobody_asked_for_stays_one(alice: User, provider: ScriptedProvider, job: Job) -> None:

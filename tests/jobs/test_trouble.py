@@ -25,7 +25,7 @@ from tests.worker.driving import text_of
     ],
 )
 def test_the_vendors_words_are_told_plainly(alice: User, words: str, what: str, now: str) -> None:
-    job = make_job(alice, State.FAILED, sent="2026-01-01T00:00Z", error=words)
+    job = make_job(alice, State.FAILED, sent_at="2026-01-01T00:00Z", error=words)
     found = trouble(job, [])
     assert found
     assert what in found.what

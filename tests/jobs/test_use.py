@@ -42,13 +42,13 @@ def test_only_a_model_that_exists_is_explained(alice: User) -> None:
 
 def test_the_end_is_judged_by_trainings_of_like_size(alice: User) -> None:
     started = now()
-    running = make_job(alice, State.TRAINING, steps=1000, sent=started)
+    running = make_job(alice, State.TRAINING, steps=1000, sent_at=started)
     for minutes in (10, 20):
         ended = started - timedelta(hours=1)
-        make_job(alice, State.READY, steps=800, sent=ended - timedelta(minutes=minutes), ended=ended)
-    make_job(alice, State.READY, steps=100, sent=started - timedelta(minutes=1), ended=started)
+        make_job(alice, State.READY, steps=800, sent_at=ended - timedelta(minutes=minutes), ended_at=ended)
+    make_job(alice, State.READY, steps=100, sent_at=started - timedelta(minutes=1), ended_at=started)
     assert estimate(running) is None, "two are no ground"
-    make_job(alice, State.READY, steps=1500, sent=started - timedelta(minutes=30), ended=started)
+    make_job(alice, State.READY, steps=1500, sent_at=started - timedelta(minutes=30), ended_at=started)
     found = estimate(running)
     assert found
     assert (found.ready, found.by) == (started + timedelta(minutes=20), 3)

@@ -36,7 +36,7 @@ def test_what_was_not_sent_is_closed(alice: User, job: Job, state: str) -> None:
     assert response.headers["Location"] == f"/jobs/{job.pk}/"
     closed = fresh(job)
     assert closed.state == "closed"
-    assert closed.ended
+    assert closed.ended_at
     assert [(event.text, event.actor) for event in job.events.all()] == [
         ("Withdrawn before it was sent", alice)
     ]

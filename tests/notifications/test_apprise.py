@@ -42,7 +42,7 @@ def address_of(sink: Sink, path: str = "/hook", scheme: str = "json") -> str:
 @pytest.mark.parametrize("scheme", ["json", "xml", "form"])
 def test_a_finished_training_is_told(scheme: str, alice: User, sink: Sink) -> None:
     channel = channel_to(alice, address_of(sink, scheme=scheme))
-    job = make_job(alice, "ready", ended=now())
+    job = make_job(alice, "ready", ended_at=now())
     work()
     (seen,) = sink.seen
     assert (seen.method, seen.path) == ("POST", "/hook")
@@ -55,7 +55,7 @@ def test_a_finished_training_is_told(scheme: str, alice: User, sink: Sink) -> No
 @pytest.mark.usefixtures("near")
 def test_the_words_arrive_as_they_were_written(alice: User, sink: Sink) -> None:
     channel_to(alice, address_of(sink))
-    make_job(alice, "ready", ended=now(), name="Ä & <b> ${HOME} {{ name }}", is_simulated=True)
+    make_job(alice, "ready", ended_at=now(), name="Ä & <b> ${HOME} {{ name }}", is_simulated=True)
     work()
     told = json.loads(sink.seen[0].body)
     assert told["title"] == "“Ä & <b> ${HOME} {{ name }}” is ready"
@@ -108,7 +108,7 @@ def test_no_proxy_of_the_environment_is_used(
     ],
 )
 def test_a_failure_is_shown_in_words(status: int, words: str, is_over: bool, alice: User) -> None:
-    make_job(alice, "ready", ended=now())
+    make_job(alice, "ready", ended_at=now())
     with listening(lambda seen: Answer(status)) as sink:
         channel = channel_to(alice, address_of(sink, "/T0KEN"))
         Channel.objects.update(since=now().replace(year=2020))

@@ -31,7 +31,7 @@ def test_a_finished_training_is_told_in_a_mail(
     started = now() - timedelta(minutes=4, seconds=10)
     channel_was_there = started - timedelta(days=1)
     Channel.objects.update(since=channel_was_there)
-    job = make_job(alice, "ready", created=started, ended=started + timedelta(minutes=4, seconds=10))
+    job = make_job(alice, "ready", created_at=started, ended_at=started + timedelta(minutes=4, seconds=10))
     work()
     (told,) = mail.mails
     assert told["Subject"] == "“Day to night” is ready"
@@ -54,7 +54,9 @@ def test_trouble_is_told_without_the_words_of_the_provider(
     state: str, subject: str, alice: User, channel: Channel, mail: MailServer
 ) -> None:
     secret = "https://storage.example/a?X-Amz-Signature=abc"
-    make_job(alice, state, ended=now() if state != "needs_decision" else None, error=f"Cannot read {secret}")
+    make_job(
+        alice, state, ended_at=now() if state != "needs_decision" else None, error=f"Cannot read {secret}"
+    )
     work()
     (told,) = mail.mails
     assert told["Subject"] == subject
@@ -62,7 +64,7 @@ def test_trouble_is_told_without_the_words_of_the_provider(
 
 
 def test_a_name_with_line_ends_makes_one_subject(alice: User, channel: Channel, mail: MailServer) -> None:
-    make_job(alice, "ready", ended=now(), name="Night\r\nBcc: eve@example.com")
+    make_job(alice, "ready", ended_at=now(), name="Night\r\nBcc: eve@example.com")
     work()
     (told,) = mail.mails
     assert told["Subject"].strip() == "“Night Bcc: eve@example.com” is ready"
@@ -73,7 +75,7 @@ def test_a_refused_recipient_is_shown_and_not_tried_again(
     alice: User, channel: Channel, mail: MailServer
 ) -> None:
     mail.refuses = "550 no such user"
-    make_job(alice, "ready", ended=now())
+    make_job(alice, "ready", ended_at=now())
     work()
     assert fresh(channel).last_error == "The mail server takes no mail for this address (code 550)."
     assert Notice.objects.get().done is not None
@@ -84,7 +86,7 @@ def test_a_mail_server_that_was_away_gets_it_later(
     alice: User, channel: Channel, mail: MailServer, settings: Any
 ) -> None:
     there, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
-    make_job(alice, "ready", ended=now())
+    make_job(alice, "ready", ended_at=now())
     work()
     assert "The mail server cannot be reached." in fresh(channel).last_error
     notice = Notice.objects.get()
@@ -100,7 +102,7 @@ def test_a_mail_server_that_was_away_gets_it_later(
 
 def test_it_gives_up_after_some_tries(alice: User, channel: Channel, mail: MailServer, settings: Any) -> None:
     mail.refuses = "451 later"
-    make_job(alice, "ready", ended=now())
+    make_job(alice, "ready", ended_at=now())
     for _ in range(20):
         work()
         Notice.objects.update(due=now())

@@ -37,7 +37,7 @@ def channel_of(owner: User | None, sink: Sink, **fields: Any) -> Channel:
 
 
 def over(owner: User | None, state: str = "ready", **fields: Any) -> Job:
-    return make_job(owner, state, **{"ended": now(), **fields})
+    return make_job(owner, state, **{"ended_at": now(), **fields})
 
 
 def test_both_steps_are_lanes_of_the_worker() -> None:
@@ -96,7 +96,7 @@ def test_a_channel_tells_only_what_it_is_switched_on_for(event: str, alice: User
     channel_of(alice, sink, **off)
     over(alice)
     over(alice, "refused")
-    over(alice, "needs_decision", ended=None)
+    over(alice, "needs_decision", ended_at=None)
     work()
     assert [notice.event for notice in Notice.objects.all()] == [event]
     assert len(sink.seen) == 1
@@ -126,8 +126,8 @@ def test_what_happened_before_the_channel_is_no_news(alice: User, sink: Sink) ->
 
 def test_news_of_days_ago_is_not_told(alice: User, sink: Sink) -> None:
     channel_of(alice, sink, since=now() - timedelta(days=9))
-    over(alice, ended=now() - timedelta(hours=25))
-    over(alice, ended=now() - timedelta(hours=23))
+    over(alice, ended_at=now() - timedelta(hours=25))
+    over(alice, ended_at=now() - timedelta(hours=23))
     work()
     assert len(sink.seen) == 1
 
@@ -135,7 +135,7 @@ def test_news_of_days_ago_is_not_told(alice: User, sink: Sink) -> None:
 def test_jobs_that_were_over_when_the_provider_listed_them_are_no_news(sink: Sink, db: None) -> None:
     channel_of(None, sink)
     over(None)
-    over(None, created=now() - timedelta(minutes=5))
+    over(None, created_at=now() - timedelta(minutes=5))
     work()
     assert len(sink.seen) == 1
 
@@ -162,7 +162,7 @@ def test_what_was_told_a_month_ago_is_forgotten_and_not_told_anew(
     alice: User, channel: Channel, sink: Sink
 ) -> None:
     then = now() - timedelta(days=31)
-    old, recent = (over(alice, ended=moment, changed=moment) for moment in (then, now()))
+    old, recent = (over(alice, ended_at=moment, updated_at=moment) for moment in (then, now()))
     for job, moment in ((old, then), (recent, now())):
         Notice.objects.create(channel=channel, job=job, event=Event.READY, done=moment)
     waiting = Notice.objects.create(channel=channel, job=None, event=Event.TEST)

@@ -41,7 +41,7 @@ def job(alice: User, provider: ScriptedProvider, dataset: Dataset) -> Job:
 
 def ready(owner: User, dataset: Dataset | None = None, **fields: Any) -> Job:
     number = Job.objects.count()
-    told = {"request_id": f"r-{number}", "slug": SLUG, "ended": now(), "dataset": dataset, **fields}
+    told = {"request_id": f"r-{number}", "slug": SLUG, "ended_at": now(), "dataset": dataset, **fields}
     return make_job(owner, "ready", **told)
 
 

@@ -95,7 +95,7 @@ def test_the_payload_sets_nothing(address: str, alice: User, settings: Any) -> N
         point_at(settings, provider)
         provider.states = ("TRAINING_INITIATED",)
         request_id = provider.adds("hats").id
-        job = make_job(alice, "training", request_id=request_id, upstream_status="TRAINING_INITIATED")
+        job = make_job(alice, "training", request_id=request_id, provider_status="TRAINING_INITIATED")
         evil = f"{provider.url}/storage/evil.safetensors"
         told = {"finetune_id": request_id, "status": "AVAILABLE", "name": "evil", "error_message": "evil"}
         knock(address, {**told, "cloud_storage_url": evil, "trained_model_url": evil, "public_model": True})

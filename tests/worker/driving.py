@@ -70,7 +70,7 @@ def fresh(job: Job) -> Job:
 def jobs_at_provider(engine: RunningEngine, job: Job) -> list[dict[str, Any]]:
     """What the engine's list has by the name of this job."""
     listed = call(engine, "GET", "/finetune/request/list").json()
-    return [item for item in listed if item["name"] == job.upstream_name]
+    return [item for item in listed if item["name"] == job.name_at_provider]
 
 
 def text_of(client: Client, url: str = "/") -> str:

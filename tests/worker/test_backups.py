@@ -246,4 +246,4 @@ def test_the_doubt_is_told_on_the_job(dataset: Dataset, alice: Any) -> None:
     assert submit.doubt_what_was_not_sent() == 1
     assert (fresh(waiting).state, fresh(done).state) == ("unconfirmed", "ready")
     assert "restored from a backup" in fresh(waiting).error
-    assert waiting.tries.get().outcome == "unknown"
+    assert waiting.submit_attempts.get().outcome == "unknown"

@@ -1,6 +1,6 @@
 """What changed in the database since the last look, each change rendered once. Knows no viewers.
 
-`changed` is set before its transaction commits, so rows become visible out of order. Each look therefore
+`updated_at` is set before its transaction commits, so rows become visible out of order. Each look therefore
 reads a little of the past again and compares what it finds there with what it found before.
 """
 
@@ -82,10 +82,10 @@ class Lookout:
 
     def _changes(self) -> list[News]:
         since, looked = self.looked - OVERLAP, now()
-        jobs = dict(Job.objects.filter(changed__gte=since).values_list("pk", "changed"))
+        jobs = dict(Job.objects.filter(updated_at__gte=since).values_list("pk", "updated_at"))
         rows = Dataset.objects.filter(changed__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
-        trainings = dict(Training.objects.filter(changed__gte=since).values_list("job", "changed"))
+        trainings = dict(Training.objects.filter(updated_at__gte=since).values_list("job", "updated_at"))
         connections = Connection.objects.aggregate(last=Max("changed"))["last"]
         stalest = Connection.objects.stalest()
         moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
@@ -132,7 +132,7 @@ def _row(name: str, job: Job, *, may_change: bool) -> bytes:
         owner=job.owner_id,
         dataset=job.dataset_id,
         group=job.group,
-        archived=job.archived is not None,
+        archived=job.archived_at is not None,
         html=row(job, may_change=may_change),
     )
 

@@ -64,8 +64,8 @@ class Comparison:
     @property
     def stamp(self) -> str:
         """Another one after any of them changed."""
-        moments = [job.changed for job in self.jobs]
-        moments += [column.training.changed for column in self.columns if column.training]
+        moments = [job.updated_at for job in self.jobs]
+        moments += [column.training.updated_at for column in self.columns if column.training]
         return f"{len(moments)}-{max(moments).timestamp():.6f}" if moments else "none"
 
     @property

@@ -29,13 +29,18 @@ class Estimate:
 
 def estimate(job: Job) -> Estimate | None:
     """By the same connection's alone: the local engine is no measure for the vendor."""
-    if job.state not in FOLLOWED or job.sent is None or not job.steps:
+    if job.state not in FOLLOWED or job.sent_at is None or not job.steps:
         return None
     ready = Job.objects.filter(state=State.READY, connection=job.connection_id)
     like = ready.filter(steps__gte=job.steps / 2, steps__lte=job.steps * 2)
-    times = like.exclude(sent=None).exclude(ended=None).order_by("-pk").values_list("sent", "ended")[:MOST]
+    times = (
+        like.exclude(sent_at=None)
+        .exclude(ended_at=None)
+        .order_by("-pk")
+        .values_list("sent_at", "ended_at")[:MOST]
+    )
     seconds = [(ended - sent).total_seconds() for sent, ended in times if sent and ended]
     if len(seconds) < LEAST:
         return None
     took = timedelta(seconds=median(seconds))
-    return Estimate(job.sent + took, took, len(seconds))
+    return Estimate(job.sent_at + took, took, len(seconds))

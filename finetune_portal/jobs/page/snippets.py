@@ -21,7 +21,7 @@ def snippets(job: Job, base_url: str) -> list[Snippet]:
     """The body is that of the base model (docs/provider-api.md, 13): no page shows that of a fine-tune."""
     body = {"prompt": job.instance_prompt, "input_image": PICTURE}
     url = f"{base_url}/v1/{job.slug}"
-    file = f"{job.upstream_name.replace(' ', '-')}.safetensors"
+    file = f"{job.name_at_provider.replace(' ', '-')}.safetensors"
     found = []
     if job.slug:
         found = [Snippet("curl", _curl(url, body)), Snippet("Python", _python(url, body))]

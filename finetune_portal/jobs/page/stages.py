@@ -44,7 +44,7 @@ def line(job: Job, events: Iterable[JobEvent]) -> list[Station]:
 
 def _stays(events: Iterable[JobEvent]) -> Iterator[tuple[int, datetime, datetime | None]]:
     """Each stay at a station: from when, and until when unless it lasts."""
-    seen = ((STATION_OF_STATE.get(State(event.state)), event.at) for event in events if event.state)
+    seen = ((STATION_OF_STATE.get(State(event.state)), event.created_at) for event in events if event.state)
     starts = [(station, next(stay)[1]) for station, stay in groupby(seen, key=lambda each: each[0])]
     for (station, start), (_, end) in pairwise([*starts, (None, None)]):
         if station is not None and start is not None:

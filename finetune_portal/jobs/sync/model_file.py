@@ -28,14 +28,20 @@ def ask(job: Job, *, actor: User) -> None:
     if not job.can_download:
         raise ActionFailed("The model file is not there yet. Check it when the training is done.")
     with transaction.atomic():
-        fields = {"file_asked": now(), "file_error": "", "due": now(), "attempts": 0, "changed": now()}
-        if Job.objects.filter(pk=job.pk, file_asked=None).update(**fields):
+        fields = {
+            "file_check_requested_at": now(),
+            "file_error": "",
+            "due": now(),
+            "attempts": 0,
+            "updated_at": now(),
+        }
+        if Job.objects.filter(pk=job.pk, file_check_requested_at=None).update(**fields):
             record(actor, "job.check-file", job, name=job.name)
 
 
 def check_next() -> bool:
     """Read the file that was asked for longest ago. False when there is none, or no call to spare."""
-    asked = Job.objects.filter(file_asked__isnull=False)
+    asked = Job.objects.filter(file_check_requested_at__isnull=False)
     job = rate_limit.claim_with_a_call(
         asked, Connection.objects.in_use(), leave=rate_limit.DETAILS, seconds=LEASE
     )
@@ -47,8 +53,8 @@ def check_next() -> bool:
         _failed(job, exc)
         return True
     with transaction.atomic():
-        told = {"file_sha256": digest, "file_size": size, "file_asked": None}
-        if mine(job).update(**told, file_error="", lease_until=None, changed=now()):
+        told = {"file_sha256": digest, "file_size": size, "file_check_requested_at": None}
+        if mine(job).update(**told, file_error="", lease_until=None, updated_at=now()):
             note(job, "The model file was read and its SHA-256 taken", source=Source.PORTAL)
     return True
 
@@ -69,6 +75,8 @@ def _read(job: Job) -> tuple[str, int]:
 def _failed(job: Job, exc: SegmindError) -> None:
     is_over = job.attempts >= TRIES or not exc.retryable
     pause = timedelta() if is_over else backoff(job.attempts)
-    asked = None if is_over else job.file_asked
+    asked = None if is_over else job.file_check_requested_at
     error = f"The file could not be read. {exc.message}"[:300]
-    mine(job).update(file_asked=asked, file_error=error, due=now() + pause, lease_until=None, changed=now())
+    mine(job).update(
+        file_check_requested_at=asked, file_error=error, due=now() + pause, lease_until=None, updated_at=now()
+    )

@@ -42,8 +42,8 @@ def cancel(job: Job, *, actor: User) -> None:
     if not job.can_cancel:
         raise ActionFailed("There is nothing to cancel: the training is over, or cannot be cancelled there.")
     with transaction.atomic():
-        wished = Job.objects.filter(pk=job.pk, cancel_asked=None, state__in=UNTRAINED)
-        if wished.update(cancel_asked=now(), changed=now()):
+        wished = Job.objects.filter(pk=job.pk, cancel_requested_at=None, state__in=UNTRAINED)
+        if wished.update(cancel_requested_at=now(), updated_at=now()):
             Training.objects.filter(job=job).update(due=now())
             note(job, "Asked to cancel the training", source=Source.PERSON, actor=actor)
             record(actor, "job.cancel", job, name=job.name)
@@ -78,7 +78,7 @@ def _begin(able: list[Connection]) -> None:
 
 def _look(training: Training, job: Job) -> None:
     is_last = job.state not in UNTRAINED
-    if job.cancel_asked and not is_last:
+    if job.cancel_requested_at and not is_last:
         _cancel(job)
     with asking(job.connection) as client:
         told = client.extra.progress(str(job.request_id))
@@ -91,19 +91,19 @@ def _look(training: Training, job: Job) -> None:
 
 def _keep(training: Training, fields: dict[str, Any]) -> None:
     if any(getattr(training, name) != value for name, value in fields.items()):
-        mine(training).update(**fields, changed=now())
+        mine(training).update(**fields, updated_at=now())
 
 
 def _fields(told: Progress) -> dict[str, Any]:
     return {
         "percent": told.percent,
         "step": told.step,
-        "ahead": told.ahead,
+        "jobs_ahead": told.ahead,
         "seconds_left": told.seconds_left,
         "memory_bytes": told.memory_bytes,
         "losses": [list(point) for point in told.losses],
         "held_out": [list(point) for point in told.held_out],
-        "held_out_is_trained": told.held_out_is_trained,
+        "is_held_out_trained": told.held_out_is_trained,
     }
 
 
@@ -134,8 +134,8 @@ def _cancel(job: Job) -> None:
         with transaction.atomic():
             if (
                 Job.objects.filter(pk=job.pk)
-                .exclude(cancel_asked=None)
-                .update(cancel_asked=None, changed=now())
+                .exclude(cancel_requested_at=None)
+                .update(cancel_requested_at=None, updated_at=now())
             ):
                 note(job, "Too late to cancel: the training was over", source=Source.PORTAL)
 

@@ -64,7 +64,7 @@ def doubt_what_was_not_sent() -> int:
     for job in Job.objects.filter(state__in=(*UNSENT, State.SENDING)):
         with transaction.atomic():
             _close_attempts(job, Attempt.Outcome.UNKNOWN)
-            Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN, ended=now(), detail=text)
+            Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN, ended_at=now(), detail=text)
             doubtful += move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text)
     return doubtful
 
@@ -92,7 +92,9 @@ def _is_in_doubt(connection: Connection) -> bool:
 
     Else an upstream that answers 500 would make a decision for people out of every job that waits.
     """
-    lost = connection.jobs.filter(state=State.UNCONFIRMED).aggregate(count=Count("pk"), last=Max("changed"))
+    lost = connection.jobs.filter(state=State.UNCONFIRMED).aggregate(
+        count=Count("pk"), last=Max("updated_at")
+    )
     if not lost["count"]:
         return False
     pause = min(LONGEST_PAUSE, connection.poll_seconds * 2.0 ** min(lost["count"] - 1, 12))
@@ -110,7 +112,7 @@ def _commit_intent(job: Job) -> Attempt | None:
     """SENDING and the attempt are in the database before the first byte leaves."""
     with transaction.atomic():
         held = Job.objects.filter(pk=job.pk, state=State.QUEUED, lease=job.lease)
-        if not held.update(state=State.SENDING, changed=now()):
+        if not held.update(state=State.SENDING, updated_at=now()):
             return None
         job.state = State.SENDING
         return Attempt.objects.create(job=job)
@@ -129,7 +131,7 @@ def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
 def _request(job: Job) -> SubmitRequest:
     dataset = Dataset.objects.get(jobs=job)
     return SubmitRequest(
-        name=job.upstream_name,
+        name=job.name_at_provider,
         data_source_path=dataset.s3_url_at(job.connection),
         instance_prompt=job.instance_prompt,
         learning_rate=job.learning_rate or 0.0,
@@ -153,11 +155,11 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             "Accepted by the upstream",
             source=Source.PORTAL,
             request_id=accepted.request_id,
-            upstream_status=accepted.status[:100],
+            provider_status=accepted.status[:100],
             is_public=job.wants_public,
             credits_before=job.connection.credits,
-            sent=now(),
-            ended=None,
+            sent_at=now(),
+            ended_at=None,
             error="",
         )
     soon = now() + timedelta(seconds=job.connection.poll_seconds)
@@ -213,7 +215,7 @@ def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
 
 def _end(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = None) -> None:
     Attempt.objects.filter(pk=attempt.pk).update(
-        ended=now(),
+        ended_at=now(),
         outcome=outcome,
         status=exc.status if exc else 200,
         detail=exc.detail[:2000] if exc else "",
@@ -221,4 +223,4 @@ def _end(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = 
 
 
 def _close_attempts(job: Job, outcome: Attempt.Outcome) -> None:
-    job.tries.filter(outcome=Attempt.Outcome.OPEN).update(ended=now(), outcome=outcome)
+    job.submit_attempts.filter(outcome=Attempt.Outcome.OPEN).update(ended_at=now(), outcome=outcome)

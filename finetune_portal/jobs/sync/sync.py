@@ -114,7 +114,7 @@ def _fine(connection: Connection, credits: float | None) -> None:
 
 def _credits(connection: Connection) -> float | None:
     """The balance, once a minute and after each training, from calls that nothing else needs."""
-    ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended__isnull=False)
+    ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended_at__isnull=False)
     is_time = connection.checked is None or now().second < connection.poll_seconds or ended.exists()
     if not (is_time and rate_limit.take(connection, rate_limit.CREDITS)):
         return connection.credits
@@ -123,7 +123,7 @@ def _credits(connection: Connection) -> float | None:
             balance = client.credits().credits
     except SegmindError:
         return connection.credits
-    ended.update(credits_after=balance, changed=now())
+    ended.update(credits_after=balance, updated_at=now())
     return balance
 
 
@@ -180,17 +180,17 @@ def _bring_in_line(told: list[FineTune], asker: Asker, asked: datetime, source: 
     rest, listed = iter(told), {key for finetune in told for key in finetune.ids}
     while page := list(islice(rest, PAGE)):
         rows = list(_rows_of(page, listed, asked, asker.connection))
-        for job, finetune in sorted(rows, key=lambda row: bool(row[0].told.get("partial"))):
+        for job, finetune in sorted(rows, key=lambda row: bool(row[0].provider_data.get("partial"))):
             if _differs(job, finetune):
                 fuller = asker.details(finetune)
                 refresh(job, fuller or finetune, source=source, partial=fuller is None)
             word = _word(finetune)
-            if job.listed != word:  # written last: whoever dies before has not looked at it
-                Job.objects.filter(pk=job.pk).update(listed=word)
+            if job.last_listed_as != word:  # written last: whoever dies before has not looked at it
+                Job.objects.filter(pk=job.pk).update(last_listed_as=word)
     for job in asker.connection.jobs.filter(state=State.UNCONFIRMED):
         _give_up_looking(job)
-    for job in asker.connection.jobs.filter(state__in=FOLLOWED, error="", sent__lt=asked - UNTIL_DECISION):
-        if job.request_id not in listed and job.changed <= asked:
+    for job in asker.connection.jobs.filter(state__in=FOLLOWED, error="", sent_at__lt=asked - UNTIL_DECISION):
+        if job.request_id not in listed and job.updated_at <= asked:
             _miss(job)
 
 
@@ -214,7 +214,7 @@ def _rows_of(
                 yield ours, finetune
         elif job is None:
             yield _adopt(finetune, ours, connection), finetune
-        elif job.changed <= asked:
+        elif job.updated_at <= asked:
             yield job, finetune
 
 
@@ -225,11 +225,11 @@ def _word(finetune: FineTune) -> str:
 
 def _differs(job: Job, finetune: FineTune) -> bool:
     """The list says what is not shown, and did not say so last time: details may have other words for it."""
-    is_shown = (finetune.status[:100], finetune.public) == (job.upstream_status, job.is_public)
-    is_new = not is_shown and job.listed != _word(finetune)
-    is_bare = job.state in DOWNLOADABLE and not job.cloud_storage_url and job.changed > now() - LATE
+    is_shown = (finetune.status[:100], finetune.public) == (job.provider_status, job.is_public)
+    is_new = not is_shown and job.last_listed_as != _word(finetune)
+    is_bare = job.state in DOWNLOADABLE and not job.cloud_storage_url and job.updated_at > now() - LATE
     is_back = bool(job.error) and job.state in FOLLOWED
-    return is_new or is_bare or is_back or bool(job.told.get("partial"))
+    return is_new or is_bare or is_back or bool(job.provider_data.get("partial"))
 
 
 def _found(job: Job, finetune: FineTune) -> bool:
@@ -241,10 +241,10 @@ def _found(job: Job, finetune: FineTune) -> bool:
     if job.request_id:
         text = "Found in the upstream's list by another id"
     with transaction.atomic():
-        fields: dict[str, Any] = {"request_id": finetune.id, "sent": now(), "ended": None, "error": ""}
+        fields: dict[str, Any] = {"request_id": finetune.id, "sent_at": now(), "ended_at": None, "error": ""}
         moved = move(job, State.REQUESTED, text, source=Source.POLL, **fields)
-        doubtful = job.tries.filter(outcome__in=(Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN))
-        doubtful.update(outcome=Attempt.Outcome.ACCEPTED, ended=now())
+        doubtful = job.submit_attempts.filter(outcome__in=(Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN))
+        doubtful.update(outcome=Attempt.Outcome.ACCEPTED, ended_at=now())
     return moved
 
 
@@ -252,13 +252,13 @@ def _miss(job: Job) -> None:
     """Said once; the job keeps its last known state, and the list may have it again."""
     text = "The upstream's list does not have it any more. It may have been deleted there."
     with transaction.atomic():
-        if Job.objects.filter(pk=job.pk, changed=job.changed).update(error=text, changed=now()):
+        if Job.objects.filter(pk=job.pk, updated_at=job.updated_at).update(error=text, updated_at=now()):
             note(job, text, source=Source.POLL)
 
 
 def _give_up_looking(job: Job) -> None:
-    last = job.tries.order_by("-started").first()
-    if last and last.started < now() - UNTIL_DECISION and job.due <= now():
+    last = job.submit_attempts.order_by("-started_at").first()
+    if last and last.started_at < now() - UNTIL_DECISION and job.due <= now():
         text = "Not in the upstream's list after 15 minutes. Send again, or close it?"
         move(job, State.NEEDS_DECISION, text, source=Source.PORTAL)
 
@@ -272,7 +272,7 @@ def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job
         "state": State.REQUESTED,
         "learning_rate": finetune.learning_rate,
         "steps": finetune.steps,
-        "sent": now(),
+        "sent_at": now(),
     }
     if first:
         text = "Found upstream as a second training of the same job; it may be paid twice"
@@ -295,16 +295,16 @@ def refresh_one(job: Job, *, source: str) -> None:
 
 def refresh(job: Job, finetune: FineTune, *, source: str, partial: bool = False) -> None:
     """Bring one row in line with what the upstream says; the timeline tells who said so."""
-    status = finetune.status[:100] or job.upstream_status
+    status = finetune.status[:100] or job.provider_status
     state = STATE_OF_PHASE[phase(status)]
     reached = job.reached if state == State.FAILED else state
     fields: dict[str, Any] = {
-        "upstream_status": status,
+        "provider_status": status,
         "is_public": finetune.public,
         "slug": finetune.slug[:200] or job.slug,
         "cloud_storage_url": finetune.cloud_storage_url[:2000] or job.cloud_storage_url,
         "is_simulated": finetune.model_information.get("simulated") is True,
-        "told": {**finetune.raw, "reached": reached} | ({"partial": True} if partial else {}),
+        "provider_data": {**finetune.raw, "reached": reached} | ({"partial": True} if partial else {}),
         "error": "",
     }
     if not job.instance_prompt and finetune.instance_prompt:
@@ -315,8 +315,8 @@ def refresh(job: Job, finetune: FineTune, *, source: str, partial: bool = False)
         text = f"Upstream says {status}"
     else:
         text = "Cancelled" if Job(state=state, error=fields.get("error", "")).is_cancelled else state.label
-    if state == job.state and (state != State.RUNNING or status == job.upstream_status):
+    if state == job.state and (state != State.RUNNING or status == job.provider_status):
         if any(getattr(job, name) != value for name, value in fields.items()):
-            Job.objects.filter(pk=job.pk).update(changed=now(), **fields)
+            Job.objects.filter(pk=job.pk).update(updated_at=now(), **fields)
     else:
         move(job, state, text, source=source, detail=finetune.error_message or "", **fields)

@@ -43,9 +43,9 @@ def links(jobs: Iterable[Job], *, actor: User) -> str:
 
 def archive(jobs: Iterable[Job], *, actor: User, back: bool = False) -> list[int]:
     """Take jobs out of the table, or bring them back. Nothing is deleted. Answers which were moved."""
-    moved = [job.pk for job in jobs if (job.archived is None) is not back]
+    moved = [job.pk for job in jobs if (job.archived_at is None) is not back]
     with transaction.atomic():
-        Job.objects.filter(pk__in=moved).update(archived=None if back else now(), changed=now())
+        Job.objects.filter(pk__in=moved).update(archived_at=None if back else now(), updated_at=now())
         for job in jobs:
             if job.pk in moved:
                 note(job, "Back in the table" if back else "Archived", source=Source.PERSON, actor=actor)

@@ -29,7 +29,7 @@ ORDERS = {
     "": ("Newest first", NEWEST_FIRST),
     "oldest": ("Oldest first", Order(descending=False)),
     "name": ("By name", Order("name", descending=False)),
-    "changed": ("Latest change first", Order("changed")),
+    "changed": ("Latest change first", Order("updated_at")),
 }
 NARROWING = ("state", "mine", "by", "dataset", "public", "sweep", "tag", "archived", "q")
 SEARCHED = ("q", "tag")  # each row has to be read, so nothing is counted
@@ -67,7 +67,7 @@ def stamp() -> str:
 
 def filtered(user: User, params: Mapping[str, str]) -> QuerySet[Job]:
     """Words that make no sense narrow nothing."""
-    rows = access.visible(user).filter(archived__isnull=params.get("archived") != "on")
+    rows = access.visible(user).filter(archived_at__isnull=params.get("archived") != "on")
     for name, rule in _RULES.items():
         if (value := params.get(name, "").strip()) and (narrowed := rule(value, user)) is not None:
             rows = rows.filter(narrowed)
@@ -140,9 +140,9 @@ def _as_text(number: int) -> str:
 
 # One query each: through the ORM it would be one for each number, and asking takes longer than counting.
 # What stands in them are our own names of tables and a number.
-_SHOWN = [model._meta.db_table for model in (Job, Dataset, Training, Connection)]
-_LATEST = [f"SELECT MAX(changed) FROM {table}" for table in _SHOWN]  # nosec B608
-_GROUP = 'SELECT 1 FROM jobs_job WHERE archived IS NULL AND "group" = %s'
+_SHOWN = ((Job, "updated_at"), (Dataset, "changed"), (Training, "updated_at"), (Connection, "changed"))
+_LATEST = [f"SELECT MAX({column}) FROM {model._meta.db_table}" for model, column in _SHOWN]  # nosec B608
+_GROUP = 'SELECT 1 FROM jobs_job WHERE archived_at IS NULL AND "group" = %s'
 _COUNT = f"SELECT COUNT(*) FROM ({_GROUP} LIMIT {LARGEST_COUNT + 1}) AS some_of_them"  # nosec B608
 _COUNTS = [_COUNT] * len(FILTERS)
 

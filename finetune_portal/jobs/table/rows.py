@@ -23,7 +23,7 @@ INDENT = re.compile(r"\n\s+")  # a third of a row
 
 def outlines(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """No more of each job than tells whether its row is kept, and where it stands in an order."""
-    bare = jobs.select_related(None).only("name", "changed", "owner")
+    bare = jobs.select_related(None).only("name", "updated_at", "owner")
     return bare.annotate(
         owner_name=F("owner__name"),
         dataset_changed=F("dataset__changed"),
@@ -47,7 +47,7 @@ def rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
     }
     kept = cache.get_many(keys.values())
     missing = [pk for pk, key in keys.items() if key not in kept]
-    whole = with_training(access.visible(user)).defer("dataset__verdict", "told")
+    whole = with_training(access.visible(user)).defer("dataset__verdict", "provider_data")
     for job in whole.filter(pk__in=missing) if missing else ():
         kept[keys[job.pk]] = row(job, may_change=may_change(job))
     html = "".join(kept.get(key, "") for key in keys.values())
@@ -75,4 +75,4 @@ def row(job: Job, *, may_change: bool) -> str:
 def _key(
     job: Job, may_change: bool, dataset: datetime | None, owner: str | None, percent: float | None
 ) -> str:
-    return f"row-{job.pk}-{hash((job.changed, may_change, dataset, owner, percent))}"
+    return f"row-{job.pk}-{hash((job.updated_at, may_change, dataset, owner, percent))}"

@@ -62,7 +62,7 @@ def test_a_job_that_someone_archives_leaves_everyones_table(visit: Open, alice: 
     says(page, "Live")
     archived = visit(alice, "/?archived=on")
     says(archived, "Live")
-    Job.objects.filter(pk=job.pk).update(archived="2026-01-01T00:00Z", changed="2100-01-01T00:00Z")
+    Job.objects.filter(pk=job.pk).update(archived_at="2026-01-01T00:00Z", updated_at="2100-01-01T00:00Z")
     expect(page.locator(f"#job-{job.pk}")).to_have_attribute("data-filtered-out", "")
     page.clock.fast_forward(9000)
     expect(page.locator(f"#job-{job.pk}")).to_have_count(0)

@@ -163,7 +163,7 @@ def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
 
 def test_the_job_page_grows_what_a_ready_model_brings(visit: Open, alice: User) -> None:
     """The stations count on, the lines to use it and the download come in by themselves."""
-    job = make_job(alice, State.TRAINING, sent=now())
+    job = make_job(alice, State.TRAINING, sent_at=now())
     note(job, "Training", source=Source.POLL, state=State.TRAINING)
     page = visit(alice, f"/jobs/{job.pk}/")
     says(page, "Live")

@@ -51,7 +51,7 @@ def tells(step: int, **more: Any) -> None:
         "losses": [[number, 1 - number / 200] for number in range(1, step + 1)],
         "held_out": [[number, 0.8 - number / 300] for number in range(0, step + 1, 20)],
         "samples": list(range(0, step + 1, 20)),
-        "changed": now(),
+        "updated_at": now(),
     }
     Training.objects.update(**fields | more)
 
@@ -128,7 +128,7 @@ def test_cancel_asks_once_in_words(visit: Open, alice: User, job: Job) -> None:
     page.get_by_role("button", name="Cancel training").click()
     expect(page.get_by_role("dialog")).to_contain_text("What is trained so far is lost")
     page.get_by_role("button", name="Keep training").click()
-    assert Job.objects.get().cancel_asked is None
+    assert Job.objects.get().cancel_requested_at is None
     page.get_by_role("button", name="Cancel training").click()
     page.get_by_role("button", name="Cancel the training").click()
     expect(page.locator("#job .badge").first).to_contain_text("Cancelling…")
