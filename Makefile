@@ -13,9 +13,9 @@ run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http:
 run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MODEL_DIR, or the tiny model
 	@KONTEXT_MODEL_DIR="$${KONTEXT_MODEL_DIR:-finetune_portal/engine/trainers/tiny/model}" exec $(TRAIN)/python manage.py up
 
-test: .venv/dev ## the whole suite, but for the long share of the harnesses
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --ignore tests/faults
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile tests/faults
+WORKERS ?= 3
+test: .venv/dev ## the whole suite, but for the long share of the harnesses, in WORKERS processes
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS)
 
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train
@@ -26,7 +26,7 @@ test-faults: .venv/dev ## kill and harm it everywhere (over 1,200 runs, about ha
 PART ?= tests
 test-postgresql: .venv/dev ## the suite, or PART of it, on a PostgreSQL of its own (Debian's package postgresql)
 	@LC_ALL=C.UTF-8 pg_virtualenv -t -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
-		$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(PART)'
+		$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) $(PART)'
 
 # Biome has a wheel for Linux on x86-64 only; on other platforms CI alone checks JavaScript and CSS.
 biome = if test -x $(BIN)/biome; then $(BIN)/biome $(1) --error-on-warnings; else echo "No Biome for this platform: JavaScript and CSS are not checked."; fi

@@ -24,7 +24,7 @@ from tests.running import RunningEngine, start_engine
 # Playwright keeps an event loop in the main thread, in which Django would refuse to ask the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
-pytest_plugins = ["tests.people", "tests.web_server"]
+pytest_plugins = ["tests.people", "tests.scheduling", "tests.web_server"]
 StartEngine = Callable[..., RunningEngine]
 
 

@@ -17,7 +17,7 @@ from tests.web_server import WebServer, database_of, running_web, session_of
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     with running_web(tmp_path_factory.mktemp("live") / "data") as web:
         yield web
