@@ -14,7 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.checker import inspect
-from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import inputs
@@ -91,11 +91,11 @@ def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None,
         setattr(dataset, name, value)
     dataset.save()
     if stored:
-        Carry.objects.create(
+        Transfer.objects.create(
             dataset=dataset,
             connection=connections.default(),
-            done=now(),
-            sent=len(data),
+            finished_at=now(),
+            bytes_sent=len(data),
             s3_url="https://storage.example/night.zip",
         )
     return dataset

@@ -19,13 +19,13 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 def visible(user: User) -> QuerySet[Dataset]:
     """Everyone who is signed in sees every dataset; a deleted one still has its page, for its jobs."""
-    rows = Dataset.objects.select_related("owner").prefetch_related("carries")
+    rows = Dataset.objects.select_related("owner").prefetch_related("transfers")
     return rows if user.is_active else Dataset.objects.none()
 
 
 def found(user: User, words: str) -> QuerySet[Dataset]:
     """The library: what is not deleted and has the words in its name, its file's name or its owner's."""
-    rows = visible(user).filter(deleted=None).defer("verdict").annotate(job_count=Subquery(_JOBS))
+    rows = visible(user).filter(deleted_at=None).defer("verdict").annotate(job_count=Subquery(_JOBS))
     if words:
         named = Q(name__icontains=words) | Q(filename__icontains=words) | Q(owner__name__icontains=words)
         rows = rows.filter(named)
@@ -38,7 +38,7 @@ def dataset_to_see(user: User, pk: int) -> Dataset:
 
 def may_change(user: User, dataset: Dataset) -> bool:
     mine = user.can_train and dataset.owner_id == user.pk
-    return dataset.deleted is None and (user.can_administer or mine)
+    return dataset.deleted_at is None and (user.can_administer or mine)
 
 
 def dataset_to_change(user: User, pk: int) -> Dataset:
@@ -49,19 +49,19 @@ def dataset_to_change(user: User, pk: int) -> Dataset:
 
 
 def usable(user: User) -> QuerySet[Dataset]:
-    return visible(user).filter(deleted=None).exclude(state=Dataset.State.REJECTED)
+    return visible(user).filter(deleted_at=None).exclude(state=Dataset.State.REJECTED)
 
 
 def with_content(user: User, sha256: str) -> QuerySet[Dataset]:
     """What the person may use that has just these bytes and whose file is here, the oldest first."""
-    rows = usable(user).filter(file_gone=None).defer("verdict").order_by("pk")
+    rows = usable(user).filter(file_removed_at=None).defer("verdict").order_by("pk")
     return rows.filter(sha256=sha256) if SHA256.fullmatch(sha256) else rows.none()
 
 
 def versions(user: User, dataset: Dataset) -> QuerySet[Dataset]:
     """All versions of the same dataset, the first one among them, oldest first."""
     root = dataset.parent_id or dataset.pk
-    return visible(user).filter(Q(pk=root) | Q(parent_id=root), deleted=None).order_by("version")
+    return visible(user).filter(Q(pk=root) | Q(parent_id=root), deleted_at=None).order_by("version")
 
 
 def upload_of(user: User, key: uuid.UUID) -> Dataset:

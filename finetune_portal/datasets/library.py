@@ -1,4 +1,4 @@
-"""The library's deeds: rename, delete, hand over again, a public address, and how long files are kept."""
+"""Change the library: rename or delete a dataset, add one by its public address, find duplicates."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.web.errors import ActionFailed
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:
     with transaction.atomic():
-        Dataset.objects.filter(pk=dataset.pk).update(name=name, changed=now())
+        Dataset.objects.filter(pk=dataset.pk).update(name=name, updated_at=now())
         record(actor, "dataset.rename", dataset, before=dataset.name, after=name)
     dataset.name = name
 
 
 def delete(dataset: Dataset, *, actor: User) -> None:
-    """Take it out of the library and its file off the disk. Finished jobs keep their pictures' record."""
-    needing = [job for job in dataset.jobs.all() if job.needs_dataset]
-    if needing:
-        raise ActionFailed(f"“{needing[0].name}” still needs this dataset. Withdraw it or wait, then delete.")
+    """Remove a dataset from the library and its file from the disk. The row stays, for its finished jobs."""
+    job = next((job for job in dataset.jobs.all() if job.needs_dataset), None)
+    if job is not None:
+        raise ActionFailed(f"“{job.name}” still needs this dataset. Withdraw it or wait, then delete.")
+    at = now()
     with transaction.atomic():
-        Dataset.objects.filter(pk=dataset.pk).update(deleted=now(), file_gone=now(), changed=now())
-        Carry.objects.filter(dataset=dataset, done=None).delete()
+        rows = Dataset.objects.filter(pk=dataset.pk)
+        rows.update(deleted_at=at, file_removed_at=at, updated_at=at)
+        Transfer.objects.filter(dataset=dataset, finished_at=None).delete()
         record(actor, "dataset.delete", dataset, name=dataset.name)
     dataset.path.unlink(missing_ok=True)
     shutil.rmtree(dataset.previews, ignore_errors=True)
 
 
 def add_url(url: str, *, owner: User) -> Dataset:
-    """A dataset that lies at a public address; the worker looks at it from afar."""
+    """Add a dataset that lies at a public address; the worker checks it by ranged requests."""
     name = PurePosixPath(unquote(urlsplit(url).path)).name or "dataset.zip"
     with transaction.atomic():
         dataset = Dataset.objects.create(
@@ -51,9 +53,9 @@ def add_url(url: str, *, owner: User) -> Dataset:
     return dataset
 
 
-def same_content(dataset: Dataset) -> Dataset | None:
-    """An older dataset in the library with the same bytes."""
+def duplicate_of(dataset: Dataset) -> Dataset | None:
+    """An older dataset in the library whose file has the same SHA-256."""
     if not dataset.sha256:
         return None
-    twins = Dataset.objects.filter(sha256=dataset.sha256, deleted=None, file_gone=None, pk__lt=dataset.pk)
-    return twins.select_related("owner").order_by("pk").first()
+    rows = Dataset.objects.filter(sha256=dataset.sha256, deleted_at=None, file_removed_at=None)
+    return rows.filter(pk__lt=dataset.pk).select_related("owner").order_by("pk").first()

@@ -1,4 +1,4 @@
-"""A dataset, the state of its file here, and its way to the presigned URL."""
+"""A dataset, the state of its file in the portal, and its transfers to providers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -15,15 +15,22 @@ from django.utils.timezone import now
 from finetune_portal.connections.models import Connection
 from finetune_portal.queue.leases import Leased
 
-STALLED = timedelta(minutes=1)
-KEPT_UPSTREAM = timedelta(days=7)
+STALLED_AFTER = timedelta(minutes=1)
+KEPT_BY_PROVIDER = timedelta(days=7)
+
+
+class Progress(NamedTuple):
+    """What a progress bar says, and how full it is."""
+
+    text: str
+    percent: int
 
 
 class Dataset(Leased):
-    """One ZIP of pairs. `received` is what is safely on disk, in bytes; `size` what was announced.
+    """One ZIP of pairs. `received` counts the bytes safely on disk, `size` the bytes announced.
 
-    It came by upload, lies at a public address (`source_url`), or is a new version that the worker makes
-    from its `parent` after a `recipe`. `metadata` is what an upload's client told of it (tus 1.0), verbatim.
+    A dataset is uploaded, lies at a public address (`source_url`), or is a new version that the worker makes
+    from its `parent` by a `recipe`. `metadata` is the tus 1.0 metadata of its upload, verbatim.
     """
 
     class State(models.TextChoices):
@@ -49,17 +56,17 @@ class Dataset(Leased):
     recipe = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
     pair_count = models.PositiveIntegerField(default=0)
-    created = models.DateTimeField(default=now)
-    changed = models.DateTimeField(default=now, db_index=True)
-    file_gone = models.DateTimeField(null=True)
-    deleted = models.DateTimeField(null=True, db_index=True)
+    created_at = models.DateTimeField(default=now)
+    updated_at = models.DateTimeField(default=now, db_index=True)
+    file_removed_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True, db_index=True)
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def path(self) -> Path:
-        """Where the file lies; the name is ours alone, so nothing of the upload's name can reach disk."""
+        """Where the file lies. No part of the upload's name reaches the disk."""
         return Path(settings.DATA_DIR) / "datasets" / f"{self.key}.zip"
 
     @property
@@ -71,9 +78,9 @@ class Dataset(Leased):
         return self.received == self.size
 
     @property
-    def expires(self) -> datetime:
-        """When an upload that does not go on is cleared away."""
-        return self.changed + timedelta(hours=settings.UPLOAD_KEEP_HOURS)
+    def expires_at(self) -> datetime:
+        """When an upload that makes no progress is deleted."""
+        return self.updated_at + timedelta(hours=settings.UPLOAD_KEEP_HOURS)
 
     @property
     def is_rejected(self) -> bool:
@@ -89,114 +96,115 @@ class Dataset(Leased):
 
     @property
     def pairs(self) -> list[dict[str, Any]]:
-        """Each with `index`, `start` and `end` (names in the ZIP), their sizes, `caption` (may be empty)."""
+        """Pairs, each with `index`, `start` and `end` (names in the ZIP), their sizes, and a `caption`."""
         return list(self.verdict.get("pairs", []))
 
     @property
-    def captions(self) -> int:
+    def caption_count(self) -> int:
         return sum(1 for pair in self.pairs if pair["caption"])
 
     @property
-    def is_stored(self) -> bool:
-        """Whether an upstream has it. Another connection's may have to get it first."""
-        return self.state == self.State.READY and (bool(self.source_url) or any(self._arrived))
+    def is_at_provider(self) -> bool:
+        """Whether at least one provider has the file. Another connection may still have to receive it."""
+        return self.state == self.State.READY and (bool(self.source_url) or any(self._finished))
 
     @property
-    def is_here(self) -> bool:
-        """Whether the portal itself has the file: to look into, to change, to hand over again."""
+    def has_file(self) -> bool:
+        """Whether the portal has the whole file on disk: to inspect, edit or transfer it."""
         whole = self.state in (self.State.CHECKING, self.State.READY, self.State.REJECTED)
-        return whole and not self.source_url and self.file_gone is None
+        return whole and not self.source_url and self.file_removed_at is None
 
     @property
     def facts(self) -> dict[str, int]:
-        """Counted by the check: `files`, `pairs`, `captions`, `bytes`, `unpacked`."""
+        """Counts of the check: `files`, `pairs`, `captions`, `bytes`, `unpacked`."""
         return dict(self.verdict.get("facts", {}))
 
     @property
-    def picture_sizes(self) -> list[tuple[int, int]]:
-        """The smallest and the largest picture, in pixels; one if alike, none where none was opened."""
-        halves = (pair.get(half) for pair in self.pairs for half in ("start_size", "end_size"))
-        sizes = sorted({(size[0], size[1]) for size in halves if size and all(size)}, key=prod)
+    def image_sizes(self) -> list[tuple[int, int]]:
+        """The smallest and the largest picture in pixels; one size if all are alike."""
+        sides = (pair.get(side) for pair in self.pairs for side in ("start_size", "end_size"))
+        sizes = sorted({(size[0], size[1]) for size in sides if size and all(size)}, key=prod)
         return list(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else []
 
     @property
     def repairs(self) -> list[dict[str, str]]:
-        """Harmless repairs that the check offers, each with `code` and `sentence`."""
+        """The repairs that the check offers, each with a `code` and a `sentence`."""
         return list(self.verdict.get("repairs", []))
 
     @property
-    def may_be_lost_upstream(self) -> bool:
-        return any(trip.is_old for trip in self._arrived)
+    def may_be_lost_at_provider(self) -> bool:
+        return any(transfer.is_old for transfer in self._finished)
 
-    def s3_url_at(self, connection: Connection) -> str:
-        """What to send as `data_source_path`; empty while the upstream does not have it."""
-        arrived = (trip.s3_url for trip in self._arrived if trip.connection_id == connection.pk)
-        return self.source_url or next(arrived, "")
-
-    @property
-    def _arrived(self) -> list[Carry]:
-        return [trip for trip in self.carries.all() if trip.done]
+    def s3_url_for(self, connection: Connection) -> str:
+        """The value of `data_source_path` for this connection; empty until its provider has the file."""
+        urls = (transfer.s3_url for transfer in self._finished if transfer.connection_id == connection.pk)
+        return self.source_url or next(urls, "")
 
     @property
-    def trip(self) -> Carry | None:
-        """The one on its way to an upstream, or the last."""
-        return max(self.carries.all(), key=lambda trip: (trip.done is None, trip.pk), default=None)
+    def _finished(self) -> list[Transfer]:
+        return [transfer for transfer in self.transfers.all() if transfer.finished_at]
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """The transfer in progress, else the latest one."""
+        transfers = self.transfers.all()
+        return max(transfers, key=lambda transfer: (transfer.finished_at is None, transfer.pk), default=None)
 
     @property
     def is_stalled(self) -> bool:
-        """An upload from which nothing came for a minute: the tab was closed, or the connection is gone."""
-        return self.state == self.State.RECEIVING and self.changed < now() - STALLED
+        """Whether an upload sent nothing for a minute: its tab was closed, or the connection broke."""
+        return self.state == self.State.RECEIVING and self.updated_at < now() - STALLED_AFTER
 
     @property
     def is_settled(self) -> bool:
-        """Nothing will change by itself any more."""
-        return self.is_rejected or self.is_stored
+        """Whether nothing changes any more without a person."""
+        return self.is_rejected or self.is_at_provider
 
     @property
-    def moved(self) -> int:
-        """The bytes that came and those that went on; the second leg may begin while the first still runs."""
-        return self.received + (self.trip.sent if self.trip else 0)
+    def bytes_done(self) -> int:
+        """Bytes uploaded plus bytes transferred; a transfer may begin before the upload ends."""
+        return self.received + (self.transfer.bytes_sent if self.transfer else 0)
 
     @property
-    def to_move(self) -> int:
+    def bytes_total(self) -> int:
         return 2 * self.size
 
     @property
-    def leg(self) -> tuple[str, int]:
-        """What the one progress bar says, and how full it is, in percent over both legs."""
+    def progress(self) -> Progress:
+        """The one progress bar over upload and transfer."""
         if self.is_rejected:
-            return "Refused", 100
-        if self.is_stored:
-            return "Ready to train", 100
-        told = {
+            return Progress("Refused", 100)
+        if self.is_at_provider:
+            return Progress("Ready to train", 100)
+        texts = {
             self.State.RECEIVING: "Uploading to the portal",
             self.State.MAKING: "Making the new version",
             self.State.CHECKING: "Checking the pictures",
         }
-        percent = 100 * self.moved // max(1, self.to_move)
-        return told.get(self.State(self.state), "Handing over to the trainer"), min(percent, 99)
+        text = texts.get(self.State(self.state), "Transferring to the provider")
+        return Progress(text, min(99, 100 * self.bytes_done // max(1, self.bytes_total)))
 
 
-class Carry(Leased):
-    """The trip of a dataset's file to a presigned URL of one connection (docs/provider-api.md, 4)."""
+class Transfer(Leased):
+    """The transfer of a dataset's file to a presigned URL of one connection (docs/provider-api.md, 4)."""
 
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="carries")
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="carries")
-    sent = models.BigIntegerField(default=0)
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="transfers")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="transfers")
+    bytes_sent = models.BigIntegerField(default=0)
     s3_url = models.CharField(max_length=2000, blank=True)
     etag = models.CharField(max_length=100, blank=True)
-    done = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "connection"], name="one_trip_to_a_connection")
+            models.UniqueConstraint(fields=["dataset", "connection"], name="one_transfer_per_connection")
         ]
 
     def __str__(self) -> str:
-        return f"{self.dataset_id}: {self.sent} bytes"
+        return f"{self.dataset_id}: {self.bytes_sent} bytes"
 
     @property
     def is_old(self) -> bool:
-        """Handed over so long ago that the vendor may have cleaned it away; it says nothing of how long."""
-        return self.done is not None and self.done < now() - KEPT_UPSTREAM
+        """Whether the provider may have deleted its copy; the provider names no period."""
+        return self.finished_at is not None and self.finished_at < now() - KEPT_BY_PROVIDER

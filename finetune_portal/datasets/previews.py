@@ -26,7 +26,7 @@ def preview(dataset: Dataset, member: str, edge: str) -> Path | None:
     kept = _place(dataset, member, edge)
     if kept.exists():
         return kept
-    if not dataset.is_here:
+    if not dataset.has_file:
         return None
     with suppress(*UNREADABLE), zipfile.ZipFile(dataset.path) as archive:
         _make(kept, archive, member, edge)

@@ -18,8 +18,8 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import previews, remote
 from finetune_portal.datasets.checker import inspect, sandbox
-from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.transfer import take_to
+from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.queue.leases import mine
 from finetune_portal.web import outbound
 
@@ -55,12 +55,12 @@ def keep_offset(dataset: Dataset, received: int) -> None:
     """Commit what is safely on disk; with the last byte the dataset is due to be checked."""
     rows = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING)
     if received == dataset.size:
-        rows.update(received=received, state=Dataset.State.CHECKING, due=now(), changed=now())
+        rows.update(received=received, state=Dataset.State.CHECKING, due=now(), updated_at=now())
     else:
-        rows.update(received=received, changed=now())
-        if received >= EARLY and not Carry.objects.filter(dataset=dataset).exists():
-            take_to(dataset, connections.default())
-    dataset.received, dataset.changed = received, now()
+        rows.update(received=received, updated_at=now())
+        if received >= EARLY and not Transfer.objects.filter(dataset=dataset).exists():
+            schedule_transfer(dataset, connections.default())
+    dataset.received, dataset.updated_at = received, now()
 
 
 def begin_anew(dataset: Dataset, size: int) -> bool:
@@ -70,9 +70,9 @@ def begin_anew(dataset: Dataset, size: int) -> bool:
     """
     with transaction.atomic():
         rows = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING)
-        if not rows.update(received=0, size=size, changed=now()):
+        if not rows.update(received=0, size=size, updated_at=now()):
             return False
-        Carry.objects.filter(dataset=dataset).delete()
+        Transfer.objects.filter(dataset=dataset).delete()
     dataset.received, dataset.size = 0, size
     return True
 
@@ -106,12 +106,12 @@ def check(dataset: Dataset) -> None:
     found = _look_from_afar(dataset) if dataset.source_url else _look_here(dataset)
     state = Dataset.State.REJECTED if found["verdict"]["problems"] else Dataset.State.READY
     with transaction.atomic():
-        moved = mine(dataset).filter(state=Dataset.State.CHECKING)
+        rows = mine(dataset).filter(state=Dataset.State.CHECKING)
         pairs = len(found["verdict"]["pairs"])
-        if not moved.update(state=state, changed=now(), lease_until=None, pair_count=pairs, **found):
+        if not rows.update(state=state, updated_at=now(), lease_until=None, pair_count=pairs, **found):
             return
         if state == Dataset.State.READY and not dataset.source_url:
-            take_to(dataset, connections.default())
+            schedule_transfer(dataset, connections.default())
 
 
 def _look_here(dataset: Dataset) -> dict[str, Any]:

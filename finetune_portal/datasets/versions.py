@@ -25,7 +25,9 @@ def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) ->
 
 def repaired(dataset: Dataset, *, actor: User) -> Dataset:
     """A version without the harmless faults that the check found; the one that is there, asked twice."""
-    copies = Dataset.objects.filter(recipe={"repair": True, "from": dataset.pk}, deleted=None, file_gone=None)
+    copies = Dataset.objects.filter(
+        recipe={"repair": True, "from": dataset.pk}, deleted_at=None, file_removed_at=None
+    )
     there = copies.exclude(state=Dataset.State.REJECTED).first()
     return there or _new_version(dataset, {"repair": True}, actor=actor)
 
@@ -60,11 +62,11 @@ def make(dataset: Dataset) -> None:
     except Refused as refusal:
         return _refuse(dataset, str(refusal))
     mine(dataset).filter(state=Dataset.State.MAKING).update(
-        state=Dataset.State.CHECKING, size=size, received=size, due=now(), changed=now(), lease_until=None
+        state=Dataset.State.CHECKING, size=size, received=size, due=now(), updated_at=now(), lease_until=None
     )
     return None
 
 
 def _refuse(dataset: Dataset, sentence: str) -> None:
     verdict = {"problems": [sentence], "warnings": [], "pairs": []}
-    mine(dataset).update(state=Dataset.State.REJECTED, verdict=verdict, changed=now(), lease_until=None)
+    mine(dataset).update(state=Dataset.State.REJECTED, verdict=verdict, updated_at=now(), lease_until=None)

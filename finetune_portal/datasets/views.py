@@ -46,7 +46,7 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """How far the upload, the check and the carrying are; asks again by itself until settled."""
     dataset = access.dataset_to_see(request.user, pk)
-    context = {"dataset": dataset, "twin": library.same_content(dataset)}
+    context = {"dataset": dataset, "twin": library.duplicate_of(dataset)}
     return render(request, "datasets/_status.html", context)
 
 
@@ -91,7 +91,7 @@ def pair(request: PortalRequest, pk: int, number: int) -> HttpResponse:
 def captions(request: PortalRequest, pk: int) -> HttpResponse:
     """Edit the captions pair by pair, or give all the same; saved as a new version."""
     dataset = access.dataset_to_see(request.user, pk)
-    if not dataset.is_here or not dataset.pairs:
+    if not dataset.has_file or not dataset.pairs:
         messages.error(request, "The captions cannot be edited: the portal does not have the file.")
         return redirect("datasets:detail", pk=pk)
     form = CaptionsForm(request.POST or None, dataset=dataset)
@@ -109,7 +109,7 @@ def captions(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def repair(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_see(request.user, pk)
-    if not dataset.is_here or not dataset.repairs:
+    if not dataset.has_file or not dataset.repairs:
         messages.error(request, "There is nothing here that the portal can repair.")
         return go_to(request, _page(dataset))
     made = versions.repaired(dataset, actor=request.user)
@@ -157,7 +157,7 @@ def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
     """Carry the file to a fresh presigned URL."""
     dataset = access.dataset_to_see(request.user, pk)
     with told(request):
-        transfer.hand_over_again(dataset, actor=request.user)
+        transfer.transfer_again(dataset, actor=request.user)
     return go_to(request, _page(dataset))
 
 
@@ -191,7 +191,7 @@ def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
         "jobs": dataset.jobs.order_by("-pk")[:JOBS_SHOWN],
         "more_jobs": max(0, dataset.jobs.count() - JOBS_SHOWN),
         "versions": access.versions(request.user, dataset),
-        "twin": library.same_content(dataset),
+        "twin": library.duplicate_of(dataset),
         "may_change": access.may_change(request.user, dataset),
         "name_form": NameForm({"name": dataset.name}),
     }

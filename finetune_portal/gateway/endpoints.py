@@ -112,7 +112,7 @@ def _dataset(token: AccessToken, address: str) -> Dataset | None:
     key = upload_urls.dataset_key(address)
     if key is None:
         return None
-    dataset = datasets.visible(token.owner).filter(key=key, deleted=None).first()
+    dataset = datasets.visible(token.owner).filter(key=key, deleted_at=None).first()
     if dataset is None:
         sentence = "data_source_path: there is no ZIP at this address. PUT it to the presigned_url first."
         raise Refused(422, sentence)

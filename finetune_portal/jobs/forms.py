@@ -64,7 +64,7 @@ def _speaks_for_itself(dataset: Dataset | None) -> bool:
     """Whether each pair surely has a caption; of a ZIP that was not looked into yet nobody knows."""
     if dataset is None or dataset.state != Dataset.State.READY:
         return False
-    return dataset.captions == len(dataset.pairs)
+    return dataset.caption_count == len(dataset.pairs)
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -204,7 +204,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         return cleaned
 
     def _check_chosen(self, dataset: Dataset, connection: Connection | None) -> None:
-        if connection and dataset.file_gone and not dataset.s3_url_at(connection):
+        if connection and dataset.file_removed_at and not dataset.s3_url_for(connection):
             self.add_error("dataset", f"“{connection}” does not have this file, nor has the portal any more.")
 
     @property

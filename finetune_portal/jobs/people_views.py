@@ -27,7 +27,7 @@ KNOWN = PAID & Q(credits_before__gt=F("credits_after"))
 def person(request: PortalRequest, pk: int) -> HttpResponse:
     someone = get_object_or_404(User, pk=pk)
     jobs = access.visible(request.user).filter(owner=someone)
-    datasets = dataset_access.visible(request.user).filter(owner=someone, deleted=None)
+    datasets = dataset_access.visible(request.user).filter(owner=someone, deleted_at=None)
     month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     context = {
         "person": someone,

@@ -54,7 +54,7 @@ def start_all(
 
 def _start(*, actor: User, dataset: Dataset, connection: Connection, **fields: Any) -> Job:
     """Write the intent; the worker sends it."""
-    state = State.QUEUED if transfer.put_in_place(dataset, connection) else State.WAITING
+    state = State.QUEUED if transfer.ensure_transferred(dataset, connection) else State.WAITING
     job = Job.objects.create(owner=actor, dataset=dataset, connection=connection, state=state, **fields)
     note(job, "Started", source=Source.PERSON, actor=actor, state=state)
     record(actor, "job.start", job, name=job.name, steps=job.steps)

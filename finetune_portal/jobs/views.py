@@ -159,4 +159,4 @@ def _stamp(job: Job, training: Training | None) -> str:
 
 def _dataset_stamp(job: Job) -> str:
     dataset = job.dataset
-    return f"{dataset.leg[1]}-{dataset.state}" if dataset and not dataset.is_settled else ""
+    return f"{dataset.progress.percent}-{dataset.state}" if dataset and not dataset.is_settled else ""

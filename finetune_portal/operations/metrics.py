@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from finetune_portal import __version__
 from finetune_portal.connections.models import Connection
-from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.notifications.models import Notice
@@ -48,7 +48,7 @@ def _metrics() -> Iterator[Metric]:
         "submits", "Tries to send a training, by what came of them.", Attempt, "outcome", Attempt.Outcome
     )
     yield _counted("datasets", "Datasets by state.", Dataset, "state", Dataset.State)
-    waiting = Carry.objects.filter(done=None).count()
+    waiting = Transfer.objects.filter(finished_at=None).count()
     yield Metric("carries_waiting", "Datasets that are still on their way to the upstream.", [({}, waiting)])
     waiting = Delivery.objects.filter(digested=None).count()
     yield Metric("webhooks_waiting", "Deliveries that were not looked up yet.", [({}, waiting)])

@@ -44,7 +44,7 @@ def offered(jobs: Iterable[Job], *, keep: Input | None = None) -> list[Choice]:
     """
     jobs = list(jobs)
     dataset = next((job.dataset for job in jobs if job.dataset), None)
-    pairs = _pairs(dataset) if dataset and dataset.is_here else []
+    pairs = _pairs(dataset) if dataset and dataset.has_file else []
     return [*_brought(jobs, keep, {choice.number for choice in pairs}, dataset), *pairs]
 
 

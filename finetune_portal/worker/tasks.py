@@ -73,7 +73,7 @@ def train() -> bool:
 LANES = (
     Lane("check", check, 0.3),
     Lane("make", make, 0.5),
-    Lane("carry", transfer.carry_next, 0.3),
+    Lane("carry", transfer.transfer_next, 0.3),
     Lane("clear", clear, 60),
     Lane("submit", submit, 0.3),
     Lane("follow", sync.follow, 0.25, idle=0.25),

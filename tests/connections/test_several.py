@@ -10,8 +10,8 @@ import pytest
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services
 from finetune_portal.connections.models import Connection
-from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.transfer import carry_next
+from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.datasets.transfer import transfer_next
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.worker import tasks
@@ -53,7 +53,7 @@ def train(alice: User, dataset: Dataset, connection: Connection, **fields: Any) 
 
 def work() -> None:
     """All that is due now."""
-    while carry_next() or tasks.submit():
+    while transfer_next() or tasks.submit():
         pass
     sync.ask_soon()
     while sync.follow():
@@ -76,7 +76,7 @@ def test_a_job_goes_where_it_was_told_and_its_dataset_with_it(
     assert (len(first.sent("submit")), len(second.sent("submit"))) == (1, 1)
     assert first.sent("submit")[0].json["data_source_path"].startswith(first.url)
     assert fresh(other).request_id
-    assert Carry.objects.filter(dataset=dataset).exclude(done=None).count() == 2
+    assert Transfer.objects.filter(dataset=dataset).exclude(finished_at=None).count() == 2
 
 
 def test_nobody_chooses_and_it_goes_to_the_default(
@@ -120,7 +120,7 @@ def test_a_file_that_is_gone_here_is_offered_only_where_it_lies(
     alice: User, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
     dataset = make_dataset(alice)
-    Dataset.objects.update(file_gone=dataset.created)
+    Dataset.objects.update(file_removed_at=dataset.created_at)
     response = signed_in(alice).post("/jobs/new/", form_data(dataset, connection=own().pk))
     assert response.status_code == 422
     assert "does not have this file, nor has the portal any more" in response.content.decode()

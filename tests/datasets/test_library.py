@@ -14,7 +14,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets import retention, sample
-from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import tasks
 from tests.datasets.corpus.building import dataset as files_of_a_dataset
@@ -143,11 +143,11 @@ def test_a_repaired_copy_is_made_once(alice: User) -> None:
 
 
 def test_a_file_that_was_cleared_away_is_told(dataset: Dataset, alice: User) -> None:
-    Dataset.objects.update(file_gone=now())
+    Dataset.objects.update(file_removed_at=now())
     html = text_of(signed_in(alice), f"/datasets/{dataset.pk}/")
     assert "The portal no longer has the file" in html
     assert "copy may be gone" not in html
-    Carry.objects.update(done=now() - timedelta(days=8))
+    Transfer.objects.update(finished_at=now() - timedelta(days=8))
     assert "copy may be gone" in text_of(signed_in(alice), f"/datasets/{dataset.pk}/")
     assert "Edit captions" not in html
 
@@ -199,15 +199,15 @@ def test_a_deleted_dataset_leaves_disk_and_library_but_not_its_jobs(dataset: Dat
 
 def test_hand_over_again_begins_a_fresh_trip(dataset: Dataset, alice: User) -> None:
     signed_in(alice).post(f"/datasets/{dataset.pk}/hand-over/")
-    trip = Carry.objects.get()
-    assert (trip.done, trip.s3_url, trip.sent) == (None, "", 0)
+    transfer = Transfer.objects.get()
+    assert (transfer.finished_at, transfer.s3_url, transfer.bytes_sent) == (None, "", 0)
 
 
 def test_a_job_on_a_dataset_of_long_ago_waits_for_a_fresh_hand_over(dataset: Dataset, alice: User) -> None:
-    Carry.objects.update(done=now() - timedelta(days=8))
+    Transfer.objects.update(finished_at=now() - timedelta(days=8))
     signed_in(alice).post("/jobs/new/", form_data(Dataset.objects.get()))
     assert dataset.jobs.get().state == State.WAITING
-    assert Carry.objects.get().done is None
+    assert Transfer.objects.get().finished_at is None
 
 
 def test_the_same_content_is_recognised(dataset: Dataset, alice: User, bob: User) -> None:
@@ -243,7 +243,7 @@ def test_other_content_is_not_offered(dataset: Dataset, bob: User, sha256: str) 
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-@pytest.mark.parametrize("why", [{"deleted": now()}, {"file_gone": now()}, {"state": "rejected"}])
+@pytest.mark.parametrize("why", [{"deleted_at": now()}, {"file_removed_at": now()}, {"state": "rejected"}])
 def test_what_cannot_be_used_is_not_offered(dataset: Dataset, bob: User, why: dict[str, Any]) -> None:
     Dataset.objects.update(sha256="ab" * 32, **why)
     assert offer(bob, "ab" * 32).status_code == 204
@@ -261,22 +261,22 @@ def test_old_files_go_after_the_days_of_the_setting(
     dataset: Dataset, alice: User, settings: Any, days: int, used: bool, stays: bool
 ) -> None:
     settings.DATASET_KEEP_DAYS = days
-    Dataset.objects.update(changed=now() - timedelta(days=31))
+    Dataset.objects.update(updated_at=now() - timedelta(days=31))
     if used:
         make_job(alice, State.READY, dataset=dataset)
     while retention.clear_old_files():
         pass
     assert dataset.path.exists() is stays
     dataset.refresh_from_db()
-    assert (dataset.file_gone is None) is stays
+    assert (dataset.file_removed_at is None) is stays
     assert dataset.name in text_of(signed_in(alice), "/datasets/")
 
 
 def test_a_file_that_a_job_needs_never_goes(dataset: Dataset, alice: User, settings: Any) -> None:
     settings.DATASET_KEEP_DAYS = 1
     job = make_job(alice, State.UNCONFIRMED, dataset=dataset)
-    type(job).objects.update(created=now() - timedelta(days=40))
-    Dataset.objects.update(changed=now() - timedelta(days=40))
+    type(job).objects.update(created_at=now() - timedelta(days=40))
+    Dataset.objects.update(updated_at=now() - timedelta(days=40))
     assert not retention.clear_old_files()
     assert dataset.path.exists()
 

@@ -18,7 +18,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.transfer import carry_next
+from finetune_portal.datasets.transfer import transfer_next
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.sync import submit
 from finetune_portal.worker import tasks
@@ -108,9 +108,9 @@ def test_pairs_are_shown_without_fetching_it_all(alice: User, files: FileServer)
 
 def test_the_address_itself_is_what_the_trainer_gets(alice: User, files: FileServer) -> None:
     dataset = look_at(alice, f"{files.url}/night.zip")
-    assert dataset.is_stored
-    assert dataset.s3_url_at(connections.default()) == f"{files.url}/night.zip"
-    assert not carry_next(), "there is nothing to carry"
+    assert dataset.is_at_provider
+    assert dataset.s3_url_for(connections.default()) == f"{files.url}/night.zip"
+    assert not transfer_next(), "there is nothing to carry"
 
 
 @pytest.mark.parametrize(

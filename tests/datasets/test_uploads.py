@@ -152,7 +152,7 @@ def test_an_upload_that_does_not_go_on_is_forgotten_after_a_day(
     alice: User, hours: float, stays: bool
 ) -> None:
     """U10"""
-    quiet = {"state": Dataset.State.RECEIVING, "received": 4, "changed": now() - timedelta(hours=hours)}
+    quiet = {"state": Dataset.State.RECEIVING, "received": 4, "updated_at": now() - timedelta(hours=hours)}
     abandoned = make_dataset(alice, stored=False, **quiet)
     waited_for = make_dataset(alice, stored=False, **quiet)
     make_job(alice, "waiting", dataset=waited_for)

@@ -31,8 +31,8 @@ from django.test import Client
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import client
 from finetune_portal.connections.services import built_in, default
-from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.transfer import take_to
+from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.providers.segmind import SegmindClient
@@ -191,7 +191,7 @@ def be_impatient(seconds: float) -> None:
 
 def is_at_rest() -> bool:
     moving = Job.objects.exclude(state__in=(*ENDED, State.NEEDS_DECISION)).exists()
-    carried = not Carry.objects.filter(done=None).exists()
+    carried = not Transfer.objects.filter(finished_at=None).exists()
     told = not Training.objects.filter(is_over=False).exists()
     return carried and told and not moving and not Delivery.objects.filter(digested=None).exists()
 
@@ -215,7 +215,7 @@ class Workshop:
             alice, dana = person("alice", User.Role.MAKER), person("dana", User.Role.ADMIN)
             self.people = {"alice": signed_in(alice), "dana": signed_in(dana), "stranger": Client()}
             dataset = make_dataset(alice, stored=False, data=ZIP)
-            take_to(dataset, default())
+            schedule_transfer(dataset, default())
             self.hook = webhooks.new_address(actor=dana).removeprefix(settings.PORTAL_URL)
             self.people["alice"].get("/jobs/new/")  # what is loaded here, no child has to load
 

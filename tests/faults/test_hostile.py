@@ -19,7 +19,7 @@ from finetune_portal.connections import capabilities
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.transfer import take_to
+from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery
@@ -127,7 +127,7 @@ def goes_on(
     with transaction.atomic():
         followed = make_job(alice, "ready", request_id=KNOWN, cloud_storage_url="https://h/w.safetensors")
         queued = make_job(alice, dataset=dataset)
-        take_to(make_dataset(alice, stored=False), connections.default())
+        schedule_transfer(make_dataset(alice, stored=False), connections.default())
         Delivery.objects.create(request_id=KNOWN, size=1)
         make_job(alice, "training", request_id="trains", cancel_requested_at=now())
         Connection.objects.update(can=CAN, can_due=now() + timedelta(days=1))

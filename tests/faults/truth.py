@@ -12,7 +12,7 @@ from typing import Protocol
 from django.db import connection
 
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.datasets.models import Carry
+from finetune_portal.datasets.models import Transfer
 from finetune_portal.jobs.choices import ENDED, FOLLOWED, UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
 from tests.provider import Job as Paid
@@ -132,9 +132,9 @@ def _unrecorded(ledger: Ledger, jobs: list[Job]) -> Iterator[str]:
 
 def _stored_otherwise(ledger: Ledger) -> Iterator[str]:
     """The storage has the file, byte by byte; and the database is whole."""
-    for trip in Carry.objects.select_related("dataset"):
-        if not any(each == trip.dataset.path.read_bytes() for each in ledger.stored.values()):
-            yield f"lost: dataset {trip.dataset_id} is not in the storage"
+    for transfer in Transfer.objects.select_related("dataset"):
+        if not any(each == transfer.dataset.path.read_bytes() for each in ledger.stored.values()):
+            yield f"lost: dataset {transfer.dataset_id} is not in the storage"
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             whole = cursor.execute("PRAGMA quick_check").fetchone()[0]

@@ -122,7 +122,7 @@ def test_the_counts_the_dataset_and_the_mood_are_told(web: WebServer) -> None:
     waiting = make_job(alice, "waiting", dataset=dataset)
     with look(web, alice) as stream:
         dataset.name = "hats"
-        dataset.changed = now()
+        dataset.updated_at = now()
         dataset.save()
         row_of(stream, waiting, "hats")
         assert stream.next("counts") == {"all": "2", "active": "1", "ready": "0", "failed": "1"}

@@ -15,7 +15,7 @@ from finetune_portal.connections import rate_limit
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.transfer import carry_next, take_to
+from finetune_portal.datasets.transfer import schedule_transfer, transfer_next
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import tasks
 from tests.engine.calling import details
@@ -71,7 +71,7 @@ def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: R
     told = details(engine, str(job.request_id))
     assert listed["finetune_id"] == job.request_id
     assert told["name"] == f"Day to night-{job.nonce}"
-    assert told["data_source_path"] == dataset.s3_url_at(job.connection)
+    assert told["data_source_path"] == dataset.s3_url_for(job.connection)
     assert told["instance_prompt"] == "turn day into night"
     assert told["public_model"] is True
     assert (listed["advance_parameters"]["steps"], listed["advance_parameters"]["learning_rate"]) == (
@@ -297,8 +297,8 @@ def test_a_waiting_job_goes_out_when_its_dataset_is_in_place(alice: User, engine
     dataset = make_dataset(alice, stored=False)
     job = queued(dataset, state="waiting")
     assert send_now(job).state == "waiting"
-    take_to(dataset, connections.default())
-    assert carry_next()
+    schedule_transfer(dataset, connections.default())
+    assert transfer_next()
     assert send_now(job).state == "requested"
     assert details(engine, str(fresh(job).request_id))["data_source_path"].startswith(engine.url)
 

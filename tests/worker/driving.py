@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.transfer import carry_next, take_to
+from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.datasets.transfer import schedule_transfer, transfer_next
 from finetune_portal.jobs.choices import ENDED
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
@@ -32,9 +32,9 @@ def point_nowhere(settings: Any) -> None:
 
 def carry_now(dataset: Dataset) -> None:
     """Take the dataset to the engine's storage."""
-    take_to(dataset, connections.default())
-    Carry.objects.update(due=now())
-    assert carry_next()
+    schedule_transfer(dataset, connections.default())
+    Transfer.objects.update(due=now())
+    assert transfer_next()
 
 
 def send_now(job: Job) -> Job:

@@ -86,12 +86,12 @@ async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _moved(dataset: Dataset) -> int:
     """Of both legs: the browser shows the second in the same bar."""
-    return dataset.moved
+    return dataset.bytes_done
 
 
 def end_of(dataset: Dataset) -> dict[str, str]:
     """The extension `expiration`: an upload that is not whole is cleared away some time."""
-    return {} if dataset.is_whole else {"Upload-Expires": http_date(dataset.expires.timestamp())}
+    return {} if dataset.is_whole else {"Upload-Expires": http_date(dataset.expires_at.timestamp())}
 
 
 def _open(path: str, headers: dict[str, str]) -> tuple[Piece, BinaryIO]:

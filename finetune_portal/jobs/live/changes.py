@@ -83,7 +83,7 @@ class Lookout:
     def _changes(self) -> list[News]:
         since, looked = self.looked - OVERLAP, now()
         jobs = dict(Job.objects.filter(updated_at__gte=since).values_list("pk", "updated_at"))
-        rows = Dataset.objects.filter(changed__gte=since).values_list("pk", "state", "name")
+        rows = Dataset.objects.filter(updated_at__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
         trainings = dict(Training.objects.filter(updated_at__gte=since).values_list("job", "updated_at"))
         connections = Connection.objects.aggregate(last=Max("changed"))["last"]

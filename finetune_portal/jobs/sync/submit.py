@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
-from finetune_portal.datasets.models import Carry, Dataset
+from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.timeline import Source, move
@@ -32,8 +32,8 @@ from finetune_portal.queue.leases import backoff, free
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
 LONGEST_PAUSE = 300.0
-ARRIVED = Carry.objects.filter(
-    dataset=OuterRef("dataset"), connection=OuterRef("connection"), done__isnull=False
+ARRIVED = Transfer.objects.filter(
+    dataset=OuterRef("dataset"), connection=OuterRef("connection"), finished_at__isnull=False
 )
 IN_PLACE = Exists(ARRIVED) | ~Q(dataset__source_url="")
 
@@ -132,7 +132,7 @@ def _request(job: Job) -> SubmitRequest:
     dataset = Dataset.objects.get(jobs=job)
     return SubmitRequest(
         name=job.name_at_provider,
-        data_source_path=dataset.s3_url_at(job.connection),
+        data_source_path=dataset.s3_url_for(job.connection),
         instance_prompt=job.instance_prompt,
         learning_rate=job.learning_rate or 0.0,
         steps=job.steps or 0,

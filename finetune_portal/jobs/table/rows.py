@@ -26,7 +26,7 @@ def outlines(jobs: QuerySet[Job]) -> QuerySet[Job]:
     bare = jobs.select_related(None).only("name", "updated_at", "owner")
     return bare.annotate(
         owner_name=F("owner__name"),
-        dataset_changed=F("dataset__changed"),
+        dataset_changed=F("dataset__updated_at"),
         training_percent=F("training__percent"),
     )
 
@@ -60,7 +60,7 @@ def row(job: Job, *, may_change: bool) -> str:
     key = _key(
         job,
         may_change,
-        dataset.changed if dataset else None,
+        dataset.updated_at if dataset else None,
         owner.name if owner else None,
         getattr(getattr(job, "training", None), "percent", None),
     )

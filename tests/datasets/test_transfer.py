@@ -16,8 +16,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets.models import Carry, Dataset
-from finetune_portal.datasets.transfer import carry_next
+from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.datasets.transfer import transfer_next
 from finetune_portal.worker import tasks
 from tests.people import HTMX, make_dataset, signed_in
 from tests.provider import Answer, ScriptedProvider, breaks, says
@@ -38,23 +38,23 @@ def fake(settings: Any) -> Iterator[ScriptedProvider]:
         yield running
 
 
-def trip() -> Carry:
-    return Carry.objects.get()
+def transfer() -> Transfer:
+    return Transfer.objects.get()
 
 
-def is_stored(dataset: Dataset) -> bool:
-    return Dataset.objects.prefetch_related("carries").get(pk=dataset.pk).is_stored
+def is_at_provider(dataset: Dataset) -> bool:
+    return Dataset.objects.prefetch_related("transfers").get(pk=dataset.pk).is_at_provider
 
 
 def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
     carry_now(dataset)
-    key = urlsplit(trip().s3_url).path.removeprefix("/storage/")
+    key = urlsplit(transfer().s3_url).path.removeprefix("/storage/")
     stored: Path = engine.data_dir / "engine" / "storage" / key
     assert stored.read_bytes() == dataset.path.read_bytes()
-    assert (trip().sent, trip().error) == (dataset.size, "")
-    assert is_stored(dataset)
-    assert not carry_next(), "it goes once"
+    assert (transfer().bytes_sent, transfer().error) == (dataset.size, "")
+    assert is_at_provider(dataset)
+    assert not transfer_next(), "it goes once"
 
 
 def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: ScriptedProvider) -> None:
@@ -83,7 +83,7 @@ def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(
     """P12"""
     carry_now(dataset)
     [put] = fake.sent("upload")
-    assert trip().s3_url == fake.url + put.path
+    assert transfer().s3_url == fake.url + put.path
     signature = put.query.rsplit("=", 1)[1]
     assert signature not in str([list(model.objects.values()) for model in apps.get_models()])
 
@@ -106,17 +106,17 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(
     """P2, P6, P7, P9, P10"""
     fake.script("upload", answer)
     carry_now(dataset)
-    assert not is_stored(dataset)
-    assert trip().error
-    assert trip().due > now()
-    assert not carry_next(), "it keeps the pause"
+    assert not is_at_provider(dataset)
+    assert transfer().error
+    assert transfer().due > now()
+    assert not transfer_next(), "it keeps the pause"
 
     carry_now(dataset)
-    assert is_stored(dataset)
-    assert trip().error == ""
+    assert is_at_provider(dataset)
+    assert transfer().error == ""
     first, second = fake.sent("upload")
     assert first.path != second.path
-    assert fake.stored[urlsplit(trip().s3_url).path] == dataset.path.read_bytes()
+    assert fake.stored[urlsplit(transfer().s3_url).path] == dataset.path.read_bytes()
 
 
 def test_a_dead_provider_is_told_and_the_dataset_waits(dataset: Dataset, alice: User, settings: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_dead_provider_is_told_and_the_dataset_waits(dataset: Dataset, alice: 
     client = signed_in(alice)
     html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
     assert "The upstream cannot be reached. It is tried again by itself." in html
-    assert "Handing over to the trainer" in html
+    assert "Transferring to the provider" in html
     with ScriptedProvider() as fake:
         point_at(settings, fake)
         carry_now(dataset)
@@ -151,20 +151,20 @@ def test_to_an_odd_address_nothing_is_sent(
     fake.script("presigned_url", says(200, told))
     carry_now(dataset)
     assert fake.sent("upload") == []
-    assert not is_stored(dataset)
-    assert error in trip().error
+    assert not is_at_provider(dataset)
+    assert error in transfer().error
 
 
 def test_a_worker_that_died_on_the_way_is_followed_by_another(
     dataset: Dataset, fake: ScriptedProvider
 ) -> None:
     """P15: once its lease has run out."""
-    held = {"lease": "0" * 32, "lease_until": now() + timedelta(minutes=1), "sent": 5}
-    Carry.objects.create(dataset=dataset, connection=connections.default(), **held)
-    assert not carry_next()
-    Carry.objects.update(lease_until=now() - timedelta(seconds=1))
-    assert carry_next()
-    assert is_stored(dataset)
+    held = {"lease": "0" * 32, "lease_until": now() + timedelta(minutes=1), "bytes_sent": 5}
+    Transfer.objects.create(dataset=dataset, connection=connections.default(), **held)
+    assert not transfer_next()
+    Transfer.objects.update(lease_until=now() - timedelta(seconds=1))
+    assert transfer_next()
+    assert is_at_provider(dataset)
     assert len(fake.sent("upload")) == 1
 
 
@@ -173,8 +173,8 @@ def test_the_trip_begins_with_a_good_verdict(alice: User, fake: ScriptedProvider
     bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
     while tasks.check():
         pass
-    assert carry_next()
-    assert not carry_next()
-    assert is_stored(good)
-    assert not is_stored(bad)
+    assert transfer_next()
+    assert not transfer_next()
+    assert is_at_provider(good)
+    assert not is_at_provider(bad)
     assert len(fake.sent("upload")) == 1
