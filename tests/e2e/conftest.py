@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from finetune_portal.datasets import sample
 from tests import databases, prepared
+from tests.programs import needed
 from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,19 +123,14 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         running.stop()
 
 
-def chromium_path() -> str | None:
+def chromium_path() -> str:
     """The one without a window first: it is the same inside, and asks for half of the processor."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
+    return needed("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must run the browser tests, but there is no Chromium.")
-        pytest.skip("no Chromium on this machine")
     expect.set_options(timeout=20_000 * PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from tests.engine.calling import details, reached, upload
+from tests.programs import needed
 from tests.running import RunningEngine
 
 LINES = Path(__file__).resolve().parent.parent / "contract" / "curl"
-
-pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 
 
 def run(engine: RunningEngine, name: str, tmp_path: Path, **words: str) -> str:
@@ -35,6 +32,8 @@ def run(engine: RunningEngine, name: str, tmp_path: Path, **words: str) -> str:
 
 
 def test_the_six_lines(engine: RunningEngine, tmp_path: Path) -> None:
+    needed("curl")
+
     def line(name: str, **words: str) -> Any:
         return json.loads(run(engine, name, tmp_path, **words))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from finetune_portal.datasets.sample import make
 from finetune_portal.gateway.openapi import document
 from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, UnauthorizedError
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
+from tests.programs import needed
 from tests.waiting import until
 
 LINES = Path(__file__).resolve().parent.parent / "contract" / "curl"
@@ -127,10 +127,10 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
     client._client.close()  # the SDK has no close of its own
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_the_command_lines_of_the_page_run_as_they_stand(
     portal: Portal, token: str, ours: SegmindClient, tmp_path: Path
 ) -> None:
+    needed("curl")
     (tmp_path / ".curlrc").write_text("silent\nshow-error\nfail-with-body\nmax-time = 20\n")
 
     def run(name: str, **words: str) -> str:
