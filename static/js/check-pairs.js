@@ -46,7 +46,7 @@ async function checkPair(pair, findings) {
 function formatsInZip(formats) {
   const [webp, other] = partition(formats, ({ kind }) => kind === "WebP");
   return {
-    warnings: sentenceFor(webp, (names, are) => `${names} ${are} really WebP. Training may refuse that.`),
+    warnings: sentenceFor(webp, (names, are) => `${names} ${are} really WebP. Training may refuse it.`),
     problems: other.map(({ file, kind, unreadable }) =>
       unreadable
         ? `“${file.path}” cannot be read.`
@@ -62,7 +62,7 @@ function captionsInZip(captions) {
     problems: [
       ...sentenceFor(
         utf16,
-        (names, are) => `${names} ${are} saved as “Unicode” (UTF-16). The portal can put that right.`,
+        (names, are) => `${names} ${are} saved as “Unicode” (UTF-16). The portal can repair it.`,
       ),
       ...sentenceFor(
         other,
@@ -94,7 +94,7 @@ function captionsWhenPacked(captions) {
   return {
     warnings: sentenceFor(
       guessed,
-      (names, are) => `${names} ${are} not UTF-8. Look whether the captions below read well.`,
+      (names, are) => `${names} ${are} not UTF-8. Check that the captions below are readable.`,
     ),
     problems: sentenceFor(unreadable, (names) => `${names} cannot be read. Choose the files again.`),
   };
@@ -103,7 +103,7 @@ function captionsWhenPacked(captions) {
 function smallSentences(indexes) {
   const have = indexes.length === 1 ? "has a picture" : "have pictures";
   return indexes.length
-    ? [`${listNames(indexes)} ${have} under ${SMALL} pixels. Larger ones teach more.`]
+    ? [`${listNames(indexes)} ${have} under ${SMALL} pixels. Larger pictures train better.`]
     : [];
 }
 
@@ -112,9 +112,9 @@ function unevenSentences(uneven) {
   const size = ({ width, height }) => `${width} × ${height}`;
   const [{ index, start, end }] = uneven;
   if (uneven.length === 1) {
-    return [`The halves of “${index}” differ in shape: ${size(start)} and ${size(end)}. Crop them alike.`];
+    return [`The halves of “${index}” differ in shape: ${size(start)} and ${size(end)}. Crop both to the same shape.`];
   }
-  return [`The halves of ${listNames(uneven.map((pair) => pair.index))} differ in shape. Crop them alike.`];
+  return [`The halves of ${listNames(uneven.map((pair) => pair.index))} differ in shape. Crop each pair to one shape.`];
 }
 
 // One sentence about several files, or none.

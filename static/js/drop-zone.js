@@ -83,7 +83,7 @@ export async function showUnfinished() {
   if (!upload || zone.task) return;
   const chosen = upload.metadata.chosen || `“${upload.metadata.filename}”`;
   const them = chosen.endsWith(" more") ? "them" : "it";
-  const sentence = `${chosen} stopped at ${upload.percent} %: choose ${them} again to go on.`;
+  const sentence = `${chosen} stopped at ${upload.percent} %: choose ${them} again to resume.`;
   stopped.hidden = false;
   stopped.querySelector("span").textContent = sentence;
   announce(sentence);

@@ -15,7 +15,7 @@ import {
 } from "./paths.js";
 
 const PROVIDER_NAME = /^(.+)_(start|end)$/i;
-const PEERS = "Named as fal and Replicate ask for it. The same names are right here.";
+const PEERS = "Named as fal and Replicate expect, which works here, too.";
 const MAX_FILES = 20_000;
 const FEW = 5;
 
@@ -74,7 +74,7 @@ function problemsOf(files, images, groups) {
     const [count, limit] = [files.length, MAX_FILES].map((number) => number.toLocaleString("en"));
     problems.unshift(`That is ${count} files; ${limit} is the limit.`);
   }
-  if (!files.length) problems.push("There is nothing in it. Put the pairs into it and drop it again.");
+  if (!files.length) problems.push("It is empty. Add the pairs and drop it again.");
   else if (!images.length) {
     problems.push("There are no pictures in it. It needs pairs such as 01_start.png and 01_end.png.");
   } else if (!groups.length) {
@@ -107,8 +107,8 @@ function zipWarnings(members, files) {
   const warnings = [];
   if (folders.size === 1 && folder) {
     warnings.push(
-      `The pictures lie in a folder “${folder}” inside the ZIP, where the trainer may not find them. ` +
-        "Drop the unpacked folder here instead; it is packed without that layer.",
+      `The pictures lie in a folder “${folder}” inside the ZIP, where training may not find them. ` +
+        "Drop the unpacked folder here instead; the portal packs it flat.",
     );
   }
   if (members.some(({ path }) => path.split("/").includes("__MACOSX"))) {

@@ -105,7 +105,7 @@ function onError(error, task, { chosen }) {
     task.chunkSize = SMALL_CHUNK_SIZE;
     const size = formatBytes(CHUNK_SIZE);
     showError(
-      `A proxy refuses pieces of ${size}. The upload goes on in smaller ones, more slowly. ${PROXY_HINT}`,
+      `A proxy refuses chunks of ${size}. The upload continues in smaller ones, more slowly. ${PROXY_HINT}`,
     );
     send(task.file, task, { chosen });
     return;
@@ -119,8 +119,8 @@ function describeError(error, response, isRefusedByProxy) {
   const message = response && portalMessage(response);
   if (message) return message;
   if (isRefusedByProxy)
-    return `A proxy refuses even pieces of ${formatBytes(SMALL_CHUNK_SIZE)}. ${PROXY_HINT}`;
-  if (error.originalRequest) return "The connection was lost. Choose the same again: it goes on.";
+    return `A proxy refuses even chunks of ${formatBytes(SMALL_CHUNK_SIZE)}. ${PROXY_HINT}`;
+  if (error.originalRequest) return "The connection was lost. Choose the same files again to resume.";
   return "The files have changed or are gone. Choose them again.";
 }
 

@@ -22,9 +22,9 @@ import { CHUNK_SIZE, cancel, sendUnlessDuplicate } from "./send-upload.js";
 import * as preview from "./upload-preview.js";
 import { readDirectory, ZipError } from "./zip-reader.js";
 
-const UNREADABLE_DROP = "Nothing in that could be read. Drop a ZIP, a folder, or pictures and captions.";
+const UNREADABLE_DROP = "Nothing there could be read. Drop a ZIP, a folder, or pictures and captions.";
 const UNREADABLE = "The files could not be read. Choose them again.";
-const NOT_SENT = "Nothing was sent yet. Put this right and drop the files again.";
+const NOT_SENT = "Nothing was sent yet. Fix this and drop the files again.";
 
 class FilesError extends Error {}
 

@@ -72,8 +72,8 @@ def uploaded(page: Page, portal: Portal) -> zipfile.ZipFile:
     return zipfile.ZipFile(newest)
 
 
-def hold_pieces(page: Page, let_through: int = 0) -> None:
-    """The pieces of an upload after the first few wait until `unroute`."""
+def hold_chunks(page: Page, let_through: int = 0) -> None:
+    """The chunks of an upload after the first few wait until `unroute`."""
     count = itertools.count(1)
 
     def gate(route: Route) -> None:

@@ -22,7 +22,7 @@ from tests.e2e.dropping import (
     choose_folder,
     drop,
     five_pairs,
-    hold_pieces,
+    hold_chunks,
     laid_out,
     packed,
     picture,
@@ -60,7 +60,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     files |= {"set/06_start.jpg": picture("JPEG", (200, 200)), "set/06_end.jpg": WEBP, "__MACOSX/x": b""}
     whole = tmp_path / "hats.zip"
     whole.write_bytes(packed(files, zipfile.ZIP_DEFLATED))
-    hold_pieces(form)
+    hold_chunks(form)
     choose_files(form, whole)
 
     preview = form.locator("[data-preview]")
@@ -88,7 +88,7 @@ def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path)
     files["15_end.png"] = picture(size=(320, 480))
     whole = tmp_path / "many.zip"
     whole.write_bytes(packed(files))
-    hold_pieces(form)
+    hold_chunks(form)
     choose_files(form, whole)
     preview = form.locator("[data-preview]")
     expect(preview.locator(".pair")).to_have_count(12)
@@ -115,12 +115,12 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
     noise = {f"{n}_{half}.bin": bytes([n]) * MEBIBYTE for n in range(10) for half in HALVES}
     whole = tmp_path / "night.zip"
     whole.write_bytes(packed({**five_pairs(), **noise}))
-    hold_pieces(form, let_through=1)
+    hold_chunks(form, let_through=1)
     choose_files(form, whole)
     expect(form.locator("[data-upload-text]")).to_contain_text("8.39 MB of 21 MB")
     form.reload()
     form.unroute("**/uploads/*/")
-    expect(stopped(form)).to_contain_text("“night.zip” stopped at 39 %: choose it again to go on.")
+    expect(stopped(form)).to_contain_text("“night.zip” stopped at 39 %: choose it again to resume.")
 
     again: list[int] = []
 
@@ -157,7 +157,7 @@ def test_a_proxy_that_refuses_large_bodies_gets_small_ones(
 
     form.route("**/uploads/*/", refuse)
     choose_files(form, whole)
-    expect(form.get_by_text("A proxy refuses pieces of 8.39 MB.")).to_be_visible()
+    expect(form.get_by_text("A proxy refuses chunks of 8.39 MB.")).to_be_visible()
     with uploaded(form, portal) as archive:
         assert Path(str(archive.filename)).read_bytes() == whole.read_bytes()
     half = MEBIBYTE // 2
@@ -167,7 +167,7 @@ def test_a_proxy_that_refuses_large_bodies_gets_small_ones(
 def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: Path) -> None:
     whole = tmp_path / "hats.zip"
     whole.write_bytes(packed(five_pairs()))
-    hold_pieces(form)
+    hold_chunks(form)
     choose_files(form, whole)
     begun(form)
     form.get_by_role("button", name="Start training").click()
@@ -180,12 +180,12 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
 
 def test_an_upload_that_stopped_can_be_forgotten(form: Page, portal: Portal, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "hats", five_pairs())
-    hold_pieces(form)
+    hold_chunks(form)
     choose_folder(form, folder)
     begun(form)
     form.reload()
     form.unroute("**/uploads/*/")
-    expect(stopped(form)).to_contain_text("“hats” stopped at 0 %: choose it again to go on.")
+    expect(stopped(form)).to_contain_text("“hats” stopped at 0 %: choose it again to resume.")
     with form.expect_response(lambda answer: answer.request.method == "DELETE") as gone:
         form.get_by_role("button", name="Forget it").click()
     assert gone.value.status == 204

@@ -24,7 +24,7 @@ from tests.e2e.dropping import (
     choose_folder,
     convert,
     five_pairs,
-    hold_pieces,
+    hold_chunks,
     laid_out,
     packed,
     picture,
@@ -108,7 +108,7 @@ def test_a_zip_of_another_tool_is_packed_anew_and_explained(
 ) -> None:
     whole = tmp_path / "winter.zip"
     whole.write_bytes(packed(two_folders("control", "target", "target"), zipfile.ZIP_DEFLATED))
-    hold_pieces(form)
+    hold_chunks(form)
     choose_files(form, whole)
     preview = form.locator("[data-preview]")
     expect(preview).to_contain_text("“control” is taken as before and “target” as after")
@@ -196,7 +196,7 @@ ODD_ZIPS: dict[str, tuple[Files, str]] = {
     "UTF-16": (
         {name: content.decode().encode("utf-16") if ".txt" in name else content
          for name, content in five_pairs().items()},
-        "saved as “Unicode” (UTF-16). The portal can put that right.",
+        "saved as “Unicode” (UTF-16). The portal can repair it.",
     ),
     "another code page": (five_pairs() | {"01.txt": "Größe".encode("cp1252")}, "“01.txt” is not plain UTF-8"),
 }  # fmt: skip
@@ -206,7 +206,7 @@ def test_the_browser_sees_a_zip_as_the_portals_check_will(form: Page, tmp_path: 
     for name, (files, sentence) in ODD_ZIPS.items():
         whole = tmp_path / f"{name}.zip"
         whole.write_bytes(packed(files))
-        hold_pieces(form)
+        hold_chunks(form)
         choose_files(form, whole)
         preview = form.locator("[data-preview]")
         expect(preview).to_contain_text(sentence)

@@ -68,7 +68,7 @@ def test_an_upload_goes_on_after_start_was_pressed(signed_in: Page, sample_zip: 
     big.write_bytes(sample_zip.read_bytes())
     with zipfile.ZipFile(big, "a") as archive:
         archive.writestr("notes.bin", os.urandom(20_000_000))
-    page.route("**/uploads/*/", lambda _: None)  # the pieces are held until `unroute`
+    page.route("**/uploads/*/", lambda _: None)  # the chunks are held until `unroute`
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(big)
     page.get_by_label("Name", exact=True).fill("Started early")
