@@ -87,7 +87,7 @@ TABLE = """
     playground:delete       POST    OWNER
     datasets:list           GET     TEAM
     datasets:sample         GET     TEAM
-    datasets:twin           GET     TEAM
+    datasets:duplicate      GET     TEAM
     datasets:add-url        POST    MAKERS
     datasets:detail         GET     TEAM
     datasets:status         GET     TEAM

@@ -46,18 +46,18 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """How far the upload, the check and the carrying are; asks again by itself until settled."""
     dataset = access.dataset_to_see(request.user, pk)
-    context = {"dataset": dataset, "twin": library.duplicate_of(dataset)}
+    context = {"dataset": dataset, "duplicate": library.duplicate_of(dataset)}
     return render(request, "datasets/_status.html", context)
 
 
 @require_safe
 @piece_of("datasets:list")
-def twin(request: PortalRequest) -> HttpResponse:
+def duplicate(request: PortalRequest) -> HttpResponse:
     """The offer to use the dataset that has the content with this SHA-256, instead of sending it again."""
     dataset = access.with_content(request.user, request.GET.get("sha256", "")).first()
     if dataset is None:
         return HttpResponse(status=204)
-    return render(request, "datasets/_twin.html", {"dataset": dataset})
+    return render(request, "datasets/_duplicate.html", {"dataset": dataset})
 
 
 @require_safe
@@ -191,7 +191,7 @@ def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
         "jobs": dataset.jobs.order_by("-pk")[:JOBS_SHOWN],
         "more_jobs": max(0, dataset.jobs.count() - JOBS_SHOWN),
         "versions": access.versions(request.user, dataset),
-        "twin": library.duplicate_of(dataset),
+        "duplicate": library.duplicate_of(dataset),
         "may_change": access.may_change(request.user, dataset),
         "name_form": NameForm({"name": dataset.name}),
     }
