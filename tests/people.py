@@ -18,7 +18,7 @@ from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import inputs
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground.models import Generation
 
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}
@@ -118,18 +118,18 @@ def make_job(owner: User | None, state: str = State.QUEUED, **fields: Any) -> Jo
     return Job.objects.create(owner=owner, state=state, **values)
 
 
-def make_trial(job: Job) -> Trial:
+def make_generation(job: Job) -> Generation:
     """A run of this job's model, with its picture."""
-    brought = inputs.of_pair(job.dataset, 0)
+    image = inputs.of_pair(job.dataset, 0)
     numbers = {"strength": 1.0, "seed": 7, "steps": 28, "guidance": 2.5}
-    trial = Trial(
-        owner=job.owner, job=job, connection=job.connection, input=brought, prompt="night", **numbers
+    generation = Generation(
+        owner=job.owner, job=job, connection=job.connection, input=image, prompt="night", **numbers
     )
-    trial.state, trial.kind = Trial.State.DONE, brought.kind
-    trial.path.parent.mkdir(parents=True, exist_ok=True)
-    trial.path.write_bytes(brought.path.read_bytes())
-    trial.save()
-    return trial
+    generation.state, generation.kind = Generation.State.DONE, image.kind
+    generation.path.parent.mkdir(parents=True, exist_ok=True)
+    generation.path.write_bytes(image.path.read_bytes())
+    generation.save()
+    return generation
 
 
 def form_data(dataset: Dataset | None = None, **fields: Any) -> dict[str, Any]:

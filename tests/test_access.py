@@ -33,7 +33,7 @@ from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.jobs.sync import samples
 from finetune_portal.notifications.models import Channel
 from finetune_portal.web.encryption import seal
-from tests.people import make_dataset, make_job, make_trial, person, signed_in
+from tests.people import make_dataset, make_generation, make_job, person, signed_in
 from tests.provider import PICTURE
 
 WHO = ("anonymous", "viewer", "alice", "bob", "admin")
@@ -74,12 +74,12 @@ TABLE = """
     jobs:sample             GET     TEAM
     jobs:withdraw           POST    OWNER
     jobs:decide             POST    ADMINS
-    playground:bench        GET     TEAM
-    playground:bench        POST    MAKERS
+    playground:panel        GET     TEAM
+    playground:panel        POST    MAKERS
     playground:compare      GET     TEAM
     playground:compare      POST    MAKERS
     playground:input        GET     TEAM
-    playground:trial        GET     TEAM
+    playground:generation   GET     TEAM
     playground:picture      GET     TEAM
     playground:result       GET     TEAM
     playground:without-lora POST    MAKERS
@@ -250,12 +250,12 @@ def things(alice: User) -> dict[str, str]:
     uploading = make_dataset(alice, state="receiving")
     job = make_job(alice, "ready", request_id="r-1", dataset=dataset)
     samples.keep(job.pk, "control", PICTURE)
-    trial = make_trial(job)
+    generation = make_generation(job)
     return {
         "jobs": str(job.pk),
         "sample": "control",
-        "try/inputs": str(trial.input_id),
-        "try/runs": str(trial.pk),
+        "try/inputs": str(generation.input_id),
+        "try/runs": str(generation.pk),
         "views": str(SavedView.objects.create(owner=alice, name="mine", query="mine=on").pk),
         "presets": str(Preset.objects.create(owner=alice, name="p", learning_rate=1e-4, steps=1).pk),
         "datasets": str(dataset.pk),

@@ -41,7 +41,13 @@ FOUNDATION = {"env"}
 ENTRANCES = {"asgi", "gunicorn", "settings", "urls", "wsgi"}
 
 PROVIDER_CLIENT = (f"{PORTAL}.connections.client", f"{PORTAL}.providers.segmind.SegmindClient")
-USES_CLIENT = {"services", "transfer", "capabilities", "running", "sync"}  # modules, or packages of that name
+USES_CLIENT = {
+    "services",
+    "transfer",
+    "capabilities",
+    "generate",
+    "sync",
+}  # modules, or packages of that name
 
 HTTP = ("requests", "urllib3", "httpx", "aiohttp", "http.client", "urllib.request", "socket", "websockets")
 USES_HTTP = {

@@ -30,7 +30,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground.models import Generation
 from tests.gateway.calling import submit_body
 from tests.people import PASSWORD, form_data, just_signed_in, person
 from tests.provider import ScriptedProvider
@@ -90,7 +90,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "mfa_deactivate_totp": ({}, "second_factor.removed"),
     "mfa_remove_webauthn": (lambda s: s.removes_a_key(), "second_factor.removed"),
     "mfa_generate_recovery_codes": ({}, "second_factor.added"),
-    "playground:bench": (lambda s: s.tries("playground:bench"), "model.run"),
+    "playground:panel": (lambda s: s.tries("playground:panel"), "model.run"),
     "playground:compare": (lambda s: s.tries("playground:compare"), "model.run"),
     "playground:without-lora": (lambda s: s.tries("playground:without-lora"), "model.run"),
     "playground:run-again": (lambda s: s.tries_again(), "model.run-again"),
@@ -231,7 +231,7 @@ class Scene:
         return self.post(name, {"prompt": "night", **told, **numbers})
 
     def tries_again(self) -> HttpResponse:
-        Trial.objects.filter(pk=self.things["try/runs"]).update(state=Trial.State.FAILED)
+        Generation.objects.filter(pk=self.things["try/runs"]).update(state=Generation.State.FAILED)
         return self.tries("playground:run-again")
 
     def submits(self) -> HttpResponse:

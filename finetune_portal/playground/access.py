@@ -10,7 +10,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground.models import Input, Trial
+from finetune_portal.playground.models import Generation, Input
 
 SIMULATED = "Nothing to try: the local engine simulated this training. “make run-train” trains for real."
 NO_ADDRESS = "The upstream gave this model no address, so it cannot be run from here."
@@ -42,24 +42,24 @@ def is_paid(connection: Connection) -> bool:
     return connection.kind != Kind.ENGINE and "run" not in connection.can
 
 
-def visible(user: User) -> QuerySet[Trial]:
-    rows = Trial.objects.select_related("owner", "job__connection", "input", "base")
-    return rows if user.is_active else Trial.objects.none()
+def visible(user: User) -> QuerySet[Generation]:
+    rows = Generation.objects.select_related("owner", "job__connection", "input", "baseline")
+    return rows if user.is_active else Generation.objects.none()
 
 
-def trial_to_see(user: User, pk: int) -> Trial:
+def generation_to_see(user: User, pk: int) -> Generation:
     return get_object_or_404(visible(user), pk=pk)
 
 
-def may_change(user: User, trial: Trial) -> bool:
-    return user.can_administer or (user.can_train and trial.owner_id == user.pk)
+def may_change(user: User, generation: Generation) -> bool:
+    return user.can_administer or (user.can_train and generation.owner_id == user.pk)
 
 
-def trial_to_change(user: User, pk: int) -> Trial:
-    trial = trial_to_see(user, pk)
-    if not may_change(user, trial):
+def generation_to_change(user: User, pk: int) -> Generation:
+    generation = generation_to_see(user, pk)
+    if not may_change(user, generation):
         raise PermissionDenied("Only the person who ran this, or an admin, can do that.")
-    return trial
+    return generation
 
 
 def inputs(user: User) -> QuerySet[Input]:

@@ -9,13 +9,13 @@ from typing import Any
 from django import forms
 
 from finetune_portal.playground import choices, inputs
-from finetune_portal.playground.gallery import Choice, chosen
+from finetune_portal.playground.input_choices import Choice, chosen
 from finetune_portal.playground.models import Input
 
 NO_PICTURE = "Choose a picture, or bring your own."
 
 
-class TryForm(forms.Form):
+class GenerationForm(forms.Form):
     form_key = forms.UUIDField(widget=forms.HiddenInput)
     picture = forms.CharField(required=False, max_length=40)
     file = forms.FileField(
@@ -59,7 +59,7 @@ class TryForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.offered = offered
         self.initial.setdefault("form_key", uuid.uuid4())
-        self.brought: Input | None = None
+        self.input_image: Input | None = None
         for name in self.errors if self.is_bound else ():
             if name in self.fields:
                 marks = {"aria-invalid": "true", "aria-describedby": f"id_{name}_error"}
@@ -74,11 +74,11 @@ class TryForm(forms.Form):
         if "file" in self.errors:
             return cleaned
         try:
-            self.brought = self._input(cleaned)
+            self.input_image = self._input(cleaned)
         except inputs.BadPicture as exc:
             self.add_error("file", str(exc))
         else:
-            if self.brought is None:
+            if self.input_image is None:
                 self.add_error("file", NO_PICTURE)
         return cleaned
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from finetune_portal.datasets.checker import images
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.playground.models import Input, Trial
+from finetune_portal.playground.models import Generation, Input
 
 MAX_BYTES = 12_000_000
 EDGE = 2048  # no model makes larger ones
@@ -45,12 +45,12 @@ def of_pair(dataset: Dataset, number: int) -> Input:
     return _kept(data, name=f"Pair {pair['index']}"[:255], dataset=dataset, number=number)
 
 
-def forget(brought: Input) -> None:
-    """Unless something was tried on it."""
-    if Trial.objects.filter(input=brought).exists():
+def delete_unused(image: Input) -> None:
+    """Delete an input picture unless a generation uses it."""
+    if Generation.objects.filter(input=image).exists():
         return
-    brought.delete()
-    brought.path.unlink(missing_ok=True)
+    image.delete()
+    image.path.unlink(missing_ok=True)
 
 
 def _kept(data: bytes, **fields: object) -> Input:

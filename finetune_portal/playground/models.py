@@ -28,7 +28,7 @@ class Input(models.Model):
     name = models.CharField(max_length=255)
     dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
     number = models.PositiveIntegerField(null=True)  # of the pair in the dataset whose control image it is
-    created = models.DateTimeField(default=now)
+    created_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
         return self.name
@@ -38,7 +38,7 @@ class Input(models.Model):
         return folder() / "inputs" / f"{self.sha256}.{self.kind}"
 
 
-class Trial(Leased):
+class Generation(Leased):
     """One run of a model, paid at the vendor's. Its worker holds the lease while it is being made."""
 
     class State(models.TextChoices):
@@ -50,11 +50,11 @@ class Trial(Leased):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="trials")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="generations")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+")
-    input = models.ForeignKey(Input, on_delete=models.PROTECT, related_name="trials")
-    together = models.UUIDField(null=True, editable=False, db_index=True)  # asked for by one press
-    partner = models.OneToOneField("self", on_delete=models.CASCADE, null=True, related_name="base")
+    input = models.ForeignKey(Input, on_delete=models.PROTECT, related_name="generations")
+    batch = models.UUIDField(null=True, editable=False, db_index=True)  # asked for by one press
+    compare_to = models.OneToOneField("self", on_delete=models.CASCADE, null=True, related_name="baseline")
 
     prompt = models.TextField()
     strength = models.FloatField()
@@ -66,17 +66,17 @@ class Trial(Leased):
     error = models.TextField(blank=True)
     detail = models.TextField(blank=True)
     hosted_url = models.CharField(max_length=2000, blank=True)  # where the upstream finds the input
-    hosted = models.DateTimeField(null=True)
+    hosted_at = models.DateTimeField(null=True)
     kind = models.CharField(max_length=4, blank=True)  # of the result: png, jpeg or webp
-    created = models.DateTimeField(default=now)
-    started = models.DateTimeField(null=True)
-    ended = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["job", "-id"]),
+            models.Index(fields=["job", "-id"], name="generation_of_job"),
             models.Index(
-                fields=["connection", "due"], name="trial_to_run", condition=models.Q(state="queued")
+                fields=["connection", "due"], name="generation_to_run", condition=models.Q(state="queued")
             ),
         ]
 
@@ -106,21 +106,21 @@ class Trial(Leased):
         return self.state in (self.State.FAILED, self.State.UNCONFIRMED)
 
     @property
-    def beside(self) -> Trial | None:
+    def baseline_or_none(self) -> Generation | None:
         """The same without the LoRA."""
-        return getattr(self, "base", None)
+        return getattr(self, "baseline", None)
 
     @property
-    def is_moving(self) -> bool:
+    def is_changing(self) -> bool:
         """It or what stands beside it."""
-        return self.is_active or (self.beside is not None and self.beside.is_active)
+        return self.is_active or (self.baseline_or_none is not None and self.baseline_or_none.is_active)
 
     @property
     def stamp(self) -> str:
         """Another text after whatever a page shows of it has changed."""
-        other = f"-{self.beside.stamp}" if self.beside else ""
+        other = f"-{self.baseline_or_none.stamp}" if self.baseline_or_none else ""
         return f"{self.state}-{self.attempts}{other}"
 
     @property
     def took(self) -> timedelta | None:
-        return self.ended - self.started if self.ended and self.started else None
+        return self.ended_at - self.started_at if self.ended_at and self.started_at else None

@@ -1,4 +1,4 @@
-"""The pictures that came back, and the small ones that pages show."""
+"""Result pictures: save what a provider sent, and make the previews that pages show."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from pathlib import Path
 
 from finetune_portal.datasets import previews
 from finetune_portal.datasets.checker import images
-from finetune_portal.playground.models import Input, Trial, folder
+from finetune_portal.playground.models import Generation, Input, folder
 
 EDGES = {"small": 320, "large": 1280}
 
 
-class Unreadable(Exception):
-    """What came is no picture."""
+class UnreadableResultError(Exception):
+    """The provider sent something that is not a picture."""
 
 
-def keep(trial: Trial, content: bytes) -> str:
-    """Write it to disk; the kind of picture that it is."""
+def save(generation: Generation, content: bytes) -> str:
+    """Write the picture to disk and return its format: png, jpeg or webp. Raises UnreadableResultError."""
     try:
         kind = images.look(io.BytesIO(content), decode=True).kind.lower()
     except images.Unusable:
-        raise Unreadable from None
-    trial.kind = kind
-    trial.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = trial.path.with_name(f".{trial.path.name}.part")
+        raise UnreadableResultError from None
+    generation.kind = kind
+    generation.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = generation.path.with_name(f".{generation.path.name}.part")
     with draft.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(trial.path)
+    draft.replace(generation.path)
     return kind
 
 
-def forget(trial: Trial) -> None:
-    for path in (trial.path, *(_place(trial, edge) for edge in EDGES)):
+def delete(generation: Generation) -> None:
+    for path in (generation.path, *(_preview_path(generation, edge) for edge in EDGES)):
         with suppress(OSError):
             path.unlink()
 
 
-def preview(shown: Trial | Input, edge: str) -> Path | None:
-    """A WebP of it, at most EDGES[edge] pixels wide and high; None if it cannot be."""
-    kept = _place(shown, edge)
-    if not kept.exists():
-        with suppress(*previews.UNREADABLE), shown.path.open("rb") as file:
-            previews.shrink(file, kept, EDGES[edge])
-    return kept if kept.exists() else None
+def preview(source: Generation | Input, edge: str) -> Path | None:
+    """A WebP of the picture, at most EDGES[edge] pixels wide and high; None if it cannot be made."""
+    path = _preview_path(source, edge)
+    if not path.exists():
+        with suppress(*previews.UNREADABLE), source.path.open("rb") as file:
+            previews.shrink(file, path, EDGES[edge])
+    return path if path.exists() else None
 
 
-def _place(shown: Trial | Input, edge: str) -> Path:
-    return folder() / "previews" / f"{shown.path.stem}-{edge}.webp"
+def _preview_path(source: Generation | Input, edge: str) -> Path:
+    return folder() / "previews" / f"{source.path.stem}-{edge}.webp"

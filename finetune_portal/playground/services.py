@@ -1,4 +1,4 @@
-"""The deeds of the playground that people ask for: run, the same without the LoRA, run again, delete."""
+"""What people do in the playground: run models, add the picture without the LoRA, run again, delete."""
 
 from __future__ import annotations
 
@@ -12,83 +12,74 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, choices, inputs, results
-from finetune_portal.playground.models import Input, Trial
+from finetune_portal.playground.models import Generation, Input
 from finetune_portal.web.errors import ActionFailed
 
-FULL = f"{choices.MOST_WAITING} of your runs wait at most. Let some of them finish, then run this."
-State = Trial.State
+TOO_MANY = f"You can have {choices.MOST_WAITING} runs waiting. Let some of them finish, then run this."
+State = Generation.State
 
 
 def run(
     *,
     actor: User,
     jobs: list[Job],
-    brought: Input,
+    image: Input,
     form_key: uuid.UUID,
     with_base: bool = False,
     **settings: Any,
-) -> list[Trial]:
-    """A run of each job with these `settings`, and one of the base model. The same form twice is one."""
-    orders = [(job, settings["strength"]) for job in jobs]
+) -> list[Generation]:
+    """Queue one generation of each job with these `settings`, and one of the base model.
+
+    The keys are derived from `form_key`, so that a form sent twice makes the same generations.
+    """
+    runs = [(job, settings["strength"]) for job in jobs]
     if with_base:
-        orders.insert(0, (jobs[0], 0.0))
-    wanted = {uuid.uuid5(form_key, f"{job.pk} {strength}"): (job, strength) for job, strength in orders}
+        runs.insert(0, (jobs[0], 0.0))
+    by_key = {uuid.uuid5(form_key, f"{job.pk} {strength}"): (job, strength) for job, strength in runs}
+    fields = {**settings, "input": image, "batch": form_key if len(by_key) > 1 else None}
     with transaction.atomic():
-        there = {trial.key: trial for trial in Trial.objects.filter(key__in=wanted, owner=actor)}
-        _check(actor, [job for key, (job, _) in wanted.items() if key not in there])
-        together = form_key if len(wanted) > 1 else None
+        rows = Generation.objects.filter(key__in=by_key, owner=actor)
+        existing = {generation.key: generation for generation in rows}
+        _check(actor, [job for key, (job, _) in by_key.items() if key not in existing])
         return [
-            there.get(key)
-            or _order(
-                actor,
-                job,
-                key=key,
-                input=brought,
-                together=together,
-                **{**settings, "strength": strength},
-            )
-            for key, (job, strength) in wanted.items()
+            existing.get(key) or _create(actor, job, key=key, **{**fields, "strength": strength})
+            for key, (job, strength) in by_key.items()
         ]
 
 
-def without_lora(trial: Trial, *, actor: User) -> Trial:
-    """The same by the base model, to stand beside it."""
+def without_lora(generation: Generation, *, actor: User) -> Generation:
+    """Queue the same generation by the base model, to compare the two."""
     with transaction.atomic():
-        there = Trial.objects.filter(partner=trial).first()
-        if there or trial.is_base:
-            return there or trial
-        _check(actor, [trial.job])
-        same = {name: getattr(trial, name) for name in ("input", "prompt", "seed", "steps", "guidance")}
-        return _order(actor, trial.job, partner=trial, strength=0.0, **same)
+        baseline = Generation.objects.filter(compare_to=generation).first()
+        if baseline or generation.is_base:
+            return baseline or generation
+        _check(actor, [generation.job])
+        same = {name: getattr(generation, name) for name in ("input", "prompt", "seed", "steps", "guidance")}
+        return _create(actor, generation.job, compare_to=generation, strength=0.0, **same)
 
 
-def run_again(trial: Trial, *, actor: User) -> None:
-    """A person decides to, knowing that one whose answer was lost may be paid twice."""
+def run_again(generation: Generation, *, actor: User) -> None:
+    """Queue a failed generation again. If its answer was lost, the person accepts that it may cost twice."""
     with transaction.atomic():
-        _check(actor, [trial.job])
-        again = {
-            "state": State.QUEUED,
-            "due": now(),
-            "created": now(),
-            "attempts": 0,
-            "error": "",
-            "detail": "",
-        }
-        if not Trial.objects.filter(pk=trial.pk, state__in=(State.FAILED, State.UNCONFIRMED)).update(**again):
-            raise ActionFailed("It has moved on: there is nothing to run again.")
-        record(actor, "model.run-again", trial.job, name=trial.job.name, seed=trial.seed)
+        _check(actor, [generation.job])
+        rows = Generation.objects.filter(pk=generation.pk, state__in=(State.FAILED, State.UNCONFIRMED))
+        initial = {"attempts": 0, "error": "", "detail": ""}
+        if not rows.update(state=State.QUEUED, due=now(), created_at=now(), **initial):
+            raise ActionFailed("The run has moved on: there is nothing to run again.")
+        record(actor, "model.run-again", generation.job, name=generation.job.name, seed=generation.seed)
 
 
-def delete(trial: Trial, *, actor: User) -> None:
-    """Its base picture goes with it, and the input with the last that used it."""
-    base = Trial.objects.filter(partner=trial).first()
+def delete(generation: Generation, *, actor: User) -> None:
+    """Delete a generation, its baseline, and its input if no other generation uses that."""
+    baseline = Generation.objects.filter(compare_to=generation).first()
     with transaction.atomic():
-        record(actor, "model.forget-run", trial.job, name=trial.job.name, prompt=trial.prompt[:200])
-        trial.delete()
-    for each in (trial, base):
-        if each is not None:
-            results.forget(each)
-    inputs.forget(trial.input)
+        details = {"name": generation.job.name, "prompt": generation.prompt[:200]}
+        record(actor, "model.forget-run", generation.job, **details)
+        generation.delete()
+    results.delete(generation)
+    if baseline is not None:
+        results.delete(baseline)
+    inputs.delete_unused(generation.input)
 
 
 def _check(actor: User, jobs: list[Job]) -> None:
@@ -97,13 +88,13 @@ def _check(actor: User, jobs: list[Job]) -> None:
             raise ActionFailed(f"“{job.name}” is not ready, so it cannot be run yet.")
         if sentence := access.why_not(job):
             raise ActionFailed(sentence)
-    waiting = Trial.objects.filter(owner=actor, state__in=(State.QUEUED, State.RUNNING)).count()
+    waiting = Generation.objects.filter(owner=actor, state__in=(State.QUEUED, State.RUNNING)).count()
     if jobs and waiting + len(jobs) > choices.MOST_WAITING:
-        raise ActionFailed(FULL)
+        raise ActionFailed(TOO_MANY)
 
 
-def _order(actor: User, job: Job, **fields: Any) -> Trial:
-    trial = Trial.objects.create(owner=actor, job=job, connection=job.connection, **fields)
-    what = {"name": job.name, "prompt": trial.prompt[:200]}
-    record(actor, "model.run", job, strength=trial.strength, seed=trial.seed, **what)
-    return trial
+def _create(actor: User, job: Job, **fields: Any) -> Generation:
+    generation = Generation.objects.create(owner=actor, job=job, connection=job.connection, **fields)
+    details = {"name": job.name, "prompt": generation.prompt[:200]}
+    record(actor, "model.run", job, strength=generation.strength, seed=generation.seed, **details)
+    return generation

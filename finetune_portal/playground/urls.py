@@ -8,10 +8,10 @@ from finetune_portal.playground import views
 
 app_name = "playground"
 urlpatterns = [
-    path("jobs/<int:pk>/try/", views.bench, name="bench"),
+    path("jobs/<int:pk>/try/", views.job_panel, name="panel"),
     path("try/", views.compare, name="compare"),
     path("try/inputs/<int:pk>/<str:edge>.webp", views.input_picture, name="input"),
-    path("try/runs/<int:pk>/", views.trial, name="trial"),
+    path("try/runs/<int:pk>/", views.generation, name="generation"),
     path("try/runs/<int:pk>/<str:edge>.webp", views.picture, name="picture"),
     path("try/runs/<int:pk>/result/", views.result, name="result"),
     path("try/runs/<int:pk>/without-lora/", views.without_lora, name="without-lora"),

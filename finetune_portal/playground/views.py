@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import access, gallery, results, section, services
-from finetune_portal.playground.forms import TryForm
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground import access, input_choices, panel, results, services
+from finetune_portal.playground.forms import GenerationForm
+from finetune_portal.playground.models import Generation
 from finetune_portal.web.errors import ActionFailed
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import told
@@ -26,12 +26,12 @@ for_a_day = cache_control(private=True, max_age=86_400, immutable=True)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def bench(request: PortalRequest, pk: int) -> HttpResponse:
+def job_panel(request: PortalRequest, pk: int) -> HttpResponse:
     """The playground of one job: the piece of its page, or a page of its own. POST runs the model."""
     job = job_access.job_to_see(request.user, pk)
     if request.method == "POST":
         return _run(request, job)
-    return _bench(request, job, asked="asked" in request.GET)
+    return _panel(request, job, asked="asked" in request.GET)
 
 
 @maker_only
@@ -39,49 +39,49 @@ def _run(request: PortalRequest, job: Job) -> HttpResponse:
     form = _sent_form(request, [job])
     if _start(request, form, [job]):
         return _done(request, job, seed=form.data.get("seed", ""))
-    return _bench(request, job, form, asked=True)
+    return _panel(request, job, form, asked=True)
 
 
 @require_POST
 @maker_only
 def without_lora(request: PortalRequest, pk: int) -> HttpResponse:
     """The same seed by the base model, to stand beside it."""
-    trial = access.trial_to_see(request.user, pk)
+    generation = access.generation_to_see(request.user, pk)
     with told(request):
-        services.without_lora(trial, actor=request.user)
-    return _done(request, trial.job, trial)
+        services.without_lora(generation, actor=request.user)
+    return _done(request, generation.job, generation)
 
 
 @require_POST
 @maker_only
 def run_again(request: PortalRequest, pk: int) -> HttpResponse:
-    trial = access.trial_to_change(request.user, pk)
+    generation = access.generation_to_change(request.user, pk)
     with told(request):
-        services.run_again(trial, actor=request.user)
-    return _done(request, trial.job, trial.partner or trial)
+        services.run_again(generation, actor=request.user)
+    return _done(request, generation.job, generation.compare_to or generation)
 
 
 @require_POST
 @maker_only
 def delete(request: PortalRequest, pk: int) -> HttpResponse:
-    trial = access.trial_to_change(request.user, pk)
-    services.delete(trial, actor=request.user)
-    return _done(request, trial.job, trial.partner)
+    generation = access.generation_to_change(request.user, pk)
+    services.delete(generation, actor=request.user)
+    return _done(request, generation.job, generation.compare_to)
 
 
 @require_safe
-def trial(request: PortalRequest, pk: int) -> HttpResponse:
+def generation(request: PortalRequest, pk: int) -> HttpResponse:
     """One run; it asks for itself until it is over. 204 while nothing changed."""
-    shown = access.trial_to_see(request.user, pk)
+    shown = access.generation_to_see(request.user, pk)
     if not request.htmx:
         return redirect(_page(shown.job, shown))
     if request.GET.get("seen") == shown.stamp:
         return HttpResponse(status=204)
-    context, asked = {"trial": shown, "voice": True}, "asked" in request.GET
+    context, asked = {"generation": shown, "voice": True}, "asked" in request.GET
     if request.GET.get("as") == "column":
         return render(request, "playground/_column.html", context)
     return render(
-        request, "playground/_stage.html", context | section.stage(request.user, shown, asked=asked)
+        request, "playground/_generation.html", context | panel.stage(request.user, shown, asked=asked)
     )
 
 
@@ -90,12 +90,12 @@ def compare(request: PortalRequest) -> HttpResponse:
     """One picture by several jobs and by the base model. POST runs them all."""
     if request.method == "POST":
         return _run_all(request)
-    return _comparison(request, section.jobs_named(request.user, request.GET.getlist("job")))
+    return _comparison(request, panel.jobs_named(request.user, request.GET.getlist("job")))
 
 
 @maker_only
 def _run_all(request: PortalRequest) -> HttpResponse:
-    jobs = section.jobs_named(request.user, request.POST.getlist("job"))
+    jobs = panel.jobs_named(request.user, request.POST.getlist("job"))
     able = [job for job in jobs if access.can_run(job)]
     form = _sent_form(request, able)
     if able and _start(request, form, able, with_base=True):
@@ -108,7 +108,7 @@ def _run_all(request: PortalRequest) -> HttpResponse:
 @for_a_day
 def picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
     """What came of a run, as a small WebP."""
-    return _webp(results.preview(access.trial_to_see(request.user, pk), _edge(edge)))
+    return _webp(results.preview(access.generation_to_see(request.user, pk), _edge(edge)))
 
 
 @require_safe
@@ -120,52 +120,56 @@ def input_picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
 @require_safe
 def result(request: PortalRequest, pk: int) -> FileResponse:
     """The picture itself, as it came."""
-    found = access.trial_to_see(request.user, pk)
+    found = access.generation_to_see(request.user, pk)
     if not found.is_done or not found.path.exists():
         raise Http404
     name = f"{found.job.name} {found.seed}.{found.kind}"
     return FileResponse(found.path.open("rb"), as_attachment=True, filename=name)
 
 
-def _sent_form(request: PortalRequest, jobs: list[Job]) -> TryForm:
+def _sent_form(request: PortalRequest, jobs: list[Job]) -> GenerationForm:
     kept = access.input_named(request.user, request.POST.get("picture", ""))
-    return TryForm(request.POST, request.FILES, offered=gallery.offered(jobs, keep=kept))
+    return GenerationForm(request.POST, request.FILES, offered=input_choices.offered(jobs, keep=kept))
 
 
-def _start(request: PortalRequest, form: TryForm, jobs: list[Job], **options: bool) -> bool:
-    if not form.is_valid() or form.brought is None:
+def _start(request: PortalRequest, form: GenerationForm, jobs: list[Job], **options: bool) -> bool:
+    if not form.is_valid() or form.input_image is None:
         return False
-    key, brought = form.cleaned_data["form_key"], form.brought
+    fields = {"image": form.input_image, "form_key": form.cleaned_data["form_key"], **form.settings}
     try:
-        services.run(actor=request.user, jobs=jobs, brought=brought, form_key=key, **options, **form.settings)
+        services.run(actor=request.user, jobs=jobs, **fields, **options)
     except ActionFailed as exc:
         messages.error(request, str(exc))
         return False
     return True
 
 
-def _bench(request: PortalRequest, job: Job, form: TryForm | None = None, **options: bool) -> HttpResponse:
-    context = section.context(request.user, job, request.GET, form=form, **options)
-    template = "playground/_bench.html" if request.htmx else "playground/page.html"
+def _panel(
+    request: PortalRequest, job: Job, form: GenerationForm | None = None, **options: bool
+) -> HttpResponse:
+    context = panel.context(request.user, job, request.GET, form=form, **options)
+    template = "playground/_panel.html" if request.htmx else "playground/page.html"
     return render(request, template, context, status=422 if form else 200)
 
 
-def _comparison(request: PortalRequest, jobs: list[Job], form: TryForm | None = None) -> HttpResponse:
-    context = section.comparison(request.user, request.GET, jobs, form)
+def _comparison(request: PortalRequest, jobs: list[Job], form: GenerationForm | None = None) -> HttpResponse:
+    context = panel.comparison(request.user, request.GET, jobs, form)
     return render(request, "playground/compare.html", context, status=422 if form else 200)
 
 
-def _done(request: PortalRequest, job: Job, shown: Trial | None = None, *, seed: str = "") -> HttpResponse:
+def _done(
+    request: PortalRequest, job: Job, shown: Generation | None = None, *, seed: str = ""
+) -> HttpResponse:
     """A seed that was typed stays in the form; one that was drawn does not."""
     if not request.htmx:
         return redirect(_page(job, shown))
-    params = {"trial": str(shown.pk) if shown else "", "seed": seed}
-    context = section.context(request.user, job, params, asked=True)
-    return render(request, "playground/_bench.html", context)
+    params = {"generation": str(shown.pk) if shown else "", "seed": seed}
+    context = panel.context(request.user, job, params, asked=True)
+    return render(request, "playground/_panel.html", context)
 
 
-def _page(job: Job, shown: Trial | None) -> str:
-    query = f"?trial={shown.pk}" if shown else ""
+def _page(job: Job, shown: Generation | None) -> str:
+    query = f"?generation={shown.pk}" if shown else ""
     return f"{reverse('jobs:detail', args=[job.pk])}{query}#playground"
 
 

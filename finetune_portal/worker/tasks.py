@@ -19,7 +19,7 @@ from finetune_portal.datasets.transfer import LEASE
 from finetune_portal.jobs.sync import model_file, progress, sync
 from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notifications import outbox
-from finetune_portal.playground import running
+from finetune_portal.playground import generate
 from finetune_portal.queue.leases import claim, keeping
 from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks import services as webhooks
@@ -79,8 +79,10 @@ LANES = (
     Lane("follow", sync.follow, 0.25, idle=0.25),
     Lane("train", train, 0.5, idle=0.5),
     Lane("files", model_file.check_next, 1),
-    Lane("run", running.run_next, 0.3),
-    Lane("run-too", running.run_next, 0.3),  # a cold model takes minutes, and others may be quick meanwhile
+    Lane("run", generate.generate_next, 0.3),
+    Lane(
+        "run-too", generate.generate_next, 0.3
+    ),  # a cold model takes minutes, and others may be quick meanwhile
     Lane("digest", webhooks.digest_next, 0.2),
     Lane("self-test", self_test.run_next, 0.5),
     Lane("notice", outbox.write, 1),

@@ -16,8 +16,8 @@ from PIL import Image
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import running
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground import generate
+from finetune_portal.playground.models import Generation
 from tests.people import make_job
 from tests.provider import ScriptedProvider
 from tests.worker.driving import point_at
@@ -70,24 +70,24 @@ def own(content: bytes, name: str = "street.png") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content)
 
 
-def ordered(client: Any, job: Job, **fields: Any) -> Trial:
+def ordered(client: Any, job: Job, **fields: Any) -> Generation:
     """Ask for a run through the page, and find its row."""
     answer = client.post(f"/jobs/{job.pk}/try/", form(**fields))
     assert answer.status_code == 302, answer.content.decode()
-    return Trial.objects.latest("pk")
+    return Generation.objects.latest("pk")
 
 
 def lane() -> bool:
     """What the worker does for one run, whatever pause it was told to make: host its picture, then run it."""
     moved = step()
-    if Trial.objects.filter(state="queued", attempts=0).exclude(hosted_url="").exists():
+    if Generation.objects.filter(state="queued", attempts=0).exclude(hosted_url="").exists():
         step()
     return moved
 
 
 def step() -> bool:
-    Trial.objects.filter(state="queued").update(due=now() - timedelta(seconds=1))
-    return running.run_next()
+    Generation.objects.filter(state="queued").update(due=now() - timedelta(seconds=1))
+    return generate.generate_next()
 
 
 def content(answer: Any) -> bytes:
@@ -96,5 +96,5 @@ def content(answer: Any) -> bytes:
     return b"".join(answer)
 
 
-def fresh(trial: Trial) -> Trial:
-    return Trial.objects.get(pk=trial.pk)
+def fresh(generation: Generation) -> Generation:
+    return Generation.objects.get(pk=generation.pk)

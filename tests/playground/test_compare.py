@@ -9,7 +9,7 @@ import pytest
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground.models import Generation
 from tests.people import make_job, signed_in
 from tests.playground.conftest import form, image, lane, own, ready
 from tests.provider import ScriptedProvider
@@ -37,7 +37,7 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provid
     assert told == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]
     html = text_of(client, answer.headers["Location"])
     assert [html.count(f"What {who} made of it") for who in ("the base model", "Blue", "Red")] == [1, 1, 1]
-    assert Trial.objects.filter(job=jobs[1]).get().together is not None
+    assert Generation.objects.filter(job=jobs[1]).get().batch is not None
     assert "What the model made of it" in text_of(client, f"/jobs/{jobs[1].pk}/")
 
 
@@ -45,7 +45,7 @@ def test_the_same_form_twice_runs_each_once(alice: User, jobs: list[Job]) -> Non
     client, told = signed_in(alice), form(job=[job.pk for job in jobs])
     first, second = (client.post("/try/", told).headers["Location"] for _ in range(2))
     assert first == second
-    assert Trial.objects.count() == 3
+    assert Generation.objects.count() == 3
     assert parse_qs(urlsplit(first).query)["job"] == [str(job.pk) for job in jobs]
 
 
@@ -56,8 +56,8 @@ def test_what_cannot_be_run_is_left_out(alice: User, jobs: list[Job]) -> None:
     assert "Left out, because they cannot be run from here: Green." in html
     assert "One picture, 2 models" in html
     client.post("/try/", form(job=[job.pk for job in (*jobs, training)]))
-    assert not Trial.objects.filter(job=training).exists()
-    assert Trial.objects.count() == 3
+    assert not Generation.objects.filter(job=training).exists()
+    assert Generation.objects.count() == 3
 
 
 def test_nothing_runs_when_there_is_no_room_for_all(alice: User, jobs: list[Job]) -> None:
@@ -66,8 +66,8 @@ def test_nothing_runs_when_there_is_no_room_for_all(alice: User, jobs: list[Job]
         client.post("/try/", form(job=[job.pk for job in jobs], seed=str(seed)))
     answer = client.post("/try/", form(job=[job.pk for job in jobs], seed="9"))
     assert answer.status_code == 422
-    assert "8 of your runs wait at most." in answer.content.decode()
-    assert Trial.objects.count() == 6
+    assert "You can have 8 runs waiting." in answer.content.decode()
+    assert Generation.objects.count() == 6
 
 
 def test_a_wrong_form_keeps_the_jobs(alice: User, jobs: list[Job]) -> None:
@@ -94,7 +94,7 @@ def test_viewers_do_not_run_and_nothing_named_is_nothing(alice: User, charlie: U
         assert signed_in(alice).get(f"/try/{odd}").status_code == 200
     assert "Nothing to try" in text_of(signed_in(alice), "/try/")
     assert signed_in(alice).post("/try/", form()).status_code == 422
-    assert not Trial.objects.exists()
+    assert not Generation.objects.exists()
 
 
 def test_the_way_there_from_the_comparison_of_a_sweep(alice: User, jobs: list[Job]) -> None:

@@ -13,8 +13,8 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections.models import Call
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import running
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground import generate
+from finetune_portal.playground.models import Generation
 from tests.people import HTMX, signed_in
 from tests.playground.conftest import fresh, lane, ordered, ready, step
 from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
@@ -22,7 +22,7 @@ from tests.worker.driving import point_nowhere, text_of
 
 
 @pytest.fixture
-def trial(alice: User, job: Job) -> Trial:
+def generation(alice: User, job: Job) -> Generation:
     return ordered(signed_in(alice), job)
 
 
@@ -39,29 +39,31 @@ LOST = [
 
 @pytest.mark.parametrize("answer", LOST)
 def test_a_lost_answer_waits_for_a_person(
-    alice: User, trial: Trial, provider: ScriptedProvider, answer: Answer
+    alice: User, generation: Generation, provider: ScriptedProvider, answer: Answer
 ) -> None:
     provider.script("run", answer)
     lane()
     assert not lane()
-    found = fresh(trial)
+    found = fresh(generation)
     assert found.state == "unconfirmed"
     assert found.error.startswith("The answer was lost.")
-    assert "may have been paid" in found.error
-    assert "<html>" not in text_of(signed_in(alice), f"/jobs/{trial.job_id}/").replace("<html lang", "")
+    assert "may have been charged" in found.error
+    assert "<html>" not in text_of(signed_in(alice), f"/jobs/{generation.job_id}/").replace("<html lang", "")
     assert len(provider.sent("run")) == 1
 
 
-def test_a_person_runs_it_again(alice: User, bob: User, trial: Trial, provider: ScriptedProvider) -> None:
+def test_a_person_runs_it_again(
+    alice: User, bob: User, generation: Generation, provider: ScriptedProvider
+) -> None:
     provider.script("run", breaks(taken=True))
     lane()
-    html = text_of(signed_in(alice), f"/jobs/{trial.job_id}/")
+    html = text_of(signed_in(alice), f"/jobs/{generation.job_id}/")
     assert "it may be paid a second time" in html
-    signed_in(alice).post(f"/try/runs/{trial.pk}/again/")
+    signed_in(alice).post(f"/try/runs/{generation.pk}/again/")
     lane()
-    assert fresh(trial).state == "done"
+    assert fresh(generation).state == "done"
     assert AuditEvent.objects.filter(action="model.run-again", actor=alice).count() == 1
-    late = signed_in(alice).post(f"/try/runs/{trial.pk}/again/", follow=True).content.decode()
+    late = signed_in(alice).post(f"/try/runs/{generation.pk}/again/", follow=True).content.decode()
     assert "there is nothing to run again" in late
     assert not lane()
 
@@ -76,82 +78,86 @@ def test_a_person_runs_it_again(alice: User, bob: User, trial: Trial, provider: 
     ],
 )
 def test_a_definite_no_is_told_and_costs_nothing(
-    trial: Trial, provider: ScriptedProvider, answer: Answer, sentence: str
+    generation: Generation, provider: ScriptedProvider, answer: Answer, sentence: str
 ) -> None:
     provider.script("run", answer)
     lane()
-    found = fresh(trial)
+    found = fresh(generation)
     assert found.state == "failed"
     assert sentence in found.error
     assert found.error.endswith("Nothing was charged.")
 
 
-def test_a_pause_that_was_asked_for_is_made(trial: Trial, provider: ScriptedProvider) -> None:
+def test_a_pause_that_was_asked_for_is_made(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
     lane()
-    found = fresh(trial)
+    found = fresh(generation)
     assert (found.state, found.error) == ("queued", "Trainings have all of it.")
     assert timedelta(seconds=25) < found.due - now() < timedelta(seconds=31)
     lane()
-    assert fresh(trial).state == "done"
+    assert fresh(generation).state == "done"
 
 
-def test_after_a_429_nothing_is_asked_for_a_while(trial: Trial, provider: ScriptedProvider) -> None:
+def test_after_a_429_nothing_is_asked_for_a_while(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(429, {"error": "Slow down"}, Retry_After="60"))
     lane()
-    assert fresh(trial).state == "queued"
+    assert fresh(generation).state == "queued"
     assert not lane(), "the account has no call to spare"
 
 
-def test_patience_has_an_end(trial: Trial, provider: ScriptedProvider) -> None:
+def test_patience_has_an_end(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="1"))
-    Trial.objects.update(created=now() - running.PATIENCE)
+    Generation.objects.update(created_at=now() - generate.RETRY_FOR)
     lane()
-    assert fresh(trial).state == "failed"
+    assert fresh(generation).state == "failed"
 
 
-def test_each_step_takes_one_call_of_a_limit_that_is_set(trial: Trial, settings: Any) -> None:
+def test_each_step_takes_one_call_of_a_limit_that_is_set(generation: Generation, settings: Any) -> None:
     settings.CALLS_A_MINUTE = 5
     assert step()
     assert step()
-    assert fresh(trial).state == "done"
+    assert fresh(generation).state == "done"
     assert Call.objects.count() == 2
 
 
-def test_a_provider_that_is_away_is_waited_for(trial: Trial, settings: Any) -> None:
+def test_a_provider_that_is_away_is_waited_for(generation: Generation, settings: Any) -> None:
     point_nowhere(settings)
     lane()
-    found = fresh(trial)
+    found = fresh(generation)
     assert (found.state, found.error) == (
         "queued",
         "The upstream cannot be reached. It is tried again by itself.",
     )
 
 
-def test_a_hosting_whose_answer_is_lost_is_tried_again(trial: Trial, provider: ScriptedProvider) -> None:
+def test_a_hosting_whose_answer_is_lost_is_tried_again(
+    generation: Generation, provider: ScriptedProvider
+) -> None:
     """It is free."""
     provider.script("host", breaks(taken=True))
     lane()
-    assert fresh(trial).state == "queued"
+    assert fresh(generation).state == "queued"
     lane()
-    assert fresh(trial).state == "done"
+    assert fresh(generation).state == "done"
     assert len(provider.runs) == 1
 
 
-def test_what_is_no_picture_is_told(trial: Trial, provider: ScriptedProvider) -> None:
+def test_what_is_no_picture_is_told(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(200, PICTURE[:60], taken=True))
     lane()
-    found = fresh(trial)
+    found = fresh(generation)
     assert (found.state, found.error) == (
         "failed",
-        "The upstream sent something that is no readable picture.",
+        "The provider sent something that is not a readable picture.",
     )
 
 
-def test_a_worker_that_died_leaves_an_open_question(trial: Trial, provider: ScriptedProvider) -> None:
-    Trial.objects.update(state="running", started=now(), lease_until=now() - timedelta(seconds=1))
+def test_a_worker_that_died_leaves_an_open_question(
+    generation: Generation, provider: ScriptedProvider
+) -> None:
+    Generation.objects.update(state="running", started_at=now(), lease_until=now() - timedelta(seconds=1))
     assert not lane()
-    assert fresh(trial).state == "unconfirmed"
+    assert fresh(generation).state == "unconfirmed"
     assert provider.runs == []
 
 
@@ -161,27 +167,27 @@ def test_on_the_own_engine_a_lost_answer_is_tried_again(
     """It costs nothing."""
     settings.LOCAL_ENGINE = True
     client, job = signed_in(alice), ready(alice, dataset)
-    for lost, state, detail in ((running.TRIES - 1, "done", ""), (running.TRIES, "failed", "Oops")):
-        trial = ordered(client, job)
+    for lost, state, detail in ((generate.TRIES - 1, "done", ""), (generate.TRIES, "failed", "Oops")):
+        generation = ordered(client, job)
         provider.script("run", *[says(500, {"error": "Oops"})] * lost)
-        for _ in range(running.TRIES):
+        for _ in range(generate.TRIES):
             assert lane()
-        found = fresh(trial)
+        found = fresh(generation)
         assert (found.state, found.detail) == (state, detail)
 
 
-def test_an_input_that_is_gone_fails_its_run(trial: Trial, provider: ScriptedProvider) -> None:
-    trial.input.path.unlink()
+def test_an_input_that_is_gone_fails_its_run(generation: Generation, provider: ScriptedProvider) -> None:
+    generation.input.path.unlink()
     lane()
-    assert fresh(trial).error == "The picture that this was to be tried on is gone."
+    assert fresh(generation).error == "The input picture of this run no longer exists."
     assert provider.runs == []
 
 
 def test_the_page_shows_an_outcome_with_its_detail(
-    alice: User, trial: Trial, provider: ScriptedProvider
+    alice: User, generation: Generation, provider: ScriptedProvider
 ) -> None:
     provider.script("run", says(500, {"error": "CUDA out of memory"}, taken=True))
     lane()
-    html = signed_in(alice).get(f"/try/runs/{trial.pk}/", headers=HTMX).content.decode()
+    html = signed_in(alice).get(f"/try/runs/{generation.pk}/", headers=HTMX).content.decode()
     assert "Technical detail" in html
     assert "CUDA out of memory" in html

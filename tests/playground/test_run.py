@@ -13,7 +13,7 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground.models import Input, Trial
+from finetune_portal.playground.models import Generation, Input
 from finetune_portal.worker.tasks import LANES
 from tests.people import HTMX, make_job, signed_in
 from tests.playground.conftest import content, form, fresh, image, lane, ordered, own, ready
@@ -31,12 +31,12 @@ def test_one_press_gives_a_picture(alice: User, job: Job, provider: ScriptedProv
     html = text_of(client, f"/jobs/{job.pk}/")
     assert 'value="pair-0"' in html
     assert "turn day into night" in html
-    trial = ordered(client, job)
+    generation = ordered(client, job)
     assert "Waits its turn" in text_of(client, f"/jobs/{job.pk}/")
     assert lane()
-    assert fresh(trial).state == "done"
-    assert content(client.get(f"/try/runs/{trial.pk}/large.webp")).startswith(b"RIFF")
-    got = client.get(f"/try/runs/{trial.pk}/result/")
+    assert fresh(generation).state == "done"
+    assert content(client.get(f"/try/runs/{generation.pk}/large.webp")).startswith(b"RIFF")
+    got = client.get(f"/try/runs/{generation.pk}/result/")
     assert content(got) == PICTURE
     assert got.headers["Content-Disposition"] == 'attachment; filename="Day to night 7.png"'
     assert not lane()
@@ -52,8 +52,8 @@ def test_it_sends_what_was_filled_in(
     assert sent.path == f"/v1/{job.slug}"
     assert (told["prompt"], told["lora_strength"], told["seed"]) == ("make it rain", 0.8, 7)
     assert (told["num_inference_steps"], told["guidance"]) == (20, 3)
-    hosted = provider.stored[told["input_image"].removeprefix(provider.url)]
-    with Image.open(io.BytesIO(hosted)) as picture:
+    hosted_at = provider.stored[told["input_image"].removeprefix(provider.url)]
+    with Image.open(io.BytesIO(hosted_at)) as picture:
         assert picture.size == tuple(dataset.pairs[0]["start_size"])
 
 
@@ -71,27 +71,27 @@ def test_the_same_form_twice_is_one_run(alice: User, job: Job) -> None:
     client, told = signed_in(alice), form()
     client.post(address(job), told)
     client.post(address(job), told)
-    assert Trial.objects.count() == 1
+    assert Generation.objects.count() == 1
     assert AuditEvent.objects.filter(action="model.run", actor=alice).count() == 1
 
 
 def test_an_empty_seed_is_drawn_shown_and_drawn_anew(alice: User, job: Job) -> None:
     """Only a seed that was typed, or that of a run that was chosen, stays in the form."""
     client = signed_in(alice)
-    trial = ordered(client, job, seed="")
+    generation = ordered(client, job, seed="")
     html = text_of(client, f"/jobs/{job.pk}/")
-    assert f"seed {trial.seed}" in html
-    assert f'value="{trial.seed}"' not in html
+    assert f"seed {generation.seed}" in html
+    assert f'value="{generation.seed}"' not in html
     assert 'name="seed" value="5"' in client.post(address(job), form(seed="5"), headers=HTMX).content.decode()
 
 
 def test_a_picture_of_ones_own(alice: User, job: Job) -> None:
     client = signed_in(alice)
-    trial = ordered(client, job, picture=None, file=own(image(size=(30, 20))))
-    assert trial.input.name == "street.png"
-    assert f'value="input-{trial.input_id}"' in text_of(client, f"/jobs/{job.pk}/")
-    again = ordered(client, job, picture=f"input-{trial.input_id}", seed="8")
-    assert again.input == trial.input
+    generation = ordered(client, job, picture=None, file=own(image(size=(30, 20))))
+    assert generation.input.name == "street.png"
+    assert f'value="input-{generation.input_id}"' in text_of(client, f"/jobs/{job.pk}/")
+    again = ordered(client, job, picture=f"input-{generation.input_id}", seed="8")
+    assert again.input == generation.input
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_what_is_wrong_is_said_at_its_field(alice: User, job: Job, fields: dict[
     answer = client.post(address(job), form(**fields), headers=HTMX)
     assert answer.status_code == 422
     assert says in answer.content.decode()
-    assert answer.content.decode().lstrip().startswith('<section id="try"')
+    assert answer.content.decode().lstrip().startswith('<section id="playground"')
     assert client.post(address(job), form(**fields | {"file": None})).status_code in (302, 422)
-    assert Trial.objects.count() == (1 if "file" in fields else 0)
+    assert Generation.objects.count() == (1 if "file" in fields else 0)
 
 
 def test_a_newcomer_is_told_that_it_is_paid(alice: User, job: Job, settings: Any) -> None:
@@ -136,11 +136,11 @@ def test_a_newcomer_is_told_that_it_is_paid(alice: User, job: Job, settings: Any
 
 def test_the_base_model_stands_beside_it(alice: User, job: Job, provider: ScriptedProvider) -> None:
     client = signed_in(alice)
-    trial = ordered(client, job, strength="0.8")
+    generation = ordered(client, job, strength="0.8")
     lane()
-    html = client.post(f"/try/runs/{trial.pk}/without-lora/", headers=HTMX).content.decode()
+    html = client.post(f"/try/runs/{generation.pk}/without-lora/", headers=HTMX).content.decode()
     assert "Without the LoRA: Waits its turn" in html
-    client.post(f"/try/runs/{trial.pk}/without-lora/")
+    client.post(f"/try/runs/{generation.pk}/without-lora/")
     assert lane()
     assert not lane()
     first, second = (request.json for request in provider.runs)
@@ -155,7 +155,7 @@ def test_an_earlier_run_gives_its_settings_again(alice: User, job: Job) -> None:
     client = signed_in(alice)
     first = ordered(client, job, prompt="make it rain", seed="11", strength="0.3")
     ordered(client, job, prompt="make it snow", seed="12")
-    html = text_of(client, f"/jobs/{job.pk}/?trial={first.pk}")
+    html = text_of(client, f"/jobs/{job.pk}/?generation={first.pk}")
     assert ">\nmake it rain</textarea>" in html
     assert 'value="11"' in html
     assert 'name="strength" value="0.3"' in html
@@ -163,17 +163,17 @@ def test_an_earlier_run_gives_its_settings_again(alice: User, job: Job) -> None:
 
 def test_the_piece_asks_for_itself_until_it_is_over(alice: User, job: Job) -> None:
     client = signed_in(alice)
-    trial = ordered(client, job)
-    page = f"/try/runs/{trial.pk}/"
-    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?trial={trial.pk}#playground"
-    seen = client.get(f"{page}?seen={trial.stamp}", headers=HTMX)
+    generation = ordered(client, job)
+    page = f"/try/runs/{generation.pk}/"
+    assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?generation={generation.pk}#playground"
+    seen = client.get(f"{page}?seen={generation.stamp}", headers=HTMX)
     assert seen.status_code == 204
     lane()
-    html = client.get(f"{page}?seen={trial.stamp}", headers=HTMX).content.decode()
+    html = client.get(f"{page}?seen={generation.stamp}", headers=HTMX).content.decode()
     assert "The picture is there." in html
     assert "hx-trigger" not in html
     column = client.get(f"{page}?as=column", headers=HTMX).content.decode()
-    assert column.lstrip().startswith(f'<li id="run-{trial.pk}"')
+    assert column.lstrip().startswith(f'<li id="run-{generation.pk}"')
 
 
 def test_not_too_many_wait_at_once(alice: User, bob: User, job: Job) -> None:
@@ -182,24 +182,24 @@ def test_not_too_many_wait_at_once(alice: User, bob: User, job: Job) -> None:
         ordered(client, job, seed=str(number))
     answer = client.post(address(job), form(), headers=HTMX)
     assert answer.status_code == 422
-    assert "8 of your runs wait at most." in answer.content.decode()
+    assert "You can have 8 runs waiting." in answer.content.decode()
     ordered(signed_in(bob), job)
-    assert Trial.objects.count() == 9
+    assert Generation.objects.count() == 9
 
 
 def test_a_deleted_run_is_gone_with_its_files(alice: User, job: Job) -> None:
     client = signed_in(alice)
-    trial = ordered(client, job, file=own(image()))
+    generation = ordered(client, job, file=own(image()))
     lane()
-    client.post(f"/try/runs/{trial.pk}/without-lora/")
+    client.post(f"/try/runs/{generation.pk}/without-lora/")
     lane()
-    trial = fresh(trial)
-    files = [trial.path, trial.base.path, trial.input.path]
-    content(client.get(f"/try/runs/{trial.pk}/small.webp"))
+    generation = fresh(generation)
+    files = [generation.path, generation.baseline.path, generation.input.path]
+    content(client.get(f"/try/runs/{generation.pk}/small.webp"))
     assert all(path.exists() for path in files)
-    client.post(f"/try/runs/{trial.pk}/delete/")
+    client.post(f"/try/runs/{generation.pk}/delete/")
     assert not any(path.exists() for path in files)
-    assert not Trial.objects.exists()
+    assert not Generation.objects.exists()
     assert not Input.objects.exists()
     assert AuditEvent.objects.filter(action="model.forget-run").count() == 1
 
@@ -207,15 +207,15 @@ def test_a_deleted_run_is_gone_with_its_files(alice: User, job: Job) -> None:
 def test_a_run_that_is_deleted_while_it_is_made_leaves_nothing(
     alice: User, job: Job, provider: ScriptedProvider
 ) -> None:
-    trial = ordered(signed_in(alice), job)
-    Trial.objects.filter(pk=trial.pk).update(partner=None)
-    signed_in(alice).post(f"/try/runs/{trial.pk}/delete/")
+    generation = ordered(signed_in(alice), job)
+    Generation.objects.filter(pk=generation.pk).update(compare_to=None)
+    signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
     assert not lane()
     assert provider.runs == []
 
 
 def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: Job) -> None:
-    trial = ordered(signed_in(alice), job)
+    generation = ordered(signed_in(alice), job)
     lane()
     viewer = signed_in(charlie)
     html = text_of(viewer, f"/jobs/{job.pk}/")
@@ -223,11 +223,11 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     assert "playground-form" not in html
     assert viewer.post(address(job), form()).status_code == 403
     for action in ("without-lora", "again", "delete"):
-        assert viewer.post(f"/try/runs/{trial.pk}/{action}/").status_code == 403
-        assert viewer.get(f"/try/runs/{trial.pk}/{action}/").status_code == 405
+        assert viewer.post(f"/try/runs/{generation.pk}/{action}/").status_code == 403
+        assert viewer.get(f"/try/runs/{generation.pk}/{action}/").status_code == 405
     for action in ("again", "delete"):
-        assert signed_in(bob).post(f"/try/runs/{trial.pk}/{action}/").status_code == 403
-    assert Trial.objects.count() == 1
+        assert signed_in(bob).post(f"/try/runs/{generation.pk}/{action}/").status_code == 403
+    assert Generation.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_model_that_cannot_be_run_says_why(
     assert "playground-form" not in html
     answer = client.post(address(job), form(file=own(image())), headers=HTMX)
     assert answer.status_code == 422
-    assert not Trial.objects.exists()
+    assert not Generation.objects.exists()
 
 
 def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 from django import template
 
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import access, section
+from finetune_portal.playground import access, panel
 
 register = template.Library()
 
 
-@register.inclusion_tag("playground/_bench_of.html", takes_context=True)
+@register.inclusion_tag("playground/_job_panel.html", takes_context=True)
 def try_it(context: dict[str, Any], job: Job) -> dict[str, Any]:
     """The playground of this job, once it is trained."""
     request, user = context["request"], context["user"]
     if not access.is_trained(job):
         return {}
-    return {**section.context(user, job, request.GET), "user": user, "request": request}
+    return {**panel.context(user, job, request.GET), "user": user, "request": request}

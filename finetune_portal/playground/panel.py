@@ -11,23 +11,29 @@ from django.db.models import QuerySet
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import access, choices, gallery
-from finetune_portal.playground.forms import TryForm
-from finetune_portal.playground.models import Trial
+from finetune_portal.playground import access, choices, input_choices
+from finetune_portal.playground.forms import GenerationForm
+from finetune_portal.playground.models import Generation
 from finetune_portal.web.paging import page_of
 
 
 def context(
-    user: User, job: Job, params: Mapping[str, str], *, form: TryForm | None = None, asked: bool = False
+    user: User,
+    job: Job,
+    params: Mapping[str, str],
+    *,
+    form: GenerationForm | None = None,
+    asked: bool = False,
 ) -> dict[str, Any]:
-    """`params` is the query: `trial` is shown and gives its settings, `older` turns the history's pages.
+    """The playground of one job. `params` is the query string.
 
-    `asked`: that a run is paid was said on this page already.
+    Its `generation` (`trial` in links of older releases) is shown, and its settings fill the form; `older`
+    pages the history. `asked`: this page has already said that runs are paid.
     """
     why_not = access.why_not(job)
-    rows = access.visible(user).filter(job=job, partner=None)
+    rows = access.visible(user).filter(job=job, compare_to=None)
     page = page_of(rows, before=params.get("older", ""), size=choices.EARLIER)
-    chosen = _shown(rows, params.get("trial", ""))
+    chosen = _shown(rows, params.get("generation") or params.get("trial", ""))
     shown = chosen or next(iter(page.rows), None)
     if form is None and user.can_train and not why_not:
         form = form_for([job], shown, seed=chosen.seed if chosen else params.get("seed", ""))
@@ -43,7 +49,7 @@ def context(
     }
 
 
-def stage(user: User, shown: Trial | None, *, asked: bool) -> dict[str, Any]:
+def stage(user: User, shown: Generation | None, *, asked: bool) -> dict[str, Any]:
     """The large picture, and what can be done about it."""
     return {
         "shown": shown,
@@ -54,9 +60,9 @@ def stage(user: User, shown: Trial | None, *, asked: bool) -> dict[str, Any]:
     }
 
 
-def form_for(jobs: list[Job], shown: Trial | None = None, *, seed: int | str = "") -> TryForm:
+def form_for(jobs: list[Job], shown: Generation | None = None, *, seed: int | str = "") -> GenerationForm:
     """Filled in so that one press gives a picture, and the next press another one unless there is a seed."""
-    offered = gallery.offered(jobs, keep=shown.input if shown else None)
+    offered = input_choices.offered(jobs, keep=shown.input if shown else None)
     if shown is None:
         first = offered[0] if offered else None
         prompt = next((job.instance_prompt for job in jobs if job.instance_prompt), "")
@@ -67,12 +73,12 @@ def form_for(jobs: list[Job], shown: Trial | None = None, *, seed: int | str = "
     else:
         initial = {name: getattr(shown, name) for name in ("prompt", "strength", "steps", "guidance")}
         initial["seed"] = seed
-        initial["picture"] = gallery.value_of(shown.input, offered)
-    return TryForm(initial=initial, offered=offered)
+        initial["picture"] = input_choices.value_of(shown.input, offered)
+    return GenerationForm(initial=initial, offered=offered)
 
 
 def comparison(
-    user: User, params: Mapping[str, str], jobs: list[Job], form: TryForm | None
+    user: User, params: Mapping[str, str], jobs: list[Job], form: GenerationForm | None
 ) -> dict[str, Any]:
     """One picture by several jobs. `params`: `run` is what was pressed together."""
     able = [job for job in jobs if access.can_run(job)]
@@ -100,27 +106,27 @@ def jobs_named(user: User, keys: list[str]) -> list[Job]:
     return sorted(found, key=lambda job: (job.name, job.pk))[: choices.MOST_JOBS]
 
 
-def _shown(rows: QuerySet[Trial], key: str) -> Trial | None:
+def _shown(rows: QuerySet[Generation], key: str) -> Generation | None:
     return rows.filter(pk=int(key)).first() if key.isdecimal() and len(key) < 19 else None
 
 
-def _pressed(user: User, key: str, jobs: list[Job]) -> QuerySet[Trial]:
+def _pressed(user: User, key: str, jobs: list[Job]) -> QuerySet[Generation]:
     """The base first."""
     try:
-        together = uuid.UUID(key)
+        batch = uuid.UUID(key)
     except ValueError:
-        return Trial.objects.none()
-    return access.visible(user).filter(together=together, job__in=jobs).order_by("pk")
+        return Generation.objects.none()
+    return access.visible(user).filter(batch=batch, job__in=jobs).order_by("pk")
 
 
-def _earlier(user: User, jobs: list[Job]) -> list[Trial]:
+def _earlier(user: User, jobs: list[Job]) -> list[Generation]:
     """The newest of each earlier press on any of these jobs."""
-    rows = access.visible(user).filter(job__in=jobs).exclude(together=None).order_by("-pk")[:60]
-    return list({trial.together: trial for trial in reversed(rows)}.values())[::-1][:6]
+    rows = access.visible(user).filter(job__in=jobs).exclude(batch=None).order_by("-pk")[:60]
+    return list({generation.batch: generation for generation in reversed(rows)}.values())[::-1][:6]
 
 
-def _picture(form: TryForm | None, shown: Trial | None) -> gallery.Choice | None:
+def _picture(form: GenerationForm | None, shown: Generation | None) -> input_choices.Choice | None:
     """The one that is large before anything was made."""
     if form is not None:
-        return gallery.chosen(form.offered, str(form["picture"].value() or ""))
-    return gallery.of_input(shown.input) if shown else None
+        return input_choices.chosen(form.offered, str(form["picture"].value() or ""))
+    return input_choices.of_input(shown.input) if shown else None

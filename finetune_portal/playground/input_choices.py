@@ -10,7 +10,7 @@ from django.urls import reverse
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import choices, inputs
-from finetune_portal.playground.models import Input, Trial
+from finetune_portal.playground.models import Generation, Input
 
 OWN = 4  # of those that people brought
 
@@ -79,7 +79,7 @@ def _pairs(dataset: Dataset) -> list[Choice]:
 
 
 def _brought(jobs: list[Job], keep: Input | None, pairs: set[int], dataset: Dataset | None) -> list[Choice]:
-    recent = Trial.objects.filter(job__in=jobs).order_by("-pk").values_list("input", flat=True)[:50]
+    recent = Generation.objects.filter(job__in=jobs).order_by("-pk").values_list("input", flat=True)[:50]
     order = list(dict.fromkeys([*([keep.pk] if keep else []), *recent]))
     known = Input.objects.in_bulk(order)
     found = [known[pk] for pk in order if pk in known]
