@@ -42,7 +42,7 @@ def django_db_setup(
     with django_db_blocker.unblock():
         append_only.remove()
         # As if the worker looks an hour from now: no page of any test calls it overdue, however late it runs.
-        Connection.objects.update(due=now() + timedelta(hours=1))
+        Connection.objects.update(due_at=now() + timedelta(hours=1))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,7 +44,7 @@ def lay_out(folder: Path) -> None:
 def refresh(database: databases.Connection) -> None:
     """Have the worker's next look due now, as in a new database: pages say when it is overdue."""
     moment, mark = datetime.now(UTC).isoformat(sep=" "), "%s" if databases.URL else "?"
-    database.execute(f"UPDATE connections_connection SET due = {mark}", [moment])
+    database.execute(f"UPDATE connections_connection SET due_at = {mark}", [moment])
     if not databases.URL:
         database.commit()
 

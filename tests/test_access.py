@@ -32,7 +32,7 @@ from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.jobs.sync import samples
 from finetune_portal.notifications.models import Channel
-from finetune_portal.web.encryption import seal
+from finetune_portal.web.encryption import encrypt
 from tests.people import make_dataset, make_generation, make_job, person, signed_in
 from tests.provider import PICTURE
 
@@ -242,7 +242,7 @@ ROUTES = dict(urls())
 def things(alice: User) -> dict[str, str]:
     """What stands in the routes, all of it alice's."""
     dataset = make_dataset(alice)
-    channel = Channel.objects.create(owner=alice, kind="email", shown="a", sealed=seal(alice.email))
+    channel = Channel.objects.create(owner=alice, kind="email", shown="a", sealed=encrypt(alice.email))
     tomorrow = now() + timedelta(days=1)
     session = UserSession.objects.create(user=alice, ip="127.0.0.1", session_key="k", user_agent="Firefox")
     TOTP.activate(alice, "GEZDGNBVGY3TQOJQ")

@@ -71,12 +71,12 @@ class SecondFactor(DefaultMFAAdapter):  # type: ignore[misc]
     }
 
     def encrypt(self, text: str) -> str:
-        return encryption.seal(text)
+        return encryption.encrypt(text)
 
     def decrypt(self, encrypted_text: str) -> str:
         try:
-            return encryption.unseal(encrypted_text)
-        except encryption.KeyLost:
+            return encryption.decrypt(encrypted_text)
+        except encryption.KeyLostError:
             raise self.validation_error("key_lost") from None
 
     def generate_authenticator_name(self, user: User, type: str) -> str:

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, resolve_url
 from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, sessions
-from finetune_portal.web.http import PLAIN, page_behind
+from finetune_portal.web.http import PLAIN, htmx_page_path
 
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
@@ -44,7 +44,7 @@ class SignedInFirst(LoginRequiredMiddleware):
         if "Tus-Resumable" in request.headers:
             return HttpResponse("Sign in again.", status=401, content_type=PLAIN)
         if getattr(request, "htmx", None):
-            page = page_behind(request) or "/"
+            page = htmx_page_path(request) or "/"
             address = f"{resolve_url('accounts:login')}?{urlencode({'next': page})}"
             return HttpResponse(status=401, headers={"HX-Redirect": address})
         return super().handle_no_permission(request, view_func)

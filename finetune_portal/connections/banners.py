@@ -71,7 +71,7 @@ def _purse(connections: list[Connection]) -> Purse | None:
 def _told(connections: list[Connection]) -> list[Banner]:
     """With several connections each sentence begins with the name of its own."""
     if stopped := [
-        each.due for each in connections if each.pk and each.due < now() - OVERDUE and each.is_free
+        each.due_at for each in connections if each.pk and each.due_at < now() - OVERDUE and each.is_free
     ]:
         text = "The worker is not running, so nothing is sent and no state is looked up. Tell an admin."
         return [Banner("error", text, since=min(stopped), as_of=_oldest(connections))]

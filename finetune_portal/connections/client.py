@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
 from finetune_portal.providers.segmind import RateLimitedError, SegmindClient, SegmindError, UnauthorizedError
-from finetune_portal.web.encryption import KeyLost, unseal
+from finetune_portal.web.encryption import KeyLostError, decrypt
 
 LOST = (
     "The API key of “{name}” cannot be opened: the sealing key is not the one it was sealed with. "
@@ -70,6 +70,6 @@ def _key_of(connection: Connection) -> str:
     if not connection.sealed_key:
         raise UnauthorizedError(MISSING.format(name=connection.name))
     try:
-        return unseal(connection.sealed_key)
-    except KeyLost:
+        return decrypt(connection.sealed_key)
+    except KeyLostError:
         raise UnauthorizedError(LOST.format(name=connection.name)) from None

@@ -39,7 +39,7 @@ R = TypeVar("R", bound=Leased)
 
 def take(connection: Connection, leave: int) -> bool:
     """Take one call out of what is left; False if not more than `leave` are, or it is away."""
-    connection.refresh_from_db(fields=["failing_since", "calls_left", "calls_reset", "checked", "due"])
+    connection.refresh_from_db(fields=["failing_since", "calls_left", "calls_reset", "checked", "due_at"])
     if connection.failing_since and leave > LIST:
         return False
     if leave == LIST and _is_late(connection):
@@ -74,7 +74,7 @@ def _may_go_ahead(connection: Connection, leave: int) -> bool:
     age = now() - connection.checked if connection.checked else LIST_LATE
     if leave <= LIST:
         return age > LIST_FIRST or connection.calls_left != 0
-    is_its_time = age > LIST_FIRST and connection.due <= now()
+    is_its_time = age > LIST_FIRST and connection.due_at <= now()
     return not is_its_time and (age >= LIST_LATE or connection.calls_left != 0)
 
 

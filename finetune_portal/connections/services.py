@@ -10,8 +10,8 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections.client import asking_for_a_person
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
 from finetune_portal.providers.segmind import SegmindError
-from finetune_portal.web.encryption import seal
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.encryption import encrypt
+from finetune_portal.web.errors import ActionError
 
 NAMES = {Kind.ENGINE: "Local engine", Kind.ENVIRONMENT: "Segmind"}
 
@@ -29,7 +29,7 @@ def default() -> Connection:
 def add(*, name: str, base_url: str, key: str, actor: User) -> Connection:
     with transaction.atomic():
         added = Connection.objects.create(
-            name=name, base_url=base_url, sealed_key=seal(key), last_four=key[-4:]
+            name=name, base_url=base_url, sealed_key=encrypt(key), last_four=key[-4:]
         )
         record(actor, "connection.add", added, name=name, address=base_url, key=f"…{key[-4:]}")
     return added
@@ -38,9 +38,9 @@ def add(*, name: str, base_url: str, key: str, actor: User) -> Connection:
 def change_key(connection: Connection, key: str, *, actor: User) -> None:
     """The new key is used from the next call on, and what waited for it goes on."""
     if connection.key_from_settings:
-        raise ActionFailed("The environment gives this key, and it wins. Change it there.")
+        raise ActionError("The environment gives this key, and it wins. Change it there.")
     with transaction.atomic():
-        _fine(connection, sealed_key=seal(key), last_four=key[-4:])
+        _fine(connection, sealed_key=encrypt(key), last_four=key[-4:])
         told = {"before": f"…{connection.last_four}" if connection.last_four else "none"}
         record(actor, "connection.key", connection, **told, after=f"…{key[-4:]}")
 
@@ -53,7 +53,7 @@ def rename(connection: Connection, name: str, *, actor: User) -> None:
 
 def make_default(connection: Connection, *, actor: User) -> None:
     if connection.is_resting:
-        raise ActionFailed("It is switched off. Switch it on first.")
+        raise ActionError("It is switched off. Switch it on first.")
     before = default()
     with transaction.atomic():
         Connection.objects.filter(is_default=True).update(is_default=False)
@@ -64,10 +64,10 @@ def make_default(connection: Connection, *, actor: User) -> None:
 def switch(connection: Connection, *, on: bool, actor: User) -> None:
     """Off: its trainings run on upstream, but the portal no longer asks, and nobody can choose it."""
     if not on and connection == default():
-        raise ActionFailed("It is the default. Make another one the default first.")
+        raise ActionError("It is the default. Make another one the default first.")
     with transaction.atomic():
         off = None if on else now()
-        Connection.objects.filter(pk=connection.pk).update(off=off, due=now(), changed=now())
+        Connection.objects.filter(pk=connection.pk).update(off=off, due_at=now(), changed=now())
         record(actor, "connection.on" if on else "connection.off", connection, name=connection.name)
 
 
@@ -77,7 +77,7 @@ def test(connection: Connection, *, actor: User) -> float:
         with asking_for_a_person(connection) as client:
             balance = client.credits().credits
     except SegmindError as exc:
-        raise ActionFailed(exc.message, exc.detail) from None
+        raise ActionError(exc.message, exc.detail) from None
     with transaction.atomic():
         _fine(connection, credits=balance)
         record(actor, "connection.test", connection)
@@ -87,4 +87,4 @@ def test(connection: Connection, *, actor: User) -> float:
 def _fine(connection: Connection, **fields: object) -> None:
     """Nothing is known to be wrong; the worker looks at once."""
     well = {"key_refused": False, "is_closed": False, "failing_since": None, "failure": "", "attempts": 0}
-    Connection.objects.filter(pk=connection.pk).update(**well, **fields, due=now(), changed=now())
+    Connection.objects.filter(pk=connection.pk).update(**well, **fields, due_at=now(), changed=now())

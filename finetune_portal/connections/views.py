@@ -15,7 +15,7 @@ from finetune_portal.connections import access, services
 from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import go_to, piece_or_redirect, told
+from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to
 
 
 @require_safe
@@ -32,9 +32,9 @@ def add(request: PortalRequest) -> HttpResponse:
         template = "connections/_form.html" if request.htmx else "connections/list.html"
         return render(request, template, _page_context(form), status=422)
     added = services.add(actor=request.user, **form.cleaned_data)
-    with told(request, f"“{added}” works."):
+    with action_messages(request, f"“{added}” works."):
         services.test(added, actor=request.user)
-    return go_to(request, _page())
+    return redirect_to(request, _page())
 
 
 @require_POST
@@ -42,7 +42,7 @@ def add(request: PortalRequest) -> HttpResponse:
 def test(request: PortalRequest, pk: int) -> HttpResponse:
     """Ask for the account's credits, which costs nothing."""
     connection = access.connection_to_change(pk)
-    with told(request):
+    with action_messages(request):
         balance = services.test(connection, actor=request.user)
         messages.success(request, f"The connection works. The account holds {balance:.2f} credits.")
     return _card(request, pk)
@@ -55,7 +55,7 @@ def change_key(request: PortalRequest, pk: int) -> HttpResponse:
     form = KeyForm(request.POST, connection=connection)
     if not form.is_valid():
         return _card(request, pk, key_form=form)
-    with told(request, "The new key is used from now on. Test it, then revoke the old one."):
+    with action_messages(request, "The new key is used from now on. Test it, then revoke the old one."):
         services.change_key(connection, form.cleaned_data["key"], actor=request.user)
     return _card(request, pk)
 
@@ -75,9 +75,9 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 @admin_only
 def make_default(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
-    with told(request, f"New trainings go to “{connection}” unless someone chooses another."):
+    with action_messages(request, f"New trainings go to “{connection}” unless someone chooses another."):
         services.make_default(connection, actor=request.user)
-    return go_to(request, _page())
+    return redirect_to(request, _page())
 
 
 @require_POST
@@ -85,9 +85,9 @@ def make_default(request: PortalRequest, pk: int) -> HttpResponse:
 def switch(request: PortalRequest, pk: int) -> HttpResponse:
     connection, on = access.connection_to_change(pk), request.POST.get("on") == "on"
     state = "on again" if on else "off: nothing is sent there and nothing asked"
-    with told(request, f"“{connection}” is {state}."):
+    with action_messages(request, f"“{connection}” is {state}."):
         services.switch(connection, on=on, actor=request.user)
-    return go_to(request, _page())
+    return redirect_to(request, _page())
 
 
 def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:
@@ -98,7 +98,9 @@ def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:
         context = {"connection": connection} | ({} if request.htmx else _page_context(AddForm(), connection))
         template = "connections/_card.html" if request.htmx else "connections/list.html"
         return render(request, template, context, status=422)
-    return piece_or_redirect(request, "connections/_card.html", {"connection": connection}, back_to=_page())
+    return fragment_or_redirect(
+        request, "connections/_card.html", {"connection": connection}, back_to=_page()
+    )
 
 
 def _page() -> str:

@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.datasets.models import Dataset, Transfer
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.errors import ActionError
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:
@@ -26,7 +26,7 @@ def delete(dataset: Dataset, *, actor: User) -> None:
     """Remove a dataset from the library and its file from the disk. The row stays, for its finished jobs."""
     job = next((job for job in dataset.jobs.all() if job.needs_dataset), None)
     if job is not None:
-        raise ActionFailed(f"“{job.name}” still needs this dataset. Withdraw it or wait, then delete.")
+        raise ActionError(f"“{job.name}” still needs this dataset. Withdraw it or wait, then delete.")
     at = now()
     with transaction.atomic():
         rows = Dataset.objects.filter(pk=dataset.pk)

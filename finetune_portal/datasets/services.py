@@ -20,7 +20,7 @@ from finetune_portal.datasets import previews, remote
 from finetune_portal.datasets.checker import inspect, sandbox
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer
-from finetune_portal.queue.leases import mine
+from finetune_portal.queue.leases import held_by
 from finetune_portal.web import outbound
 
 BLOCK = 1024 * 1024
@@ -55,7 +55,7 @@ def keep_offset(dataset: Dataset, received: int) -> None:
     """Commit what is safely on disk; with the last byte the dataset is due to be checked."""
     rows = Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.RECEIVING)
     if received == dataset.size:
-        rows.update(received=received, state=Dataset.State.CHECKING, due=now(), updated_at=now())
+        rows.update(received=received, state=Dataset.State.CHECKING, due_at=now(), updated_at=now())
     else:
         rows.update(received=received, updated_at=now())
         if received >= EARLY and not Transfer.objects.filter(dataset=dataset).exists():
@@ -106,9 +106,9 @@ def check(dataset: Dataset) -> None:
     found = _look_from_afar(dataset) if dataset.source_url else _look_here(dataset)
     state = Dataset.State.REJECTED if found["verdict"]["problems"] else Dataset.State.READY
     with transaction.atomic():
-        rows = mine(dataset).filter(state=Dataset.State.CHECKING)
+        rows = held_by(dataset).filter(state=Dataset.State.CHECKING)
         pairs = len(found["verdict"]["pairs"])
-        if not rows.update(state=state, updated_at=now(), lease_until=None, pair_count=pairs, **found):
+        if not rows.update(state=state, updated_at=now(), lease_expires_at=None, pair_count=pairs, **found):
             return
         if state == Dataset.State.READY and not dataset.source_url:
             schedule_transfer(dataset, connections.default())

@@ -18,8 +18,8 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import GrowingFile, UploadStalledError
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.providers.segmind import InvalidResponseError, SegmindError
-from finetune_portal.queue.leases import backoff, keeping, mine
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.queue.leases import backoff, held_by, renewing
+from finetune_portal.web.errors import ActionError
 
 LEASE = 15.0
 FILE_MISSING = "The file is no longer on the portal's disk. Upload it again."
@@ -39,7 +39,7 @@ def transfer_next() -> bool:
     )
     if transfer is None:
         return False
-    with keeping(transfer, seconds=LEASE):
+    with renewing(transfer, seconds=LEASE):
         _transfer(transfer)
     return True
 
@@ -59,7 +59,7 @@ def _transfer(transfer: Transfer) -> None:
     dataset = transfer.dataset
 
     def progress(sent: int) -> None:
-        mine(transfer).update(bytes_sent=sent)
+        held_by(transfer).update(bytes_sent=sent)
 
     try:
         with asking(transfer.connection) as client:
@@ -71,11 +71,11 @@ def _transfer(transfer: Transfer) -> None:
     except (SegmindError, UploadStalledError, FileNotFoundError) as exc:
         error = FILE_MISSING if isinstance(exc, FileNotFoundError) else str(exc)
         retry_at = now() + backoff(transfer.attempts)
-        mine(transfer).update(error=error[:500], bytes_sent=0, due=retry_at, lease_until=None)
+        held_by(transfer).update(error=error[:500], bytes_sent=0, due_at=retry_at, lease_expires_at=None)
         return
     result = {"s3_url": target.s3_url, "etag": etag[:100], "bytes_sent": dataset.size, "error": ""}
     with transaction.atomic():
-        if mine(transfer).update(finished_at=now(), lease_until=None, **result):
+        if held_by(transfer).update(finished_at=now(), lease_expires_at=None, **result):
             Dataset.objects.filter(pk=dataset.pk).update(updated_at=now(), **file.digests)
 
 
@@ -87,7 +87,7 @@ def _is_intact(etag: str, md5: str) -> bool:
 def transfer_again(dataset: Dataset, *, actor: User) -> None:
     """Transfer the file to fresh presigned URLs, because the provider may have deleted the old objects."""
     if not dataset.has_file:
-        raise ActionFailed("The portal no longer has the file. Upload it again.")
+        raise ActionError("The portal no longer has the file. Upload it again.")
     with transaction.atomic():
         _reset(Transfer.objects.filter(dataset=dataset))
         Dataset.objects.filter(pk=dataset.pk).update(updated_at=now())
@@ -108,4 +108,4 @@ def ensure_transferred(dataset: Dataset, connection: Connection) -> bool:
 def _reset(transfers: QuerySet[Transfer]) -> None:
     """Make finished transfers due again from the first byte."""
     initial = {"bytes_sent": 0, "attempts": 0, "error": "", "s3_url": ""}
-    transfers.exclude(finished_at=None).update(finished_at=None, due=now(), **initial)
+    transfers.exclude(finished_at=None).update(finished_at=None, due_at=now(), **initial)

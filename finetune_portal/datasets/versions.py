@@ -15,7 +15,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.datasets.checker import sandbox
 from finetune_portal.datasets.checker.messages import Refused
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.queue.leases import mine
+from finetune_portal.queue.leases import held_by
 
 
 def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) -> Dataset:
@@ -61,12 +61,19 @@ def make(dataset: Dataset) -> None:
         draft.replace(dataset.path)
     except Refused as refusal:
         return _refuse(dataset, str(refusal))
-    mine(dataset).filter(state=Dataset.State.MAKING).update(
-        state=Dataset.State.CHECKING, size=size, received=size, due=now(), updated_at=now(), lease_until=None
+    held_by(dataset).filter(state=Dataset.State.MAKING).update(
+        state=Dataset.State.CHECKING,
+        size=size,
+        received=size,
+        due_at=now(),
+        updated_at=now(),
+        lease_expires_at=None,
     )
     return None
 
 
 def _refuse(dataset: Dataset, sentence: str) -> None:
     verdict = {"problems": [sentence], "warnings": [], "pairs": []}
-    mine(dataset).update(state=Dataset.State.REJECTED, verdict=verdict, updated_at=now(), lease_until=None)
+    held_by(dataset).update(
+        state=Dataset.State.REJECTED, verdict=verdict, updated_at=now(), lease_expires_at=None
+    )

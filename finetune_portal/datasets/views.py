@@ -17,7 +17,7 @@ from finetune_portal.datasets import access, library, previews, retention, sampl
 from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import PLAIN, go_to, page_behind, piece_of, told
+from finetune_portal.web.http import PLAIN, action_messages, fragment_of, htmx_page_path, redirect_to
 from finetune_portal.web.paging import page_of
 
 JOBS_SHOWN = 20
@@ -42,7 +42,7 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@piece_of("datasets:detail")
+@fragment_of("datasets:detail")
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """How far the upload, the check and the carrying are; asks again by itself until settled."""
     dataset = access.dataset_to_see(request.user, pk)
@@ -51,7 +51,7 @@ def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@piece_of("datasets:list")
+@fragment_of("datasets:list")
 def duplicate(request: PortalRequest) -> HttpResponse:
     """The offer to use the dataset that has the content with this SHA-256, instead of sending it again."""
     dataset = access.with_content(request.user, request.GET.get("sha256", "")).first()
@@ -111,10 +111,10 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_see(request.user, pk)
     if not dataset.has_file or not dataset.repairs:
         messages.error(request, "There is nothing here that the portal can repair.")
-        return go_to(request, _page(dataset))
+        return redirect_to(request, _page(dataset))
     made = versions.repaired(dataset, actor=request.user)
-    on_form = page_behind(request).startswith(reverse("jobs:new"))
-    return _chosen(request, made) if on_form else go_to(request, _page(made))
+    on_form = htmx_page_path(request).startswith(reverse("jobs:new"))
+    return _chosen(request, made) if on_form else redirect_to(request, _page(made))
 
 
 @require_POST
@@ -126,7 +126,7 @@ def add_url(request: PortalRequest) -> HttpResponse:
         answer = HttpResponse(form.sentence, status=422, content_type=PLAIN)
         return reswap(retarget(answer, "#id_source_url_error"), "innerHTML")
     dataset = library.add_url(form.cleaned_data["source_url"], owner=request.user)
-    return _chosen(request, dataset) if request.htmx else go_to(request, _page(dataset))
+    return _chosen(request, dataset) if request.htmx else redirect_to(request, _page(dataset))
 
 
 @require_POST
@@ -136,7 +136,7 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
     form = NameForm(request.POST)
     if form.is_valid():
         library.rename(dataset, form.cleaned_data["name"], actor=request.user)
-        return go_to(request, _page(dataset))
+        return redirect_to(request, _page(dataset))
     context = {**_detail_context(request, pk), "name_form": form}
     return render(request, "datasets/detail.html", context, status=422)
 
@@ -145,10 +145,10 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def delete(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_change(request.user, pk)
-    with told(request, f"“{dataset.name}” is deleted."):
+    with action_messages(request, f"“{dataset.name}” is deleted."):
         library.delete(dataset, actor=request.user)
-        return go_to(request, reverse("datasets:list"))
-    return go_to(request, _page(dataset))
+        return redirect_to(request, reverse("datasets:list"))
+    return redirect_to(request, _page(dataset))
 
 
 @require_POST
@@ -156,9 +156,9 @@ def delete(request: PortalRequest, pk: int) -> HttpResponse:
 def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
     """Carry the file to a fresh presigned URL."""
     dataset = access.dataset_to_see(request.user, pk)
-    with told(request):
+    with action_messages(request):
         transfer.transfer_again(dataset, actor=request.user)
-    return go_to(request, _page(dataset))
+    return redirect_to(request, _page(dataset))
 
 
 @require_safe

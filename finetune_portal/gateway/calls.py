@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from finetune_portal.gateway import services
 from finetune_portal.gateway.models import AccessToken, Right
-from finetune_portal.web.errors import ActionFailed, UpstreamFailed
+from finetune_portal.web.errors import ActionError, ProviderError
 from finetune_portal.web.request_context import by_token
 
 Fields = dict[str, Any]
@@ -60,7 +60,7 @@ def call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRespon
                 check_right(token, right)
                 with by_token(f"{token} …{token.last_four}"):
                     return view(request, token, _fields(request))
-            except (Refused, ActionFailed, PermissionDenied, Http404) as exc:
+            except (Refused, ActionError, PermissionDenied, Http404) as exc:
                 return _refusal(exc)
 
         return answer
@@ -76,7 +76,7 @@ def _refusal(exc: Exception) -> HttpResponse:
             return error(404, "There is no such fine-tune request or model.")
         case PermissionDenied():
             return error(403, str(exc))
-        case UpstreamFailed():
+        case ProviderError():
             return error(502, str(exc))
         case _:
             return error(409, str(exc))

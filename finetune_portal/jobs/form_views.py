@@ -21,7 +21,7 @@ from finetune_portal.jobs.forms import JobForm, PresetForm
 from finetune_portal.jobs.limits import Exceeded
 from finetune_portal.jobs.models import Preset
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import go_on_to, go_to, piece_or_redirect
+from finetune_portal.web.http import fragment_or_redirect, redirect_to, swap_main_to
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -48,8 +48,8 @@ def job_new(request: PortalRequest) -> HttpResponse:
     except Exceeded as exc:
         return _ask_first(request, form, dataset, status=422, exceeded=str(exc), number=len(trainings))
     if len(jobs) > 1:
-        return go_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
-    return go_on_to(request, reverse("jobs:detail", args=[jobs[0].pk]))
+        return redirect_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
+    return swap_main_to(request, reverse("jobs:detail", args=[jobs[0].pk]))
 
 
 def _dataset_of(form: JobForm) -> Dataset:
@@ -95,7 +95,7 @@ def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
     presets.drop_preset(preset, actor=request.user)
     messages.success(request, f"“{preset.name}” is no preset any more.")
     context = _preset_context(PresetForm())
-    return piece_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
+    return fragment_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
 
 
 def _initial(request: PortalRequest) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Limits
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.errors import ActionError
 
 UNPAID = Q(state__in=(State.REFUSED, State.CLOSED), sent_at=None) | Q(connection__kind=Kind.ENGINE)
 ONLY_ADMINS_PUBLISH = "Only admins make models public here. Ask one of them."
 NAMES = ("per_person_day", "per_team_month", "only_admins_publish")
 
 
-class Exceeded(ActionFailed):
+class Exceeded(ActionError):
     """More than is left. An admin may start it all the same, knowing it."""
 
 

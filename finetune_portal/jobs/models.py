@@ -100,7 +100,7 @@ class Job(Leased):
             models.Index(fields=["archived_at", "updated_at", "id"]),
             models.Index(fields=["state", "-id"]),
             models.Index(
-                fields=["due"],
+                fields=["due_at"],
                 name="file_to_check",
                 condition=models.Q(file_check_requested_at__isnull=False),
             ),
@@ -252,7 +252,7 @@ class Training(Leased):
 
     class Meta:
         indexes = [
-            models.Index(fields=["due"], name="training_to_follow", condition=models.Q(is_over=False)),
+            models.Index(fields=["due_at"], name="training_to_follow", condition=models.Q(is_over=False)),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import SegmindError
-from finetune_portal.web.errors import ActionFailed, UpstreamFailed
+from finetune_portal.web.errors import ActionError, ProviderError
 
 REMEMBERED = 200  # of a text that was changed, so much goes into the record
 
@@ -66,21 +66,21 @@ def withdraw(job: Job, *, actor: User) -> None:
     text = "Withdrawn before it was sent"
     with transaction.atomic():
         if not (job.can_withdraw and move(job, State.CLOSED, text, source=Source.PERSON, actor=actor)):
-            raise ActionFailed("Too late to withdraw: the job is already on its way.")
+            raise ActionError("Too late to withdraw: the job is already on its way.")
         record(actor, "job.withdraw", job)
 
 
 def set_public(job: Job, *, public: bool, actor: User) -> None:
     """Publish a model or take it back (docs/provider-api.md, 5). The upstream goes first."""
     if not job.request_id:
-        raise ActionFailed("There is no model yet to make public or private.")
+        raise ActionError("There is no model yet to make public or private.")
     if public and not limits.may_publish(actor):
-        raise ActionFailed(limits.ONLY_ADMINS_PUBLISH)
+        raise ActionError(limits.ONLY_ADMINS_PUBLISH)
     try:
         with asking_for_a_person(job.connection) as client:
             client.set_public(job.request_id, public=public)
     except SegmindError as exc:
-        raise UpstreamFailed(f"Visibility was not changed. {exc.message}", exc.detail) from None
+        raise ProviderError(f"Visibility was not changed. {exc.message}", exc.detail) from None
     with transaction.atomic():
         Job.objects.filter(pk=job.pk).update(is_public=public, updated_at=now())
         text = "Made public" if public else "Made private"
@@ -92,12 +92,12 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
 def download_link(job: Job, *, actor: User) -> str:
     """A fresh link to the `.safetensors`, good for one hour (docs/provider-api.md, 6). Never stored."""
     if not job.can_download:
-        raise ActionFailed("The model file is not there yet. Download it when the training is done.")
+        raise ActionError("The model file is not there yet. Download it when the training is done.")
     try:
         with asking_for_a_person(job.connection) as client:
             link = client.download_url(job.cloud_storage_url)
     except SegmindError as exc:
-        raise UpstreamFailed(f"No download link. {exc.message}", exc.detail) from None
+        raise ProviderError(f"No download link. {exc.message}", exc.detail) from None
     record(actor, "job.download", job, name=job.name)
     return link
 
@@ -105,11 +105,11 @@ def download_link(job: Job, *, actor: User) -> str:
 def decide(job: Job, *, resend: bool, actor: User) -> None:
     """A person settles a job whose answer was lost: send it again, knowing it may be paid twice, or close."""
     if job.state != State.NEEDS_DECISION:
-        raise ActionFailed("There is nothing to decide any more: the job has moved on.")
+        raise ActionError("There is nothing to decide any more: the job has moved on.")
     with transaction.atomic():
         if resend:
             text = "Sent again by decision; it may be paid twice"
-            moved = move(job, State.QUEUED, text, source=Source.PERSON, actor=actor, due=now(), error="")
+            moved = move(job, State.QUEUED, text, source=Source.PERSON, actor=actor, due_at=now(), error="")
         else:
             moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)
         if moved:

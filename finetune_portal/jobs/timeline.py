@@ -43,7 +43,7 @@ def move(
         if to in ENDED:
             fields.setdefault("ended_at", now())
         rows = Job.objects.filter(pk=job.pk, state=job.state)
-        if not rows.update(state=to, updated_at=now(), lease_until=None, **fields):
+        if not rows.update(state=to, updated_at=now(), lease_expires_at=None, **fields):
             return False
         note(job, text, source=source, actor=actor, state=to, detail=detail)
     job.state = to

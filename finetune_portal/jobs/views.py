@@ -24,7 +24,7 @@ from finetune_portal.jobs.page.snippets import snippets
 from finetune_portal.jobs.page.stages import line
 from finetune_portal.jobs.sync import model_file, progress, samples
 from finetune_portal.web.guards import admin_only, maker_only
-from finetune_portal.web.http import go_to, piece_of, piece_or_redirect, told
+from finetune_portal.web.http import action_messages, fragment_of, fragment_or_redirect, redirect_to
 
 
 @require_safe
@@ -34,7 +34,7 @@ def job_detail(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@piece_of("jobs:detail")
+@fragment_of("jobs:detail")
 def job_state(request: PortalRequest, pk: int) -> HttpResponse:
     """All of the job page that can change by itself. 204 while it did not."""
     job = access.job_to_see(request.user, pk)
@@ -49,17 +49,17 @@ def job_state(request: PortalRequest, pk: int) -> HttpResponse:
 def set_public(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     public = request.POST.get("public") == "on"
-    with told(request, f"“{job.name}” is {'public' if public else 'private'} now."):
+    with action_messages(request, f"“{job.name}” is {'public' if public else 'private'} now."):
         services.set_public(job, public=public, actor=request.user)
     context = {"job": job, "may_change": True}
-    return piece_or_redirect(request, "jobs/_visibility.html", context, back_to=_page(job))
+    return fragment_or_redirect(request, "jobs/_visibility.html", context, back_to=_page(job))
 
 
 @require_safe
 def download(request: PortalRequest, pk: int) -> HttpResponse:
     """Hand the browser a fresh link to the `.safetensors`."""
     job = access.job_to_see(request.user, pk)
-    with told(request):
+    with action_messages(request):
         link = services.download_link(job, actor=request.user)
         return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
     return redirect("jobs:detail", pk=pk)
@@ -70,9 +70,9 @@ def download(request: PortalRequest, pk: int) -> HttpResponse:
 def check_file(request: PortalRequest, pk: int) -> HttpResponse:
     """Have the worker read the trained file, for its SHA-256 and size."""
     job = access.job_to_see(request.user, pk)
-    with told(request):
+    with action_messages(request):
         model_file.ask(job, actor=request.user)
-    return go_to(request, _page(job))
+    return redirect_to(request, _page(job))
 
 
 @require_POST
@@ -85,16 +85,16 @@ def describe(request: PortalRequest, pk: int) -> HttpResponse:
         services.describe(job, actor=request.user, **form.cleaned_data)
     else:
         messages.error(request, form.sentence)
-    return go_to(request, _page(job))
+    return redirect_to(request, _page(job))
 
 
 @require_POST
 @maker_only
 def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
-    with told(request):
+    with action_messages(request):
         services.withdraw(job, actor=request.user)
-    return go_to(request, _page(job))
+    return redirect_to(request, _page(job))
 
 
 @require_POST
@@ -102,9 +102,9 @@ def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
 def cancel(request: PortalRequest, pk: int) -> HttpResponse:
     """End the training, for good; the worker does it."""
     job = access.job_to_change(request.user, pk)
-    with told(request):
+    with action_messages(request):
         progress.cancel(job, actor=request.user)
-    return go_to(request, _page(job))
+    return redirect_to(request, _page(job))
 
 
 @require_safe
@@ -125,9 +125,9 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
     decision = request.POST.get("decision")
     if decision not in {"resend", "close"}:
         raise BadRequest("Send it again or close it? The form did not say.")
-    with told(request):
+    with action_messages(request):
         services.decide(job, resend=decision == "resend", actor=request.user)
-    return go_to(request, _page(job))
+    return redirect_to(request, _page(job))
 
 
 def _page(job: Job) -> str:

@@ -30,8 +30,8 @@ class NotDelivered(Exception):
 def deliver(channel: Channel, message: Message) -> None:
     """Raises NotDelivered."""
     try:
-        address = encryption.unseal(channel.sealed)
-    except encryption.KeyLost:
+        address = encryption.decrypt(channel.sealed)
+    except encryption.KeyLostError:
         text = "The key to this address is gone from DATA_DIR/secrets. Delete the channel and add it anew."
         raise NotDelivered(text, is_final=True) from None
     if channel.kind == Channel.Kind.EMAIL:

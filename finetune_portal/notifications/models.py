@@ -71,7 +71,7 @@ class Notice(Leased):
         constraints = [
             models.UniqueConstraint(fields=["job", "channel", "event"], name="one_notice_an_event"),
         ]
-        indexes = [models.Index(fields=["done", "due"])]
+        indexes = [models.Index(fields=["done", "due_at"])]
 
     def __str__(self) -> str:
         return f"{self.event} to channel {self.channel_id}"

@@ -17,7 +17,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.notifications import delivery, messages
 from finetune_portal.notifications.models import Channel, Event, Notice
-from finetune_portal.queue.leases import backoff, claim, mine
+from finetune_portal.queue.leases import backoff, claim, held_by
 
 NEWS_FOR = timedelta(days=1)
 LEASE = 180.0
@@ -85,7 +85,7 @@ def send_next() -> bool:
 
 def _delivered(notice: Notice) -> None:
     with transaction.atomic():
-        mine(notice).update(done=now(), error="", lease_until=None)
+        held_by(notice).update(done=now(), error="", lease_expires_at=None)
         Channel.objects.filter(pk=notice.channel_id).update(last_ok=now(), last_error="")
 
 
@@ -95,7 +95,7 @@ def _failed(notice: Notice, exc: delivery.NotDelivered) -> None:
     due = now() + backoff(notice.attempts, first=FIRST_PAUSE)
     text = str(exc)[:300]
     with transaction.atomic():
-        mine(notice).update(done=over, due=due, error=text, lease_until=None)
+        held_by(notice).update(done=over, due_at=due, error=text, lease_expires_at=None)
         Channel.objects.filter(pk=notice.channel_id).update(last_failed=now(), last_error=text)
 
 

@@ -14,7 +14,7 @@ from finetune_portal.web import encryption
 def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_team: bool) -> Channel:
     """Add a channel and have a first message sent to it, so that a slip shows at once."""
     owner = None if for_team else actor
-    sealed = encryption.seal(address)
+    sealed = encryption.encrypt(address)
     with transaction.atomic():
         channel = Channel.objects.create(owner=owner, kind=kind, label=label, shown=shown, sealed=sealed)
         Notice.objects.create(channel=channel, event=Event.TEST)

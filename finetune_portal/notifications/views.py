@@ -16,7 +16,7 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.notifications import access, services
 from finetune_portal.notifications.forms import ChannelForm
 from finetune_portal.notifications.models import CHOSEN, Event
-from finetune_portal.web.http import go_to, piece_or_redirect
+from finetune_portal.web.http import fragment_or_redirect, redirect_to
 
 
 @require_safe
@@ -31,7 +31,7 @@ def add(request: PortalRequest) -> HttpResponse:
         template = "notifications/_form.html" if request.htmx else "notifications/list.html"
         return render(request, template, _context(request, form), status=422)
     services.add(actor=request.user, **form.cleaned_data)
-    return go_to(request, _page())
+    return redirect_to(request, _page())
 
 
 @require_safe
@@ -40,14 +40,14 @@ def state(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
     if request.htmx and channel.notices.filter(done=None).exists():
         return HttpResponse(status=204)
-    return piece_or_redirect(request, "notifications/_state.html", {"channel": channel}, back_to=_page())
+    return fragment_or_redirect(request, "notifications/_state.html", {"channel": channel}, back_to=_page())
 
 
 @require_POST
 def test(request: PortalRequest, pk: int) -> HttpResponse:
     services.test(access.channel_to_change(request.user, pk), actor=request.user)
     context = {"channel": access.channel_to_change(request.user, pk)}
-    return piece_or_redirect(request, "notifications/_state.html", context, back_to=_page())
+    return fragment_or_redirect(request, "notifications/_state.html", context, back_to=_page())
 
 
 @require_POST
@@ -58,7 +58,7 @@ def switch(request: PortalRequest, pk: int) -> HttpResponse:
         raise BadRequest("Which news? The form did not say.")
     services.switch(channel, Event(event), on=on, actor=request.user)
     context = {"channel": channel, "event": Event(event), "on": on}
-    return piece_or_redirect(request, "notifications/_switch.html", context, back_to=_page())
+    return fragment_or_redirect(request, "notifications/_switch.html", context, back_to=_page())
 
 
 @require_POST
@@ -66,7 +66,7 @@ def remove(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
     services.remove(channel, actor=request.user)
     messages.success(request, f"Nothing goes to {channel} any more.")
-    return go_to(request, _page())
+    return redirect_to(request, _page())
 
 
 def _page() -> str:

@@ -16,7 +16,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
 from finetune_portal.playground.models import Generation
 from finetune_portal.providers.segmind import RateLimitedError, RunRequest, SegmindError, UnavailableError
-from finetune_portal.queue.leases import backoff, free, keeping, mine
+from finetune_portal.queue.leases import backoff, held_by, renewing, unleased
 
 LEASE = 15.0
 RETRY_FOR = timedelta(minutes=15)  # what a provider did not accept
@@ -47,7 +47,7 @@ def generate_next() -> bool:
 
 def _recover() -> None:
     """End or requeue generations whose worker died while it waited for the answer."""
-    for generation in Generation.objects.filter(free(), state=State.RUNNING):
+    for generation in Generation.objects.filter(unleased(), state=State.RUNNING):
         _answer_lost(generation, STOPPED, "")
 
 
@@ -62,7 +62,7 @@ def _host_input(generation: Generation) -> None:
     """Upload the input picture. One step makes one call: the next one runs the model."""
     try:
         picture = generation.input.path.read_bytes()
-        with keeping(generation, seconds=LEASE), asking(generation.connection) as client:
+        with renewing(generation, seconds=LEASE), asking(generation.connection) as client:
             url = client.inference.host(picture)
     except OSError:
         _end(generation, State.FAILED, error=INPUT_MISSING)
@@ -70,17 +70,17 @@ def _host_input(generation: Generation) -> None:
         _not_accepted(generation, exc)
     else:
         fields = {"hosted_url": url, "hosted_at": now(), "attempts": 0}
-        mine(generation).update(**fields, due=now(), lease_until=None)
+        held_by(generation).update(**fields, due_at=now(), lease_expires_at=None)
 
 
 def _run(generation: Generation, url: str) -> None:
     """Run the model. RUNNING is committed before the first byte leaves."""
-    if not mine(generation).filter(state=State.QUEUED).update(state=State.RUNNING, started_at=now()):
+    if not held_by(generation).filter(state=State.QUEUED).update(state=State.RUNNING, started_at=now()):
         return
     numbers = (generation.strength, generation.seed, generation.steps, generation.guidance)
     request = RunRequest(generation.prompt, url, *numbers)
     try:
-        with keeping(generation, seconds=LEASE), asking(generation.connection) as client:
+        with renewing(generation, seconds=LEASE), asking(generation.connection) as client:
             picture = client.inference.run(generation.job.slug, request)
         kind = results.save(generation, picture)
     except results.UnreadableResultError:
@@ -116,10 +116,10 @@ def _not_accepted(generation: Generation, exc: SegmindError) -> None:
 
 
 def _requeue(generation: Generation, error: str, detail: str, pause: timedelta) -> None:
-    fields = {"error": error, "detail": detail, "due": now() + pause, "lease_until": None}
-    mine(generation).update(state=State.QUEUED, **fields)
+    fields = {"error": error, "detail": detail, "due_at": now() + pause, "lease_expires_at": None}
+    held_by(generation).update(state=State.QUEUED, **fields)
 
 
 def _end(generation: Generation, state: Generation.State, **result: str) -> bool:
-    fields = {"error": "", "detail": "", **result, "ended_at": now(), "lease_until": None}
-    return bool(mine(generation).update(state=state, **fields))
+    fields = {"error": "", "detail": "", **result, "ended_at": now(), "lease_expires_at": None}
+    return bool(held_by(generation).update(state=state, **fields))

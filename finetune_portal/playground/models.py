@@ -76,7 +76,7 @@ class Generation(Leased):
         indexes = [
             models.Index(fields=["job", "-id"], name="generation_of_job"),
             models.Index(
-                fields=["connection", "due"], name="generation_to_run", condition=models.Q(state="queued")
+                fields=["connection", "due_at"], name="generation_to_run", condition=models.Q(state="queued")
             ),
         ]
 

@@ -13,7 +13,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, choices, inputs, results
 from finetune_portal.playground.models import Generation, Input
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.errors import ActionError
 
 TOO_MANY = f"You can have {choices.MOST_WAITING} runs waiting. Let some of them finish, then run this."
 State = Generation.State
@@ -64,8 +64,8 @@ def run_again(generation: Generation, *, actor: User) -> None:
         _check(actor, [generation.job])
         rows = Generation.objects.filter(pk=generation.pk, state__in=(State.FAILED, State.UNCONFIRMED))
         initial = {"attempts": 0, "error": "", "detail": ""}
-        if not rows.update(state=State.QUEUED, due=now(), created_at=now(), **initial):
-            raise ActionFailed("The run has moved on: there is nothing to run again.")
+        if not rows.update(state=State.QUEUED, due_at=now(), created_at=now(), **initial):
+            raise ActionError("The run has moved on: there is nothing to run again.")
         record(actor, "model.run-again", generation.job, name=generation.job.name, seed=generation.seed)
 
 
@@ -85,12 +85,12 @@ def delete(generation: Generation, *, actor: User) -> None:
 def _check(actor: User, jobs: list[Job]) -> None:
     for job in jobs:
         if not access.is_trained(job):
-            raise ActionFailed(f"“{job.name}” is not ready, so it cannot be run yet.")
+            raise ActionError(f"“{job.name}” is not ready, so it cannot be run yet.")
         if sentence := access.why_not(job):
-            raise ActionFailed(sentence)
+            raise ActionError(sentence)
     waiting = Generation.objects.filter(owner=actor, state__in=(State.QUEUED, State.RUNNING)).count()
     if jobs and waiting + len(jobs) > choices.MOST_WAITING:
-        raise ActionFailed(TOO_MANY)
+        raise ActionError(TOO_MANY)
 
 
 def _create(actor: User, job: Job, **fields: Any) -> Generation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -18,9 +19,9 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, input_choices, panel, results, services
 from finetune_portal.playground.forms import GenerationForm
 from finetune_portal.playground.models import Generation
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.errors import ActionError
 from finetune_portal.web.guards import maker_only
-from finetune_portal.web.http import told
+from finetune_portal.web.http import action_messages
 
 for_a_day = cache_control(private=True, max_age=86_400, immutable=True)
 
@@ -47,7 +48,7 @@ def _run(request: PortalRequest, job: Job) -> HttpResponse:
 def without_lora(request: PortalRequest, pk: int) -> HttpResponse:
     """The same seed by the base model, to stand beside it."""
     generation = access.generation_to_see(request.user, pk)
-    with told(request):
+    with action_messages(request):
         services.without_lora(generation, actor=request.user)
     return _done(request, generation.job, generation)
 
@@ -56,7 +57,7 @@ def without_lora(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def run_again(request: PortalRequest, pk: int) -> HttpResponse:
     generation = access.generation_to_change(request.user, pk)
-    with told(request):
+    with action_messages(request):
         services.run_again(generation, actor=request.user)
     return _done(request, generation.job, generation.compare_to or generation)
 
@@ -132,13 +133,13 @@ def _sent_form(request: PortalRequest, jobs: list[Job]) -> GenerationForm:
     return GenerationForm(request.POST, request.FILES, offered=input_choices.offered(jobs, keep=kept))
 
 
-def _start(request: PortalRequest, form: GenerationForm, jobs: list[Job], **options: bool) -> bool:
+def _start(request: PortalRequest, form: GenerationForm, jobs: list[Job], **options: Any) -> bool:
     if not form.is_valid() or form.input_image is None:
         return False
     fields = {"image": form.input_image, "form_key": form.cleaned_data["form_key"], **form.settings}
     try:
         services.run(actor=request.user, jobs=jobs, **fields, **options)
-    except ActionFailed as exc:
+    except ActionError as exc:
         messages.error(request, str(exc))
         return False
     return True

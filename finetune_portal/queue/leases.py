@@ -22,9 +22,9 @@ MAX_BACKOFF = 600.0
 class Leased(models.Model):
     """A row that a worker picks up when it is due and no one else holds it."""
 
-    due = models.DateTimeField(default=now, db_index=True)
+    due_at = models.DateTimeField(default=now, db_index=True)
     lease = models.UUIDField(null=True, editable=False)
-    lease_until = models.DateTimeField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -33,19 +33,19 @@ class Leased(models.Model):
     @property
     def is_free(self) -> bool:
         """Held by nobody, or by a holder whose time is over."""
-        return self.lease_until is None or self.lease_until < now()
+        return self.lease_expires_at is None or self.lease_expires_at < now()
 
 
 R = TypeVar("R", bound=Leased)
 
 
-def free() -> Q:
+def unleased() -> Q:
     """`is_free`, for a query."""
-    return Q(lease_until=None) | Q(lease_until__lt=now())
+    return Q(lease_expires_at=None) | Q(lease_expires_at__lt=now())
 
 
 def claimable(rows: QuerySet[R]) -> QuerySet[R]:
-    return rows.filter(free(), due__lte=now())
+    return rows.filter(unleased(), due_at__lte=now())
 
 
 def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
@@ -56,31 +56,31 @@ def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
     if not claimable(rows).exists():
         return None
     with transaction.atomic():
-        row = claimable(rows).select_for_update(skip_locked=True, of=("self",)).order_by("due").first()
+        row = claimable(rows).select_for_update(skip_locked=True, of=("self",)).order_by("due_at").first()
         if row is None:
             return None
-        row.lease, row.lease_until = uuid.uuid4(), now() + timedelta(seconds=seconds)
+        row.lease, row.lease_expires_at = uuid.uuid4(), now() + timedelta(seconds=seconds)
         row.attempts += 1
-        row.save(update_fields=["lease", "lease_until", "attempts"])
+        row.save(update_fields=["lease", "lease_expires_at", "attempts"])
     return row
 
 
-def mine(row: R) -> QuerySet[R]:
+def held_by(row: R) -> QuerySet[R]:
     """The row as long as this holder still has it: what a late holder writes matches nothing."""
     return type(row)._default_manager.filter(pk=row.pk, lease=row.lease)
 
 
 def renew(row: Leased, *, seconds: float) -> bool:
-    return bool(mine(row).update(lease_until=now() + timedelta(seconds=seconds)))
+    return bool(held_by(row).update(lease_expires_at=now() + timedelta(seconds=seconds)))
 
 
-def about(seconds: float) -> timedelta:
+def jitter(seconds: float) -> timedelta:
     """A fifth more or less, so that what began together does not stay together."""
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # nosec B311  # no secret
 
 
 @contextmanager
-def keeping(row: Leased, *, seconds: float) -> Iterator[None]:
+def renewing(row: Leased, *, seconds: float) -> Iterator[None]:
     """Renew the lease while a step takes its time. So it can be short: a killed holder is soon followed."""
     over = threading.Event()
 

@@ -16,34 +16,34 @@ from django.conf import settings
 from finetune_portal import env
 
 
-class KeyLost(Exception):
+class KeyLostError(Exception):
     """What was sealed cannot be opened: the key is not the one of then."""
 
 
-def own_key() -> Path:
+def local_key_path() -> Path:
     """Where the one is that was made here, when the operator gave none."""
     return Path(settings.DATA_DIR) / "secrets" / "sealing-key"
 
 
 def _box() -> MultiFernet:
-    secrets = settings.SEALING_KEYS or [env.made_once(own_key())]
+    secrets = settings.SEALING_KEYS or [env.made_once(local_key_path())]
     return MultiFernet([Fernet(urlsafe_b64encode(sha256(secret.encode()).digest())) for secret in secrets])
 
 
-def seal(text: str) -> str:
+def encrypt(text: str) -> str:
     return _box().encrypt(text.encode()).decode()
 
 
-def unseal(sealed: str) -> str:
+def decrypt(sealed: str) -> str:
     try:
         return _box().decrypt(sealed).decode()
     except InvalidToken:
-        raise KeyLost from None
+        raise KeyLostError from None
 
 
-def anew(sealed: str) -> str:
+def rotate(sealed: str) -> str:
     """The same text, sealed with the first of the keys."""
     try:
         return _box().rotate(sealed).decode()
     except InvalidToken:
-        raise KeyLost from None
+        raise KeyLostError from None

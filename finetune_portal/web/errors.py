@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class ActionFailed(Exception):
+class ActionError(Exception):
     """The text is for people; `detail` is the technical side, free of keys and signed URLs."""
 
     def __init__(self, text: str, detail: str = "") -> None:
@@ -11,5 +11,5 @@ class ActionFailed(Exception):
         self.detail = detail
 
 
-class UpstreamFailed(ActionFailed):
+class ProviderError(ActionError):
     """It is the upstream that did not do it."""

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
 
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.errors import ActionError
 
 PLAIN = "text/plain; charset=utf-8"
 
@@ -30,7 +30,7 @@ R = TypeVar("R", bound=HtmxRequest)
 View = Callable[Concatenate[R, P], HttpResponse]
 
 
-def piece_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
+def fragment_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
     """Send a plain visit to a piece's URL on to the page that includes the piece."""
 
     def decorate(view: View[R, P]) -> View[R, P]:
@@ -45,7 +45,7 @@ def piece_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
     return decorate
 
 
-def piece_or_redirect(
+def fragment_or_redirect(
     request: HtmxRequest, template: str, context: dict[str, Any], *, back_to: str
 ) -> HttpResponse:
     """What a form answers once its action is done: the changed piece, or the page without htmx."""
@@ -55,18 +55,18 @@ def piece_or_redirect(
 
 
 @contextmanager
-def told(request: HtmxRequest, success: str = "") -> Iterator[None]:
+def action_messages(request: HtmxRequest, success: str = "") -> Iterator[None]:
     """Around an action: its outcome is shown on the page that follows."""
     try:
         yield
-    except ActionFailed as exc:
+    except ActionError as exc:
         messages.error(request, str(exc))
     else:
         if success:
             messages.success(request, success)
 
 
-def page_behind(request: HttpRequest) -> str:
+def htmx_page_path(request: HttpRequest) -> str:
     """The path of the page that htmx asks from; empty when it names none of ours."""
     htmx = getattr(request, "htmx", None)
     try:
@@ -75,11 +75,11 @@ def page_behind(request: HttpRequest) -> str:
         return ""
 
 
-def go_to(request: HtmxRequest, url: str) -> HttpResponse:
+def redirect_to(request: HtmxRequest, url: str) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
-def go_on_to(request: HtmxRequest, url: str) -> HttpResponse:
+def swap_main_to(request: HtmxRequest, url: str) -> HttpResponse:
     """Like `go_to`, but htmx swaps only the main part: the document stays, and an upload in it goes on."""
     if request.htmx:
         return HttpResponseLocation(url, target="#main", select="#main", swap="outerHTML")

@@ -18,7 +18,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.queue.leases import claim, mine
+from finetune_portal.queue.leases import claim, held_by
 from finetune_portal.web import outbound
 from finetune_portal.webhooks.models import SelfTest
 from finetune_portal.webhooks.services import hashed, path_of
@@ -55,16 +55,16 @@ def run_next() -> bool:
     if test is None:
         return False
     token = secrets.token_urlsafe(32)
-    mine(test).update(token_hash=hashed(token))
+    held_by(test).update(token_hash=hashed(token))
     began = time.monotonic()
     try:
         is_near, trouble = _post(settings.PORTAL_URL + path_of(token)), ""
     except _SelfTestError as exc:
         is_near, trouble = False, str(exc)
     took = time.monotonic() - began
-    if not trouble and not mine(test).filter(arrived__isnull=False).exists():
+    if not trouble and not held_by(test).filter(arrived__isnull=False).exists():
         trouble = "Something answered 200, but the sample did not come in here. Whose address is PORTAL_URL?"
-    mine(test).update(done=now(), seconds=took, trouble=trouble, is_near=is_near, lease_until=None)
+    held_by(test).update(done=now(), seconds=took, trouble=trouble, is_near=is_near, lease_expires_at=None)
     return True
 
 

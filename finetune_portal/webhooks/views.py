@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.web.guards import admin_only
-from finetune_portal.web.http import piece_of, piece_or_redirect
+from finetune_portal.web.http import fragment_of, fragment_or_redirect
 from finetune_portal.webhooks import self_test, services, signature, table
 from finetune_portal.webhooks.models import Delivery, SelfTest
 
@@ -72,12 +72,12 @@ def rotate(request: PortalRequest) -> HttpResponse:
 @admin_only
 def test(request: PortalRequest) -> HttpResponse:
     context = {"test": self_test.start(actor=request.user)}
-    return piece_or_redirect(request, "webhooks/_test.html", context, back_to=reverse("webhooks:page"))
+    return fragment_or_redirect(request, "webhooks/_test.html", context, back_to=reverse("webhooks:page"))
 
 
 @require_safe
 @admin_only
-@piece_of("webhooks:page")
+@fragment_of("webhooks:page")
 def test_state(request: PortalRequest) -> HttpResponse:
     """What came of the self-test; asks for itself while it is on its way. 204 as long as nothing is new."""
     test = SelfTest.objects.first()
@@ -94,7 +94,7 @@ def deliveries(request: PortalRequest) -> HttpResponse:
 
 @require_safe
 @admin_only
-@piece_of("webhooks:deliveries")
+@fragment_of("webhooks:deliveries")
 def deliveries_table(request: PortalRequest) -> HttpResponse:
     """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
     if request.GET.get("seen") == table.stamp():

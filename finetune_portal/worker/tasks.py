@@ -20,7 +20,7 @@ from finetune_portal.jobs.sync import model_file, progress, sync
 from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notifications import outbox
 from finetune_portal.playground import generate
-from finetune_portal.queue.leases import claim, keeping
+from finetune_portal.queue.leases import claim, renewing
 from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks import services as webhooks
 
@@ -40,7 +40,7 @@ def check() -> bool:
     dataset = claim(Dataset.objects.filter(state=Dataset.State.CHECKING), seconds=LEASE)
     if dataset is None:
         return False
-    with keeping(dataset, seconds=LEASE):
+    with renewing(dataset, seconds=LEASE):
         datasets.check(dataset)
     return True
 
@@ -49,7 +49,7 @@ def make() -> bool:
     dataset = claim(Dataset.objects.filter(state=Dataset.State.MAKING), seconds=LEASE)
     if dataset is None:
         return False
-    with keeping(dataset, seconds=LEASE):
+    with renewing(dataset, seconds=LEASE):
         versions.make(dataset)
     return True
 

@@ -108,7 +108,7 @@ def test_when_no_call_was_left_over_new_ones_are_kept_for_the_list(
     """Where a minute slides, a single call may be new. People always go; nobody waits for an idle list."""
     listed = now() - timedelta(seconds=age)
     due = now() + timedelta(minutes=1) * (age > rate_limit.LIST_LATE.total_seconds())
-    Connection.objects.update(calls_left=0, calls_reset=now(), checked=listed, due=due)
+    Connection.objects.update(calls_left=0, calls_reset=now(), checked=listed, due_at=due)
     assert not any(rate_limit.take(connection, kind) for kind in wait)
     assert rate_limit.take(connection, goes)
 
@@ -165,4 +165,4 @@ def test_news_do_not_use_the_calls_up(fake: ScriptedProvider, settings: Any) -> 
     fake.script("list", *[says(200, [], x_rate_limit_remaining="4", x_rate_limit_reset_at_utc="60")] * 2)
     follow_now()
     connection = Connection.objects.get()
-    assert (connection.due - now()).total_seconds() > 15
+    assert (connection.due_at - now()).total_seconds() > 15

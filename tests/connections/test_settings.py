@@ -38,7 +38,7 @@ def own() -> Connection:
 def provider(db: None, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
     services.built_in()
-    Connection.objects.update(due=now())  # as if a worker had just looked
+    Connection.objects.update(due_at=now())  # as if a worker had just looked
     settings.UPSTREAMS = ["https://api.segmind.com", engine.url]
 
 
@@ -59,7 +59,7 @@ def test_a_connection_that_works_again_takes_every_warning_away(dana: User) -> N
         is_closed=True,
         failing_since=now() - timedelta(hours=1),
         failure="It is broken.",
-        due=now() + timedelta(minutes=5),
+        due_at=now() + timedelta(minutes=5),
     )
     client = signed_in(dana)
     assert "It is broken." in text_of(client)
@@ -67,7 +67,7 @@ def test_a_connection_that_works_again_takes_every_warning_away(dana: User) -> N
     html = text_of(client)
     assert "It is broken." not in html
     assert "The states shown are from" not in html
-    assert Connection.objects.get().due <= now(), "the worker looks at once"
+    assert Connection.objects.get().due_at <= now(), "the worker looks at once"
 
 
 def test_without_htmx_it_leads_back_to_the_page(dana: User) -> None:

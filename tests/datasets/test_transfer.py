@@ -108,7 +108,7 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(
     carry_now(dataset)
     assert not is_at_provider(dataset)
     assert transfer().error
-    assert transfer().due > now()
+    assert transfer().due_at > now()
     assert not transfer_next(), "it keeps the pause"
 
     carry_now(dataset)
@@ -159,10 +159,10 @@ def test_a_worker_that_died_on_the_way_is_followed_by_another(
     dataset: Dataset, fake: ScriptedProvider
 ) -> None:
     """P15: once its lease has run out."""
-    held = {"lease": "0" * 32, "lease_until": now() + timedelta(minutes=1), "bytes_sent": 5}
+    held = {"lease": "0" * 32, "lease_expires_at": now() + timedelta(minutes=1), "bytes_sent": 5}
     Transfer.objects.create(dataset=dataset, connection=connections.default(), **held)
     assert not transfer_next()
-    Transfer.objects.update(lease_until=now() - timedelta(seconds=1))
+    Transfer.objects.update(lease_expires_at=now() - timedelta(seconds=1))
     assert transfer_next()
     assert is_at_provider(dataset)
     assert len(fake.sent("upload")) == 1

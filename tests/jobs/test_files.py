@@ -54,9 +54,9 @@ def test_a_file_that_cannot_be_read_is_tried_again_then_told(alice: User, job: J
     signed_in(alice).post(url(job))
     point_nowhere(settings)
     for _ in range(model_file.TRIES):
-        Job.objects.update(due=now() - timedelta(seconds=1))
+        Job.objects.update(due_at=now() - timedelta(seconds=1))
         assert model_file.check_next()
-    Job.objects.update(due=now() - timedelta(seconds=1))
+    Job.objects.update(due_at=now() - timedelta(seconds=1))
     assert not model_file.check_next()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "The file could not be read. The upstream cannot be reached." in html

@@ -101,7 +101,7 @@ def test_a_refused_connection_puts_it_back_into_the_queue(
     point_nowhere(settings)
     job = send_now(queued(dataset))
     assert job.state == "queued"
-    assert job.due > now()
+    assert job.due_at > now()
     assert (
         job.error
         == "Not sent yet, will try again. The upstream cannot be reached. It is tried again by itself."
@@ -170,7 +170,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         before = now()
         job = send_now(job)
         assert job.state == "queued"
-        assert timedelta(seconds=1) <= job.due - before < timedelta(seconds=5)
+        assert timedelta(seconds=1) <= job.due_at - before < timedelta(seconds=5)
         assert not tasks.submit()
         assert send_now(other).state == "queued"
         until(lambda: rate_limit.opens(other.connection) <= now())
@@ -215,10 +215,10 @@ def test_a_lost_answer_that_is_not_in_the_list_becomes_a_persons_decision(datase
 
 def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset) -> None:
     """S7, D8: only once its lease has run out, for until then it may be alive."""
-    job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_until=now() + timedelta(minutes=1))
+    job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_expires_at=now() + timedelta(minutes=1))
     Attempt.objects.create(job=job)
     assert send_now(job).state == "sending"
-    Job.objects.update(lease_until=now() - timedelta(seconds=1))
+    Job.objects.update(lease_expires_at=now() - timedelta(seconds=1))
     assert send_now(job).state == "unconfirmed"
     assert outcomes(job) == ["unknown"]
     assert not is_sent_again(job)
@@ -227,14 +227,14 @@ def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset
 def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> None:
     """S8: the worker itself was dead for these minutes, so one list proves little."""
     long_ago = now() - timedelta(minutes=20)
-    job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_until=long_ago)
+    job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_expires_at=long_ago)
     Attempt.objects.create(job=job, started_at=long_ago)
     Connection.objects.update(answered=long_ago)
     send_now(job)
     follow_now()
     follow_now()
     assert fresh(job).state == "unconfirmed"
-    Job.objects.update(due=now())
+    Job.objects.update(due_at=now())
     follow_now()
     assert fresh(job).state == "needs_decision"
 
@@ -244,7 +244,7 @@ def test_what_is_found_in_the_list_needs_no_answer_any_more(dataset: Dataset, en
     job = send_now(queued(dataset))
     request_id = job.request_id
     soon = now() + timedelta(minutes=3)
-    Job.objects.update(state="sending", request_id=None, lease=uuid.uuid4(), lease_until=soon)
+    Job.objects.update(state="sending", request_id=None, lease=uuid.uuid4(), lease_expires_at=soon)
     Attempt.objects.update(outcome=Attempt.Outcome.OPEN, ended_at=None)
     follow_now()
     assert (fresh(job).state, fresh(job).request_id) != ("sending", None)
@@ -264,7 +264,7 @@ def test_lost_answers_hold_the_others_back_until_the_list_was_read(
         jobs = [queued(dataset) for _ in range(5)]
         assert tasks.submit()
         assert not tasks.submit()
-        assert Connection.objects.get().due <= now(), "it is looked for at once"
+        assert Connection.objects.get().due_at <= now(), "it is looked for at once"
         follow_now()
         assert tasks.submit()
         follow_now()
@@ -290,7 +290,7 @@ def test_a_key_that_may_only_look_is_not_tried_again_and_again(dataset: Dataset,
             tasks.submit()
             follow_now()
         assert job.submit_attempts.count() < 6
-        assert fresh(job).due > now()
+        assert fresh(job).due_at > now()
 
 
 def test_a_waiting_job_goes_out_when_its_dataset_is_in_place(alice: User, engine: RunningEngine) -> None:

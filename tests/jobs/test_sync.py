@@ -191,7 +191,7 @@ def test_a_dead_provider_is_said_with_the_time_and_recovers(
     connection = Connection.objects.get()
     since = connection.failing_since
     assert since
-    assert connection.due > now()
+    assert connection.due_at > now()
     answered = connection.answered
     assert answered
     assert answered < since, "the states are older than the trouble"
@@ -216,7 +216,7 @@ def test_a_worker_that_does_not_run_is_said(alice: User, fake: ScriptedProvider)
     follow_now()
     sentence = "The worker is not running"
     assert sentence not in text_of(signed_in(alice))
-    Connection.objects.update(due=now() - timedelta(seconds=100))
+    Connection.objects.update(due_at=now() - timedelta(seconds=100))
     assert sentence in text_of(signed_in(alice))
     assert claim(Connection.objects.all(), seconds=60), "a slow answer is no dead worker"
     assert sentence not in text_of(signed_in(alice))
@@ -228,7 +228,7 @@ def test_it_asks_less_and_less_often_while_the_provider_is_away(settings: Any) -
     pauses = []
     for _ in range(5):
         follow_now()
-        pauses.append(Connection.objects.get().due - now())
+        pauses.append(Connection.objects.get().due_at - now())
     shares = [
         pause.total_seconds() / usual for pause, usual in zip(pauses, (40, 80, 160, 300, 300), strict=True)
     ]
@@ -241,7 +241,7 @@ def test_a_refused_key_is_tried_twice_in_ten_minutes(fake: ScriptedProvider, set
     settings.POLL_SECONDS = 20.0
     fake.key = "another"
     follow_now()
-    assert Connection.objects.get().due - now() > timedelta(minutes=3)
+    assert Connection.objects.get().due_at - now() > timedelta(minutes=3)
     assert len(fake.requests) == 1
 
 
@@ -250,11 +250,11 @@ def test_it_asks_seldom_while_nothing_moves(alice: User, fake: ScriptedProvider,
     fake.states = ("AVAILABLE",)
     fake.adds("done")
     follow_now()
-    assert Connection.objects.get().due > now() + timedelta(seconds=30)
+    assert Connection.objects.get().due_at > now() + timedelta(seconds=30)
     fake.adds("new")
     fake.jobs[-1].status = "TRAINING_INITIATED"
     follow_now()
-    assert Connection.objects.get().due < now() + timedelta(seconds=2)
+    assert Connection.objects.get().due_at < now() + timedelta(seconds=2)
 
 
 def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: ScriptedProvider) -> None:
@@ -313,7 +313,7 @@ def test_news_that_the_worker_died_on_are_news_again(
         dying.setattr(sync, "refresh", lambda *args, **options: sys.exit())
         with pytest.raises(SystemExit):
             follow_now()
-    Connection.objects.update(lease_until=None)
+    Connection.objects.update(lease_expires_at=None)
     follow_now()
     assert fresh(job).state == "ready"
 

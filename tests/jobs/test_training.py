@@ -64,7 +64,7 @@ def look(times: int = 1) -> Training:
     """The worker's next looks, whatever pause it would make."""
     train()
     for _ in range(times):
-        Training.objects.update(due=now() - timedelta(seconds=1))
+        Training.objects.update(due_at=now() - timedelta(seconds=1))
         train()
     return Training.objects.get()
 
@@ -255,11 +255,11 @@ def test_a_training_of_which_nobody_knows_is_given_up_after_its_end(
 
 def test_a_killed_worker_loses_nothing(provider: ScriptedProvider, job: Job) -> None:
     look()
-    Training.objects.update(due=now() - timedelta(seconds=1))
+    Training.objects.update(due_at=now() - timedelta(seconds=1))
     assert claim(Training.objects.all(), seconds=60), "claimed, then killed"
     Training.objects.update(percent=None)
     assert not progress.follow_next(), "its lease holds"
-    Training.objects.update(lease_until=now() - timedelta(seconds=1))
+    Training.objects.update(lease_expires_at=now() - timedelta(seconds=1))
     assert progress.follow_next()
     assert Training.objects.get().percent == 40
 

@@ -31,7 +31,9 @@ TEAMS = (
 
 def channel_to(owner: User | None, address: str) -> Channel:
     shown = addresses.shown(addresses.read(address))
-    return Channel.objects.create(owner=owner, kind="apprise", shown=shown, sealed=encryption.seal(address))
+    return Channel.objects.create(
+        owner=owner, kind="apprise", shown=shown, sealed=encryption.encrypt(address)
+    )
 
 
 def address_of(sink: Sink, path: str = "/hook", scheme: str = "json") -> str:
@@ -189,7 +191,7 @@ def test_apprise_writes_nothing_into_the_log(alice: User, capfd: pytest.CaptureF
 def test_the_database_holds_the_address_only_sealed(alice: User) -> None:
     channel = channel_to(alice, SLACK)
     assert "TIiajkdnlazkcOXrIdevi7FQ" not in str(list(Channel.objects.values()))
-    assert encryption.unseal(channel.sealed) == SLACK
+    assert encryption.decrypt(channel.sealed) == SLACK
 
 
 def test_a_lost_key_is_said(alice: User, settings: Any) -> None:

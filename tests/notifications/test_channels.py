@@ -23,7 +23,7 @@ ACTIONS = {"test": {}, "switch": {"event": "ready"}, "remove": {}}
 
 
 def make_channel(owner: User | None, **fields: Any) -> Channel:
-    values = {"kind": "apprise", "label": "#trainings", "shown": "Slack", "sealed": encryption.seal(SLACK)}
+    values = {"kind": "apprise", "label": "#trainings", "shown": "Slack", "sealed": encryption.encrypt(SLACK)}
     return Channel.objects.create(owner=owner, **{**values, **fields})
 
 
@@ -114,7 +114,7 @@ def test_there_is_an_end_to_channels(alice: User) -> None:
 
 @pytest.mark.usefixtures("near")
 def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User, sink: Sink) -> None:
-    channel = make_channel(alice, sealed=encryption.seal(f"json://127.0.0.1:{sink.port}/"))
+    channel = make_channel(alice, sealed=encryption.encrypt(f"json://127.0.0.1:{sink.port}/"))
     client, piece = signed_in(alice), f"{PAGE}{channel.pk}/state/"
     html = client.post(action_url(channel, "test"), headers=HTMX).content.decode()
     assert "Sending" in html
@@ -131,7 +131,7 @@ def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User,
 
 @pytest.mark.usefixtures("near")
 def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
-    channel = make_channel(alice, sealed=encryption.seal("json://127.0.0.1:1/"))
+    channel = make_channel(alice, sealed=encryption.encrypt("json://127.0.0.1:1/"))
     client = signed_in(alice)
     client.post(action_url(channel, "test"))
     work()

@@ -20,7 +20,7 @@ from tests.running import free_port
 @pytest.fixture
 def channel(alice: User) -> Channel:
     return Channel.objects.create(
-        owner=alice, kind="email", shown=alice.email, sealed=services.encryption.seal(alice.email)
+        owner=alice, kind="email", shown=alice.email, sealed=services.encryption.encrypt(alice.email)
     )
 
 
@@ -91,10 +91,10 @@ def test_a_mail_server_that_was_away_gets_it_later(
     assert "The mail server cannot be reached." in fresh(channel).last_error
     notice = Notice.objects.get()
     assert notice.done is None
-    assert notice.due > now()
+    assert notice.due_at > now()
 
     settings.EMAIL_PORT = there
-    Notice.objects.update(due=now())
+    Notice.objects.update(due_at=now())
     work()
     assert len(mail.mails) == 1
     assert (fresh(channel).last_error, Notice.objects.get().error) == ("", "")
@@ -105,7 +105,7 @@ def test_it_gives_up_after_some_tries(alice: User, channel: Channel, mail: MailS
     make_job(alice, "ready", ended_at=now())
     for _ in range(20):
         work()
-        Notice.objects.update(due=now())
+        Notice.objects.update(due_at=now())
     notice = Notice.objects.get()
     assert (notice.attempts, notice.error) == (
         8,

@@ -32,7 +32,7 @@ def channel(alice: User, sink: Sink) -> Channel:
 
 
 def channel_of(owner: User | None, sink: Sink, **fields: Any) -> Channel:
-    sealed = encryption.seal(f"json://127.0.0.1:{sink.port}/{owner.name if owner else 'team'}")
+    sealed = encryption.encrypt(f"json://127.0.0.1:{sink.port}/{owner.name if owner else 'team'}")
     return Channel.objects.create(owner=owner, kind="apprise", shown="JSON", sealed=sealed, **fields)
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_told_again_after_a_restart(alice: User, channel: Channel, si
     work()
     assert len(sink.seen) == 1, "another worker has it in hand"
     assert held is not None
-    Notice.objects.filter(pk=held.pk).update(lease_until=now() - timedelta(seconds=1))
+    Notice.objects.filter(pk=held.pk).update(lease_expires_at=now() - timedelta(seconds=1))
     work()
     work()
     assert len(sink.seen) == 2

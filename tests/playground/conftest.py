@@ -86,7 +86,7 @@ def lane() -> bool:
 
 
 def step() -> bool:
-    Generation.objects.filter(state="queued").update(due=now() - timedelta(seconds=1))
+    Generation.objects.filter(state="queued").update(due_at=now() - timedelta(seconds=1))
     return generate.generate_next()
 
 

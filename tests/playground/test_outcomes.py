@@ -93,7 +93,7 @@ def test_a_pause_that_was_asked_for_is_made(generation: Generation, provider: Sc
     lane()
     found = fresh(generation)
     assert (found.state, found.error) == ("queued", "Trainings have all of it.")
-    assert timedelta(seconds=25) < found.due - now() < timedelta(seconds=31)
+    assert timedelta(seconds=25) < found.due_at - now() < timedelta(seconds=31)
     lane()
     assert fresh(generation).state == "done"
 
@@ -155,7 +155,9 @@ def test_what_is_no_picture_is_told(generation: Generation, provider: ScriptedPr
 def test_a_worker_that_died_leaves_an_open_question(
     generation: Generation, provider: ScriptedProvider
 ) -> None:
-    Generation.objects.update(state="running", started_at=now(), lease_until=now() - timedelta(seconds=1))
+    Generation.objects.update(
+        state="running", started_at=now(), lease_expires_at=now() - timedelta(seconds=1)
+    )
     assert not lane()
     assert fresh(generation).state == "unconfirmed"
     assert provider.runs == []

@@ -138,10 +138,10 @@ def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: 
 def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str, told: Any) -> None:
     """W6"""
     connections.built_in()
-    Connection.objects.update(due=now() + timedelta(hours=1))
+    Connection.objects.update(due_at=now() + timedelta(hours=1))
     knock(address, told)
     assert services.digest_next()
-    assert Connection.objects.get().due <= now()
+    assert Connection.objects.get().due_at <= now()
     assert Delivery.objects.get().result == "listed"
     assert not Job.objects.exists()
 
@@ -158,7 +158,7 @@ def test_a_dead_provider_is_noted_and_the_list_makes_up_for_it(
     assert "could not be asked: The upstream cannot be reached." in delivery.outcome
     assert (delivery.result, delivery.job) == ("not_asked", job)
     assert fresh(job).state == "training"
-    assert Connection.objects.get().due <= now()
+    assert Connection.objects.get().due_at <= now()
 
     point_at(settings, engine)
     follow_now()

@@ -33,15 +33,15 @@ def point_nowhere(settings: Any) -> None:
 def carry_now(dataset: Dataset) -> None:
     """Take the dataset to the engine's storage."""
     schedule_transfer(dataset, connections.default())
-    Transfer.objects.update(due=now())
+    Transfer.objects.update(due_at=now())
     assert transfer_next()
 
 
 def send_now(job: Job) -> Job:
     """One try to send, before all others and whatever pause it was told to make. The worker is alive."""
     sync.ask_soon()
-    first = min(now(), Job.objects.earliest("due").due)
-    Job.objects.filter(pk=job.pk).update(due=first - timedelta(seconds=1))
+    first = min(now(), Job.objects.earliest("due_at").due_at)
+    Job.objects.filter(pk=job.pk).update(due_at=first - timedelta(seconds=1))
     tasks.submit()
     return fresh(job)
 

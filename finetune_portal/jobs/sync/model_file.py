@@ -17,8 +17,8 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.providers.segmind import SegmindError
-from finetune_portal.queue.leases import backoff, mine, renew
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.queue.leases import backoff, held_by, renew
+from finetune_portal.web.errors import ActionError
 
 LEASE = 120.0
 TRIES = 3
@@ -26,12 +26,12 @@ TRIES = 3
 
 def ask(job: Job, *, actor: User) -> None:
     if not job.can_download:
-        raise ActionFailed("The model file is not there yet. Check it when the training is done.")
+        raise ActionError("The model file is not there yet. Check it when the training is done.")
     with transaction.atomic():
         fields = {
             "file_check_requested_at": now(),
             "file_error": "",
-            "due": now(),
+            "due_at": now(),
             "attempts": 0,
             "updated_at": now(),
         }
@@ -54,7 +54,7 @@ def check_next() -> bool:
         return True
     with transaction.atomic():
         told = {"file_sha256": digest, "file_size": size, "file_check_requested_at": None}
-        if mine(job).update(**told, file_error="", lease_until=None, updated_at=now()):
+        if held_by(job).update(**told, file_error="", lease_expires_at=None, updated_at=now()):
             note(job, "The model file was read and its SHA-256 taken", source=Source.PORTAL)
     return True
 
@@ -77,6 +77,10 @@ def _failed(job: Job, exc: SegmindError) -> None:
     pause = timedelta() if is_over else backoff(job.attempts)
     asked = None if is_over else job.file_check_requested_at
     error = f"The file could not be read. {exc.message}"[:300]
-    mine(job).update(
-        file_check_requested_at=asked, file_error=error, due=now() + pause, lease_until=None, updated_at=now()
+    held_by(job).update(
+        file_check_requested_at=asked,
+        file_error=error,
+        due_at=now() + pause,
+        lease_expires_at=None,
+        updated_at=now(),
     )

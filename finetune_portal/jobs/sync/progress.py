@@ -27,8 +27,8 @@ from finetune_portal.providers.segmind import (
     RequestRejectedError,
     SegmindError,
 )
-from finetune_portal.queue.leases import backoff, mine, renew
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.queue.leases import backoff, held_by, renew
+from finetune_portal.web.errors import ActionError
 
 LEASE = 60.0
 TICK = timedelta(seconds=1.5)
@@ -40,11 +40,11 @@ AT_ONCE = 100
 def cancel(job: Job, *, actor: User) -> None:
     """The wish is written down; the worker carries it out."""
     if not job.can_cancel:
-        raise ActionFailed("There is nothing to cancel: the training is over, or cannot be cancelled there.")
+        raise ActionError("There is nothing to cancel: the training is over, or cannot be cancelled there.")
     with transaction.atomic():
         wished = Job.objects.filter(pk=job.pk, cancel_requested_at=None, state__in=UNTRAINED)
         if wished.update(cancel_requested_at=now(), updated_at=now()):
-            Training.objects.filter(job=job).update(due=now())
+            Training.objects.filter(job=job).update(due_at=now())
             note(job, "Asked to cancel the training", source=Source.PERSON, actor=actor)
             record(actor, "job.cancel", job, name=job.name)
 
@@ -86,12 +86,12 @@ def _look(training: Training, job: Job) -> None:
     rest = _fetch(training, told.samples)
     _keep(training, {"samples": samples.there(job.pk, told.samples)})
     due = now() + (timedelta() if rest else TICK)
-    mine(training).update(is_over=is_last and not rest, due=due, attempts=0, lease_until=None)
+    held_by(training).update(is_over=is_last and not rest, due_at=due, attempts=0, lease_expires_at=None)
 
 
 def _keep(training: Training, fields: dict[str, Any]) -> None:
     if any(getattr(training, name) != value for name, value in fields.items()):
-        mine(training).update(**fields, updated_at=now())
+        held_by(training).update(**fields, updated_at=now())
 
 
 def _fields(told: Progress) -> dict[str, Any]:
@@ -147,4 +147,4 @@ def _failed(training: Training, exc: SegmindError) -> None:
         capabilities.ask_again(training.job.connection)
     over = is_last and (isinstance(exc, RequestRejectedError) or training.attempts >= TRIES)
     due = now() + max(TICK, backoff(training.attempts))
-    mine(training).update(is_over=over, due=due, lease_until=None)
+    held_by(training).update(is_over=over, due_at=due, lease_expires_at=None)

@@ -27,7 +27,7 @@ from finetune_portal.providers.segmind import (
     TrainingClosedError,
     UnauthorizedError,
 )
-from finetune_portal.queue.leases import backoff, free
+from finetune_portal.queue.leases import backoff, unleased
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
@@ -42,7 +42,7 @@ def release_waiting() -> None:
     """Queue the jobs whose dataset has arrived; refuse those whose dataset was refused."""
     jobs = Job.objects.select_related("dataset")
     for job in jobs.filter(IN_PLACE, state=State.WAITING, dataset__state=Dataset.State.READY):
-        move(job, State.QUEUED, "The dataset is in place", source=Source.PORTAL, due=now())
+        move(job, State.QUEUED, "The dataset is in place", source=Source.PORTAL, due_at=now())
     for job in jobs.filter(state__in=UNSENT, dataset__state=Dataset.State.REJECTED):
         reason = job.dataset.problems[0] if job.dataset and job.dataset.problems else ""
         text = f"Not sent: the dataset was refused. {reason}"
@@ -51,7 +51,7 @@ def release_waiting() -> None:
 
 def recover() -> None:
     """A job that was being sent when its worker died: the answer is lost, the money may be spent."""
-    for job in Job.objects.filter(free(), state=State.SENDING):
+    for job in Job.objects.filter(unleased(), state=State.SENDING):
         with transaction.atomic():
             if move(job, State.UNCONFIRMED, "The portal stopped while sending", source=Source.PORTAL):
                 _close_attempts(job, Attempt.Outcome.UNKNOWN)
@@ -163,7 +163,7 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             error="",
         )
     soon = now() + timedelta(seconds=job.connection.poll_seconds)
-    Connection.objects.filter(pk=job.connection_id, due__gt=soon).update(due=soon)
+    Connection.objects.filter(pk=job.connection_id, due_at__gt=soon).update(due_at=soon)
 
 
 def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
@@ -174,7 +174,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
             _hold_back(job.connection, exc, key_refused=True)
             due = now() + backoff(job.attempts)
-            move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due=due)
+            move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due_at=due)
         elif isinstance(exc, RateLimitedError):
             _end(attempt, Attempt.Outcome.BUSY, exc)
             pause = timedelta(seconds=exc.retry_after or 0) or backoff(job.attempts, first=5)
@@ -183,7 +183,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
             _end(attempt, Attempt.Outcome.UNKNOWN, exc)
             text = f"The answer was lost. {exc.message}"
             move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text, detail=exc.detail)
-            Connection.objects.filter(pk=job.connection_id, failing_since=None).update(due=now())
+            Connection.objects.filter(pk=job.connection_id, failing_since=None).update(due_at=now())
         elif exc.retryable:
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
             _back_to_queue(job, exc, backoff(job.attempts, first=5))
@@ -208,7 +208,7 @@ def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
         text,
         source=Source.PORTAL,
         error=text,
-        due=now() + pause,
+        due_at=now() + pause,
         detail=exc.detail,
     )
 

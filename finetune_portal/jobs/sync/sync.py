@@ -29,7 +29,7 @@ from finetune_portal.providers.segmind import (
     UnauthorizedError,
     phase,
 )
-from finetune_portal.queue.leases import about, claim, mine, renew
+from finetune_portal.queue.leases import claim, held_by, jitter, renew
 
 LEASE = 45.0  # longer than one call may take
 LONGEST_PAUSE = 300.0
@@ -44,7 +44,7 @@ LATE = timedelta(hours=1)
 
 def ask_soon() -> None:
     """Look at the next tick, whatever speaks against it."""
-    Connection.objects.update(due=now())
+    Connection.objects.update(due_at=now())
 
 
 def look_again() -> None:
@@ -53,7 +53,7 @@ def look_again() -> None:
         checked = connection.checked
         pause = max(news_pause(connection), rate_limit.spread(connection))
         soon = max(now(), checked + timedelta(seconds=pause)) if checked else now()
-        Connection.objects.filter(pk=connection.pk, failing_since=None, due__gt=soon).update(due=soon)
+        Connection.objects.filter(pk=connection.pk, failing_since=None, due_at__gt=soon).update(due_at=soon)
 
 
 def news_pause(connection: Connection) -> float:
@@ -79,7 +79,7 @@ def follow(*, source: str = Source.POLL) -> bool:
         _trouble(connection, exc)
     else:
         if _has_not_looked(connection):  # a lost job may be shown late, so no decision is asked for at once
-            connection.jobs.filter(state=State.UNCONFIRMED).update(due=now() + LOOK_ON)
+            connection.jobs.filter(state=State.UNCONFIRMED).update(due_at=now() + LOOK_ON)
         _bring_in_line(told, Asker(connection), asked, source)
         renew(connection, seconds=LEASE)
         _fine(connection, _credits(connection))
@@ -96,10 +96,10 @@ def _fine(connection: Connection, credits: float | None) -> None:
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
     pause = max(pause, rate_limit.spread(connection))
     recovered = bool(connection.failing_since or connection.key_refused)
-    mine(connection).filter(due=connection.due).update(due=now() + about(pause))
+    held_by(connection).filter(due_at=connection.due_at).update(due_at=now() + jitter(pause))
     if recovered:
         capabilities.ask_again(connection)
-    mine(connection).update(
+    held_by(connection).update(
         checked=now(),
         answered=now(),
         failing_since=None,
@@ -107,7 +107,7 @@ def _fine(connection: Connection, credits: float | None) -> None:
         key_refused=False,
         credits=credits,
         attempts=0,
-        lease_until=None,
+        lease_expires_at=None,
         changed=now() if recovered or credits != connection.credits else connection.changed,
     )
 
@@ -130,7 +130,7 @@ def _credits(connection: Connection) -> float | None:
 def _wait_for_calls(connection: Connection) -> None:
     opens = max(1.0, (rate_limit.opens(connection) - now()).total_seconds())
     again = now() + timedelta(seconds=min(opens, news_pause(connection)))
-    mine(connection).update(attempts=connection.attempts - 1, due=again, lease_until=None)
+    held_by(connection).update(attempts=connection.attempts - 1, due_at=again, lease_expires_at=None)
 
 
 def _trouble(connection: Connection, exc: SegmindError) -> None:
@@ -138,13 +138,13 @@ def _trouble(connection: Connection, exc: SegmindError) -> None:
     since = connection.failing_since or now()
     tries = 8 if isinstance(exc, UnauthorizedError) else min(connection.attempts, 8)
     pause = max(connection.poll_seconds, min(LONGEST_PAUSE, connection.poll_seconds * 2**tries))
-    mine(connection).update(
+    held_by(connection).update(
         checked=now(),
         failing_since=since,
         failure=exc.message[:500],
         key_refused=isinstance(exc, UnauthorizedError),
-        due=now() + about(pause),
-        lease_until=None,
+        due_at=now() + jitter(pause),
+        lease_expires_at=None,
         changed=now(),
     )
 
@@ -258,7 +258,7 @@ def _miss(job: Job) -> None:
 
 def _give_up_looking(job: Job) -> None:
     last = job.submit_attempts.order_by("-started_at").first()
-    if last and last.started_at < now() - UNTIL_DECISION and job.due <= now():
+    if last and last.started_at < now() - UNTIL_DECISION and job.due_at <= now():
         text = "Not in the upstream's list after 15 minutes. Send again, or close it?"
         move(job, State.NEEDS_DECISION, text, source=Source.PORTAL)
 

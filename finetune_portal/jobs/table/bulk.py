@@ -12,7 +12,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.jobs import services
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.web.errors import ActionFailed
+from finetune_portal.web.errors import ActionError
 
 
 def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
@@ -24,7 +24,7 @@ def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
         try:
             services.set_public(job, public=False, actor=actor)
             done += 1
-        except ActionFailed as exc:
+        except ActionError as exc:
             troubles.append(f"“{job.name}”: {exc}")
     return done, troubles
 
@@ -36,7 +36,7 @@ def links(jobs: Iterable[Job], *, actor: User) -> str:
         name = " ".join(job.name.split())  # one line and one column, whatever people call it
         try:
             lines.append(f"{name}\t{services.download_link(job, actor=actor)}")
-        except ActionFailed as exc:
+        except ActionError as exc:
             lines.append(f"{name}\t# {exc}")
     return "\n".join(lines) + "\n"
 

@@ -18,7 +18,7 @@ from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.jobs.page.comparison import Comparison
 from finetune_portal.jobs.table import bulk, query, saved_views
 from finetune_portal.jobs.table.forms import ViewForm
-from finetune_portal.web.http import PLAIN, piece_of
+from finetune_portal.web.http import PLAIN, fragment_of
 
 MOST_AT_ONCE = 50
 
@@ -29,7 +29,7 @@ def job_list(request: PortalRequest) -> HttpResponse:
 
 
 @require_safe
-@piece_of("jobs:list")
+@fragment_of("jobs:list")
 def job_table(request: PortalRequest) -> HttpResponse:
     """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
     seen = request.GET.get("seen")
@@ -78,7 +78,7 @@ def compare(request: PortalRequest) -> HttpResponse:
 
 
 @require_safe
-@piece_of("jobs:compare")
+@fragment_of("jobs:compare")
 def compared(request: PortalRequest) -> HttpResponse:
     """The comparison's piece. 204 while none of its jobs changed."""
     comparison = _comparison(request)

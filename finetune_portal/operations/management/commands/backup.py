@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal.operations import backups
-from finetune_portal.web.encryption import own_key
+from finetune_portal.web.encryption import local_key_path
 
 
 class Command(BaseCommand):
@@ -32,6 +32,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
         if connection.vendor != "sqlite":
             self.stdout.write("The portal's database is not in it: use pg_dump.")
-        if not settings.SEALING_KEYS and own_key().exists():
+        if not settings.SEALING_KEYS and local_key_path().exists():
             told = "The secrets are not in it. Keep a copy elsewhere of what opens the sealed API keys:"
-            self.stdout.write(f"{told} {own_key()}")
+            self.stdout.write(f"{told} {local_key_path()}")

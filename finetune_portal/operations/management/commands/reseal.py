@@ -31,8 +31,8 @@ class Command(BaseCommand):
         done, lost = 0, []
         for row, name, before in _sealed():
             try:
-                after = {**before, **_anew(before)} if isinstance(before, dict) else encryption.anew(before)
-            except encryption.KeyLost:
+                after = {**before, **_anew(before)} if isinstance(before, dict) else encryption.rotate(before)
+            except encryption.KeyLostError:
                 lost.append(f"{row._meta.verbose_name} {row.pk}")
                 continue
             # Only if nobody gave it another value meanwhile.
@@ -52,4 +52,4 @@ def _sealed() -> Iterator[tuple[Model, str, Any]]:
 
 
 def _anew(data: dict[str, Any]) -> dict[str, str]:
-    return {name: encryption.anew(data[name]) for name in INSIDE if name in data}
+    return {name: encryption.rotate(data[name]) for name in INSIDE if name in data}

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from finetune_portal.connections.models import Connection
 from finetune_portal.notifications.models import Channel
 from finetune_portal.operations import backups
-from finetune_portal.web.encryption import KeyLost, unseal
+from finetune_portal.web.encryption import KeyLostError, decrypt
 
 
 class Command(BaseCommand):
@@ -46,7 +46,7 @@ def _sealed() -> list[str]:
 
 def _opens(sealed: str) -> bool:
     try:
-        unseal(sealed)
-    except KeyLost:
+        decrypt(sealed)
+    except KeyLostError:
         return False
     return True

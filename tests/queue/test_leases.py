@@ -12,7 +12,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.models import Job
-from finetune_portal.queue.leases import MAX_BACKOFF, backoff, claim, keeping, mine, renew
+from finetune_portal.queue.leases import MAX_BACKOFF, backoff, claim, held_by, renew, renewing
 from tests.people import make_job
 from tests.waiting import until
 
@@ -22,13 +22,13 @@ def take() -> Job | None:
 
 
 def run_out() -> None:
-    Job.objects.update(lease_until=now() - timedelta(seconds=1))
+    Job.objects.update(lease_expires_at=now() - timedelta(seconds=1))
 
 
 def test_the_most_overdue_row_comes_first(alice: User) -> None:
-    make_job(alice, name="later", due=now() - timedelta(seconds=1))
-    first = make_job(alice, name="first", due=now() - timedelta(hours=1))
-    make_job(alice, name="not yet", due=now() + timedelta(hours=1))
+    make_job(alice, name="later", due_at=now() - timedelta(seconds=1))
+    first = make_job(alice, name="first", due_at=now() - timedelta(hours=1))
+    make_job(alice, name="not yet", due_at=now() + timedelta(hours=1))
     taken = take()
     assert taken == first
     assert [row and row.name for row in (take(), take())] == ["later", None]
@@ -85,7 +85,7 @@ def test_a_late_holder_writes_nothing(alice: User) -> None:
     run_out()
     assert take()
     assert not renew(late, seconds=60)
-    assert mine(late).update(name="too late") == 0
+    assert held_by(late).update(name="too late") == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -93,9 +93,11 @@ def test_a_long_step_keeps_its_lease_and_a_dead_one_loses_it(alice: User) -> Non
     make_job(alice)
     held = claim(Job.objects.all(), seconds=3)
     assert held
-    assert held.lease_until
-    with keeping(held, seconds=3):
-        until(lambda: mine(held).filter(lease_until__gt=held.lease_until).exists(), why="renewed")
+    assert held.lease_expires_at
+    with renewing(held, seconds=3):
+        until(
+            lambda: held_by(held).filter(lease_expires_at__gt=held.lease_expires_at).exists(), why="renewed"
+        )
         assert take() is None
     until(lambda: take() is not None, why="nobody renews it any more")
 

@@ -1,0 +1,32 @@
+"""Name the dates of leased rows like dates: due_at and lease_expires_at."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("datasets", "0007_transfer"),
+    ]
+
+    operations = [
+        migrations.RenameField(
+            model_name="dataset",
+            old_name="due",
+            new_name="due_at",
+        ),
+        migrations.RenameField(
+            model_name="dataset",
+            old_name="lease_until",
+            new_name="lease_expires_at",
+        ),
+        migrations.RenameField(
+            model_name="transfer",
+            old_name="due",
+            new_name="due_at",
+        ),
+        migrations.RenameField(
+            model_name="transfer",
+            old_name="lease_until",
+            new_name="lease_expires_at",
+        ),
+    ]
