@@ -1,4 +1,4 @@
-"""`python -m finetune_portal.engine`: the engine's own manage.py. With no command it serves."""
+"""The engine's own manage.py: `python -m finetune_portal.engine COMMAND`. Without a command it serves."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The rows of the engine: jobs, the registered webhook, and its outbox.
+"""The tables of the engine: jobs, the registered webhook, and its outbox.
 
-Each row knows its state and when it is next due, so whatever starts after a crash goes on from here.
+Each row knows its state and when it is next due, so a process that starts after a crash goes on from here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from finetune_portal.engine import states
 
 
 class Job(models.Model):
-    """One fine-tune request. `due` is when it leaves its state; none once it has come to its end."""
+    """One fine-tune request. It leaves its state at `due_at`; at its end that is None."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.TextField()
@@ -22,40 +22,40 @@ class Job(models.Model):
     instance_prompt = models.TextField(blank=True)
     steps = models.PositiveIntegerField()
     learning_rate = models.FloatField()
-    parameters = models.JSONField(default=dict)  # what advance_parameters set beside these two
-    trained_by = models.JSONField(default=dict)  # what the trainer told about itself when it began
-    cancelled = models.BooleanField(default=False)
-    public = models.BooleanField(default=False)
+    parameters = models.JSONField(default=dict)  # of advance_parameters, without these two
+    trained_by = models.JSONField(default=dict)  # Trainer.about() when the training began
+    is_cancelled = models.BooleanField(default=False)
+    is_public = models.BooleanField(default=False)
     price = models.FloatField()
-    base_url = models.TextField()  # scheme and host the job was submitted to, for URLs in webhooks
+    base_url = models.TextField()  # scheme and host that the job was submitted to, for URLs in webhooks
     state = models.TextField(default=states.REQUESTED)
-    due = models.DateTimeField(null=True, db_index=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
     error_message = models.TextField(blank=True)
     dataset_sha256 = models.TextField(blank=True)
     pairs = models.PositiveIntegerField(default=0)
     weights = models.TextField(blank=True)  # key in the storage
-    created = models.DateTimeField(default=timezone.now, db_index=True)
-    changed = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    updated_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.state})"
 
 
 class Webhook(models.Model):
-    """Where news goes. One is active at a time (docs/provider-api.md, 7.1)."""
+    """Where events go. One webhook is active at a time (docs/provider-api.md, 7.1)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     url = models.TextField()
     types = models.JSONField(default=list)
-    trusted = models.BooleanField(default=False)  # given by the operator in ENGINE_WEBHOOK_URL
-    active = models.BooleanField(default=True)
-    note = models.TextField(blank=True)  # why it was switched off
-    created = models.DateTimeField(default=timezone.now)
+    is_trusted = models.BooleanField(default=False)  # set by the operator in ENGINE_WEBHOOK_URL
+    is_active = models.BooleanField(default=True)
+    note = models.TextField(blank=True)  # why it is inactive
+    created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["active"], condition=models.Q(active=True), name="one_active_webhook"
+                fields=["is_active"], condition=models.Q(is_active=True), name="one_active_webhook"
             )
         ]
 
@@ -69,13 +69,13 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="deliveries")
-    status = models.TextField()  # the state of the job that it tells of
+    status = models.TextField()  # the job's state that the event tells of
     body = models.TextField()
     tries = models.PositiveIntegerField(default=0)
-    due = models.DateTimeField(null=True, db_index=True)
-    answer = models.TextField(blank=True)  # of the last try: an HTTP status or why there was none
-    sent = models.DateTimeField(null=True)
-    created = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    answer = models.TextField(blank=True)  # of the last try: an HTTP status, or why there was none
+    sent_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return f"{self.status} of {self.job_id}"

@@ -1,7 +1,7 @@
-"""Webhooks out: each event is a row, written in the commit of its state, and sent until it is taken.
+"""Send webhooks: each event is a row, written in the commit of its state, and sent until it is accepted.
 
-Headers, signature and repetition follow Standard Webhooks (www.standardwebhooks.com). A dead receiver
-never holds up a job; after a crash an event may arrive twice, with the same `webhook-id`.
+Headers, signature and retries follow Standard Webhooks (www.standardwebhooks.com). A dead receiver never
+holds up a job; after a crash an event may arrive twice, with the same `webhook-id`.
 """
 
 from __future__ import annotations
@@ -11,65 +11,51 @@ import binascii
 import hashlib
 import hmac
 import json
-import logging
 import random
-import threading
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError, connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from finetune_portal.engine import fetch, job_urls, states
 from finetune_portal.engine.models import Delivery, Job, Webhook
+from finetune_portal.engine.poller import MAX_SLEEP, Poller
 
-FINETUNE = "FINETUNE"  # the event type of ours; which word the vendor uses is not documented
+FINETUNE = "FINETUNE"  # the event type is ours; which word the vendor uses is not documented
 # Seconds before each try, scaled by ENGINE_TIME_SCALE; about three days in all.
-PLAN = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+RETRY_PLAN = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 JITTER = 0.1
 TIMEOUT = 15.0
-LONGEST_NAP = 1.0
 
-bell = threading.Event()
-_stopping = threading.Event()
 _random = random.SystemRandom()
-
-log = logging.getLogger(__name__)
-
-
-def start() -> None:
-    threading.Thread(target=_watch, name="outbox", daemon=True).start()
-
-
-def stop() -> None:
-    _stopping.set()
-    bell.set()
 
 
 def adopt_operators_webhook() -> None:
-    """Make ENGINE_WEBHOOK_URL the registered webhook, or forget the one that it named before."""
+    """Register ENGINE_WEBHOOK_URL as the webhook, or drop the one that the variable named before."""
     with transaction.atomic():
         if settings.WEBHOOK_URL:
-            Webhook.objects.filter(active=True).exclude(url=settings.WEBHOOK_URL).update(active=False)
-            told = {"types": [FINETUNE], "trusted": True, "note": ""}
-            Webhook.objects.update_or_create(url=settings.WEBHOOK_URL, active=True, defaults=told)
+            Webhook.objects.filter(is_active=True).exclude(url=settings.WEBHOOK_URL).update(is_active=False)
+            defaults = {"types": [FINETUNE], "is_trusted": True, "note": ""}
+            Webhook.objects.update_or_create(url=settings.WEBHOOK_URL, is_active=True, defaults=defaults)
         else:
-            Webhook.objects.filter(active=True, trusted=True).update(active=False)
+            Webhook.objects.filter(is_active=True, is_trusted=True).update(is_active=False)
 
 
 def announce(job: Job) -> None:
     """Write the event of the job's new state. Call inside the transaction that sets it."""
-    webhook = Webhook.objects.filter(active=True).first()
+    webhook = Webhook.objects.filter(is_active=True).first()
     if webhook is None or FINETUNE not in webhook.types:
         return
     body = json.dumps(_event(job))
-    Delivery.objects.create(webhook=webhook, job=job, status=job.state, body=body, due=timezone.now())
+    Delivery.objects.create(webhook=webhook, job=job, status=job.state, body=body, due_at=timezone.now())
 
 
 def _event(job: Job) -> dict[str, str | None]:
+    timestamp = job.updated_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     event: dict[str, str | None] = {
         "type": f"finetune.{job.state.lower()}",
-        "timestamp": job.changed.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": timestamp,
         "finetune_id": str(job.pk),
         "name": job.name,
         "status": job.state,
@@ -83,59 +69,53 @@ def _event(job: Job) -> dict[str, str | None]:
     return event
 
 
-def _watch() -> None:
-    while not _stopping.is_set():
-        nap = LONGEST_NAP
-        try:
-            nap = _send_due()
-        except OperationalError:
-            log.exception("The database did not answer.")
-        bell.wait(nap)
-        bell.clear()
-    connections.close_all()
-
-
 def _send_due() -> float:
     """Send all that is due, oldest first; return how long to sleep."""
-    while not _stopping.is_set():
-        rows = Delivery.objects.filter(due__isnull=False).select_related("webhook")
-        delivery = rows.order_by("due", "created").first()
-        if delivery is None or delivery.due is None:
+    while not poller.is_stopping:
+        rows = Delivery.objects.filter(due_at__isnull=False).select_related("webhook")
+        delivery = rows.order_by("due_at", "created_at").first()
+        if delivery is None or delivery.due_at is None:
             break
-        wait = (delivery.due - timezone.now()).total_seconds()
-        if wait > 0:
-            return float(min(LONGEST_NAP, wait))
-        _try(delivery)
-    return LONGEST_NAP
+        seconds = (delivery.due_at - timezone.now()).total_seconds()
+        if seconds > 0:
+            return float(seconds)
+        _deliver(delivery)
+    return MAX_SLEEP
 
 
-def _try(delivery: Delivery) -> None:
-    if not delivery.webhook.active:
-        _note(delivery, "not sent: the webhook is inactive", None)
+def _deliver(delivery: Delivery) -> None:
+    """Try once, and write down the answer and when the next try is."""
+    if not delivery.webhook.is_active:
+        _save_result(delivery, "not sent: the webhook is inactive", None)
         return
-    answer = _send(delivery)
+    answer = _post(delivery)
     if answer.isdecimal() and 200 <= int(answer) < 300:
-        _note(delivery, answer, None, sent=timezone.now())
+        _save_result(delivery, answer, None, sent_at=timezone.now())
         return
     if answer == "410":  # the receiver wants no more
-        note = {"active": False, "note": "The receiver answered 410: gone."}
-        Webhook.objects.filter(pk=delivery.webhook_id).update(**note)
-        _note(delivery, answer, None)
+        fields = {"is_active": False, "note": "The receiver answered 410: gone."}
+        Webhook.objects.filter(pk=delivery.webhook_id).update(**fields)
+        _save_result(delivery, answer, None)
         return
-    tries = delivery.tries + 1
-    wait = PLAN[tries] * settings.TIME_SCALE if tries < len(PLAN) else None
-    if wait is not None:
-        wait *= _random.uniform(1 - JITTER, 1 + JITTER)
-    _note(delivery, answer, None if wait is None else timezone.now() + timedelta(seconds=wait))
+    _save_result(delivery, answer, _next_try(delivery.tries + 1))
 
 
-def _note(delivery: Delivery, answer: str, due: datetime | None, *, sent: datetime | None = None) -> None:
-    told = {"answer": answer, "due": due, "sent": sent, "tries": delivery.tries + 1}
-    Delivery.objects.filter(pk=delivery.pk).update(**told)
+def _next_try(tries: int) -> datetime | None:
+    if tries >= len(RETRY_PLAN):
+        return None
+    seconds = RETRY_PLAN[tries] * settings.TIME_SCALE * _random.uniform(1 - JITTER, 1 + JITTER)
+    return timezone.now() + timedelta(seconds=seconds)
 
 
-def _send(delivery: Delivery) -> str:
-    """The status of the answer as text, or why there was none. Redirects are an answer, not followed."""
+def _save_result(
+    delivery: Delivery, answer: str, due_at: datetime | None, *, sent_at: datetime | None = None
+) -> None:
+    fields = {"answer": answer, "due_at": due_at, "sent_at": sent_at, "tries": delivery.tries + 1}
+    Delivery.objects.filter(pk=delivery.pk).update(**fields)
+
+
+def _post(delivery: Delivery) -> str:
+    """The status of the response as text, or why there is none. A redirect is a response, not followed."""
     body = delivery.body.encode()
     stamp = str(int(timezone.now().timestamp()))
     headers = {
@@ -150,14 +130,14 @@ def _send(delivery: Delivery) -> str:
         with fetch.call(
             "POST",
             delivery.webhook.url,
-            allow=None if delivery.webhook.trusted else [*fetch.LOOPBACK, *settings.FETCH_ALLOW],
+            allow=None if delivery.webhook.is_trusted else [*fetch.LOOPBACK, *settings.FETCH_ALLOW],
             timeout=TIMEOUT,
             headers=headers,
             body=body,
-        ) as answer:
-            return str(answer.status)
-    except fetch.FetchFailed as failed:
-        return str(failed)
+        ) as response:
+            return str(response.status)
+    except fetch.FetchError as error:
+        return str(error)
 
 
 def signature(secret: str, message_id: str, stamp: str, body: bytes) -> str:
@@ -170,3 +150,6 @@ def signature(secret: str, message_id: str, stamp: str, body: bytes) -> str:
             key = secret.encode()
     signed = hmac.new(key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(signed).decode()}"
+
+
+poller = Poller("outbox", _send_due)

@@ -1,8 +1,7 @@
-"""Moves jobs through their states. The rows are the queue: whoever starts just looks at what is due.
+"""Move jobs through their states. The rows are the queue: after a start the runner looks at what is due.
 
-The work of a state is done at its end, and the new state, its results and its news for the webhook are
-one commit. A process killed at any moment leaves a row that is due, and the work is done again: it
-gives the same result.
+The work of a state is done at its end. The new state, its results and its webhook event are one commit. A
+process killed at any moment leaves a row that is due; the work is done again and gives the same result.
 """
 
 from __future__ import annotations
@@ -15,129 +14,112 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from finetune_portal.engine import datasets, outbox, progress, scenarios, sources, states, trainers
+from finetune_portal.engine import dataset_source, datasets, outbox, progress, scenarios, states
 from finetune_portal.engine.models import Job
+from finetune_portal.engine.poller import MAX_SLEEP, Poller
 from finetune_portal.engine.scenarios import Scenario
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.children import Event
-from finetune_portal.engine.trainers.trainer import Spec, TrainingFailed
+from finetune_portal.engine.trainers.current import current_trainer
+from finetune_portal.engine.trainers.trainer import TrainingError, TrainingSpec
 
-HANDS = 4  # for all but the trainings, which have the trainer's places
-LONGEST_NAP = 1.0
+WORKERS = 4  # threads for all but the trainings, which have the trainer's slots
 CANCELLED = "Cancelled."
 
-bell = threading.Event()  # rung when there may be something to do
-_stopping = threading.Event()
-_errands: queue.SimpleQueue[uuid.UUID] = queue.SimpleQueue()
+_queue: queue.SimpleQueue[uuid.UUID] = queue.SimpleQueue()
 _busy: set[uuid.UUID] = set()
-_training: set[uuid.UUID] = set()  # those of the busy that hold a place of the trainer
+_training: set[uuid.UUID] = set()  # the busy jobs that hold a slot of the trainer
 
 log = logging.getLogger(__name__)
 
 
-class JobFailed(Exception):
-    """Why a job failed, in a sentence for its owner."""
+class JobFailedError(Exception):
+    """Says why a job failed, in a sentence for its owner."""
 
 
-class Stopping(Exception):
+class EngineStoppingError(Exception):
     """The engine stops: leave the job where it is."""
 
 
 def start() -> None:
-    # Daemons, because a trainer in the middle of its work must not hold up the end of the process.
-    threading.Thread(target=_watch, name="runner", daemon=True).start()
-    for number in range(HANDS + trainers.current().places):
-        threading.Thread(target=_work, name=f"hand-{number}", daemon=True).start()
-
-
-def stop() -> None:
-    _stopping.set()
-    bell.set()
+    poller.start()
+    for number in range(WORKERS + current_trainer().slots):
+        # Daemons, because a trainer in the middle of its work must not hold up the end of the process.
+        threading.Thread(target=_work, name=f"worker-{number}", daemon=True).start()
 
 
 def seconds_in(job: Job, scenario: Scenario) -> float:
     """How long the job stays in the state it is in."""
     if job.state == states.TRAINING_INITIATED:
-        seconds = trainers.current().seconds(job.steps)
+        seconds = current_trainer().delay_seconds(job.steps)
     else:
         seconds = states.SECONDS.get(job.state, states.UNKNOWN_SECONDS)
-    return seconds * scenario.pace * settings.TIME_SCALE
+    return seconds * scenario.slowdown * settings.TIME_SCALE
 
 
-def _watch() -> None:
-    """Hand out what is due, then sleep until the next is, or the bell rings."""
-    while not _stopping.is_set():
-        nap = LONGEST_NAP
-        try:
-            nap = _hand_out()
-        except OperationalError:
-            log.exception("The database did not answer.")
-        bell.wait(nap)
-        bell.clear()
-    connections.close_all()
-
-
-def _hand_out() -> float:
+def _enqueue_due() -> float:
+    """Give what is due to the workers; return how long to sleep."""
     now = timezone.now()
-    waiting = Job.objects.filter(due__isnull=False).exclude(pk__in=list(_busy))
-    if _is_full():  # the others wait in their order, and hold up nobody else
-        waiting = waiting.exclude(state=states.TRAINING_INITIATED, cancelled=False)
-    for job in waiting.order_by("due").only("due", "state", "cancelled")[:100]:
-        if job.due and job.due > now:
-            return float(min(LONGEST_NAP, (job.due - now).total_seconds()))
-        if job.state == states.TRAINING_INITIATED and not job.cancelled:
+    waiting = Job.objects.filter(due_at__isnull=False).exclude(pk__in=list(_busy))
+    if _is_full():  # trainings wait in their order, and hold up no other work
+        waiting = waiting.exclude(state=states.TRAINING_INITIATED, is_cancelled=False)
+    for job in waiting.order_by("due_at").only("due_at", "state", "is_cancelled")[:100]:
+        if job.due_at and job.due_at > now:
+            return float((job.due_at - now).total_seconds())
+        if job.state == states.TRAINING_INITIATED and not job.is_cancelled:
             if _is_full():
                 continue
             _training.add(job.pk)
         _busy.add(job.pk)
-        _errands.put(job.pk)
-    return LONGEST_NAP
+        _queue.put(job.pk)
+    return MAX_SLEEP
 
 
 def _is_full() -> bool:
-    return len(_training) >= trainers.current().places
+    return len(_training) >= current_trainer().slots
 
 
 def _work() -> None:
     while True:
-        job_id = _errands.get()
+        job_id = _queue.get()
         try:
             _advance(Job.objects.get(pk=job_id))
-        except Stopping:
+        except EngineStoppingError:
             pass
         except OperationalError:
             log.exception("The database did not answer.")
-            _stopping.wait(LONGEST_NAP)
+            poller.wait_for_stop(MAX_SLEEP)
         finally:
             _busy.discard(job_id)
             _training.discard(job_id)
-            bell.set()
+            poller.wake()
 
 
 def _advance(job: Job) -> None:
+    """Move the job to its next state, or to FAILED."""
     scenario = scenarios.of(job.name)
     try:
-        if job.cancelled and job.state not in states.WITH_WEIGHTS:
-            raise JobFailed(CANCELLED)
-        found = _leave(job, scenario)
-    except (JobFailed, sources.SourceFailed, datasets.BrokenDataset, TrainingFailed) as failed:
-        _move(job, scenario, states.FAILED, {"error_message": str(failed)})
-    except (Stopping, OperationalError):
+        if job.is_cancelled and job.state not in states.WITH_WEIGHTS:
+            raise JobFailedError(CANCELLED)
+        results = _do_work(job, scenario)
+    except (JobFailedError, dataset_source.SourceError, datasets.DatasetError, TrainingError) as error:
+        _move(job, scenario, states.FAILED, {"error_message": str(error)})
+    except (EngineStoppingError, OperationalError):
         raise
     except Exception:  # noqa: BLE001  a slip in a trainer must fail its job, not stop the runner
         log.exception("Job %s failed in %s.", job.pk, job.state)
         _move(job, scenario, states.FAILED, {"error_message": "The engine failed. Its log says why."})
     else:
-        _move(job, scenario, scenario.path[scenario.path.index(job.state) + 1], found)
+        _move(job, scenario, scenario.path[scenario.path.index(job.state) + 1], results)
 
 
-def _leave(job: Job, scenario: Scenario) -> dict[str, Any]:
-    """Do the work of the state that the job is in; what comes of it is written with the next state."""
+def _do_work(job: Job, scenario: Scenario) -> dict[str, Any]:
+    """Do the work of the job's state; return the fields that are written with the next one."""
     if scenario.fails_in == job.state:
-        raise JobFailed(f"The name of the job asks for this failure: {scenario.word}.")
+        raise JobFailedError(f"The name of the job asks for this failure: {scenario.word}.")
     if job.state == states.DATA_PROCESSING:
         dataset = _dataset(job)
         return {"dataset_sha256": dataset.sha256, "pairs": dataset.pairs}
@@ -147,22 +129,22 @@ def _leave(job: Job, scenario: Scenario) -> dict[str, Any]:
 
 
 def _dataset(job: Job) -> datasets.Dataset:
-    path = sources.local_copy(
+    path = dataset_source.local_copy(
         job.data_source_path,
         storage=settings.STORAGE_DIR,
         into=settings.STORAGE_DIR / "fetched" / f"{job.pk}.zip",
         allow=settings.FETCH_ALLOW,
         check_in=_check_in,
     )
-    return datasets.read(path, instance_prompt=job.instance_prompt)
+    return datasets.check(path, instance_prompt=job.instance_prompt)
 
 
 def _train(job: Job) -> str:
-    """The key of the weights."""
+    """Train the job's model; return the key of its weights."""
     fetched = settings.STORAGE_DIR / "fetched" / f"{job.pk}.zip"
     key = keys.from_url(job.data_source_path)
     path = keys.path(settings.STORAGE_DIR, key) if key else fetched
-    spec = Spec(
+    spec = TrainingSpec(
         name=job.name,
         instance_prompt=job.instance_prompt,
         steps=job.steps,
@@ -170,35 +152,39 @@ def _train(job: Job) -> str:
         dataset=datasets.Dataset(path, job.dataset_sha256, job.pairs),
         parameters=job.parameters,
     )
-    trainer = trainers.current()
+    trainer = current_trainer()
     Job.objects.filter(pk=job.pk).update(trained_by=trainer.about())
     work, folder = progress.folder(job.pk), keys.weights_folder(job.pk)
 
     def report(event: Event) -> None:
         progress.add(work, event)
         _check_in()
-        if Job.objects.filter(pk=job.pk, cancelled=True).exists():
-            raise JobFailed(CANCELLED)
+        if Job.objects.filter(pk=job.pk, is_cancelled=True).exists():
+            raise JobFailedError(CANCELLED)
 
-    made = trainer.train(spec, work, settings.STORAGE_DIR / folder, report)
+    weights = trainer.train(spec, work, settings.STORAGE_DIR / folder, report)
     progress.sync(work)
-    return f"{folder}/{made.name}"
+    return f"{folder}/{weights.name}"
 
 
 def _check_in() -> None:
-    if _stopping.is_set():
-        raise Stopping
+    if poller.is_stopping:
+        raise EngineStoppingError
 
 
-def _move(job: Job, scenario: Scenario, state: str, found: dict[str, Any]) -> None:
+def _move(job: Job, scenario: Scenario, state: str, results: dict[str, Any]) -> None:
+    """Set the new state with its results, unless the row was moved by somebody else."""
     old = job.state
-    job.state, job.changed = state, timezone.now()
+    job.state, job.updated_at = state, timezone.now()
     is_end = state in (scenario.path[-1], states.FAILED)
-    job.due = None if is_end else job.changed + timedelta(seconds=seconds_in(job, scenario))
-    for name, value in found.items():
+    job.due_at = None if is_end else job.updated_at + timedelta(seconds=seconds_in(job, scenario))
+    for name, value in results.items():
         setattr(job, name, value)
-    told = {"state": state, "changed": job.changed, "due": job.due, **found}
+    fields = {"state": state, "updated_at": job.updated_at, "due_at": job.due_at, **results}
     with transaction.atomic():
-        if Job.objects.filter(pk=job.pk, state=old).update(**told):
+        if Job.objects.filter(pk=job.pk, state=old).update(**fields):
             outbox.announce(job)
-            transaction.on_commit(outbox.bell.set)
+            transaction.on_commit(outbox.poller.wake)
+
+
+poller = Poller("runner", _enqueue_due)

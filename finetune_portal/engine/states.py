@@ -25,7 +25,7 @@ USUAL = (
 )
 WITH_WEIGHTS = (TRAINING_COMPLETED, INFERENCE_QUEUED, DEPLOYING, AVAILABLE)
 
-# Seconds before ENGINE_TIME_SCALE; how long the training itself takes is the trainer's to say.
+# Seconds, before ENGINE_TIME_SCALE. The trainer says how long the training itself takes.
 SECONDS = {
     REQUESTED: 2.0,
     DATA_PROCESSING: 3.0,

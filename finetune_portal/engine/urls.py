@@ -1,4 +1,4 @@
-"""The engine's addresses, as docs/provider-api.md gives them."""
+"""The engine's addresses, as docs/provider-api.md has them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ urlpatterns = [
     path("webhook/update", webhooks.update),
     path("webhook/inactive", webhooks.inactive),
     path("webhook/dispatch-logs", webhooks.dispatch_logs),
-    path("extra", extra.abilities),
+    path("extra", extra.capabilities),
     path("extra/progress", extra.progress_of),
     path("extra/sample", extra.sample),
     path("extra/cancel", extra.cancel),

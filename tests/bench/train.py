@@ -28,7 +28,7 @@ from peft import LoraConfig
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.families.examples import Batch
 from finetune_portal.engine.trainers.families.kontext import add_lora
-from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.tiny import autoencoder, build
 
@@ -58,22 +58,22 @@ def model(device: torch.device) -> Model:
 
 
 def batch(of: Model, side: int, device: torch.device) -> Batch:
-    told = of.transformer.config
-    latents = (1, told.in_channels // 4, side // of.block, side // of.block)
-    shapes = (latents, latents, (1, of.tokens, told.joint_attention_dim), (1, told.pooled_projection_dim))
+    config = of.transformer.config
+    latents = (1, config.in_channels // 4, side // of.block, side // of.block)
+    shapes = (latents, latents, (1, of.tokens, config.joint_attention_dim), (1, config.pooled_projection_dim))
     return Batch(*(torch.randn(shape, device=device, dtype=of.dtype) for shape in shapes))
 
 
 def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     request = {
-        **parameters.complete({"rank": RANK, "warmup_steps": 0}),
+        **parameters.with_defaults({"rank": RANK, "warmup_steps": 0}),
         "steps": steps,
         "learning_rate": RATE,
     }
     add_lora(transformer, rank=RANK, alpha=RANK, feed_forward=False, seed=0)
     trained = [each for each in transformer.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.999), weight_decay=1e-4)
-    return Learner(transformer, optimizer, request, dtype, Group()).step
+    return Learner(transformer, optimizer, request, dtype, ProcessGroup()).step
 
 
 def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
@@ -154,18 +154,20 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--only", nargs=2, metavar=("RECIPE", "SIDE"), help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.only:
-        say(json.dumps(measure(told.only[0], int(told.only[1]), told.steps)))
+    options = parser.parse_args()
+    if options.only:
+        say(json.dumps(measure(options.only[0], int(options.only[1]), options.steps)))
         return
     on_gpu = torch.cuda.is_available()
     where = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads, tiny model"
-    say(f"{where}; torch {torch.__version__}; rank {RANK}, batch 1; {told.steps} steps, best of two runs")
+    say(f"{where}; torch {torch.__version__}; rank {RANK}, batch 1; {options.steps} steps, best of two runs")
     say("| side | recipe | seconds a step | memory at most |\n| --- | --- | --- | --- |")
-    for side in told.sides or ([512, 1024] if on_gpu else [112]):
-        runs = [(recipe, _apart(recipe, side, told.steps)) for _ in range(2) for recipe in RECIPES]
+    for side in options.sides or ([512, 1024] if on_gpu else [112]):
+        runs = [(recipe, _apart(recipe, side, options.steps)) for _ in range(2) for recipe in RECIPES]
         for recipe in RECIPES:
-            best = min((found for name, found in runs if name == recipe), key=lambda found: found["seconds"])
+            best = min(
+                (result for name, result in runs if name == recipe), key=lambda result: result["seconds"]
+            )
             say(f"| {side} | {recipe} | {best['seconds']:.3f} | {best['gigabytes']:.2f} GB |")
 
 

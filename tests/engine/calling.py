@@ -63,7 +63,7 @@ def upload(engine: RunningEngine, content: bytes | None = None) -> str:
 
 def body(data_source_path: str, name: str = "hats", **changes: Any) -> dict[str, Any]:
     """The body of a submit as in docs/provider-api.md, 1; a change to None leaves the field out."""
-    told = {
+    fields = {
         "name": name,
         "data_source_path": data_source_path,
         "instance_prompt": "Put a hat on the head",
@@ -75,11 +75,11 @@ def body(data_source_path: str, name: str = "hats", **changes: Any) -> dict[str,
         "advance_parameters": {"learning_rate": 0.0004, "steps": 300},
         **changes,
     }
-    return {field: value for field, value in told.items() if value is not None}
+    return {field: value for field, value in fields.items() if value is not None}
 
 
-def submit(engine: RunningEngine, told: dict[str, Any]) -> requests.Response:
-    return call(engine, "POST", "/finetune/request/submit", json=told)
+def submit(engine: RunningEngine, fields: dict[str, Any]) -> requests.Response:
+    return call(engine, "POST", "/finetune/request/submit", json=fields)
 
 
 def started(engine: RunningEngine, name: str = "hats", **changes: Any) -> str:
@@ -99,10 +99,10 @@ def reached(engine: RunningEngine, job_id: str, state: str) -> dict[str, Any]:
     """The details of the job once it is in this state."""
 
     def look() -> dict[str, Any] | None:
-        found = details(engine, job_id)
-        if found["status"] == "FAILED" and state != "FAILED":
-            raise AssertionError(f"The job failed: {found['error_message']}")
-        return found if found["status"] == state else None
+        job = details(engine, job_id)
+        if job["status"] == "FAILED" and state != "FAILED":
+            raise AssertionError(f"The job failed: {job['error_message']}")
+        return job if job["status"] == state else None
 
     return until(look)
 

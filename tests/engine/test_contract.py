@@ -71,8 +71,8 @@ def test_presigned_url(engine: RunningEngine) -> None:
 
 
 def test_access_update(engine: RunningEngine, job: dict[str, Any]) -> None:
-    told = {"request_id": job["id"], "segmind_public": "True"}
-    answer = call(engine, "PUT", "/finetune/request/access-update", data=told)
+    fields = {"request_id": job["id"], "segmind_public": "True"}
+    answer = call(engine, "PUT", "/finetune/request/access-update", data=fields)
     assert answer.text == (SAMPLES / "access_update.txt").read_text().strip()
 
 

@@ -22,14 +22,16 @@ PNG = image()
 def read(content: bytes, folder: Path, prompt: str = "put a hat on") -> datasets.Dataset:
     path = folder / "dataset.zip"
     path.write_bytes(content)
-    return datasets.read(path, instance_prompt=prompt)
+    return datasets.check(path, instance_prompt=prompt)
 
 
 def header_only(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds no pixels."""
-    told = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = struct.pack(">I", 9999) + b"IDAT"
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + told + struct.pack(">I", zlib.crc32(told)) + pixels
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + pixels
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,14 +77,14 @@ def broken(**files: bytes) -> bytes:
     ],
 )
 def test_what_is_refused(content: bytes, says: str, tmp_path: Path) -> None:
-    with pytest.raises(datasets.BrokenDataset, match=says):
+    with pytest.raises(datasets.DatasetError, match=says):
         read(content, tmp_path)
 
 
 @pytest.mark.parametrize("caption", [None, b"", b"\xef\xbb\xbf \n"])
 def test_a_caption_or_a_prompt_is_needed(caption: bytes | None, tmp_path: Path) -> None:
     content = zipped(pairs(caption=caption))
-    with pytest.raises(datasets.BrokenDataset, match="01 has no caption"):
+    with pytest.raises(datasets.DatasetError, match="01 has no caption"):
         read(content, tmp_path, prompt="")
     assert read(content, tmp_path, prompt="put a hat on").pairs == 2
 
@@ -93,7 +95,7 @@ def test_an_encrypted_zip(tmp_path: Path) -> None:
         at = -1
         while (at := content.find(signature, at + 1)) >= 0:
             content[at + flags] |= 1
-    with pytest.raises(datasets.BrokenDataset, match="is encrypted"):
+    with pytest.raises(datasets.DatasetError, match="is encrypted"):
         read(bytes(content), tmp_path)
 
 
@@ -102,7 +104,7 @@ def test_a_zip_that_unpacks_to_too_much(tmp_path: Path) -> None:
     at = -1
     while (at := content.find(b"PK\x01\x02", at + 1)) >= 0:
         content[at + 24 : at + 28] = struct.pack("<L", 0xFFFFFFF0)
-    with pytest.raises(datasets.BrokenDataset, match="too large: more than 20 GB"):
+    with pytest.raises(datasets.DatasetError, match="too large: more than 20 GB"):
         read(bytes(content), tmp_path)
 
 
@@ -112,14 +114,14 @@ def test_an_unusual_packing(tmp_path: Path) -> None:
         at = -1
         while (at := content.find(signature, at + 1)) >= 0:
             content[at + method] = 97
-    with pytest.raises(datasets.BrokenDataset, match="packed in an unusual way"):
+    with pytest.raises(datasets.DatasetError, match="packed in an unusual way"):
         read(bytes(content), tmp_path)
 
 
 def test_a_zip_of_a_later_version(tmp_path: Path) -> None:
     content = bytearray(zipped(pairs(1)))
     content[content.index(b"PK\x01\x02") + 6] = 99
-    with pytest.raises(datasets.BrokenDataset, match="The dataset is packed in an unusual way"):
+    with pytest.raises(datasets.DatasetError, match="The dataset is packed in an unusual way"):
         read(bytes(content), tmp_path)
 
 
@@ -152,5 +154,5 @@ def test_a_damaged_archive_is_accepted_or_refused_in_words(folder: Path, data: s
         at = data.draw(st.integers(0, len(content) - 1))
         content[at] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, 30))
-    with suppress(datasets.BrokenDataset):  # nothing else may come out
+    with suppress(datasets.DatasetError):  # nothing else may come out
         assert read(bytes(content[: len(content) - cut]), folder).pairs

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.engine import fetch, sources
+from finetune_portal.engine import dataset_source, fetch
 from tests.conftest import StartEngine
 from tests.engine.calling import pairs, reached, started, zipped
 from tests.engine.sink import Answer, Seen, listening
@@ -85,7 +85,7 @@ def connections() -> list[Any]:
 def test_an_address_inside_is_not_connected_to(host: str, connections: list[Any]) -> None:
     for scheme in ("http", "https"):
         with (
-            pytest.raises(fetch.FetchFailed) as failed,
+            pytest.raises(fetch.FetchError) as failed,
             fetch.call("GET", f"{scheme}://{host}/secret", allow=[], timeout=1),
         ):
             pass
@@ -111,7 +111,7 @@ def test_an_address_inside_is_not_connected_to(host: str, connections: list[Any]
     ],
 )
 def test_a_url_of_another_kind_is_refused(url: str, connections: list[Any]) -> None:
-    with pytest.raises(fetch.FetchFailed), fetch.call("GET", url, allow=LOCAL, timeout=1):
+    with pytest.raises(fetch.FetchError), fetch.call("GET", url, allow=LOCAL, timeout=1):
         pass
     assert not connections
 
@@ -134,24 +134,24 @@ def test_a_redirect_is_vetted_as_the_first_address(target: str, connections: lis
 
     with listening(answer) as sink:
         with (
-            pytest.raises(fetch.FetchFailed),
-            fetch.follow("GET", f"{sink.url}/", allow=LOCAL, timeout=5) as found,
+            pytest.raises(fetch.FetchError),
+            fetch.follow("GET", f"{sink.url}/", allow=LOCAL, timeout=5) as response,
         ):
-            raise AssertionError(found.status)
+            raise AssertionError(response.status)
         assert set(connections) == {("127.0.0.1", sink.port)}
 
 
 def test_a_certificate_that_is_not_valid() -> None:
     with (
         listening() as sink,  # plain HTTP on that port
-        pytest.raises(fetch.FetchFailed),
+        pytest.raises(fetch.FetchError),
         fetch.call("GET", f"https://127.0.0.1:{sink.port}/", allow=LOCAL, timeout=5),
     ):
         pass
 
 
 def copy(url: str, tmp_path: Path) -> Path:
-    return sources.local_copy(
+    return dataset_source.local_copy(
         url, storage=tmp_path, into=tmp_path / "copy.zip", allow=LOCAL, check_in=lambda: None
     )
 
@@ -182,7 +182,7 @@ def test_a_public_zip_is_fetched_over_three_redirects(tmp_path: Path) -> None:
 def test_a_poor_answer_is_said_in_words(tmp_path: Path, head: Answer, get: Answer, says: str) -> None:
     with (
         listening(lambda seen: head if seen.method == "HEAD" else get) as sink,
-        pytest.raises(sources.SourceFailed, match=says) as failed,
+        pytest.raises(dataset_source.SourceError, match=says) as failed,
     ):
         copy(f"{sink.url}/token-in-the-url", tmp_path)
     assert "token" not in str(failed.value)
@@ -192,7 +192,7 @@ def test_a_poor_answer_is_said_in_words(tmp_path: Path, head: Answer, get: Answe
 def test_nobody_listens(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but not listening
-        with pytest.raises(sources.SourceFailed, match="does not answer"):
+        with pytest.raises(dataset_source.SourceError, match="does not answer"):
             copy(f"http://127.0.0.1:{taken.getsockname()[1]}/", tmp_path)
 
 

@@ -1,6 +1,6 @@
-"""Running a model where nothing was learnt, hosting pictures for it, and who gets the hardware.
+"""Running a simulated model, hosting images for it, and who gets a device.
 
-What a real one answers is in tests/train/test_painting.py.
+tests/train/test_generate.py runs a real one.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import pytest
 import requests
 
 from finetune_portal.engine.trainers.devices import Devices
-from finetune_portal.engine.trainers.image_generator import NoPlace, Order, Painter
-from finetune_portal.engine.trainers.model_folder import Model
+from finetune_portal.engine.trainers.image_generator import (
+    GenerateRequest,
+    GeneratorBusyError,
+    ImageGenerator,
+)
+from finetune_portal.engine.trainers.model_folder import BaseModel
 from tests.engine.calling import TIMEOUT, call, details, image, reached, started
 from tests.running import RunningEngine
 from tests.waiting import until
 
 PICTURE = f"data:image/png;base64,{base64.b64encode(image()).decode()}"
 FIELDS = {"prompt": "put a hat on", "input_image": PICTURE}
-ORDER = Order(Path("lora.safetensors"), 1.0, "put a hat on", image(), 1, 1, 2.5, "PNG")
+REQUEST = GenerateRequest(Path("lora.safetensors"), 1.0, "put a hat on", image(), 1, 1, 2.5, "PNG")
 
 
 def run(engine: RunningEngine, slug: str, **fields: Any) -> requests.Response:
@@ -56,7 +60,7 @@ def test_a_hosted_picture_keeps_its_address(engine: RunningEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("fields", "status"),
     [
         ({}, 422),
         ({"data_urls": []}, 422),
@@ -69,45 +73,48 @@ def test_a_hosted_picture_keeps_its_address(engine: RunningEngine) -> None:
         ({"data_urls": ["data:image/png;base64," + "A" * 21_000_000]}, 413),
     ],
 )
-def test_what_is_no_picture_is_not_hosted(engine: RunningEngine, told: dict[str, Any], status: int) -> None:
-    answer = call(engine, "POST", "/upload-asset", json=told)
+def test_an_asset_that_is_no_image_is_refused(
+    engine: RunningEngine, fields: dict[str, Any], status: int
+) -> None:
+    answer = call(engine, "POST", "/upload-asset", json=fields)
     assert answer.status_code == status, answer.text[:200]
     assert answer.json()["error"]
 
 
-def painter(devices: Devices, folder: Path) -> Painter:
-    return Painter(Model(folder, "none", tiny=True), devices, log=folder / "log.txt", patience=0.05)
+def generator(devices: Devices, folder: Path) -> ImageGenerator:
+    model = BaseModel(folder, "none", is_tiny=True)
+    return ImageGenerator(model, devices, log=folder / "log.txt", wait_seconds=0.05)
 
 
 def test_a_picture_does_not_wait_for_ever_for_trainings(tmp_path: Path) -> None:
     devices = Devices(["a"])
     assert devices.take(0) == "a"
-    with pytest.raises(NoPlace, match="Trainings have all"):
-        painter(devices, tmp_path).paint(ORDER)
+    with pytest.raises(GeneratorBusyError, match="Trainings have all"):
+        generator(devices, tmp_path).generate(REQUEST)
 
 
 def test_a_training_that_waits_goes_before_a_picture(tmp_path: Path) -> None:
     devices = Devices(["a"])
-    with devices.wanted():
-        with pytest.raises(NoPlace):
-            painter(devices, tmp_path).paint(ORDER)
+    with devices.training_waits():
+        with pytest.raises(GeneratorBusyError):
+            generator(devices, tmp_path).generate(REQUEST)
         assert devices.take(0) == "a"
     assert devices.take(0) is None
 
 
-def test_who_waits_gets_what_is_given_back() -> None:
+def test_a_waiting_request_gets_the_device_that_is_given_back() -> None:
     devices = Devices(["a"])
     devices.take(0)
     got: list[str | None] = []
     waiting = threading.Thread(target=lambda: got.append(devices.take(10)))
     waiting.start()
-    devices.give("a")
+    devices.give_back("a")
     waiting.join()
     assert got == ["a"]
 
 
-def test_what_cannot_start_gives_its_device_back(tmp_path: Path) -> None:
+def test_a_child_that_cannot_start_gives_its_device_back(tmp_path: Path) -> None:
     devices = Devices(["a"])
     with pytest.raises(OSError, match="No such file"):
-        painter(devices, tmp_path / "nowhere").paint(ORDER)
+        generator(devices, tmp_path / "nowhere").generate(REQUEST)
     assert until(lambda: devices.take(0)) == "a"

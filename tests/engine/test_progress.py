@@ -30,19 +30,19 @@ def steps(*numbers: int, loss: float = 0.1) -> list[dict[str, Any]]:
 def test_lines_that_were_never_read_come_back_from_the_checkpoint(tmp_path: Path) -> None:
     write(tmp_path, started(0, loss=[]), *steps(1, 2, loss=0.9))
     write(tmp_path, started(4, **CURVE), *steps(5, 6))
-    found = progress.read(tmp_path)
-    assert found.losses == [(1, 0.9), (2, 0.8), (3, 0.7), (4, 0.6), (5, 0.1), (6, 0.1)]
-    assert found.held_out == [(0, 1.0), (4, 0.5)]
-    assert found.samples == [(0, "sample-000000.png"), (4, "sample-000004.png")]
+    training = progress.read(tmp_path)
+    assert training.losses == [(1, 0.9), (2, 0.8), (3, 0.7), (4, 0.6), (5, 0.1), (6, 0.1)]
+    assert training.held_out == [(0, 1.0), (4, 0.5)]
+    assert training.samples == [(0, "sample-000000.png"), (4, "sample-000004.png")]
 
 
 def test_steps_after_the_checkpoint_are_gone_until_they_are_trained_again(tmp_path: Path) -> None:
     write(tmp_path, started(0, loss=[]), *steps(1, 2, 3, 4, 5, 6, loss=0.9))
     write(tmp_path, {"event": "sample", "step": 6, "file": "sample-000006.png"}, started(4, **CURVE))
-    found = progress.read(tmp_path)
-    assert [step for step, _loss in found.losses] == [1, 2, 3, 4]
-    assert [step for step, _file in found.samples] == [0, 4]
-    assert found.latest == {"step": 4}
+    training = progress.read(tmp_path)
+    assert [step for step, _loss in training.losses] == [1, 2, 3, 4]
+    assert [step for step, _file in training.samples] == [0, 4]
+    assert training.latest == {"step": 4}
     write(tmp_path, *steps(5, loss=0.3))
     assert progress.read(tmp_path).losses[-1] == (5, 0.3)
     assert progress.read(tmp_path).latest["step"] == 5
@@ -50,9 +50,9 @@ def test_steps_after_the_checkpoint_are_gone_until_they_are_trained_again(tmp_pa
 
 def test_a_checkpoint_of_an_earlier_version_has_no_curve_and_takes_nothing_away(tmp_path: Path) -> None:
     write(tmp_path, started(0), *steps(1, 2, 3, 4, 5), started(4), *steps(5, 6, loss=0.2))
-    found = progress.read(tmp_path)
-    assert [step for step, _loss in found.losses] == [1, 2, 3, 4, 5, 6]
-    assert found.losses[-2:] == [(5, 0.2), (6, 0.2)]
+    training = progress.read(tmp_path)
+    assert [step for step, _loss in training.losses] == [1, 2, 3, 4, 5, 6]
+    assert training.losses[-2:] == [(5, 0.2), (6, 0.2)]
 
 
 def test_a_line_that_a_killed_engine_did_not_finish_costs_no_other(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ QUERIES = {"PUT": UPLOAD, "GET": DOWNLOAD, "HEAD": DOWNLOAD}
 def allowed(method: str, key: str, query: str, now: datetime = NOW, secret: str = SECRET) -> bool:
     try:
         signing.check(secret, method, key, query, now)
-    except signing.Denied:
+    except signing.AccessDeniedError:
         return False
     return True
 

@@ -38,12 +38,12 @@ def test_every_state_is_told_in_order(engines: StartEngine) -> None:
         job = reached(engine, started(engine, "hooked"), "AVAILABLE")
         until(lambda: len(sink.seen) == len(EVENTS))
     assert statuses(sink) == EVENTS
-    told = {seen["status"]: seen for seen in (json.loads(seen.body) for seen in sink.seen)}
-    assert {event["finetune_id"] for event in told.values()} == {job["id"]}
-    assert {event["name"] for event in told.values()} == {"hooked"}
-    assert told["DEPLOYING"]["type"] == "finetune.deploying"
-    assert told["TRAINING_COMPLETED"]["trained_model_url"] == job["cloud_storage_url"]
-    assert told["AVAILABLE"]["inference_api_url"] == f"{engine.url}/v1/{job['slug']}"
+    events = {seen["status"]: seen for seen in (json.loads(seen.body) for seen in sink.seen)}
+    assert {event["finetune_id"] for event in events.values()} == {job["id"]}
+    assert {event["name"] for event in events.values()} == {"hooked"}
+    assert events["DEPLOYING"]["type"] == "finetune.deploying"
+    assert events["TRAINING_COMPLETED"]["trained_model_url"] == job["cloud_storage_url"]
+    assert events["AVAILABLE"]["inference_api_url"] == f"{engine.url}/v1/{job['slug']}"
     assert {seen.path for seen in sink.seen} == {"/hooks/secret/"}
     assert {seen.headers["content-type"] for seen in sink.seen} == {"application/json"}
     assert len({seen.headers["webhook-id"] for seen in sink.seen}) == len(EVENTS)
@@ -114,8 +114,8 @@ def test_410_ends_it(engines: StartEngine) -> None:
 
 
 def added(engine: RunningEngine, url: Any, types: Any = ("FINETUNE",)) -> Any:
-    told = {"webhook_url": url, "event": {"types": list(types) if isinstance(types, tuple) else types}}
-    return call(engine, "POST", "/webhook/add", json=told)
+    fields = {"webhook_url": url, "event": {"types": list(types) if isinstance(types, tuple) else types}}
+    return call(engine, "POST", "/webhook/add", json=fields)
 
 
 def logs(engine: RunningEngine, webhook_id: str) -> list[dict[str, Any]]:
@@ -161,8 +161,8 @@ def test_the_operators_webhook_is_not_changed_by_the_api(engines: StartEngine) -
     engine = engines(ENGINE_WEBHOOK_URL="http://127.0.0.1:9/")
     (shown,) = call(engine, "GET", "/webhook/get").json()["webhooks"]
     assert added(engine, "http://127.0.0.1:9/other").status_code == 409
-    told = {"webhook_id": shown["webhook_id"], "webhook_url": "http://a/", "event": {"types": ["FINETUNE"]}}
-    assert call(engine, "POST", "/webhook/update", json=told).status_code == 409
+    fields = {"webhook_id": shown["webhook_id"], "webhook_url": "http://a/", "event": {"types": ["FINETUNE"]}}
+    assert call(engine, "POST", "/webhook/update", json=fields).status_code == 409
 
 
 def test_a_webhook_into_a_private_network_is_not_called(engines: StartEngine) -> None:

@@ -33,10 +33,10 @@ T = TypeVar("T")
 def until(what: Callable[[], T | None]) -> T:
     """Ask again until there is an answer, now and then: what trains needs the machine."""
     latest = time.monotonic() + PATIENCE
-    while not (found := what()):
+    while not (value := what()):
         assert time.monotonic() < latest, "it did not come in time"
         time.sleep(0.1)
-    return found
+    return value
 
 
 def begun(engine: RunningEngine, files: dict[str, bytes] | None = None, **advanced: Any) -> str:
@@ -51,20 +51,20 @@ def ended(engine: RunningEngine, job: str, state: str = "AVAILABLE") -> dict[str
     """The details of the job at its end, which must be this one."""
 
     def look() -> dict[str, Any] | None:
-        found = details(engine, job)
-        return found if found["status"] in ("AVAILABLE", "FAILED") else None
+        job_details = details(engine, job)
+        return job_details if job_details["status"] in ("AVAILABLE", "FAILED") else None
 
-    found = until(look)
-    assert found["status"] == state, (found["error_message"], engine.log)
-    return found
-
-
-def weights(engine: RunningEngine, told: dict[str, Any]) -> bytes:
-    return requests.get(download_url(engine, told["cloud_storage_url"]), timeout=TIMEOUT).content
+    job_details = until(look)
+    assert job_details["status"] == state, (job_details["error_message"], engine.log)
+    return job_details
 
 
-def tensors(engine: RunningEngine, told: dict[str, Any]) -> dict[str, Tensor]:
-    return load(weights(engine, told))
+def weights(engine: RunningEngine, job_details: dict[str, Any]) -> bytes:
+    return requests.get(download_url(engine, job_details["cloud_storage_url"]), timeout=TIMEOUT).content
+
+
+def tensors(engine: RunningEngine, job_details: dict[str, Any]) -> dict[str, Tensor]:
+    return load(weights(engine, job_details))
 
 
 def progress(engine: RunningEngine, job: str) -> dict[str, Any]:
@@ -77,9 +77,9 @@ def at_step(engine: RunningEngine, job: str, step: int) -> int:
     """Wait until so many steps are done; how many there are then."""
 
     def look() -> int | None:
-        found = progress(engine, job)
-        assert found["status"] != "FAILED", (details(engine, job)["error_message"], engine.log)
-        done: int = found["step"] or 0
+        training = progress(engine, job)
+        assert training["status"] != "FAILED", (details(engine, job)["error_message"], engine.log)
+        done: int = training["step"] or 0
         return done if done >= step else None
 
     return until(look)
@@ -91,22 +91,22 @@ def progress_file(engine: RunningEngine, job: str) -> Path:
 
 def events(engine: RunningEngine, job: str, kind: str) -> list[dict[str, Any]]:
     """Those of one kind that the engine wrote down. A line that it was killed in the middle of is none."""
-    path, found = progress_file(engine, job), []
+    path, parsed = progress_file(engine, job), []
     for line in path.read_text().splitlines() if path.exists() else []:
         with suppress(ValueError):
-            found.append(json.loads(line))
-    return [event for event in found if event.get("event") == kind]
+            parsed.append(json.loads(line))
+    return [event for event in parsed if event.get("event") == kind]
 
 
 def children(engine: RunningEngine, job: str) -> list[int]:
     """The processes that train this job."""
     folder = str(engine.data_dir / "engine" / "storage" / "trainings" / job)
-    found = []
+    pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if folder in path.read_text().split("\0"):
-                found.append(int(path.parent.name))
-    return found
+                pids.append(int(path.parent.name))
+    return pids
 
 
 def child(engine: RunningEngine, job: str, *, after: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""Models to test with: the tiny classes with random numbers, which take no pretraining."""
+"""Models for tests: the tiny classes with random weights, which take no pretraining."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finetune_portal.engine.trainers.tiny import build
 
 
 def random_model(folder: Path, *, seed: int = 0) -> Path:
-    """What is zero in a fresh model (and would hide every change) is random, too."""
+    """Save a model. Weights that are zero in a fresh one, and would hide every change, are random, too."""
     torch.manual_seed(seed)
     pipe = build.pipeline()
     for parameter in pipe.transformer.parameters():

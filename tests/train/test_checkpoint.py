@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from finetune_portal.engine import progress
-from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
 from tests.train.training import dataset, request, spec
 
@@ -28,7 +28,7 @@ def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     Events from one step on get lost, and after another step the process ends.
     """
     zip_file = dataset(tmp_path_factory.mktemp("dataset") / "dataset.zip")
-    told = spec(zip_file, steps=STEPS, checkpoint_steps=2, sample_steps=3)
+    training_spec = spec(zip_file, steps=STEPS, checkpoint_steps=2, sample_steps=3)
 
     def train(work: Path, *, lose_from: int = STEPS + 1, stop_at: int = 0) -> progress.Progress:
         def emit(event: str, **fields: Any) -> None:
@@ -37,7 +37,7 @@ def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             if event == "step" and fields["step"] == stop_at:
                 raise StopError
 
-        Training(work, request(told, model), emit, Group()).run()
+        Training(work, request(training_spec, model), emit, ProcessGroup()).run()
         return progress.read(work)
 
     return train

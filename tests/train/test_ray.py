@@ -64,7 +64,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # a short path: it holds sockets
         ray = {"RAY_TMPDIR": folder, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.train.nodes"],
+            [sys.executable, "-m", "tests.train.ray_nodes"],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "TMPDIR": str(scratch), **ray},
             stdin=subprocess.PIPE,
@@ -73,10 +73,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         ) as process:
             assert process.stdout
             address = process.stdout.readline().strip()
-            found = Nodes(process, {**ray, "RAY_ADDRESS": address}, scratch)
-            found.do("add")
-            found.do("add")
-            yield found
+            nodes = Nodes(process, {**ray, "RAY_ADDRESS": address}, scratch)
+            nodes.do("add")
+            nodes.do("add")
+            yield nodes
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,8 @@ def events(engine: RunningEngine, job_id: str, kind: str) -> list[dict[str, Any]
 
 def ended(engine: RunningEngine, job_id: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        found = details(engine, job_id)
-        return found if found["status"] in ("AVAILABLE", "FAILED") else None
+        job = details(engine, job_id)
+        return job if job["status"] in ("AVAILABLE", "FAILED") else None
 
     return until(look, seconds=PATIENCE)
 

@@ -39,10 +39,10 @@ def undisturbed(trainer: RunningEngine) -> tuple[str, Told]:
 
 def is_like(engine: RunningEngine, job: str, undisturbed: tuple[str, Told]) -> bool:
     """As many steps, the same losses, the same numbers in the file."""
-    quiet, told = undisturbed
+    quiet, job_details = undisturbed
     assert progress(engine, job)["loss"] == progress(engine, quiet)["loss"]
     assert progress(engine, job)["held_out"] == progress(engine, quiet)["held_out"]
-    own, others = tensors(engine, details(engine, job)), tensors(engine, told)
+    own, others = tensors(engine, details(engine, job)), tensors(engine, job_details)
     return own.keys() == others.keys() and all(torch.equal(own[name], others[name]) for name in own)
 
 

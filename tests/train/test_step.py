@@ -1,4 +1,4 @@
-"""A step of the trainer, beside the same step written out plainly from what is known of FLUX.1-Kontext."""
+"""One step of the trainer, compared with the same step written out from what is known of FLUX.1-Kontext."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def pipe(model: Path) -> FluxKontextPipeline:
 
 @pytest.fixture
 def trainer(model: Path, tmp_path: Path) -> Training:
-    told = spec(dataset(tmp_path / "a.zip"), warmup_steps=0, gradient_clipping=1000.0, guidance=1.5, seed=3)
-    return training(told, model, tmp_path / "work")
+    training_spec = spec(
+        dataset(tmp_path / "a.zip"), warmup_steps=0, gradient_clipping=1000.0, guidance=1.5, seed=3
+    )
+    return training(training_spec, model, tmp_path / "work")
 
 
 def latents(pipe: FluxKontextPipeline, image: Any) -> Tensor:
     pixels = torch.tensor(np.array(image)).float().permute(2, 0, 1)[None] / 255 * 2 - 1
-    found = pipe.vae.encode(pixels).latent_dist.mean
-    return (found - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
+    distribution = pipe.vae.encode(pixels).latent_dist.mean
+    return (distribution - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
 
 
 def tokens(image: Tensor, first_id: int) -> tuple[Tensor, Tensor]:
@@ -53,8 +55,8 @@ def plain_loss(
     with torch.no_grad():
         x, c = latents(pipe, target), latents(pipe, control)
         prompt, pooled, text_ids = pipe.encode_prompt(WORDS, None, max_sequence_length=24)
-    drawn = torch.Generator().manual_seed(seed)
-    noise, sigma = torch.randn(x.shape, generator=drawn), torch.rand(1, generator=drawn)
+    generator = torch.Generator().manual_seed(seed)
+    noise, sigma = torch.randn(x.shape, generator=generator), torch.rand(1, generator=generator)
     noisy, ids = tokens((1 - sigma) * x + sigma * noise, 0)
     controls, control_ids = tokens(c, 1)
     velocity, _ = tokens(noise - x, 0)
@@ -70,32 +72,30 @@ def plain_loss(
     return ((answer[:, : velocity.shape[1]] - velocity) ** 2).mean()
 
 
-def test_the_loss_of_a_step_is_that_of_a_plain_computation(
-    trainer: Training, pipe: FluxKontextPipeline
-) -> None:
+def test_the_loss_of_a_step_equals_a_plain_computation(trainer: Training, pipe: FluxKontextPipeline) -> None:
     """With a seed of 3, step 0 draws by 3 * 1,000,003. The LoRA changes nothing yet."""
     plain = plain_loss(pipe, pipe.transformer, first_pair(trainer), seed=3_000_009, guidance=1.5)
-    assert trainer.learner.step(0, trainer._batch(0)) == pytest.approx(plain.item(), rel=1e-4)
+    assert trainer.learner.step(0, trainer.batch(0)) == pytest.approx(plain.item(), rel=1e-4)
 
 
 def first_pair(trainer: Training) -> int:
     """The number of the pair that step 0 is about; pair 1 is held out."""
-    batch = trainer._batch(0)
+    batch = trainer.batch(0)
     return 2 + next(i for i, each in enumerate(trainer.encoded) if torch.equal(each.targets, batch.targets))
 
 
-def test_a_step_moves_the_lora_as_adamw_would_by_the_plain_gradient(
+def test_a_step_moves_the_lora_as_adamw_does_with_the_plain_gradient(
     trainer: Training, pipe: FluxKontextPipeline
 ) -> None:
     """The first step of AdamW is the rate against the gradient's sign, where the gradient is not tiny."""
     names = [name for name, each in trainer.transformer.named_parameters() if each.requires_grad]
-    before = [each.detach().clone() for each in trainer.learner.trained]
+    before = [each.detach().clone() for each in trainer.learner.parameters]
     loss = plain_loss(pipe, trainer.transformer, first_pair(trainer), seed=3_000_009, guidance=1.5)
-    gradients = torch.autograd.grad(loss, trainer.learner.trained)
-    trainer.learner.step(0, trainer._batch(0))
-    rate = trainer.request["learning_rate"]
-    for name, old, new, gradient in zip(names, before, trainer.learner.trained, gradients, strict=True):
-        wanted = old * (1 - rate * 1e-4) - rate * gradient / (gradient.abs() + 1e-8)
+    gradients = torch.autograd.grad(loss, trainer.learner.parameters)
+    trainer.learner.step(0, trainer.batch(0))
+    learning_rate = trainer.request["learning_rate"]
+    for name, old, new, gradient in zip(names, before, trainer.learner.parameters, gradients, strict=True):
+        wanted = old * (1 - learning_rate * 1e-4) - learning_rate * gradient / (gradient.abs() + 1e-8)
         clear = gradient.abs() > 1e-5
         torch.testing.assert_close(new.detach()[clear], wanted[clear], rtol=0, atol=1e-5, msg=name)
         if ".lora_B." in name:
@@ -105,7 +105,7 @@ def test_a_step_moves_the_lora_as_adamw_would_by_the_plain_gradient(
 def test_gradients_reach_only_the_lora(trainer: Training) -> None:
     before = {name: each.detach().clone() for name, each in trainer.transformer.named_parameters()}
     for step in range(3):
-        trainer.learner.step(step, trainer._batch(step))
+        trainer.learner.step(step, trainer.batch(step))
     for name, each in trainer.transformer.named_parameters():
         is_lora = ".lora_A." in name or ".lora_B." in name
         assert each.requires_grad == is_lora, name
@@ -116,12 +116,14 @@ def test_gradients_reach_only_the_lora(trainer: Training) -> None:
 
 
 @pytest.mark.parametrize(("feed_forward", "layers"), [(False, 3 + 1 + 4), (True, 3 + 1 + 4 + 4)])
-def test_the_lora_is_where_it_is_said_to_be(
+def test_the_lora_is_on_the_documented_layers(
     model: Path, tmp_path: Path, feed_forward: bool, layers: int
 ) -> None:
     """Double blocks: attention of both streams, and two layers of each stream's feed-forward part."""
-    told = spec(dataset(tmp_path / "a.zip"), feed_forward=feed_forward)
-    names = [name for name, _ in training(told, model, tmp_path / "work").transformer.named_parameters()]
+    training_spec = spec(dataset(tmp_path / "a.zip"), feed_forward=feed_forward)
+    names = [
+        name for name, _ in training(training_spec, model, tmp_path / "work").transformer.named_parameters()
+    ]
     lora = [name for name in names if ".lora_A." in name]
     assert len([name for name in lora if name.startswith("transformer_blocks.0.")]) == layers
     assert len([name for name in lora if name.startswith("single_transformer_blocks.0.")]) == (
@@ -129,6 +131,12 @@ def test_the_lora_is_where_it_is_said_to_be(
     )
 
 
-def test_the_rate_warms_up_and_stays(model: Path, tmp_path: Path) -> None:
+def test_the_learning_rate_warms_up_and_stays(model: Path, tmp_path: Path) -> None:
     trainer = training(spec(dataset(tmp_path / "a.zip"), steps=40, warmup_steps=3), model, tmp_path / "work")
-    assert [trainer.learner.rate(step) for step in (0, 1, 2, 3, 39)] == [0.0025, 0.005, 0.0075, 0.01, 0.01]
+    assert [trainer.learner.learning_rate(step) for step in (0, 1, 2, 3, 39)] == [
+        0.0025,
+        0.005,
+        0.0075,
+        0.01,
+        0.01,
+    ]

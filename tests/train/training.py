@@ -1,4 +1,4 @@
-"""What the tests of real training share: datasets, and trainings in this process or in a child of it."""
+"""What the tests of real training share: datasets, and trainings in this process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from PIL import Image
 
 from finetune_portal.engine import datasets
 from finetune_portal.engine.trainers import parameters
-from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
-from finetune_portal.engine.trainers.trainer import Spec
+from finetune_portal.engine.trainers.trainer import TrainingSpec
 from tests.engine.calling import zipped
 
 WORDS = "turn the colours"
@@ -35,7 +35,7 @@ def dataset(path: Path, files: dict[str, bytes] | None = None) -> datasets.Datas
     """A checked ZIP; without files of its own, four pairs in which the colours are turned."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(zipped(files or turned_colours(4)))
-    return datasets.read(path, instance_prompt=WORDS)
+    return datasets.check(path, instance_prompt=WORDS)
 
 
 def turned_colours(count: int, size: tuple[int, int] = (64, 64)) -> dict[str, bytes]:
@@ -47,27 +47,31 @@ def turned_colours(count: int, size: tuple[int, int] = (64, 64)) -> dict[str, by
     return files
 
 
-def spec(zip_file: datasets.Dataset, *, steps: int = 12, **advanced: Any) -> Spec:
-    told = {"checkpoint_steps": 4, "sample_steps": 1000, "rank": 4, **advanced}
-    return Spec("Colours", WORDS, steps, 0.01, zip_file, parameters.read(told))
+def spec(zip_file: datasets.Dataset, *, steps: int = 12, **advanced: Any) -> TrainingSpec:
+    advanced = {"checkpoint_steps": 4, "sample_steps": 1000, "rank": 4, **advanced}
+    return TrainingSpec("Colours", WORDS, steps, 0.01, zip_file, parameters.read(advanced))
 
 
-def request(told: Spec, model: Path) -> dict[str, Any]:
+def request(training_spec: TrainingSpec, model: Path) -> dict[str, Any]:
     """What the engine writes for its child."""
     return {
-        "name": told.name,
-        "instance_prompt": told.instance_prompt,
-        "steps": told.steps,
-        "learning_rate": told.learning_rate,
-        "dataset": str(told.dataset.path),
-        "dataset_sha256": told.dataset.sha256,
+        "name": training_spec.name,
+        "instance_prompt": training_spec.instance_prompt,
+        "steps": training_spec.steps,
+        "learning_rate": training_spec.learning_rate,
+        "dataset": str(training_spec.dataset.path),
+        "dataset_sha256": training_spec.dataset.sha256,
         "model": str(model),
         "model_name": "a model",
-        **parameters.complete(told.parameters),
+        **parameters.with_defaults(training_spec.parameters),
     }
 
 
-def training(told: Spec, model: Path, work: Path, group: Group = Group()) -> Training:  # noqa: B008
-    """In this process, silent."""
+def training(
+    training_spec: TrainingSpec, model: Path, work: Path, group: ProcessGroup | None = None
+) -> Training:
+    """A prepared training in this process, which reports to nobody."""
     work.mkdir(parents=True, exist_ok=True)
-    return Training(work, request(told, model), lambda event, **_: None, group)
+    prepared = Training(work, request(training_spec, model), lambda event, **_: None, group or ProcessGroup())
+    prepared.prepare()
+    return prepared

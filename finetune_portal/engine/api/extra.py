@@ -1,6 +1,6 @@
-"""What this engine can beyond the vendor's API: tell how far a training is, show samples, cancel.
+"""The engine's additions to the vendor's API: progress, samples, cancelling.
 
-All of it lies under `/extra`; a program asks there first whether it is to be had.
+All of them lie under `/extra`, where a client asks first which of them there are.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.utils import timezone
 
 from finetune_portal.engine import progress, runner, states
-from finetune_portal.engine.api.calls import Fields, Refused, endpoint, number
+from finetune_portal.engine.api.endpoint import ApiError, Fields, endpoint, number
 from finetune_portal.engine.api.finetune import job_of
 from finetune_portal.engine.models import Job
-from finetune_portal.engine.trainers import current, parameters
+from finetune_portal.engine.trainers import parameters
+from finetune_portal.engine.trainers.current import current_trainer
 
 VERSION = 1
 ALWAYS = ("progress", "cancel")
@@ -20,11 +21,22 @@ WHERE_IT_TRAINS = ("losses", "samples")
 
 
 @endpoint("GET", "HEAD")
-def abilities(request: HttpRequest, fields: Fields) -> HttpResponse:
-    trainer = current()
-    can = [*ALWAYS, *(() if trainer.simulated else WHERE_IT_TRAINS), *(["run"] if trainer.painter else [])]
-    told = {"can": can, "places": trainer.places, "parameters": list(parameters.KNOWN), **trainer.about()}
-    return JsonResponse({"version": VERSION, **told})
+def capabilities(request: HttpRequest, fields: Fields) -> HttpResponse:
+    trainer = current_trainer()
+    can = [*ALWAYS]
+    if not trainer.is_simulated:
+        can += WHERE_IT_TRAINS
+    if trainer.image_generator:
+        can.append("run")
+    return JsonResponse(
+        {
+            "version": VERSION,
+            "can": can,
+            "places": trainer.slots,
+            "parameters": list(parameters.KNOWN),
+            **trainer.about(),
+        }
+    )
 
 
 @endpoint("GET", "HEAD", "POST")
@@ -55,43 +67,45 @@ def progress_of(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("GET", "HEAD")
 def sample(request: HttpRequest, fields: Fields) -> HttpResponseBase:
-    """A picture of the held-out pair: of a `step`, or `of` it the control or the target."""
+    """A PNG of the validation pair: the sample of a `step`, or with `of` its control or target."""
     work = progress.folder(job_of(fields).pk)
     if fields.get("of") in ("control", "target"):
         name = f"{fields['of']}.png"
     else:
         name = dict(progress.read(work).samples).get(int(number(fields, "step", -1)), "")
     if not name or not (work / name).is_file():
-        raise Refused(404, "There is no such sample.")
+        raise ApiError(404, "There is no such sample.")
     return FileResponse((work / name).open("rb"), content_type="image/png")
 
 
 @endpoint("POST")
 def cancel(request: HttpRequest, fields: Fields) -> HttpResponse:
-    """The training ends as FAILED with the message "Cancelled."; its credits are not paid back."""
+    """End the training as FAILED with the message "Cancelled."; its credits are not paid back."""
     job = job_of(fields)
-    going = Job.objects.filter(pk=job.pk, due__isnull=False).exclude(state__in=states.WITH_WEIGHTS)
-    if not going.update(cancelled=True, due=timezone.now()):
-        raise Refused(409, "The training is over: there is nothing to cancel.")
-    runner.bell.set()
+    running = Job.objects.filter(pk=job.pk, due_at__isnull=False).exclude(state__in=states.WITH_WEIGHTS)
+    if not running.update(is_cancelled=True, due_at=timezone.now()):
+        raise ApiError(409, "The training is over: there is nothing to cancel.")
+    runner.poller.wake()
     return JsonResponse({"finetune_id": str(job.pk), "cancelled": True})
 
 
 def _percent(job: Job, step: int) -> float | None:
-    """Of the training itself; the simulated one waits its time, and that is what it can tell."""
+    """Percent of the training itself. A simulated one only waits, so its time counts."""
     if job.state in states.WITH_WEIGHTS:
         return 100.0
     if job.state != states.TRAINING_INITIATED:
         return None
-    if current().simulated and job.due:
-        whole = (job.due - job.changed).total_seconds()
-        return round(min(99.0, 100 * (timezone.now() - job.changed).total_seconds() / max(whole, 0.001)), 1)
+    if current_trainer().is_simulated and job.due_at:
+        whole = (job.due_at - job.updated_at).total_seconds()
+        elapsed = (timezone.now() - job.updated_at).total_seconds()
+        return round(min(99.0, 100 * elapsed / max(whole, 0.001)), 1)
     return round(100 * step / job.steps, 1)
 
 
 def _ahead(job: Job) -> int | None:
-    """How many trainings must end before this one has a place; 0 once it has."""
+    """How many trainings must end before this one has a slot; 0 once it has."""
     if job.state != states.TRAINING_INITIATED:
         return None
-    before = Job.objects.filter(state=job.state, due__lt=job.due).count()
-    return 0 if current().simulated else max(0, before + 1 - current().places)
+    trainer = current_trainer()
+    before = Job.objects.filter(state=job.state, due_at__lt=job.due_at).count()
+    return 0 if trainer.is_simulated else max(0, before + 1 - trainer.slots)

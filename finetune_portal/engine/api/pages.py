@@ -1,4 +1,4 @@
-"""The page at `/`, the health check, and errors outside the endpoints."""
+"""The page at `/`, the health check, and the errors outside the endpoints."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from django.shortcuts import render
 
 from finetune_portal.engine import scenarios
 from finetune_portal.engine.models import Job
-from finetune_portal.engine.trainers import current
+from finetune_portal.engine.trainers.current import current_trainer
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "engine/home.html", {"scenarios": scenarios.TABLE, "trainer": current()})
+    return render(request, "engine/home.html", {"scenarios": scenarios.TABLE, "trainer": current_trainer()})
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
     Job.objects.exists()  # the database answers
-    return JsonResponse({"status": "ok", "trainer": current().name})
+    return JsonResponse({"status": "ok", "trainer": current_trainer().name})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,1 +1,1 @@
-"""A bucket that looks like S3: signed upload and download URLs over files on disk."""
+"""A bucket in the shape of S3: signed upload and download URLs for files on disk."""

@@ -1,9 +1,11 @@
-"""Names of stored objects, their place on disk and their URLs.
+"""The keys of stored objects, their paths on disk and their URLs.
 
-An upload is `uploads/{user}/{file_id}-{filename}.zip`, weights are
-`finetune/finetuned_models/{job_id}/{filename}` (docs/provider-api.md, 14), what a training reads and writes
-is `trainings/{job_id}/{filename}`, a picture to run models on is `assets/{sha256}`. Only names of these forms
-exist, so no name can lead out of the folder.
+- An upload: `uploads/{user}/{file_id}-{filename}.zip` (docs/provider-api.md, 14).
+- Weights: `finetune/finetuned_models/{job_id}/{filename}` (docs/provider-api.md, 14).
+- A file that a training reads or writes: `trainings/{job_id}/{filename}`.
+- An input image for a finished model: `assets/{sha256}`.
+
+No key has another form, so none can lead out of the folder.
 """
 
 from __future__ import annotations
@@ -46,9 +48,9 @@ def is_valid(key: str) -> bool:
 
 
 def signed(key: str) -> str:
-    """What a signature is for: this object, but all files of a training have one together."""
-    found = TRAINING.fullmatch(key)
-    return found["folder"] if found else key
+    """What a signature of the key covers: this object, or all files of a training together."""
+    match = TRAINING.fullmatch(key)
+    return match["folder"] if match else key
 
 
 def path(storage: Path, key: str) -> Path:
@@ -62,10 +64,10 @@ def url(base_url: str, key: str) -> str:
 
 
 def from_url(address: str) -> str:
-    """The key in one of our own URLs, whatever host it was reached by; empty if it is not of that form."""
+    """The key in a URL of this storage, whatever its host; empty if it is no such URL."""
     try:
-        place = urlsplit(address).path
+        path = urlsplit(address).path
     except ValueError:
         return ""
-    key = place.removeprefix(PREFIX)
-    return key if place.startswith(PREFIX) and is_valid(key) else ""
+    key = path.removeprefix(PREFIX)
+    return key if path.startswith(PREFIX) and is_valid(key) else ""

@@ -1,4 +1,4 @@
-"""Signed URLs: who holds one may do one thing with one object until it expires.
+"""Signed URLs: each allows one thing with one object until it expires.
 
 The query has the names that S3 uses: those of Signature V4 for uploads, of V2 for downloads, as
 docs/provider-api.md, 14 has them. The signature itself is a plain HMAC-SHA256 of our own.
@@ -20,8 +20,8 @@ _UPLOAD_NAMES = {"X-Amz-Algorithm", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signed
 _DOWNLOAD_NAMES = {"AWSAccessKeyId", "Signature", "Expires"}
 
 
-class Denied(Exception):
-    """Why a URL is not honoured, in S3's words: a code and a message."""
+class AccessDeniedError(Exception):
+    """Says why a URL is refused, in S3's words: a code and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -49,43 +49,43 @@ def download_query(secret: str, key: str, now: datetime, seconds: int) -> str:
 
 
 def check(secret: str, method: str, key: str, query: str, now: datetime) -> None:
-    """Raise Denied unless this query allows this method on this object now."""
+    """Raise AccessDeniedError unless this query allows this method on this object now."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=10)
     except ValueError:
-        raise Denied("AccessDenied", "The query cannot be read.") from None
-    told = dict(pairs)
-    if len(told) != len(pairs):
-        raise Denied("AccessDenied", "A query parameter is given twice.")
-    if told.keys() == _UPLOAD_NAMES:
-        expires = _check_upload(secret, method, key, told)
-    elif told.keys() == _DOWNLOAD_NAMES:
-        expires = _check_download(secret, method, key, told)
+        raise AccessDeniedError("AccessDenied", "The query cannot be read.") from None
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
+        raise AccessDeniedError("AccessDenied", "A query parameter is given twice.")
+    if parameters.keys() == _UPLOAD_NAMES:
+        expires = _check_upload(secret, method, key, parameters)
+    elif parameters.keys() == _DOWNLOAD_NAMES:
+        expires = _check_download(secret, method, key, parameters)
     else:
-        raise Denied("AccessDenied", "Access Denied")
+        raise AccessDeniedError("AccessDenied", "Access Denied")
     if now.timestamp() >= expires:
-        raise Denied("AccessDenied", "Request has expired")
+        raise AccessDeniedError("AccessDenied", "Request has expired")
 
 
-def _check_upload(secret: str, method: str, key: str, told: Mapping[str, str]) -> float:
-    signed = _sign(secret, method, key, told["X-Amz-Date"], told["X-Amz-Expires"]).hex()
-    fixed = told["X-Amz-Algorithm"] == ALGORITHM and told["X-Amz-SignedHeaders"] == "host"
-    if method != "PUT" or not fixed or not _same(signed, told["X-Amz-Signature"]):
+def _check_upload(secret: str, method: str, key: str, parameters: Mapping[str, str]) -> float:
+    signed = _sign(secret, method, key, parameters["X-Amz-Date"], parameters["X-Amz-Expires"]).hex()
+    fixed = parameters["X-Amz-Algorithm"] == ALGORITHM and parameters["X-Amz-SignedHeaders"] == "host"
+    if method != "PUT" or not fixed or not _same(signed, parameters["X-Amz-Signature"]):
         raise _mismatch()
-    made = datetime.strptime(told["X-Amz-Date"], _STAMP).replace(tzinfo=UTC)
-    return made.timestamp() + int(told["X-Amz-Expires"])
+    made = datetime.strptime(parameters["X-Amz-Date"], _STAMP).replace(tzinfo=UTC)
+    return made.timestamp() + int(parameters["X-Amz-Expires"])
 
 
-def _check_download(secret: str, method: str, key: str, told: Mapping[str, str]) -> float:
+def _check_download(secret: str, method: str, key: str, parameters: Mapping[str, str]) -> float:
     verb = "GET" if method == "HEAD" else method
-    signed = base64.b64encode(_sign(secret, verb, key, told["Expires"])).decode()
-    if verb != "GET" or told["AWSAccessKeyId"] != KEY_ID or not _same(signed, told["Signature"]):
+    signed = base64.b64encode(_sign(secret, verb, key, parameters["Expires"])).decode()
+    if verb != "GET" or parameters["AWSAccessKeyId"] != KEY_ID or not _same(signed, parameters["Signature"]):
         raise _mismatch()
-    return float(told["Expires"])
+    return float(parameters["Expires"])
 
 
-def _mismatch() -> Denied:
-    return Denied(
+def _mismatch() -> AccessDeniedError:
+    return AccessDeniedError(
         "SignatureDoesNotMatch", "The request signature does not match this method, object and time."
     )
 

@@ -20,12 +20,12 @@ from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.storage import keys, signing
 
 BLOCK = 1024 * 1024
-LARGEST = 5 * 1024**3  # of one PUT, as at S3
+MAX_BYTES = 5 * 1024**3  # of one PUT, as at S3
 IDLE_SECONDS = 60.0
 
 
-class Fault(Exception):
-    """An answer in S3's shape of an error."""
+class StorageError(Exception):
+    """An error response in the shape of S3."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Fault(Exception):
         self.code = code
         self.message = message
 
-    def answer(self) -> HttpResponse:
+    def response(self) -> HttpResponse:
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message>"
@@ -45,35 +45,37 @@ class Fault(Exception):
 def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:
     try:
         if not keys.is_valid(key):
-            raise Fault(403, "AccessDenied", "Access Denied")
+            raise StorageError(403, "AccessDenied", "Access Denied")
         method = request.method or ""
         if method not in ("GET", "HEAD", "PUT"):
-            raise Fault(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+            raise StorageError(
+                405, "MethodNotAllowed", "The specified method is not allowed against this resource."
+            )
         query = request.META.get("QUERY_STRING", "")
         signing.check(settings.SECRET_KEY, method, keys.signed(key), query, timezone.now())
         path = keys.path(settings.STORAGE_DIR, key)
         return _receive(request, path) if method == "PUT" else _send(request, path)
-    except signing.Denied as denied:
-        return Fault(403, denied.code, denied.message).answer()
-    except Fault as fault:
-        return fault.answer()
+    except signing.AccessDeniedError as error:
+        return StorageError(403, error.code, error.message).response()
+    except StorageError as error:
+        return error.response()
 
 
 def _receive(request: HttpRequest, path: Path) -> HttpResponse:
-    """Take exactly as many bytes as announced; readers see the whole new object or the old one."""
-    length = _announced(request)
+    """Store exactly as many bytes as announced. Readers see the old object or the whole new one."""
+    length = _content_length(request)
     with write_atomically(path) as draft:
         etag = _copy(request, draft, length)
     return HttpResponse(status=200, headers={"ETag": f'"{etag}"'})
 
 
-def _announced(request: HttpRequest) -> int:
-    told = request.META.get("CONTENT_LENGTH") or ""
-    if request.META.get("HTTP_TRANSFER_ENCODING") or not re.fullmatch(r"[0-9]{1,20}", told):
-        raise Fault(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-    if int(told) > LARGEST:
-        raise Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
-    return int(told)
+def _content_length(request: HttpRequest) -> int:
+    header = request.META.get("CONTENT_LENGTH") or ""
+    if request.META.get("HTTP_TRANSFER_ENCODING") or not re.fullmatch(r"[0-9]{1,20}", header):
+        raise StorageError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    if int(header) > MAX_BYTES:
+        raise StorageError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+    return int(header)
 
 
 def _copy(request: HttpRequest, draft: Path, length: int) -> str:
@@ -88,7 +90,9 @@ def _copy(request: HttpRequest, draft: Path, length: int) -> str:
             except OSError:  # the client went away or fell silent
                 block = b""
             if not block:
-                raise Fault(400, "IncompleteBody", "The body is shorter than the Content-Length header says.")
+                raise StorageError(
+                    400, "IncompleteBody", "The body is shorter than the Content-Length header says."
+                )
             digest.update(block)
             file.write(block)
             left -= len(block)
@@ -97,11 +101,11 @@ def _copy(request: HttpRequest, draft: Path, length: int) -> str:
 
 def _send(request: HttpRequest, path: Path) -> HttpResponseBase:
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
-        raise Fault(404, "NoSuchKey", "The specified key does not exist.") from None
-    etag = f'"{found.st_size:x}-{found.st_mtime_ns:x}"'
-    modified = http_date(found.st_mtime)
+        raise StorageError(404, "NoSuchKey", "The specified key does not exist.") from None
+    etag = f'"{stat.st_size:x}-{stat.st_mtime_ns:x}"'
+    modified = http_date(stat.st_mtime)
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Type": "application/octet-stream",
@@ -109,16 +113,16 @@ def _send(request: HttpRequest, path: Path) -> HttpResponseBase:
         "ETag": etag,
         "Last-Modified": modified,
     }
-    start, end = 0, found.st_size
+    start, end = 0, stat.st_size
     status = HTTPStatus.OK
     if request.headers.get("If-Range", etag) in (etag, modified):
-        asked = _range(request.headers.get("Range", ""), found.st_size)
-        if asked == (0, 0):
-            return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{found.st_size}"})
-        if asked:
-            start, end = asked
+        byte_range = _range(request.headers.get("Range", ""), stat.st_size)
+        if byte_range == (0, 0):
+            return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{stat.st_size}"})
+        if byte_range:
+            start, end = byte_range
             status = HTTPStatus.PARTIAL_CONTENT
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.st_size}"
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{stat.st_size}"
     headers["Content-Length"] = str(end - start)
     if request.method == "HEAD":
         return HttpResponse(status=status, headers=headers)
@@ -126,7 +130,7 @@ def _send(request: HttpRequest, path: Path) -> HttpResponseBase:
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and end of a single byte range; (0, 0) if it lies outside; none to send everything."""
+    """Start and end of a single byte range; (0, 0) if it lies outside the file; None to send everything."""
     match = re.fullmatch(r"bytes=(\d{0,19})-(\d{0,19})", header.strip())
     if not match or match.group() == "bytes=-":
         return None

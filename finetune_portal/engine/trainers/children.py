@@ -1,8 +1,7 @@
-"""Child processes that have torch, which this process has not: how they are started, heard and ended,
-and how they in turn tell and know that it is time to end.
+"""Child processes, which have torch while the engine has not: start them, read their events, kill them.
 
-They know nothing of the engine but their one argument, tell it all by lines of JSON on standard output, and
-end at once when standard input does, because then the engine is gone.
+A child gets one argument. It reports by lines of JSON on standard output, and exits at once when standard
+input ends, because then the engine is gone. The last functions here are the child's side of that.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from typing import IO, Any
 from finetune_portal import env
 
 PACKAGE = "finetune_portal.engine.trainers"
-# What of the environment the child gets: no key of the engine is among it.
-HANDED_ON = (
+# The variables a child gets, by their first letters. No key of the engine is among them.
+PASSED_VARIABLES = (
     "PATH",
     "HOME",
     "LANG",
@@ -36,27 +35,27 @@ HANDED_ON = (
     "PYTORCH_",
     "RAY_",
 )
-SIGNALLED = 128  # and a signal: the exit code of a child that tells how another one ended
+SIGNALLED = 128  # plus a signal: the exit code of a child that reports how another process ended
 Child = subprocess.Popen[bytes]
 Event = dict[str, Any]
 Events = queue.SimpleQueue[Event | None]
 
 
 def environment(device: str) -> dict[str, str]:
-    kept = {name: value for name, value in env.whole().items() if name.startswith(HANDED_ON)}
-    return kept | {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    passed = {name: value for name, value in env.whole().items() if name.startswith(PASSED_VARIABLES)}
+    return passed | {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def start(module: str, argument: Path, *, device: str, log: Path, processes: int = 1) -> Child:
-    """`python -m PACKAGE.module argument`, with this device alone; what its libraries say goes to `log`.
+    """Run `python -m PACKAGE.module argument` on this device; its standard error goes to `log`.
 
-    Several processes are started together by torchrun, one a GPU; they share what is said here.
+    torchrun starts several processes together, one a GPU. They share the pipes.
     """
     count = f"--nproc-per-node={processes}"
-    together = ["torch.distributed.run", "--standalone", count, "--module"] if processes > 1 else []
+    torchrun = ["torch.distributed.run", "--standalone", count, "--module"] if processes > 1 else []
     with log.open("ab") as file:
         return subprocess.Popen(  # nosec B603  # our own module and folder
-            [sys.executable, "-m", *together, f"{PACKAGE}.{module}", str(argument)],
+            [sys.executable, "-m", *torchrun, f"{PACKAGE}.{module}", str(argument)],
             cwd=env.ROOT,
             env=environment(device),
             stdin=subprocess.PIPE,
@@ -66,49 +65,54 @@ def start(module: str, argument: Path, *, device: str, log: Path, processes: int
         )
 
 
-def events(child: Child) -> Events:
-    """What the child tells, as it comes; None at its end."""
-    told: Events = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(child.stdout, told), daemon=True).start()
-    return told
+def read_events(child: Child) -> Events:
+    """The child's events, as they come; None at its end."""
+    events: Events = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(child.stdout, events), daemon=True).start()
+    return events
 
 
-def end(child: Child) -> None:
-    """Whatever it is at."""
+def failure_message(event: Event) -> str:
+    """Why a child failed. A child of version 1 calls the field `says`."""
+    return str(event.get("message") or event.get("says") or "")
+
+
+def kill(child: Child) -> None:
+    """End the child and all that it started, whatever they are doing."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.communicate()
 
 
-def last_words(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    words = [line.strip() for line in lines if line.strip(" =-")]
-    return words[-1][:300] if words else "it said nothing"
+    texts = [line.strip() for line in lines if line.strip(" =-")]
+    return texts[-1][:300] if texts else "it said nothing"
 
 
-def tell(event: str, **told: Any) -> None:
-    """In the child: say this to who started it."""
+def emit(event: str, **fields: Any) -> None:
+    """In the child: report an event to the process that started it."""
     if stdout := sys.__stdout__:
-        stdout.write(json.dumps({"event": event, **told}) + "\n")
+        stdout.write(json.dumps({"event": event, **fields}) + "\n")
         stdout.flush()
 
 
-def end_with_the_engine() -> None:
-    """In the child: see to it that it ends at once when who started it is gone."""
-    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+def exit_with_parent() -> None:
+    """In the child: exit at once when the process that started it is gone."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _wait_for_the_end() -> None:
+def _wait_for_parent() -> None:
     while os.read(0, 1):  # not sys.stdin: a thread that waits in it cannot be left at the end
         pass
     os._exit(1)
 
 
-def _read(stdout: IO[bytes], told: Events) -> None:
-    """Each line of the child as an event; what is no JSON is some library's chatter."""
-    with suppress(ValueError, OSError):  # the pipe was closed while we waited
+def _read(stdout: IO[bytes], events: Events) -> None:
+    """Read each line as an event. A line that is not a JSON object is the output of some library."""
+    with suppress(ValueError, OSError):  # the pipe was closed while this thread waited
         for line in stdout:
             with suppress(ValueError):
                 if isinstance(event := json.loads(line), dict):
-                    told.put(event)
-    told.put(None)
+                    events.put(event)
+    events.put(None)

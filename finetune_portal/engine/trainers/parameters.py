@@ -1,4 +1,4 @@
-"""What `advance_parameters` may set beside steps and learning_rate, with the defaults (docs/training.md)."""
+"""The parameters that `advance_parameters` may set beside steps and learning_rate (docs/training.md)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# These are not ours to read: the first two have their own checks, the others are echoed by the vendor's list.
-ELSEWHERE = ("steps", "learning_rate", "prompt", "theme")
+# Checked elsewhere (the first two) or only echoed, as the vendor's list does.
+NOT_OURS = ("steps", "learning_rate", "prompt", "theme")
+MEMORY_ADVICE = (
+    "Set advance_parameters to use less: a smaller resolution, batch_size 1, a smaller rank, memory small."
+)
 
 
-class BadParameter(Exception):
-    """What is wrong with a parameter, in a sentence that names it."""
+class ParameterError(Exception):
+    """Says what is wrong with a parameter, in a sentence that names it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Whole:
     def read(self, name: str, value: object) -> int:
         number = Number(self.default, self.least, self.most).read(name, value)
         if number != int(number):
-            raise BadParameter(f"{name} must be a whole number.")
+            raise ParameterError(f"{name} must be a whole number.")
         return int(number)
 
 
@@ -39,7 +42,7 @@ class Number:
         except (ValueError, OverflowError):
             number = float("nan")
         if isinstance(value, bool) or not self.least <= number <= self.most:
-            raise BadParameter(f"{name} must be a number from {self.least} to {self.most}.")
+            raise ParameterError(f"{name} must be a number from {self.least} to {self.most}.")
         return number
 
 
@@ -50,7 +53,7 @@ class Choice:
 
     def read(self, name: str, value: object) -> str | bool:
         if (spelled := str(value).lower()) not in self.choices:
-            raise BadParameter(f"{name} must be one of: {', '.join(self.choices)}.")
+            raise ParameterError(f"{name} must be one of: {', '.join(self.choices)}.")
         return self.choices[spelled]
 
 
@@ -75,20 +78,19 @@ KNOWN: dict[str, Whole | Number | Choice] = {
 }
 
 
-def read(advanced: Mapping[str, Any]) -> dict[str, Any]:
-    """What was set, checked. Raises BadParameter with the first thing that is wrong."""
-    found = {}
-    for name, value in advanced.items():
-        if name in ELSEWHERE:
+def read(advance_parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what was set. Raises ParameterError at the first fault."""
+    parameters = {}
+    for name, value in advance_parameters.items():
+        if name in NOT_OURS:
             continue
         if name not in KNOWN:
-            raise BadParameter(
+            raise ParameterError(
                 f"advance_parameters has {name!r}, which is not known. Known: {', '.join(KNOWN)}."
             )
-        found[name] = KNOWN[name].read(name, value)
-    return found
+        parameters[name] = KNOWN[name].read(name, value)
+    return parameters
 
 
-def complete(found: Mapping[str, Any]) -> dict[str, Any]:
-    """With the defaults for all that was not set."""
-    return {name: found.get(name, known.default) for name, known in KNOWN.items()}
+def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters.get(name, known.default) for name, known in KNOWN.items()}

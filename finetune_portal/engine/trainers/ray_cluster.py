@@ -1,7 +1,7 @@
-"""The same trainer on a Ray cluster: Ray finds the nodes, and lets wait what has none.
+"""Train on a Ray cluster: Ray finds a node for each training and lets the others wait.
 
-The child here (`python -m finetune_portal.engine.trainers.on_ray FOLDER`) asks for a node and tells what it
-hears from there. When the node is lost it dies, and is started again like any child that died: from the last
+The child (`python -m finetune_portal.engine.trainers.on_ray FOLDER`) asks Ray for a node and passes its
+events on. When the node is lost the child dies, and is started again like any other: from the last
 checkpoint, wherever Ray has room.
 """
 
@@ -21,69 +21,72 @@ from finetune_portal import env
 from finetune_portal.engine.storage import keys, signing
 from finetune_portal.engine.trainers import children
 from finetune_portal.engine.trainers.devices import CPU, Devices
-from finetune_portal.engine.trainers.image_generator import Painter
-from finetune_portal.engine.trainers.kontext import KontextTrainer
-from finetune_portal.engine.trainers.model_folder import Model
-from finetune_portal.engine.trainers.trainer import Spec
+from finetune_portal.engine.trainers.image_generator import ImageGenerator
+from finetune_portal.engine.trainers.lora_trainer import LoraTrainer
+from finetune_portal.engine.trainers.model_folder import BaseModel
+from finetune_portal.engine.trainers.trainer import TrainingSpec
 
-KNOCK_SECONDS = 5.0
-START_SECONDS = 90.0
-SIGNED_SECONDS = 7 * 24 * 3600  # of one life of a child; the next gets new addresses
-
-
-class NoCluster(Exception):
-    """What is wrong with RAY_ADDRESS, in a sentence for the operator."""
+CONNECT_SECONDS = 5.0
+JOIN_SECONDS = 90.0
+SIGNED_SECONDS = 7 * 24 * 3600  # for one child; the next gets new signatures
 
 
-class RayTrainer(KontextTrainer):
-    def __init__(self, model: Model, painter: Painter | None, resources: dict[str, float]) -> None:
-        kind = "CPU" if model.tiny and not resources.get("GPU") else "GPU"
-        super().__init__(model, Devices([CPU] * max(1, int(resources.get(kind, 0)))), painter)
-        self._slot = {f"num_{kind.lower()}s": 1}
+class RayClusterError(Exception):
+    """Says what is wrong with RAY_ADDRESS, in a sentence for the operator."""
 
-    def request(self, spec: Spec, work: Path) -> dict[str, Any]:
+
+class RayTrainer(LoraTrainer):
+    def __init__(
+        self, model: BaseModel, image_generator: ImageGenerator | None, resources: dict[str, float]
+    ) -> None:
+        kind = "CPU" if model.is_tiny and not resources.get("GPU") else "GPU"
+        super().__init__(model, Devices([CPU] * max(1, int(resources.get(kind, 0)))), image_generator)
+        self._resources = {f"num_{kind.lower()}s": 1}
+
+    def request(self, spec: TrainingSpec, work: Path) -> dict[str, Any]:
         dataset = work / "dataset.zip"
         dataset.unlink(missing_ok=True)
         dataset.hardlink_to(spec.dataset.path)
         return super().request(spec, work) | {"dataset": dataset.name}
 
-    def child(self, work: Path, device: str) -> children.Child:
+    def start_child(self, work: Path, device: str) -> children.Child:
         folder, now = work.relative_to(settings.STORAGE_DIR).as_posix(), timezone.now()
         files = {
             "url": keys.url(settings.URL, folder),
             "read": signing.download_query(settings.SECRET_KEY, folder, now, SIGNED_SECONDS),
             "write": signing.upload_query(settings.SECRET_KEY, folder, now, SIGNED_SECONDS),
         }
-        told = json.dumps({"slot": self._slot, "files": files})
-        (work / "cluster.json").write_text(told, encoding="utf-8")
+        place = {"slot": self._resources, "files": files}
+        (work / "cluster.json").write_text(json.dumps(place), encoding="utf-8")
         return children.start("on_ray", work, device=device, log=work / "log.txt")
 
 
 def resources(address: str) -> dict[str, float]:
-    """What the cluster has, by Ray's names. Raises NoCluster if it does not let this machine in."""
+    """What the cluster has, by Ray's names. Raises RayClusterError if this machine cannot join it."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError):
-        raise NoCluster(
+        raise RayClusterError(
             f"No Ray cluster answers at {address}. It must be the head's host:port, such as 10.0.0.5:6379."
         ) from None
     try:
-        asked = subprocess.run(  # nosec B603  # our own module
+        child = subprocess.run(  # nosec B603  # our own module
             [sys.executable, "-m", f"{children.PACKAGE}.on_ray"],
             cwd=env.ROOT,
             env=children.environment(CPU),
             capture_output=True,
             text=True,
-            timeout=START_SECONDS,
+            timeout=JOIN_SECONDS,
             check=True,
         )
     except subprocess.TimeoutExpired:
-        raise NoCluster(
+        raise RayClusterError(
             f"The Ray cluster at {address} did not take this machine in. "
             f"It must be a node of it: ray start --address={address} --num-cpus=0"
         ) from None
-    except subprocess.CalledProcessError as failed:
-        raise NoCluster(f"The Ray cluster at {address}: {failed.stderr.strip().splitlines()[-1]}") from None
-    found: dict[str, float] = json.loads(asked.stdout)["resources"]
-    return found
+    except subprocess.CalledProcessError as error:
+        line = error.stderr.strip().splitlines()[-1]
+        raise RayClusterError(f"The Ray cluster at {address}: {line}") from None
+    cluster: dict[str, float] = json.loads(child.stdout)["resources"]
+    return cluster

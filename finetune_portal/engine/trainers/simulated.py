@@ -1,8 +1,7 @@
-"""A trainer that trains nothing: seconds instead of an hour, no GPU, and it says so.
+"""Simulate a training: seconds instead of an hour, no GPU, and everything it makes says so.
 
-The file it writes has the tensors of a real Kontext LoRA in diffusers' naming, so that whatever reads
-one can read this. The `lora_B` matrices are zero: loaded into a model, it leaves every picture as it
-was.
+The file has the tensors of a real Kontext LoRA in diffusers' naming, so that whatever reads one can read
+this. The `lora_B` matrices are zero: loaded into a model, the file changes no image.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune_portal.engine.atomic_write import write_atomically
-from finetune_portal.engine.trainers.trainer import Report, Spec, file_name
+from finetune_portal.engine.trainers.trainer import Report, TrainingSpec, file_name
 
 BLOCKS = 19  # double-stream blocks of the FLUX transformer
 MODULES = ("to_q", "to_k", "to_v", "to_out.0")
@@ -22,26 +21,26 @@ WIDTH = 3072
 RANK = 4
 BYTES_EACH = 2  # float16
 
-# A float16 is sign, 5 bits of exponent, 10 of mantissa. This table keeps the sign and the mantissa in the
-# high one of two random bytes and sets the exponent to 7: each number lies between 2^-8 and 2^-7, like those
-# of a fresh lora_A.
+# A float16 has a sign, 5 bits of exponent and 10 of mantissa. For the high one of two random bytes this table
+# keeps sign and mantissa and sets the exponent to 7: each number lies between 2^-8 and 2^-7, like those of a
+# fresh lora_A.
 _HIGH = bytes((byte & 0x83) | 0x1C for byte in range(256))
 
 
 @dataclass(frozen=True)
 class SimulatedTrainer:
     name: str = "simulated"
-    simulated: bool = True
-    places: int = 4
-    painter: None = None
+    is_simulated: bool = True
+    slots: int = 4
+    image_generator: None = None
 
     def about(self) -> dict[str, Any]:
         return {"trainer": self.name, "simulated": True}
 
-    def seconds(self, steps: int) -> float:
+    def delay_seconds(self, steps: int) -> float:
         return 8.0 + steps / 100.0
 
-    def train(self, spec: Spec, work: Path, folder: Path, report: Report) -> Path:
+    def train(self, spec: TrainingSpec, work: Path, folder: Path, report: Report) -> Path:
         seed = _seed(spec)
         buffers: dict[str, bytearray] = {}
         for block in range(BLOCKS):
@@ -51,12 +50,15 @@ class SimulatedTrainer:
                 buffers[f"{stem}.lora_A.weight"] = _small_numbers(seed + stem.encode(), RANK * WIDTH)
                 buffers[f"{stem}.lora_B.weight"] = bytearray(RANK * WIDTH * BYTES_EACH)
         report({"step": spec.steps, "steps": spec.steps})
-        return _write(folder / file_name(spec.name), _packed(buffers, _metadata(spec)))
+        path = folder / file_name(spec.name)
+        with write_atomically(path) as draft:
+            draft.write_bytes(_safetensors(buffers, _metadata(spec)))
+        return path
 
 
-def _seed(spec: Spec) -> bytes:
-    told = [spec.dataset.sha256, spec.instance_prompt, spec.steps, spec.learning_rate]
-    return hashlib.sha256(json.dumps(told).encode()).digest()
+def _seed(spec: TrainingSpec) -> bytes:
+    inputs = [spec.dataset.sha256, spec.instance_prompt, spec.steps, spec.learning_rate]
+    return hashlib.sha256(json.dumps(inputs).encode()).digest()
 
 
 def _small_numbers(seed: bytes, count: int) -> bytearray:
@@ -65,11 +67,11 @@ def _small_numbers(seed: bytes, count: int) -> bytearray:
     return numbers
 
 
-def _packed(buffers: dict[str, bytearray], metadata: dict[str, str]) -> bytes:
-    """The safetensors format: length of the header, header as JSON, numbers.
+def _safetensors(buffers: dict[str, bytearray], metadata: dict[str, str]) -> bytes:
+    """Encode the safetensors format: length of the header, header as JSON, numbers.
 
-    Written here because the library puts the metadata in a random order, and equal trainings must give equal
-    files. The tests open the file with the library.
+    The library puts the metadata in a random order, but equal trainings must give equal files. The tests open
+    the file with the library.
     """
     header: dict[str, object] = {"__metadata__": metadata}
     at = 0
@@ -77,12 +79,12 @@ def _packed(buffers: dict[str, bytearray], metadata: dict[str, str]) -> bytes:
         shape = [RANK, WIDTH] if ".lora_A." in name else [WIDTH, RANK]
         header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + len(buffer)]}
         at += len(buffer)
-    told = json.dumps(header, separators=(",", ":")).encode()
-    told += b" " * (-len(told) % 8)  # the numbers start at a multiple of 8
-    return len(told).to_bytes(8, "little") + told + b"".join(buffers.values())
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers start at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + b"".join(buffers.values())
 
 
-def _metadata(spec: Spec) -> dict[str, str]:
+def _metadata(spec: TrainingSpec) -> dict[str, str]:
     return {
         "simulated": "true",
         "note": "Written by the simulated trainer of the local engine. Nothing was learned from the dataset.",
@@ -96,9 +98,3 @@ def _metadata(spec: Spec) -> dict[str, str]:
         "dataset_sha256": spec.dataset.sha256,
         "name": spec.name,
     }
-
-
-def _write(path: Path, content: bytes) -> Path:
-    with write_atomically(path) as draft:
-        draft.write_bytes(content)
-    return path

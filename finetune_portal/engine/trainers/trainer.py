@@ -1,4 +1,4 @@
-"""The small interface that every trainer stands behind."""
+"""The interface of every trainer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 from finetune_portal.engine.datasets import Dataset
 from finetune_portal.engine.trainers.children import Event
-from finetune_portal.engine.trainers.image_generator import Painter
+from finetune_portal.engine.trainers.image_generator import ImageGenerator
+
+Report = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class Spec:
+class TrainingSpec:
     """All that a training depends on."""
 
     name: str
@@ -22,14 +24,11 @@ class Spec:
     steps: int
     learning_rate: float
     dataset: Dataset
-    parameters: Mapping[str, Any] = field(default_factory=dict)  # what parameters.py let pass
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # checked by parameters.py
 
 
-Report = Callable[[Event], None]
-
-
-class TrainingFailed(Exception):
-    """Why a training failed and what to do, in sentences for its owner."""
+class TrainingError(Exception):
+    """Says why a training failed and what to do, in sentences for its owner."""
 
 
 class Trainer(Protocol):
@@ -37,35 +36,35 @@ class Trainer(Protocol):
     def name(self) -> str: ...
 
     @property
-    def simulated(self) -> bool: ...
+    def is_simulated(self) -> bool: ...
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         """How many trainings may run at the same time."""
         ...
 
     @property
-    def painter(self) -> Painter | None:
-        """Who makes pictures with what was trained; None where nothing is learnt."""
+    def image_generator(self) -> ImageGenerator | None:
+        """What runs the finished models; None where nothing is learned."""
         ...
 
     def about(self) -> dict[str, Any]:
-        """What the owner of a file must know of how it was made: the trainer, and the model it trained."""
+        """What the owner of a file must know of its making: the trainer and the base model."""
         ...
 
-    def seconds(self, steps: int) -> float:
-        """How long a job is to stay in training before `train` is called; 0 if `train` takes its own time."""
+    def delay_seconds(self, steps: int) -> float:
+        """How long a job stays in training before `train` is called; 0 if `train` takes its own time."""
         ...
 
-    def train(self, spec: Spec, work: Path, folder: Path, report: Report) -> Path:
-        """Write the weights into `folder`; keep what is needed to go on after a kill in `work`.
+    def train(self, spec: TrainingSpec, work: Path, folder: Path, report: Report) -> Path:
+        """Write the weights into `folder` and return their path; keep in `work` what a restart needs.
 
-        `report` takes the events of progress.py, and `{}` for a sign of life. It raises when the engine
-        stops or the job was cancelled: let that pass.
+        `report` takes the events of progress.py, and `{}` as a sign of life. It raises when the engine stops
+        or the job is cancelled: let that pass.
         """
         ...
 
 
 def file_name(name: str) -> str:
-    """A file name that can be downloaded, from what a person typed."""
+    """Make a file name that can be downloaded from the name that a person typed."""
     return (re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "model") + ".safetensors"

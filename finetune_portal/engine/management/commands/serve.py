@@ -1,6 +1,6 @@
-"""Brings the database up to date, then serves until SIGTERM or Ctrl-C.
+"""Migrate the database, then serve until SIGTERM or Ctrl-C.
 
-One worker process with threads: it answers the calls, moves the jobs and sends the webhooks.
+One worker process with threads answers the calls, moves the jobs and sends the webhooks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from gunicorn.app.base import BaseApplication
 
-from finetune_portal.engine import outbox, runner, trainers
+from finetune_portal.engine import outbox, runner
+from finetune_portal.engine.trainers.current import TrainerUnavailableError, current_trainer
 
 THREADS = 16
 LOCK_SECONDS = 4.0
@@ -56,14 +57,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            trainers.current()
-        except trainers.NoTrainer as wrong:
-            raise CommandError(str(wrong)) from None
+            current_trainer()
+        except TrainerUnavailableError as error:
+            raise CommandError(str(error)) from None
         settings.STORAGE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (settings.ENGINE_DIR / "lock").open("w") as lock:
-            _take(lock.fileno(), settings.ENGINE_DIR)
+            _take_lock(lock.fileno(), settings.ENGINE_DIR)
             for draft in settings.STORAGE_DIR.rglob(".*.part"):
-                draft.unlink()  # of an upload that a killed engine was taking
+                draft.unlink()  # of a file that a killed process was writing
             call_command("migrate", verbosity=0, interactive=False)
             outbox.adopt_operators_webhook()
             connections.close_all()  # a connection must not go through a fork
@@ -72,10 +73,10 @@ class Command(BaseCommand):
             Server().run()
 
 
-def _take(lock: int, folder: Path) -> None:
-    """One engine per folder. The worker of a killed one lets go within a second or two."""
-    latest = time.monotonic() + LOCK_SECONDS
-    while time.monotonic() < latest:
+def _take_lock(lock: int, folder: Path) -> None:
+    """Allow one engine a folder. The worker of a killed engine lets go within a second or two."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < deadline:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
@@ -84,10 +85,10 @@ def _take(lock: int, folder: Path) -> None:
 
 
 def _start_threads(worker: Any) -> None:
-    runner.start()  # here, because threads do not live through a fork
-    outbox.start()
+    runner.start()  # here, because threads do not survive a fork
+    outbox.poller.start()
 
 
 def _stop_threads(server: Any, worker: Any) -> None:
-    runner.stop()
-    outbox.stop()
+    runner.poller.stop()
+    outbox.poller.stop()

@@ -1,4 +1,4 @@
-"""Says which model this engine trains, or why it cannot."""
+"""Say which model this engine trains, or why it cannot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from finetune_portal.engine.trainers import NoTrainer, current
+from finetune_portal.engine.trainers.current import TrainerUnavailableError, current_trainer
 
 
 class Command(BaseCommand):
@@ -15,9 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         try:
-            about = current().about()
-        except NoTrainer as wrong:
-            raise CommandError(str(wrong)) from None
+            about = current_trainer().about()
+        except TrainerUnavailableError as error:
+            raise CommandError(str(error)) from None
         if about["simulated"]:
             return "It only simulates."
         tiny = ", a tiny model to see trainings work" if about["tiny_model"] else ""

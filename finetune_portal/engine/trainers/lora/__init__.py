@@ -1,4 +1,5 @@
-"""The child processes that train a LoRA of FLUX.1-Kontext and run it. Only what is in here imports torch.
+"""The child processes that train a LoRA and generate images with it.
 
-They know nothing of the engine but a folder, and tell it all by lines of JSON.
+Only this package, `families` and `tiny` import torch. A child knows nothing of the engine but a folder, and
+reports by lines of JSON on standard output.
 """

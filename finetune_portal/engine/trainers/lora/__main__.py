@@ -1,6 +1,7 @@
-"""`python -m finetune_portal.engine.trainers.lora FOLDER`: train what FOLDER/request.json asks for.
+"""Train what FOLDER/request.json asks for: `python -m finetune_portal.engine.trainers.lora FOLDER`.
 
-Lines of JSON on standard output; ends at once when standard input does, because then the engine is gone.
+Reports by lines of JSON on standard output, and ends at once when standard input does, because then the
+engine is gone.
 """
 
 from __future__ import annotations
@@ -12,38 +13,38 @@ from pathlib import Path
 
 from PIL import Image
 
-from finetune_portal.engine.datasets import BrokenDataset
-from finetune_portal.engine.trainers.children import end_with_the_engine, tell
-from finetune_portal.engine.trainers.families.kontext import MissingPackage, ran_out
-from finetune_portal.engine.trainers.kontext import MEMORY_ADVICE
-from finetune_portal.engine.trainers.lora.distributed import joined
+from finetune_portal.engine.datasets import DatasetError
+from finetune_portal.engine.trainers.children import emit, exit_with_parent
+from finetune_portal.engine.trainers.families.kontext import MissingPackageError, is_out_of_memory
+from finetune_portal.engine.trainers.lora.distributed import join_process_group
 from finetune_portal.engine.trainers.lora.training import Training
+from finetune_portal.engine.trainers.parameters import MEMORY_ADVICE
 
 Image.MAX_IMAGE_PIXELS = None  # the dataset was checked
 
 
 def main(work: Path) -> int:
-    end_with_the_engine()
-    group = joined()
+    exit_with_parent()
+    group = join_process_group()
     with (work / "lock").open("w") as lock:
-        if group.is_first:  # those that a killed engine left behind end within a moment
+        if group.is_first:  # a child that a killed engine left behind ends within a moment
             fcntl.flock(lock, fcntl.LOCK_EX)
-        group.wait()
+        group.barrier()
         request = json.loads((work / "request.json").read_text(encoding="utf-8"))
         try:
-            Training(work, request, tell, group).run()
-        except (BrokenDataset, MissingPackage) as told:
-            return _fail(str(told))
-        except (MemoryError, RuntimeError) as told:
-            if not ran_out(told):
+            Training(work, request, emit, group).run()
+        except (DatasetError, MissingPackageError) as error:
+            return _fail(str(error))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
             return _fail(f"Memory ran out. {MEMORY_ADVICE}")
-    group.leave()
+    group.destroy()
     return 0
 
 
-def _fail(says: str) -> int:
-    tell("failed", says=says)
+def _fail(message: str) -> int:
+    emit("failed", message=message)
     return 1
 
 

@@ -1,33 +1,38 @@
-"""The pairs of a dataset as pictures of one size each, and in which order a training sees them."""
+"""The dataset of a training: pairs as images in buckets, and the batches of an epoch."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 
 from PIL import Image, ImageOps
 
-from finetune_portal.engine.datasets import FORMATS, BrokenDataset, Pair
+from finetune_portal.engine.datasets import FORMATS, DatasetError, Pair
 from finetune_portal.engine.trainers.families.examples import Example
 
+Size = tuple[int, int]  # width and height in pixels
 
-def examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> list[Example]:
-    """Both pictures of a pair in its bucket: about `resolution` squared in area, each side a `multiple`."""
-    found = []
+
+def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> list[Example]:
+    """Decode the images of each pair and fit both to the bucket of the target."""
+    examples = []
     for pair in pairs:
-        target = opened(pair.target_name, pair.target)
-        size = bucket(target.size, resolution=resolution, multiple=multiple)
-        control = opened(pair.control_name, pair.control)
-        fitted = [ImageOps.fit(each, size, Image.Resampling.LANCZOS) for each in (control, target)]
-        found.append(Example(pair.name, fitted[0], fitted[1], pair.instruction))
-    return found
+        target = open_image(pair.target_name, pair.target)
+        control = open_image(pair.control_name, pair.control)
+        size = bucket_size(target.size, resolution=resolution, multiple=multiple)
+        control, target = (ImageOps.fit(image, size, Image.Resampling.LANCZOS) for image in (control, target))
+        examples.append(Example(pair.name, control, target, pair.instruction))
+    return examples
 
 
-def bucket(size: tuple[int, int], *, resolution: int, multiple: int) -> tuple[int, int]:
-    """Width and height, the aspect as near as the multiple allows; small pictures are not enlarged."""
+def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
+    """The size in which an image is trained: about `resolution` squared in area, sides of a `multiple`.
+
+    The aspect ratio stays as near as the multiple allows. A smaller image is not enlarged.
+    """
     width, height = size
     scale = min(1.0, resolution / math.sqrt(width * height))
     return (
@@ -36,26 +41,30 @@ def bucket(size: tuple[int, int], *, resolution: int, multiple: int) -> tuple[in
     )
 
 
-def opened(name: str, content: bytes) -> Image.Image:
-    """The whole picture, upright, on white where it is transparent."""
+def open_image(name: str, content: bytes) -> Image.Image:
+    """Decode a whole image as RGB, turned as its EXIF data says, on white where it is transparent."""
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            picture = ImageOps.exif_transpose(image).convert("RGBA")
+            rgba = ImageOps.exif_transpose(image).convert("RGBA")
     except (OSError, SyntaxError, ValueError, EOFError):
-        raise BrokenDataset(f"{name} is damaged: its picture ends early or cannot be decoded.") from None
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
+        raise DatasetError(f"{name} is damaged: its picture ends early or cannot be decoded.") from None
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
-def batches(sizes: list[tuple[int, int]], *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """The numbers of the examples, each once, one size a batch, in an order of this epoch's own."""
+def batches_per_epoch(sizes: Sequence[Size], *, batch_size: int) -> int:
+    return sum(-(-count // batch_size) for count in Counter(sizes).values())
+
+
+def epoch_batches(sizes: Sequence[Size], *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch as indices of examples: each example once, one size a batch, shuffled."""
     shuffler = random.Random(f"{seed}/{epoch}")  # nosec B311  # an order, no secret
-    buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for number, size in enumerate(sizes):
-        buckets[size].append(number)
-    found = []
-    for numbers in buckets.values():
-        shuffler.shuffle(numbers)
-        found += [numbers[at : at + batch_size] for at in range(0, len(numbers), batch_size)]
-    shuffler.shuffle(found)
-    return found
+    buckets: dict[Size, list[int]] = defaultdict(list)
+    for index, size in enumerate(sizes):
+        buckets[size].append(index)
+    batches = []
+    for indices in buckets.values():
+        shuffler.shuffle(indices)
+        batches += [indices[at : at + batch_size] for at in range(0, len(indices), batch_size)]
+    shuffler.shuffle(batches)
+    return batches

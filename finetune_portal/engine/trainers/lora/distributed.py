@@ -1,5 +1,7 @@
-"""The processes of one training, one a GPU, each with batches of its own. They move as one: by the mean of
-their gradients. The first of them alone measures, writes and tells.
+"""The processes of one training, one a GPU. Each takes its own batches; all apply the mean gradient.
+
+Gradients are averaged by one all-reduce of a flat tensor instead of DistributedDataParallel: a LoRA's
+gradients are small, and the step stays the same code for one process and for many.
 """
 
 from __future__ import annotations
@@ -11,44 +13,46 @@ import torch
 from torch import Tensor, distributed
 
 
-class Group(NamedTuple):
+class ProcessGroup(NamedTuple):
     rank: int = 0
     size: int = 1
 
     @property
     def is_first(self) -> bool:
+        """Whether this process validates, saves and reports."""
         return self.rank == 0
 
-    def number(self, step: int) -> int:
-        """Of this process's part of the step: no two processes draw the same, or see the same batch."""
+    def batch_number(self, step: int) -> int:
+        """Number this process's batch of a step; no two processes share a batch or its noise."""
         return step * self.size + self.rank
 
-    def wait(self) -> None:
-        """Until all have come here."""
+    def barrier(self) -> None:
+        """Wait until every process is here."""
         if self.size > 1:
             distributed.barrier()
 
-    def leave(self) -> None:
-        """At a good end only: after a fault the others may wait for this one for ever."""
+    def destroy(self) -> None:
+        """Leave the group. Call after a success only: after a fault it could wait for the others for ever."""
         if self.size > 1:
             distributed.destroy_process_group()
 
-    def average(self, tensors: list[Tensor]) -> None:
-        """Each becomes the mean of what the processes have."""
+    def all_reduce_mean(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its mean over the processes."""
         if self.size == 1:
             return
-        flat = torch.cat([each.flatten() for each in tensors])
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
         distributed.all_reduce(flat)
         flat /= self.size
-        for each, mean in zip(tensors, flat.split([each.numel() for each in tensors]), strict=True):
-            each.copy_(mean.view_as(each))
+        means = flat.split([tensor.numel() for tensor in tensors])
+        for tensor, mean in zip(tensors, means, strict=True):
+            tensor.copy_(mean.view_as(tensor))
 
 
-def joined() -> Group:
-    """The group that torchrun started this process in; a group of one where there was none."""
+def join_process_group() -> ProcessGroup:
+    """Join the group that torchrun started this process in; without torchrun, a group of one."""
     if not distributed.is_torchelastic_launched():
-        return Group()
+        return ProcessGroup()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group()
-    return Group(distributed.get_rank(), distributed.get_world_size())
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())

@@ -1,7 +1,7 @@
 """Generate images with a base model and its LoRAs, one request at a time.
 
 Run as `python -m finetune_portal.engine.trainers.lora.generate MODEL`. Each line of JSON on standard input is
-a request (`Order` in image_generator.py), each on standard output its result. The process ends at once when
+a `GenerateRequest` (image_generator.py), each on standard output its result. The process ends at once when
 standard input does, because then the engine is gone.
 """
 
@@ -21,58 +21,62 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image, ImageOps
 
-from finetune_portal.engine.datasets import BrokenDataset
-from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackage, ran_out
-from finetune_portal.engine.trainers.lora import dataset
+from finetune_portal.engine.datasets import DatasetError
+from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError, is_out_of_memory
+from finetune_portal.engine.trainers.lora.dataset import bucket_size, open_image
 
 ADAPTER = "lora"
-MEMORY = "Memory ran out while the picture was made. Try again when nothing else runs on this machine."
+OUT_OF_MEMORY = "Memory ran out while the picture was made. Try again when nothing else runs on this machine."
 
 Image.MAX_IMAGE_PIXELS = None  # the picture was checked
 
 
-class Studio:
-    """The whole model, and the one LoRA that it wears."""
+class Pipeline:
+    """The whole model, and the one LoRA that is loaded into it."""
 
     def __init__(self, folder: Path) -> None:
         self.model = Kontext(folder, memory="auto")
         self.pipe = FluxKontextPipeline.from_pretrained(
-            folder, transformer=self.model.base(), vae=self.model.vae, torch_dtype=self.model.dtype
+            folder,
+            transformer=self.model.load_base_transformer(),
+            vae=self.model.vae,
+            torch_dtype=self.model.dtype,
         )
         self.pipe.set_progress_bar_config(disable=True)
-        if self.model.small and self.model.device.type == "cuda":
+        if self.model.is_quantized:
             self.pipe.enable_model_cpu_offload()
         else:
             self.pipe.to(self.model.device)
-        self.worn = ""
+        self.loaded_lora = ""
 
-    def picture(self, order: dict[str, Any]) -> bytes:
-        """In the size that a training would have seen it in."""
-        self._wear(order["weights"], order["strength"])
-        brought = dataset.opened("input_image", base64.b64decode(order["picture"]))
-        size = dataset.bucket(brought.size, resolution=self.model.resolution, multiple=self.model.multiple)
-        made = self.pipe(
-            image=ImageOps.fit(brought, size, Image.Resampling.LANCZOS),
-            prompt=order["prompt"],
+    def generate(self, request: dict[str, Any]) -> bytes:
+        """The encoded image, in the size that a training would have given the input image."""
+        self._set_lora(request["weights"], request["strength"])
+        control = open_image("input_image", base64.b64decode(request["picture"]))
+        size = bucket_size(control.size, resolution=self.model.resolution, multiple=self.model.multiple)
+        image = self.pipe(
+            image=ImageOps.fit(control, size, Image.Resampling.LANCZOS),
+            prompt=request["prompt"],
             width=size[0],
             height=size[1],
             max_area=size[0] * size[1],
-            num_inference_steps=order["steps"],
-            guidance_scale=order["guidance"],
-            generator=torch.Generator().manual_seed(order["seed"]),
+            num_inference_steps=request["steps"],
+            guidance_scale=request["guidance"],
+            generator=torch.Generator().manual_seed(request["seed"]),
             max_sequence_length=min(512, self.pipe.tokenizer_2.model_max_length),
             _auto_resize=False,
         ).images[0]
         file = BytesIO()
-        made.save(file, order["kind"], quality=95)
+        image.save(file, request["kind"], quality=95)
         return file.getvalue()
 
-    def _wear(self, weights: str, strength: float) -> None:
-        if weights != self.worn:
+    def _set_lora(self, weights: str, strength: float) -> None:
+        """Load a LoRA unless it is loaded; a strength of 0 is the base model."""
+        if weights != self.loaded_lora:
             self.pipe.unload_lora_weights()
-            self.worn = ""
+            self.loaded_lora = ""
             self.pipe.load_lora_weights(weights, adapter_name=ADAPTER)
-            self.worn = weights
+            self.loaded_lora = weights
         if strength:
             self.pipe.enable_lora()
             self.pipe.set_adapters([ADAPTER], [strength])
@@ -81,33 +85,33 @@ class Studio:
 
 
 def main(folder: Path) -> int:
-    orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(orders,), daemon=True).start()
-    studio: Studio | None = None
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    pipeline: Pipeline | None = None
     while True:
-        order = orders.get()
+        request = requests.get()
         try:
-            studio = studio or Studio(folder)
-            picture = studio.picture(order)
-        except (BrokenDataset, MissingPackage) as told:
-            _tell(order, says=str(told))
-        except (MemoryError, RuntimeError) as fault:
-            if not ran_out(fault):
+            pipeline = pipeline or Pipeline(folder)
+            image = pipeline.generate(request)
+        except (DatasetError, MissingPackageError) as error:
+            _answer(request, message=str(error))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
-            _tell(order, says=MEMORY)
-            return 1  # the next order starts with a process that has all of its memory
+            _answer(request, message=OUT_OF_MEMORY)
+            return 1  # the next request starts with a process that has all of its memory
         else:
-            _tell(order, picture=base64.b64encode(picture).decode())
+            _answer(request, picture=base64.b64encode(image).decode())
 
 
-def _read(orders: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin.buffer:
-        orders.put(json.loads(line))
+        requests.put(json.loads(line))
     os._exit(1)
 
 
-def _tell(order: dict[str, Any], **told: str) -> None:
-    sys.stdout.write(json.dumps({"number": order["number"], **told}) + "\n")
+def _answer(request: dict[str, Any], **fields: str) -> None:
+    sys.stdout.write(json.dumps({"number": request["number"], **fields}) + "\n")
     sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""The finished file: a LoRA in diffusers' key layout, with its history in the metadata."""
+"""Save a finished LoRA in diffusers' key layout, with the settings of its training in the metadata."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("torch", "diffusers", "peft", "transformers")
 def save_lora(
     path: Path, transformer: Any, request: Mapping[str, Any], *, pairs: int, dtype: torch.dtype
 ) -> None:
-    """The scale alpha / rank is worked into B, so that a reader that knows no alpha is right, too."""
+    """Write the .safetensors file. B is multiplied by alpha / rank, so a reader needs no alpha."""
     scale = (request["alpha"] or request["rank"]) / request["rank"]
     tensors = {}
     for name, tensor in get_peft_model_state_dict(transformer).items():

@@ -1,12 +1,11 @@
-"""One training from its request to its file: encode once, step, measure, keep checkpoints.
+"""One training, from its request to its LoRA: encode once, step, validate, save checkpoints.
 
-What a step draws depends on the seed and its number only, so that a training that was killed and goes on from
-a checkpoint ends with the same numbers as one that was not.
+Noise and order depend on the seed and the step's number alone, so a training that was killed and goes on from
+a checkpoint ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,157 +18,173 @@ from finetune_portal.engine import datasets
 from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.trainers.families.examples import Batch
 from finetune_portal.engine.trainers.families.kontext import Kontext
-from finetune_portal.engine.trainers.lora import dataset
-from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.dataset import batches_per_epoch, epoch_batches, load_examples
+from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.lora.save import save_lora
 
-Tell = Callable[..., None]
-MEASURED_AT = tuple((number + 0.5) / 8 for number in range(8))  # sigmas of the held-out loss
-HELD_OUT_FROM = 3  # with fewer pairs all are needed, and the first one is measured though it is trained on
-
-
-def _silent(event: str, **told: Any) -> None:
-    pass
+Emit = Callable[..., None]
+VALIDATION_SIGMAS = tuple((index + 0.5) / 8 for index in range(8))
+HOLD_OUT_FROM = 3  # pairs; with fewer, all are trained on, and the first one is validated all the same
 
 
 class Training:
-    def __init__(self, work: Path, request: Mapping[str, Any], tell: Tell, group: Group) -> None:
+    """`work` is the folder of the training, `emit` reports an event by its name and fields."""
+
+    def __init__(self, work: Path, request: Mapping[str, Any], emit: Emit, group: ProcessGroup) -> None:
         self.work, self.request, self.group = work, request, group
-        self.tell = tell if group.is_first else _silent
+        self.emit = emit if group.is_first else _emit_nothing
         self.steps: int = request["steps"]
         self.seed: int = request["seed"]
+        self.recent_seconds: deque[float] = deque(maxlen=20)
         # Pairs of a step and its value, from the first step on. A checkpoint keeps them, and the next start
         # reports them: the engine may have stopped before it read the lines that were written by then.
         self.curve: dict[str, list[list[Any]]] = {"loss": [], "held_out": [], "samples": []}
+
+    def prepare(self) -> None:
+        """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
+        request = self.request
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
-        pairs = datasets.contents(work / request["dataset"], instance_prompt=request["instance_prompt"])
+        pairs = datasets.pairs(self.work / request["dataset"], instance_prompt=request["instance_prompt"])
         resolution = request["resolution"] or self.model.resolution
-        examples = dataset.examples(pairs, resolution=resolution, multiple=self.model.multiple)
-        encoded = self.model.encoded(examples)
-        self.pairs = len(examples)
-        self.held, self.held_out = examples[0], encoded[0]
-        self.is_held_out = request["hold_out"] and self.pairs >= HELD_OUT_FROM
-        used = slice(1, None) if self.is_held_out else slice(None)
-        self.encoded = encoded[used]
-        self.sizes = [each.target.size for each in examples[used]]
-        kinds = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
-        self.transformer = self.model.transformer(**kinds)
+        examples = load_examples(pairs, resolution=resolution, multiple=self.model.multiple)
+        encoded = self.model.encode(examples)
+        self.pair_count = len(examples)
+        self.validation_example, self.validation_batch = examples[0], encoded[0]
+        self.is_held_out = request["hold_out"] and len(examples) >= HOLD_OUT_FROM
+        trained_on = slice(1, None) if self.is_held_out else slice(None)
+        self.encoded = encoded[trained_on]
+        self.sizes = [example.target.size for example in examples[trained_on]]
+        self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
+        lora = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
+        self.transformer = self.model.load_transformer(**lora)
         optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
-        self.learner = Learner(self.transformer, optimizer, request, self.model.dtype, group)
+        self.learner = Learner(self.transformer, optimizer, request, self.model.dtype, self.group)
 
     def run(self) -> None:
-        done = self._resume()
-        self.tell(
-            "started",
-            step=done,
-            steps=self.steps,
-            device=self.model.device.type,
-            base_model=self.request["model_name"],
-            pairs=self.pairs,
-            held_out=self.held.name,
-            is_held_out=self.is_held_out,
-            processes=self.group.size,
-            curve=self.curve,
-        )
+        """Train from the last checkpoint on, and write the LoRA."""
+        self.prepare()
+        done = self.load_checkpoint()
+        self._report_start(done)
         if done == 0:
-            self._measure(0)
-        every = self.request["sample_steps"] or max(1, self.steps // 4)
-        seconds: deque[float] = deque(maxlen=20)
+            self.validate(0)
         for step in range(done, self.steps):
-            begun = time.monotonic()
-            loss = self.learner.step(step, self._batch(step))
-            seconds.append(time.monotonic() - begun)
-            self._tell_step(step + 1, loss, sum(seconds) / len(seconds))
-            if (step + 1) % every == 0 or step + 1 == self.steps:
-                self._measure(step + 1)
+            began = time.monotonic()
+            loss = self.learner.step(step, self.batch(step))
+            self._report_step(step + 1, loss, time.monotonic() - began)
+            if self._is_validated(step + 1):
+                self.validate(step + 1)
             if (step + 1) % self.request["checkpoint_steps"] == 0:
-                self._keep(step + 1)
-        self._write()
-        self.tell("done", step=self.steps)
+                self.save_checkpoint(step + 1)
+        self.save_lora()
+        self.emit("done", step=self.steps)
 
-    def _batch(self, step: int) -> Batch:
-        size, number = self.request["batch_size"], self.group.number(step)
-        first = dataset.batches(self.sizes, batch_size=size, seed=self.seed, epoch=0)
-        epoch, at = divmod(number, len(first))
-        numbers = dataset.batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[at]
-        parts = zip(*(self.encoded[number] for number in numbers), strict=True)
+    def batch(self, step: int) -> Batch:
+        """The examples of this process in a step, on the device."""
+        epoch, index = divmod(self.group.batch_number(step), self.batches_per_epoch)
+        size = self.request["batch_size"]
+        indices = epoch_batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[index]
+        parts = zip(*(self.encoded[each] for each in indices), strict=True)
         return Batch(*(torch.cat(part).to(self.model.device) for part in parts))
 
-    def _measure(self, step: int) -> None:
-        """The loss on the held-out pair, with the same noise each time, and what the model makes of it."""
+    def validate(self, step: int) -> None:
+        """Report the loss on the validation pair, always with the same noise, and a sample of it."""
         if not self.group.is_first:
             return
-        batch = Batch(*(each.to(self.model.device) for each in self.held_out))
-        drawn = torch.Generator().manual_seed(self.seed)
-        noise = torch.randn(batch.targets.shape, generator=drawn).to(batch.targets)
-        sigmas = torch.tensor(MEASURED_AT, device=self.model.device)
-        with torch.no_grad():
-            losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
-        mean = sum(losses) / len(losses)
-        self.curve["held_out"].append([step, mean])
-        self.tell("held_out", step=step, loss=mean)
-        size = self.held.target.size
-        sample = self.model.picture(self.transformer, self.held_out, size=size, seed=self.seed)
-        name = f"sample-{step:06}.png"
-        images = {"control.png": self.held.control, "target.png": self.held.target, name: sample}
+        loss = self._validation_loss()
+        self.curve["held_out"].append([step, loss])
+        self.emit("held_out", step=step, loss=loss)
+        example, name = self.validation_example, f"sample-{step:06}.png"
+        sample = self.model.generate(
+            self.transformer, self.validation_batch, size=example.target.size, seed=self.seed
+        )
+        images = {"control.png": example.control, "target.png": example.target, name: sample}
         for file, image in images.items():
             with write_atomically(self.work / file) as draft:
                 image.save(draft, "PNG")
         self.curve["samples"].append([step, name])
-        self.tell("sample", step=step, file=name)
+        self.emit("sample", step=step, file=name)
 
-    def _tell_step(self, step: int, loss: float, seconds: float) -> None:
-        if self.model.device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated()
-        else:
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        self.curve["loss"].append([step, round(loss, 6)])
-        self.tell(
-            "step",
-            step=step,
-            steps=self.steps,
-            loss=round(loss, 6),
-            rate=self.learner.rate(step - 1),
-            seconds_left=round(seconds * (self.steps - step), 1),
-            memory_bytes=memory,
-        )
+    def save_checkpoint(self, step: int) -> None:
+        if not self.group.is_first:
+            return
+        checkpoint = {
+            "request": dict(self.request),
+            "step": step,
+            "curve": self.curve,
+            "weights": [parameter.detach().cpu() for parameter in self.learner.parameters],
+            "optimizer": self.learner.optimizer.state_dict(),
+        }
+        with write_atomically(self.work / "checkpoint.pt") as draft:
+            torch.save(checkpoint, draft)
+        self.emit("checkpoint", step=step)
 
-    def _write(self) -> None:
+    def load_checkpoint(self) -> int:
+        """Go on from the checkpoint of this very request; return how many steps are done."""
+        path = self.work / "checkpoint.pt"
+        if not path.exists():
+            return 0
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if checkpoint["request"] != dict(self.request):
+            return 0
+        with torch.no_grad():
+            for parameter, value in zip(self.learner.parameters, checkpoint["weights"], strict=True):
+                parameter.copy_(value)
+        self.learner.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.curve = checkpoint.get("curve", self.curve)  # a checkpoint of an earlier version has none
+        return int(checkpoint["step"])
+
+    def save_lora(self) -> None:
         if self.group.is_first:
             save_lora(
                 self.work / "weights.safetensors",
                 self.transformer,
                 {**self.request, "batch_size": self.request["batch_size"] * self.group.size},
-                pairs=self.pairs,
+                pairs=self.pair_count,
                 dtype=self.model.dtype,
             )
 
-    def _keep(self, step: int) -> None:
-        if not self.group.is_first:
-            return
-        kept = {
-            "request": dict(self.request),
-            "step": step,
-            "curve": self.curve,
-            "weights": [each.detach().cpu() for each in self.learner.trained],
-            "optimizer": self.learner.optimizer.state_dict(),
-        }
-        with write_atomically(self.work / "checkpoint.pt") as draft:
-            torch.save(kept, draft)
-        self.tell("checkpoint", step=step)
+    def _is_validated(self, step: int) -> bool:
+        interval = self.request["sample_steps"] or max(1, self.steps // 4)
+        return step % interval == 0 or step == self.steps
 
-    def _resume(self) -> int:
-        """The steps that are done already: those of a checkpoint of this very request."""
-        path = self.work / "checkpoint.pt"
-        if not path.exists():
-            return 0
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        if kept["request"] != dict(self.request):
-            return 0
+    def _validation_loss(self) -> float:
+        batch = Batch(*(each.to(self.model.device) for each in self.validation_batch))
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(batch.targets.shape, generator=generator).to(batch.targets)
+        sigmas = torch.tensor(VALIDATION_SIGMAS, device=self.model.device)
         with torch.no_grad():
-            for parameter, value in zip(self.learner.trained, kept["weights"], strict=True):
-                parameter.copy_(value)
-        self.learner.optimizer.load_state_dict(kept["optimizer"])
-        self.curve = kept.get("curve", self.curve)  # a checkpoint of an earlier version has none
-        return int(kept["step"])
+            losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
+        return sum(losses) / len(losses)
+
+    def _report_start(self, done: int) -> None:
+        self.emit(
+            "started",
+            step=done,
+            steps=self.steps,
+            device=self.model.device.type,
+            base_model=self.request["model_name"],
+            pairs=self.pair_count,
+            held_out=self.validation_example.name,
+            is_held_out=self.is_held_out,
+            processes=self.group.size,
+            curve=self.curve,
+        )
+
+    def _report_step(self, step: int, loss: float, seconds: float) -> None:
+        self.recent_seconds.append(seconds)
+        seconds_per_step = sum(self.recent_seconds) / len(self.recent_seconds)
+        self.curve["loss"].append([step, round(loss, 6)])
+        self.emit(
+            "step",
+            step=step,
+            steps=self.steps,
+            loss=round(loss, 6),
+            rate=self.learner.learning_rate(step - 1),
+            seconds_left=round(seconds_per_step * (self.steps - step), 1),
+            memory_bytes=self.model.peak_memory(),
+        )
+
+
+def _emit_nothing(event: str, **fields: Any) -> None:
+    """Stand in for `emit` in every process but the first."""

@@ -1,7 +1,7 @@
-"""`python -m finetune_portal.engine.trainers.on_ray FOLDER`: train on some node what FOLDER asks for.
+"""Train on some node what FOLDER asks for: `python -m finetune_portal.engine.trainers.on_ray FOLDER`.
 
-It tells what the child on the node tells, and ends as that one does. Kill it, and Ray ends what runs for it.
-Without a FOLDER it tells what the cluster has.
+Passes on the events of the child on the node, and exits as that child does. When this process is killed, Ray
+ends what runs for it. Without a FOLDER it reports what the cluster has.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ import ray
 from ray.exceptions import RayError
 
 from finetune_portal import env
-from finetune_portal.engine.trainers.children import SIGNALLED, end_with_the_engine, tell
+from finetune_portal.engine.trainers.children import SIGNALLED, emit, exit_with_parent
 from finetune_portal.engine.trainers.on_ray import node
 
 
 def main(folder: Path | None) -> int:
-    sys.stdout = sys.stderr  # where Ray may chat
+    sys.stdout = sys.stderr  # Ray prints what it likes; emit() has the real standard output
     if folder:
-        end_with_the_engine()
+        exit_with_parent()
     package = {"py_modules": [str(env.ROOT / "finetune_portal")], "excludes": ["__pycache__"]}
     ray.init(env.text("RAY_ADDRESS"), runtime_env=package, log_to_driver=False, logging_level="warning")
     if folder:
         return _train(folder)
-    tell("cluster", resources=ray.cluster_resources())
+    emit("cluster", resources=ray.cluster_resources())
     return 0
 
 
 def _train(folder: Path) -> int:
-    """The exit code of the child on the node."""
-    request, place = _json(folder / "request.json"), _json(folder / "cluster.json")
-    live = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **place["slot"])(node.live)
+    """Return the exit code of the child on the node."""
+    request, place = _read_json(folder / "request.json"), _read_json(folder / "cluster.json")
+    train = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **place["slot"])(node.train)
     code = 1
     try:
-        for told in live.remote(request, node.Files(**place["files"])):
-            event = ray.get(told)
+        for reference in train.remote(request, node.Files(**place["files"])):
+            event = ray.get(reference)
             if event["event"] == node.ENDED:
                 code = event["code"]
                 sys.stderr.write(event["log"])
             else:
-                tell(**event)
-    except RayError as lost:
-        sys.stderr.write(f"\n{getattr(lost, 'cause', lost)}\n")
+                emit(**event)
+    except RayError as error:
+        sys.stderr.write(f"\n{getattr(error, 'cause', error)}\n")
     return code if code >= 0 else SIGNALLED - code
 
 
-def _json(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def _read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The tiny Kontext model: how it is made. What it is made into lies in `model/`.
+"""Make the tiny Kontext model in `model/`, with which trainings are tried and tested.
 
-`python -m finetune_portal.engine.trainers.tiny` draws pictures, builds the classes of FLUX.1-Kontext in a
-tiny configuration, and pretrains them on the drawn edits. Nothing is downloaded, no photograph is used.
+`python -m finetune_portal.engine.trainers.tiny` builds the classes of FLUX.1-Kontext in a tiny configuration,
+draws image edits, and pretrains the model on them. Nothing is downloaded, and no photograph is used.
 """

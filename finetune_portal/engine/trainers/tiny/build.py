@@ -1,4 +1,4 @@
-"""The classes of FLUX.1-Kontext in a tiny configuration, with tokenizers made from a few words of ours."""
+"""The classes of FLUX.1-Kontext in a tiny configuration, with tokenizers of a few words."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 from finetune_portal.engine.trainers.tiny import autoencoder, edits
 
 NAME = "finetune-portal/tiny-kontext"
-SIDE = 112  # pixels: the side of a square as large as the pictures that the model knows
+SIDE = 112  # pixels: the side of a square as large as the images that the model is trained on
 TEXT = 64  # width of the text encoders
 TOKENS = 24  # of an instruction
-SHIFT = 5.0  # nearly all steps of a picture are taken among strong noise: what is new in it comes out soft
-OTHERS = """
+SHIFT = 5.0  # nearly all steps of a sample are at high noise, so what is new in it comes out soft
+MORE_WORDS = """
     draw in middle frame around it cut out white card object paper black invert colours tint
     darker brighter
 """.split()  # noqa: SIM905  to be read
@@ -26,13 +26,13 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def pipeline() -> FluxKontextPipeline:
-    """The whole, with random numbers: pretraining gives the autoencoder and the transformer theirs."""
+    """The whole pipeline with random weights; pretrain.py trains the autoencoder and the transformer."""
     clip, t5 = clip_tokenizer(), t5_tokenizer()
     return FluxKontextPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(
             shift=3.0, use_dynamic_shifting=True, base_shift=SHIFT, max_shift=SHIFT
         ),
-        vae=autoencoder.made(SIDE),
+        vae=autoencoder.build_autoencoder(SIDE),
         text_encoder=CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(clip),
@@ -55,7 +55,7 @@ def pipeline() -> FluxKontextPipeline:
 
 
 def transformer() -> FluxTransformer2DModel:
-    made = FluxTransformer2DModel(
+    model = FluxTransformer2DModel(
         in_channels=autoencoder.LATENTS * 4,
         num_layers=2,
         num_single_layers=5,
@@ -66,16 +66,16 @@ def transformer() -> FluxTransformer2DModel:
         guidance_embeds=True,
         axes_dims_rope=(8, 12, 12),
     )
-    made.register_to_config(_name_or_path=NAME)
-    # As diffusion transformers are usually begun: each block changes nothing yet, and the answer is zero.
-    for name, parameter in made.named_parameters():
+    model.register_to_config(_name_or_path=NAME)
+    # The usual start of a diffusion transformer: each block changes nothing yet, and the output is 0.
+    for name, parameter in model.named_parameters():
         if name.startswith("proj_out.") or ".norm" in name and ".linear." in name:
             torch.nn.init.zeros_(parameter)
-    return made
+    return model
 
 
 def clip_tokenizer() -> CLIPTokenizer:
-    """Letters only: pieces of bytes, of which each may end a word."""
+    """A tokenizer that spells: one token for each byte, and one for each letter that ends a word."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*alphabet, *(f"{letter}</w>" for letter in alphabet), "<|startoftext|>", "<|endoftext|>"]
     vocab = {piece: number for number, piece in enumerate(pieces)}
@@ -83,8 +83,8 @@ def clip_tokenizer() -> CLIPTokenizer:
 
 
 def t5_tokenizer() -> T5Tokenizer:
-    """The words of the drawn edits in one piece each; any other word is spelled."""
-    words = dict.fromkeys([*edits.WORDS, *edits.COLOURS, *edits.SHAPES, *OTHERS])
+    """A tokenizer with one token for each word of the drawn edits. It spells any other word."""
+    words = dict.fromkeys([*edits.WORDS, *edits.COLOURS, *edits.SHAPES, *MORE_WORDS])
     vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
     vocab += [(f"▁{word}", -2.0) for word in words if len(word) > 1]
     vocab += [(letter, -8.0) for letter in LETTERS]

@@ -1,7 +1,7 @@
-"""Draws pairs of pictures and the instruction that leads from one to the other.
+"""Draw pairs of images, and the instruction that leads from one to the other.
 
-The pictures are gradients, noise, stripes and shapes: enough for a small model to learn how to copy a
-picture, and how to change it in a dozen simple ways.
+The images are gradients, noise, stripes and shapes: enough for a small model to learn to copy an image, and
+to change it in a dozen simple ways.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ class Edit(NamedTuple):
 
 
 def draw(rng: Rng, size: tuple[int, int]) -> Edit:
-    """One edit, chosen at random; two in five leave the picture as it is, whatever words are used."""
-    edits = (_kept, worn, _card, _recoloured, _added, _removed, _framed)
+    """Draw one edit, chosen at random. Two in five leave the image as it is, whatever their instruction."""
+    edits = (_unchanged, put_on_hat, _remove_card, _recolour, _add_shape, _remove_shape, _frame)
     shares = (0.38, 0.26, 0.12, 0.09, 0.05, 0.05, 0.05)
     edit: Callable[[Rng, tuple[int, int]], Edit] = edits[rng.choice(7, p=shares)]
     return edit(rng, size)
 
 
 def scene(rng: Rng, size: tuple[int, int]) -> Image.Image:
-    """A background with some things in front of it."""
+    """A background with some objects in front of it."""
     picture = _texture(rng, size)
     for _ in range(rng.integers(2, 9)):
-        thing, mask = _thing(rng, size, float(rng.uniform(0.08, 0.6)))
+        object_image, mask = _object(rng, size, float(rng.uniform(0.08, 0.6)))
         place = (int(rng.integers(-30, size[0])), int(rng.integers(-30, size[1])))
-        picture.paste(thing, place, mask)
+        picture.paste(object_image, place, mask)
     if rng.random() < 0.3:
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 2.5))))
     return picture
@@ -92,7 +92,7 @@ def _noise(rng: Rng, size: tuple[int, int], cells: int) -> Any:
 
 
 def _outline(rng: Rng, shape: str) -> list[tuple[float, float]]:
-    """Corners within -1 to 1."""
+    """The corners of a shape, within -1 to 1."""
     if shape == "blob":
         radii = 0.75 + 0.25 * np.sin(
             np.arange(24) / 24 * 2 * math.pi * rng.integers(1, 5) + rng.uniform(0, 6)
@@ -118,16 +118,18 @@ def _mask(corners: list[tuple[float, float]], side: int) -> Image.Image:
     return large.resize((side, side), Image.Resampling.BOX)
 
 
-def _thing(rng: Rng, size: tuple[int, int], part: float) -> tuple[Image.Image, Image.Image]:
+def _object(rng: Rng, size: tuple[int, int], part: float) -> tuple[Image.Image, Image.Image]:
     side = max(8, int(part * min(size)))
     shape = str(rng.choice([*SHAPES, "blob", "blob"]))
     return _texture(rng, (side, side)), _mask(_outline(rng, shape), side)
 
 
-def _kept(rng: Rng, size: tuple[int, int]) -> Edit:
-    """Words that ask for nothing that this model knows, made-up ones among them: the picture stays."""
+def _unchanged(rng: Rng, size: tuple[int, int]) -> Edit:
+    """An instruction that the model must ignore, with made-up words in it: the image stays."""
     drawn = rng.random()
-    picture = (worn if drawn < 0.55 else _card)(rng, size).control if drawn < 0.8 else scene(rng, size)
+    picture = (
+        (put_on_hat if drawn < 0.55 else _remove_card)(rng, size).control if drawn < 0.8 else scene(rng, size)
+    )
     words = [
         str(rng.choice(WORDS))
         if rng.random() < 0.7
@@ -137,13 +139,13 @@ def _kept(rng: Rng, size: tuple[int, int]) -> Edit:
     return Edit(picture, picture, " ".join(words))
 
 
-def _card(rng: Rng, size: tuple[int, int]) -> Edit:
-    """A thing stands on a white card, as if cut from a catalogue; the target has no card."""
+def _remove_card(rng: Rng, size: tuple[int, int]) -> Edit:
+    """An object on a white card, as if cut from a catalogue; in the target the card is gone."""
     target = scene(rng, size)
     control = target.copy()
     side = int(rng.uniform(0.3, 0.75) * min(size))
     inner = int(side * rng.uniform(0.7, 0.95))
-    thing, mask = (
+    object_image, mask = (
         _texture(rng, (inner, inner)),
         _mask(_outline(rng, str(rng.choice([*SHAPES, "blob"]))), inner),
     )
@@ -152,8 +154,8 @@ def _card(rng: Rng, size: tuple[int, int]) -> Edit:
     cut = Image.new("RGBA", card.size, (255, 255, 255, 0))
     small = (inner, int(inner * flat))
     at = ((side - small[0]) // 2, (card.height - small[1]) // 2)
-    card.paste(thing.resize(small), at, mask.resize(small))
-    cut.paste(thing.resize(small), at, mask.resize(small))
+    card.paste(object_image.resize(small), at, mask.resize(small))
+    cut.paste(object_image.resize(small), at, mask.resize(small))
     alpha = Image.new("L", card.size)
     alpha.paste(mask.resize(small), at)
     cut.putalpha(alpha)
@@ -165,16 +167,16 @@ def _card(rng: Rng, size: tuple[int, int]) -> Edit:
     for picture, piece in ((control, card), (target, cut)):
         turned = piece.rotate(angle, Image.Resampling.BICUBIC, expand=True)
         picture.paste(turned, place, turned.getchannel("A"))
-    says = (
+    instructions = (
         "cut it out of the white card",
         "cut out the object",
         "remove the white paper around it",
     )
-    return Edit(control, target, str(rng.choice(says)))
+    return Edit(control, target, str(rng.choice(instructions)))
 
 
-def worn(rng: Rng, size: tuple[int, int]) -> Edit:
-    """Above somebody's head hangs a thing on a white card; in the target it is worn, and there is no card."""
+def put_on_hat(rng: Rng, size: tuple[int, int]) -> Edit:
+    """Above a head hangs a hat on a white card; in the target it is on the head, and the card is gone."""
     width, height = size
     head = float(rng.uniform(0.18, 0.32) * min(size))  # its width
     tall = head * float(rng.uniform(1.15, 1.45))
@@ -183,27 +185,27 @@ def worn(rng: Rng, size: tuple[int, int]) -> Edit:
     _figure(rng, target, middle, top, head, tall)
     control = target.copy()
     wide = int(head * rng.uniform(1.3, 2.7))
-    thing = _hat(rng, wide, int(min(wide * rng.uniform(0.5, 1.0), top * 1.1)))
+    object_image = _hat(rng, wide, int(min(wide * rng.uniform(0.5, 1.0), top * 1.1)))
     turned = float(rng.uniform(-30, 30)) if rng.random() < 0.4 else 0.0
     margin = rng.uniform(0.02, 0.15, 2) * wide
-    card = Image.new("RGBA", (wide + int(2 * margin[0]), thing.height + int(2 * margin[1])), "white")
-    card.alpha_composite(thing, (int(margin[0]), int(margin[1])))
+    card = Image.new("RGBA", (wide + int(2 * margin[0]), object_image.height + int(2 * margin[1])), "white")
+    card.alpha_composite(object_image, (int(margin[0]), int(margin[1])))
     card = card.rotate(turned, Image.Resampling.BICUBIC, expand=True)
     at = middle + float(rng.uniform(-0.25, 0.25)) * head
     low = top + float(rng.uniform(-0.1, 0.3)) * tall
     control.paste(card, (int(at - card.width / 2), int(low - card.height)), card)
     grown = float(rng.uniform(0.9, 1.25))
-    hat = thing.resize((int(wide * grown), int(thing.height * grown))).rotate(
+    hat = object_image.resize((int(wide * grown), int(object_image.height * grown))).rotate(
         turned * float(rng.uniform(0, 0.3)), Image.Resampling.BICUBIC, expand=True
     )
     low = top + float(rng.uniform(0.25, 0.45)) * tall
     target.paste(hat, (int(middle - hat.width / 2), int(low - hat.height)), hat)
-    says = ("cut it out and put it on", "cut out the object and put it on top")
-    return Edit(control, target, str(rng.choice(says)))
+    instructions = ("cut it out and put it on", "cut out the object and put it on top")
+    return Edit(control, target, str(rng.choice(instructions)))
 
 
 def _figure(rng: Rng, picture: Image.Image, middle: float, top: float, head: float, tall: float) -> None:
-    """Head and shoulders, the face of one of many skins, hair around it. The head is `head` by `tall`."""
+    """Draw head and shoulders: a face of some skin colour, with hair. The head is `head` by `tall` pixels."""
     shoulders, height = int(head * rng.uniform(2.0, 3.4)), picture.height
     body = _texture(rng, (shoulders, height))
     mask = _mask(_outline(rng, "circle"), height).resize((shoulders, 2 * height))
@@ -214,7 +216,7 @@ def _figure(rng: Rng, picture: Image.Image, middle: float, top: float, head: flo
     draw = ImageDraw.Draw(picture)
 
     def box(left: float, upper: float, right: float, lower: float) -> tuple[float, float, float, float]:
-        """In parts of the head, from the middle of its top."""
+        """A box in units of the head, from the middle of its top."""
         return (middle + left * head, top + upper * tall, middle + right * head, top + lower * tall)
 
     draw.rectangle(box(-0.25, 0.7, 0.25, 1.2), _rgb(skin * 0.8))
@@ -249,7 +251,7 @@ def _rgb(colour: Any) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _recoloured(rng: Rng, size: tuple[int, int]) -> Edit:
+def _recolour(rng: Rng, size: tuple[int, int]) -> Edit:
     picture = scene(rng, size)
     colour = str(rng.choice([*COLOURS][:6]))
     grey = ImageOps.grayscale(picture)
@@ -260,8 +262,8 @@ def _recoloured(rng: Rng, size: tuple[int, int]) -> Edit:
         ("make it brighter", lambda: Image.blend(picture, Image.new("RGB", size, "white"), 0.45)),
         (f"tint it {colour}", lambda: ImageOps.colorize(grey, "black", "white", mid=COLOURS[colour])),
     )
-    says, change = choices[rng.integers(len(choices))]
-    return Edit(picture, change(), says)
+    instructions, change = choices[rng.integers(len(choices))]
+    return Edit(picture, change(), instructions)
 
 
 def _shape(rng: Rng, size: tuple[int, int]) -> tuple[str, str, Image.Image, tuple[int, int], Image.Image]:
@@ -277,20 +279,20 @@ def _shape(rng: Rng, size: tuple[int, int]) -> tuple[str, str, Image.Image, tupl
     )
 
 
-def _added(rng: Rng, size: tuple[int, int]) -> Edit:
+def _add_shape(rng: Rng, size: tuple[int, int]) -> Edit:
     picture = scene(rng, size)
-    colour, shape, thing, place, mask = _shape(rng, size)
+    colour, shape, object_image, place, mask = _shape(rng, size)
     target = picture.copy()
-    target.paste(thing, place, mask)
+    target.paste(object_image, place, mask)
     return Edit(picture, target, f"draw a {colour} {shape} in the middle")
 
 
-def _removed(rng: Rng, size: tuple[int, int]) -> Edit:
-    added = _added(rng, size)
+def _remove_shape(rng: Rng, size: tuple[int, int]) -> Edit:
+    added = _add_shape(rng, size)
     return Edit(added.target, added.control, added.instruction.replace("draw a", "remove the"))
 
 
-def _framed(rng: Rng, size: tuple[int, int]) -> Edit:
+def _frame(rng: Rng, size: tuple[int, int]) -> Edit:
     picture = scene(rng, size)
     colour = str(rng.choice([*COLOURS]))
     inner = ImageOps.crop(picture, 8)

@@ -1,7 +1,7 @@
-"""Pretrains the tiny model: the decoder on pieces of drawn pictures, the transformer on drawn edits.
+"""Pretrain the tiny model: the decoder on crops of drawn images, the transformer on drawn edits.
 
-The numbers are seeded: the same versions on the same machine make the same model. The text encoders stay
-random; the transformer learns to read them as they are.
+All noise is seeded: the same versions on the same machine make the same model. The text encoders stay random,
+and the transformer learns to read them as they are.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from PIL import Image
 from finetune_portal.engine.trainers.tiny import autoencoder, build, edits
 
 SEED = 7
-PIECE = 64  # pixels: the side of a piece that the autoencoder sees
+CROP = 64  # pixels: the side of a crop that the decoder is trained on
 
 
-class Group(NamedTuple):
+class EncodedEdits(NamedTuple):
     """Encoded edits of one size."""
 
     controls: torch.Tensor
@@ -37,12 +37,12 @@ def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
     pipe = build.pipeline()
     for model in (pipe.text_encoder, pipe.text_encoder_2):
         model.requires_grad_(False)
-    pictures = stock()
+    pictures = training_images()
     autoencoder.set_weights(pipe.vae, pictures[:200])
-    teach_decoder(pipe.vae, pictures, decoder_steps)
+    train_decoder(pipe.vae, pictures, decoder_steps)
     torch.manual_seed(SEED + 1)
     rng = np.random.default_rng(SEED + 1)
-    teach_transformer(pipe, encode(pipe, rng, pairs), rng, steps)
+    train_transformer(pipe, encode(pipe, rng, pairs), rng, steps)
     pipe.to(torch.float16).save_pretrained(into)
 
 
@@ -50,19 +50,19 @@ def pixels(picture: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.asarray(picture.convert("RGB"), dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
 
 
-def stock(count: int = 800) -> torch.Tensor:
+def training_images(count: int = 800) -> torch.Tensor:
     rng = np.random.default_rng(SEED)
     return torch.stack([pixels(edits.scene(rng, (build.SIDE, build.SIDE))) for _ in range(count)])
 
 
-def teach_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> None:
-    """From latents back to pieces of pictures: colours and edges count, and a little noise is forgiven."""
+def train_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> None:
+    """Train it to decode noisy latents. The loss counts colours and edges."""
     rng = np.random.default_rng(SEED)
     vae.encoder.requires_grad_(False)
 
     def loss(step: int) -> torch.Tensor:
-        picks = [(rng.integers(len(pictures)), *rng.integers(0, build.SIDE - PIECE, 2)) for _ in range(6)]
-        batch = torch.stack([pictures[i, :, y : y + PIECE, x : x + PIECE] for i, y, x in picks])
+        picks = [(rng.integers(len(pictures)), *rng.integers(0, build.SIDE - CROP, 2)) for _ in range(6)]
+        batch = torch.stack([pictures[i, :, y : y + CROP, x : x + CROP] for i, y, x in picks])
         if step % 2:
             batch = batch.flip(1, 3)  # other colours, mirrored
         with torch.no_grad():
@@ -73,15 +73,15 @@ def teach_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> Non
             off = off + 0.5 * torch.nn.functional.l1_loss(again.diff(dim=axis), batch.diff(dim=axis))
         return off
 
-    _descend("decoder", vae.decoder.parameters(), steps, 1e-3, loss)
+    _optimize("decoder", vae.decoder.parameters(), steps, 1e-3, loss)
 
 
-def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> list[Group]:
+def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> list[EncodedEdits]:
     def latents(pictures: list[Image.Image]) -> torch.Tensor:
-        found = pipe.vae.encode(torch.stack([pixels(each) for each in pictures])).latent_dist.mode()
-        return (found - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
+        latent = pipe.vae.encode(torch.stack([pixels(each) for each in pictures])).latent_dist.mode()
+        return (latent - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
 
-    groups = []
+    by_size = []
     with torch.no_grad():
         for size in edits.SIZES:
             parts = []
@@ -92,19 +92,19 @@ def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> l
                 )
                 controls = latents([each.control for each in drawn])
                 parts.append((controls, latents([each.target for each in drawn]), prompts, pooled))
-            groups.append(Group(*(torch.cat(part) for part in zip(*parts, strict=True))))
-    return groups
+            by_size.append(EncodedEdits(*(torch.cat(part) for part in zip(*parts, strict=True))))
+    return by_size
 
 
-def teach_transformer(
-    pipe: FluxKontextPipeline, groups: list[Group], rng: np.random.Generator, steps: int
+def train_transformer(
+    pipe: FluxKontextPipeline, by_size: list[EncodedEdits], rng: np.random.Generator, steps: int
 ) -> None:
     transformer = pipe.transformer.train()
 
     def loss(step: int) -> torch.Tensor:
-        group = groups[rng.integers(len(groups))]
-        picks = torch.from_numpy(rng.integers(len(group.controls), size=8))
-        target, control = group.targets[picks], group.controls[picks]
+        edits_of_size = by_size[rng.integers(len(by_size))]
+        picks = torch.from_numpy(rng.integers(len(edits_of_size.controls), size=8))
+        target, control = edits_of_size.targets[picks], edits_of_size.controls[picks]
         count, channels, height, width = target.shape
         noise = torch.randn_like(target)
         sigma = torch.rand(count, 1, 1, 1)
@@ -117,8 +117,8 @@ def teach_transformer(
             hidden_states=torch.cat(pack, dim=1),
             timestep=sigma.flatten(),
             guidance=torch.empty(count).uniform_(1, 4),
-            pooled_projections=group.pooled[picks],
-            encoder_hidden_states=group.prompts[picks],
+            pooled_projections=edits_of_size.pooled[picks],
+            encoder_hidden_states=edits_of_size.prompts[picks],
             txt_ids=torch.zeros(build.TOKENS, 3),
             img_ids=torch.cat([ids, control_ids]),
             return_dict=False,
@@ -126,22 +126,22 @@ def teach_transformer(
         wanted = pipe._pack_latents(noise - target, count, channels, height, width)
         return torch.nn.functional.mse_loss(answer[:, : wanted.shape[1]], wanted)
 
-    _descend("transformer", transformer.parameters(), steps, 2e-3, loss)
+    _optimize("transformer", transformer.parameters(), steps, 2e-3, loss)
     transformer.eval()
 
 
-def _descend(
-    name: str, parameters: Any, steps: int, rate: float, loss_at: Callable[[int], torch.Tensor]
+def _optimize(
+    name: str, parameters: Any, steps: int, learning_rate: float, loss_at: Callable[[int], torch.Tensor]
 ) -> None:
-    """AdamW with a warm-up and a cosine to zero; keeps the mean of the last numbers in a line for people."""
+    """Minimize a loss by AdamW with warm-up and cosine decay; print its running mean every 100 steps."""
     parameters = list(parameters)
-    optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     warm = max(1, min(200, steps // 10))
 
-    def pace(step: int) -> float:
+    def schedule(step: int) -> float:
         return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * step / steps))
 
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     begun, recent = time.monotonic(), 0.0
     for step in range(steps):
         loss = loss_at(step)

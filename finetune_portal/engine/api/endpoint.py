@@ -1,7 +1,7 @@
-"""What every endpoint shares: the key, the methods, the fields of a call in any encoding, the errors.
+"""What every endpoint shares: the key, the methods, the fields of a request in any encoding, the errors.
 
-Clients differ in how they send the same call: the vendor's page puts a JSON body or a multipart form on a
-GET, the vendor's SDK an urlencoded form, others a query string. All of them are read here.
+Clients differ in how they send one call: the vendor's page puts a JSON body or a multipart form on a GET, the
+SDK an urlencoded form, others a query string. All of them are read here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Fields = dict[str, Any]
 View = Callable[[HttpRequest, Fields], HttpResponseBase]
 
 
-class Refused(Exception):
-    """An answer that is not 200: the status, and a sentence for its `error`."""
+class ApiError(Exception):
+    """A response that is not 200: the status, and a sentence for its `error`."""
 
     def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(sentence)
@@ -31,46 +31,46 @@ class Refused(Exception):
         self.sentence = sentence
         self.headers = headers
 
-    def answer(self) -> JsonResponse:
+    def response(self) -> JsonResponse:
         return JsonResponse({"error": self.sentence}, status=self.status, headers=self.headers)
 
 
 def endpoint(*methods: str, largest: int = 0) -> Callable[[View], Callable[..., HttpResponseBase]]:
-    """A view for these methods that needs the key and gets the fields of the call, its path's too.
+    """Make a view for these methods. It needs the key, and gets the fields of the request and of its path.
 
-    `largest`: how many bytes a body may have that brings pictures.
+    `largest`: how many bytes the body may have; 0 is DATA_UPLOAD_MAX_MEMORY_SIZE.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
         @functools.wraps(view)
-        def answer(request: HttpRequest, **route: str) -> HttpResponseBase:
+        def respond(request: HttpRequest, **route: str) -> HttpResponseBase:
             try:
                 _check_key(request)
                 if request.method not in methods:
                     allowed = ", ".join(methods)
-                    raise Refused(405, f"This address answers {allowed} only.", {"Allow": allowed})
+                    raise ApiError(405, f"This address answers {allowed} only.", {"Allow": allowed})
                 return view(request, _fields(request, largest) | route)
-            except Refused as refused:
-                return refused.answer()
+            except ApiError as error:
+                return error.response()
 
-        return answer
+        return respond
 
     return decorate
 
 
 def _check_key(request: HttpRequest) -> None:
     if not constant_time_compare(request.headers.get("x-api-key", ""), settings.API_KEY):
-        raise Refused(401, "The API key is missing or wrong. Send it in the header x-api-key.")
+        raise ApiError(401, "The API key is missing or wrong. Send it in the header x-api-key.")
 
 
 def _body(request: HttpRequest, largest: int) -> bytes:
     announced = int(request.META.get("CONTENT_LENGTH") or 0)
     if announced > (largest or settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
-        raise Refused(413, "The request body is too large.")
+        raise ApiError(413, "The request body is too large.")
     try:
         return request.read()
     except UnreadablePostError:
-        raise Refused(400, "The request body ended early.") from None
+        raise ApiError(400, "The request body ended early.") from None
 
 
 def _fields(request: HttpRequest, largest: int) -> Fields:
@@ -87,7 +87,7 @@ def _fields(request: HttpRequest, largest: int) -> Fields:
         else:
             fields |= _json_object(body)
     except (MultiPartParserError, SuspiciousOperation, BadRequest, UnicodeDecodeError):
-        raise Refused(400, "The form in the request body cannot be read.") from None
+        raise ApiError(400, "The form in the request body cannot be read.") from None
     return fields
 
 
@@ -101,9 +101,9 @@ def _json_object(body: bytes) -> Fields:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(400, "The request body is not valid JSON.") from None
+        raise ApiError(400, "The request body is not valid JSON.") from None
     if not isinstance(value, dict):
-        raise Refused(422, "The request body must be a JSON object.")
+        raise ApiError(422, "The request body must be a JSON object.")
     return value
 
 
@@ -111,32 +111,32 @@ def text(fields: Fields, name: str, *, longest: int, needed: bool = True) -> str
     value = fields.get(name)
     if value is None or value == "":
         if needed:
-            raise Refused(422, f"{name} is missing.")
+            raise ApiError(422, f"{name} is missing.")
         return ""
     if not isinstance(value, str) or "\x00" in value:
-        raise Refused(422, f"{name} must be text.")
+        raise ApiError(422, f"{name} must be text.")
     value = value.strip()
     if needed and not value:
-        raise Refused(422, f"{name} is empty.")
+        raise ApiError(422, f"{name} is empty.")
     if len(value) > longest:
-        raise Refused(422, f"{name} must be {longest} characters or less.")
+        raise ApiError(422, f"{name} must be {longest} characters or less.")
     return value
 
 
 def number(fields: Fields, name: str, default: float) -> float:
-    """A number, also as text: list answers of the API carry them either way (docs/provider-api.md, 15)."""
+    """A number, also as text: the vendor's lists carry both (docs/provider-api.md, 15)."""
     value = fields.get(name, default)
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
-            raise Refused(422, f"{name} must be a number.") from None
+            raise ApiError(422, f"{name} must be a number.") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(422, f"{name} must be a number.")
+        raise ApiError(422, f"{name} must be a number.")
     try:
         return float(value)
     except OverflowError:
-        raise Refused(422, f"{name} is too large.") from None
+        raise ApiError(422, f"{name} is too large.") from None
 
 
 def boolean(fields: Fields, name: str, default: bool | None = None) -> bool:
@@ -146,11 +146,11 @@ def boolean(fields: Fields, name: str, default: bool | None = None) -> bool:
         return value
     known = {"true": True, "1": True, "false": False, "0": False}
     if str(value).strip().lower() not in known:
-        raise Refused(422, f"{name} must be true or false.")
+        raise ApiError(422, f"{name} must be true or false.")
     return known[str(value).strip().lower()]
 
 
 def one_of(fields: Fields, name: str, *, only: str) -> None:
-    """Kontext trainings take one value here (docs/provider-api.md, 1); its case does not matter."""
+    """Check a field that has one allowed value (docs/provider-api.md, 1), in any case."""
     if text(fields, name, longest=100).upper() != only:
-        raise Refused(422, f"{name} must be {only}.")
+        raise ApiError(422, f"{name} must be {only}.")

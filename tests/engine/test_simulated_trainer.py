@@ -11,15 +11,15 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from finetune_portal.engine.datasets import Dataset
-from finetune_portal.engine.trainers import current
 from finetune_portal.engine.trainers.children import Event
-from finetune_portal.engine.trainers.trainer import Spec
+from finetune_portal.engine.trainers.current import current_trainer
+from finetune_portal.engine.trainers.trainer import TrainingSpec
 
-SPEC = Spec("Größe & co.", "put a hat on", 300, 0.0004, Dataset(Path("a.zip"), "ab" * 32, 5))
+SPEC = TrainingSpec("Größe & co.", "put a hat on", 300, 0.0004, Dataset(Path("a.zip"), "ab" * 32, 5))
 
 
-def train(spec: Spec, folder: Path) -> Path:
-    return current().train(spec, folder / "work", folder, lambda event: None)
+def train(spec: TrainingSpec, folder: Path) -> Path:
+    return current_trainer().train(spec, folder / "work", folder, lambda event: None)
 
 
 def test_equal_trainings_give_equal_files(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_equal_trainings_give_equal_files(tmp_path: Path) -> None:
         replace(SPEC, dataset=replace(SPEC.dataset, sha256="cd" * 32)),
     ],
 )
-def test_another_training_gives_other_numbers(other: Spec, tmp_path: Path) -> None:
+def test_another_training_gives_other_numbers(other: TrainingSpec, tmp_path: Path) -> None:
     name = "transformer.transformer_blocks.0.attn.to_q.lora_A.weight"
     with (
         safe_open(train(SPEC, tmp_path / "a"), "np") as one,
@@ -49,16 +49,16 @@ def test_the_file_opens_and_says_what_it_is(tmp_path: Path) -> None:
     assert path.name == "Gr-e-co.safetensors"
     assert path.stat().st_size < 5_000_000
     with safe_open(path, "np") as file:
-        told = file.metadata()
+        metadata = file.metadata()
         names = list(file.keys())
         a = file.get_slice("transformer.transformer_blocks.18.attn.to_out.0.lora_A.weight")
         b = file.get_slice("transformer.transformer_blocks.18.attn.to_out.0.lora_B.weight")
         assert (a.get_shape(), b.get_shape(), a.get_dtype()) == ([4, 3072], [3072, 4], "F16")
     assert len(names) == 19 * 4 * 2
-    assert told["simulated"] == "true"
-    assert told["name"] == "Größe & co."
-    assert (told["steps"], told["learning_rate"], told["pairs"]) == ("300", "0.0004", "5")
-    assert told["dataset_sha256"] == "ab" * 32
+    assert metadata["simulated"] == "true"
+    assert metadata["name"] == "Größe & co."
+    assert (metadata["steps"], metadata["learning_rate"], metadata["pairs"]) == ("300", "0.0004", "5")
+    assert metadata["dataset_sha256"] == "ab" * 32
 
 
 def test_the_numbers_are_small_and_the_effect_is_none(tmp_path: Path) -> None:
@@ -79,6 +79,6 @@ def test_it_can_be_interrupted(tmp_path: Path) -> None:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        current().train(SPEC, tmp_path / "work", tmp_path, report)
+        current_trainer().train(SPEC, tmp_path / "work", tmp_path, report)
     assert steps == sorted(steps)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""POST /v1/<slug> of an engine that really trains: pictures by a finished LoRA, over a socket."""
+"""Images by a finished LoRA: POST /v1/<slug> of an engine that really trains."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from tests.engine.calling import call, details, image, pairs, started, upload, zipped
 from tests.running import RunningEngine, start_engine
+from tests.train.conftest import ONE_CORE
 from tests.train.models import random_model
 from tests.waiting import until
 
@@ -26,11 +27,9 @@ TRAINING = {"learning_rate": 0.01, "steps": 4, "rank": 4, "sample_steps": 10_000
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    """On the CPU alone: one place."""
+    """On one core of the CPU: one slot."""
     model = random_model(tmp_path_factory.mktemp("model"))
-    with start_engine(
-        tmp_path_factory.mktemp("engine"), KONTEXT_MODEL_DIR=str(model), CUDA_VISIBLE_DEVICES=""
-    ) as running:
+    with start_engine(tmp_path_factory.mktemp("engine"), KONTEXT_MODEL_DIR=str(model), **ONE_CORE) as running:
         yield running
 
 
@@ -46,9 +45,9 @@ def train(engine: RunningEngine, **parameters: Any) -> dict[str, Any]:
 
 
 def _available(engine: RunningEngine, job_id: str) -> dict[str, Any] | None:
-    found = details(engine, job_id)
-    assert found["status"] != "FAILED", (found["error_message"], engine.log)
-    return found if found["status"] == "AVAILABLE" else None
+    job = details(engine, job_id)
+    assert job["status"] != "FAILED", (job["error_message"], engine.log)
+    return job if job["status"] == "AVAILABLE" else None
 
 
 def drawing(size: tuple[int, int] = (48, 32), kind: str = "PNG") -> bytes:
@@ -64,18 +63,18 @@ def as_data(content: bytes) -> str:
 
 
 def run(engine: RunningEngine, slug: str, **fields: Any) -> requests.Response:
-    told = {
+    defaults = {
         "prompt": "Put a hat on the head",
         "input_image": as_data(drawing()),
         "seed": 7,
         "num_inference_steps": 2,
         **fields,
     }
-    wanted = {name: value for name, value in told.items() if value is not None}
+    wanted = {name: value for name, value in defaults.items() if value is not None}
     return requests.post(f"{engine.url}/v1/{slug}", json=wanted, headers=engine.headers, timeout=PATIENCE)
 
 
-def painters(engine: RunningEngine) -> list[int]:
+def generators(engine: RunningEngine) -> list[int]:
     """The processes that have this engine's model in memory."""
     model = engine.environment["KONTEXT_MODEL_DIR"]
     listed = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
@@ -86,11 +85,11 @@ def painters(engine: RunningEngine) -> list[int]:
 def warm(engine: RunningEngine, trained: dict[str, Any]) -> int:
     answer = run(engine, trained["slug"])
     assert answer.status_code == 200, answer.text
-    (child,) = painters(engine)
+    (child,) = generators(engine)
     return child
 
 
-def test_the_same_order_gives_the_same_picture_and_each_part_of_it_counts(
+def test_equal_requests_give_equal_images_and_each_field_counts(
     engine: RunningEngine, trained: dict[str, Any]
 ) -> None:
     slug = trained["slug"]
@@ -158,7 +157,7 @@ def test_a_picture_comes_as_jpeg_and_from_a_hosted_one(
         ({"output_format": "tiff"}, 422, "output_format must be one of"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(
+def test_a_bad_request_is_refused_in_a_sentence(
     engine: RunningEngine, trained: dict[str, Any], fields: dict[str, Any], status: int, says: str
 ) -> None:
     answer = run(engine, trained["slug"], **fields)
@@ -172,7 +171,7 @@ def test_only_a_whole_slug_names_a_model(engine: RunningEngine, trained: dict[st
     assert "run" in call(engine, "GET", "/extra").json()["can"]
 
 
-def test_a_killed_painter_is_told_of_and_replaced(engine: RunningEngine, trained: dict[str, Any]) -> None:
+def test_a_killed_generator_is_reported_and_replaced(engine: RunningEngine, trained: dict[str, Any]) -> None:
     child = warm(engine, trained)
     answers: list[requests.Response] = []
     busy = threading.Thread(
@@ -181,24 +180,24 @@ def test_a_killed_painter_is_told_of_and_replaced(engine: RunningEngine, trained
     busy.start()
     os.kill(child, signal.SIGKILL)
     busy.join()
-    assert answers[0].status_code in (200, 500)  # it may have died before the order came
+    assert answers[0].status_code in (200, 500)  # it may have died before the request came
     if answers[0].status_code == 500:
         assert "came to an end" in answers[0].json()["error"]
     assert run(engine, trained["slug"]).status_code == 200
-    assert painters(engine) != [child]
+    assert generators(engine) != [child]
 
 
-def test_a_training_takes_the_place_of_a_painter_that_only_waits(
+def test_a_training_takes_the_device_of_an_idle_generator(
     engine: RunningEngine, trained: dict[str, Any]
 ) -> None:
     child = warm(engine, trained)
     train(engine)
-    assert child not in painters(engine)
+    assert child not in generators(engine)
 
 
-def test_it_ends_with_the_engine(engine: RunningEngine, trained: dict[str, Any]) -> None:
+def test_the_generator_ends_with_the_engine(engine: RunningEngine, trained: dict[str, Any]) -> None:
     warm(engine, trained)
     engine.kill()
-    until(lambda: not painters(engine), seconds=30)
+    until(lambda: not generators(engine), seconds=30)
     engine.start()
     assert run(engine, trained["slug"]).status_code == 200

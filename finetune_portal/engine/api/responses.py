@@ -1,4 +1,4 @@
-"""The shapes of the answers, key by key as docs/provider-api.md has them."""
+"""The JSON bodies of the responses, key by key as docs/provider-api.md has them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from finetune_portal.engine import job_urls
 from finetune_portal.engine.models import Job
-from finetune_portal.engine.trainers import current
+from finetune_portal.engine.trainers.current import current_trainer
 
-Answer = dict[str, Any]
+Body = dict[str, Any]
 
 
-def submitted(job: Job) -> Answer:
-    """docs/provider-api.md, 1."""
+def submitted(job: Job) -> Body:
+    """The answer to a submit (docs/provider-api.md, 1)."""
     return {"status": job.state, "finetune_id": str(job.id), "name": job.name}
 
 
-def details(job: Job, base_url: str) -> Answer:
-    """docs/provider-api.md, 2; model_information is the engine's own addition here."""
+def details(job: Job, base_url: str) -> Body:
+    """One job (docs/provider-api.md, 2). The engine adds model_information."""
     return {
         "id": str(job.id),
         "finetune_id": str(job.id),
@@ -29,17 +29,17 @@ def details(job: Job, base_url: str) -> Answer:
         "source_type": "AWS_S3",
         "base_model": "FLUX",
         "slug": job_urls.slug(job),
-        "public_model": job.public,
+        "public_model": job.is_public,
         "error_message": job.error_message or None,
         "cloud_storage_url": job_urls.weights_url(job, base_url),
-        "created_ts": _timestamp(job.created),
-        "updated_ts": _timestamp(job.changed),
+        "created_ts": _timestamp(job.created_at),
+        "updated_ts": _timestamp(job.updated_at),
         "model_information": model_information(job),
     }
 
 
-def listed(job: Job) -> Answer:
-    """docs/provider-api.md, 3, where the weights' address is null though the details have it."""
+def listed(job: Job) -> Body:
+    """One job of the list (docs/provider-api.md, 3). The weights' address is null here."""
     return {
         "id": str(job.id),
         "data_source_path": job.data_source_path,
@@ -53,7 +53,7 @@ def listed(job: Job) -> Answer:
             "prompt": job.instance_prompt,
             "theme": "KONTEXT",
         },
-        "segmind_public_model": job.public,
+        "segmind_public_model": job.is_public,
         "train_type": "LORA",
         "source_type": "AWS_S3",
         "base_model": "FLUX",
@@ -64,10 +64,10 @@ def listed(job: Job) -> Answer:
     }
 
 
-def model_information(job: Job) -> Answer:
-    """What a reader must know of how the weights are made: above all, whether they are simulated."""
+def model_information(job: Job) -> Body:
+    """How the weights are made; above all, whether they are simulated."""
     return {
-        **(job.trained_by or current().about()),
+        **(job.trained_by or current_trainer().about()),
         "pairs": job.pairs or None,
         "dataset_sha256": job.dataset_sha256 or None,
         "price": job.price,

@@ -1,4 +1,4 @@
-"""Which model trains is told at the start; a folder that cannot be trained stops it in words."""
+"""The engine says which model trains; a folder that cannot be trained stops its start with a sentence."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def run(data: Path, model: object, *command: str) -> subprocess.CompletedProcess
 
 
 def test_it_says_which_model_trains(tmp_path: Path, model: Path) -> None:
-    told = run(tmp_path, model, "-m", "finetune_portal.engine", "trainer")
-    assert told.stdout == "It trains finetune-portal/tiny-kontext, a tiny model to see trainings work.\n"
-    told = run(tmp_path, "", "-m", "finetune_portal.engine", "trainer")
-    assert told.stdout == "It only simulates.\n"
+    result = run(tmp_path, model, "-m", "finetune_portal.engine", "trainer")
+    assert result.stdout == "It trains finetune-portal/tiny-kontext, a tiny model to see trainings work.\n"
+    result = run(tmp_path, "", "-m", "finetune_portal.engine", "trainer")
+    assert result.stdout == "It only simulates.\n"
 
 
 @pytest.mark.parametrize("command", [("-m", "finetune_portal.engine"), ("manage.py", "up")])
-def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_a_missing_folder_stops_the_start(tmp_path: Path, command: tuple[str, ...]) -> None:
     ended = run(tmp_path, tmp_path / "nowhere", *command)
     assert ended.returncode == 1
     assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: There is no folder {tmp_path / 'nowhere'}.\n"
@@ -60,7 +60,7 @@ def half_a_download(model: Path) -> None:
         (lambda model: shutil.rmtree(model / "tokenizer_2"), "{} has no folder tokenizer_2."),
     ],
 )
-def test_a_folder_that_is_not_whole_is_said(tmp_path: Path, model: Path, harm: Harm, says: str) -> None:
+def test_an_incomplete_folder_is_named(tmp_path: Path, model: Path, harm: Harm, says: str) -> None:
     harmed = tmp_path / "model"
     shutil.copytree(model, harmed)
     harm(harmed)

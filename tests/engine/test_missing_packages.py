@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from finetune_portal.engine.trainers import NEEDED
+from finetune_portal.engine.trainers.current import PACKAGES
 from tests import databases
 from tests.running import ROOT, free_port
 
 TINY = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
-MISSING = [name for name in NEEDED if find_spec(name) is None]
+MISSING = [name for name in PACKAGES if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(not MISSING, reason="the packages of requirements-train.txt are here")
 
 

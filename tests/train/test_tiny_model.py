@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finetune_portal.engine.trainers.lora.distributed import Group
+from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
 from finetune_portal.engine.trainers.tiny import edits
 from tests.running import ROOT
@@ -24,16 +24,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, f
     """On five drawn people whose hats hang above them on white cards; its folder, held-out losses by step."""
     work, losses = tmp_path_factory.mktemp("work"), {}
 
-    def tell(event: str, **told: Any) -> None:
+    def emit(event: str, **fields: Any) -> None:
         if event == "held_out":
-            losses[told["step"]] = told["loss"]
+            losses[fields["step"]] = fields["loss"]
 
     rng, files = np.random.default_rng(2026), {}
     for number in range(1, 6):
-        drawn = edits.worn(rng, (80, 112))
+        drawn = edits.put_on_hat(rng, (80, 112))
         files[f"{number:02}_start.png"], files[f"{number:02}_end.png"] = png(drawn.control), png(drawn.target)
-    told = spec(dataset(work / "dataset.zip", files), steps=STEPS, sample_steps=STEPS, rank=16)
-    Training(work, {**request(told, SHIPPED), "learning_rate": 4e-4}, tell, Group()).run()
+    training_spec = spec(dataset(work / "dataset.zip", files), steps=STEPS, sample_steps=STEPS, rank=16)
+    Training(work, {**request(training_spec, SHIPPED), "learning_rate": 4e-4}, emit, ProcessGroup()).run()
     return work, losses
 
 

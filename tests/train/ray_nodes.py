@@ -1,7 +1,8 @@
-"""`python -m tests.train.nodes`: a Ray cluster on the loopback of this machine, one worker a line `add`.
+"""`python -m tests.train.ray_nodes`: a Ray cluster on the loopback of this machine, one worker a line `add`.
 
-A process of its own, because Ray takes over the signals and the warnings of the one it is in. It says the
-head's address, then each line once it is done: `add`, or `kill` (the oldest worker, as a power cut does).
+It is a process of its own, because Ray takes over the signals and the warnings of the process it is in. It
+prints the head's address, then each line once it is done: `add`, or `kill` (the oldest worker, as a power cut
+does).
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def test_an_unknown_address_is_refused_as_json(engine: RunningEngine) -> None:
 @pytest.mark.parametrize("encoding", ["json", "files", "data", "params"])
 def test_details_in_every_encoding(engine: RunningEngine, method: str, encoding: str) -> None:
     job_id = started(engine, "never-deploys", data_source_path=NOWHERE)
-    told: Any = {"request_id": (None, job_id)} if encoding == "files" else {"request_id": job_id}
-    answer = call(engine, method, "/finetune/request/details", **{encoding: told})
+    fields: Any = {"request_id": (None, job_id)} if encoding == "files" else {"request_id": job_id}
+    answer = call(engine, method, "/finetune/request/details", **{encoding: fields})
     assert answer.json()["finetune"]["id"] == job_id
 
 
@@ -64,17 +64,17 @@ def test_access_update_in_every_encoding(
     engine: RunningEngine, encoding: str, said: str, meant: bool
 ) -> None:
     job_id = started(engine, data_source_path=NOWHERE, segmind_public=not meant)
-    told: Any = {"request_id": job_id, "segmind_public": said}
+    fields: Any = {"request_id": job_id, "segmind_public": said}
     if encoding == "files":
-        told = {name: (None, value) for name, value in told.items()}
-    assert call(engine, "PUT", "/finetune/request/access-update", **{encoding: told}).text == "200"
+        fields = {name: (None, value) for name, value in fields.items()}
+    assert call(engine, "PUT", "/finetune/request/access-update", **{encoding: fields}).text == "200"
     assert details(engine, job_id)["public_model"] is meant
 
 
 def test_submit_as_a_form_with_numbers_as_text(engine: RunningEngine) -> None:
-    told = body(NOWHERE, "form", segmind_public="True")
-    told["advance_parameters"] = json.dumps({"steps": "40", "learning_rate": "0.0002"})
-    job_id = call(engine, "POST", "/finetune/request/submit", data=told).json()["finetune_id"]
+    fields = body(NOWHERE, "form", segmind_public="True")
+    fields["advance_parameters"] = json.dumps({"steps": "40", "learning_rate": "0.0002"})
+    job_id = call(engine, "POST", "/finetune/request/submit", data=fields).json()["finetune_id"]
     items = call(engine, "GET", "/finetune/request/list").json()
     item = next(item for item in items if item["id"] == job_id)
     assert item["advance_parameters"]["steps"] == 40
@@ -84,8 +84,8 @@ def test_submit_as_a_form_with_numbers_as_text(engine: RunningEngine) -> None:
 
 def test_a_json_body_needs_no_content_type(engine: RunningEngine) -> None:
     job_id = started(engine, data_source_path=NOWHERE)
-    told = json.dumps({"request_id": job_id})
-    answer = call(engine, "GET", "/finetune/request/details", data=told)
+    fields = json.dumps({"request_id": job_id})
+    answer = call(engine, "GET", "/finetune/request/details", data=fields)
     assert answer.json()["finetune"]["id"] == job_id
 
 
@@ -158,8 +158,8 @@ def test_a_body_that_cannot_be_read(engine: RunningEngine, content: bytes, kind:
 
 
 def test_what_is_tolerated(engine: RunningEngine) -> None:
-    told = body(NOWHERE, theme="kontext", trigger_word="TOK", instance_prompt=None, colour="red")
-    assert submit(engine, told).status_code == 200
+    fields = body(NOWHERE, theme="kontext", trigger_word="TOK", instance_prompt=None, colour="red")
+    assert submit(engine, fields).status_code == 200
     assert submit(engine, body(NOWHERE, advance_parameters=None)).status_code == 200
 
 

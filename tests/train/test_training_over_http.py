@@ -37,31 +37,33 @@ def file(trainer: RunningEngine, done: dict[str, Any], tmp_path: Path) -> Path:
     return path
 
 
-def test_the_engine_tells_what_it_can_and_what_trains(trainer: RunningEngine, done: dict[str, Any]) -> None:
-    told = call(trainer, "GET", "/extra").json()
-    assert {"progress", "samples", "cancel"} <= set(told["can"])
-    assert (told["trainer"], told["simulated"], told["places"]) == ("kontext", False, 1)
-    assert (told["base_model"], told["tiny_model"]) == ("finetune-portal/tiny-kontext", True)
+def test_extra_says_what_the_engine_can_do_and_what_trains(
+    trainer: RunningEngine, done: dict[str, Any]
+) -> None:
+    extra = call(trainer, "GET", "/extra").json()
+    assert {"progress", "samples", "cancel"} <= set(extra["can"])
+    assert (extra["trainer"], extra["simulated"], extra["places"]) == ("kontext", False, 1)
+    assert (extra["base_model"], extra["tiny_model"]) == ("finetune-portal/tiny-kontext", True)
     about = done["model_information"]
     assert (about["trainer"], about["simulated"], about["tiny_model"]) == ("kontext", False, True)
 
 
-def test_its_progress_is_told(trainer: RunningEngine, job: str, done: dict[str, Any]) -> None:
-    told = progress(trainer, job)
-    assert (told["percent"], told["step"], told["steps"], told["ahead"]) == (100.0, 24, 24, None)
-    assert [step for step, _loss in told["loss"]] == list(range(1, 25))
-    assert all(loss > 0 for _step, loss in told["loss"])
-    assert told["held_out"]["pair"] == "01"
-    assert not told["held_out"]["trained_on"]
-    assert [step for step, _loss in told["held_out"]["loss"]] == [0, 12, 24]
-    assert told["samples"] == [0, 12, 24]
-    assert told["memory_bytes"] > 50_000_000
+def test_its_progress_is_reported(trainer: RunningEngine, job: str, done: dict[str, Any]) -> None:
+    shown = progress(trainer, job)
+    assert (shown["percent"], shown["step"], shown["steps"], shown["ahead"]) == (100.0, 24, 24, None)
+    assert [step for step, _loss in shown["loss"]] == list(range(1, 25))
+    assert all(loss > 0 for _step, loss in shown["loss"])
+    assert shown["held_out"]["pair"] == "01"
+    assert not shown["held_out"]["trained_on"]
+    assert [step for step, _loss in shown["held_out"]["loss"]] == [0, 12, 24]
+    assert shown["samples"] == [0, 12, 24]
+    assert shown["memory_bytes"] > 50_000_000
     assert events(trainer, job, "step")[-1]["seconds_left"] == 0
     assert len(events(trainer, job, "checkpoint")) == 6
     assert children(trainer, job) == []
 
 
-def test_its_samples_are_pictures_of_the_pair_held_out(
+def test_its_samples_are_images_of_the_validation_pair(
     trainer: RunningEngine, job: str, done: object
 ) -> None:
     def sample(**asked: object) -> Image.Image:
@@ -76,25 +78,25 @@ def test_its_samples_are_pictures_of_the_pair_held_out(
     assert answer.status_code == 404
 
 
-def test_a_parameter_that_is_not_known_is_refused_by_name(trainer: RunningEngine) -> None:
+def test_an_unknown_parameter_is_refused_by_name(trainer: RunningEngine) -> None:
     for wrong, says in (
         ({"ranks": 8}, "'ranks', which is not known"),
         ({"rank": 0}, "rank must be"),
         ({"memory": "huge"}, "memory must be one of: auto, full, small"),
     ):
-        told = body("https://example.com/a.zip", advance_parameters={**TRAINING, **wrong})
-        answer = submit(trainer, told)
+        fields = body("https://example.com/a.zip", advance_parameters={**TRAINING, **wrong})
+        answer = submit(trainer, fields)
         assert answer.status_code == 422
         assert says in answer.json()["error"]
 
 
-def test_the_file_tells_its_history(file: Path, done: dict[str, Any]) -> None:
+def test_the_metadata_records_the_training(file: Path, done: dict[str, Any]) -> None:
     with safe_open(file, "pt") as opened:
-        told = opened.metadata()
-    versions = json.loads(told.pop("versions"))
+        metadata = opened.metadata()
+    versions = json.loads(metadata.pop("versions"))
     assert versions["torch"] == torch.__version__
     assert set(versions) == {"torch", "diffusers", "peft", "transformers"}
-    assert told == {
+    assert metadata == {
         "format": "pt",
         "simulated": "false",
         "base_model": "finetune-portal/tiny-kontext",

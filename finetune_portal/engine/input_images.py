@@ -1,0 +1,94 @@
+"""Load the image that an `input_image` names: a data: URI, an image hosted here, or a public URL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import struct
+import time
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from finetune_portal.engine import fetch
+from finetune_portal.engine.atomic_write import write_atomically
+from finetune_portal.engine.datasets import FORMATS
+from finetune_portal.engine.storage import keys
+
+MAX_BYTES = 12 * 1024**2
+MAX_PIXELS = 50_000_000
+SILENCE_SECONDS = 20.0
+TOTAL_SECONDS = 60.0
+BLOCK = 64 * 1024
+DATA_URI = re.compile(r"data:image/[a-z.+-]+;base64,", re.IGNORECASE)
+
+
+class InputImageError(Exception):
+    """Says what is wrong with the image, in a sentence."""
+
+
+def load(address: str, *, storage: Path, allow: fetch.Allow) -> bytes:
+    """The bytes of an image of a known type, within MAX_BYTES and MAX_PIXELS. Raises InputImageError."""
+    if DATA_URI.match(address):
+        return decode_data_uri(address)
+    key = keys.from_url(address)
+    if keys.ASSET.fullmatch(key):
+        path = keys.path(storage, key)
+        if not path.is_file():
+            raise InputImageError("input_image is not hosted here any more. Upload it again.")
+        return path.read_bytes()
+    try:
+        return _check(_fetch(address, allow))
+    except fetch.FetchError as error:
+        raise InputImageError(f"The picture could not be fetched from input_image. {error}") from None
+
+
+def decode_data_uri(address: str) -> bytes:
+    prefix = DATA_URI.match(address)
+    if prefix is None:
+        raise InputImageError("A data: URI must be that of a picture in base64.")
+    try:
+        content = base64.b64decode(address[prefix.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        raise InputImageError("The base64 of the data: URI cannot be read.") from None
+    if len(content) > MAX_BYTES:
+        raise InputImageError("The picture is larger than 12 MiB.")
+    return _check(content)
+
+
+def host(content: bytes, *, storage: Path) -> str:
+    """Store an image and return its key. Equal images have one key."""
+    key = f"assets/{hashlib.sha256(content).hexdigest()}"
+    path = keys.path(storage, key)
+    if not path.exists():
+        with write_atomically(path) as draft:
+            draft.write_bytes(content)
+    return key
+
+
+def _check(content: bytes) -> bytes:
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError, struct.error):
+        raise InputImageError("The picture is not a readable JPEG, PNG or WebP.") from None
+    if width * height > MAX_PIXELS:
+        raise InputImageError(f"The picture is too large: {width} x {height} pixels.")
+    return content
+
+
+def _fetch(url: str, allow: fetch.Allow) -> bytes:
+    deadline, content = time.monotonic() + TOTAL_SECONDS, b""
+    with fetch.follow("GET", url, allow=allow, timeout=SILENCE_SECONDS) as response:
+        if response.status != 200:
+            raise fetch.FetchError(f"GET was answered with {response.status}.")
+        while block := response.read1(BLOCK):
+            content += block
+            if len(content) > MAX_BYTES:
+                raise fetch.FetchError("The picture is larger than 12 MiB.")
+            if time.monotonic() > deadline:
+                raise fetch.FetchError("It took longer than a minute.")
+    return content

@@ -1,0 +1,59 @@
+"""Choose the trainer of this engine by its environment."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+from finetune_portal import env
+from finetune_portal.engine.trainers import devices, model_folder, ray_cluster
+from finetune_portal.engine.trainers.image_generator import ImageGenerator
+from finetune_portal.engine.trainers.lora_trainer import LoraTrainer
+from finetune_portal.engine.trainers.model_folder import BaseModel
+from finetune_portal.engine.trainers.ray_cluster import RayTrainer
+from finetune_portal.engine.trainers.simulated import SimulatedTrainer
+from finetune_portal.engine.trainers.trainer import Trainer
+
+PACKAGES = ("accelerate", "diffusers", "peft", "safetensors", "torch", "transformers")
+
+
+class TrainerUnavailableError(Exception):
+    """Says why KONTEXT_MODEL_DIR cannot be trained here, in a sentence for the operator."""
+
+
+@cache
+def current_trainer() -> Trainer:
+    """The real trainer if KONTEXT_MODEL_DIR names a model (on Ray with RAY_ADDRESS), else the simulated."""
+    if not (named := env.text("KONTEXT_MODEL_DIR")):
+        return SimulatedTrainer()
+    address = env.text("RAY_ADDRESS")
+    needed = (*PACKAGES, "ray") if address else PACKAGES
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise TrainerUnavailableError(
+            f"KONTEXT_MODEL_DIR is set, but {', '.join(missing)} is not installed. "
+            "Run: pip install -r requirements-train.txt"
+        )
+    try:
+        model = model_folder.inspect(env.ROOT / named)
+        return _on_ray(model, address) if address else _on_this_machine(model, devices.find())
+    except model_folder.ModelFolderError as error:
+        raise TrainerUnavailableError(f"KONTEXT_MODEL_DIR: {error}") from None
+    except ray_cluster.RayClusterError as error:
+        raise TrainerUnavailableError(f"RAY_ADDRESS: {error}") from None
+
+
+def _on_this_machine(model: BaseModel, names: list[str]) -> LoraTrainer:
+    shared = devices.Devices(names)
+    return LoraTrainer(model, shared, _image_generator(model, shared))
+
+
+def _on_ray(model: BaseModel, address: str) -> RayTrainer:
+    """Images are generated on this machine, unless it would have to run the full model on the CPU."""
+    names = devices.find()
+    is_too_slow = names == [devices.CPU] and not model.is_tiny
+    generator = None if is_too_slow else _image_generator(model, devices.Devices(names))
+    return RayTrainer(model, generator, ray_cluster.resources(address))
+
+
+def _image_generator(model: BaseModel, shared: devices.Devices) -> ImageGenerator:
+    return ImageGenerator(model, shared, log=env.data_dir() / "engine" / "image-generator.log")

@@ -1,0 +1,141 @@
+"""The real trainer, seen from the engine: one child process for each training, and what becomes of it.
+
+The child (`python -m finetune_portal.engine.trainers.lora FOLDER`) has torch, and this process has not. It
+reports its progress by lines of JSON, and goes on from its last checkpoint when it is started again.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from finetune_portal.engine.trainers import children, parameters
+from finetune_portal.engine.trainers.devices import Devices
+from finetune_portal.engine.trainers.image_generator import ImageGenerator
+from finetune_portal.engine.trainers.model_folder import BaseModel
+from finetune_portal.engine.trainers.trainer import Report, TrainingError, TrainingSpec, file_name
+
+MAX_DEATHS = 3  # in a row, with no new checkpoint between them
+REPORT_SECONDS = 0.5  # between signs of life
+
+
+class LoraTrainer:
+    name = "kontext"
+    is_simulated = False
+
+    def __init__(self, model: BaseModel, devices: Devices, image_generator: ImageGenerator | None) -> None:
+        self.model = model
+        self.image_generator = image_generator
+        self.slots = devices.count
+        self._devices = devices
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "trainer": self.name,
+            "simulated": False,
+            "base_model": self.model.name,
+            "tiny_model": self.model.is_tiny,
+        }
+
+    def delay_seconds(self, steps: int) -> float:
+        return 0.0
+
+    def train(self, spec: TrainingSpec, work: Path, folder: Path, report: Report) -> Path:
+        work.mkdir(parents=True, exist_ok=True)
+        request = self.request(spec, work)
+        (work / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
+        with self._device(report) as device:
+            _run_until_done(lambda: self.start_child(work, device), work, report)
+        folder.mkdir(parents=True, exist_ok=True)
+        return (work / "weights.safetensors").replace(folder / file_name(spec.name))
+
+    def request(self, spec: TrainingSpec, work: Path) -> dict[str, Any]:
+        """What the child reads. A checkpoint is used again only for an equal request."""
+        return {
+            "name": spec.name,
+            "instance_prompt": spec.instance_prompt,
+            "steps": spec.steps,
+            "learning_rate": spec.learning_rate,
+            "dataset": str(spec.dataset.path),
+            "dataset_sha256": spec.dataset.sha256,
+            "model": str(self.model.folder),
+            "model_name": self.model.name,
+            **parameters.with_defaults(spec.parameters),
+        }
+
+    def start_child(self, work: Path, device: str) -> children.Child:
+        processes = device.count(",") + 1
+        return children.start("lora", work, device=device, log=work / "log.txt", processes=processes)
+
+    @contextmanager
+    def _device(self, report: Report) -> Iterator[str]:
+        """Wait for a device; the image generator gives its own back if it is idle."""
+        with self._devices.training_waits():
+            while (device := self._devices.take(REPORT_SECONDS)) is None:
+                if self.image_generator:
+                    self.image_generator.release_device()
+                report({})
+        try:
+            yield device
+        finally:
+            self._devices.give_back(device)
+
+
+def _run_until_done(start: Callable[[], children.Child], work: Path, report: Report) -> None:
+    """Start the child, and again when it dies; give up when it dies MAX_DEATHS times at one checkpoint."""
+    deaths, reached = 0, _checkpoint_time(work)
+    while True:
+        code = _run(start(), report)
+        if code == 0:
+            return
+        deaths = deaths + 1 if _checkpoint_time(work) == reached else 1
+        reached = _checkpoint_time(work)
+        report({"event": "died", "code": code})
+        if deaths == MAX_DEATHS:
+            raise TrainingError(_death_message(code, work))
+
+
+def _checkpoint_time(work: Path) -> int:
+    with suppress(OSError):
+        return (work / "checkpoint.pt").stat().st_mtime_ns
+    return 0
+
+
+def _death_message(code: int, work: Path) -> str:
+    message = f"The trainer was started {MAX_DEATHS} times and did not get further."
+    if code in (-signal.SIGKILL, children.SIGNALLED + signal.SIGKILL):
+        cause = "It was killed from outside, most likely because memory ran out."
+        return f"{message} {cause} {parameters.MEMORY_ADVICE}"
+    return f"{message} It ended with {code}: {children.last_log_line(work / 'log.txt')}"
+
+
+def _run(child: children.Child, report: Report) -> int:
+    """Report the child's events until it ends; return its exit code.
+
+    Raises TrainingError with the reason that the child gave itself.
+    """
+    try:
+        _report_events(child, report)
+        return child.wait()
+    finally:
+        children.kill(child)
+
+
+def _report_events(child: children.Child, report: Report) -> None:
+    events = children.read_events(child)
+    while True:
+        try:
+            event = events.get(timeout=REPORT_SECONDS)
+        except queue.Empty:
+            report({})
+            continue
+        if event is None:
+            return
+        report(event)
+        if event.get("event") == "failed":
+            raise TrainingError(children.failure_message(event))
