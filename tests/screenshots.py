@@ -46,7 +46,7 @@ def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(zip_file)
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_label("Instruction prompt").fill("turn day into night, with a moon and lit windows")
+    page.get_by_label("Prompt").fill("turn day into night, with a moon and lit windows")
     page.get_by_label("Learning rate").fill(rate)
     page.get_by_label("Steps").fill(steps)
     page.locator("#dataset-status .badge[data-tone=good]").wait_for()

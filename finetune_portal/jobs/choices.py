@@ -1,7 +1,7 @@
-"""Words and bounds of a training: states, GPU, presets, limits. No behaviour.
+"""States of a job and the values its form accepts: GPU, built-in presets, bounds. No behaviour.
 
-The vendor states no range for steps or learning rate (docs/provider-api.md, 11.1); the bounds here are
-the peers' and only keep out slips.
+The provider documents no range for steps or learning rate (docs/provider-api.md, 11.1). The bounds here are
+those of comparable services and only catch typing errors.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from django.db.models import TextChoices
 
-MAX_SWEEP = 6  # values of one parameter at once
+MAX_SWEEP = 6  # values of one parameter in a sweep
 MIN_STEPS, MAX_STEPS = 1, 20_000
 MIN_RATE, MAX_RATE = 1e-7, 0.01
 
 
 class State(TextChoices):
-    """Where a job is. The first half is the portal's own way, the second what the upstream told."""
+    """Where a job is. Up to CLOSED the portal sets the state, from REQUESTED on the provider reports it."""
 
     WAITING = "waiting", "Waiting for its dataset"
     QUEUED = "queued", "About to be sent"
@@ -55,8 +55,8 @@ GROUPS = {
 }
 DOWNLOADABLE = (State.TRAINED, State.DEPLOYING, State.READY)
 
-# The stations of the progress line, each with the states that stand for it.
-STATIONS = (
+# The stages of the progress line, each with the states that it covers.
+STAGES = (
     ("Dataset", (State.WAITING,)),
     ("Sent", (State.QUEUED, State.SENDING, State.UNCONFIRMED, State.NEEDS_DECISION, State.REFUSED)),
     ("Queue", (State.REQUESTED,)),
@@ -66,9 +66,9 @@ STATIONS = (
     ("Ready", (State.READY,)),
 )
 
-STATION_OF_STATE = {state: number for number, (_, states) in enumerate(STATIONS) for state in states}
+STAGE_OF_STATE = {state: number for number, (_, states) in enumerate(STAGES) for state in states}
 
-# What `phase()` of the client makes of the upstream's words.
+# The state for each result of the client's `phase()`, which reads the provider's status.
 STATE_OF_PHASE = {
     "requested": State.REQUESTED,
     "data": State.DATA,
@@ -86,8 +86,8 @@ class Machine(TextChoices):
 
 
 @dataclass(frozen=True)
-class Preset:
-    """A named pair of learning rate and steps, with where it comes from."""
+class BuiltInPreset:
+    """A named learning rate and number of steps that every installation offers."""
 
     key: str
     name: str
@@ -96,8 +96,8 @@ class Preset:
     note: str
 
 
-PRESETS = (
-    Preset("quick", "Quick look", 4e-4, 300, "The vendor's own sample values"),
-    Preset("balanced", "Balanced", 1e-4, 1000, "What fal and Replicate start from"),
-    Preset("thorough", "Thorough", 1e-4, 3000, "As in ai-toolkit's Kontext example"),
+BUILT_IN_PRESETS = (
+    BuiltInPreset("quick", "Quick look", 4e-4, 300, "The provider's own sample values"),
+    BuiltInPreset("balanced", "Balanced", 1e-4, 1000, "What fal and Replicate start from"),
+    BuiltInPreset("thorough", "Thorough", 1e-4, 3000, "As in ai-toolkit's Kontext example"),
 )

@@ -100,7 +100,7 @@ def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
 
 def _initial(request: PortalRequest) -> dict[str, Any]:
     """From the vendor's sample values, or from an earlier job for “Train again with changes”."""
-    first = choices.PRESETS[0]
+    first = choices.BUILT_IN_PRESETS[0]
     initial: dict[str, Any] = {"learning_rate": first.learning_rate, "steps": first.steps}
     again, dataset = request.GET.get("again", ""), request.GET.get("dataset", "")
     if again.isdecimal():
@@ -135,7 +135,7 @@ def _form_context(form: JobForm) -> dict[str, Any]:
 
 def _preset_context(form: PresetForm) -> dict[str, Any]:
     return {
-        "presets": choices.PRESETS,
+        "presets": choices.BUILT_IN_PRESETS,
         "own_presets": Preset.objects.select_related("owner"),
         "preset_form": form,
     }

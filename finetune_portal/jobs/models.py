@@ -1,4 +1,4 @@
-"""A training job, its timeline, and the tries to send it."""
+"""Jobs with their timeline and submit attempts, and what the team saves: presets, views, limits."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ def new_nonce() -> str:
     return "".join(secrets.choice(NONCE_ALPHABET) for _ in range(8))
 
 
+def is_cancelled(state: str, error: str) -> bool:
+    """Whether a job failed because it was cancelled, which a provider reports as this error."""
+    return state == State.FAILED and error.strip(".").lower() == "cancelled"
+
+
 class Job(Leased):
-    """One paid training. `state` is where it stands, `upstream_status` the upstream's own last word."""
+    """One training. `state` is the portal's word for where it is, `provider_status` the provider's."""
 
     name = models.CharField(max_length=80)
     nonce = models.CharField(max_length=8, default=new_nonce, unique=True, editable=False)
@@ -35,7 +40,7 @@ class Job(Leased):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, related_name="jobs")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="jobs")
-    instance_prompt = models.TextField("instruction prompt", max_length=1000, blank=True)
+    instance_prompt = models.TextField("prompt", max_length=1000, blank=True)
     learning_rate = models.FloatField(null=True)
     steps = models.PositiveIntegerField(null=True)
     machine_type = models.CharField(
@@ -52,19 +57,17 @@ class Job(Leased):
 
     request_id = models.CharField(max_length=100, null=True, unique=True)  # noqa: DJ001 - unique
     provider_status = models.CharField(max_length=100, blank=True)
-    last_listed_as = models.CharField(max_length=110, blank=True)  # what the list said of it the last time
+    last_listed_as = models.CharField(max_length=110, blank=True)  # its status in the last list
     is_public = models.BooleanField(default=False)
     slug = models.CharField(max_length=200, blank=True)
     cloud_storage_url = models.CharField(max_length=2000, blank=True)
     is_simulated = models.BooleanField(default=False)
     provider_data = models.JSONField(default=dict)
 
-    cancel_requested_at = models.DateTimeField(null=True)  # a person wants the training to end
-    credits_before = models.FloatField(null=True)  # the account's balance as it was sent
-    credits_after = models.FloatField(null=True)  # and once it had ended
-    file_check_requested_at = models.DateTimeField(
-        null=True
-    )  # somebody waits for the check of the trained file
+    cancel_requested_at = models.DateTimeField(null=True)  # a person asked to cancel it
+    credits_before = models.FloatField(null=True)  # balance of the account before
+    credits_after = models.FloatField(null=True)  # and after the job
+    file_check_requested_at = models.DateTimeField(null=True)  # None once checked
     file_sha256 = models.CharField(max_length=64, blank=True)
     file_size = models.BigIntegerField(null=True)
     file_error = models.CharField(max_length=300, blank=True)
@@ -118,7 +121,7 @@ class Job(Leased):
 
     @property
     def name_at_provider(self) -> str:
-        """The name sent with the job; the nonce in it finds the job again when an answer is lost."""
+        """The name sent to the provider; its nonce finds the job in the list when an answer is lost."""
         return f"{self.name}-{self.nonce}"
 
     @property
@@ -126,57 +129,25 @@ class Job(Leased):
         return self.state in choices.ACTIVE
 
     @property
-    def is_outside(self) -> bool:
-        """Made with the same key but not through the portal."""
+    def is_external(self) -> bool:
+        """Whether the job was started with the same API key but outside the portal."""
         return self.owner_id is None
 
     @property
-    def status_text(self) -> str:
-        """The state in words; a state that nobody knows yet is shown as the upstream says it."""
-        if self.is_cancelled:
-            return "Cancelled"
-        if self.is_cancelling:
-            return "Cancelling…"
-        if self.state == State.RUNNING and self.provider_status:
-            return self.provider_status.replace("_", " ").capitalize()
-        return State(self.state).label
-
-    @property
     def is_cancelled(self) -> bool:
-        """It failed because somebody wanted it to; the engine says so by this word."""
-        return self.state == State.FAILED and self.error.strip(".").lower() == "cancelled"
+        return is_cancelled(self.state, self.error)
 
     @property
     def is_cancelling(self) -> bool:
         return self.cancel_requested_at is not None and self.state in choices.UNTRAINED
 
     @property
-    def told_training(self) -> Training | None:
-        """What the engine tells of the training, while it lasts. Asks for it."""
-        lasts = self.state in (State.TRAINING, State.RUNNING)
-        return getattr(self, "training", None) if lasts else None
-
-    @property
-    def percent(self) -> float | None:
-        """Of the training, where the engine tells and it does not wait for its turn."""
-        told = self.told_training
-        return told.percent if told and not told.jobs_ahead else None
-
-    @property
-    def trained_model(self) -> str:
-        """What is trained, in words, where the engine tells."""
-        told = self.provider_data.get("model_information")
-        told = told if isinstance(told, dict) else {}
-        if self.is_simulated:
-            return "The local engine simulates: nothing is learnt."
-        if told.get("tiny_model") is True:
-            return "Model: the tiny one, a toy to see a training work."
-        name = told.get("base_model")
-        return f"Model: {name[:100]}" if name and isinstance(name, str) else ""
+    def training_or_none(self) -> Training | None:
+        return getattr(self, "training", None)
 
     @property
     def can_cancel(self) -> bool:
-        """Asks for the connection."""
+        """Whether the job still trains and its provider can cancel. Reads the connection."""
         going = self.state in choices.UNTRAINED and self.request_id and self.cancel_requested_at is None
         return bool(going and "cancel" in self.connection.can)
 
@@ -185,15 +156,8 @@ class Job(Leased):
         return self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
 
     @property
-    def cost(self) -> float | None:
-        """An estimate: whatever else the account paid in between is in it."""
-        if self.credits_before is None or self.credits_after is None:
-            return None
-        return self.credits_before - self.credits_after
-
-    @property
-    def can_switch(self) -> bool:
-        """Only a model that exists upstream can be public or private."""
+    def can_change_visibility(self) -> bool:
+        """Whether the provider has a model that can be made public or private."""
         return bool(self.request_id) and self.state in choices.DOWNLOADABLE
 
     @property
@@ -202,7 +166,7 @@ class Job(Leased):
 
     @property
     def needs_dataset(self) -> bool:
-        """Whether the dataset's file may still have to be sent for this job."""
+        """Whether the dataset's file may still have to go to the provider for this job."""
         return self.state in (*choices.UNSENT, *choices.DOUBTFUL)
 
     @property
@@ -210,20 +174,8 @@ class Job(Leased):
         return (self.ended_at or now()) - self.created_at
 
     @property
-    def station(self) -> int:
-        """Its place on the progress line, from 0: where it is, or was before it ended."""
-        return choices.STATION_OF_STATE.get(State(self.reached), 0)
-
-    @property
-    def progress(self) -> float:
-        """How much of the progress line it has come to, up to 1."""
-        told = self.told_training
-        here = (told.percent or 0) / 100 if told else 1
-        return round((self.station + here) / len(choices.STATIONS), 3)
-
-    @property
     def reached(self) -> str:
-        """The last state before a failure, else the state itself."""
+        """The state, or for a failed or closed job the last state before that."""
         if self.state not in (State.FAILED, State.CLOSED):
             return self.state
         if self.sent_at is None:
@@ -232,21 +184,21 @@ class Job(Leased):
 
 
 class Training(Leased):
-    """What an engine tells of a training beyond its state, as the worker last heard it (progress.py).
+    """Progress that some providers report beyond a job's state, as last fetched (sync/progress.py).
 
-    A curve is a list of [step, loss]. `samples` are the steps whose pictures are here (samples.py).
+    A curve is a list of [step, loss]. `samples` are the steps whose images are stored (sync/samples.py).
     """
 
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="training")
-    is_over = models.BooleanField(default=False)  # nothing more will be told
+    is_over = models.BooleanField(default=False)  # fetched for the last time
     percent = models.FloatField(null=True)
     step = models.PositiveIntegerField(null=True)
-    jobs_ahead = models.PositiveIntegerField(null=True)  # trainings that must end before it begins
+    jobs_ahead = models.PositiveIntegerField(null=True)  # in the provider's queue
     seconds_left = models.FloatField(null=True)
     memory_bytes = models.BigIntegerField(null=True)
     losses = models.JSONField(default=list)
     held_out = models.JSONField(default=list)
-    is_held_out_trained = models.BooleanField(default=False)  # there were too few pairs to keep one back
+    is_held_out_trained = models.BooleanField(default=False)  # too few pairs to hold one out
     samples = models.JSONField(default=list)
     updated_at = models.DateTimeField(default=now, db_index=True)
 
@@ -259,24 +211,16 @@ class Training(Leased):
         return f"{self.job_id}: {self.percent} %"
 
     @property
-    def left(self) -> timedelta | None:
-        """Until the last step, as roughly as it is known: to 5 seconds, to a minute from 10 minutes on."""
-        if self.seconds_left is None:
-            return None
-        grain = 5 if self.seconds_left < 600 else 60
-        return timedelta(seconds=max(grain, round(self.seconds_left / grain) * grain))
-
-    @property
-    def drawn(self) -> list[int]:
-        """The steps after which the model, no longer untrained, drew a sample."""
+    def sampled_steps(self) -> list[int]:
+        """The steps with a sample of the trained model; step 0 shows the untrained one."""
         return [step for step in self.samples if step]
 
 
 class Limits(models.Model):
-    """The one row of limits on money (limits.py). Empty is no limit."""
+    """The one row of limits on paid jobs (limits.py). None is no limit."""
 
-    per_person_day = models.PositiveIntegerField("trainings a person may start a day", null=True)
-    per_team_month = models.PositiveIntegerField("trainings the team may start a month", null=True)
+    per_person_day = models.PositiveIntegerField("jobs per person and day", null=True)
+    per_team_month = models.PositiveIntegerField("jobs of the team per month", null=True)
     only_admins_publish = models.BooleanField("only admins make models public", default=False)
 
     def __str__(self) -> str:
@@ -284,7 +228,7 @@ class Limits(models.Model):
 
 
 class SavedView(models.Model):
-    """A filter of the table that a person keeps: its name and its query string."""
+    """A person's saved filters and order of the table, as a query string."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     name = models.CharField(max_length=40)
@@ -299,7 +243,7 @@ class SavedView(models.Model):
 
 
 class Preset(models.Model):
-    """A learning rate and a number of steps that the team likes."""
+    """A learning rate and a number of steps that the team shares under a name."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     name = models.CharField(max_length=40, unique=True)
@@ -315,12 +259,12 @@ class Preset(models.Model):
 
 
 class JobEvent(models.Model):
-    """A line of the timeline: what happened, when, and who says so."""
+    """An entry of a job's timeline: what happened, when, and by whom or from where it is known."""
 
     class Source(models.TextChoices):
         PERSON = "person", "Person"
         PORTAL = "portal", "Portal"
-        POLL = "poll", "Poll"
+        POLL = "poll", "Provider"
         WEBHOOK = "webhook", "Webhook"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
@@ -339,13 +283,13 @@ class JobEvent(models.Model):
 
 
 class Attempt(models.Model):
-    """One try to send a job. The row is there before the socket opens (docs/reliability.md, 1)."""
+    """One attempt to submit a job, committed before the request leaves (docs/reliability.md, 1)."""
 
     class Outcome(models.TextChoices):
-        OPEN = "open", "Not known"
+        OPEN = "open", "Open"
         ACCEPTED = "accepted", "Accepted"
-        NOT_SENT = "not_sent", "Never left"
-        BUSY = "busy", "Told to wait"
+        NOT_SENT = "not_sent", "Not sent"
+        BUSY = "busy", "Rate limited"
         REFUSED = "refused", "Refused"
         UNKNOWN = "unknown", "Answer lost"
 

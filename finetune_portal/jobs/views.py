@@ -1,8 +1,6 @@
-"""The job page, and what people do to a job. The table is in table/views.py, the form in form_views.py."""
+"""The job page and the actions on it. The table is in table/views.py, the form in form_views.py."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -14,14 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access, services
-from finetune_portal.jobs.choices import UNTRAINED
 from finetune_portal.jobs.forms import DescribeForm
-from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.page.curves import Curves
-from finetune_portal.jobs.page.diagnosis import trouble
-from finetune_portal.jobs.page.estimate import estimate
-from finetune_portal.jobs.page.snippets import snippets
-from finetune_portal.jobs.page.stages import line
+from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.page.context import job_context
 from finetune_portal.jobs.sync import model_file, progress, samples
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import action_messages, fragment_of, fragment_or_redirect, redirect_to
@@ -30,15 +23,15 @@ from finetune_portal.web.http import action_messages, fragment_of, fragment_or_r
 @require_safe
 def job_detail(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_see(request.user, pk)
-    return render(request, "jobs/detail.html", _job_context(request, job))
+    return render(request, "jobs/detail.html", job_context(request.user, job))
 
 
 @require_safe
 @fragment_of("jobs:detail")
 def job_state(request: PortalRequest, pk: int) -> HttpResponse:
-    """All of the job page that can change by itself. 204 while it did not."""
+    """The part of the job page that changes by itself; 204 while nothing changed."""
     job = access.job_to_see(request.user, pk)
-    context = _job_context(request, job)
+    context = job_context(request.user, job)
     if request.GET.get("seen") == context["stamp"]:
         return HttpResponse(status=204)
     return render(request, "jobs/_job.html", context)
@@ -57,7 +50,7 @@ def set_public(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def download(request: PortalRequest, pk: int) -> HttpResponse:
-    """Hand the browser a fresh link to the `.safetensors`."""
+    """Redirect to a fresh link to the `.safetensors` file."""
     job = access.job_to_see(request.user, pk)
     with action_messages(request):
         link = services.download_link(job, actor=request.user)
@@ -68,10 +61,10 @@ def download(request: PortalRequest, pk: int) -> HttpResponse:
 @require_POST
 @maker_only
 def check_file(request: PortalRequest, pk: int) -> HttpResponse:
-    """Have the worker read the trained file, for its SHA-256 and size."""
+    """Have the worker read the model file for its SHA-256 and size."""
     job = access.job_to_see(request.user, pk)
     with action_messages(request):
-        model_file.ask(job, actor=request.user)
+        model_file.request_check(job, actor=request.user)
     return redirect_to(request, _page(job))
 
 
@@ -100,7 +93,7 @@ def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
 @require_POST
 @maker_only
 def cancel(request: PortalRequest, pk: int) -> HttpResponse:
-    """End the training, for good; the worker does it."""
+    """Have the worker cancel the job at its provider, for good."""
     job = access.job_to_change(request.user, pk)
     with action_messages(request):
         progress.cancel(job, actor=request.user)
@@ -110,9 +103,9 @@ def cancel(request: PortalRequest, pk: int) -> HttpResponse:
 @require_safe
 @cache_control(private=True, max_age=86_400, immutable=True)
 def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
-    """A picture that the engine made in the training: `control`, `target`, or the number of a step."""
+    """A sample image of the training: `control`, `target`, or the number of a step."""
     job = access.job_to_see(request.user, pk)
-    if not samples.is_there(job.pk, sample):
+    if not samples.exists(job.pk, sample):
         raise Http404
     return FileResponse(samples.path(job.pk, sample).open("rb"), content_type="image/png")
 
@@ -120,11 +113,11 @@ def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
 @require_POST
 @admin_only
 def decide(request: PortalRequest, pk: int) -> HttpResponse:
-    """What an admin does about a job whose answer was lost."""
+    """An admin settles a job whose answer was lost: send it again or close it."""
     job = access.job_to_change(request.user, pk)
     decision = request.POST.get("decision")
     if decision not in {"resend", "close"}:
-        raise BadRequest("Send it again or close it? The form did not say.")
+        raise BadRequest("The decision must be resend or close.")
     with action_messages(request):
         services.decide(job, resend=decision == "resend", actor=request.user)
     return redirect_to(request, _page(job))
@@ -132,31 +125,3 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
 
 def _page(job: Job) -> str:
     return reverse("jobs:detail", args=[job.pk])
-
-
-def _job_context(request: PortalRequest, job: Job) -> dict[str, Any]:
-    events = list(job.events.select_related("actor"))
-    training: Training | None = getattr(job, "training", None)
-    return {
-        "job": job,
-        "events": events,
-        "line": line(job, events),
-        "may_change": access.may_change(request.user, job),
-        "training": training,
-        "curves": Curves(training) if training else None,
-        "tells": training is not None and (job.state in UNTRAINED or bool(training.losses)),
-        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}",
-        "estimate": estimate(job),
-        "trouble": trouble(job, events),
-        "snippets": snippets(job, job.connection.address),
-    }
-
-
-def _stamp(job: Job, training: Training | None) -> str:
-    changed = [job.updated_at, *([training.updated_at] if training else [])]
-    return "-".join(f"{moment.timestamp():.6f}" for moment in changed)
-
-
-def _dataset_stamp(job: Job) -> str:
-    dataset = job.dataset
-    return f"{dataset.progress.percent}-{dataset.state}" if dataset and not dataset.is_settled else ""

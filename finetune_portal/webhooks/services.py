@@ -22,6 +22,7 @@ from finetune_portal import env
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import rate_limit
+from finetune_portal.jobs.display import status_text
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.jobs.timeline import Source
@@ -152,7 +153,7 @@ def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
         sync.refresh_one(job, source=Source.WEBHOOK)
     except SegmindError as exc:
         return job, Delivery.Result.NOT_ASKED, f"The upstream could not be asked: {exc.message}"
-    return job, Delivery.Result.LOOKED_UP, f"Looked up: {job.status_text}"
+    return job, Delivery.Result.LOOKED_UP, f"Looked up: {status_text(job)}"
 
 
 def forget_old() -> bool:

@@ -205,7 +205,7 @@ def test_without_scripts_the_plain_input_posts(
     expect(page.get_by_label("Choose a folder")).to_be_hidden()
     page.get_by_label("ZIP file").set_input_files(whole)
     page.get_by_label("Name", exact=True).fill("Without scripts")
-    page.get_by_role("textbox", name="Instruction prompt").fill("put a hat on")
+    page.get_by_role("textbox", name="Prompt").fill("put a hat on")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     context.close()

@@ -22,7 +22,7 @@ def sweep(signed_in: Page, tmp_path: Path) -> Page:
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(path)
     page.get_by_label("Name", exact=True).fill(name := f"Six moons {os.urandom(4).hex()}")
-    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.0001, 0.0004")
     page.get_by_label("Steps").fill("200, 300, 500")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)

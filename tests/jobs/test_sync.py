@@ -14,7 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import choices
+from finetune_portal.jobs import choices, display
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.queue.leases import claim
@@ -73,12 +73,12 @@ def test_a_job_is_followed_to_its_end(alice: User, engine: RunningEngine) -> Non
     job = followed_until(sent(alice))
     assert (job.state, job.provider_status, job.error) == ("ready", "AVAILABLE", "")
     assert job.can_download
-    assert job.can_switch
+    assert job.can_change_visibility
     assert job.is_simulated
     assert job.cloud_storage_url.startswith(engine.url)
     assert job.slug.startswith(str(job.request_id))
     assert job.ended_at
-    order = [state for _, states in choices.STATIONS for state in states]
+    order = [state for _, states in choices.STAGES for state in states]
     reached_in = [event.state for event in job.events.all()]
     assert reached_in == sorted(reached_in, key=order.index)
     assert reached_in[-1] == "ready"
@@ -92,12 +92,12 @@ def test_the_balance_before_and_after_makes_an_estimate_of_the_cost(
     page = f"/jobs/{job.pk}/"
     before = Connection.objects.get().credits
     assert job.credits_before == before
-    assert f"{before:.2f}</span> credits in the account before" in text_of(signed_in(alice), page)
+    assert f"{before:.2f}</span> credits in the account before the job" in text_of(signed_in(alice), page)
     followed_until(job)
     follow_now()
     job = fresh(job)
     assert job.credits_after is not None
-    assert job.cost == pytest.approx(0.0025 * 300)
+    assert display.cost(job) == pytest.approx(0.0025 * 300)
     assert 'about <span class="number">0.75</span> credits' in text_of(signed_in(alice), page)
 
 
@@ -111,7 +111,7 @@ def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
     assert job.provider_status == odd
     assert job.is_active
     assert "Calibrating lenses" in text_of(signed_in(alice))
-    assert f"Upstream says {odd}" in told(job)
+    assert f"Provider status: {odd}" in told(job)
     assert followed_until(job).state == "ready"
 
 
@@ -154,7 +154,7 @@ def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: Ru
     follow_now()
     follow_now()
     job = adopted(request_id)
-    assert (job.name, job.owner, job.is_outside, job.state) == (name, None, True, "ready")
+    assert (job.name, job.owner, job.is_external, job.state) == (name, None, True, "ready")
     assert (job.steps, job.learning_rate, job.instance_prompt) == (300, 0.0004, "Put a hat on the head")
     assert told(job)[0] == "Found upstream, made outside the portal"
     assert Job.objects.filter(name=name).count() == 1

@@ -184,6 +184,19 @@ def test_pages_go_there_and_back(alice: User) -> None:
     assert "q=job" in link(third, "Newer")
 
 
+def test_the_order_holds_over_pages(alice: User) -> None:
+    for number in range(60):
+        make_job(alice, State.READY, name=f"Job {number % 3} {number:02}")
+    client = signed_in(alice)
+    first = text_of(client, "/?sort=name")
+    assert first.index("Job 0 57") < first.index("Job 1 01") < first.index("Job 2 02")
+    last = Job.objects.order_by("name", "pk")[49]
+    second = text_of(client, f"/?sort=name&before={last.pk}~{last.name}")
+    assert f'id="job-{last.pk}"' not in second
+    assert second.count('<tr id="job-') == 10
+    assert "Newer" in second
+
+
 @pytest.mark.parametrize("where", ["?before=x", "?before=-1", "?after=²", "?before=99999999999999999999"])
 def test_a_mangled_page_is_no_error(alice: User, where: str) -> None:
     make_job(alice)

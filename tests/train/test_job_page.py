@@ -48,7 +48,7 @@ def start(page: Page, folder: Path, name: str, *, steps: int) -> None:
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(path)
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.001")
     page.get_by_label("Steps").fill(str(steps))
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=60_000)
@@ -67,13 +67,13 @@ def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(page: Page, 
     page.wait_for_function(GROWN, arg=seen, timeout=PATIENCE)
     expect(page.locator("#training-now")).to_contain_text("of 60")
     expect(page.locator("#training-now")).to_contain_text(
-        "Model: the tiny one, a toy to see a training work."
+        "Base model: the tiny test model, too small to make useful pictures."
     )
     expect(page.locator("#job .badge").first).to_contain_text("Ready", timeout=PATIENCE)
     page.wait_for_function(GROWN, arg=59, timeout=PATIENCE)
     expect(page.locator("[data-samples] > li")).to_have_count(4, timeout=PATIENCE)
     expect(page.locator("[data-samples] > [data-shown]")).to_have_text("After step 60")
-    expect(page.locator("#curve-words")).to_contain_text("On the held-out pair, which is never trained on")
+    expect(page.locator("#curve-words")).to_contain_text("On the held-out pair, which is not trained on")
     assert page.evaluate("document.querySelector('.uplot').isTheSame"), "the chart was built anew"
     assert page.evaluate("window.sameDocument"), "the page was reloaded"
 
@@ -81,8 +81,8 @@ def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(page: Page, 
 def test_cancel_ends_a_training_in_its_midst(page: Page, tmp_path: Path) -> None:
     start(page, tmp_path, "Cancelled", steps=20_000)
     page.wait_for_function(GROWN, arg=0, timeout=PATIENCE)
-    page.get_by_role("button", name="Cancel training").click()
-    page.get_by_role("button", name="Cancel the training").click()
+    page.get_by_role("button", name="Cancel job").click()
+    page.get_by_role("button", name="Cancel the job").click()
     expect(page.locator("#job .badge").first).to_contain_text("Cancelled", timeout=PATIENCE)
     expect(page.locator("#job .banner").first).to_contain_text("the credits are not paid back")
     expect(page.locator("#job .banner.error")).to_have_count(0)

@@ -39,7 +39,7 @@ def test_a_picture_its_base_and_two_models_compared(
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP file").set_input_files(path)
     page.get_by_label("Name", exact=True).fill("Night")
-    page.get_by_label("Instruction prompt").fill("turn day into night")
+    page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.005, 0.009")
     page.get_by_label("Steps").fill("2")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", **SOON)
@@ -66,7 +66,7 @@ def test_a_picture_its_base_and_two_models_compared(
     page.locator(".generations a").last.click()
     expect(page.get_by_role("spinbutton", name="Strength of the LoRA")).to_have_value("1.0", **SOON)
 
-    page.get_by_role("link", name="Compare with its siblings").click()
+    page.get_by_role("link", name="Compare the jobs of this sweep").click()
     page.get_by_role("link", name="Try them on one picture").click()
     page.get_by_role("button", name="Run 3").click()
     page.wait_for_url(re.compile(r"run="))

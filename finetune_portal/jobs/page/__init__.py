@@ -1,1 +1,1 @@
-"""What the page of a job shows beyond its row: stages, diagnosis, estimate, curves, snippets, comparison."""
+"""What a job's page shows beyond its table row: stages, diagnosis, estimate, curves, snippets, comparison."""

@@ -1,6 +1,6 @@
-"""Trainings side by side: what differs in them, how long each station took, and what came of it.
+"""Jobs side by side: the parameters that differ, the time in each stage, and the results.
 
-Takes as many queries for two jobs as for fifty.
+The number of queries does not grow with the number of jobs.
 """
 
 from __future__ import annotations
@@ -11,37 +11,39 @@ from functools import cached_property
 
 from django.db.models import QuerySet
 
-from finetune_portal.jobs.choices import STATIONS
+from finetune_portal.jobs import display
+from finetune_portal.jobs.choices import STAGES
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Change, Curves
-from finetune_portal.jobs.page.diagnosis import Trouble, trouble
-from finetune_portal.jobs.page.stages import line
+from finetune_portal.jobs.page.diagnosis import Diagnosis, diagnose
+from finetune_portal.jobs.page.stages import progress_line
 
 PARAMETERS = ("learning_rate", "steps", "dataset_id", "instance_prompt", "machine_type", "connection_id")
 
 
 @dataclass
 class Column:
-    """One training."""
+    """One job of the comparison."""
 
     job: Job
 
     @cached_property
     def took(self) -> dict[str, timedelta | None]:
-        return {station.label: station.took for station in line(self.job, self.job.events.all())}
+        return {stage.label: stage.took for stage in progress_line(self.job, self.job.events.all())}
 
     @cached_property
-    def trouble(self) -> Trouble | None:
-        return trouble(self.job, self.job.events.all())
+    def diagnosis(self) -> Diagnosis | None:
+        return diagnose(self.job, self.job.events.all())
 
     @property
     def training(self) -> Training | None:
-        return getattr(self.job, "training", None)
+        return self.job.training_or_none
 
     @property
-    def drawn(self) -> int | None:
-        """The last step after which the model drew the held-out picture."""
-        return self.training.drawn[-1] if self.training and self.training.drawn else None
+    def sampled_step(self) -> int | None:
+        """The last step with a sample of the held-out pair."""
+        steps = self.training.sampled_steps if self.training else []
+        return steps[-1] if steps else None
 
     @property
     def held_out(self) -> Change | None:
@@ -51,11 +53,11 @@ class Column:
 class Comparison:
     def __init__(self, jobs: QuerySet[Job]) -> None:
         rows = jobs.select_related("owner", "dataset", "connection", "training").prefetch_related("events")
-        found = sorted(
+        ordered = sorted(
             rows.defer("dataset__verdict"),
             key=lambda job: (job.learning_rate or 0, job.steps or 0, job.pk),
         )
-        self.columns = [Column(job) for job in found]
+        self.columns = [Column(job) for job in ordered]
 
     @property
     def jobs(self) -> list[Job]:
@@ -63,34 +65,34 @@ class Comparison:
 
     @property
     def stamp(self) -> str:
-        """Another one after any of them changed."""
+        """A version that changes with any of the jobs."""
         moments = [job.updated_at for job in self.jobs]
         moments += [column.training.updated_at for column in self.columns if column.training]
         return f"{len(moments)}-{max(moments).timestamp():.6f}" if moments else "none"
 
     @property
     def differing(self) -> set[str]:
-        """The parameters that are not the same in all."""
+        """The parameters whose values differ between the jobs."""
         return {name for name in PARAMETERS if len({getattr(job, name) for job in self.jobs}) > 1}
 
     @property
     def times(self) -> list[tuple[str, list[timedelta | None]]]:
-        """The stations at which any of them was seen for a while."""
-        rows = [(label, [column.took[label] for column in self.columns]) for label, _ in STATIONS]
+        """The stages in which any of the jobs spent time, with the time of each job."""
+        rows = [(label, [column.took[label] for column in self.columns]) for label, _ in STAGES]
         return [(label, times) for label, times in rows if any(times)]
 
     @property
-    def has_pictures(self) -> bool:
-        return any(column.drawn is not None for column in self.columns)
+    def has_samples(self) -> bool:
+        return any(column.sampled_step is not None for column in self.columns)
 
     @property
     def has_held_out(self) -> bool:
         return any(column.held_out for column in self.columns)
 
     @property
-    def has_trouble(self) -> bool:
-        return any(column.trouble for column in self.columns)
+    def has_diagnoses(self) -> bool:
+        return any(column.diagnosis for column in self.columns)
 
     @property
     def has_costs(self) -> bool:
-        return any(job.cost is not None for job in self.jobs)
+        return any(display.cost(job) is not None for job in self.jobs)

@@ -1,4 +1,4 @@
-"""The curves of a training as numbers and words, for those who do not see the drawing."""
+"""The loss curves as numbers, for the caption and the table beside the drawing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from statistics import fmean
 from finetune_portal.jobs.models import Training
 
 ROWS = 10
-SHARE = 10  # the first and the last tenth of the steps are what it began and ended with
+TENTHS = 10  # the means of the first and last tenth of the points stand for start and end
 
 
 @dataclass(frozen=True)
 class Row:
-    """The steps up to this one since the row before: their mean loss, and the newest of the held-out pair."""
+    """The mean loss of the steps since the previous row, and the latest loss of the held-out pair."""
 
     step: int
     loss: float | None
@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Change:
-    """From what to what; `percent` is how much lower, negative where it rose."""
+    """A loss at the start and at the end; `percent` is the decrease, negative for a rise."""
 
     first: float
     last: float
@@ -39,7 +39,7 @@ class Curves:
     @property
     def loss(self) -> Change | None:
         losses = [loss for _, loss in self.training.losses]
-        share = max(1, len(losses) // SHARE)
+        share = max(1, len(losses) // TENTHS)
         return Change(fmean(losses[:share]), fmean(losses[-share:])) if len(losses) > 1 else None
 
     @property

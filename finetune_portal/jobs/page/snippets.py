@@ -1,4 +1,4 @@
-"""Ready lines to use a trained model with: over the API, with diffusers, in ComfyUI. Pure text."""
+"""Snippets that use a trained model: over the API, with diffusers, in ComfyUI. Pure text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from finetune_portal.jobs.models import Job
 
-PICTURE = "https://example.com/picture.jpg"
+IMAGE_URL = "https://example.com/image.jpg"
 
 
 @dataclass(frozen=True)
@@ -18,25 +18,28 @@ class Snippet:
 
 
 def snippets(job: Job, base_url: str) -> list[Snippet]:
-    """The body is that of the base model (docs/provider-api.md, 13): no page shows that of a fine-tune."""
-    body = {"prompt": job.instance_prompt, "input_image": PICTURE}
+    """Use the request body of the base model: the provider documents none for a fine-tune.
+
+    Source: docs/provider-api.md, 13.
+    """
+    body = {"prompt": job.instance_prompt, "input_image": IMAGE_URL}
     url = f"{base_url}/v1/{job.slug}"
     file = f"{job.name_at_provider.replace(' ', '-')}.safetensors"
-    found = []
+    over_api = []
     if job.slug:
-        found = [Snippet("curl", _curl(url, body)), Snippet("Python", _python(url, body))]
+        over_api = [Snippet("curl", _curl(url, body)), Snippet("Python", _python(url, body))]
     return [
-        *found,
+        *over_api,
         Snippet("diffusers", _diffusers(file, job.instance_prompt)),
         Snippet("ComfyUI", _comfy(file)),
     ]
 
 
 def _curl(url: str, body: dict[str, str]) -> str:
-    told = shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))
+    payload = shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))
     return f"""curl {shlex.quote(url)} \\
   --header "x-api-key: $SEGMIND_API_KEY" \\
-  --json {told} \\
+  --json {payload} \\
   --output result.jpg"""
 
 
@@ -44,14 +47,14 @@ def _python(url: str, body: dict[str, str]) -> str:
     return f"""import os
 import requests
 
-answer = requests.post(
+response = requests.post(
     {url!r},
     headers={{"x-api-key": os.environ["SEGMIND_API_KEY"]}},
     json={json.dumps(body, indent=8, ensure_ascii=False).replace("}", "    }")},
     timeout=120,
 )
-answer.raise_for_status()
-open("result.jpg", "wb").write(answer.content)"""
+response.raise_for_status()
+open("result.jpg", "wb").write(response.content)"""
 
 
 def _diffusers(file: str, prompt: str) -> str:
@@ -62,8 +65,8 @@ from diffusers.utils import load_image
 pipe = FluxKontextPipeline.from_pretrained("black-forest-labs/FLUX.1-Kontext-dev", torch_dtype=torch.bfloat16)
 pipe.load_lora_weights({file!r})
 pipe.to("cuda")
-picture = load_image("picture.jpg")
-pipe(image=picture, prompt={prompt!r}, guidance_scale=2.5).images[0].save("result.jpg")"""
+image = load_image("image.jpg")
+pipe(image=image, prompt={prompt!r}, guidance_scale=2.5).images[0].save("result.jpg")"""
 
 
 def _comfy(file: str) -> str:

@@ -1,4 +1,4 @@
-"""The progress line of a job: where it stands, and how long it was at each station. Pure."""
+"""The progress line of a job: its stages, the one it is in, and the time spent in each. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from itertools import groupby, pairwise
 
 from django.utils.timezone import now
 
-from finetune_portal.jobs.choices import STATION_OF_STATE, STATIONS, State
+from finetune_portal.jobs.choices import STAGE_OF_STATE, STAGES, State
+from finetune_portal.jobs.display import stage_number
 from finetune_portal.jobs.models import Job, JobEvent
 
 
 @dataclass(frozen=True)
-class Station:
-    """`mark` is done, now, failed, stopped or ahead; `since` is told where it is now, `took` where it was."""
+class Stage:
+    """`mark` is done, now, failed, stopped or ahead. `since` is set while the job is here, `took` after."""
 
     label: str
     mark: str
@@ -27,34 +28,35 @@ class Station:
         return now() - self.since if self.since else None
 
 
-def line(job: Job, events: Iterable[JobEvent]) -> list[Station]:
-    """As the timeline tells it, so a state that no look at the upstream saw has no time of its own."""
+def progress_line(job: Job, events: Iterable[JobEvent]) -> list[Stage]:
+    """Build the stages from the timeline; a state that no poll saw has no time of its own."""
     took: dict[int, timedelta] = {}
     since: dict[int, datetime] = {}
-    for station, start, end in _stays(events):
+    for stage, start, end in _periods(events):
         if end:
-            took[station] = took.get(station, timedelta()) + (end - start)
+            took[stage] = took.get(stage, timedelta()) + (end - start)
         elif job.is_active:
-            since[station] = start
+            since[stage] = start
     return [
-        Station(label, _mark(job, number), took.get(number), since.get(number))
-        for number, (label, _) in enumerate(STATIONS)
+        Stage(label, _mark(job, number), took.get(number), since.get(number))
+        for number, (label, _) in enumerate(STAGES)
     ]
 
 
-def _stays(events: Iterable[JobEvent]) -> Iterator[tuple[int, datetime, datetime | None]]:
-    """Each stay at a station: from when, and until when unless it lasts."""
-    seen = ((STATION_OF_STATE.get(State(event.state)), event.created_at) for event in events if event.state)
-    starts = [(station, next(stay)[1]) for station, stay in groupby(seen, key=lambda each: each[0])]
-    for (station, start), (_, end) in pairwise([*starts, (None, None)]):
-        if station is not None and start is not None:
-            yield station, start, end
+def _periods(events: Iterable[JobEvent]) -> Iterator[tuple[int, datetime, datetime | None]]:
+    """Yield each period in a stage: stage number, start, and end unless it lasts."""
+    moves = ((STAGE_OF_STATE.get(State(event.state)), event.created_at) for event in events if event.state)
+    starts = [(stage, next(period)[1]) for stage, period in groupby(moves, key=lambda move: move[0])]
+    for (stage, start), (_, end) in pairwise([*starts, (None, None)]):
+        if stage is not None and start is not None:
+            yield stage, start, end
 
 
 def _mark(job: Job, number: int) -> str:
-    if number < job.station or job.state == State.READY:
+    current = stage_number(job)
+    if number < current or job.state == State.READY:
         return "done"
-    if number > job.station:
+    if number > current:
         return "ahead"
     if job.is_active:
         return "now"

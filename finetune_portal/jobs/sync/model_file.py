@@ -24,7 +24,7 @@ LEASE = 120.0
 TRIES = 3
 
 
-def ask(job: Job, *, actor: User) -> None:
+def request_check(job: Job, *, actor: User) -> None:
     if not job.can_download:
         raise ActionError("The model file is not there yet. Check it when the training is done.")
     with transaction.atomic():

@@ -29,10 +29,10 @@ def missing(job_id: int, steps: Iterable[int]) -> list[str]:
 
 
 def there(job_id: int, steps: Iterable[int]) -> list[int]:
-    return [step for step in steps if is_there(job_id, str(step))]
+    return [step for step in steps if exists(job_id, str(step))]
 
 
-def is_there(job_id: int, name: str) -> bool:
+def exists(job_id: int, name: str) -> bool:
     place = path(job_id, name)
     return place.is_file() and place.stat().st_size > 0
 

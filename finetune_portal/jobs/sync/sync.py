@@ -18,7 +18,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import asking
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOUBTFUL, DOWNLOADABLE, FOLLOWED, STATE_OF_PHASE, State
-from finetune_portal.jobs.models import Attempt, Job
+from finetune_portal.jobs.models import Attempt, Job, is_cancelled
 from finetune_portal.jobs.sync.submit import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import (
@@ -310,11 +310,11 @@ def refresh(job: Job, finetune: FineTune, *, source: str, partial: bool = False)
     if not job.instance_prompt and finetune.instance_prompt:
         fields["instance_prompt"] = finetune.instance_prompt
     if state == State.FAILED:
-        fields["error"] = finetune.error_message or "The upstream gives no reason."
+        fields["error"] = finetune.error_message or "The provider gives no reason."
     if state == State.RUNNING:
-        text = f"Upstream says {status}"
+        text = f"Provider status: {status}"
     else:
-        text = "Cancelled" if Job(state=state, error=fields.get("error", "")).is_cancelled else state.label
+        text = "Cancelled" if is_cancelled(state, fields["error"]) else state.label
     if state == job.state and (state != State.RUNNING or status == job.provider_status):
         if any(getattr(job, name) != value for name, value in fields.items()):
             Job.objects.filter(pk=job.pk).update(updated_at=now(), **fields)

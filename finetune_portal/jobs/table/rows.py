@@ -56,13 +56,13 @@ def rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
 
 def row(job: Job, *, may_change: bool) -> str:
     """The row with NO_TOKEN in the place of a token, for those who post without scripts."""
-    dataset, owner = job.dataset, job.owner
+    dataset, owner, training = job.dataset, job.owner, job.training_or_none
     key = _key(
         job,
         may_change,
         dataset.updated_at if dataset else None,
         owner.name if owner else None,
-        getattr(getattr(job, "training", None), "percent", None),
+        training.percent if training else None,
     )
     html = cache.get(key)
     if html is None:

@@ -1,4 +1,4 @@
-"""How a job's state looks: an icon and a tone beside the word, never colour alone."""
+"""How a job looks: the words of display.py, and an icon and a tone for its state."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
+from finetune_portal.jobs import display
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.table import rows
 
 register = template.Library()
+register.filter(display.status_text)
+register.filter(display.percent)
+register.filter(display.progress)
+register.filter(display.time_left)
+register.filter(display.trained_model)
+register.filter("job_cost", display.cost)
 
-MOVING = ("turn", "moving")
+DEFAULT_LOOK = ("turn", "moving")
 LOOKS = {
     State.WAITING: ("upload", "calm"),
     State.QUEUED: ("send", "calm"),
@@ -30,7 +37,7 @@ LOOKS = {
 
 
 def _look(job: Job) -> tuple[str, str]:
-    return LOOKS[State.CLOSED] if job.is_cancelled else LOOKS.get(State(job.state), MOVING)
+    return LOOKS[State.CLOSED] if job.is_cancelled else LOOKS.get(State(job.state), DEFAULT_LOOK)
 
 
 @register.filter
@@ -40,11 +47,11 @@ def state_icon(job: Job) -> str:
 
 @register.filter
 def state_tone(job: Job) -> str:
-    """calm, moving, good, warn or bad: a colour of tokens.css."""
+    """Return calm, moving, good, warn or bad: a colour of tokens.css."""
     return _look(job)[1]
 
 
 @register.simple_tag(takes_context=True)
 def job_rows(context: dict[str, Any], jobs: list[Job]) -> SafeString:
-    """The rows of these jobs as the viewer may see them."""
+    """Render the rows of these jobs with the actions the viewer may take."""
     return rows.rows(jobs, user=context["user"], token=str(context.get("csrf_token", "")))

@@ -100,7 +100,7 @@ def test_the_slider_follows_until_somebody_moves_it(visit: Open, alice: User, jo
     tells(40)
     page = visit(alice, f"/jobs/{job.pk}/")
     says(page, "Live")
-    slider, shown = page.get_by_label("After how many steps"), page.locator("[data-samples] > [data-shown]")
+    slider, shown = page.get_by_label("Steps trained"), page.locator("[data-samples] > [data-shown]")
     expect(shown).to_have_text("After step 40")
     tells(60)
     expect(shown).to_have_text("After step 60")
@@ -125,12 +125,12 @@ def test_cancel_asks_once_in_words(visit: Open, alice: User, job: Job) -> None:
     job.connection.save()
     tells(20)
     page = visit(alice, f"/jobs/{job.pk}/")
-    page.get_by_role("button", name="Cancel training").click()
+    page.get_by_role("button", name="Cancel job").click()
     expect(page.get_by_role("dialog")).to_contain_text("What is trained so far is lost")
     page.get_by_role("button", name="Keep training").click()
     assert Job.objects.get().cancel_requested_at is None
-    page.get_by_role("button", name="Cancel training").click()
-    page.get_by_role("button", name="Cancel the training").click()
+    page.get_by_role("button", name="Cancel job").click()
+    page.get_by_role("button", name="Cancel the job").click()
     expect(page.locator("#job .badge").first).to_contain_text("Cancelling…")
     job.refresh_from_db()
     Job.objects.update(error="Cancelled.")
@@ -147,7 +147,7 @@ def test_nothing_that_axe_can_see_nor_a_page_too_wide(
     page = visit(alice, f"/jobs/{job.pk}/")
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     expect(page.locator(".uplot canvas")).to_be_visible()
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as a table").click()
     assert faults(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     fit(page, page.url)

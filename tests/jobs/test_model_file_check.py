@@ -38,7 +38,7 @@ def url(job: Job) -> str:
 
 def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job: Job) -> None:
     assert signed_in(bob).post(url(job)).status_code == 302
-    assert "Being read" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "Checking…" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert model_file.check_next in {lane.step for lane in LANES}
     assert model_file.check_next()
     link = signed_in(alice).get(f"/jobs/{job.pk}/download/").headers["Location"]
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_read_is_tried_again_then_told(alice: User, job: J
     assert not model_file.check_next()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "The file could not be read. The upstream cannot be reached." in html
-    assert "Check the file" in html
+    assert "Check file" in html
 
 
 def test_who_and_what_is_refused(alice: User, charlie: User, job: Job) -> None:

@@ -19,6 +19,7 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs import choices
+from finetune_portal.jobs.display import status_text
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Curves
 from finetune_portal.jobs.sync import progress, samples
@@ -105,7 +106,7 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
         assert json.loads(found[1]) == told
     page = page_of(alice, job)
     assert "The loss went from 0.975 to 0.615" in page
-    assert "On the held-out pair, which is never trained on, it went from 0.800 to 0.400 : 50 % lower" in page
+    assert "On the held-out pair, which is not trained on, it went from 0.800 to 0.400 : 50 % lower" in page
     assert "js/loss-curve.js" in html
     rows = Curves(Training.objects.get()).rows
     assert len(rows) == 10
@@ -162,21 +163,24 @@ def test_a_simulated_training_tells_percent_and_no_more(
     assert (training.losses, training.held_out, training.samples) == ([], [], [])
     page = page_of(alice, job)
     assert re.search(r"\d+ % (?!·)", page)
-    assert "The local engine simulates: nothing is learnt." in page
+    assert "The local engine only simulates this training." in page
     assert "js/loss-curve.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
 
 
 def test_the_place_in_the_queue_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:
     provider.tells = {"percent": 0, "step": None, "ahead": 2}
     look()
-    assert "Waits for its turn: 2 trainings before it." in page_of(alice, job)
+    assert "Waiting in the queue, 2 jobs ahead." in page_of(alice, job)
 
 
 @pytest.mark.parametrize(
     ("information", "words"),
     [
-        ({"base_model": "FLUX.1-Kontext-dev", "tiny_model": False}, "Model: FLUX.1-Kontext-dev"),
-        ({"base_model": "x", "tiny_model": True}, "Model: the tiny one, a toy to see a training work."),
+        ({"base_model": "FLUX.1-Kontext-dev", "tiny_model": False}, "Base model: FLUX.1-Kontext-dev"),
+        (
+            {"base_model": "x", "tiny_model": True},
+            "Base model: the tiny test model, too small to make useful pictures.",
+        ),
         ({"base_model": ["odd"]}, ""),
         ("odd", ""),
     ],
@@ -188,7 +192,7 @@ def test_it_says_which_model_trains(
     Job.objects.update(provider_data={"model_information": information})
     page = page_of(alice, job)
     assert words in page
-    assert ("Model: " in page) is bool(words)
+    assert ("Base model: " in page) is bool(words)
 
 
 def test_trainings_are_compared_by_what_they_never_saw(
@@ -212,7 +216,7 @@ def test_with_the_vendor_all_this_is_absent(alice: User, provider: ScriptedProvi
     assert not provider.sent("progress")
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert 'id="training"' not in html
-    assert "Cancel training" not in html
+    assert "Cancel job" not in html
 
 
 # When it is asked -----------------------------------------------------------------------------------------
@@ -306,18 +310,18 @@ def test_a_training_is_cancelled_at_the_engine(alice: User, engine: RunningEngin
     job = make_job(alice, "training", request_id=key)
     look()
     client = signed_in(alice)
-    assert "Cancel training" in page_of(alice, job)
+    assert "Cancel job" in page_of(alice, job)
     assert client.post(url(job)).headers["Location"] == f"/jobs/{job.pk}/"
     page = page_of(alice, job)
     assert "Cancelling…" in page
-    assert "Cancel training" not in page
+    assert "Cancel job" not in page
     look()
     reached(engine, key, "FAILED")
     look()
     over = fresh(job)
-    assert (over.state, over.group, over.status_text) == ("failed", "failed", "Cancelled")
+    assert (over.state, over.group, status_text(over)) == ("failed", "failed", "Cancelled")
     html = text_of(client, f"/jobs/{job.pk}/")
-    assert "What was trained until it was cancelled is lost, and the credits are not paid back." in html
+    assert "What was trained until then is lost, and the credits are not refunded." in html
     assert "banner error" not in html
     assert 'data-tone="calm"' in html
     texts = list(job.events.values_list("source", "actor", "text"))
@@ -343,7 +347,7 @@ def test_a_wish_survives_a_lost_answer_and_a_dead_worker(
     assert len(provider.sent("cancel")) == 2
     assert provider.jobs[0].status == "TRAINING_INITIATED"
     look(2)
-    assert fresh(job).status_text == "Cancelled"
+    assert status_text(fresh(job)) == "Cancelled"
 
 
 def test_too_late_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:
@@ -364,7 +368,7 @@ def test_only_what_trains_can_be_cancelled(
 ) -> None:
     look()
     Job.objects.update(state=state)
-    assert "Cancel training" not in page_of(alice, job)
+    assert "Cancel job" not in page_of(alice, job)
     assert "There is nothing to cancel" in signed_in(alice).post(url(job), follow=True).content.decode()
     assert fresh(job).cancel_requested_at is None
 
@@ -372,7 +376,7 @@ def test_only_what_trains_can_be_cancelled(
 def test_only_where_the_provider_can(alice: User, provider: ScriptedProvider, job: Job) -> None:
     provider.can = ("progress",)
     look()
-    assert "Cancel training" not in page_of(alice, job)
+    assert "Cancel job" not in page_of(alice, job)
     signed_in(alice).post(url(job))
     assert fresh(job).cancel_requested_at is None
 
@@ -384,7 +388,7 @@ def test_who_and_what_is_refused(
     assert signed_in(alice).get(url(job)).status_code == 405
     for stranger in (bob, charlie):
         assert signed_in(stranger).post(url(job)).status_code == 403
-        assert "Cancel training" not in page_of(stranger, job)
+        assert "Cancel job" not in page_of(stranger, job)
     assert not AuditEvent.objects.exists()
     assert signed_in(dana).post(url(job)).status_code == 302
     assert fresh(job).cancel_requested_at
@@ -396,7 +400,7 @@ def test_a_failure_that_nobody_asked_for_stays_one(alice: User, provider: Script
     ended(provider, job, "FAILED")
     page = page_of(alice, job)
     assert "It broke." in page
-    assert fresh(job).status_text == "Failed"
+    assert status_text(fresh(job)) == "Failed"
 
 
 def test_pictures_lie_in_the_data_folder(provider: ScriptedProvider, job: Job, settings: Any) -> None:

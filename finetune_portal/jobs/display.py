@@ -1,0 +1,70 @@
+"""How a job reads on a page: its state in words, how far it is, and which model it trains."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from finetune_portal.jobs.choices import STAGE_OF_STATE, STAGES, State
+from finetune_portal.jobs.models import Job, Training
+
+MAX_MODEL_NAME = 100
+
+
+def status_text(job: Job) -> str:
+    """Return the state in words; a state that the portal does not know reads as the provider names it."""
+    if job.is_cancelled:
+        return "Cancelled"
+    if job.is_cancelling:
+        return "Cancelling…"
+    if job.state == State.RUNNING and job.provider_status:
+        return job.provider_status.replace("_", " ").capitalize()
+    return State(job.state).label
+
+
+def stage_number(job: Job) -> int:
+    """Return the index in STAGES of the stage the job is in, or was in when it ended."""
+    return STAGE_OF_STATE.get(State(job.reached), 0)
+
+
+def progress(job: Job) -> float:
+    """Return the share of the progress line that is done, from 0 to 1. Reads the training."""
+    training = _running_training(job)
+    done = (training.percent or 0) / 100 if training else 1
+    return round((stage_number(job) + done) / len(STAGES), 3)
+
+
+def percent(job: Job) -> float | None:
+    """Return how much of the training is done; None while it is not known or the job queues."""
+    training = _running_training(job)
+    return training.percent if training and not training.jobs_ahead else None
+
+
+def _running_training(job: Job) -> Training | None:
+    return job.training_or_none if job.state in (State.TRAINING, State.RUNNING) else None
+
+
+def cost(job: Job) -> float | None:
+    """Estimate the credits a job took; other payments of the account in between are included."""
+    if job.credits_before is None or job.credits_after is None:
+        return None
+    return job.credits_before - job.credits_after
+
+
+def time_left(training: Training) -> timedelta | None:
+    """Round the time to the last step: to 5 seconds, from 10 minutes on to a minute."""
+    if training.seconds_left is None:
+        return None
+    grain = 5 if training.seconds_left < 600 else 60
+    return timedelta(seconds=max(grain, round(training.seconds_left / grain) * grain))
+
+
+def trained_model(job: Job) -> str:
+    """Name the base model where the provider tells it, and say when nothing is learnt."""
+    information = job.provider_data.get("model_information")
+    fields = information if isinstance(information, dict) else {}
+    if job.is_simulated:
+        return "The local engine only simulates this training."
+    if fields.get("tiny_model") is True:
+        return "Base model: the tiny test model, too small to make useful pictures."
+    name = fields.get("base_model")
+    return f"Base model: {name[:MAX_MODEL_NAME]}" if name and isinstance(name, str) else ""

@@ -1,0 +1,43 @@
+"""All that a job's page shows, as the context of its templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs import access
+from finetune_portal.jobs.choices import UNTRAINED
+from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.page.curves import Curves
+from finetune_portal.jobs.page.diagnosis import diagnose
+from finetune_portal.jobs.page.estimate import estimate
+from finetune_portal.jobs.page.snippets import snippets
+from finetune_portal.jobs.page.stages import progress_line
+
+
+def job_context(user: User, job: Job) -> dict[str, Any]:
+    events = list(job.events.select_related("actor"))
+    training = job.training_or_none
+    return {
+        "job": job,
+        "events": events,
+        "stages": progress_line(job, events),
+        "may_change": access.may_change(user, job),
+        "training": training,
+        "curves": Curves(training) if training else None,
+        "has_progress": training is not None and (job.state in UNTRAINED or bool(training.losses)),
+        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}",
+        "estimate": estimate(job),
+        "diagnosis": diagnose(job, events),
+        "snippets": snippets(job, job.connection.address),
+    }
+
+
+def _stamp(job: Job, training: Training | None) -> str:
+    moments = [job.updated_at, *([training.updated_at] if training else [])]
+    return "-".join(f"{moment.timestamp():.6f}" for moment in moments)
+
+
+def _dataset_stamp(job: Job) -> str:
+    dataset = job.dataset
+    return f"{dataset.progress.percent}-{dataset.state}" if dataset and not dataset.is_settled else ""

@@ -1,0 +1,74 @@
+"""The progress line of the job page: the stage a job is in, and the time spent in each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job, JobEvent
+from finetune_portal.jobs.page.stages import Stage, progress_line
+from tests.people import make_job, signed_in
+from tests.worker.driving import text_of
+
+BEGAN = now() - timedelta(hours=2)
+
+
+def stages_after(job: Job, *states: tuple[str, int]) -> dict[str, Stage]:
+    """The stages once the job reached each state this many seconds after the start."""
+    for state, seconds in states:
+        at = BEGAN + timedelta(seconds=seconds)
+        JobEvent.objects.create(job=job, state=state, created_at=at, source="poll", text=state)
+    return {stage.label: stage for stage in progress_line(job, job.events.all())}
+
+
+def test_each_stage_shows_how_long_it_took(alice: User) -> None:
+    job = make_job(alice, State.READY, sent_at=BEGAN)
+    states = [("queued", 0), ("sending", 2), ("requested", 3), ("data", 63), ("training", 93)]
+    stages = stages_after(job, *states, ("trained", 693), ("", 700), ("deploying", 723), ("ready", 753))
+    took = {label: stage.took.seconds for label, stage in stages.items() if stage.took}
+    assert took == {"Sent": 3, "Queue": 60, "Data": 30, "Training": 630, "Deploying": 30}
+    assert {stage.mark for stage in stages.values()} == {"done"}
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "<span>Training</span> <span>10 min 30 s</span>" in html
+
+
+def test_the_current_stage_counts_on(alice: User) -> None:
+    job = make_job(alice, State.DATA, sent_at=BEGAN)
+    stages = stages_after(job, ("queued", 0), ("requested", 5), ("data", 65))
+    assert stages["Data"].since == BEGAN + timedelta(seconds=65)
+    assert [(stage.mark, stage.took) for stage in stages.values()][2:] == [
+        ("done", timedelta(seconds=60)),
+        ("now", None),
+        ("ahead", None),
+        ("ahead", None),
+        ("ahead", None),
+    ]
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert f'datetime="{stages["Data"].since:%Y-%m-%dT%H:%M:%S}' in html
+
+
+def test_a_failure_is_marked_at_its_stage(alice: User) -> None:
+    job = make_job(alice, State.FAILED, sent_at=BEGAN, ended_at=now(), provider_data={"reached": "data"})
+    stages = stages_after(job, ("queued", 0), ("requested", 5), ("data", 65), ("failed", 75))
+    assert [stage.mark for stage in stages.values()][2:5] == ["done", "failed", "ahead"]
+    assert stages["Data"].took == timedelta(seconds=10)
+    assert not any(stage.since for stage in stages.values())
+
+
+def test_two_periods_in_a_stage_add_up(alice: User) -> None:
+    """Sent, not answered, sent again: the time until it was accepted."""
+    stages = stages_after(
+        make_job(alice, State.REQUESTED, sent_at=now()),
+        *[("queued", 0), ("sending", 1), ("unconfirmed", 2), ("requested", 10)],
+        *[("queued", 20), ("sending", 21), ("requested", 25)],
+    )
+    assert stages["Sent"].took == timedelta(seconds=15)
+
+
+def test_a_job_found_at_the_provider_shows_only_known_times(alice: User) -> None:
+    job = make_job(None, State.READY, sent_at=BEGAN)
+    assert [stage.took for stage in progress_line(job, [])] == [None] * 7
+    assert stages_after(job, ("requested", 0), ("ready", 90))["Queue"].took == timedelta(seconds=90)

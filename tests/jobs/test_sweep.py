@@ -1,0 +1,48 @@
+"""Several values in one job form: a sweep."""
+
+from __future__ import annotations
+
+import pytest
+
+from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job
+from tests.people import form_data, signed_in
+from tests.worker.driving import text_of
+
+
+def test_a_sweep_asks_first_and_starts_each_once(alice: User, dataset: Dataset) -> None:
+    client = signed_in(alice)
+    data = form_data(dataset, learning_rate="0.0001, 0.0004", steps="300 500; 1000")
+    asked = client.post("/jobs/new/", data)
+    assert "This starts 6 trainings" in asked.content.decode()
+    assert not Job.objects.exists()
+    for _ in range(2):
+        answer = client.post("/jobs/new/", {**data, "confirmed": "6"})
+    jobs = Job.objects.all()
+    assert {(job.learning_rate, job.steps) for job in jobs} == {
+        (rate, steps) for rate in (0.0001, 0.0004) for steps in (300, 500, 1000)
+    }
+    assert len(jobs) == 6
+    assert {str(job.sweep) for job in jobs} == {data["form_key"]}
+    assert text_of(client, answer.url).count('<tr id="job-') == 6
+    assert "Compare 6 trainings" in text_of(client, f"/jobs/compare/?sweep={data['form_key']}")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("learning_rate", "0.0001, x", "A learning rate is a number"),
+        ("learning_rate", "0.0001, 5", "Too big"),
+        ("learning_rate", "nan", "A learning rate is a number"),
+        ("steps", "300, 0", "At least 1 step"),
+        ("steps", "1 2 3 4 5 6 7", "At most 6 values"),
+    ],
+)
+def test_one_wrong_value_of_a_sweep_is_named(
+    alice: User, dataset: Dataset, field: str, value: str, sentence: str
+) -> None:
+    answer = signed_in(alice).post("/jobs/new/", form_data(dataset, **{field: value}))
+    assert answer.status_code == 422
+    assert sentence in answer.content.decode()
+    assert not Job.objects.exists()
