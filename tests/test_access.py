@@ -242,7 +242,9 @@ ROUTES = dict(urls())
 def things(alice: User) -> dict[str, str]:
     """What stands in the routes, all of it alice's."""
     dataset = make_dataset(alice)
-    channel = Channel.objects.create(owner=alice, kind="email", shown="a", sealed=encrypt(alice.email))
+    channel = Channel.objects.create(
+        owner=alice, kind="email", display_address="a", encrypted_address=encrypt(alice.email)
+    )
     tomorrow = now() + timedelta(days=1)
     session = UserSession.objects.create(user=alice, ip="127.0.0.1", session_key="k", user_agent="Firefox")
     TOTP.activate(alice, "GEZDGNBVGY3TQOJQ")
@@ -256,7 +258,7 @@ def things(alice: User) -> dict[str, str]:
         "sample": "control",
         "try/inputs": str(generation.input_id),
         "try/runs": str(generation.pk),
-        "views": str(SavedView.objects.create(owner=alice, name="mine", query="mine=on").pk),
+        "views": str(SavedView.objects.create(owner=alice, name="held_by", query="held_by=on").pk),
         "presets": str(Preset.objects.create(owner=alice, name="p", learning_rate=1e-4, steps=1).pk),
         "datasets": str(dataset.pk),
         "settings/connections": str(connections.built_in().pk),

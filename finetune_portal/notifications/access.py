@@ -6,13 +6,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notifications.models import Channel, Notice
+from finetune_portal.notifications.models import Channel, Notification
 
 
 def visible(user: User) -> QuerySet[Channel]:
     """With `is_sending`: whether a message is on its way."""
     own = Q(owner=user)
-    waiting = Notice.objects.filter(channel=OuterRef("pk"), done=None)
+    waiting = Notification.objects.filter(channel=OuterRef("pk"), finished_at=None)
     rows = Channel.objects.filter(own | Q(owner=None) if user.can_administer else own)
     return rows.annotate(is_sending=Exists(waiting)).order_by("pk")
 

@@ -30,7 +30,7 @@ class NotDelivered(Exception):
 def deliver(channel: Channel, message: Message) -> None:
     """Raises NotDelivered."""
     try:
-        address = encryption.decrypt(channel.sealed)
+        address = encryption.decrypt(channel.encrypted_address)
     except encryption.KeyLostError:
         text = "The key to this address is gone from DATA_DIR/secrets. Delete the channel and add it anew."
         raise NotDelivered(text, is_final=True) from None

@@ -17,7 +17,7 @@ class Event(models.TextChoices):
     TEST = "test", "Test"
 
 
-CHOSEN = (Event.READY, Event.FAILED, Event.DECISION)  # the ones that a channel switches on and off
+SUBSCRIBABLE = (Event.READY, Event.FAILED, Event.DECISION)  # the ones that a channel switches on and off
 
 
 class Channel(models.Model):
@@ -33,45 +33,45 @@ class Channel(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     label = models.CharField(max_length=60, blank=True)
-    shown = models.CharField(max_length=300)
-    sealed = models.TextField()
-    on_ready = models.BooleanField(default=True)
-    on_failed = models.BooleanField(default=True)
-    on_decision = models.BooleanField(default=True)
-    since = models.DateTimeField(default=now)  # what happened before is no news to it
-    last_ok = models.DateTimeField(null=True)
-    last_failed = models.DateTimeField(null=True)
+    display_address = models.CharField(max_length=300)
+    encrypted_address = models.TextField()
+    is_subscribed_to_ready = models.BooleanField(default=True)
+    is_subscribed_to_failed = models.BooleanField(default=True)
+    is_subscribed_to_decision = models.BooleanField(default=True)
+    subscribed_at = models.DateTimeField(default=now)  # what happened before is no news to it
+    last_delivered_at = models.DateTimeField(null=True)
+    last_failed_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
 
     def __str__(self) -> str:
-        return self.label or self.shown
+        return self.label or self.display_address
 
     @property
-    def is_the_teams(self) -> bool:
+    def is_team_channel(self) -> bool:
         return self.owner_id is None
 
-    def wants(self, event: str) -> bool:
-        return event == Event.TEST or bool(getattr(self, f"on_{event}"))
+    def is_subscribed(self, event: str) -> bool:
+        return event == Event.TEST or bool(getattr(self, f"is_subscribed_to_{event}"))
 
     @property
     def switches(self) -> list[tuple[Event, bool]]:
-        return [(event, self.wants(event)) for event in CHOSEN]
+        return [(event, self.is_subscribed(event)) for event in SUBSCRIBABLE]
 
 
-class Notice(Leased):
+class Notification(Leased):
     """One message to one channel. The same event of a job makes no second row, so no second message."""
 
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notices")
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, related_name="notices")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notifications")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, related_name="notifications")
     event = models.CharField(max_length=10, choices=Event.choices)
-    done = models.DateTimeField(null=True)  # delivered, or given up with the `error`
+    finished_at = models.DateTimeField(null=True)  # delivered, or given up with the `error`
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["job", "channel", "event"], name="one_notice_an_event"),
+            models.UniqueConstraint(fields=["job", "channel", "event"], name="one_notification_an_event"),
         ]
-        indexes = [models.Index(fields=["done", "due_at"])]
+        indexes = [models.Index(fields=["finished_at", "due_at"])]
 
     def __str__(self) -> str:
         return f"{self.event} to channel {self.channel_id}"

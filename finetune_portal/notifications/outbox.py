@@ -1,4 +1,4 @@
-"""The worker's two steps: write a notice for what happened to a job, and send what is written.
+"""The worker's two steps: write a notification for what happened to a job, and send what is written.
 
 Level-triggered: it looks at the state of the jobs and not at their moves, so what happened while no worker
 ran is told as well, for a day. A row is sent once; only where the worker is killed between a receiver's yes
@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.notifications import delivery, messages
-from finetune_portal.notifications.models import Channel, Event, Notice
+from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.queue.leases import backoff, claim, held_by
 
 NEWS_FOR = timedelta(days=1)
@@ -39,16 +39,16 @@ def write() -> bool:
     """Make the rows that are missing: one for each recent event and each channel that wants it."""
     channels = list(Channel.objects.filter(Q(owner=None) | Q(owner__is_active=True)))
     jobs = list(_recent()) if channels else []
-    keys = Notice.objects.filter(job__in=[job.pk for job in jobs])
+    keys = Notification.objects.filter(job__in=[job.pk for job in jobs])
     there = set(keys.values_list("job_id", "channel_id", "event"))
     missing = [
-        Notice(job=job, channel=channel, event=EVENT_OF[State(job.state)])
+        Notification(job=job, channel=channel, event=EVENT_OF[State(job.state)])
         for job in jobs
         for channel in channels
         if _concerns(channel, job) and (job.pk, channel.pk, EVENT_OF[State(job.state)]) not in there
     ]
     if missing:
-        Notice.objects.bulk_create(missing, ignore_conflicts=True)
+        Notification.objects.bulk_create(missing, ignore_conflicts=True)
     return False
 
 
@@ -64,42 +64,42 @@ def _recent() -> QuerySet[Job]:
 
 def _concerns(channel: Channel, job: Job) -> bool:
     moment: datetime = job.ended_at or job.updated_at
-    its_own = channel.is_the_teams or channel.owner_id == job.owner_id
-    return its_own and moment >= channel.since and channel.wants(EVENT_OF[State(job.state)])
+    its_own = channel.is_team_channel or channel.owner_id == job.owner_id
+    return its_own and moment >= channel.subscribed_at and channel.is_subscribed(EVENT_OF[State(job.state)])
 
 
 def send_next() -> bool:
-    rows = Notice.objects.filter(done=None).select_related("channel", "job__owner")
-    notice = claim(rows, seconds=LEASE)
-    if notice is None:
+    rows = Notification.objects.filter(finished_at=None).select_related("channel", "job__owner")
+    notification = claim(rows, seconds=LEASE)
+    if notification is None:
         return False
-    message = messages.about(notice.job, notice.event) if notice.job else messages.test()
+    message = messages.about(notification.job, notification.event) if notification.job else messages.test()
     try:
-        delivery.deliver(notice.channel, message)
+        delivery.deliver(notification.channel, message)
     except delivery.NotDelivered as exc:
-        _failed(notice, exc)
+        _failed(notification, exc)
     else:
-        _delivered(notice)
+        _delivered(notification)
     return True
 
 
-def _delivered(notice: Notice) -> None:
+def _delivered(notification: Notification) -> None:
     with transaction.atomic():
-        held_by(notice).update(done=now(), error="", lease_expires_at=None)
-        Channel.objects.filter(pk=notice.channel_id).update(last_ok=now(), last_error="")
+        held_by(notification).update(finished_at=now(), error="", lease_expires_at=None)
+        Channel.objects.filter(pk=notification.channel_id).update(last_delivered_at=now(), last_error="")
 
 
-def _failed(notice: Notice, exc: delivery.NotDelivered) -> None:
-    tries = 1 if notice.event == Event.TEST else TRIES
-    over = now() if exc.is_final or notice.attempts >= tries else None
-    due = now() + backoff(notice.attempts, first=FIRST_PAUSE)
+def _failed(notification: Notification, exc: delivery.NotDelivered) -> None:
+    tries = 1 if notification.event == Event.TEST else TRIES
+    over = now() if exc.is_final or notification.attempts >= tries else None
+    due = now() + backoff(notification.attempts, first=FIRST_PAUSE)
     text = str(exc)[:300]
     with transaction.atomic():
-        held_by(notice).update(done=over, due_at=due, error=text, lease_expires_at=None)
-        Channel.objects.filter(pk=notice.channel_id).update(last_failed=now(), last_error=text)
+        held_by(notification).update(finished_at=over, due_at=due, error=text, lease_expires_at=None)
+        Channel.objects.filter(pk=notification.channel_id).update(last_failed_at=now(), last_error=text)
 
 
 def forget_old() -> bool:
     """Remove what was told long ago."""
-    Notice.objects.filter(done__lt=now() - KEPT).delete()
+    Notification.objects.filter(finished_at__lt=now() - KEPT).delete()
     return False

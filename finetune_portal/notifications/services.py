@@ -7,7 +7,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.notifications.models import Channel, Event, Notice
+from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.web import encryption
 
 
@@ -16,8 +16,10 @@ def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_tea
     owner = None if for_team else actor
     sealed = encryption.encrypt(address)
     with transaction.atomic():
-        channel = Channel.objects.create(owner=owner, kind=kind, label=label, shown=shown, sealed=sealed)
-        Notice.objects.create(channel=channel, event=Event.TEST)
+        channel = Channel.objects.create(
+            owner=owner, kind=kind, label=label, display_address=shown, encrypted_address=sealed
+        )
+        Notification.objects.create(channel=channel, event=Event.TEST)
         record(actor, "notice.add", channel, to=shown, whose="team" if for_team else "own")
     return channel
 
@@ -25,24 +27,24 @@ def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_tea
 def test(channel: Channel, *, actor: User) -> None:
     """Send a test; while one is on its way, there is no second."""
     with transaction.atomic():
-        tests = Notice.objects.filter(channel=channel, event=Event.TEST, done=None)
+        tests = Notification.objects.filter(channel=channel, event=Event.TEST, finished_at=None)
         if not tests.exists():
-            Notice.objects.create(channel=channel, event=Event.TEST)
-            record(actor, "notice.test", channel, to=channel.shown)
+            Notification.objects.create(channel=channel, event=Event.TEST)
+            record(actor, "notice.test", channel, to=channel.display_address)
 
 
 def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
     """What happened while it was off stays untold."""
-    name = f"on_{event}"
+    name = f"is_subscribed_to_{event}"
     with transaction.atomic():
         changed = Channel.objects.filter(pk=channel.pk, **{name: not on}).update(**{name: on})
         if changed:
             if on:
-                Channel.objects.filter(pk=channel.pk).update(since=now())
+                Channel.objects.filter(pk=channel.pk).update(subscribed_at=now())
             record(actor, "notice.switch", channel, event=event.value, on=on)
 
 
 def remove(channel: Channel, *, actor: User) -> None:
     with transaction.atomic():
-        record(actor, "notice.remove", channel, to=channel.shown)
+        record(actor, "notice.remove", channel, to=channel.display_address)
         channel.delete()

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.notifications import access, services
 from finetune_portal.notifications.forms import ChannelForm
-from finetune_portal.notifications.models import CHOSEN, Event
+from finetune_portal.notifications.models import SUBSCRIBABLE, Event
 from finetune_portal.web.http import fragment_or_redirect, redirect_to
 
 
@@ -38,7 +38,7 @@ def add(request: PortalRequest) -> HttpResponse:
 def state(request: PortalRequest, pk: int) -> HttpResponse:
     """What came of the last message; asks for itself while one is on its way. 204 as long as it is."""
     channel = access.channel_to_change(request.user, pk)
-    if request.htmx and channel.notices.filter(done=None).exists():
+    if request.htmx and channel.notifications.filter(finished_at=None).exists():
         return HttpResponse(status=204)
     return fragment_or_redirect(request, "notifications/_state.html", {"channel": channel}, back_to=_page())
 
@@ -54,7 +54,7 @@ def test(request: PortalRequest, pk: int) -> HttpResponse:
 def switch(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
     event, on = request.POST.get("event"), request.POST.get("on") == "on"
-    if event not in CHOSEN:
+    if event not in SUBSCRIBABLE:
         raise BadRequest("Which news? The form did not say.")
     services.switch(channel, Event(event), on=on, actor=request.user)
     context = {"channel": channel, "event": Event(event), "on": on}
@@ -77,7 +77,7 @@ def _context(request: PortalRequest, form: ChannelForm) -> dict[str, Any]:
     rows = list(access.visible(request.user))
     return {
         "form": form,
-        "own": [row for row in rows if not row.is_the_teams],
-        "teams": [row for row in rows if row.is_the_teams],
+        "own": [row for row in rows if not row.is_team_channel],
+        "teams": [row for row in rows if row.is_team_channel],
         "sends_mail": bool(settings.EMAIL_HOST),
     }

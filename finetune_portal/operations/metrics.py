@@ -14,7 +14,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.notifications.models import Notice
+from finetune_portal.notifications.models import Notification
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.models import Heartbeat
 
@@ -52,7 +52,7 @@ def _metrics() -> Iterator[Metric]:
     yield Metric("carries_waiting", "Datasets that are still on their way to the upstream.", [({}, waiting)])
     waiting = Delivery.objects.filter(digested=None).count()
     yield Metric("webhooks_waiting", "Deliveries that were not looked up yet.", [({}, waiting)])
-    waiting = Notice.objects.filter(done=None).count()
+    waiting = Notification.objects.filter(finished_at=None).count()
     yield Metric("notices_waiting", "News for people that were not delivered yet.", [({}, waiting)])
     beats = Heartbeat.objects.values("lane").annotate(last=Max("at")).order_by("lane")
     ages = [({"lane": beat["lane"]}, _age(beat["last"])) for beat in beats]

@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.notifications import addresses, services
-from finetune_portal.notifications.models import Channel, Notice
+from finetune_portal.notifications.models import Channel, Notification
 from finetune_portal.web import encryption
 from tests.engine.sink import Answer, Sink, listening
 from tests.notifications.conftest import fresh, work
@@ -32,7 +32,7 @@ TEAMS = (
 def channel_to(owner: User | None, address: str) -> Channel:
     shown = addresses.shown(addresses.read(address))
     return Channel.objects.create(
-        owner=owner, kind="apprise", shown=shown, sealed=encryption.encrypt(address)
+        owner=owner, kind="apprise", display_address=shown, encrypted_address=encryption.encrypt(address)
     )
 
 
@@ -51,7 +51,7 @@ def test_a_finished_training_is_told(scheme: str, alice: User, sink: Sink) -> No
     told = unquote_plus(seen.body.decode())
     for word in ("Day to night", "is ready", "Started by Alice", f"/jobs/{job.pk}/"):
         assert word in told
-    assert fresh(channel).last_ok is not None
+    assert fresh(channel).last_delivered_at is not None
 
 
 @pytest.mark.usefixtures("near")
@@ -71,7 +71,7 @@ def test_an_address_on_the_inside_is_refused_and_not_called(host: str, alice: Us
     work()
     assert sink.seen == []
     assert "This address is inside a private network." in fresh(channel).last_error
-    assert Notice.objects.get().done is not None
+    assert Notification.objects.get().finished_at is not None
 
 
 @pytest.mark.usefixtures("near")
@@ -113,10 +113,10 @@ def test_a_failure_is_shown_in_words(status: int, words: str, is_over: bool, ali
     make_job(alice, "ready", ended_at=now())
     with listening(lambda seen: Answer(status)) as sink:
         channel = channel_to(alice, address_of(sink, "/T0KEN"))
-        Channel.objects.update(since=now().replace(year=2020))
+        Channel.objects.update(subscribed_at=now().replace(year=2020))
         work()
     assert fresh(channel).last_error == words
-    assert (Notice.objects.get().done is not None) is is_over
+    assert (Notification.objects.get().finished_at is not None) is is_over
 
 
 @pytest.mark.usefixtures("near")
@@ -191,7 +191,7 @@ def test_apprise_writes_nothing_into_the_log(alice: User, capfd: pytest.CaptureF
 def test_the_database_holds_the_address_only_sealed(alice: User) -> None:
     channel = channel_to(alice, SLACK)
     assert "TIiajkdnlazkcOXrIdevi7FQ" not in str(list(Channel.objects.values()))
-    assert encryption.decrypt(channel.sealed) == SLACK
+    assert encryption.decrypt(channel.encrypted_address) == SLACK
 
 
 def test_a_lost_key_is_said(alice: User, settings: Any) -> None:

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.notifications.forms import MOST
-from finetune_portal.notifications.models import Channel, Notice
+from finetune_portal.notifications.models import Channel, Notification
 from finetune_portal.web import encryption
 from tests.engine.sink import Sink
 from tests.notifications.conftest import MailServer, fresh, work
@@ -23,7 +23,12 @@ ACTIONS = {"test": {}, "switch": {"event": "ready"}, "remove": {}}
 
 
 def make_channel(owner: User | None, **fields: Any) -> Channel:
-    values = {"kind": "apprise", "label": "#trainings", "shown": "Slack", "sealed": encryption.encrypt(SLACK)}
+    values = {
+        "kind": "apprise",
+        "label": "#trainings",
+        "display_address": "Slack",
+        "encrypted_address": encryption.encrypt(SLACK),
+    }
     return Channel.objects.create(owner=owner, **{**values, **fields})
 
 
@@ -46,7 +51,7 @@ def test_everyone_has_channels_of_their_own(name: str, request: pytest.FixtureRe
     answer = signed_in(user).post(f"{PAGE}add/", {"address": SLACK, "label": "#trainings"})
     assert answer.headers["Location"] == PAGE
     channel = Channel.objects.get()
-    assert (channel.owner, channel.kind, channel.shown) == (user, "apprise", "Slack")
+    assert (channel.owner, channel.kind, channel.display_address) == (user, "apprise", "Slack")
     event = AuditEvent.objects.get()
     assert (event.action, event.actor) == ("notice.add", user)
     html = page_of(user)
@@ -65,7 +70,7 @@ def test_adding_sends_a_test_at_once(alice: User, mail: MailServer) -> None:
 
 def test_an_admin_makes_one_for_the_team(dana: User, alice: User) -> None:
     signed_in(dana).post(f"{PAGE}add/", {"address": SLACK, "for_team": "on", "label": "#all"})
-    assert Channel.objects.get().is_the_teams
+    assert Channel.objects.get().is_team_channel
     assert "#all" in page_of(dana)
     assert "#all" not in page_of(alice)
 
@@ -114,7 +119,7 @@ def test_there_is_an_end_to_channels(alice: User) -> None:
 
 @pytest.mark.usefixtures("near")
 def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User, sink: Sink) -> None:
-    channel = make_channel(alice, sealed=encryption.encrypt(f"json://127.0.0.1:{sink.port}/"))
+    channel = make_channel(alice, encrypted_address=encryption.encrypt(f"json://127.0.0.1:{sink.port}/"))
     client, piece = signed_in(alice), f"{PAGE}{channel.pk}/state/"
     html = client.post(action_url(channel, "test"), headers=HTMX).content.decode()
     assert "Sending" in html
@@ -131,7 +136,7 @@ def test_the_test_button_sends_and_the_piece_asks_until_it_is_known(alice: User,
 
 @pytest.mark.usefixtures("near")
 def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
-    channel = make_channel(alice, sealed=encryption.encrypt("json://127.0.0.1:1/"))
+    channel = make_channel(alice, encrypted_address=encryption.encrypt("json://127.0.0.1:1/"))
     client = signed_in(alice)
     client.post(action_url(channel, "test"))
     work()
@@ -139,17 +144,21 @@ def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
     assert "Not delivered" in html
     assert "JSON could not be reached, or did not answer in time." in html
     assert "hx-get" not in html
-    assert Notice.objects.get().attempts == 1
+    assert Notification.objects.get().attempts == 1
 
 
 def test_each_event_is_switched_by_itself(alice: User, channel: Channel) -> None:
     client = signed_in(alice)
     html = client.post(action_url(channel, "switch"), {"event": "failed"}, headers=HTMX).content.decode()
     told = fresh(channel)
-    assert (told.on_ready, told.on_failed, told.on_decision) == (True, False, True)
+    assert (told.is_subscribed_to_ready, told.is_subscribed_to_failed, told.is_subscribed_to_decision) == (
+        True,
+        False,
+        True,
+    )
     assert html.count('aria-checked="false"') == 1
     client.post(action_url(channel, "switch"), {"event": "failed", "on": "on"})
-    assert fresh(channel).on_failed
+    assert fresh(channel).is_subscribed_to_failed
     client.post(action_url(channel, "switch"), {"event": "failed", "on": "on"})
     assert [event.detail["on"] for event in AuditEvent.objects.order_by("pk")] == [False, True]
 
@@ -160,11 +169,11 @@ def test_an_unknown_event_is_refused(alice: User, channel: Channel) -> None:
 
 
 def test_a_deleted_channel_is_gone_with_what_it_had_to_tell(alice: User, channel: Channel) -> None:
-    Notice.objects.create(channel=channel, event="test")
+    Notification.objects.create(channel=channel, event="test")
     html = signed_in(alice).post(action_url(channel, "remove"), follow=True).content.decode()
     assert "Nothing goes to #trainings any more." in html
     assert not Channel.objects.exists()
-    assert not Notice.objects.exists()
+    assert not Notification.objects.exists()
     assert AuditEvent.objects.get().action == "notice.remove"
 
 
@@ -207,8 +216,8 @@ def test_the_teams_channel_is_for_admins(name: str, alice: User) -> None:
 
 
 def untouched(channel: Channel) -> None:
-    assert fresh(channel).on_ready
-    assert not Notice.objects.exists()
+    assert fresh(channel).is_subscribed_to_ready
+    assert not Notification.objects.exists()
     assert not AuditEvent.objects.exists()
 
 
@@ -225,7 +234,7 @@ def test_a_plain_visit_to_a_piece_leads_to_the_page(alice: User, channel: Channe
 
 def test_a_failure_of_the_past_stays_to_be_seen(alice: User) -> None:
     make_channel(
-        alice, last_error="Slack answered with status 404. Was its webhook deleted?", last_failed=now()
+        alice, last_error="Slack answered with status 404. Was its webhook deleted?", last_failed_at=now()
     )
     html = page_of(alice)
     assert "Not delivered" in html

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.notifications import services
-from finetune_portal.notifications.models import Channel, Notice
+from finetune_portal.notifications.models import Channel, Notification
 from tests.notifications.conftest import MailServer, fresh, work
 from tests.people import make_job
 from tests.running import free_port
@@ -20,7 +20,10 @@ from tests.running import free_port
 @pytest.fixture
 def channel(alice: User) -> Channel:
     return Channel.objects.create(
-        owner=alice, kind="email", shown=alice.email, sealed=services.encryption.encrypt(alice.email)
+        owner=alice,
+        kind="email",
+        display_address=alice.email,
+        encrypted_address=services.encryption.encrypt(alice.email),
     )
 
 
@@ -30,7 +33,7 @@ def test_a_finished_training_is_told_in_a_mail(
     settings.PORTAL_URL = "https://portal.example.com"
     started = now() - timedelta(minutes=4, seconds=10)
     channel_was_there = started - timedelta(days=1)
-    Channel.objects.update(since=channel_was_there)
+    Channel.objects.update(subscribed_at=channel_was_there)
     job = make_job(alice, "ready", created_at=started, ended_at=started + timedelta(minutes=4, seconds=10))
     work()
     (told,) = mail.mails
@@ -39,7 +42,7 @@ def test_a_finished_training_is_told_in_a_mail(
     body = told.get_content()
     assert "Started by Alice · 300 steps at 0.0004 · took 4 min 10 s" in body
     assert f"https://portal.example.com/jobs/{job.pk}/" in body
-    assert fresh(channel).last_ok is not None
+    assert fresh(channel).last_delivered_at is not None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def test_a_refused_recipient_is_shown_and_not_tried_again(
     make_job(alice, "ready", ended_at=now())
     work()
     assert fresh(channel).last_error == "The mail server takes no mail for this address (code 550)."
-    assert Notice.objects.get().done is not None
+    assert Notification.objects.get().finished_at is not None
     assert mail.mails == []
 
 
@@ -89,15 +92,15 @@ def test_a_mail_server_that_was_away_gets_it_later(
     make_job(alice, "ready", ended_at=now())
     work()
     assert "The mail server cannot be reached." in fresh(channel).last_error
-    notice = Notice.objects.get()
-    assert notice.done is None
-    assert notice.due_at > now()
+    notification = Notification.objects.get()
+    assert notification.finished_at is None
+    assert notification.due_at > now()
 
     settings.EMAIL_PORT = there
-    Notice.objects.update(due_at=now())
+    Notification.objects.update(due_at=now())
     work()
     assert len(mail.mails) == 1
-    assert (fresh(channel).last_error, Notice.objects.get().error) == ("", "")
+    assert (fresh(channel).last_error, Notification.objects.get().error) == ("", "")
 
 
 def test_it_gives_up_after_some_tries(alice: User, channel: Channel, mail: MailServer, settings: Any) -> None:
@@ -105,13 +108,13 @@ def test_it_gives_up_after_some_tries(alice: User, channel: Channel, mail: MailS
     make_job(alice, "ready", ended_at=now())
     for _ in range(20):
         work()
-        Notice.objects.update(due_at=now())
-    notice = Notice.objects.get()
-    assert (notice.attempts, notice.error) == (
+        Notification.objects.update(due_at=now())
+    notification = Notification.objects.get()
+    assert (notification.attempts, notification.error) == (
         8,
         "The mail server takes no mail for this address (code 451).",
     )
-    assert notice.done is not None
+    assert notification.finished_at is not None
 
 
 def test_a_server_without_encryption_is_not_used_when_it_is_asked_for(

@@ -15,7 +15,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.notifications import outbox, services
-from finetune_portal.notifications.models import Channel, Event, Notice
+from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.queue.leases import claim
 from finetune_portal.web import encryption
 from finetune_portal.worker.tasks import LANES
@@ -33,7 +33,9 @@ def channel(alice: User, sink: Sink) -> Channel:
 
 def channel_of(owner: User | None, sink: Sink, **fields: Any) -> Channel:
     sealed = encryption.encrypt(f"json://127.0.0.1:{sink.port}/{owner.name if owner else 'team'}")
-    return Channel.objects.create(owner=owner, kind="apprise", shown="JSON", sealed=sealed, **fields)
+    return Channel.objects.create(
+        owner=owner, kind="apprise", display_address="JSON", encrypted_address=sealed, **fields
+    )
 
 
 def over(owner: User | None, state: str = "ready", **fields: Any) -> Job:
@@ -62,11 +64,11 @@ def test_nothing_is_told_again_after_a_restart(alice: User, channel: Channel, si
     assert len(sink.seen) == 1
     over(alice, "failed")
     outbox.write()
-    held = claim(Notice.objects.filter(done=None), seconds=60)
+    held = claim(Notification.objects.filter(finished_at=None), seconds=60)
     work()
     assert len(sink.seen) == 1, "another worker has it in hand"
     assert held is not None
-    Notice.objects.filter(pk=held.pk).update(lease_expires_at=now() - timedelta(seconds=1))
+    Notification.objects.filter(pk=held.pk).update(lease_expires_at=now() - timedelta(seconds=1))
     work()
     work()
     assert len(sink.seen) == 2
@@ -74,10 +76,12 @@ def test_nothing_is_told_again_after_a_restart(alice: User, channel: Channel, si
 
 def test_two_workers_make_one_row(alice: User, channel: Channel, sink: Sink) -> None:
     job = over(alice)
-    Notice.objects.create(job=job, channel=channel, event="ready", done=now())
-    Notice.objects.bulk_create([Notice(job=job, channel=channel, event="ready")], ignore_conflicts=True)
+    Notification.objects.create(job=job, channel=channel, event="ready", finished_at=now())
+    Notification.objects.bulk_create(
+        [Notification(job=job, channel=channel, event="ready")], ignore_conflicts=True
+    )
     work()
-    assert Notice.objects.count() == 1
+    assert Notification.objects.count() == 1
     assert sink.seen == []
 
 
@@ -92,13 +96,13 @@ def test_each_hears_of_their_own_and_the_team_of_all(alice: User, bob: User, sin
 
 @pytest.mark.parametrize("event", ["ready", "failed", "decision"])
 def test_a_channel_tells_only_what_it_is_switched_on_for(event: str, alice: User, sink: Sink) -> None:
-    off = {f"on_{name}": name == event for name in ("ready", "failed", "decision")}
+    off = {f"is_subscribed_to_{name}": name == event for name in ("ready", "failed", "decision")}
     channel_of(alice, sink, **off)
     over(alice)
     over(alice, "refused")
     over(alice, "needs_decision", ended_at=None)
     work()
-    assert [notice.event for notice in Notice.objects.all()] == [event]
+    assert [notification.event for notification in Notification.objects.all()] == [event]
     assert len(sink.seen) == 1
 
 
@@ -125,7 +129,7 @@ def test_what_happened_before_the_channel_is_no_news(alice: User, sink: Sink) ->
 
 
 def test_news_of_days_ago_is_not_told(alice: User, sink: Sink) -> None:
-    channel_of(alice, sink, since=now() - timedelta(days=9))
+    channel_of(alice, sink, subscribed_at=now() - timedelta(days=9))
     over(alice, ended_at=now() - timedelta(hours=25))
     over(alice, ended_at=now() - timedelta(hours=23))
     work()
@@ -164,9 +168,9 @@ def test_what_was_told_a_month_ago_is_forgotten_and_not_told_anew(
     then = now() - timedelta(days=31)
     old, recent = (over(alice, ended_at=moment, updated_at=moment) for moment in (then, now()))
     for job, moment in ((old, then), (recent, now())):
-        Notice.objects.create(channel=channel, job=job, event=Event.READY, done=moment)
-    waiting = Notice.objects.create(channel=channel, job=None, event=Event.TEST)
+        Notification.objects.create(channel=channel, job=job, event=Event.READY, finished_at=moment)
+    waiting = Notification.objects.create(channel=channel, job=None, event=Event.TEST)
     next(lane for lane in LANES if lane.name == "clear").step()
     outbox.write()
-    assert set(Notice.objects.values_list("job", flat=True)) == {recent.pk, None}
-    assert waiting in Notice.objects.all()
+    assert set(Notification.objects.values_list("job", flat=True)) == {recent.pk, None}
+    assert waiting in Notification.objects.all()

@@ -28,7 +28,9 @@ def sealed(alice: User, dana: User, settings: Any) -> list[str]:
     settings.SEALING_KEYS = ["the first key"]
     services.built_in()
     services.add(name="a", base_url="https://api.segmind.com", key="sk-0123456789", actor=dana)
-    Channel.objects.create(owner=alice, kind="email", shown="a", sealed=encryption.encrypt(alice.email))
+    Channel.objects.create(
+        owner=alice, kind="email", display_address="a", encrypted_address=encryption.encrypt(alice.email)
+    )
     TOTP.activate(alice, SECRET)
     return RecoveryCodes.activate(alice).get_unused_codes()
 
@@ -45,7 +47,7 @@ def test_the_old_key_can_go(sealed: list[str], alice: User, settings: Any) -> No
     assert reseal() == ("4 sealed anew, 0 cannot be opened.\n", 0)
     settings.SEALING_KEYS = ["the second key"]
     assert encryption.decrypt(Connection.objects.get(name="a").sealed_key) == "sk-0123456789"
-    assert encryption.decrypt(Channel.objects.get().sealed) == alice.email
+    assert encryption.decrypt(Channel.objects.get().encrypted_address) == alice.email
     app, codes = (Authenticator.objects.get(type=kind) for kind in ("totp", "recovery_codes"))
     assert encryption.decrypt(app.data["secret"]) == SECRET
     assert RecoveryCodes(codes).get_unused_codes() == sealed

@@ -16,7 +16,7 @@ from finetune_portal.web import encryption
 
 WHERE: tuple[tuple[type[Model], str], ...] = (
     (Connection, "sealed_key"),
-    (Channel, "sealed"),
+    (Channel, "encrypted_address"),
     (Authenticator, "data"),
 )
 INSIDE = ("secret", "seed")  # of a second factor's data

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 def _sealed() -> list[str]:
     keys = Connection.objects.exclude(sealed_key="").values_list("sealed_key", flat=True)
-    return [*keys, *Channel.objects.values_list("sealed", flat=True)]
+    return [*keys, *Channel.objects.values_list("encrypted_address", flat=True)]
 
 
 def _opens(sealed: str) -> bool:
