@@ -146,7 +146,7 @@ class Scene:
     def trains(self) -> int:
         """Where the provider can cancel."""
         connections.built_in()
-        Connection.objects.update(can=["progress", "cancel"])
+        Connection.objects.update(capabilities=["progress", "cancel"])
         return self.in_state("training")
 
     def in_state(self, state: str) -> int:
@@ -224,7 +224,7 @@ class Scene:
 
     def tries(self, name: str) -> HttpResponse:
         connections.built_in()
-        Connection.objects.update(can=["run"])
+        Connection.objects.update(capabilities=["run"])
         Job.objects.filter(pk=self.job.pk).update(slug="night")
         told = {"form_key": uuid.uuid4(), "picture": "pair-0", "job": self.job.pk}
         numbers = {"strength": 1, "seed": 7, "steps": 28, "guidance": 2.5}

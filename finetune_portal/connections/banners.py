@@ -82,7 +82,7 @@ def _told(connections: list[Connection]) -> list[Banner]:
 
 
 def _oldest(connections: list[Connection]) -> datetime | None:
-    answered = [connection.answered for connection in connections]
+    answered = [connection.last_answer_at for connection in connections]
     return min((each for each in answered if each), default=None) if all(answered) else None
 
 
@@ -90,12 +90,12 @@ def _of(connection: Connection) -> Banner | None:
     if not connection.has_key:
         text = "No API key is set, so nothing can be trained. An admin sets it on the settings page."
         return Banner("error", text)
-    if connection.key_refused:
-        return Banner("error", connection.failure, connection.failing_since, connection.answered)
+    if connection.is_key_rejected:
+        return Banner("error", connection.failure, connection.failing_since, connection.last_answer_at)
     if connection.failing_since:
         text = f"{connection.failure} Jobs wait and go on by themselves."
-        return Banner("warning", text, connection.failing_since, connection.answered)
-    if connection.is_closed:
+        return Banner("warning", text, connection.failing_since, connection.last_answer_at)
+    if connection.is_training_closed:
         text = "The upstream takes no new trainings at the moment. Finished models still work."
         return Banner("warning", text)
     return None

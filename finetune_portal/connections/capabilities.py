@@ -18,8 +18,8 @@ SELDOM = timedelta(days=1)
 
 def ask_next() -> bool:
     """Ask one connection whose answer is old. The vendor is known to have no such abilities."""
-    for connection in Connection.objects.in_use().filter(can_due__lte=now(), failing_since=None):
-        if connection.is_the_vendors:
+    for connection in Connection.objects.in_use().filter(capabilities_due_at__lte=now(), failing_since=None):
+        if connection.is_segmind:
             _keep(connection, ())
         elif rate_limit.take(connection, rate_limit.EXTRA):
             _ask(connection)
@@ -29,12 +29,12 @@ def ask_next() -> bool:
 
 def ask_again(connection: Connection) -> None:
     """It may be another program than before."""
-    Connection.objects.filter(pk=connection.pk).update(can_due=now())
+    Connection.objects.filter(pk=connection.pk).update(capabilities_due_at=now())
 
 
 def _ask(connection: Connection) -> None:
-    row = Connection.objects.filter(pk=connection.pk, can_due=connection.can_due)
-    if not row.update(can_due=now() + SOON):  # another worker asks
+    row = Connection.objects.filter(pk=connection.pk, capabilities_due_at=connection.capabilities_due_at)
+    if not row.update(capabilities_due_at=now() + SOON):  # another worker asks
         return
     try:
         with asking(connection) as client:
@@ -43,6 +43,8 @@ def _ask(connection: Connection) -> None:
         return  # what was known holds, and is asked again soon
 
 
-def _keep(connection: Connection, can: Iterable[str]) -> None:
-    pause = SOON if connection.is_near else SELDOM
-    Connection.objects.filter(pk=connection.pk).update(can=sorted(can), can_due=now() + pause)
+def _keep(connection: Connection, names: Iterable[str]) -> None:
+    pause = SOON if connection.is_local else SELDOM
+    Connection.objects.filter(pk=connection.pk).update(
+        capabilities=sorted(names), capabilities_due_at=now() + pause
+    )

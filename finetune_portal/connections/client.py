@@ -67,9 +67,9 @@ def client_of(connection: Connection) -> SegmindClient:
 def _key_of(connection: Connection) -> str:
     if connection.key_from_settings:
         return connection.key_from_settings
-    if not connection.sealed_key:
+    if not connection.encrypted_key:
         raise UnauthorizedError(MISSING.format(name=connection.name))
     try:
-        return decrypt(connection.sealed_key)
+        return decrypt(connection.encrypted_key)
     except KeyLostError:
         raise UnauthorizedError(LOST.format(name=connection.name)) from None

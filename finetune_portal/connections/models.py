@@ -29,11 +29,11 @@ def built_in_kind() -> Kind:
 class Connections(models.QuerySet["Connection"]):
     def in_use(self) -> Connections:
         """Those that are followed and can be chosen. One that the environment no longer names rests."""
-        return self.filter(Q(kind=built_in_kind()) | Q(kind=Kind.OWN), off=None).order_by("pk")
+        return self.filter(Q(kind=built_in_kind()) | Q(kind=Kind.OWN), disabled_at=None).order_by("pk")
 
     def stalest(self) -> Connection | None:
         """The one in use that answered longest ago: what a page shows is as old as that."""
-        return self.in_use().order_by(F("answered").asc(nulls_last=True)).first()
+        return self.in_use().order_by(F("last_answer_at").asc(nulls_last=True)).first()
 
 
 class Connection(Leased):
@@ -42,23 +42,23 @@ class Connection(Leased):
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.OWN)
     name = models.CharField(max_length=60)
     base_url = models.CharField(max_length=300, blank=True)  # of an own one; the settings know the others'
-    sealed_key = models.TextField(blank=True)
+    encrypted_key = models.TextField(blank=True)
     last_four = models.CharField(max_length=4, blank=True)
     is_default = models.BooleanField(default=False)
-    off = models.DateTimeField(null=True)
+    disabled_at = models.DateTimeField(null=True)
 
-    checked = models.DateTimeField(null=True)
-    answered = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True)
+    last_answer_at = models.DateTimeField(null=True)
     failing_since = models.DateTimeField(null=True)
     failure = models.CharField(max_length=500, blank=True)
-    key_refused = models.BooleanField(default=False)
-    is_closed = models.BooleanField(default=False)
+    is_key_rejected = models.BooleanField(default=False)
+    is_training_closed = models.BooleanField(default=False)
     credits = models.FloatField(null=True)
     calls_left = models.IntegerField(null=True)
-    calls_reset = models.DateTimeField(null=True)
-    can = models.JSONField(default=list)  # names of abilities beyond the vendor's API (abilities.py)
-    can_due = models.DateTimeField(default=now)
-    changed = models.DateTimeField(default=now)
+    calls_reset_at = models.DateTimeField(null=True)
+    capabilities = models.JSONField(default=list)  # names of abilities beyond the vendor's API (abilities.py)
+    capabilities_due_at = models.DateTimeField(default=now)
+    updated_at = models.DateTimeField(default=now)
 
     objects = Connections.as_manager()
 
@@ -78,8 +78,8 @@ class Connection(Leased):
         return self.kind == Kind.OWN
 
     @property
-    def is_resting(self) -> bool:
-        return self.off is not None or not (self.is_own or self.kind == built_in_kind())
+    def is_disabled(self) -> bool:
+        return self.disabled_at is not None or not (self.is_own or self.kind == built_in_kind())
 
     @property
     def address(self) -> str:
@@ -92,7 +92,7 @@ class Connection(Leased):
 
     @property
     def has_key(self) -> bool:
-        return bool(self.key_from_settings or self.sealed_key)
+        return bool(self.key_from_settings or self.encrypted_key)
 
     @property
     def shown_key(self) -> str:
@@ -105,31 +105,31 @@ class Connection(Leased):
         """A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute."""
         if not self.is_own:
             return float(settings.POLL_SECONDS)
-        return 1.0 if self.is_near else 20.0
+        return 1.0 if self.is_local else 20.0
 
     @property
     def idle_seconds(self) -> float:
         """Between two looks while nothing moves."""
         if not self.is_own:
             return float(settings.POLL_IDLE_SECONDS)
-        return 10.0 if self.is_near else 120.0
+        return 10.0 if self.is_local else 120.0
 
     @property
-    def really_trains(self) -> bool:
+    def is_training_real(self) -> bool:
         """Said of an engine: one that simulates has no losses to tell."""
-        return "losses" in self.can
+        return "losses" in self.capabilities
 
     @property
-    def calls_a_minute(self) -> int:
+    def calls_per_minute(self) -> int:
         """What the operator set for an account; 0 leaves it to the upstream to tell."""
         return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)
 
     @property
-    def is_near(self) -> bool:
+    def is_local(self) -> bool:
         return self._host in NEAR
 
     @property
-    def is_the_vendors(self) -> bool:
+    def is_segmind(self) -> bool:
         return self._host == VENDOR or self._host.endswith(f".{VENDOR}")
 
     @property
@@ -141,7 +141,7 @@ class Call(models.Model):
     """A call of the last minute, where the operator set how many there may be. `pace.py` keeps count."""
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="calls")
-    at = models.DateTimeField(default=now)
+    made_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
-        return f"{self.connection} at {self.at:%H:%M:%S}"
+        return f"{self.connection} at {self.made_at:%H:%M:%S}"

@@ -39,7 +39,9 @@ R = TypeVar("R", bound=Leased)
 
 def take(connection: Connection, leave: int) -> bool:
     """Take one call out of what is left; False if not more than `leave` are, or it is away."""
-    connection.refresh_from_db(fields=["failing_since", "calls_left", "calls_reset", "checked", "due_at"])
+    connection.refresh_from_db(
+        fields=["failing_since", "calls_left", "calls_reset_at", "checked_at", "due_at"]
+    )
     if connection.failing_since and leave > LIST:
         return False
     if leave == LIST and _is_late(connection):
@@ -49,19 +51,19 @@ def take(connection: Connection, leave: int) -> bool:
 
 def _is_late(connection: Connection) -> bool:
     """States must be shown within a minute, so the list does not wait any longer for calls."""
-    listed = connection.checked
+    listed = connection.checked_at
     return listed is not None and listed < now() - LIST_LATE and opens(connection) > listed + OLDEST
 
 
 def _is_left(connection: Connection, leave: int) -> bool:
     """By what the answers told."""
-    if connection.calls_reset is None:
+    if connection.calls_reset_at is None:
         return True
-    row = Connection.objects.filter(pk=connection.pk, calls_reset=connection.calls_reset)
-    if connection.calls_reset <= now():
+    row = Connection.objects.filter(pk=connection.pk, calls_reset_at=connection.calls_reset_at)
+    if connection.calls_reset_at <= now():
         if leave > PERSON and not _may_go_ahead(connection, leave):
             return False
-        return bool(row.update(calls_left=0, calls_reset=now() + SCOUT))
+        return bool(row.update(calls_left=0, calls_reset_at=now() + SCOUT))
     return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
 
 
@@ -71,7 +73,7 @@ def _may_go_ahead(connection: Connection, leave: int) -> bool:
     In a window that slides only one call may be new, and the list would miss it for a whole minute. Of an
     account that tells no number nothing such is known: after its pause all go on.
     """
-    age = now() - connection.checked if connection.checked else LIST_LATE
+    age = now() - connection.checked_at if connection.checked_at else LIST_LATE
     if leave <= LIST:
         return age > LIST_FIRST or connection.calls_left != 0
     is_its_time = age > LIST_FIRST and connection.due_at <= now()
@@ -80,12 +82,12 @@ def _may_go_ahead(connection: Connection, leave: int) -> bool:
 
 def _may_be_made(connection: Connection, leave: int) -> bool:
     """By what is set. A window that slides leaves no new minute, so the list keeps its share by `spread`."""
-    most = connection.calls_a_minute
+    most = connection.calls_per_minute
     if not most:
         return True
     with transaction.atomic():
         Connection.objects.select_for_update().get(pk=connection.pk)  # one after the other
-        Call.objects.filter(connection=connection, at__lte=now() - WINDOW).delete()
+        Call.objects.filter(connection=connection, made_at__lte=now() - WINDOW).delete()
         if connection.calls.count() + min(leave, SUBMIT, most - 1) >= most:
             return False
         Call.objects.create(connection=connection)
@@ -94,11 +96,11 @@ def _may_be_made(connection: Connection, leave: int) -> bool:
 
 def spread(connection: Connection) -> float:
     """The least seconds from one list to the next, so that the calls of a minute last for all of it."""
-    connection.refresh_from_db(fields=["calls_left", "calls_reset"])
+    connection.refresh_from_db(fields=["calls_left", "calls_reset_at"])
     told = timedelta()
-    if connection.calls_reset and connection.calls_left is not None:
-        told = (connection.calls_reset - now()) / max(1, connection.calls_left - LIST)
-    most = connection.calls_a_minute
+    if connection.calls_reset_at and connection.calls_left is not None:
+        told = (connection.calls_reset_at - now()) / max(1, connection.calls_left - LIST)
+    most = connection.calls_per_minute
     return max(told, WINDOW * 3 / max(3, most) if most else timedelta()).total_seconds()
 
 
@@ -120,8 +122,8 @@ def claim_with_a_call(
 
 def opens(connection: Connection) -> datetime:
     """When calls are left again."""
-    reset = Connection.objects.values_list("calls_reset", flat=True).filter(pk=connection.pk).first()
-    first = connection.calls.aggregate(first=Min("at"))["first"] if connection.calls_a_minute else None
+    reset = Connection.objects.values_list("calls_reset_at", flat=True).filter(pk=connection.pk).first()
+    first = connection.calls.aggregate(first=Min("made_at"))["first"] if connection.calls_per_minute else None
     return max(now(), reset or now(), first + WINDOW if first else now())
 
 
@@ -131,8 +133,8 @@ def learn(connection: Connection, headers: Mapping[str, str]) -> None:
     if left.isdecimal():
         _note(connection, int(left[:9]), now() + (pause or PAUSE))
     else:
-        over = Connection.objects.filter(pk=connection.pk, calls_reset__lte=now() + SCOUT)
-        over.update(calls_left=None, calls_reset=None)
+        over = Connection.objects.filter(pk=connection.pk, calls_reset_at__lte=now() + SCOUT)
+        over.update(calls_left=None, calls_reset_at=None)
 
 
 def note_busy(connection: Connection, headers: Mapping[str, str], retry_after: float | None) -> None:
@@ -147,10 +149,10 @@ def _note(connection: Connection, left: int | None, reset: datetime) -> None:
     What a scout has set, 10 s from then, may look like the same window but ends sooner than the real one.
     """
     row = Connection.objects.filter(pk=connection.pk)
-    same = row.filter(calls_reset__range=(reset - SAME, reset + SAME))
+    same = row.filter(calls_reset_at__range=(reset - SAME, reset + SAME))
     least = left if left is None else Least(Coalesce("calls_left", 0), left)
-    if not same.update(calls_left=least, calls_reset=Greatest("calls_reset", reset)):
-        row.update(calls_left=left, calls_reset=reset)
+    if not same.update(calls_left=least, calls_reset_at=Greatest("calls_reset_at", reset)):
+        row.update(calls_left=left, calls_reset_at=reset)
 
 
 def _until_reset(headers: Mapping[str, str]) -> timedelta | None:

@@ -29,7 +29,7 @@ def default() -> Connection:
 def add(*, name: str, base_url: str, key: str, actor: User) -> Connection:
     with transaction.atomic():
         added = Connection.objects.create(
-            name=name, base_url=base_url, sealed_key=encrypt(key), last_four=key[-4:]
+            name=name, base_url=base_url, encrypted_key=encrypt(key), last_four=key[-4:]
         )
         record(actor, "connection.add", added, name=name, address=base_url, key=f"…{key[-4:]}")
     return added
@@ -40,24 +40,24 @@ def change_key(connection: Connection, key: str, *, actor: User) -> None:
     if connection.key_from_settings:
         raise ActionError("The environment gives this key, and it wins. Change it there.")
     with transaction.atomic():
-        _fine(connection, sealed_key=encrypt(key), last_four=key[-4:])
+        _fine(connection, encrypted_key=encrypt(key), last_four=key[-4:])
         told = {"before": f"…{connection.last_four}" if connection.last_four else "none"}
         record(actor, "connection.key", connection, **told, after=f"…{key[-4:]}")
 
 
 def rename(connection: Connection, name: str, *, actor: User) -> None:
     with transaction.atomic():
-        Connection.objects.filter(pk=connection.pk).update(name=name, changed=now())
+        Connection.objects.filter(pk=connection.pk).update(name=name, updated_at=now())
         record(actor, "connection.rename", connection, before=connection.name, after=name)
 
 
 def make_default(connection: Connection, *, actor: User) -> None:
-    if connection.is_resting:
+    if connection.is_disabled:
         raise ActionError("It is switched off. Switch it on first.")
     before = default()
     with transaction.atomic():
         Connection.objects.filter(is_default=True).update(is_default=False)
-        Connection.objects.filter(pk=connection.pk).update(is_default=True, changed=now())
+        Connection.objects.filter(pk=connection.pk).update(is_default=True, updated_at=now())
         record(actor, "connection.default", connection, before=before.name, after=connection.name)
 
 
@@ -66,8 +66,10 @@ def switch(connection: Connection, *, on: bool, actor: User) -> None:
     if not on and connection == default():
         raise ActionError("It is the default. Make another one the default first.")
     with transaction.atomic():
-        off = None if on else now()
-        Connection.objects.filter(pk=connection.pk).update(off=off, due_at=now(), changed=now())
+        disabled_at = None if on else now()
+        Connection.objects.filter(pk=connection.pk).update(
+            disabled_at=disabled_at, due_at=now(), updated_at=now()
+        )
         record(actor, "connection.on" if on else "connection.off", connection, name=connection.name)
 
 
@@ -86,5 +88,11 @@ def test(connection: Connection, *, actor: User) -> float:
 
 def _fine(connection: Connection, **fields: object) -> None:
     """Nothing is known to be wrong; the worker looks at once."""
-    well = {"key_refused": False, "is_closed": False, "failing_since": None, "failure": "", "attempts": 0}
-    Connection.objects.filter(pk=connection.pk).update(**well, **fields, due_at=now(), changed=now())
+    well = {
+        "is_key_rejected": False,
+        "is_training_closed": False,
+        "failing_since": None,
+        "failure": "",
+        "attempts": 0,
+    }
+    Connection.objects.filter(pk=connection.pk).update(**well, **fields, due_at=now(), updated_at=now())

@@ -55,7 +55,7 @@ class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not 
 
     def label_from_instance(self, obj: Connection) -> str:
         if obj.kind == Kind.ENGINE:
-            deed = "trains on your own hardware" if obj.really_trains else "simulates"
+            deed = "trains on your own hardware" if obj.is_training_real else "simulates"
             return f"{obj}: {deed}, costs nothing"
         return f"{obj}: {obj.credits:,.2f} credits" if obj.credits is not None else str(obj)
 

@@ -149,7 +149,7 @@ class Job(Leased):
     def can_cancel(self) -> bool:
         """Whether the job still trains and its provider can cancel. Reads the connection."""
         going = self.state in choices.UNTRAINED and self.request_id and self.cancel_requested_at is None
-        return bool(going and "cancel" in self.connection.can)
+        return bool(going and "cancel" in self.connection.capabilities)
 
     @property
     def can_download(self) -> bool:

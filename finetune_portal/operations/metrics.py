@@ -50,7 +50,7 @@ def _metrics() -> Iterator[Metric]:
     yield _counted("datasets", "Datasets by state.", Dataset, "state", Dataset.State)
     waiting = Transfer.objects.filter(finished_at=None).count()
     yield Metric("carries_waiting", "Datasets that are still on their way to the upstream.", [({}, waiting)])
-    waiting = Delivery.objects.filter(digested=None).count()
+    waiting = Delivery.objects.filter(processed_at=None).count()
     yield Metric("webhooks_waiting", "Deliveries that were not looked up yet.", [({}, waiting)])
     waiting = Notification.objects.filter(finished_at=None).count()
     yield Metric("notices_waiting", "News for people that were not delivered yet.", [({}, waiting)])
@@ -67,10 +67,12 @@ def _of_connections(connections: list[Connection]) -> Iterator[Metric]:
 
     up = [({"connection": one.name}, float(one.failing_since is None)) for one in connections]
     yield Metric("upstream_up", "1 while the upstream answers as it should.", up)
-    ages = [({"connection": one.name}, _age(one.answered)) for one in connections if one.answered]
+    ages = [({"connection": one.name}, _age(one.last_answer_at)) for one in connections if one.last_answer_at]
     yield Metric("upstream_age_seconds", "How old the states are that the pages show.", ages)
-    yield Metric("upstream_closed", "1 while the upstream takes no new trainings.", each("is_closed"))
-    yield Metric("key_refused", "1 while the upstream does not accept the API key.", each("key_refused"))
+    yield Metric(
+        "upstream_closed", "1 while the upstream takes no new trainings.", each("is_training_closed")
+    )
+    yield Metric("key_refused", "1 while the upstream does not accept the API key.", each("is_key_rejected"))
     yield Metric("credits", "What the account holds, if it tells.", each("credits"))
     yield Metric(
         "calls_left", "Calls of the account until its limit is reset, if it tells.", each("calls_left")

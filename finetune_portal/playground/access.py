@@ -24,9 +24,9 @@ def why_not(job: Job) -> str:
         return SIMULATED
     if not job.slug:
         return NO_ADDRESS
-    if job.connection.can and "run" not in job.connection.can:
+    if job.connection.capabilities and "run" not in job.connection.capabilities:
         return UNABLE
-    return RESTING if job.connection.is_resting else ""
+    return RESTING if job.connection.is_disabled else ""
 
 
 def is_trained(job: Job) -> bool:
@@ -39,7 +39,7 @@ def can_run(job: Job) -> bool:
 
 def is_paid(connection: Connection) -> bool:
     """An engine is somebody's own hardware; of all others nobody knows."""
-    return connection.kind != Kind.ENGINE and "run" not in connection.can
+    return connection.kind != Kind.ENGINE and "run" not in connection.capabilities
 
 
 def visible(user: User) -> QuerySet[Generation]:

@@ -12,17 +12,17 @@ from finetune_portal.queue.leases import Leased
 LONG = timedelta(seconds=15)
 
 
-class Hook(models.Model):
+class Endpoint(models.Model):
     """A secret address. Only the hash of its token is kept; two may be valid while one is replaced."""
 
     token_hash = models.CharField(max_length=64, unique=True)
-    created = models.DateTimeField(default=now)
-    expires = models.DateTimeField(null=True)
-    is_engines = models.BooleanField(default=False)  # that of the local engine; no rotation ends it
-    unsigned = models.DateTimeField(null=True)  # when a post was last turned away for its signature
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField(null=True)
+    is_local_engine = models.BooleanField(default=False)  # that of the local engine; no rotation ends it
+    last_unsigned_at = models.DateTimeField(null=True)  # when a post was last turned away for its signature
 
     def __str__(self) -> str:
-        return f"since {self.created:%Y-%m-%d}"
+        return f"since {self.created_at:%Y-%m-%d}"
 
 
 class Delivery(models.Model):
@@ -34,12 +34,12 @@ class Delivery(models.Model):
         LISTED = "listed", "No job named"
         NOT_ASKED = "not_asked", "Not asked"
 
-    received = models.DateTimeField(default=now, db_index=True)
+    received_at = models.DateTimeField(default=now, db_index=True)
     event = models.CharField(max_length=60, blank=True)
     request_id = models.CharField(max_length=100, blank=True)
     message_hash = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique
     size = models.PositiveIntegerField()
-    digested = models.DateTimeField(null=True, db_index=True)
+    processed_at = models.DateTimeField(null=True, db_index=True)
     result = models.CharField(max_length=10, choices=Result.choices, default=Result.WAITING)
     outcome = models.CharField(max_length=200, blank=True)
     job = models.ForeignKey("jobs.Job", on_delete=models.SET_NULL, null=True)
@@ -52,23 +52,23 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event or 'unknown'} at {self.received:%H:%M:%S}"
+        return f"{self.event or 'unknown'} at {self.received_at:%H:%M:%S}"
 
 
 class SelfTest(Leased):
     """One knock at the portal's own public address, by a token that is good for this once."""
 
-    created = models.DateTimeField(default=now)
+    created_at = models.DateTimeField(default=now)
     token_hash = models.CharField(max_length=64, blank=True, db_index=True)
-    arrived = models.DateTimeField(null=True)
-    done = models.DateTimeField(null=True)
+    arrived_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
     seconds = models.FloatField(default=0)
-    trouble = models.CharField(max_length=300, blank=True)
-    is_near = models.BooleanField(default=False)  # the name led to an address that is not public
+    error = models.CharField(max_length=300, blank=True)
+    is_private = models.BooleanField(default=False)  # the name led to an address that is not public
 
     def __str__(self) -> str:
-        return self.trouble or "back" if self.done else "on its way"
+        return self.error or "back" if self.finished_at else "on its way"
 
     @property
     def is_late(self) -> bool:
-        return self.done is None and self.created < now() - LONG
+        return self.finished_at is None and self.created_at < now() - LONG

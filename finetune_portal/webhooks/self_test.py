@@ -21,7 +21,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.queue.leases import claim, held_by
 from finetune_portal.web import outbound
 from finetune_portal.webhooks.models import SelfTest
-from finetune_portal.webhooks.services import hashed, path_of
+from finetune_portal.webhooks.services import receive_path, sha256_of
 from finetune_portal.webhooks.signature import sign
 
 SECONDS = 10.0
@@ -51,20 +51,22 @@ def start(*, actor: User) -> SelfTest:
 
 
 def run_next() -> bool:
-    test = claim(SelfTest.objects.filter(done=None), seconds=LEASE)
+    test = claim(SelfTest.objects.filter(finished_at=None), seconds=LEASE)
     if test is None:
         return False
     token = secrets.token_urlsafe(32)
-    held_by(test).update(token_hash=hashed(token))
+    held_by(test).update(token_hash=sha256_of(token))
     began = time.monotonic()
     try:
-        is_near, trouble = _post(settings.PORTAL_URL + path_of(token)), ""
+        is_private, error = _post(settings.PORTAL_URL + receive_path(token)), ""
     except _SelfTestError as exc:
-        is_near, trouble = False, str(exc)
+        is_private, error = False, str(exc)
     took = time.monotonic() - began
-    if not trouble and not held_by(test).filter(arrived__isnull=False).exists():
-        trouble = "Something answered 200, but the sample did not come in here. Whose address is PORTAL_URL?"
-    held_by(test).update(done=now(), seconds=took, trouble=trouble, is_near=is_near, lease_expires_at=None)
+    if not error and not held_by(test).filter(arrived_at__isnull=False).exists():
+        error = "Something answered 200, but the sample did not come in here. Whose address is PORTAL_URL?"
+    held_by(test).update(
+        finished_at=now(), seconds=took, error=error, is_private=is_private, lease_expires_at=None
+    )
     return True
 
 

@@ -27,109 +27,113 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import sync
 from finetune_portal.jobs.timeline import Source
 from finetune_portal.providers.segmind import SegmindError
-from finetune_portal.webhooks.models import Delivery, Hook, SelfTest
+from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
 
-BOTH_VALID = timedelta(hours=24)
-KEPT, MOST_KEPT = timedelta(days=30), 100_000
-AT_ONCE = 500  # rows forgotten in one go, so that no delivery waits for it
+ROTATION_OVERLAP = timedelta(hours=24)
+RETENTION, MAX_DELIVERIES = timedelta(days=30), 100_000
+DELETE_BATCH = 500  # rows forgotten in one go, so that no delivery waits for it
 ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
 EVENT_NAMES = ("status", "event", "event_type", "type")
 
 
-def hashed(text: str) -> str:
+def sha256_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def path_of(token: str) -> str:
+def receive_path(token: str) -> str:
     return reverse("webhooks:receive", args=[token])
 
 
-def alive_hooks() -> QuerySet[Hook]:
-    return Hook.objects.filter(Q(expires=None) | Q(expires__gt=now()))
+def active_endpoints() -> QuerySet[Endpoint]:
+    return Endpoint.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now()))
 
 
-def behind(token: str) -> Hook | SelfTest | None:
+def endpoint_for_token(token: str) -> Endpoint | SelfTest | None:
     """What this token opens."""
-    key = hashed(token)
+    key = sha256_of(token)
     return (
-        alive_hooks().filter(token_hash=key).first()
-        or SelfTest.objects.filter(token_hash=key, done=None).first()
+        active_endpoints().filter(token_hash=key).first()
+        or SelfTest.objects.filter(token_hash=key, finished_at=None).first()
     )
 
 
-def secret_of(door: Hook | SelfTest) -> str:
+def secret_of(endpoint: Endpoint | SelfTest) -> str:
     """What its deliveries are signed by; empty where none was agreed on."""
-    is_engines = isinstance(door, Hook) and door.is_engines
-    return settings.ENGINE_WEBHOOK_SECRET if is_engines else settings.SEGMIND_WEBHOOK_SECRET
+    is_engine = isinstance(endpoint, Endpoint) and endpoint.is_local_engine
+    return settings.ENGINE_WEBHOOK_SECRET if is_engine else settings.SEGMIND_WEBHOOK_SECRET
 
 
 def new_address(*, actor: User) -> str:
     """A fresh address, shown this once; the one before stays valid for a day."""
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
-        Hook.objects.filter(expires=None, is_engines=False).update(expires=now() + BOTH_VALID)
-        hook = Hook.objects.create(token_hash=hashed(token))
-        record(actor, "webhook.rotate", hook)
-    return settings.PORTAL_URL + path_of(token)
+        Endpoint.objects.filter(expires_at=None, is_local_engine=False).update(
+            expires_at=now() + ROTATION_OVERLAP
+        )
+        endpoint = Endpoint.objects.create(token_hash=sha256_of(token))
+        record(actor, "webhook.rotate", endpoint)
+    return settings.PORTAL_URL + receive_path(token)
 
 
-def local_hook_url() -> str:
+def local_endpoint_url() -> str:
     """The address that the local engine on this machine reports to."""
     token = env.made_once(Path(settings.DATA_DIR) / "secrets" / "engine-hook")
-    told = {"is_engines": True, "expires": None}
-    Hook.objects.update_or_create(token_hash=hashed(token), defaults=told)
-    return f"http://127.0.0.1:{env.integer('PORT', 8000)}" + path_of(token)
+    defaults = {"is_local_engine": True, "expires_at": None}
+    Endpoint.objects.update_or_create(token_hash=sha256_of(token), defaults=defaults)
+    return f"http://127.0.0.1:{env.integer('PORT', 8000)}" + receive_path(token)
 
 
-def accept(door: Hook | SelfTest, body: bytes, message_id: str = "") -> None:
+def store_delivery(endpoint: Endpoint | SelfTest, body: bytes, message_id: str = "") -> None:
     """Store what came. Nothing in it is believed: it only names a job to look at.
 
     `message_id` is that of a signed delivery: the same one, sent again, is not stored again.
     """
-    if isinstance(door, SelfTest):
-        SelfTest.objects.filter(pk=door.pk).update(arrived=now())
+    if isinstance(endpoint, SelfTest):
+        SelfTest.objects.filter(pk=endpoint.pk).update(arrived_at=now())
         return
-    told = _read(body)
+    payload = _read(body)
     delivery = Delivery(
-        event=_first(told, EVENT_NAMES)[:60],
-        request_id=_first(told, ID_NAMES)[:100],
-        message_hash=hashed(message_id) if message_id else None,
+        event=_first(payload, EVENT_NAMES)[:60],
+        request_id=_first(payload, ID_NAMES)[:100],
+        message_hash=sha256_of(message_id) if message_id else None,
         size=len(body),
     )
     Delivery.objects.bulk_create([delivery], ignore_conflicts=True)
 
 
-def turn_away(door: Hook | SelfTest) -> None:
+def note_unsigned(endpoint: Endpoint | SelfTest) -> None:
     """Note that a post came whose signature is missing or wrong."""
-    if isinstance(door, Hook):
-        Hook.objects.filter(pk=door.pk).update(unsigned=now())
+    if isinstance(endpoint, Endpoint):
+        Endpoint.objects.filter(pk=endpoint.pk).update(last_unsigned_at=now())
 
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(payload, dict):
         return {}
-    inner = told.get("data")
-    return {**inner, **told} if isinstance(inner, dict) else told
+    inner = payload.get("data")
+    return {**inner, **payload} if isinstance(inner, dict) else payload
 
 
-def _first(told: dict[str, Any], names: tuple[str, ...]) -> str:
-    values = (told.get(name) for name in names)
+def _first(payload: dict[str, Any], names: tuple[str, ...]) -> str:
+    values = (payload.get(name) for name in names)
     text = next((value for value in values if isinstance(value, str) and value), "")
     return "".join(c for c in text if c.isprintable())
 
 
-def digest_next() -> bool:
+def process_next_delivery() -> bool:
     """Ask the upstream about the job that the oldest delivery names; without a name, list all.
 
     Only deliveries that came before the question count as answered: a later one may tell of news.
     """
     just = now() - timedelta(seconds=min(sync.NEWS_SECONDS, settings.POLL_SECONDS))
-    asked_just_now = Delivery.objects.filter(digested__gt=just).exclude(request_id="").values("request_id")
-    waiting = Delivery.objects.filter(digested=None)
+    asked_just_now = (
+        Delivery.objects.filter(processed_at__gt=just).exclude(request_id="").values("request_id")
+    )
+    waiting = Delivery.objects.filter(processed_at=None)
     delivery = waiting.exclude(request_id__in=asked_just_now).order_by("pk").first()
     if delivery is None:
         return False
@@ -137,8 +141,8 @@ def digest_next() -> bool:
     job, result, outcome = _look_up(delivery.request_id)
     if result != Delivery.Result.LOOKED_UP:
         sync.look_again()
-    same = waiting.filter(request_id=delivery.request_id, received__lte=asked)
-    same.update(digested=now(), result=result, outcome=outcome[:200], job=job)
+    same = waiting.filter(request_id=delivery.request_id, received_at__lte=asked)
+    same.update(processed_at=now(), result=result, outcome=outcome[:200], job=job)
     return True
 
 
@@ -156,13 +160,13 @@ def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
     return job, Delivery.Result.LOOKED_UP, f"Looked up: {status_text(job)}"
 
 
-def forget_old() -> bool:
+def delete_old() -> bool:
     """Remove some of what is older than a month or more than can be kept. False: nothing is left."""
     newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True)
-    beyond = newest[MOST_KEPT : MOST_KEPT + 1].first()
-    old = Q(received__lt=now() - KEPT)
+    beyond = newest[MAX_DELIVERIES : MAX_DELIVERIES + 1].first()
+    old = Q(received_at__lt=now() - RETENTION)
     if beyond is not None:
         old |= Q(pk__lte=beyond)
-    keys = list(Delivery.objects.filter(old).order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+    keys = list(Delivery.objects.filter(old).order_by("pk").values_list("pk", flat=True)[:DELETE_BATCH])
     Delivery.objects.filter(pk__in=keys).delete()
-    return len(keys) == AT_ONCE
+    return len(keys) == DELETE_BATCH

@@ -37,8 +37,8 @@ def context(params: Mapping[str, str]) -> dict[str, Any]:
 
 def stamp() -> str:
     """Changes whenever a delivery came or was digested."""
-    told = Delivery.objects.aggregate(last=Max("pk"), digested=Max("digested"))
-    return f"{told['last'] or 0}-{told['digested'].timestamp() if told['digested'] else 0:.6f}"
+    newest = Delivery.objects.aggregate(pk=Max("pk"), processed_at=Max("processed_at"))
+    return f"{newest['pk'] or 0}-{newest['processed_at'].timestamp() if newest['processed_at'] else 0:.6f}"
 
 
 def _filtered(params: Mapping[str, str], job: Job | None) -> QuerySet[Delivery]:

@@ -38,19 +38,19 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _take(request: HttpRequest, token: str) -> HttpResponse:
-    door = services.behind(token)
-    if door is None:
+    endpoint = services.endpoint_for_token(token)
+    if endpoint is None:
         return HttpResponse(status=404)
     if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
         return HttpResponse(status=413)
     body = request.read(MAX_BODY + 1)
     if len(body) > MAX_BODY:
         return HttpResponse(status=413)
-    secret = services.secret_of(door)
+    secret = services.secret_of(endpoint)
     if secret and not signature.is_right(secret, request.headers, body):
-        services.turn_away(door)
+        services.note_unsigned(endpoint)
         return HttpResponse(status=401)
-    services.accept(door, body, request.headers.get("webhook-id", "") if secret else "")
+    services.store_delivery(endpoint, body, request.headers.get("webhook-id", "") if secret else "")
     return HttpResponse(status=200)
 
 
@@ -81,7 +81,7 @@ def test(request: PortalRequest) -> HttpResponse:
 def test_state(request: PortalRequest) -> HttpResponse:
     """What came of the self-test; asks for itself while it is on its way. 204 as long as nothing is new."""
     test = SelfTest.objects.first()
-    if test and not test.done and not test.is_late:
+    if test and not test.finished_at and not test.is_late:
         return HttpResponse(status=204)
     return render(request, "webhooks/_test.html", {"test": test})
 
@@ -103,13 +103,15 @@ def deliveries_table(request: PortalRequest) -> HttpResponse:
 
 
 def _context() -> dict[str, Any]:
-    hooks = list(services.alive_hooks().order_by("-pk"))
-    own = [hook for hook in hooks if not hook.is_engines]
+    endpoints = list(services.active_endpoints().order_by("-pk"))
+    own = [endpoint for endpoint in endpoints if not endpoint.is_local_engine]
     return {
-        "hook": next((hook for hook in own if hook.expires is None), None),
-        "ending": [hook for hook in own if hook.expires],
-        "unsigned": max((hook.unsigned for hook in hooks if hook.unsigned), default=None),
-        "last": Delivery.objects.order_by("-pk").first(),
+        "endpoint": next((endpoint for endpoint in own if endpoint.expires_at is None), None),
+        "ending": [endpoint for endpoint in own if endpoint.expires_at],
+        "last_unsigned_at": max(
+            (endpoint.last_unsigned_at for endpoint in endpoints if endpoint.last_unsigned_at), default=None
+        ),
+        "last_delivery": Delivery.objects.order_by("-pk").first(),
         "test": SelfTest.objects.first(),
         "portal_url": settings.PORTAL_URL,
         "outlook": self_test.outlook(settings.PORTAL_URL),

@@ -56,7 +56,7 @@ def make() -> bool:
 
 def clear() -> bool:
     files = (retention.clear_abandoned, retention.clear_old_files)
-    lines = (webhooks.forget_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
+    lines = (webhooks.delete_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
     return any(step() for step in (*files, *lines))
 
 
@@ -83,7 +83,7 @@ LANES = (
     Lane(
         "run-too", generate.generate_next, 0.3
     ),  # a cold model takes minutes, and others may be quick meanwhile
-    Lane("digest", webhooks.digest_next, 0.2),
+    Lane("digest", webhooks.process_next_delivery, 0.2),
     Lane("self-test", self_test.run_next, 0.5),
     Lane("notice", outbox.write, 1),
     Lane("tell", outbox.send_next, 0.3),

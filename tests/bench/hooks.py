@@ -111,7 +111,8 @@ def test_storm(workshop: Workshop) -> None:
             results = storm.blow()
             ended = time.monotonic()
             until(
-                lambda: not Delivery.objects.filter(digested=None).exists() and not storm.wrong(), seconds=60
+                lambda: not Delivery.objects.filter(processed_at=None).exists() and not storm.wrong(),
+                seconds=60,
             )
             report(storm, results, time.monotonic() - ended)
 

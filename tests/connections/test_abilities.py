@@ -28,13 +28,13 @@ def provider(settings: Any, db: None) -> Iterator[ScriptedProvider]:
 
 
 def can() -> list[str]:
-    return Connection.objects.get().can
+    return Connection.objects.get().capabilities
 
 
 def waited(**time: float) -> None:
     """Let time pass."""
     row = Connection.objects.get()
-    Connection.objects.update(can_due=row.can_due - timedelta(**time))
+    Connection.objects.update(capabilities_due_at=row.capabilities_due_at - timedelta(**time))
 
 
 def test_it_learns_what_the_engine_can(engine: RunningEngine, settings: Any, db: None) -> None:
@@ -72,10 +72,10 @@ def test_elsewhere_once_a_day(provider: ScriptedProvider, settings: Any) -> None
 def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: None, address: str) -> None:
     services.built_in()
     settings.SEGMIND_BASE_URL = address
-    Connection.objects.update(can=["cancel"])
+    Connection.objects.update(capabilities=["cancel"])
     assert not capabilities.ask_next()
     assert can() == []
-    assert not Connection(kind="own", base_url="https://notsegmind.com").is_the_vendors
+    assert not Connection(kind="own", base_url="https://notsegmind.com").is_segmind
 
 
 def test_it_asks_again_once_it_is_back(provider: ScriptedProvider) -> None:
@@ -98,7 +98,7 @@ def test_a_lost_answer_leaves_what_was_known(provider: ScriptedProvider, setting
         waited(minutes=1)
         assert capabilities.ask_next()
         assert can() == ["cancel", "progress"]
-        Connection.objects.update(calls_reset=None)
+        Connection.objects.update(calls_reset_at=None)
     point_nowhere(settings)
     waited(minutes=2)
     assert capabilities.ask_next()
@@ -120,6 +120,6 @@ def test_it_takes_no_call_that_something_else_may_need(settings: Any, db: None) 
         point_at(settings, fake)
         services.built_in()
         follow_now()
-        Connection.objects.update(calls_left=4, calls_reset=now() + timedelta(minutes=1))
+        Connection.objects.update(calls_left=4, calls_reset_at=now() + timedelta(minutes=1))
         assert not capabilities.ask_next()
         assert not fake.sent("extra")

@@ -54,8 +54,8 @@ def test_the_headers_have_several_names(
     rate_limit.learn(connection, {left: " 3 ", name: told})
     stands = fresh(connection)
     assert stands.calls_left == 3
-    assert stands.calls_reset
-    assert (stands.calls_reset - now()).total_seconds() == pytest.approx(seconds, abs=3)
+    assert stands.calls_reset_at
+    assert (stands.calls_reset_at - now()).total_seconds() == pytest.approx(seconds, abs=3)
 
 
 def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None:
@@ -63,7 +63,7 @@ def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None
     rate_limit.note_busy(connection, {}, 60.0)
     rate_limit.learn(connection, {})
     assert not rate_limit.take(connection, rate_limit.PERSON)
-    Connection.objects.update(calls_reset=now())
+    Connection.objects.update(calls_reset_at=now())
     assert rate_limit.take(connection, rate_limit.LIST), "one goes ahead"
     assert not rate_limit.take(connection, rate_limit.LIST)
     rate_limit.learn(connection, {})
@@ -73,7 +73,7 @@ def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None
 def test_the_one_who_went_ahead_learns_the_real_end(connection: Connection) -> None:
     """It is a second later than others were told to wait for that one."""
     rate_limit.note_busy(connection, {}, 60.0)
-    Connection.objects.update(calls_reset=now())
+    Connection.objects.update(calls_reset_at=now())
     assert rate_limit.take(connection, rate_limit.LIST)
     told = {
         "x-rate-limit-remaining": "0",
@@ -89,7 +89,7 @@ def test_an_old_list_takes_the_last_call_if_the_next_come_too_late(
 ) -> None:
     """Each state is shown within a minute; until then the last call is left for people."""
     ends, listed = now() + timedelta(seconds=reset), now() - timedelta(seconds=age)
-    Connection.objects.update(calls_left=1, calls_reset=ends, checked=listed)
+    Connection.objects.update(calls_left=1, calls_reset_at=ends, checked_at=listed)
     assert rate_limit.take(connection, rate_limit.LIST) is goes
     assert not rate_limit.take(connection, rate_limit.SUBMIT)
 
@@ -108,7 +108,7 @@ def test_when_no_call_was_left_over_new_ones_are_kept_for_the_list(
     """Where a minute slides, a single call may be new. People always go; nobody waits for an idle list."""
     listed = now() - timedelta(seconds=age)
     due = now() + timedelta(minutes=1) * (age > rate_limit.LIST_LATE.total_seconds())
-    Connection.objects.update(calls_left=0, calls_reset=now(), checked=listed, due_at=due)
+    Connection.objects.update(calls_left=0, calls_reset_at=now(), checked_at=listed, due_at=due)
     assert not any(rate_limit.take(connection, kind) for kind in wait)
     assert rate_limit.take(connection, goes)
 
@@ -139,7 +139,7 @@ def test_what_is_set_holds_for_everyone(
     assert "The connection works." in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert "used up for the moment" in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert len(fake.requests) == 1
-    Call.objects.update(at=now() - timedelta(seconds=63))
+    Call.objects.update(made_at=now() - timedelta(seconds=63))
     assert rate_limit.take(connection, rate_limit.SUBMIT)
     assert Call.objects.count() == 1, "the old ones are forgotten"
 

@@ -55,8 +55,8 @@ def test_it_proves_the_key_and_shows_the_balance(dana: User) -> None:
 def test_a_connection_that_works_again_takes_every_warning_away(dana: User) -> None:
     services.built_in()
     Connection.objects.update(
-        key_refused=True,
-        is_closed=True,
+        is_key_rejected=True,
+        is_training_closed=True,
         failing_since=now() - timedelta(hours=1),
         failure="It is broken.",
         due_at=now() + timedelta(minutes=5),
@@ -78,7 +78,7 @@ def test_a_dead_provider_is_told_and_changes_nothing(dana: User, settings: Any) 
     point_nowhere(settings)
     html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
     assert "The upstream cannot be reached." in html
-    assert Connection.objects.get().answered is None
+    assert Connection.objects.get().last_answer_at is None
     assert not AuditEvent.objects.exists()
 
 
@@ -125,7 +125,7 @@ def test_a_second_connection_is_added_and_proven(dana: User, engine: RunningEngi
     assert "Second account" in html
     assert own().credits is not None
     assert engine.key not in html
-    assert engine.key not in own().sealed_key
+    assert engine.key not in own().encrypted_key
     assert own().last_four == engine.key[-4:]
     assert {event.action for event in AuditEvent.objects.all()} == {"connection.add", "connection.test"}
     assert engine.key not in str(list(AuditEvent.objects.values()))
@@ -173,7 +173,7 @@ def test_the_environment_wins_over_the_page(dana: User, settings: Any) -> None:
     assert "from the environment, which wins" in text_of(signed_in(dana), "/settings/")
     html = signed_in(dana).post(url("key"), {"key": SECRET}, headers=HTMX).content.decode()
     assert "The environment gives this key, and it wins." in html
-    assert not Connection.objects.exclude(sealed_key="").exists()
+    assert not Connection.objects.exclude(encrypted_key="").exists()
 
 
 def test_a_bad_key_is_refused_in_its_card(dana: User, engine: RunningEngine) -> None:
@@ -208,14 +208,14 @@ def test_the_default_can_be_chosen_but_not_switched_off(dana: User, engine: Runn
     client.post(url("default", own()))
     assert services.default() == own()
     client.post(url("switch", own()))
-    assert own().off is None
+    assert own().disabled_at is None
     client.post(url("default"))
     client.post(url("switch", own()))
-    assert own().off is not None
+    assert own().disabled_at is not None
     client.post(url("default", own()))
     assert services.default() == services.built_in(), "one that is off cannot be the default"
     client.post(url("switch", own()), {"on": "on"})
-    assert own().off is None
+    assert own().disabled_at is None
 
 
 def test_it_gets_another_name(dana: User, engine: RunningEngine) -> None:

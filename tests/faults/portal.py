@@ -193,7 +193,7 @@ def is_at_rest() -> bool:
     moving = Job.objects.exclude(state__in=(*ENDED, State.NEEDS_DECISION)).exists()
     carried = not Transfer.objects.filter(finished_at=None).exists()
     told = not Training.objects.filter(is_over=False).exists()
-    return carried and told and not moving and not Delivery.objects.filter(digested=None).exists()
+    return carried and told and not moving and not Delivery.objects.filter(processed_at=None).exists()
 
 
 def new_form_key() -> str:

@@ -130,12 +130,12 @@ def goes_on(
         schedule_transfer(make_dataset(alice, stored=False), connections.default())
         Delivery.objects.create(request_id=KNOWN, size=1)
         make_job(alice, "training", request_id="trains", cancel_requested_at=now())
-        Connection.objects.update(can=CAN, can_due=now() + timedelta(days=1))
+        Connection.objects.update(capabilities=CAN, capabilities_due_at=now() + timedelta(days=1))
         follow_now()
         sent = send_now(queued)
         for lane in WORK:
             lane.step()
-        Connection.objects.update(can_due=now())
+        Connection.objects.update(capabilities_due_at=now())
         capabilities.ask_next()
         assert sent.state in State.values
         assert sent.submit_attempts.count() <= 1, "never twice"

@@ -134,7 +134,7 @@ def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, s
     settings.LOCAL_ENGINE = True
     local = connections.built_in()
     assert "The local engine simulates" in text_of(signed_in(alice), URL)
-    Connection.objects.filter(pk=local.pk).update(can=["losses", "samples"])
+    Connection.objects.filter(pk=local.pk).update(capabilities=["losses", "samples"])
     page = text_of(signed_in(alice), URL)
     assert "The local engine trains on your own hardware, at no cost." in page
     assert "simulates" not in page

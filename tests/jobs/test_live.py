@@ -126,7 +126,7 @@ def test_the_counts_the_dataset_and_the_mood_are_told(web: WebServer) -> None:
         dataset.save()
         row_of(stream, waiting, "hats")
         assert stream.next("counts") == {"all": "2", "active": "1", "ready": "0", "failed": "1"}
-        Connection.objects.update(failing_since=now(), failure="The upstream is away.", changed=now())
+        Connection.objects.update(failing_since=now(), failure="The upstream is away.", updated_at=now())
         while "The upstream is away." not in stream.next("banners")["html"]:
             pass  # of what the watcher saw before
 

@@ -229,7 +229,7 @@ def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> 
     long_ago = now() - timedelta(minutes=20)
     job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_expires_at=long_ago)
     Attempt.objects.create(job=job, started_at=long_ago)
-    Connection.objects.update(answered=long_ago)
+    Connection.objects.update(last_answer_at=long_ago)
     send_now(job)
     follow_now()
     follow_now()

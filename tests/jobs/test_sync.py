@@ -192,10 +192,10 @@ def test_a_dead_provider_is_said_with_the_time_and_recovers(
     since = connection.failing_since
     assert since
     assert connection.due_at > now()
-    answered = connection.answered
+    answered = connection.last_answer_at
     assert answered
     assert answered < since, "the states are older than the trouble"
-    Connection.objects.update(answered=answered - timedelta(hours=3))
+    Connection.objects.update(last_answer_at=answered - timedelta(hours=3))
     html = text_of(signed_in(alice))
     banner = "Jobs wait and go on by themselves. Since "
     assert "The upstream cannot be reached." in html

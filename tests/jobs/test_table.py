@@ -69,7 +69,7 @@ def test_while_nothing_changed_the_answer_is_empty(alice: User) -> None:
     [
         lambda job: move(job, State.FAILED, "Failed", source=Source.POLL),
         lambda job: make_job(job.owner, name="new"),
-        lambda job: Connection.objects.update(changed="2100-01-01T00:00Z"),
+        lambda job: Connection.objects.update(updated_at="2100-01-01T00:00Z"),
         lambda job: Dataset.objects.update(updated_at="2100-01-01T00:00Z"),
         lambda job: Training.objects.create(job=job, percent=60),
     ],

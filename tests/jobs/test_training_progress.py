@@ -254,7 +254,7 @@ def test_a_training_of_which_nobody_knows_is_given_up_after_its_end(
     assert not look().is_over
     ended(provider, job, "FAILED")
     assert look().is_over
-    assert Connection.objects.get().can_due <= now() + timedelta(minutes=1)
+    assert Connection.objects.get().capabilities_due_at <= now() + timedelta(minutes=1)
 
 
 def test_a_killed_worker_loses_nothing(provider: ScriptedProvider, job: Job) -> None:

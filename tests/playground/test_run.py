@@ -250,11 +250,11 @@ def test_a_model_that_cannot_be_run_says_why(
 
 
 def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
-    Connection.objects.filter(pk=job.connection_id).update(can=["progress"])
+    Connection.objects.filter(pk=job.connection_id).update(capabilities=["progress"])
     assert "The engine that trained this model cannot run models." in text_of(
         signed_in(alice), f"/jobs/{job.pk}/"
     )
-    Connection.objects.filter(pk=job.connection_id).update(can=["progress", "run"])
+    Connection.objects.filter(pk=job.connection_id).update(capabilities=["progress", "run"])
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "playground-form" in html
     assert "is paid" not in html

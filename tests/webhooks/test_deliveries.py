@@ -25,7 +25,13 @@ def job(alice: User) -> Job:
 
 def delivered(job: Job | None = None, event: str = "AVAILABLE", **fields: Any) -> Delivery:
     result = {"result": "looked_up", "outcome": "Looked up: Ready"} if job else {"result": "listed"}
-    told = {"digested": now(), "job": job, "request_id": job.request_id if job else "", **result, **fields}
+    told = {
+        "processed_at": now(),
+        "job": job,
+        "request_id": job.request_id if job else "",
+        **result,
+        **fields,
+    }
     return Delivery.objects.create(**{"event": event, "size": 291, **told})
 
 
@@ -97,13 +103,13 @@ def test_it_asks_again_by_itself_and_gets_only_news(dana: User, job: Job) -> Non
     address = html.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert "every 3s" in html
     assert client.get(address, headers=HTMX).status_code == 204
-    second = delivered(job, digested=None, result="waiting")
+    second = delivered(job, processed_at=None, result="waiting")
     assert client.get(address, headers=HTMX).status_code == 200
     html = client.get(TABLE, headers=HTMX).content.decode()
     assert html.lstrip().startswith('<section id="deliveries"')
     seen = html.split("seen=")[1].split('"')[0]
     assert client.get(f"{TABLE}?seen={seen}", headers=HTMX).status_code == 204
-    Delivery.objects.filter(pk=second.pk).update(digested=now())
+    Delivery.objects.filter(pk=second.pk).update(processed_at=now())
     assert client.get(f"{TABLE}?seen={seen}", headers=HTMX).status_code == 200
     assert first.pk < second.pk
 

@@ -19,7 +19,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks import services
-from finetune_portal.webhooks.models import Delivery, Hook
+from finetune_portal.webhooks.models import Delivery, Endpoint
 from tests.conftest import StartEngine
 from tests.engine.calling import reached, started
 from tests.engine.sink import listening
@@ -37,7 +37,7 @@ def test_a_delivery_is_stored_and_answered(address: str) -> None:
     told = {"type": "finetune.available", "finetune_id": "f-1", "status": "AVAILABLE"}
     assert knock(address, told) == 200
     delivery = Delivery.objects.get()
-    assert (delivery.request_id, delivery.event, delivery.digested) == ("f-1", "AVAILABLE", None)
+    assert (delivery.request_id, delivery.event, delivery.processed_at) == ("f-1", "AVAILABLE", None)
     assert delivery.size == len(json.dumps(told))
 
 
@@ -99,7 +99,7 @@ def test_the_payload_sets_nothing(address: str, alice: User, settings: Any) -> N
         evil = f"{provider.url}/storage/evil.safetensors"
         told = {"finetune_id": request_id, "status": "AVAILABLE", "name": "evil", "error_message": "evil"}
         knock(address, {**told, "cloud_storage_url": evil, "trained_model_url": evil, "public_model": True})
-        assert services.digest_next()
+        assert services.process_next_delivery()
         assert [request.path for request in provider.requests] == ["/finetune/request/details"]
     job = fresh(job)
     assert (job.state, job.name, job.is_public) == ("training", "Day to night", False)
@@ -113,13 +113,13 @@ def test_the_provider_is_asked_and_its_word_counts(
     request_id = reached(engine, started(engine), "AVAILABLE")["finetune_id"]
     job = make_job(alice, "training", request_id=request_id)
     knock(address, {"finetune_id": request_id, "status": "FAILED"})
-    assert services.digest_next()
+    assert services.process_next_delivery()
     assert fresh(job).state == "ready"
     assert [(event.text, event.source) for event in job.events.all()] == [("Ready", "webhook")]
     delivery = Delivery.objects.get()
-    assert delivery.digested
+    assert delivery.processed_at
     assert (delivery.job, delivery.result, delivery.outcome) == (job, "looked_up", "Looked up: Ready")
-    assert not services.digest_next()
+    assert not services.process_next_delivery()
 
 
 def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: Any) -> None:
@@ -129,8 +129,8 @@ def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: 
         request_id = provider.adds("hats").id
         make_job(alice, "training", request_id=request_id)
         Delivery.objects.bulk_create(Delivery(request_id=request_id, size=1) for _ in range(1000))
-        assert services.digest_next()
-        assert not services.digest_next()
+        assert services.process_next_delivery()
+        assert not services.process_next_delivery()
         assert len(provider.requests) == 1
 
 
@@ -140,7 +140,7 @@ def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str
     connections.built_in()
     Connection.objects.update(due_at=now() + timedelta(hours=1))
     knock(address, told)
-    assert services.digest_next()
+    assert services.process_next_delivery()
     assert Connection.objects.get().due_at <= now()
     assert Delivery.objects.get().result == "listed"
     assert not Job.objects.exists()
@@ -153,7 +153,7 @@ def test_a_dead_provider_is_noted_and_the_list_makes_up_for_it(
     request_id = reached(engine, started(engine), "AVAILABLE")["finetune_id"]
     job = make_job(alice, "training", request_id=request_id)
     knock(address, {"finetune_id": request_id})
-    assert services.digest_next()
+    assert services.process_next_delivery()
     delivery = Delivery.objects.get()
     assert "could not be asked: The upstream cannot be reached." in delivery.outcome
     assert (delivery.result, delivery.job) == ("not_asked", job)
@@ -176,8 +176,8 @@ def test_the_engines_own_deliveries_are_understood(
     for seen in sink.seen:
         assert knock(address, seen.body) == 200
     assert {delivery.request_id for delivery in Delivery.objects.all()} == {job.request_id}
-    assert services.digest_next()
-    assert not services.digest_next(), "all of them were news of one job"
+    assert services.process_next_delivery()
+    assert not services.process_next_delivery(), "all of them were news of one job"
     assert fresh(job).state == "ready"
 
 
@@ -193,35 +193,35 @@ def test_after_a_rotation_both_are_good_for_a_day(address: str, dana: User) -> N
     """W11"""
     newer = urlsplit(services.new_address(actor=dana)).path
     assert knock(address, {}) == knock(newer, {}) == 200
-    old = Hook.objects.get(expires__isnull=False)
-    assert timedelta(hours=23) < old.expires - now() <= timedelta(hours=24)
-    Hook.objects.filter(pk=old.pk).update(expires=now())
+    old = Endpoint.objects.get(expires_at__isnull=False)
+    assert timedelta(hours=23) < old.expires_at - now() <= timedelta(hours=24)
+    Endpoint.objects.filter(pk=old.pk).update(expires_at=now())
     assert (knock(address, {}), knock(newer, {})) == (404, 200)
 
 
 def test_no_rotation_ends_the_local_engines_own_address(dana: User) -> None:
-    local = urlsplit(services.local_hook_url()).path
+    local = urlsplit(services.local_endpoint_url()).path
     for _ in range(2):
         services.new_address(actor=dana)
-    assert Hook.objects.get(is_engines=True).expires is None
+    assert Endpoint.objects.get(is_local_engine=True).expires_at is None
     assert knock(local, {}) == 200
-    assert urlsplit(services.local_hook_url()).path == local
+    assert urlsplit(services.local_endpoint_url()).path == local
 
 
 def test_old_deliveries_are_forgotten_a_few_at_a_time(db: None) -> None:
     old = now() - timedelta(days=31)
-    Delivery.objects.bulk_create(Delivery(received=old, size=1) for _ in range(services.AT_ONCE + 1))
+    Delivery.objects.bulk_create(Delivery(received_at=old, size=1) for _ in range(services.DELETE_BATCH + 1))
     kept = Delivery.objects.create(size=1)
-    assert services.forget_old(), "there may be more"
+    assert services.delete_old(), "there may be more"
     assert Delivery.objects.count() == 2
-    assert not services.forget_old()
+    assert not services.delete_old()
     assert Delivery.objects.get() == kept
 
 
 def test_no_more_than_the_newest_are_kept(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MOST_KEPT", 3)
+    monkeypatch.setattr(services, "MAX_DELIVERIES", 3)
     made = [Delivery.objects.create(size=1) for _ in range(5)]
-    assert not services.forget_old()
+    assert not services.delete_old()
     assert list(Delivery.objects.order_by("pk")) == made[2:]
 
 

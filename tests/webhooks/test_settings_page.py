@@ -13,7 +13,7 @@ from django.test import Client
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.webhooks import self_test
-from finetune_portal.webhooks.models import Delivery, Hook, SelfTest
+from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
 from tests.engine.sink import Answer, listening
 from tests.people import HTMX, signed_in
 from tests.providers.segmind.test_broken import CERTIFICATE
@@ -45,11 +45,11 @@ def test_an_admin_makes_an_address_that_is_shown_once(dana: User) -> None:
 def test_after_a_new_one_the_page_tells_when_the_old_one_ends(dana: User) -> None:
     for _ in range(2):
         signed_in(dana).post(ROTATE)
-    old = Hook.objects.get(expires__isnull=False)
+    old = Endpoint.objects.get(expires_at__isnull=False)
     html = text_of(dana)
     assert "The one before" in html
-    assert f"{old.expires:%H:%M} UTC" in html
-    Hook.objects.filter(pk=old.pk).update(expires=old.created)
+    assert f"{old.expires_at:%H:%M} UTC" in html
+    Endpoint.objects.filter(pk=old.pk).update(expires_at=old.created_at)
     assert "The one before" not in text_of(dana)
 
 
@@ -87,14 +87,14 @@ def test_only_admins_see_it(name: str, url: str, request: pytest.FixtureRequest)
 @pytest.mark.parametrize("name", ["alice", "charlie"])
 def test_only_admins_do_it(name: str, url: str, request: pytest.FixtureRequest) -> None:
     assert signed_in(request.getfixturevalue(name)).post(url).status_code == 403
-    assert not any(model.objects.exists() for model in (Hook, SelfTest, AuditEvent))
+    assert not any(model.objects.exists() for model in (Endpoint, SelfTest, AuditEvent))
 
 
 @pytest.mark.parametrize("url", [ROTATE, TEST])
 def test_it_refuses_get_and_strangers(client: Client, dana: User, url: str) -> None:
     assert signed_in(dana).get(url).status_code == 405
     assert client.post(url).headers["Location"].startswith("/login/")
-    assert not any(model.objects.exists() for model in (Hook, SelfTest))
+    assert not any(model.objects.exists() for model in (Endpoint, SelfTest))
 
 
 def outcome(dana: User, url: str, settings: Any) -> str:
@@ -178,7 +178,7 @@ def test_an_address_that_says_nothing_is_told(
 def test_a_worker_that_does_not_come_is_told(dana: User) -> None:
     client = signed_in(dana)
     client.post(TEST)
-    SelfTest.objects.update(created=SelfTest.objects.get().created - timedelta(minutes=1))
+    SelfTest.objects.update(created_at=SelfTest.objects.get().created_at - timedelta(minutes=1))
     assert "Is the worker running?" in client.get(STATE, headers=HTMX).content.decode()
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from finetune_portal.accounts.models import User
 from finetune_portal.webhooks import checks, services, signature
-from finetune_portal.webhooks.models import Delivery, Hook
+from finetune_portal.webhooks.models import Delivery, Endpoint
 from tests.conftest import StartEngine
 from tests.engine.calling import started
 from tests.engine.sink import listening
@@ -111,14 +111,14 @@ def test_the_engines_own_signature_is_understood(
 ) -> None:
     """Two readings of one standard; its secret is for its own address only."""
     settings.ENGINE_WEBHOOK_SECRET = secret
-    local = urlsplit(services.local_hook_url()).path
+    local = urlsplit(services.local_endpoint_url()).path
     with listening() as sink:
         started(engines(ENGINE_WEBHOOK_URL=f"{sink.url}/", ENGINE_WEBHOOK_SECRET=secret))
         until(lambda: sink.seen)
     sent = sink.seen[0]
     assert knock(local, sent.body, sent.headers) == 200
     assert knock(local, sent.body.replace(b"hats", b"cats"), sent.headers) == 401
-    assert Hook.objects.get().unsigned
+    assert Endpoint.objects.get().last_unsigned_at
 
 
 @pytest.mark.parametrize(

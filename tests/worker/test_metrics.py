@@ -76,7 +76,7 @@ def test_it_counts_what_there_is(alice: User) -> None:
     Heartbeat.objects.create(lane="submit", at=now() - timedelta(seconds=50))
     told = {
         "credits": 12.5,
-        "answered": now() - timedelta(minutes=5),
+        "last_answer_at": now() - timedelta(minutes=5),
         "failing_since": now(),
         "name": 'A "b" \\ c',
     }

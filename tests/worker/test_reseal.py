@@ -46,7 +46,7 @@ def test_the_old_key_can_go(sealed: list[str], alice: User, settings: Any) -> No
     settings.SEALING_KEYS = ["the second key", "the first key"]
     assert reseal() == ("4 sealed anew, 0 cannot be opened.\n", 0)
     settings.SEALING_KEYS = ["the second key"]
-    assert encryption.decrypt(Connection.objects.get(name="a").sealed_key) == "sk-0123456789"
+    assert encryption.decrypt(Connection.objects.get(name="a").encrypted_key) == "sk-0123456789"
     assert encryption.decrypt(Channel.objects.get().encrypted_address) == alice.email
     app, codes = (Authenticator.objects.get(type=kind) for kind in ("totp", "recovery_codes"))
     assert encryption.decrypt(app.data["secret"]) == SECRET
@@ -54,12 +54,12 @@ def test_the_old_key_can_go(sealed: list[str], alice: User, settings: Any) -> No
 
 
 def test_what_cannot_be_opened_is_named_and_left_alone(sealed: list[str], settings: Any) -> None:
-    before = Connection.objects.get(name="a").sealed_key
+    before = Connection.objects.get(name="a").encrypted_key
     settings.SEALING_KEYS = ["the second key"]
     said, status = reseal()
     assert status == 1
     assert said.startswith("0 sealed anew, 4 cannot be opened.\n  connection ")
-    assert Connection.objects.get(name="a").sealed_key == before
+    assert Connection.objects.get(name="a").encrypted_key == before
 
 
 def test_a_key_file_that_was_emptied_is_lost_and_not_a_key_that_everyone_knows(tmp_path: Path) -> None:

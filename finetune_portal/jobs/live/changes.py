@@ -86,7 +86,7 @@ class Lookout:
         rows = Dataset.objects.filter(updated_at__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
         trainings = dict(Training.objects.filter(updated_at__gte=since).values_list("job", "updated_at"))
-        connections = Connection.objects.aggregate(last=Max("changed"))["last"]
+        connections = Connection.objects.aggregate(last=Max("updated_at"))["last"]
         stalest = Connection.objects.stalest()
         moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
         news = _rows("row", moved)
@@ -96,7 +96,7 @@ class Lookout:
             self.felt = 0.0
         self.jobs, self.datasets, self.trainings = jobs, datasets, trainings
         self.moved, self.looked = connections, looked
-        self.answered = stalest.answered if stalest else None
+        self.answered = stalest.last_answer_at if stalest else None
         return news
 
     def _mood(self) -> list[News]:

@@ -51,7 +51,7 @@ def cancel(job: Job, *, actor: User) -> None:
 
 def follow_next() -> bool:
     """Look at the training that was looked at longest ago. False when none is due."""
-    able = [connection for connection in Connection.objects.in_use() if "progress" in connection.can]
+    able = [connection for connection in Connection.objects.in_use() if "progress" in connection.capabilities]
     _begin(able)
     rows = Training.objects.filter(is_over=False).select_related("job__connection")
     training = rate_limit.claim_with_a_call(

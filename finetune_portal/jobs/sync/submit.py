@@ -83,7 +83,7 @@ def send_next() -> bool:
 
 def _open() -> list[Connection]:
     """After a 401 nothing is sent until the key works again."""
-    willing = Connection.objects.in_use().filter(key_refused=False, is_closed=False)
+    willing = Connection.objects.in_use().filter(is_key_rejected=False, is_training_closed=False)
     return [connection for connection in willing if not _is_in_doubt(connection)]
 
 
@@ -99,12 +99,12 @@ def _is_in_doubt(connection: Connection) -> bool:
         return False
     pause = min(LONGEST_PAUSE, connection.poll_seconds * 2.0 ** min(lost["count"] - 1, 12))
     enough = lost["count"] == 1 or lost["last"] < now() - timedelta(seconds=pause)
-    return not (enough and connection.answered and connection.answered > lost["last"])
+    return not (enough and connection.last_answer_at and connection.last_answer_at > lost["last"])
 
 
 def _hold_back(connection: Connection, exc: SegmindError, **reason: bool) -> None:
     """Write it down for all senders and for the banner, even before the first look at the upstream."""
-    told = {**reason, "failure": exc.message[:500], "changed": now()}
+    told = {**reason, "failure": exc.message[:500], "updated_at": now()}
     Connection.objects.filter(pk=connection.pk).update(**told)
 
 
@@ -172,7 +172,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         _locked(job)
         if isinstance(exc, UnauthorizedError):
             _end(attempt, Attempt.Outcome.NOT_SENT, exc)
-            _hold_back(job.connection, exc, key_refused=True)
+            _hold_back(job.connection, exc, is_key_rejected=True)
             due = now() + backoff(job.attempts)
             move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due_at=due)
         elif isinstance(exc, RateLimitedError):
@@ -190,7 +190,7 @@ def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         else:
             _end(attempt, Attempt.Outcome.REFUSED, exc)
             if isinstance(exc, TrainingClosedError):
-                _hold_back(job.connection, exc, is_closed=True)
+                _hold_back(job.connection, exc, is_training_closed=True)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
 

@@ -50,7 +50,7 @@ def ask_soon() -> None:
 def look_again() -> None:
     """There may be news: list early, but not while the upstream is away, nor again and again."""
     for connection in Connection.objects.in_use():
-        checked = connection.checked
+        checked = connection.checked_at
         pause = max(news_pause(connection), rate_limit.spread(connection))
         soon = max(now(), checked + timedelta(seconds=pause)) if checked else now()
         Connection.objects.filter(pk=connection.pk, failing_since=None, due_at__gt=soon).update(due_at=soon)
@@ -88,34 +88,38 @@ def follow(*, source: str = Source.POLL) -> bool:
 
 def _has_not_looked(connection: Connection) -> bool:
     """For some time, be it that the upstream was away or the portal."""
-    return bool(connection.failing_since) or not connection.answered or connection.answered < now() - LOOK_ON
+    return (
+        bool(connection.failing_since)
+        or not connection.last_answer_at
+        or connection.last_answer_at < now() - LOOK_ON
+    )
 
 
 def _fine(connection: Connection, credits: float | None) -> None:
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
     pause = max(pause, rate_limit.spread(connection))
-    recovered = bool(connection.failing_since or connection.key_refused)
+    recovered = bool(connection.failing_since or connection.is_key_rejected)
     held_by(connection).filter(due_at=connection.due_at).update(due_at=now() + jitter(pause))
     if recovered:
         capabilities.ask_again(connection)
     held_by(connection).update(
-        checked=now(),
-        answered=now(),
+        checked_at=now(),
+        last_answer_at=now(),
         failing_since=None,
-        failure="" if not connection.is_closed else connection.failure,
-        key_refused=False,
+        failure="" if not connection.is_training_closed else connection.failure,
+        is_key_rejected=False,
         credits=credits,
         attempts=0,
         lease_expires_at=None,
-        changed=now() if recovered or credits != connection.credits else connection.changed,
+        updated_at=now() if recovered or credits != connection.credits else connection.updated_at,
     )
 
 
 def _credits(connection: Connection) -> float | None:
     """The balance, once a minute and after each training, from calls that nothing else needs."""
     ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended_at__isnull=False)
-    is_time = connection.checked is None or now().second < connection.poll_seconds or ended.exists()
+    is_time = connection.checked_at is None or now().second < connection.poll_seconds or ended.exists()
     if not (is_time and rate_limit.take(connection, rate_limit.CREDITS)):
         return connection.credits
     try:
@@ -139,13 +143,13 @@ def _trouble(connection: Connection, exc: SegmindError) -> None:
     tries = 8 if isinstance(exc, UnauthorizedError) else min(connection.attempts, 8)
     pause = max(connection.poll_seconds, min(LONGEST_PAUSE, connection.poll_seconds * 2**tries))
     held_by(connection).update(
-        checked=now(),
+        checked_at=now(),
         failing_since=since,
         failure=exc.message[:500],
-        key_refused=isinstance(exc, UnauthorizedError),
+        is_key_rejected=isinstance(exc, UnauthorizedError),
         due_at=now() + jitter(pause),
         lease_expires_at=None,
-        changed=now(),
+        updated_at=now(),
     )
 
 

@@ -140,7 +140,7 @@ def _as_text(number: int) -> str:
 
 # One query each: through the ORM it would be one for each number, and asking takes longer than counting.
 # What stands in them are our own names of tables and a number.
-_SHOWN = ((Job, "updated_at"), (Dataset, "updated_at"), (Training, "updated_at"), (Connection, "changed"))
+_SHOWN = ((Job, "updated_at"), (Dataset, "updated_at"), (Training, "updated_at"), (Connection, "updated_at"))
 _LATEST = [f"SELECT MAX({column}) FROM {model._meta.db_table}" for model, column in _SHOWN]  # nosec B608
 _GROUP = 'SELECT 1 FROM jobs_job WHERE archived_at IS NULL AND "group" = %s'
 _COUNT = f"SELECT COUNT(*) FROM ({_GROUP} LIMIT {LARGEST_COUNT + 1}) AS some_of_them"  # nosec B608

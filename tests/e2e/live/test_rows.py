@@ -156,7 +156,7 @@ def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
     says(page, "Live")
     for number, failure in enumerate(("The upstream is away.", "")):
         Connection.objects.update(
-            failure=failure, is_closed=not number, changed=f"2030-01-01T00:00:0{number}Z"
+            failure=failure, is_training_closed=not number, updated_at=f"2030-01-01T00:00:0{number}Z"
         )
         expect(page.locator("#banners .banner")).to_have_count(1 - number)
 

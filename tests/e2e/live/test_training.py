@@ -84,7 +84,7 @@ def test_the_curve_grows_where_it_stands(visit: Open, alice: User, job: Job) -> 
 def test_a_page_that_was_there_before_the_first_loss_gets_the_curve(
     visit: Open, alice: User, job: Job
 ) -> None:
-    job.connection.can = ["losses"]
+    job.connection.capabilities = ["losses"]
     job.connection.save()
     page = visit(alice, f"/jobs/{job.pk}/")
     says(page, "Live")
@@ -121,7 +121,7 @@ def test_the_slider_follows_until_somebody_moves_it(visit: Open, alice: User, jo
 
 
 def test_cancel_asks_once_in_words(visit: Open, alice: User, job: Job) -> None:
-    job.connection.can = ["progress", "cancel"]
+    job.connection.capabilities = ["progress", "cancel"]
     job.connection.save()
     tells(20)
     page = visit(alice, f"/jobs/{job.pk}/")

@@ -15,7 +15,7 @@ from finetune_portal.notifications.models import Channel
 from finetune_portal.web import encryption
 
 WHERE: tuple[tuple[type[Model], str], ...] = (
-    (Connection, "sealed_key"),
+    (Connection, "encrypted_key"),
     (Channel, "encrypted_address"),
     (Authenticator, "data"),
 )

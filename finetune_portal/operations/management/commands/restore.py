@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
 
 def _sealed() -> list[str]:
-    keys = Connection.objects.exclude(sealed_key="").values_list("sealed_key", flat=True)
+    keys = Connection.objects.exclude(encrypted_key="").values_list("encrypted_key", flat=True)
     return [*keys, *Channel.objects.values_list("encrypted_address", flat=True)]
 
 

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from finetune_portal import env
 from finetune_portal.accounts.services import first_admin_link
 from finetune_portal.operations.supervisor import Child, say, supervise
-from finetune_portal.webhooks.services import local_hook_url
+from finetune_portal.webhooks.services import local_endpoint_url
 
 # What django-htmx brings beside the htmx that the pages load; compressing it would double the start.
 UNUSED_STATIC = ["ext", "htmx-4*", "htmax-*"]
@@ -56,7 +56,7 @@ def _children() -> list[Child]:
     if settings.LOCAL_ENGINE:
         own = {
             "ENGINE_API_KEY": settings.SEGMIND_API_KEY,
-            "ENGINE_WEBHOOK_URL": env.text("ENGINE_WEBHOOK_URL") or local_hook_url(),
+            "ENGINE_WEBHOOK_URL": env.text("ENGINE_WEBHOOK_URL") or local_endpoint_url(),
         }
         children.append(Child("engine", [python, "-m", "finetune_portal.engine"], {**environment, **own}))
     return children
