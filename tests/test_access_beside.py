@@ -88,7 +88,7 @@ def test_another_sites_page_gets_nothing(web: WebServer) -> None:
     dataset = start_upload(owner=alice, filename="night.zip", size=8)
     for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         headers = {"Cookie": f"sessionid={session_of(alice)}", **foreign}
-        assert requests.get(f"{web.url}/live/", headers=headers, timeout=10).status_code == 403
+        assert requests.get(f"{web.url}/live/", headers=headers, timeout=30).status_code == 403
         piece = requests.patch(
             f"{web.url}/uploads/{dataset.key}/", data=b"PK", headers={**headers, **TUS}, timeout=10
         )

@@ -129,7 +129,7 @@ def goes_the_main_way(life: Life) -> None:
     until(lambda: "SHA-256" in life.get(job).text, why="the worker read the file")
     hook = f"{life.portal.url}/hooks/segmind/{life.secrets['webhook token']}/"
     for body in (b'{"event": "x"}', b"x" * 70_000):
-        life.keep(requests.post(hook, data=body, timeout=20))
+        life.keep(requests.post(hook, data=body, timeout=30))
 
 
 def signed_links(life: Life, job: str) -> None:
@@ -143,8 +143,8 @@ def signed_links(life: Life, job: str) -> None:
     life.told_once(given)
     upload = given.json()
     life.secrets["upload address"] = parse_qs(urlsplit(upload["presigned_url"]).query)["signature"][0]
-    life.keep(requests.put(upload["presigned_url"], sample.make(), timeout=20))
-    life.keep(requests.put(upload["presigned_url"], sample.make(), timeout=20))
+    life.keep(requests.put(upload["presigned_url"], sample.make(), timeout=30))
+    life.keep(requests.put(upload["presigned_url"], sample.make(), timeout=30))
     trained = life.call("/finetune/request/list", method="GET").json()[0]
     path = "/finetune/request/file/download"
     asked = {"cloud_storage_url": trained.get("cloud_storage_url", "")}
@@ -185,10 +185,10 @@ def sees_every_page(life: Life) -> None:
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PIECES.get(found[1], "1"), route)
         if not re.search(r"download|logout", path):
             life.get("/" + path)
-            life.keep(requests.get(f"{life.portal.url}/{path}", timeout=20))
+            life.keep(requests.get(f"{life.portal.url}/{path}", timeout=30))
     life.send("/csp-report/", {"csp-report": "{}"})
     life.get("/", headers={"Host": "elsewhere.example"})
-    life.maker.session.post(f"{life.portal.url}/jobs/bulk/", timeout=20)  # without the form's token
+    life.maker.session.post(f"{life.portal.url}/jobs/bulk/", timeout=30)  # without the form's token
 
 
 def breaks_it(life: Life) -> None:

@@ -26,8 +26,8 @@ from tests import databases, prepared
 from tests.people import signed_in
 from tests.running import ROOT, free_port
 
-START_SECONDS = 30.0
-PATIENCE = 15.0
+START_SECONDS = 120.0
+EVENT_SECONDS = 60.0
 SERVE = ["gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
 
 
@@ -85,7 +85,7 @@ class WebServer:
         began = time.monotonic()
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
         return time.monotonic() - began
 
@@ -93,7 +93,7 @@ class WebServer:
 class Reader:
     """One GET, read line by line as it comes."""
 
-    def __init__(self, port: int, path: str, session: str = "", *, timeout: float = 10) -> None:
+    def __init__(self, port: int, path: str, session: str = "", *, timeout: float = 30) -> None:
         lines = [f"GET {path} HTTP/1.0", f"Host: 127.0.0.1:{port}", f"Cookie: sessionid={session}"]
         with socket.create_connection(("127.0.0.1", port), timeout) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -119,7 +119,7 @@ class Reader:
         for name, data in self.events():
             if name == wanted:
                 return data
-            assert time.monotonic() - began < PATIENCE, f"no {wanted} came"
+            assert time.monotonic() - began < EVENT_SECONDS, f"no {wanted} came"
         raise AssertionError("the stream ended")
 
     def __enter__(self) -> Self:
@@ -165,7 +165,7 @@ def running_web(data: Path, **environment: str) -> Iterator[WebServer]:
 def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """One web process for the whole run, for tests that need a socket but no worker; see `web`."""
     data = tmp_path_factory.mktemp("web") / "data"
-    with running_web(data, WEB_WORKERS="1", UPLOAD_QUIET_SECONDS="2") as running:
+    with running_web(data, WEB_WORKERS="1", UPLOAD_QUIET_SECONDS="5") as running:
         yield running
 
 

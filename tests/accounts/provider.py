@@ -34,12 +34,12 @@ class Provider:
         return f"http://127.0.0.1:{self.port}"
 
     def knows(self, subject: str, **claims: Any) -> None:
-        answer = requests.put(f"{self.issuer}/users/{subject}", json=claims, timeout=5)
+        answer = requests.put(f"{self.issuer}/users/{subject}", json=claims, timeout=30)
         answer.raise_for_status()
 
     def let_in(self, address: str, subject: str) -> str:
         """What the person does there; answers the path that the browser is sent back to."""
-        answer = requests.post(address, data={"sub": subject}, allow_redirects=False, timeout=5)
+        answer = requests.post(address, data={"sub": subject}, allow_redirects=False, timeout=30)
         assert answer.status_code == 302, answer.text
         back = urlsplit(answer.headers["Location"])
         return f"{back.path}?{back.query}"
@@ -52,7 +52,7 @@ def running_provider() -> Iterator[Provider]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         discovery = f"{provider.issuer}/.well-known/openid-configuration"
-        until(lambda: answers(discovery), seconds=30, why="the provider is there")
+        until(lambda: answers(discovery), why="the provider is there")
         yield provider
     finally:
         process.terminate()

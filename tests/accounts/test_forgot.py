@@ -37,7 +37,7 @@ def asked(email: str) -> HttpResponse:
 def test_the_letter_leads_to_a_new_password(alice: User, mail: MailServer) -> None:
     assert "Forgot your password?" in Client().get("/login/").content.decode()
     assert "is on its way" in asked("Alice@example.com").content.decode()
-    until(lambda: bool(mail.mails), seconds=10, why="the letter is there")
+    until(lambda: bool(mail.mails), why="the letter is there")
     (letter,) = mail.mails
     assert letter["To"] == "alice@example.com"
     found = re.search(r"http://[^/]+(/password/\S+)", letter.get_payload())
@@ -59,14 +59,14 @@ def test_nobody_learns_who_has_an_account(alice: User, mail: MailServer) -> None
             re.sub(r'value="[^"]*"|nonce="[^"]*"', "", html.replace(email, "…")).partition("<main")[2]
         )
     assert len(answers) == 1
-    until(lambda: bool(mail.mails), seconds=10, why="the letter is there")
+    until(lambda: bool(mail.mails), why="the letter is there")
     assert [letter["To"] for letter in mail.mails] == ["alice@example.com"]
 
 
 def test_asking_again_and_again_comes_to_an_end(alice: User, mail: MailServer) -> None:
     for number in range(1, 6):
         assert asked(alice.email).status_code == 200
-        until(lambda wanted=number: len(mail.mails) == wanted, seconds=10, why="the letter is there")
+        until(lambda wanted=number: len(mail.mails) == wanted, why="the letter is there")
     assert asked(alice.email).status_code == 429
     assert len(mail.mails) == 5
 

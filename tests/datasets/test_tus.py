@@ -69,7 +69,7 @@ def test_a_file_in_pieces_becomes_a_checked_dataset(web: WebServer, maker: reque
 
     half = len(data) // 2
     assert send(url, maker, 0, data[:half]).headers["Upload-Offset"] == str(half)
-    assert maker.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == str(half)
+    assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == str(half)
     assert send(url, maker, 0, data[:half]).status_code == 409, "a piece is not taken twice"
     assert send(url, maker, half, data[half:]).status_code == 204
 
@@ -84,7 +84,7 @@ def test_a_damaged_piece_is_sent_again(web: WebServer, maker: requests.Session) 
     url = web.url + begin(web.url, maker, 4).headers["Location"]
     good = base64.b64encode(hashlib.sha1(b"PK12").digest()).decode()
     assert send(url, maker, 0, b"PK1X", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 460
-    assert maker.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "0"
+    assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == "0"
     assert send(url, maker, 0, b"PK12", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 204
 
 
@@ -94,14 +94,14 @@ def test_more_than_announced_is_refused_and_nothing_written(web: WebServer, make
     for told, body in {"by its length": b"PK123", "in chunks": iter([b"PK1", b"23"])}.items():
         assert send(url, maker, 0, body).status_code == 413, told
         assert stored_bytes(web, url) == 0
-    assert maker.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "0"
+    assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == "0"
 
 
 @pytest.mark.parametrize("offset", ["", "-1", "1.5", "9" * 5000, "²"])
 def test_an_offset_that_is_no_number_is_refused(web: WebServer, maker: requests.Session, offset: str) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
     headers = {**PIECE, "Upload-Offset": offset.encode()}
-    assert maker.patch(url, data=b"PK12", headers=headers, timeout=10).status_code == 400
+    assert maker.patch(url, data=b"PK12", headers=headers, timeout=30).status_code == 400
 
 
 def test_where_only_post_passes_it_may_stand_for_patch_and_delete(
@@ -109,11 +109,11 @@ def test_where_only_post_passes_it_may_stand_for_patch_and_delete(
 ) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
     patch = {**PIECE, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
-    assert maker.post(url, data=b"PK", headers=patch, timeout=10).headers["Upload-Offset"] == "2"
-    assert maker.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "2"
+    assert maker.post(url, data=b"PK", headers=patch, timeout=30).headers["Upload-Offset"] == "2"
+    assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == "2"
     delete = {**TUS, "X-HTTP-Method-Override": "DELETE"}
-    assert maker.post(url, headers=delete, timeout=10).status_code == 204
-    assert maker.head(url, headers=TUS, timeout=10).status_code == 404
+    assert maker.post(url, headers=delete, timeout=30).status_code == 204
+    assert maker.head(url, headers=TUS, timeout=30).status_code == 404
 
 
 def test_a_connection_that_fell_silent_gives_way_to_the_next(web: WebServer, maker: requests.Session) -> None:
@@ -123,7 +123,7 @@ def test_a_connection_that_fell_silent_gives_way_to_the_next(web: WebServer, mak
         until(lambda: stored_bytes(web, url) > 0, why="its first block is written")
         assert unkept(url, maker) == 423, "the first holds the upload"
         until(lambda: unkept(url, maker) == 409, why="the first gave way")
-        assert maker.head(url, headers=TUS, timeout=10).headers["Upload-Offset"] == "1100000", (
+        assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == "1100000", (
             "nothing is lost"
         )
         assert send(url, maker, 1_100_000, b"b").status_code == 204
@@ -133,7 +133,7 @@ def test_a_closed_connection_keeps_what_it_brought(web: WebServer, maker: reques
     url = web.url + begin(web.url, maker, 2_000_000).headers["Location"]
     with half_sent(web, maker, url, announced=1_500_000, data=b"a" * 1_100_000):
         until(lambda: stored_bytes(web, url) > 0, why="its first block is written")
-    offset = lambda: maker.head(url, headers=TUS, timeout=10).headers["Upload-Offset"]  # noqa: E731
+    offset = lambda: maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"]  # noqa: E731
     until(lambda: offset() == "1100000", why="what came before the cut is there")
 
 
@@ -156,14 +156,14 @@ def test_what_cannot_be_a_dataset_is_refused_in_words(
 def test_strangers_and_other_sites_send_nothing(web: WebServer, maker: requests.Session) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
     headers = {**PIECE, "Upload-Offset": "0"}
-    assert requests.patch(url, data=b"PK12", headers=headers, timeout=10).status_code == 401
+    assert requests.patch(url, data=b"PK12", headers=headers, timeout=30).status_code == 401
     assert send(url, maker, 0, b"PK12", Origin="https://elsewhere.example").status_code == 403
 
 
 def test_an_ended_upload_is_forgotten(web: WebServer, maker: requests.Session) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
-    assert maker.delete(url, headers=TUS, timeout=10).status_code == 204
-    assert maker.head(url, headers=TUS, timeout=10).status_code == 404
+    assert maker.delete(url, headers=TUS, timeout=30).status_code == 204
+    assert maker.head(url, headers=TUS, timeout=30).status_code == 404
 
 
 def test_another_projects_client_breaks_off_and_goes_on(

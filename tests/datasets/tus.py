@@ -15,10 +15,10 @@ def begin(url: str, maker: requests.Session, size: int, name: str = "night.zip")
     """Announce a file to the portal at this address."""
     metadata = f"filename {base64.b64encode(name.encode()).decode()}"
     headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
-    return maker.post(f"{url}/uploads/", headers=headers, timeout=10)
+    return maker.post(f"{url}/uploads/", headers=headers, timeout=30)
 
 
 def send(url: str, maker: requests.Session, offset: int, data: Any, **headers: str) -> requests.Response:
     """Send a piece to the address of an upload."""
     named = {**PIECE, "Upload-Offset": str(offset), **headers}
-    return maker.patch(url, data=data, headers=named, timeout=10)
+    return maker.patch(url, data=data, headers=named, timeout=30)

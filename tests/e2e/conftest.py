@@ -109,7 +109,7 @@ class Portal:
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=20 * PATIENCE)
+            self.process.wait(timeout=60 * PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +131,7 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
-    expect.set_options(timeout=20_000 * PATIENCE)
+    expect.set_options(timeout=60_000 * PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield chromium
@@ -143,7 +143,7 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     """A fresh visitor. Ends with an error if a script failed or the CSP was hurt on any page."""
     context = browser.new_context(base_url=portal.url, accept_downloads=True, reduced_motion="reduce")
     faults: list[str] = []
-    context.set_default_timeout(30_000 * PATIENCE)
+    context.set_default_timeout(60_000 * PATIENCE)
     visited = context.new_page()
     visited.on("pageerror", lambda error: faults.append(str(error)))
     visited.on(
@@ -173,7 +173,7 @@ def signed_in(page: Page) -> Page:
 def session(browser: Browser, portal: Portal) -> Any:
     """The cookies of somebody who signed in once."""
     context = browser.new_context(base_url=portal.url)
-    context.set_default_timeout(30_000 * PATIENCE)
+    context.set_default_timeout(60_000 * PATIENCE)
     page = context.new_page()
     page.goto("/login/")
     page.get_by_label("E-mail").fill(EMAIL)
@@ -200,10 +200,10 @@ def ada(portal: Portal) -> Iterator[requests.Session]:
     """A signed-in maker without a browser."""
     with requests.Session() as session:
         session.headers["Referer"] = portal.url
-        form = session.get(f"{portal.url}/login/", timeout=10).text
+        form = session.get(f"{portal.url}/login/", timeout=30).text
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
         assert token
         data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        session.post(f"{portal.url}/login/", data=data, timeout=10).raise_for_status()
+        session.post(f"{portal.url}/login/", data=data, timeout=30).raise_for_status()
         session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
         yield session

@@ -20,7 +20,7 @@ STILL = "document.getAnimations().every(each => !(each instanceof CSSTransition)
 
 def fit(page: Page, address: str) -> None:
     """Asked for a while: right after a new size the browser has not asked all media queries again."""
-    until(lambda: bool(page.evaluate(FITS)), seconds=5, why=f"{address} does not scroll sideways")
+    until(lambda: bool(page.evaluate(FITS)), why=f"{address} does not scroll sideways")
 
 
 def faults(page: Page, rules: list[str] = RULES) -> list[str]:
@@ -57,12 +57,12 @@ def test_pages_after_sign_in(signed_in: Page, tmp_path: Path) -> None:
     write_sample(path)
     page.goto("/jobs/new/")
     page.get_by_label("Choose files: a ZIP").set_input_files(path)
-    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
     dataset = page.get_by_role("combobox", name="Dataset").input_value()
     page.get_by_label("Name", exact=True).fill("For the eyes of axe")
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_role("button", name="Start training").click()
-    expect(page.locator("#job .badge").first).to_contain_text("Ready", timeout=60_000)
+    expect(page.locator("#job .badge").first).to_contain_text("Ready")
     job = page.url
     for address in (
         "/",

@@ -20,7 +20,7 @@ def dataset(signed_in: Page, tmp_path: Path) -> str:
     write_sample(path)
     signed_in.goto("/jobs/new/")
     signed_in.get_by_label("Choose files: a ZIP").set_input_files(path)
-    expect(signed_in.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(signed_in.locator("#dataset-status")).to_contain_text("Ready to train")
     return f"/datasets/{signed_in.get_by_role('combobox', name='Dataset').input_value()}/"
 
 
@@ -31,7 +31,7 @@ def test_a_caption_edit_makes_a_new_version(signed_in: Page, dataset: str) -> No
     page.get_by_label("Caption of pair 02").fill("turn day into a starry night")
     page.get_by_role("button", name="Save as a new version").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("version 2")
-    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
     expect(page.locator(".pair", has_text="starry night")).to_have_count(1)
     page.get_by_role("link", name="1", exact=True).click()
     expect(page).to_have_url(re.compile(f"{dataset}$"))

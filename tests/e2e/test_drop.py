@@ -79,7 +79,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     expect(form.get_by_role("status").filter(has_text="03")).to_have_count(1)
 
     form.unroute("**/uploads/*/")
-    expect(form.locator("#dataset-status")).to_contain_text("“03” has no _end picture", timeout=40_000)
+    expect(form.locator("#dataset-status")).to_contain_text("“03” has no _end picture")
     expect(preview).to_be_hidden()
 
 

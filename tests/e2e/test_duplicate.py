@@ -22,7 +22,7 @@ def form(signed_in: Page) -> Page:
 def known(form: Page, path: Path) -> str:
     """Upload a ZIP, come back to an empty form, and answer the dataset's id."""
     choose_files(form, path)
-    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train")
     number = form.get_by_role("combobox", name="Dataset").input_value()
     form.goto("/jobs/new/")
     return number
@@ -60,13 +60,13 @@ def test_a_zip_that_is_there_is_used_without_sending_it(form: Page, tmp_path: Pa
 def test_or_it_is_sent_all_the_same(form: Page, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "scarfs", {**five_pairs(), "01.txt": b"put a scarf on"})
     choose_folder(form, folder)
-    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train")
     first = form.get_by_role("combobox", name="Dataset").input_value()
     begun = begun_uploads(form)
 
     choose_folder(form, folder)
     form.get_by_role("button", name="Upload anyway").click()
-    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train")
     expect(form.get_by_role("combobox", name="Dataset")).not_to_have_value(first)
     assert len(begun) == 1
 
@@ -77,4 +77,4 @@ def test_the_portal_does_not_answer_and_the_upload_goes_on(form: Page, tmp_path:
     known(form, path)
     form.route("**/datasets/twin/**", lambda route: route.abort())
     choose_files(form, path)
-    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train")

@@ -22,5 +22,5 @@ def test_what_the_policy_refuses_reaches_the_log(portal: Portal, browser: Browse
         }"""
     )
     assert page.evaluate("window.broken") is None
-    until(lambda: any(PROVOKED in each for each in portal.reports()), seconds=10, why="it was reported")
+    until(lambda: any(PROVOKED in each for each in portal.reports()), why="it was reported")
     page.close()

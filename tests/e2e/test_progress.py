@@ -36,11 +36,11 @@ def test_the_sender_sees_speed_and_time_left_and_then_the_second_leg(form: Page,
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 8 * MEGABYTE}
     form.context.new_cdp_session(form).send("Network.emulateNetworkConditions", slow)
     choose_files(form, whole)
-    expect(form.locator("[data-upload-text]")).to_have_text(PACE, timeout=30_000)
+    expect(form.locator("[data-upload-text]")).to_have_text(PACE)
     bar = form.locator("[data-upload-progress] progress")
     share = "(bar) => Number(bar.value)"
     until(lambda: float(bar.evaluate(share)) > 60, why="both legs count in one bar")
-    expect(form.locator("#dataset-status")).to_contain_text("Ready to train", timeout=60_000)
+    expect(form.locator("#dataset-status")).to_contain_text("Ready to train")
 
 
 def test_whoever_looks_at_a_dataset_on_its_way_sees_the_same(

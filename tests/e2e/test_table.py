@@ -25,7 +25,7 @@ def sweep(signed_in: Page, tmp_path: Path) -> Page:
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.0001, 0.0004")
     page.get_by_label("Steps").fill("200, 300, 500")
-    expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=30_000)
+    expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("alert").filter(has_text="This starts 6 trainings")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value(name)

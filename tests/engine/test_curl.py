@@ -51,4 +51,4 @@ def test_the_six_lines(engine: RunningEngine, tmp_path: Path) -> None:
     assert details(engine, job_id)["public_model"] is True
 
     url = run(engine, "download", tmp_path, CLOUD_STORAGE_URL=job["cloud_storage_url"])
-    assert requests.get(url, timeout=15).status_code == 200
+    assert requests.get(url, timeout=30).status_code == 200

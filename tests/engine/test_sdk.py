@@ -33,7 +33,7 @@ def test_the_six_calls(client: SegmindClient, engine: RunningEngine) -> None:
     finetune = finetune_of(client, engine)
     urls = finetune.upload_presigned_url("my-dataset.zip")
     assert urls["s3_url"].endswith("-my-dataset.zip")
-    assert requests.put(urls["presigned_url"], data=zipped(pairs()), timeout=15).status_code == 200
+    assert requests.put(urls["presigned_url"], data=zipped(pairs()), timeout=30).status_code == 200
 
     answer = finetune.submit(
         name="sdk",
@@ -54,7 +54,7 @@ def test_the_six_calls(client: SegmindClient, engine: RunningEngine) -> None:
     job = finetune.details(job_id)["finetune"]
     assert job["public_model"] is True
 
-    weights = requests.get(finetune.file_download(job["cloud_storage_url"]), timeout=15)
+    weights = requests.get(finetune.file_download(job["cloud_storage_url"]), timeout=30)
     assert weights.headers["Content-Length"] == str(len(weights.content))
 
 

@@ -107,10 +107,13 @@ def test_410_ends_it(engines: StartEngine) -> None:
         engine = engines()
         webhook_id = added(engine, sink.url).json()["webhook_id"]
         reached(engine, started(engine), "AVAILABLE")
+        until(lambda: all(log["tries"] for log in logs(engine, webhook_id)))
         assert len(sink.seen) == 1
     assert call(engine, "GET", "/webhook/get").json() == {"webhooks": []}
-    (log,) = logs(engine, webhook_id)
-    assert (log["answer"], log["tries"], log["delivered"]) == ("410", 1, False)
+    *later, first = logs(engine, webhook_id)
+    assert (first["answer"], first["tries"], first["delivered"]) == ("410", 1, False)
+    # On a slow machine further events were written down before the answer came.
+    assert {log["answer"] for log in later} <= {"not sent: the webhook is inactive"}
 
 
 def added(engine: RunningEngine, url: Any, types: Any = ("FINETUNE",)) -> Any:

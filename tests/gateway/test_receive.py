@@ -33,13 +33,13 @@ def token(web: WebServer) -> str:
 
 def presigned(web: WebServer, token: str, name: str = "pairs.zip") -> dict[str, str]:
     headers = {"x-api-key": token}
-    answer = requests.get(web.url + PRESIGNED, json={"name": name}, headers=headers, timeout=10)
+    answer = requests.get(web.url + PRESIGNED, json={"name": name}, headers=headers, timeout=30)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def put(url: str, data: Any = ZIP, **headers: str) -> requests.Response:
-    return requests.put(url, data=data, headers=headers, timeout=10)
+    return requests.put(url, data=data, headers=headers, timeout=30)
 
 
 def begin(url: str, length: int, part: bytes) -> socket.socket:
@@ -66,7 +66,7 @@ def test_the_file_becomes_a_dataset_of_the_person(web: WebServer, token: str) ->
     assert "signature" not in str(AuditEvent.objects.values())
 
     told = submit_body(urls["s3_url"])
-    answer = requests.post(web.url + SUBMIT, json=told, headers={"x-api-key": token}, timeout=10)
+    answer = requests.post(web.url + SUBMIT, json=told, headers={"x-api-key": token}, timeout=30)
     assert answer.status_code == 200, answer.text
     assert dataset.jobs.get().state == "waiting"
 
@@ -76,7 +76,7 @@ def test_an_address_serves_one_file(web: WebServer, token: str) -> None:
     put(url)
     answer = put(url, b"another file")
     assert (answer.status_code, Dataset.objects.get().path.read_bytes()) == (409, ZIP)
-    assert requests.get(url, timeout=10).status_code == 404, "and hands none out"
+    assert requests.get(url, timeout=30).status_code == 404, "and hands none out"
 
 
 def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: WebServer, token: str) -> None:

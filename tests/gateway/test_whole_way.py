@@ -45,12 +45,12 @@ class Person:
         self.post("/login/", {"username": EMAIL, "password": PASSWORD})
 
     def get(self, path: str) -> str:
-        return self.session.get(self.url + path, timeout=20).text
+        return self.session.get(self.url + path, timeout=30).text
 
     def post(self, path: str, told: dict[str, Any]) -> str:
         token = CSRF.search(self.get(path))
         assert token
-        answer = self.session.post(self.url + path, {**told, "csrfmiddlewaretoken": token[1]}, timeout=20)
+        answer = self.session.post(self.url + path, {**told, "csrfmiddlewaretoken": token[1]}, timeout=30)
         assert answer.ok, answer.text
         return answer.text
 
@@ -101,7 +101,7 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
     finetune = client.finetune
     finetune.base_url = f"{portal.url}/finetune/request"
     urls = finetune.upload_presigned_url("my-dataset.zip")
-    assert requests.put(urls["presigned_url"], data=ZIP, timeout=20).status_code == 200
+    assert requests.put(urls["presigned_url"], data=ZIP, timeout=30).status_code == 200
     told = {
         "name": "sdk",
         "data_source_path": urls["s3_url"],
@@ -120,7 +120,7 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
     assert finetune.access_update(request_id, True) == 200
     job = finetune.details(request_id)["finetune"]
     assert (job["public_model"], job["name"]) == (True, "sdk")
-    weights = requests.get(finetune.file_download(job["cloud_storage_url"]), timeout=20)
+    weights = requests.get(finetune.file_download(job["cloud_storage_url"]), timeout=30)
     assert load(weights.content)
     with pytest.raises(VendorsError, match="steps: At least 1 step."):
         finetune.submit(**{**told, "advance_parameters": {"steps": 0, "learning_rate": 0.0004}})
@@ -145,14 +145,14 @@ def test_the_command_lines_of_the_page_run_as_they_stand(
         return done.stdout
 
     urls = json.loads(run("presigned_url", NAME_OF_THE_FILE="red-hair"))
-    assert requests.put(urls["presigned_url"], data=ZIP, timeout=20).ok
+    assert requests.put(urls["presigned_url"], data=ZIP, timeout=30).ok
     request_id = json.loads(run("submit", DATA_SOURCE_PATH=urls["s3_url"]))["finetune_id"]
     assert request_id in [item["id"] for item in json.loads(run("list"))]
     until(lambda: is_available(ours, request_id))
     job = json.loads(run("details", FINETUNE_ID=request_id))["finetune"]
     assert job["name"] == "fluxkontexttest1"
     assert run("access_update", FINETUNE_REQUEST_ID=request_id) == "200"
-    assert requests.get(run("download", CLOUD_STORAGE_URL=job["cloud_storage_url"]), timeout=20).ok
+    assert requests.get(run("download", CLOUD_STORAGE_URL=job["cloud_storage_url"]), timeout=30).ok
 
 
 def test_our_own_client_takes_the_portal_for_the_vendor(portal: Portal, ours: SegmindClient) -> None:
@@ -167,7 +167,7 @@ def test_our_own_client_takes_the_portal_for_the_vendor(portal: Portal, ours: Se
     assert listed.model_information["simulated"] is True
     ours.set_public(taken.request_id, public=True)
     assert ours.details(taken.request_id).public
-    assert requests.get(ours.download_url(listed.cloud_storage_url), timeout=20).ok
+    assert requests.get(ours.download_url(listed.cloud_storage_url), timeout=30).ok
     assert until(lambda: ours.credits().credits) > 0
     with pytest.raises(UnauthorizedError):
         SegmindClient(portal.url, "ftp_nobody").list()
@@ -217,6 +217,6 @@ def test_whatever_fits_the_document_or_nearly_does_is_answered_as_it_says(
 
 
 def test_the_document_is_there_for_everyone(portal: Portal) -> None:
-    told = requests.get(f"{portal.url}/api/openapi.json", timeout=20).json()
+    told = requests.get(f"{portal.url}/api/openapi.json", timeout=30).json()
     assert told == document(portal.url)
     assert told["openapi"] == "3.1.0"

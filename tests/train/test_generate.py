@@ -135,7 +135,7 @@ def test_a_picture_comes_as_jpeg_and_from_a_hosted_one(
     jpeg = run(engine, trained["slug"], output_format="jpg")
     assert jpeg.headers["Content-Type"] == "image/jpeg"
     assert jpeg.content.startswith(b"\xff\xd8")
-    assert requests.get(url, timeout=5).status_code == 403
+    assert requests.get(url, timeout=30).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_what_a_trainer_of_then_wrote_of_its_progress_is_still_read(at_work: Upg
     key = (at_work.portal.data / "engine" / "api-key").read_text()
     asked = {"request_id": at_work.job("Trains at home")["request_id"]}
     address = f"{at_work.portal.engine_url}/extra/progress"
-    progress = requests.get(address, params=asked, headers={"x-api-key": key}, timeout=20).json()
+    progress = requests.get(address, params=asked, headers={"x-api-key": key}, timeout=30).json()
     assert progress["loss"][:2] == [[1, 1.0], [2, 0.5]]
     assert progress["held_out"] == {"pair": "01", "trained_on": False, "loss": [[0, 0.9]]}
     assert progress["samples"] == [0]
@@ -259,7 +259,7 @@ def test_a_finished_model_is_downloaded(at_work: Upgraded) -> None:
     listed = at_work.call("/finetune/request/list").json()
     address = next(item["cloud_storage_url"] for item in listed if item["name"] == job["name"])
     link = at_work.call("/finetune/request/file/download", params={"cloud_storage_url": address}).text
-    assert sha256(requests.get(link, timeout=20).content) == job["file_sha256"]
+    assert sha256(requests.get(link, timeout=30).content) == job["file_sha256"]
 
 
 def test_a_file_that_somebody_waits_for_is_checked(at_work: Upgraded) -> None:
@@ -318,7 +318,7 @@ def digest_on(page: str) -> str:
 def test_addresses_of_webhooks_still_open(at_work: Upgraded) -> None:
     for hook in at_work.facts["hooks"]:
         body = {"status": "AVAILABLE", "request_id": at_work.job("Ready")["request_id"]}
-        assert requests.post(f"{at_work.portal.url}/hooks/{hook}", json=body, timeout=20).status_code == 200
+        assert requests.post(f"{at_work.portal.url}/hooks/{hook}", json=body, timeout=30).status_code == 200
     known = at_work.job("Ready with a curve")["request_id"]
     until(
         lambda: known in [request.json.get("request_id") for request in at_work.studio.sent("details")],

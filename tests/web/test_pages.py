@@ -23,7 +23,7 @@ def test_forms_that_come_in_slowly_hold_nobody_up(web: WebServer) -> None:
         for _ in range(AT_ONCE + 1):
             sender = slow.enter_context(socket.create_connection(("127.0.0.1", web.port), 10))
             sender.sendall(head.encode())
-        assert requests.get(f"{web.url}/login/", timeout=10).status_code == 200
+        assert requests.get(f"{web.url}/login/", timeout=30).status_code == 200
 
 
 def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: WebServer) -> None:
@@ -31,14 +31,14 @@ def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: WebServer) ->
     for _ in range(AT_ONCE + 1):
         with socket.create_connection(("127.0.0.1", web.port), 10) as sender:
             sender.sendall(head.encode())
-    assert requests.get(f"{web.url}/login/", timeout=10).status_code == 200
+    assert requests.get(f"{web.url}/login/", timeout=30).status_code == 200
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no connection that could be cut")
 def test_a_connection_that_the_database_cut_is_made_anew(web: WebServer) -> None:
     cookies = {"sessionid": session_of(person("alice", "maker"))}
     for _ in range(2):
-        assert requests.get(web.url, cookies=cookies, timeout=10).status_code == 200
+        assert requests.get(web.url, cookies=cookies, timeout=30).status_code == 200
         with databases.opened(web.data) as own:
             own.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

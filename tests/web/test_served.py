@@ -26,19 +26,19 @@ def test_every_script_is_held_to_its_digest(web_server: WebServer) -> None:
     """H13, C4: and no template has one that is not."""
     bare = [path.name for path in (ROOT / "templates").rglob("*.html") if "<script" in path.read_text()]
     assert bare == []
-    html = requests.get(f"{web_server.url}/login/", timeout=20).text
+    html = requests.get(f"{web_server.url}/login/", timeout=30).text
     found = SCRIPT.findall(html)
     assert len(found) == html.count("<script") > 3
     for path, digest in found:
-        content = requests.get(web_server.url + path, timeout=20).content
+        content = requests.get(web_server.url + path, timeout=30).content
         assert b64encode(sha384(content).digest()).decode() == digest
 
 
 def test_the_raw_endpoints_are_as_closed_as_the_pages(web_server: WebServer) -> None:
     """H2: the live stream and the upload's PATCH do not pass Django's middleware."""
-    page = requests.get(f"{web_server.url}/healthz", timeout=20)
-    stream = requests.get(f"{web_server.url}/live/", timeout=20)
-    piece = requests.patch(f"{web_server.url}/uploads/no-such/", timeout=20)
+    page = requests.get(f"{web_server.url}/healthz", timeout=30)
+    stream = requests.get(f"{web_server.url}/live/", timeout=30)
+    piece = requests.patch(f"{web_server.url}/uploads/no-such/", timeout=30)
     assert (stream.status_code, piece.status_code) == (401, 412)
     own = {"vary", "content-type", "content-length", "x-request-id", "date", "server", "connection"}
     for raw in (stream, piece):
@@ -67,5 +67,5 @@ def test_no_file_but_the_packed_ones_is_served(web_server: WebServer) -> None:
 
 
 def test_requests_are_not_logged_unless_asked_for(web_server: WebServer) -> None:
-    requests.get(f"{web_server.url}/login/?next=/seen/", timeout=20)
+    requests.get(f"{web_server.url}/login/?next=/seen/", timeout=30)
     assert "/seen/" not in web_server.log.read_text()

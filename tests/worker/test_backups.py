@@ -69,7 +69,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 def post(maker: Maker, path: str, told: dict[str, str]) -> requests.Response:
     token = {"csrfmiddlewaretoken": maker.session.cookies["csrftoken"]}
-    return maker.session.post(maker.portal.url + path, told | token, timeout=20)
+    return maker.session.post(maker.portal.url + path, told | token, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_an_empty_folder_becomes_the_portal_of_then(
         goes_on_without_the_sealing_key(maker)
         shutil.copy(portal.data / "secrets" / "sealing-key", restored.data / "secrets" / "sealing-key")
         assert "The connection works." in post(maker, "/settings/connections/2/test/", {}).text
-        assert KEY_LOST not in maker.session.get(restored.url, timeout=20).text
+        assert KEY_LOST not in maker.session.get(restored.url, timeout=30).text
         another = maker.starts()
         maker.waits_for(another, "ready")
         link = maker.session.get(f"{restored.url}{ready}download/", allow_redirects=False).headers["Location"]
@@ -156,11 +156,11 @@ def test_an_empty_folder_becomes_the_portal_of_then(
 def goes_on_without_the_sealing_key(maker: Maker) -> None:
     """K3: every page says so, and none is a fault."""
     url = maker.portal.url
-    until(lambda: KEY_LOST in maker.session.get(url, timeout=20).text, why="the banner is there")
+    until(lambda: KEY_LOST in maker.session.get(url, timeout=30).text, why="the banner is there")
     for route in ROUTES.values():
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PIECES.get(found[1], "1"), route)
         if "logout" not in path:
-            answer = maker.session.get(f"{url}/{path}", timeout=20)
+            answer = maker.session.get(f"{url}/{path}", timeout=30)
             assert answer.status_code < 500, path
             assert KEY_LOST in answer.text or 'id="banners"' not in answer.text, path
 

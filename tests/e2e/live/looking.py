@@ -11,16 +11,14 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
-PUSHED = 2.5  # seconds: within a second as a rule, and on a slow machine still sooner than a page would ask
 
 
-def says(page: Page, words: str | re.Pattern[str], seconds: float = 20) -> None:
-    expect(page.locator("[data-live-text]")).to_contain_text(words, timeout=seconds * 1000)
+def says(page: Page, words: str | re.Pattern[str]) -> None:
+    expect(page.locator("[data-live-text]")).to_contain_text(words)
 
 
-def badge(page: Page, job: Job, words: str, seconds: float = 20) -> None:
-    place = page.locator(f"#job-{job.pk} .badge, #job .badge").first
-    expect(place).to_contain_text(words, timeout=seconds * 1000)
+def badge(page: Page, job: Job, words: str) -> None:
+    expect(page.locator(f"#job-{job.pk} .badge, #job .badge").first).to_contain_text(words)
 
 
 def is_moved(job: Job, to: State) -> None:
@@ -33,6 +31,15 @@ def back_and_forth(page: Page, job: Job, times: int) -> None:
         to = (State.DEPLOYING, State.TRAINED)[number % 2]
         is_moved(job, to)
         badge(page, job, to.label)
+
+
+def live(*pages: Page) -> list[list[str]]:
+    """Wait until these pages hear the stream. The lists grow with all that a page asks for from then on:
+    while they are empty, what it shows was pushed to it."""
+    for page in pages:
+        says(page, re.compile("^Live$"))
+        page.evaluate("document.title")  # a round trip: the first look, at the opening, is over
+    return [polls(page) for page in pages]
 
 
 def polls(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from tests.e2e.live.conftest import Open
-from tests.e2e.live.looking import PUSHED, badge, is_moved, polls, says
+from tests.e2e.live.looking import badge, is_moved, live, says
 from tests.people import make_dataset, make_job, person
 
 pytestmark = pytest.mark.browser
@@ -20,17 +20,17 @@ def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) ->
     bob = person("bob", "maker")
     page, ready, his = visit(alice), visit(alice, "/?state=ready"), visit(bob, "/?mine=on&state=active")
     sought = visit(alice, "/?q=ne")
-    for each in (page, ready, his, sought):
-        says(each, "Live")
+    [asked, *_] = live(page, ready, his, sought)
     new = make_job(bob, State.QUEUED, name="New")
     first = page.locator("#job-table tbody tr").first
-    expect(first).to_contain_text("New", timeout=PUSHED * 1000)
+    expect(first).to_contain_text("New")
     expect(first).to_have_attribute("data-new", "")
+    assert asked == [], "it was pushed"
     expect(ready.locator("[data-filter=''] span")).to_have_text("2")
     expect(ready.locator(f"#job-{new.pk}")).to_have_count(0)
     expect(his.locator(f"#job-{new.pk}")).to_be_visible()
     expect(sought.locator(f"#job-{new.pk}")).to_be_visible()
-    expect(first).not_to_have_attribute("data-new", "", timeout=12_000)
+    expect(first).not_to_have_attribute("data-new", "")
 
 
 def test_a_row_that_fits_no_more_leaves_but_not_from_under_someones_hands(visit: Open, alice: User) -> None:
@@ -74,10 +74,7 @@ def test_the_counts_of_a_narrow_table_are_its_own(visit: Open, alice: User) -> N
     winter = make_dataset(alice, name="Winter")
     hers, his = make_job(alice, State.TRAINING, dataset=winter), make_job(bob, State.TRAINING)
     mine, of_winter = visit(alice, "/?mine=on"), visit(alice, f"/?dataset={winter.pk}")
-    for page in (mine, of_winter):
-        says(page, "Live")
-        page.evaluate("document.title")
-    asked = [polls(mine), polls(of_winter)]
+    asked = live(mine, of_winter)
     is_moved(his, State.READY)
     whole = visit(alice)
     expect(whole.locator("[data-filter=ready] span")).to_have_text("1")

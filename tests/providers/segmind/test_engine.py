@@ -78,7 +78,7 @@ def test_the_whole_life_of_one_job(client: SegmindClient) -> None:
         (listed,) = [item for item in client.list() if taken.request_id in item.ids]
         assert listed.public is public
 
-    answer = requests.get(client.download_url(done.cloud_storage_url), timeout=15)
+    answer = requests.get(client.download_url(done.cloud_storage_url), timeout=30)
     assert answer.status_code == 200
     assert load(answer.content)
 
