@@ -21,11 +21,11 @@ from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
 from finetune_portal.jobs.live.stream import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
-from finetune_portal.web.asgi_handler import Pages  # noqa: E402
-from finetune_portal.web.body_limits import bounded  # noqa: E402
-from finetune_portal.web.request_context import answering  # noqa: E402
+from finetune_portal.web.asgi_handler import ThreadPoolASGIHandler  # noqa: E402
+from finetune_portal.web.body_limits import limit_body  # noqa: E402
+from finetune_portal.web.request_context import bind_request  # noqa: E402
 
-pages = Pages()
+pages = ThreadPoolASGIHandler()
 
 BESIDE_DJANGO = (
     ("PATCH", re.compile("/uploads/.*"), receive_piece),
@@ -40,7 +40,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     scope = as_meant(scope)
     for method, path, endpoint in BESIDE_DJANGO:
         if method == scope["method"] and path.fullmatch(scope["path"]):
-            with answering(ASGIRequest(scope, BytesIO())):
+            with bind_request(ASGIRequest(scope, BytesIO())):
                 await endpoint(scope, receive, send)
             return
-    await bounded(pages, scope, receive, send)
+    await limit_body(pages, scope, receive, send)

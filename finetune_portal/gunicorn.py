@@ -20,7 +20,7 @@ logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "finetune_portal.web.logs.Redacted", "as_json": env.flag("PORTAL_LOG_JSON")}
+        "line": {"()": "finetune_portal.web.logs.RedactingFormatter", "as_json": env.flag("PORTAL_LOG_JSON")}
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": [], "level": "WARNING"},

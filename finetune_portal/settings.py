@@ -95,13 +95,13 @@ INSTALLED_APPS = [
     "finetune_portal.operations",
 ]
 MIDDLEWARE = [
-    "finetune_portal.web.request_context.remember_origin",
-    "finetune_portal.web.middleware.refusals_are_logged",
+    "finetune_portal.web.request_context.request_context_middleware",
+    "finetune_portal.web.middleware.log_denied_requests",
     "django.middleware.security.SecurityMiddleware",
     "finetune_portal.web.middleware.security_headers",
-    "finetune_portal.web.middleware.no_nul_in_queries",
+    "finetune_portal.web.middleware.reject_nul_in_query",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "finetune_portal.web.middleware.CompressedPages",
+    "finetune_portal.web.middleware.HTMLGZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -111,7 +111,7 @@ MIDDLEWARE = [
     "finetune_portal.accounts.middleware.SignedInFirst",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "finetune_portal.web.middleware.messages_ride_along",
+    "finetune_portal.web.middleware.append_messages",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "finetune_portal.urls"
@@ -199,7 +199,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # the record of the portal has it
 AXES_USERNAME_CALLABLE = "finetune_portal.accounts.throttle.name_tried"
-AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.client_ip.address_of"
+AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.client_ip.client_ip"
 AXES_LOCKOUT_CALLABLE = "finetune_portal.accounts.throttle.locked_out"
 AXES_VERBOSE = False
 
@@ -285,7 +285,7 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "finetune_portal.web.static.HashedFiles"},
+    "staticfiles": {"BACKEND": "finetune_portal.web.static.HashedStaticFilesStorage"},
 }
 
 # Who may read /metrics, by token or from where.
@@ -304,7 +304,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "finetune_portal.web.logs.Redacted",
+            "()": "finetune_portal.web.logs.RedactingFormatter",
             "secrets": [
                 SECRET_KEY,
                 SEGMIND_API_KEY,

@@ -24,7 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from finetune_portal.accounts import single_sign_on
 from finetune_portal.accounts.models import User
 from finetune_portal.web import encryption
-from finetune_portal.web.client_ip import address_of
+from finetune_portal.web.client_ip import client_ip
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Account(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return address_of(request)
+        return client_ip(request)
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """The portal's views say what happened in their own words."""

@@ -24,7 +24,7 @@ from django.views.decorators.csrf import csrf_exempt
 from finetune_portal.gateway import services
 from finetune_portal.gateway.models import AccessToken, Right
 from finetune_portal.web.errors import ActionError, ProviderError
-from finetune_portal.web.request_context import by_token
+from finetune_portal.web.request_context import acting_with_token
 
 Fields = dict[str, Any]
 Call = Callable[[HttpRequest, AccessToken, Fields], HttpResponse]
@@ -58,7 +58,7 @@ def call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRespon
                 token = _token(request.headers.get("x-api-key", ""))
                 request.user = token.owner
                 check_right(token, right)
-                with by_token(f"{token} …{token.last_four}"):
+                with acting_with_token(f"{token} …{token.last_four}"):
                     return view(request, token, _fields(request))
             except (Refused, ActionError, PermissionDenied, Http404) as exc:
                 return _refusal(exc)
@@ -96,7 +96,7 @@ def check_right(token: AccessToken, right: Right) -> None:
     if token.may(right):
         return
     if not token.owner.can_train:
-        raise Refused(403, "Viewers can look but not train. An admin can change your role.")
+        raise Refused(403, "Viewers can look, but cannot train. An admin can change your role.")
     raise Refused(403, f"{LACKS[right]} Make one that may, on the page /tokens/.")
 
 

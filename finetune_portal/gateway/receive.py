@@ -17,23 +17,23 @@ from finetune_portal.datasets.upload.tus import Piece, Refusal, hold, take
 from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import AccessToken, Right
 from finetune_portal.gateway.upload_urls import Permit
-from finetune_portal.web.asgi import Receive, Scope, Send, answer, headers_of, in_thread
-from finetune_portal.web.request_context import by_token
+from finetune_portal.web.asgi import Receive, Scope, Send, headers_of, respond, run_in_thread
+from finetune_portal.web.request_context import acting_with_token
 
 
 async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         query = scope["query_string"].decode("latin-1")
-        dataset, file = await in_thread(_open, scope["path"], query, headers_of(scope))
+        dataset, file = await run_in_thread(_open, scope["path"], query, headers_of(scope))
         with file:
             offset = await take(Piece(dataset, 0, "", b""), file, receive)
             if offset != dataset.size:
-                await in_thread(drop_upload, dataset, actor=None)
+                await run_in_thread(drop_upload, dataset, actor=None)
                 raise Refusal(400, "The file ended early. Send it again.")
     except Refusal as refusal:
-        await answer(send, refusal.status, text=refusal.sentence)
+        await respond(send, refusal.status, text=refusal.sentence)
         return
-    await answer(send, 200)
+    await respond(send, 200)
 
 
 def _open(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, BinaryIO]:
@@ -45,7 +45,7 @@ def _open(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, Bina
     if token is None or token.trouble or not token.may(Right.TRAIN):
         raise Refusal(403, "The access token behind this upload address may not upload any more.")
     size = _size(permit, headers)
-    with by_token(f"{token} …{token.last_four}"):
+    with acting_with_token(f"{token} …{token.last_four}"):
         dataset = _dataset(permit, token, size)
     try:
         file = hold(dataset)

@@ -18,7 +18,7 @@ from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
-from finetune_portal.web.forms import Sentenced
+from finetune_portal.web.forms import InlineForm
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 
@@ -216,7 +216,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         return [{**same, "learning_rate": rate, "steps": steps} for rate, steps in pairs]
 
 
-class DescribeForm(Sentenced):
+class DescribeForm(InlineForm):
     name = forms.CharField(max_length=80, error_messages={"required": "Give the training a name."})
     note_text = forms.CharField(max_length=4000, required=False)
     tags = forms.CharField(max_length=200, required=False)
@@ -247,7 +247,7 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
             self.fields[name].required = False
 
 
-class PresetForm(Sentenced):
+class PresetForm(InlineForm):
     """Sent along with the training form, whose `name` is the training's."""
 
     preset_name = forms.CharField(max_length=40, error_messages={"required": "Give the preset a name."})

@@ -77,7 +77,7 @@ def describe(request: PortalRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         services.describe(job, actor=request.user, **form.cleaned_data)
     else:
-        messages.error(request, form.sentence)
+        messages.error(request, form.error_text)
     return redirect_to(request, _page(job))
 
 

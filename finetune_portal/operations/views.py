@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from finetune_portal.operations import metrics
-from finetune_portal.web.client_ip import address_of
+from finetune_portal.web.client_ip import client_ip
 from finetune_portal.web.http import PLAIN
 from finetune_portal.worker.models import Heartbeat
 
@@ -53,6 +53,6 @@ def _has_token(request: HttpRequest) -> bool:
 
 def _is_listed(request: HttpRequest) -> bool:
     """From this machine only by its own names: else it may be a proxy that does not say for whom it asks."""
-    address, name = ip_address(address_of(request)), split_domain_port(request.get_host())[0]
+    address, name = ip_address(client_ip(request)), split_domain_port(request.get_host())[0]
     is_through = address.is_loopback and name not in settings.LOOPBACK
     return not is_through and any(address in network for network in settings.METRICS_NETWORKS)

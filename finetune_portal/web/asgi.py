@@ -1,4 +1,4 @@
-"""What the raw ASGI endpoints beside Django share: types, headers, the session, a short answer."""
+"""Shared by the raw ASGI endpoints beside Django: types, headers, the session, short responses."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from django.http import HttpRequest
 
 from finetune_portal.web import middleware, request_context
 
-SECOND_FACTOR = "second_factor"  # in a session: the person has one, or may do without
+SECOND_FACTOR = "second_factor"  # in a session: the person passed the second factor, or needs none
 
 Scope = MutableMapping[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# The portal's own, and what Django's middleware gives to its pages.
+# The portal's own headers, and those that Django's middleware adds to pages.
 HEADERS = {
     **middleware.HEADERS,
     "Cache-Control": "no-store",
@@ -43,7 +43,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def same_origin(headers: dict[str, str]) -> bool:
-    """True unless a browser says that another site's page sent this."""
+    """Return False where the browser says that another site's page sent the request."""
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = headers.get("origin")
@@ -53,7 +53,7 @@ def same_origin(headers: dict[str, str]) -> bool:
 
 
 def session_key(headers: dict[str, str]) -> str:
-    """What the session cookie says; empty without one."""
+    """Return the value of the session cookie; empty without one."""
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
@@ -61,10 +61,10 @@ def session_key(headers: dict[str, str]) -> str:
     return morsel.value if morsel else ""
 
 
-def person_behind(headers: dict[str, str], *, acts: bool = False) -> Any | None:
-    """The signed-in, active person whose session cookie came along, or None. Asks the database.
+def signed_in_user(headers: dict[str, str], *, acts: bool = False) -> Any | None:
+    """Return the active user of the session cookie, or None. Queries the database.
 
-    A session in which nobody acts comes to its end.
+    `acts` marks the session as used; a session that nobody uses expires.
     """
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key(headers))
     request = HttpRequest()
@@ -77,7 +77,7 @@ def person_behind(headers: dict[str, str], *, acts: bool = False) -> Any | None:
     return user
 
 
-async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def run_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Run database work in a pool thread that keeps no connection afterwards."""
 
     def run() -> Any:
@@ -89,7 +89,7 @@ async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return await sync_to_async(run, thread_sensitive=False)()
 
 
-async def answer(send: Send, status: int, headers: dict[str, str] | None = None, text: str = "") -> None:
+async def respond(send: Send, status: int, headers: dict[str, str] | None = None, text: str = "") -> None:
     body = text.encode()
     lines = {
         **HEADERS,

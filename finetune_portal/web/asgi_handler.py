@@ -27,17 +27,17 @@ from django.urls import set_script_prefix
 
 from finetune_portal.web.asgi import Message, Receive, Scope, Send
 
-AT_ONCE = 32  # some of them wait for the upstream; each may hold a connection to the database
+THREADS = 32  # some wait for a provider; each may hold a database connection
 
 
-class Pages(ASGIHandler):
+class ThreadPoolASGIHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
-        import_module(settings.ROOT_URLCONF)  # with all views: now, so that no first page waits for it
-        self._threads = ThreadPoolExecutor(AT_ONCE, "page")
+        import_module(settings.ROOT_URLCONF)  # loads all views now, so that the first page does not wait
+        self._threads = ThreadPoolExecutor(THREADS, "page")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """As plain functions, whatever the handler asks for."""
+        """Load middleware as plain functions, whatever the base class asks for."""
         super().load_middleware()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,16 +47,16 @@ class Pages(ASGIHandler):
             return
         work = copy_context().run
         loop = asyncio.get_running_loop()
-        for message in await loop.run_in_executor(self._threads, work, self._answer, scope, body):
+        for message in await loop.run_in_executor(self._threads, work, self._respond, scope, body):
             await send(message)
 
-    def _answer(self, scope: Scope, body: IO[bytes]) -> tuple[Message, Message]:
-        """All that Django does for a request, to its end. What a view streams is small: pictures."""
+    def _respond(self, scope: Scope, body: IO[bytes]) -> tuple[Message, Message]:
+        """Run Django for one request to its end. Streamed responses are small: pictures."""
         with closing(body):
             set_script_prefix(get_script_prefix(scope))
             request_started.send(sender=type(self), scope=scope)
-            request, refusal = self.create_request(scope, body)
-            response: Any = self.get_response(request) if request else refusal
+            request, error = self.create_request(scope, body)
+            response: Any = self.get_response(request) if request else error
             response._handler_class = type(self)
             with closing(response):
                 content = response.getvalue()

@@ -1,7 +1,6 @@
-"""How much of a body comes in before Django looks at it, which spools a whole one to disk first.
+"""Limit the size and time of request bodies before Django spools them to disk.
 
-Strangers send forms, calls and webhooks, all of them small and quick. Only who is signed in may send a file
-by a plain form.
+Forms, API calls and webhooks are small and quick. Only a signed-in person may send a file by a plain form.
 """
 
 from __future__ import annotations
@@ -17,41 +16,48 @@ from finetune_portal.web.asgi import (
     Receive,
     Scope,
     Send,
-    answer,
     headers_of,
-    in_thread,
-    person_behind,
+    respond,
+    run_in_thread,
+    signed_in_user,
 )
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-SMALL, HOOK = 5 * 1024 * 1024 // 2, 64 * 1024
-HOOK_SECONDS = 10.0
-TOO_LARGE = "That is more than fits here."
+FORM_BYTES, WEBHOOK_BYTES = 5 * 1024 * 1024 // 2, 64 * 1024
+WEBHOOK_SECONDS = 10.0
+TOO_LARGE = "The request body is too large."
 
 
-async def bounded(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the body through to `app`, or say that it is too large or too slow."""
+async def limit_body(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass the request on to `app`, or answer 413 or 408 where its body is too large or too slow."""
     headers = headers_of(scope)
     is_hook = scope["path"].startswith("/hooks/")
-    most, seconds = (HOOK, HOOK_SECONDS) if is_hook else (SMALL, None)
+    most, seconds = (WEBHOOK_BYTES, WEBHOOK_SECONDS) if is_hook else (FORM_BYTES, None)
     declared = headers.get("content-length", "")
     is_chunked = "transfer-encoding" in headers
-    if not is_hook and (is_chunked or _number(declared) > most) and await in_thread(person_behind, headers):
-        most = settings.DATASET_MAX_BYTES + SMALL
+    if (
+        not is_hook
+        and (is_chunked or _number(declared) > most)
+        and await run_in_thread(signed_in_user, headers)
+    ):
+        most = settings.DATASET_MAX_BYTES + FORM_BYTES
     if _number(declared) > most:
-        await answer(send, 413, {"Connection": "close"}, TOO_LARGE)
+        await respond(send, 413, {"Connection": "close"}, TOO_LARGE)
         return
-    body = Body(receive, most, seconds)
+    body = LimitedBody(receive, most, seconds)
     await app(scope, body.receive, send)
     if body.refused:
-        await answer(
+        await respond(
             send, body.refused, {"Connection": "close"}, TOO_LARGE if body.refused == 413 else "Too slow."
         )
 
 
-class Body:
-    """Counts what comes in. After too much, or too long, it is as if the sender had hung up."""
+class LimitedBody:
+    """Counts the bytes of a body. After too many, or too long, the app sees a disconnected client.
+
+    `refused` is then the status to answer with, else 0.
+    """
 
     def __init__(self, receive: Receive, most: int, seconds: float | None) -> None:
         self._receive, self._left = receive, most

@@ -1,10 +1,10 @@
-"""What a service says of an action that failed."""
+"""Errors that a service raises when an action fails."""
 
 from __future__ import annotations
 
 
 class ActionError(Exception):
-    """The text is for people; `detail` is the technical side, free of keys and signed URLs."""
+    """`str()` is a sentence for people; `detail` is for the operator, free of keys and signed URLs."""
 
     def __init__(self, text: str, detail: str = "") -> None:
         super().__init__(text)
@@ -12,4 +12,4 @@ class ActionError(Exception):
 
 
 class ProviderError(ActionError):
-    """It is the upstream that did not do it."""
+    """The provider refused the action, or could not be reached."""

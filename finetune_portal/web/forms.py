@@ -5,9 +5,9 @@ from __future__ import annotations
 from django import forms
 
 
-class Sentenced(forms.Form):
-    """A small form whose faults are told in one message."""
+class InlineForm(forms.Form):
+    """A small form without room at its fields: its errors are shown in one message."""
 
     @property
-    def sentence(self) -> str:
+    def error_text(self) -> str:
         return " ".join(str(error) for errors in self.errors.values() for error in errors)

@@ -1,4 +1,4 @@
-"""Role guards for views: each reads one right of the signed-in person and answers 403 in words."""
+"""Role guards for views. Each checks one right of the signed-in user, and answers 403 with a sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.http import HttpResponse
 from finetune_portal.web.http import P, R, View
 
 
-def needs(right: str, sentence: str) -> Callable[[View[R, P]], View[R, P]]:
-    """Let through only those whose `User.<right>` is true."""
+def require_right(right: str, sentence: str) -> Callable[[View[R, P]], View[R, P]]:
+    """Return a decorator that admits users whose property `right` is true, and shows others `sentence`."""
 
     def decorate(view: View[R, P]) -> View[R, P]:
         @wraps(view)
@@ -26,5 +26,5 @@ def needs(right: str, sentence: str) -> Callable[[View[R, P]], View[R, P]]:
     return decorate
 
 
-maker_only = needs("can_train", "Viewers can look but not train. An admin can change your role.")
-admin_only = needs("can_administer", "Only admins can do this. Ask one of them.")
+maker_only = require_right("can_train", "Viewers can look, but cannot train. An admin can change your role.")
+admin_only = require_right("can_administer", "Only admins can do this. Ask an admin.")

@@ -1,4 +1,4 @@
-"""The request as views see it, the answers that htmx adds to Django's own, and the outcome of an action."""
+"""Requests and responses with htmx: fragments, redirects, and messages about the outcome of an action."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ View = Callable[Concatenate[R, P], HttpResponse]
 
 
 def fragment_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
-    """Send a plain visit to a piece's URL on to the page that includes the piece."""
+    """Redirect a plain visit of a fragment's URL to the page (a URL name) that includes the fragment."""
 
     def decorate(view: View[R, P]) -> View[R, P]:
         @wraps(view)
@@ -48,7 +48,7 @@ def fragment_of(page: str) -> Callable[[View[R, P]], View[R, P]]:
 def fragment_or_redirect(
     request: HtmxRequest, template: str, context: dict[str, Any], *, back_to: str
 ) -> HttpResponse:
-    """What a form answers once its action is done: the changed piece, or the page without htmx."""
+    """Answer a form after its action: the changed fragment for htmx, else a redirect to the page."""
     if request.htmx:
         return render(request, template, context)
     return redirect(back_to)
@@ -56,7 +56,7 @@ def fragment_or_redirect(
 
 @contextmanager
 def action_messages(request: HtmxRequest, success: str = "") -> Iterator[None]:
-    """Around an action: its outcome is shown on the page that follows."""
+    """Show the outcome of the action in the block: `success`, or the sentence of an ActionError."""
     try:
         yield
     except ActionError as exc:
@@ -67,11 +67,11 @@ def action_messages(request: HtmxRequest, success: str = "") -> Iterator[None]:
 
 
 def htmx_page_path(request: HttpRequest) -> str:
-    """The path of the page that htmx asks from; empty when it names none of ours."""
+    """Return the path of the page that htmx sends from; empty for another site's page or no htmx."""
     htmx = getattr(request, "htmx", None)
     try:
         return (htmx and htmx.current_url_abs_path) or ""
-    except ValueError:  # what the header holds is no address
+    except ValueError:  # the header holds no valid URL
         return ""
 
 
@@ -80,7 +80,7 @@ def redirect_to(request: HtmxRequest, url: str) -> HttpResponse:
 
 
 def swap_main_to(request: HtmxRequest, url: str) -> HttpResponse:
-    """Like `go_to`, but htmx swaps only the main part: the document stays, and an upload in it goes on."""
+    """Like `redirect_to`, but htmx swaps only the main part, so an upload in the document goes on."""
     if request.htmx:
         return HttpResponseLocation(url, target="#main", select="#main", swap="outerHTML")
     return redirect(url)

@@ -1,4 +1,4 @@
-"""For every answer: security headers, a log line of a refusal, compression, waiting messages. No NUL."""
+"""Middleware: security headers, log lines of denied requests, compression, messages for htmx, no NUL."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
 
 logger = logging.getLogger(__name__)
-Answer = Callable[[HttpRequest], HttpResponseBase]
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-# 'self' alone: fonts, scripts, pictures and calls all come from the portal.
-# `report-uri` without its successor: beside a `report-to` Chromium ignores it, waits a minute, and over
-# plain http sends nothing at all.
+# Fonts, scripts, pictures and calls all come from the portal, so 'self' is enough.
+# There is no `report-to`: beside one Chromium ignores `report-uri`, delays reports by a minute, and over
+# plain http sends none.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
@@ -36,7 +36,7 @@ HEADERS = {
 }
 
 
-def security_headers(get_response: Answer) -> Answer:
+def security_headers(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         for name, value in HEADERS.items():
@@ -51,24 +51,24 @@ def security_headers(get_response: Answer) -> Answer:
     return middleware
 
 
-def refusals_are_logged(get_response: Answer) -> Answer:
-    """Who was told that they may not: one line each, for those who look for break-ins."""
+def log_denied_requests(get_response: GetResponse) -> GetResponse:
+    """Log each 401 and 403 in one line, so that an operator can see attempted break-ins."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if response.status_code in (401, 403):
             person = getattr(request, "user", None)
-            who = f"person {person.pk}" if person and person.is_authenticated else "nobody signed in"
+            who = f"user {person.pk}" if person and person.is_authenticated else "anonymous"
             logger.warning(
-                "Refused with %s: %s %s, %s", response.status_code, request.method, request.path, who
+                "Denied with %s: %s %s, %s", response.status_code, request.method, request.path, who
             )
         return response
 
     return middleware
 
 
-def no_nul_in_queries(get_response: Answer) -> Answer:
-    """PostgreSQL refuses to look for one, and nobody types it."""
+def reject_nul_in_query(get_response: GetResponse) -> GetResponse:
+    """Answer 400 to a NUL in the query string: PostgreSQL refuses to search for one."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if "%00" in request.META["QUERY_STRING"]:
@@ -78,8 +78,11 @@ def no_nul_in_queries(get_response: Answer) -> Answer:
     return middleware
 
 
-class CompressedPages(GZipMiddleware):
-    """HTML alone. Against BREACH: Lax cookies, a new mask for each CSRF token, padding of random length."""
+class HTMLGZipMiddleware(GZipMiddleware):
+    """Compress HTML only.
+
+    Against BREACH stand Lax cookies, a new mask for each CSRF token, and Django's padding of random length.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if not response.headers.get("Content-Type", "").startswith("text/html"):
@@ -87,8 +90,8 @@ class CompressedPages(GZipMiddleware):
         return super().process_response(request, response)
 
 
-def messages_ride_along(get_response: Answer) -> Answer:
-    """Append waiting messages, out of band, to a piece that htmx swaps in."""
+def append_messages(get_response: GetResponse) -> GetResponse:
+    """Append waiting messages, out of band, to a fragment that htmx swaps in."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

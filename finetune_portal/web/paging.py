@@ -1,4 +1,4 @@
-"""Keyset paging: as quick on the last page as on the first, and no COUNT."""
+"""Keyset pagination: the last page is as quick as the first, and nothing is counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class Order:
-    """By a column that is never null, and by the primary key where that is the same. Give it an index."""
+    """By a column that is never null, then by the primary key. The column needs an index."""
 
     field: str = "pk"
     descending: bool = True
@@ -31,11 +31,11 @@ class Order:
         return Order(self.field, not self.descending)
 
     def key(self, row: Model) -> str:
-        """Where a row stands, for the URL: its primary key, then the column's value."""
+        """Return the row's position for the URL: its primary key, then the value of the column."""
         return str(row.pk) if self.field == "pk" else f"{row.pk}~{getattr(row, self.field)}"
 
-    def behind(self, key: str, model: type[Model]) -> Q | None:
-        """The rows that follow the one with this key; None for a key that cannot be read."""
+    def after_key(self, key: str, model: type[Model]) -> Q | None:
+        """Return a condition for the rows after the one with this key; None for an invalid key."""
         text, _, column = key.partition("~")
         if (pk := parse_key(text)) is None:
             return None
@@ -47,13 +47,13 @@ class Order:
         except ValidationError:
             return None
         # The outer bound lets the database use the column's index.
-        further = Q(**{f"{self.field}__{sign}": value}) | Q(**{f"pk__{sign}": pk})
-        return Q(**{f"{self.field}__{sign}e": value}) & further
+        beyond = Q(**{f"{self.field}__{sign}": value}) | Q(**{f"pk__{sign}": pk})
+        return Q(**{f"{self.field}__{sign}e": value}) & beyond
 
 
 @dataclass(frozen=True)
 class Page(Generic[M]):
-    """One page of rows. `older` and `newer` are keys of what follows and what came before, or empty."""
+    """One page of rows. `older` and `newer` are the keys of the next and the previous page, or empty."""
 
     rows: list[M]
     older: str
@@ -71,13 +71,13 @@ def page_of(
     size: int = PAGE,
     order: Order = NEWEST_FIRST,
 ) -> Page[M]:
-    """`before` asks for what follows that key, `after` for what came before; an odd key is the first page."""
-    if after and (ahead := order.reversed.behind(after, queryset.model)) is not None:
+    """Return the page after the key `before`, or the one before the key `after`; the first for an invalid key."""
+    if after and (ahead := order.reversed.after_key(after, queryset.model)) is not None:
         rows = list(queryset.filter(ahead).order_by(*order.reversed.columns)[: size + 1])
         more_newer = len(rows) > size
         rows = rows[:size][::-1]
         return Page(rows, order.key(rows[-1]) if rows else "", order.key(rows[0]) if more_newer else "")
-    beyond = order.behind(before, queryset.model) if before else None
+    beyond = order.after_key(before, queryset.model) if before else None
     if beyond is not None:
         queryset = queryset.filter(beyond)
     rows = list(queryset.order_by(*order.columns)[: size + 1])

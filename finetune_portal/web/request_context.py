@@ -1,5 +1,4 @@
-"""Where the request that is being answered came from, for the record and the log: an id, an address, and the
-name of the access token where it came with one."""
+"""The request that is being answered: its id, the client's address, the personal token. For audit and log."""
 
 from __future__ import annotations
 
@@ -12,56 +11,56 @@ from dataclasses import dataclass, replace
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from finetune_portal.web.client_ip import address_of
+from finetune_portal.web.client_ip import client_ip
 
-Answer = Callable[[HttpRequest], HttpResponseBase]
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Empty where no request is answered, as in the worker."""
+class RequestContext:
+    """All fields are empty where no request is answered, as in the worker. `token` is the token's name."""
 
     request_id: str = ""
     address: str = ""
     token: str = ""
 
 
-NOWHERE = Origin()
-_origin = ContextVar("origin", default=NOWHERE)
+NO_REQUEST = RequestContext()
+_context = ContextVar("request_context", default=NO_REQUEST)
 
 
-def current() -> Origin:
-    return _origin.get()
+def current() -> RequestContext:
+    return _context.get()
 
 
 @contextmanager
-def by_token(name: str) -> Iterator[None]:
-    """What is done meanwhile is done by this access token of its person."""
-    before = _origin.set(replace(current(), token=name))
+def acting_with_token(name: str) -> Iterator[None]:
+    """Attribute what happens in the block to the personal token of this name."""
+    reset = _context.set(replace(current(), token=name))
     try:
         yield
     finally:
-        _origin.reset(before)
+        _context.reset(reset)
 
 
 @contextmanager
-def answering(request: HttpRequest) -> Iterator[Origin]:
-    """Around all that is done for this request."""
-    origin = Origin(uuid.uuid4().hex[:16], address_of(request))
-    before = _origin.set(origin)
+def bind_request(request: HttpRequest) -> Iterator[RequestContext]:
+    """Make `current()` describe this request inside the block, under a new id."""
+    context = RequestContext(uuid.uuid4().hex[:16], client_ip(request))
+    reset = _context.set(context)
     try:
-        yield origin
+        yield context
     finally:
-        _origin.reset(before)
+        _context.reset(reset)
 
 
-def remember_origin(get_response: Answer) -> Answer:
-    """Middleware. The answer carries the id, so that a person can name it to an operator."""
+def request_context_middleware(get_response: GetResponse) -> GetResponse:
+    """Bind each request, and send its id in X-Request-ID, so that a person can quote it to an operator."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        with answering(request) as origin:
+        with bind_request(request) as context:
             response = get_response(request)
-        response.headers["X-Request-ID"] = origin.request_id
+        response.headers["X-Request-ID"] = context.request_id
         return response
 
     return middleware

@@ -1,4 +1,4 @@
-"""Static files under names that carry their hash, so that browsers keep them for ever."""
+"""Static files with a hash in their name, so that browsers may cache them for ever."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 Paths = dict[str, tuple[Storage, str]]
 
 
-class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """Also rewrites the imports between our own ES modules; those of packages are left as they came."""
+class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
+    """Also rewrite imports between our own ES modules. Imports inside vendored packages stay as they are."""
 
     patterns = (
         *CompressedManifestStaticFilesStorage.patterns,
@@ -30,36 +30,36 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  
     )
 
     def post_process(self, paths: Paths, dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        """Make the stylesheet one file, so that no page waits for an import."""
+        """Bundle the stylesheet into one file, so that no page waits for an import."""
         if SHEET in paths:
-            whole = InMemoryStorage()
-            whole.save(SHEET, ContentFile(_whole(paths)))
-            paths = {**paths, SHEET: (whole, SHEET)}
+            bundle = InMemoryStorage()
+            bundle.save(SHEET, ContentFile(_bundle(paths)))
+            paths = {**paths, SHEET: (bundle, SHEET)}
         yield from super().post_process(paths, dry_run, **options)
 
     def compress_files(self, paths: Iterable[str]) -> Iterator[Any]:
-        """Only what pages name, which is by hash; what an earlier start packed is the same still."""
+        """Compress only hashed names, which pages use, and that no earlier start compressed."""
         hashed = (path for path in paths if HASHED.search(path))
         yield from super().compress_files(path for path in hashed if not self.exists(f"{path}.gz"))
 
 
 def integrity(name: str) -> str:
-    """What the browser holds a script against before it runs it; nothing while files are being edited."""
-    packed = isinstance(staticfiles_storage, HashedFiles) and not settings.DEBUG
-    return _digest(name) if packed else ""
+    """Return the SRI digest that a browser checks a script against; empty in DEBUG, where files change."""
+    is_hashed = isinstance(staticfiles_storage, HashedStaticFilesStorage) and not settings.DEBUG
+    return _digest(name) if is_hashed else ""
 
 
 @cache
 def _digest(name: str) -> str:
-    storage = cast(HashedFiles, staticfiles_storage)
+    storage = cast(HashedStaticFilesStorage, staticfiles_storage)
     with storage.open(storage.stored_name(name)) as file:
         return f"sha384-{b64encode(sha384(file.read()).digest()).decode()}"
 
 
-def _whole(paths: Paths) -> str:
+def _bundle(paths: Paths) -> str:
     def read(name: str) -> str:
         storage, path = paths[name]
         with storage.open(path) as file:
             return str(file.read().decode())
 
-    return IMPORT.sub(lambda found: f"@layer {found[2]} {{\n{read(f'css/{found[1]}')}}}", read(SHEET))
+    return IMPORT.sub(lambda match: f"@layer {match[2]} {{\n{read(f'css/{match[1]}')}}}", read(SHEET))

@@ -1,4 +1,4 @@
-"""Health for the operator's tools, reports of browsers, and the pages of what went wrong."""
+"""Health check, reports of the content security policy, and error pages."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_POST
 def csp_report(request: HttpRequest) -> HttpResponse:
-    """A browser tells that a page tried what the policy forbids: a fault of ours, or an attack. Logged."""
+    """Log a browser's report of a policy violation: a fault of ours, or an attack."""
     body = request.read(MAX_REPORT)
     seen = cache.get_or_set("csp-reports", 0, 60) or 0
     if seen < REPORTS_A_MINUTE:
         cache.incr("csp-reports")
-        logger.warning("The browser refused something: %s", body.decode("utf-8", "replace"))
+        logger.warning("Content security policy violated: %s", body.decode("utf-8", "replace"))
     return HttpResponse(status=204)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Needs no database, no session and no context: any of them may be what broke."""
+    """Render 500.html without database, session or context processors: any of them may be what broke."""
     html = render_to_string("500.html", {"request_id": request_context.current().request_id})
     return HttpResponse(html, status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    sentence = "This page was open too long or came from elsewhere. Reload it and try again."
+    sentence = "This page was open for too long, or it came from another site. Reload it and try again."
     return render(request, "403.html", {"exception": sentence}, status=403)

@@ -12,7 +12,7 @@ from django.test import Client
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.jobs.live.stream import Viewer, signed_out
-from finetune_portal.web.asgi import person_behind
+from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -67,7 +67,7 @@ def test_signing_out_everywhere_ends_pages_uploads_and_streams(alice: User) -> N
     viewers = [Viewer(alice, headers(client)) for client in (*others, mine)]
     mine.post("/profile/sessions/end/")
     assert [client.get("/").status_code for client in others] == [302, 302, 302]
-    assert [person_behind(headers(client)) for client in others] == [None, None, None]
+    assert [signed_in_user(headers(client)) for client in others] == [None, None, None]
     assert signed_out(viewers) == viewers[:3]
     assert mine.get("/").status_code == 200
     event = AuditEvent.objects.latest("pk")

@@ -17,7 +17,7 @@ from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.web.asgi import person_behind
+from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
 
 HOME = "/profile/second-factor/"
@@ -163,11 +163,11 @@ def test_where_it_is_required_it_is_set_up_first(alice: User) -> None:
     piece = client.get("/jobs/table/", headers=HTMX)
     assert (piece.status_code, piece.headers["HX-Redirect"]) == (403, HOME)
     assert client.post("/presets/", {}).status_code == 403
-    assert person_behind({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) is None
+    assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) is None
     assert "asks everyone for a second factor" in client.get(HOME).content.decode()
     set_up(client)
     assert client.get("/").status_code == 200
-    assert person_behind({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) == alice
+    assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) == alice
 
 
 @pytest.mark.usefixtures("required")

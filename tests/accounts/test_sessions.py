@@ -19,7 +19,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts import sessions
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.web.asgi import person_behind
+from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
 
 
@@ -56,14 +56,14 @@ def test_it_ends_after_an_hour_in_which_nobody_did_anything(alice: User) -> None
     assert is_in(client)
     pass_by(client, timedelta(minutes=61))
     assert not is_in(client)
-    assert person_behind(headers(client)) is None
+    assert signed_in_user(headers(client)) is None
 
 
 def test_a_page_that_asks_by_itself_does_not_keep_it(alice: User) -> None:
     client = signed_in(alice)
     pass_by(client, timedelta(minutes=50))
     assert client.get("/jobs/table/", headers=HTMX).status_code == 200
-    assert person_behind(headers(client)) == alice  # the live stream
+    assert signed_in_user(headers(client)) == alice  # the live stream
     pass_by(client, timedelta(minutes=11))
     assert not is_in(client)
 
@@ -72,7 +72,7 @@ def test_an_upload_keeps_it(alice: User) -> None:
     """Its pieces come for hours, and nobody touches the page."""
     client = signed_in(alice)
     pass_by(client, timedelta(minutes=50))
-    assert person_behind(headers(client), acts=True) == alice
+    assert signed_in_user(headers(client), acts=True) == alice
     pass_by(client, timedelta(minutes=50))
     assert is_in(client)
 
@@ -106,7 +106,7 @@ def test_each_sign_in_and_each_proof_gives_another_key(alice: User) -> None:
     client.post("/profile/confirm/?next=/profile/", {"password": PASSWORD})
     second = client.cookies["sessionid"].value
     assert second != first
-    assert person_behind({"cookie": f"sessionid={first}"}) is None
+    assert signed_in_user({"cookie": f"sessionid={first}"}) is None
     assert list(UserSession.objects.values_list("session_key", flat=True)) == [second]
     assert is_in(client)
 
@@ -115,7 +115,7 @@ def test_signing_out_ends_it_and_is_in_the_record(alice: User) -> None:
     client = signed_in(alice)
     kept = headers(client)
     client.post("/logout/")
-    assert person_behind(kept) is None
+    assert signed_in_user(kept) is None
     event = AuditEvent.objects.latest("pk")
     assert (event.actor, event.action, event.detail) == (alice, "session.ended", {"by": "sign-out"})
 

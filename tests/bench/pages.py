@@ -22,7 +22,7 @@ def bench() -> None:
 
     from finetune_portal.accounts.models import User
     from finetune_portal.connections import services as connections
-    from finetune_portal.web.asgi_handler import Pages
+    from finetune_portal.web.asgi_handler import ThreadPoolASGIHandler
     from finetune_portal.webhooks import services
 
     client = Client()
@@ -30,7 +30,7 @@ def bench() -> None:
     connections.built_in()
     hook = services.new_address(actor=User.objects.get()).split("8000", 1)[1]
     session = f"sessionid={client.cookies['sessionid'].value}"
-    handlers = {"Django's": ASGIHandler(), "pages.py": Pages()}
+    handlers = {"Django's": ASGIHandler(), "pages.py": ThreadPoolASGIHandler()}
     say(f"{'':<16}" + "".join(f"{name:>14}" for name in handlers))
     for name, method, path in (
         ("/healthz", "GET", "/healthz"),

@@ -88,7 +88,7 @@ def test_it_needs_a_page_of_ours(alice: User, job: Job, engine: RunningEngine) -
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("charlie", "Viewers can look but not train"), ("bob", "Only the person who started this job")],
+    [("charlie", "Viewers can look, but cannot train"), ("bob", "Only the person who started this job")],
 )
 def test_others_may_not(
     name: str, sentence: str, job: Job, engine: RunningEngine, request: pytest.FixtureRequest

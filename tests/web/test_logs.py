@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_portal.web.logs import GONE, Redacted
+from finetune_portal.web.logs import REDACTED, RedactingFormatter
 
 KEY = "the-team's-own-api-key"
 SECRETS = {
@@ -29,13 +29,13 @@ SECRETS = {
 def line(message: str, *, as_json: bool = False, fault: BaseException | None = None) -> str:
     told = (type(fault), fault, fault.__traceback__) if fault else None
     record = logging.LogRecord("portal", logging.WARNING, "x.py", 1, message, None, told)
-    return Redacted([KEY, "short"], as_json=as_json).format(record)
+    return RedactingFormatter([KEY, "short"], as_json=as_json).format(record)
 
 
 @pytest.mark.parametrize("message", SECRETS.values(), ids=SECRETS.keys())
 def test_what_looks_like_a_secret_is_taken_out(message: str) -> None:
     assert "abcdef0123456789" not in line(message)
-    assert GONE in line(message)
+    assert REDACTED in line(message)
 
 
 def test_the_secrets_of_this_process_are_taken_out_even_of_a_traceback() -> None:

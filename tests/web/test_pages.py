@@ -11,7 +11,7 @@ import requests
 from django.core.handlers import asgi
 from django.db import connection
 
-from finetune_portal.web.asgi_handler import AT_ONCE
+from finetune_portal.web.asgi_handler import THREADS
 from tests import databases
 from tests.people import person
 from tests.web_server import WebServer, session_of
@@ -20,7 +20,7 @@ from tests.web_server import WebServer, session_of
 def test_forms_that_come_in_slowly_hold_nobody_up(web: WebServer) -> None:
     head = f"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\nContent-Length: 1000\r\n\r\nusername="
     with ExitStack() as slow:
-        for _ in range(AT_ONCE + 1):
+        for _ in range(THREADS + 1):
             sender = slow.enter_context(socket.create_connection(("127.0.0.1", web.port), 10))
             sender.sendall(head.encode())
         assert requests.get(f"{web.url}/login/", timeout=30).status_code == 200
@@ -28,7 +28,7 @@ def test_forms_that_come_in_slowly_hold_nobody_up(web: WebServer) -> None:
 
 def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: WebServer) -> None:
     head = f"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\nContent-Length: 1000\r\n\r\n"
-    for _ in range(AT_ONCE + 1):
+    for _ in range(THREADS + 1):
         with socket.create_connection(("127.0.0.1", web.port), 10) as sender:
             sender.sendall(head.encode())
     assert requests.get(f"{web.url}/login/", timeout=30).status_code == 200

@@ -29,11 +29,11 @@ from finetune_portal.web.asgi import (
     Receive,
     Scope,
     Send,
-    answer,
     headers_of,
-    in_thread,
-    person_behind,
+    respond,
+    run_in_thread,
     same_origin,
+    signed_in_user,
 )
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -73,15 +73,15 @@ def as_meant(scope: Scope) -> Scope:
 
 async def receive_piece(scope: Scope, receive: Receive, send: Send) -> None:
     try:
-        piece, file = await in_thread(_open, scope["path"], headers_of(scope))
+        piece, file = await run_in_thread(_open, scope["path"], headers_of(scope))
         with file:
             offset = await take(piece, file, receive)
     except Refusal as refusal:
         version = VERSION if refusal.status == 412 else {}
-        await answer(send, refusal.status, {**TUS, **version}, refusal.sentence)
+        await respond(send, refusal.status, {**TUS, **version}, refusal.sentence)
         return
-    told = {"Upload-Offset": str(offset), "Dataset-Moved": str(await in_thread(_moved, piece.dataset))}
-    await answer(send, 204, {**TUS, **told, **end_of(piece.dataset)})
+    told = {"Upload-Offset": str(offset), "Dataset-Moved": str(await run_in_thread(_moved, piece.dataset))}
+    await respond(send, 204, {**TUS, **told, **end_of(piece.dataset)})
 
 
 def _moved(dataset: Dataset) -> int:
@@ -120,11 +120,11 @@ def _asked(path: str, headers: dict[str, str]) -> Piece:
 
 
 def _uploader(headers: dict[str, str]) -> Any:
-    user = person_behind(headers, acts=True)
+    user = signed_in_user(headers, acts=True)
     if user is None:
         raise Refusal(401, "Sign in again; the upload goes on where it stopped.")
     if not user.can_train:
-        raise Refusal(403, "Viewers can look but not upload. An admin can change your role.")
+        raise Refusal(403, "Viewers can look, but cannot upload. An admin can change your role.")
     return user
 
 
@@ -211,10 +211,10 @@ async def _copy(piece: Piece, file: BinaryIO, receive: Receive) -> int:
                 blocks, waiting, written = [], 0, written + waiting
             if more and digest is None and written - committed >= COMMIT_EVERY:
                 await behind.done()
-                committed = await in_thread(_commit, piece.dataset, file, written)
+                committed = await run_in_thread(_commit, piece.dataset, file, written)
     if digest is not None and (gone or digest.digest() != piece.checksum):
         raise Refusal(460, "The piece arrived damaged. Send it again.")
-    return int(await in_thread(_commit, piece.dataset, file, written))
+    return int(await run_in_thread(_commit, piece.dataset, file, written))
 
 
 async def _next(receive: Receive) -> Message:

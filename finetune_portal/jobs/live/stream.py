@@ -26,12 +26,12 @@ from finetune_portal.web.asgi import (
     Receive,
     Scope,
     Send,
-    answer,
     headers_of,
-    in_thread,
-    person_behind,
+    respond,
+    run_in_thread,
     same_origin,
     session_key,
+    signed_in_user,
 )
 
 logger = logging.getLogger(__name__)
@@ -155,13 +155,13 @@ hub = Hub()
 async def live(scope: Scope, receive: Receive, send: Send) -> None:
     headers = headers_of(scope)
     if not same_origin(headers):
-        await answer(send, 403, text="The live stream is for the portal's own pages.")
+        await respond(send, 403, text="The live stream is for the portal's own pages.")
         return
-    user = await in_thread(person_behind, headers)
+    user = await run_in_thread(signed_in_user, headers)
     if user is None:
-        await answer(send, 401, text="Sign in again.")
+        await respond(send, 401, text="Sign in again.")
     elif hub.is_full_for(user):
-        await answer(send, 429, text="Too many of your pages are open; this one asks every few seconds.")
+        await respond(send, 429, text="Too many of your pages are open; this one asks every few seconds.")
     else:
         hub.is_serving = scope.get("state", {}).get("is_serving", hub.is_serving)
         await _stream(Viewer(user, headers), receive, send)
@@ -202,7 +202,7 @@ def signed_out(viewers: list[Viewer]) -> list[Viewer]:
     gone = []
     for viewer in viewers:
         viewer.checked = monotonic()
-        user = person_behind(viewer.headers)
+        user = signed_in_user(viewer.headers)
         if user is None:
             gone.append(viewer)
         else:

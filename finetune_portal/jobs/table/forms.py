@@ -8,10 +8,10 @@ from django import forms
 from django.http import QueryDict
 
 from finetune_portal.jobs.table.query import NARROWING
-from finetune_portal.web.forms import Sentenced
+from finetune_portal.web.forms import InlineForm
 
 
-class ViewForm(Sentenced):
+class ViewForm(InlineForm):
     name = forms.CharField(max_length=40, error_messages={"required": "Give the view a name."})
     query = forms.CharField(max_length=500, required=False)
 

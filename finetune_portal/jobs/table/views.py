@@ -101,7 +101,7 @@ def keep_view(request: PortalRequest) -> HttpResponse:
     if form.is_valid():
         view = saved_views.keep_view(request.user, **form.cleaned_data)
         return redirect(f"{reverse('jobs:list')}?{view.query}")
-    messages.error(request, form.sentence)
+    messages.error(request, form.error_text)
     return redirect(_back(request))
 
 

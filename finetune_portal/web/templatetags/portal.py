@@ -1,4 +1,4 @@
-"""Formatting for people: sizes, durations, small numbers, initials; icons and scripts. No queries."""
+"""Template tags and filters: sizes, durations, learning rates, initials, icons, scripts. No queries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ register = template.Library()
 
 @register.filter
 def size(value: int | None) -> str:
-    """Bytes as a person says them: 14.7 MB."""
+    """Format bytes: 14.7 MB."""
     if value is None:
         return "–"
     amount = float(value)
@@ -29,7 +29,7 @@ def size(value: int | None) -> str:
 
 @register.filter
 def duration(value: timedelta | None) -> str:
-    """4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """Format a duration by its two largest units: 4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if value is None:
         return ""
     seconds = max(0, round(value.total_seconds()))
@@ -46,7 +46,7 @@ def duration(value: timedelta | None) -> str:
 
 @register.filter
 def rate(value: float | None) -> str:
-    """A learning rate without float noise: 0.0004, 1e-05."""
+    """Format a learning rate without float noise: 0.0004, 1e-05."""
     return "–" if value is None else f"{value:.10g}"
 
 
@@ -58,7 +58,7 @@ def initials(name: str) -> str:
 
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
-    """A picture from the one sprite; it always stands beside a word or a hidden label."""
+    """Render an icon of the sprite, hidden from screen readers: a word or a hidden label stands beside it."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
         extra,
@@ -69,7 +69,8 @@ def icon(name: str, extra: str = "") -> SafeString:
 
 @register.simple_tag
 def script(name: str, *, defer: bool = False) -> SafeString:
-    """A script of ours, with the digest that it must have: a module, but for those to `defer`."""
-    marks = {"src": static(name), "integrity": integrity(name), "type": "" if defer else "module"}
-    told = format_html_join(" ", '{}="{}"', ((mark, value) for mark, value in marks.items() if value))
-    return format_html("<script {}{}></script>", told, " defer" if defer else "")
+    """Render a script element with its SRI digest: an ES module, or a classic script with `defer`."""
+    attributes = {"src": static(name), "integrity": integrity(name), "type": "" if defer else "module"}
+    pairs = ((name, value) for name, value in attributes.items() if value)
+    joined = format_html_join(" ", '{}="{}"', pairs)
+    return format_html("<script {}{}></script>", joined, " defer" if defer else "")

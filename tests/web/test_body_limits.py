@@ -52,7 +52,7 @@ def test_who_is_signed_in_sends_a_file_by_a_plain_form(web: WebServer) -> None:
 
 
 def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_limits, "HOOK_SECONDS", 0.1)
+    monkeypatch.setattr(body_limits, "WEBHOOK_SECONDS", 0.1)
     sent: list[Any] = []
 
     async def trickle() -> dict[str, Any]:
@@ -68,5 +68,5 @@ def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
     scope = {"type": "http", "path": "/hooks/segmind/any/", "headers": []}
     with ThreadPoolExecutor(1) as own:  # where no browser's loop runs
-        own.submit(asyncio.run, body_limits.bounded(app, scope, trickle, send)).result()
+        own.submit(asyncio.run, body_limits.limit_body(app, scope, trickle, send)).result()
     assert sent[0]["status"] == 408
