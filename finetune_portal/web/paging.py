@@ -71,7 +71,7 @@ def page_of(
     size: int = PAGE,
     order: Order = NEWEST_FIRST,
 ) -> Page[M]:
-    """Return the page after the key `before`, or the one before the key `after`; the first for an invalid key."""
+    """Return the page after the key `before`, or the one before `after`; the first for an invalid key."""
     if after and (ahead := order.reversed.after_key(after, queryset.model)) is not None:
         rows = list(queryset.filter(ahead).order_by(*order.reversed.columns)[: size + 1])
         more_newer = len(rows) > size
