@@ -109,7 +109,7 @@ def test_the_variables_that_may_come_from_a_file_are_the_secrets() -> None:
 
 def test_every_scenario_of_the_engine_is_documented() -> None:
     page = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
-    rows = {f"| `{scenario.word}` | {scenario.says} |" for scenario in scenarios.TABLE}
+    rows = {f"| `{scenario.word}` | {scenario.description} |" for scenario in scenarios.TABLE}
     assert rows <= set(page.splitlines())
 
 
