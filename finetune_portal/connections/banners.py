@@ -1,4 +1,4 @@
-"""What every page says on top: the mood of the upstreams, the account's credits, and simulation."""
+"""The banners on top of every page: the state of the providers; and the account's balance in the top bar."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection, built_in_kind
 
-OVERDUE = timedelta(seconds=90)  # a worker looks within a minute, also after a kill
+OVERDUE = timedelta(seconds=90)  # a worker asks within a minute, even after a kill
 
 
 @dataclass(frozen=True)
 class Banner:
-    """`since`: when it began. `as_of`: how old the states are that the pages show, if that matters."""
+    """`since`: when the problem began. `as_of`: the age of the states on the pages, where that matters."""
 
     kind: str
     text: str
@@ -26,11 +26,11 @@ class Banner:
 
 
 @dataclass(frozen=True)
-class Purse:
-    """What the account holds that a training goes to when nobody chooses another."""
+class Balance:
+    """The credits of the account that a training goes to when nobody chooses another."""
 
     credits: float
-    of: str
+    connection_name: str
 
     @property
     def text(self) -> str:
@@ -44,58 +44,63 @@ class Purse:
 
 
 def banners(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. Strangers learn nothing of the account."""
-    plain = {"plain_http": settings.PLAIN_HTTP and not settings.SECURE}
+    """Context processor. Strangers see nothing of the account."""
+    context = {"plain_http": settings.PLAIN_HTTP and not settings.SECURE}
     if not getattr(request, "user", None) or not request.user.is_authenticated:
-        return plain
+        return context
     connections = _in_use()
-    purse = _purse(connections) if request.user.can_train else None
-    told = {"banners": _told(connections), "purse": purse, "local_engine": settings.LOCAL_ENGINE}
-    return {**plain, **told}
+    balance = _balance(connections) if request.user.can_train else None
+    return {
+        **context,
+        "banners": _banners(connections),
+        "balance": balance,
+        "local_engine": settings.LOCAL_ENGINE,
+    }
 
 
 def current() -> list[Banner]:
-    return _told(_in_use())
+    return _banners(_in_use())
 
 
 def _in_use() -> list[Connection]:
     return list(Connection.objects.in_use()) or [Connection(kind=built_in_kind())]
 
 
-def _purse(connections: list[Connection]) -> Purse | None:
-    """None until the account has told, which not every one does."""
-    chosen = min(connections, key=lambda each: (not each.is_default, each.is_own))
-    return None if chosen.credits is None else Purse(chosen.credits, chosen.name)
+def _balance(connections: list[Connection]) -> Balance | None:
+    """None until the provider has named it, which not every one does."""
+    default = min(connections, key=lambda each: (not each.is_default, each.is_own))
+    return None if default.credits is None else Balance(default.credits, default.name)
 
 
-def _told(connections: list[Connection]) -> list[Banner]:
-    """With several connections each sentence begins with the name of its own."""
-    if stopped := [
+def _banners(connections: list[Connection]) -> list[Banner]:
+    """With several connections, each text begins with the name of its connection."""
+    overdue = [
         each.due_at for each in connections if each.pk and each.due_at < now() - OVERDUE and each.is_free
-    ]:
-        text = "The worker is not running, so nothing is sent and no state is looked up. Tell an admin."
-        return [Banner("error", text, since=min(stopped), as_of=_oldest(connections))]
-    found = [(connection, banner) for connection in connections if (banner := _of(connection))]
+    ]
+    if overdue:
+        text = "The worker is not running, so nothing is sent and no state is updated. Tell an admin."
+        return [Banner("error", text, since=min(overdue), as_of=_oldest_answer(connections))]
+    pairs = [(connection, banner) for connection in connections if (banner := _banner_for(connection))]
     if len(connections) == 1:
-        return [banner for _, banner in found]
-    return [replace(banner, text=f"{connection.name}: {banner.text}") for connection, banner in found]
+        return [banner for _, banner in pairs]
+    return [replace(banner, text=f"{connection.name}: {banner.text}") for connection, banner in pairs]
 
 
-def _oldest(connections: list[Connection]) -> datetime | None:
-    answered = [connection.last_answer_at for connection in connections]
-    return min((each for each in answered if each), default=None) if all(answered) else None
+def _oldest_answer(connections: list[Connection]) -> datetime | None:
+    answers = [connection.last_answer_at for connection in connections]
+    return min((each for each in answers if each), default=None) if all(answers) else None
 
 
-def _of(connection: Connection) -> Banner | None:
+def _banner_for(connection: Connection) -> Banner | None:
     if not connection.has_key:
         text = "No API key is set, so nothing can be trained. An admin sets it on the settings page."
         return Banner("error", text)
     if connection.is_key_rejected:
         return Banner("error", connection.failure, connection.failing_since, connection.last_answer_at)
     if connection.failing_since:
-        text = f"{connection.failure} Jobs wait and go on by themselves."
+        text = f"{connection.failure} Jobs wait and continue by themselves."
         return Banner("warning", text, connection.failing_since, connection.last_answer_at)
     if connection.is_training_closed:
-        text = "The upstream takes no new trainings at the moment. Finished models still work."
+        text = "The provider takes no new trainings at the moment. Finished models still work."
         return Banner("warning", text)
     return None

@@ -1,4 +1,4 @@
-"""The way to an upstream: the client of a connection, which is the one place where its key is opened."""
+"""The client of a connection: the only module that decrypts its key and calls a provider with it."""
 
 from __future__ import annotations
 
@@ -11,65 +11,72 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
-from finetune_portal.providers.segmind import RateLimitedError, SegmindClient, SegmindError, UnauthorizedError
+from finetune_portal.providers.segmind import (
+    RateLimitedError,
+    SegmindClient,
+    SegmindError,
+    UnauthorizedError,
+)
 from finetune_portal.web.encryption import KeyLostError, decrypt
 
-LOST = (
-    "The API key of “{name}” cannot be opened: the sealing key is not the one it was sealed with. "
+KEY_LOST = (
+    "The API key of “{name}” cannot be decrypted: the encryption key has changed since. "
     "An admin sets the API key again on the settings page."
 )
-MISSING = "No API key is set for “{name}”. An admin sets it on the settings page."
-
-USED_UP = "The account's calls are used up for the moment. Try again in {seconds} s."
+KEY_MISSING = "No API key is set for “{name}”. An admin sets it on the settings page."
+NO_CALLS_LEFT = "The account has no calls left at the moment. Try again in {seconds} s."
 
 _local = threading.local()
 
 
 @contextmanager
-def asking(connection: Connection) -> Iterator[SegmindClient]:
-    """Around one call: the client, and learning from its answer what calls are left.
+def client_for(connection: Connection) -> Iterator[SegmindClient]:
+    """Give the client for one call, and learn from its answer how many calls are left.
 
     Raises UnauthorizedError before anything is sent if there is no key, or none that can be decrypted.
     """
-    client = client_of(connection)
+    client = _cached_client(connection)
     try:
         yield client
     except RateLimitedError as exc:
-        rate_limit.note_busy(connection, client.last_headers, exc.retry_after)
+        rate_limit.note_rate_limited(connection, client.last_headers, exc.retry_after)
         raise
     except SegmindError as exc:
         if exc.status is not None:
-            rate_limit.learn(connection, client.last_headers)
+            rate_limit.update_from_headers(connection, client.last_headers)
         raise
-    rate_limit.learn(connection, client.last_headers)
+    rate_limit.update_from_headers(connection, client.last_headers)
 
 
 @contextmanager
-def asking_for_a_person(connection: Connection) -> Iterator[SegmindClient]:
-    """Like `asking`, for what somebody waits for. The last call is left for them; else RateLimitedError."""
-    if not rate_limit.take(connection, rate_limit.PERSON):
-        wait = (rate_limit.opens(connection) - now()).total_seconds()
-        raise RateLimitedError(USED_UP.format(seconds=math.ceil(max(1.0, wait))))
-    with asking(connection) as client:
+def client_for_user_action(connection: Connection) -> Iterator[SegmindClient]:
+    """Like `client_for`, for an action that somebody waits for: it may take the last call.
+
+    Raises RateLimitedError if that is gone, too.
+    """
+    if not rate_limit.take_call(connection, reserve=rate_limit.USER):
+        wait = (rate_limit.available_at(connection) - now()).total_seconds()
+        raise RateLimitedError(NO_CALLS_LEFT.format(seconds=math.ceil(max(1.0, wait))))
+    with client_for(connection) as client:
         yield client
 
 
-def client_of(connection: Connection) -> SegmindClient:
-    """One client a thread and connection: its sockets are not shared."""
+def _cached_client(connection: Connection) -> SegmindClient:
+    """One client for each thread and connection: threads do not share sockets."""
     clients: dict[int, tuple[tuple[str, str], SegmindClient]] = _local.__dict__.setdefault("clients", {})
-    wanted = (connection.address, _key_of(connection))
-    known = clients.get(connection.pk)
-    if known is None or known[0] != wanted:
-        known = clients[connection.pk] = (wanted, SegmindClient(*wanted))
-    return known[1]
+    credentials = (connection.address, _key_of(connection))
+    cached = clients.get(connection.pk)
+    if cached is None or cached[0] != credentials:
+        cached = clients[connection.pk] = (credentials, SegmindClient(*credentials))
+    return cached[1]
 
 
 def _key_of(connection: Connection) -> str:
     if connection.key_from_settings:
         return connection.key_from_settings
     if not connection.encrypted_key:
-        raise UnauthorizedError(MISSING.format(name=connection.name))
+        raise UnauthorizedError(KEY_MISSING.format(name=connection.name))
     try:
         return decrypt(connection.encrypted_key)
     except KeyLostError:
-        raise UnauthorizedError(LOST.format(name=connection.name)) from None
+        raise UnauthorizedError(KEY_LOST.format(name=connection.name)) from None

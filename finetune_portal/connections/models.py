@@ -56,7 +56,7 @@ class Connection(Leased):
     credits = models.FloatField(null=True)
     calls_left = models.IntegerField(null=True)
     calls_reset_at = models.DateTimeField(null=True)
-    capabilities = models.JSONField(default=list)  # names of abilities beyond the vendor's API (abilities.py)
+    capabilities = models.JSONField(default=list)  # beyond the vendor API (capabilities.py)
     capabilities_due_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
 
@@ -138,7 +138,7 @@ class Connection(Leased):
 
 
 class Call(models.Model):
-    """A call of the last minute, where the operator set how many there may be. `pace.py` keeps count."""
+    """A call of the last minute, kept where the operator set a limit. `rate_limit.py` counts them."""
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="calls")
     made_at = models.DateTimeField(default=now)

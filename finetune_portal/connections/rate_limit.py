@@ -1,9 +1,10 @@
-"""How many calls an account may still make: told by the answers, or set; shared by all processes.
+"""Limit the calls of an account, for all processes: by the provider's headers or by the operator's setting.
 
-The vendor's free plan has five calls a minute (docs/provider-api.md, 12.2). While no limit is known, every
-call may go. Once the answers told one, each call is taken out of what is left, and after the reset a single
-one goes ahead to learn anew. Where one is set, each call is a row for a minute, whatever the answers say.
-While the upstream is away, only the list asks whether it is back.
+While no answer names a limit, every call may go. Once one does, each call is subtracted from `calls_left`;
+after `calls_reset_at` a single call, the probe, goes first and its answer tells the new number. Where the
+operator set a limit, each call is a row for a minute, whatever the answers say. While the provider is away,
+only the list call asks whether it is back. The vendor's free plan has five calls a minute
+(docs/provider-api.md, 12.2).
 """
 
 from __future__ import annotations
@@ -22,165 +23,179 @@ from finetune_portal.connections.models import Call, Connection
 from finetune_portal.queue.leases import Leased, claim, claimable
 
 # The names that public clients read (docs/provider-api.md, 12.3), and those in use elsewhere.
-LEFT = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
-RESET = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-reset")
-# How many calls each kind leaves for what matters more: one for people, one for the list.
-PERSON, LIST, SUBMIT, CARRY, DETAILS, CREDITS, EXTRA = 0, 1, 2, 2, 3, 3, 4
-WINDOW = timedelta(seconds=62)  # a call may be on its way for longer than the one a minute later
-SCOUT = timedelta(seconds=10)  # how long the others wait for the one that went ahead
-LIST_FIRST = timedelta(seconds=30)  # a list as old as this goes ahead of all others,
-LIST_LATE = timedelta(seconds=50)  # and then takes the last call, if the next come when it is
-OLDEST = timedelta(seconds=58)  # older than this
-PAUSE, LONGEST = timedelta(minutes=1), timedelta(days=1)
-SAME = timedelta(seconds=2)
+REMAINING_HEADERS = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
+RESET_HEADERS = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-reset")
+
+# The reserve: how many calls each kind of call leaves for more urgent kinds.
+USER, LIST, SUBMIT, TRANSFER, DETAILS, CREDITS, EXTENSION = 0, 1, 2, 2, 3, 3, 4
+
+WINDOW = timedelta(seconds=62)  # two more than a minute: a call may travel longer than the next one
+PROBE = timedelta(seconds=10)  # how long the other calls wait for the answer of the probe
+LIST_DUE = timedelta(seconds=30)  # after this long since the last list, the next list is the probe,
+LIST_OVERDUE = timedelta(seconds=50)  # and after this long it may take the last call, if waiting for
+MAX_LIST_AGE = timedelta(seconds=58)  # the next one would make the list older than this
+DEFAULT_RESET, MAX_RESET = timedelta(minutes=1), timedelta(days=1)
+SAME_RESET = timedelta(seconds=2)  # resets as close as this belong to one window
 
 R = TypeVar("R", bound=Leased)
 
 
-def take(connection: Connection, leave: int) -> bool:
-    """Take one call out of what is left; False if not more than `leave` are, or it is away."""
+def take_call(connection: Connection, *, reserve: int) -> bool:
+    """Take one of the calls that are left. False if only `reserve` are left, or the provider is away."""
     connection.refresh_from_db(
         fields=["failing_since", "calls_left", "calls_reset_at", "checked_at", "due_at"]
     )
-    if connection.failing_since and leave > LIST:
+    if connection.failing_since and reserve > LIST:
         return False
-    if leave == LIST and _is_late(connection):
-        leave = PERSON
-    return _is_left(connection, leave) and _may_be_made(connection, leave)
+    if reserve == LIST and _is_list_overdue(connection):
+        reserve = USER
+    return _take_by_headers(connection, reserve) and _take_by_setting(connection, reserve)
 
 
-def _is_late(connection: Connection) -> bool:
-    """States must be shown within a minute, so the list does not wait any longer for calls."""
-    listed = connection.checked_at
-    return listed is not None and listed < now() - LIST_LATE and opens(connection) > listed + OLDEST
+def claim_with_call(
+    rows: QuerySet[R],
+    connections: Iterable[Connection],
+    *,
+    reserve: int,
+    seconds: float,
+    connection_field: str = "connection",
+) -> R | None:
+    """Claim the most overdue row of the first connection that has a call left for it."""
+    for connection in connections:
+        candidates = rows.filter(**{connection_field: connection})
+        if not claimable(candidates).exists() or not take_call(connection, reserve=reserve):
+            continue
+        if row := claim(candidates, seconds=seconds):
+            return row
+    return None
 
 
-def _is_left(connection: Connection, leave: int) -> bool:
-    """By what the answers told."""
+def min_poll_interval(connection: Connection) -> float:
+    """The least seconds from one list call to the next, so that the calls last until the reset."""
+    connection.refresh_from_db(fields=["calls_left", "calls_reset_at"])
+    by_headers = by_setting = timedelta()
+    if connection.calls_reset_at and connection.calls_left is not None:
+        by_headers = (connection.calls_reset_at - now()) / max(1, connection.calls_left - LIST)
+    if connection.calls_per_minute:
+        by_setting = WINDOW * 3 / max(3, connection.calls_per_minute)
+    return max(by_headers, by_setting).total_seconds()
+
+
+def available_at(connection: Connection) -> datetime:
+    """When the next call may go."""
+    reset = Connection.objects.values_list("calls_reset_at", flat=True).filter(pk=connection.pk).first()
+    times = [now()] if reset is None else [now(), reset]
+    if connection.calls_per_minute:
+        oldest = connection.calls.aggregate(made_at=Min("made_at"))["made_at"]
+        times += [] if oldest is None else [oldest + WINDOW]
+    return max(times)
+
+
+def update_from_headers(connection: Connection, headers: Mapping[str, str]) -> None:
+    """Store the limit that an answer names. Without one, the account has none, once no reset is ahead."""
+    remaining = _first_header(headers, REMAINING_HEADERS)
+    if remaining.isdecimal():
+        _store(connection, int(remaining[:9]), now() + (_reset_in(headers) or DEFAULT_RESET))
+    else:
+        rows = Connection.objects.filter(pk=connection.pk, calls_reset_at__lte=now() + PROBE)
+        rows.update(calls_left=None, calls_reset_at=None)
+
+
+def note_rate_limited(connection: Connection, headers: Mapping[str, str], retry_after: float | None) -> None:
+    """After a 429: no call is left until the reset. The number stays unknown if the answer names none."""
+    pause = timedelta(seconds=retry_after) if retry_after else _reset_in(headers)
+    calls_left = 0 if _first_header(headers, REMAINING_HEADERS) else None
+    _store(connection, calls_left, now() + (pause or DEFAULT_RESET))
+
+
+def _is_list_overdue(connection: Connection) -> bool:
+    """States are shown at most a minute late, so the list call does not wait any longer."""
+    listed_at = connection.checked_at
+    if listed_at is None or listed_at >= now() - LIST_OVERDUE:
+        return False
+    return available_at(connection) > listed_at + MAX_LIST_AGE
+
+
+def _take_by_headers(connection: Connection, reserve: int) -> bool:
+    """Take a call by what the answers said. The update is conditional: two callers never take the same."""
     if connection.calls_reset_at is None:
         return True
     row = Connection.objects.filter(pk=connection.pk, calls_reset_at=connection.calls_reset_at)
-    if connection.calls_reset_at <= now():
-        if leave > PERSON and not _may_go_ahead(connection, leave):
-            return False
-        return bool(row.update(calls_left=0, calls_reset_at=now() + SCOUT))
-    return bool(row.filter(calls_left__gt=leave).update(calls_left=F("calls_left") - 1))
+    if connection.calls_reset_at > now():
+        return bool(row.filter(calls_left__gt=reserve).update(calls_left=F("calls_left") - 1))
+    if reserve > USER and not _may_probe(connection, reserve):
+        return False
+    return bool(row.update(calls_left=0, calls_reset_at=now() + PROBE))
 
 
-def _may_go_ahead(connection: Connection, leave: int) -> bool:
-    """The first after a reset: the list when it is old, and nothing else for it when no call was left over.
+def _may_probe(connection: Connection, reserve: int) -> bool:
+    """Whether this call may be the first after a reset.
 
-    In a window that slides only one call may be new, and the list would miss it for a whole minute. Of an
-    account that tells no number nothing such is known: after its pause all go on.
+    If no call was left over, the window may slide: then only one call is new, and the list, which would
+    miss it for a whole minute, goes first when it is due. An account that names no number (`calls_left` is
+    None) does not slide as far as is known: after its pause every call goes on.
     """
-    age = now() - connection.checked_at if connection.checked_at else LIST_LATE
-    if leave <= LIST:
-        return age > LIST_FIRST or connection.calls_left != 0
-    is_its_time = age > LIST_FIRST and connection.due_at <= now()
-    return not is_its_time and (age >= LIST_LATE or connection.calls_left != 0)
+    list_age = now() - connection.checked_at if connection.checked_at else LIST_OVERDUE
+    has_no_call_over = connection.calls_left == 0
+    if reserve <= LIST:
+        return list_age > LIST_DUE or not has_no_call_over
+    is_list_next = list_age > LIST_DUE and connection.due_at <= now()
+    return not is_list_next and (list_age >= LIST_OVERDUE or not has_no_call_over)
 
 
-def _may_be_made(connection: Connection, leave: int) -> bool:
-    """By what is set. A window that slides leaves no new minute, so the list keeps its share by `spread`."""
-    most = connection.calls_per_minute
-    if not most:
+def _take_by_setting(connection: Connection, reserve: int) -> bool:
+    """Take a call by the operator's limit. The window slides: `min_poll_interval` keeps the list's share."""
+    limit = connection.calls_per_minute
+    if not limit:
         return True
     with transaction.atomic():
-        Connection.objects.select_for_update().get(pk=connection.pk)  # one after the other
+        Connection.objects.select_for_update().get(pk=connection.pk)  # one caller after the other
         Call.objects.filter(connection=connection, made_at__lte=now() - WINDOW).delete()
-        if connection.calls.count() + min(leave, SUBMIT, most - 1) >= most:
+        if connection.calls.count() + min(reserve, SUBMIT, limit - 1) >= limit:
             return False
         Call.objects.create(connection=connection)
     return True
 
 
-def spread(connection: Connection) -> float:
-    """The least seconds from one list to the next, so that the calls of a minute last for all of it."""
-    connection.refresh_from_db(fields=["calls_left", "calls_reset_at"])
-    told = timedelta()
-    if connection.calls_reset_at and connection.calls_left is not None:
-        told = (connection.calls_reset_at - now()) / max(1, connection.calls_left - LIST)
-    most = connection.calls_per_minute
-    return max(told, WINDOW * 3 / max(3, most) if most else timedelta()).total_seconds()
+def _store(connection: Connection, calls_left: int | None, reset_at: datetime) -> None:
+    """Answers may overtake each other: of one window, the smaller number and the later reset are right.
 
-
-def claim_with_a_call(
-    rows: QuerySet[R],
-    connections: Iterable[Connection],
-    *,
-    leave: int,
-    seconds: float,
-    of: str = "connection",
-) -> R | None:
-    """Claim the most overdue row of the first connection that has a call to spare for it."""
-    for connection in connections:
-        its = rows.filter(**{of: connection})
-        if claimable(its).exists() and take(connection, leave) and (row := claim(its, seconds=seconds)):
-            return row
-    return None
-
-
-def opens(connection: Connection) -> datetime:
-    """When calls are left again."""
-    reset = Connection.objects.values_list("calls_reset_at", flat=True).filter(pk=connection.pk).first()
-    first = connection.calls.aggregate(first=Min("made_at"))["first"] if connection.calls_per_minute else None
-    return max(now(), reset or now(), first + WINDOW if first else now())
-
-
-def learn(connection: Connection, headers: Mapping[str, str]) -> None:
-    """From the headers of an answer; without them the account has no limit, once no pause holds any more."""
-    left, pause = _first(headers, LEFT), _until_reset(headers)
-    if left.isdecimal():
-        _note(connection, int(left[:9]), now() + (pause or PAUSE))
-    else:
-        over = Connection.objects.filter(pk=connection.pk, calls_reset_at__lte=now() + SCOUT)
-        over.update(calls_left=None, calls_reset_at=None)
-
-
-def note_busy(connection: Connection, headers: Mapping[str, str], retry_after: float | None) -> None:
-    """After a 429: nothing is left until it says, and no number where the account tells none."""
-    told = timedelta(seconds=retry_after) if retry_after else _until_reset(headers)
-    _note(connection, 0 if _first(headers, LEFT) else None, now() + (told or PAUSE))
-
-
-def _note(connection: Connection, left: int | None, reset: datetime) -> None:
-    """Answers may overtake each other: within one window the smaller number and the later end are the truth.
-
-    What a scout has set, 10 s from then, may look like the same window but ends sooner than the real one.
+    The reset that a probe has set, 10 s from then, may look like the same window but comes before the real
+    one.
     """
     row = Connection.objects.filter(pk=connection.pk)
-    same = row.filter(calls_reset_at__range=(reset - SAME, reset + SAME))
-    least = left if left is None else Least(Coalesce("calls_left", 0), left)
-    if not same.update(calls_left=least, calls_reset_at=Greatest("calls_reset_at", reset)):
-        row.update(calls_left=left, calls_reset_at=reset)
+    same_window = row.filter(calls_reset_at__range=(reset_at - SAME_RESET, reset_at + SAME_RESET))
+    least = calls_left if calls_left is None else Least(Coalesce("calls_left", 0), calls_left)
+    if not same_window.update(calls_left=least, calls_reset_at=Greatest("calls_reset_at", reset_at)):
+        row.update(calls_left=calls_left, calls_reset_at=reset_at)
 
 
-def _until_reset(headers: Mapping[str, str]) -> timedelta | None:
-    """By the upstream's own clock, for ours may differ; None when it says nothing that makes sense."""
-    told, date = _first(headers, RESET), _moment(headers.get("date", "")) or now()
-    if told.isdecimal() and len(told) < 8:
-        reset: datetime | None = date + timedelta(seconds=int(told))
+def _reset_in(headers: Mapping[str, str]) -> timedelta | None:
+    """The time until the reset by the provider's own clock, as ours may differ. None if it names no time."""
+    reset, date = _first_header(headers, RESET_HEADERS), _parse_time(headers.get("date", "")) or now()
+    if reset.isdecimal() and len(reset) < 8:
+        reset_at: datetime | None = date + timedelta(seconds=int(reset))
     else:
-        reset = _moment(told)
-    if reset is None:
+        reset_at = _parse_time(reset)
+    if reset_at is None:
         return None
-    return min(max(reset - date, timedelta(seconds=1)), LONGEST)
+    return min(max(reset_at - date, timedelta(seconds=1)), MAX_RESET)
 
 
-def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
+def _first_header(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((headers[name].strip() for name in names if name in headers), "")
 
 
-def _moment(text: str) -> datetime | None:
-    """Of seconds since 1970, an ISO time or an HTTP date."""
-    for read in (_of_seconds, datetime.fromisoformat, parsedate_to_datetime):
+def _parse_time(text: str) -> datetime | None:
+    """Seconds since 1970, an ISO time or an HTTP date."""
+    for parse in (_from_seconds, datetime.fromisoformat, parsedate_to_datetime):
         try:
-            found = read(text)
+            moment = parse(text)
         except (ValueError, OverflowError, OSError):
             continue
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None
 
 
-def _of_seconds(text: str) -> datetime:
+def _from_seconds(text: str) -> datetime:
     return datetime.fromtimestamp(float(text), UTC)

@@ -7,7 +7,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections.client import asking_for_a_person
+from finetune_portal.connections.client import client_for_user_action
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
 from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.web.encryption import encrypt
@@ -76,7 +76,7 @@ def switch(connection: Connection, *, on: bool, actor: User) -> None:
 def test(connection: Connection, *, actor: User) -> float:
     """Ask for the account's credits: free of charge, and it proves the key. Answers the balance."""
     try:
-        with asking_for_a_person(connection) as client:
+        with client_for_user_action(connection) as client:
             balance = client.credits().credits
     except SegmindError as exc:
         raise ActionError(exc.message, exc.detail) from None

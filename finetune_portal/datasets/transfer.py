@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import rate_limit
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import GrowingFile, UploadStalledError
 from finetune_portal.datasets.models import Dataset, Transfer
@@ -34,8 +34,8 @@ def schedule_transfer(dataset: Dataset, connection: Connection) -> None:
 
 def transfer_next() -> bool:
     """Transfer the file that has been due longest. False when none is due or no call is left."""
-    transfer = rate_limit.claim_with_a_call(
-        _due(), Connection.objects.in_use(), leave=rate_limit.CARRY, seconds=LEASE
+    transfer = rate_limit.claim_with_call(
+        _due(), Connection.objects.in_use(), reserve=rate_limit.TRANSFER, seconds=LEASE
     )
     if transfer is None:
         return False
@@ -62,7 +62,7 @@ def _transfer(transfer: Transfer) -> None:
         held_by(transfer).update(bytes_sent=sent)
 
     try:
-        with asking(transfer.connection) as client:
+        with client_for(transfer.connection) as client:
             target = client.presigned_url(f"{dataset.key}.zip")
         with GrowingFile(dataset) as file:
             etag = client.upload(target.presigned_url, cast(BinaryIO, file), dataset.size, progress)

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections.client import asking_for_a_person
+from finetune_portal.connections.client import client_for_user_action
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import transfer
 from finetune_portal.datasets.models import Dataset
@@ -77,7 +77,7 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
     if public and not limits.may_publish(actor):
         raise ActionError(limits.ONLY_ADMINS_PUBLISH)
     try:
-        with asking_for_a_person(job.connection) as client:
+        with client_for_user_action(job.connection) as client:
             client.set_public(job.request_id, public=public)
     except SegmindError as exc:
         raise ProviderError(f"Visibility was not changed. {exc.message}", exc.detail) from None
@@ -94,7 +94,7 @@ def download_link(job: Job, *, actor: User) -> str:
     if not job.can_download:
         raise ActionError("The model file is not there yet. Download it when the training is done.")
     try:
-        with asking_for_a_person(job.connection) as client:
+        with client_for_user_action(job.connection) as client:
             link = client.download_url(job.cloud_storage_url)
     except SegmindError as exc:
         raise ProviderError(f"No download link. {exc.message}", exc.detail) from None

@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.utils.timezone import now
 
 from finetune_portal.connections import rate_limit
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
 from finetune_portal.playground.models import Generation
@@ -33,8 +33,8 @@ def generate_next() -> bool:
     """Make the generation that has waited longest. False when none is queued or no call is left."""
     _recover()
     queued = Generation.objects.filter(state=State.QUEUED)
-    generation = rate_limit.claim_with_a_call(
-        queued, Connection.objects.in_use(), leave=rate_limit.SUBMIT, seconds=LEASE
+    generation = rate_limit.claim_with_call(
+        queued, Connection.objects.in_use(), reserve=rate_limit.SUBMIT, seconds=LEASE
     )
     if generation is None:
         return False
@@ -62,7 +62,7 @@ def _host_input(generation: Generation) -> None:
     """Upload the input picture. One step makes one call: the next one runs the model."""
     try:
         picture = generation.input.path.read_bytes()
-        with renewing(generation, seconds=LEASE), asking(generation.connection) as client:
+        with renewing(generation, seconds=LEASE), client_for(generation.connection) as client:
             url = client.inference.host(picture)
     except OSError:
         _end(generation, State.FAILED, error=INPUT_MISSING)
@@ -80,7 +80,7 @@ def _run(generation: Generation, url: str) -> None:
     numbers = (generation.strength, generation.seed, generation.steps, generation.guidance)
     request = RunRequest(generation.prompt, url, *numbers)
     try:
-        with renewing(generation, seconds=LEASE), asking(generation.connection) as client:
+        with renewing(generation, seconds=LEASE), client_for(generation.connection) as client:
             picture = client.inference.run(generation.job.slug, request)
         kind = results.save(generation, picture)
     except results.UnreadableResultError:

@@ -151,7 +151,7 @@ def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
     job = Job.objects.filter(request_id=request_id).first() if request_id else None
     if job is None:
         return None, Delivery.Result.LISTED, "No job of ours is named; listed all"
-    if not rate_limit.take(job.connection, rate_limit.DETAILS):
+    if not rate_limit.take_call(job.connection, reserve=rate_limit.DETAILS):
         return job, Delivery.Result.NOT_ASKED, "No call to spare; the next list tells it"
     try:
         sync.refresh_one(job, source=Source.WEBHOOK)

@@ -67,7 +67,7 @@ def submit() -> bool:
 
 
 def train() -> bool:
-    return capabilities.ask_next() or progress.follow_next()
+    return capabilities.refresh_next() or progress.follow_next()
 
 
 LANES = (

@@ -190,7 +190,7 @@ def test_a_lost_sealing_key_is_a_banner_and_no_crash(
     add(dana, engine)
     settings.SEALING_KEYS = ["another key than that of then"]
     html = signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
-    assert "cannot be opened: the sealing key is not the one" in html
+    assert "cannot be decrypted: the encryption key has changed" in html
     settings.SEALING_KEYS = []
     assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
 

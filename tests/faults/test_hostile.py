@@ -136,7 +136,7 @@ def goes_on(
         for lane in WORK:
             lane.step()
         Connection.objects.update(capabilities_due_at=now())
-        capabilities.ask_next()
+        capabilities.refresh_next()
         assert sent.state in State.values
         assert sent.submit_attempts.count() <= 1, "never twice"
         look_at_all(*people, followed)

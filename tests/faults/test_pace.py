@@ -14,7 +14,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import banners
 from finetune_portal.connections.banners import Banner
-from finetune_portal.connections.client import asking_for_a_person
+from finetune_portal.connections.client import client_for_user_action
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
@@ -96,7 +96,7 @@ def busiest(fake: Limited, since: float = 0.0) -> int:
 def click(job: Job) -> bool:
     """Somebody makes a model public. False if they are told to wait."""
     try:
-        with asking_for_a_person(job.connection) as client:
+        with client_for_user_action(job.connection) as client:
             client.set_public(str(job.request_id), public=True)
     except RateLimitedError:
         return False
@@ -235,7 +235,7 @@ def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
         told = banners.current()
         if told or fake.clock > began + NOTICED:
             is_true(told, fake.clock - began)
-    assert "go on by themselves" in text_of(signed_in(dataset.owner))
+    assert "continue by themselves" in text_of(signed_in(dataset.owner))
     assert len([moment for moment in fake.arrived if moment > began + 3600]) <= 20
     assert [state_of(job) for job in jobs] == before
     assert {state_of(job) for job in queued} == {"queued"}
@@ -245,7 +245,7 @@ def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
 def is_true(told: list[Banner], seconds: float) -> None:
     """One banner, which tells since when and how old the states are: as old as the last answer before it."""
     assert len(told) == 1
-    assert "Jobs wait and go on by themselves." in told[0].text
+    assert "Jobs wait and continue by themselves." in told[0].text
     assert told[0].since
     assert told[0].as_of
     assert abs((now() - told[0].since).total_seconds() - seconds) < NOTICED

@@ -150,7 +150,7 @@ def test_a_closed_provider_is_said_on_every_page(dataset: Dataset, alice: User, 
     job, other = send_now(queued(dataset, "refuse-closed")), queued(dataset)
     assert job.state == "refused"
     assert "takes no new trainings" in job.error
-    banner = "The upstream takes no new trainings at the moment."
+    banner = "The provider takes no new trainings at the moment."
     assert banner in text_of(signed_in(alice))
     follow_now()
     assert banner in text_of(signed_in(alice)), "the list still answers, that says nothing of trainings"

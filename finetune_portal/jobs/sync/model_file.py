@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import rate_limit
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
@@ -42,8 +42,8 @@ def request_check(job: Job, *, actor: User) -> None:
 def check_next() -> bool:
     """Read the file that was asked for longest ago. False when there is none, or no call to spare."""
     asked = Job.objects.filter(file_check_requested_at__isnull=False)
-    job = rate_limit.claim_with_a_call(
-        asked, Connection.objects.in_use(), leave=rate_limit.DETAILS, seconds=LEASE
+    job = rate_limit.claim_with_call(
+        asked, Connection.objects.in_use(), reserve=rate_limit.DETAILS, seconds=LEASE
     )
     if job is None:
         return False
@@ -61,7 +61,7 @@ def check_next() -> bool:
 
 def _read(job: Job) -> tuple[str, int]:
     digest, size, renewed = hashlib.sha256(), 0, monotonic()
-    with asking(job.connection) as client:
+    with client_for(job.connection) as client:
         link = client.download_url(job.cloud_storage_url)
     for block in client.fetch(link):
         digest.update(block)

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import capabilities, rate_limit
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
 from finetune_portal.jobs.models import Job, Training
@@ -54,8 +54,8 @@ def follow_next() -> bool:
     able = [connection for connection in Connection.objects.in_use() if "progress" in connection.capabilities]
     _begin(able)
     rows = Training.objects.filter(is_over=False).select_related("job__connection")
-    training = rate_limit.claim_with_a_call(
-        rows, able, leave=rate_limit.EXTRA, seconds=LEASE, of="job__connection"
+    training = rate_limit.claim_with_call(
+        rows, able, reserve=rate_limit.EXTENSION, seconds=LEASE, connection_field="job__connection"
     )
     if training is None:
         return False
@@ -80,7 +80,7 @@ def _look(training: Training, job: Job) -> None:
     is_last = job.state not in UNTRAINED
     if job.cancel_requested_at and not is_last:
         _cancel(job)
-    with asking(job.connection) as client:
+    with client_for(job.connection) as client:
         told = client.extra.progress(str(job.request_id))
     _keep(training, _fields(told))
     rest = _fetch(training, told.samples)
@@ -114,7 +114,7 @@ def _fetch(training: Training, steps: list[int]) -> int:
     for name in missing[:PICTURES]:
         renew(training, seconds=LEASE)
         try:
-            with asking(job.connection) as client:
+            with client_for(job.connection) as client:
                 content = client.extra.picture(str(job.request_id), name)
         except (InvalidResponseError, RequestRejectedError):
             content = b""
@@ -124,7 +124,7 @@ def _fetch(training: Training, steps: list[int]) -> int:
 
 def _cancel(job: Job) -> None:
     """Asked again at each look until the upstream says that it is over."""
-    with asking(job.connection) as client:
+    with client_for(job.connection) as client:
         is_going = client.extra.cancel(str(job.request_id))
     if is_going:
         sync.look_again()
@@ -144,7 +144,7 @@ def _failed(training: Training, exc: SegmindError) -> None:
     """Again later, but after the end not for ever. Where it is not known, the upstream may be another one."""
     is_last = training.job.state not in UNTRAINED
     if isinstance(exc, RequestRejectedError):
-        capabilities.ask_again(training.job.connection)
+        capabilities.expire(training.job.connection)
     over = is_last and (isinstance(exc, RequestRejectedError) or training.attempts >= TRIES)
     due = now() + max(TICK, backoff(training.attempts))
     held_by(training).update(is_over=over, due_at=due, lease_expires_at=None)

@@ -13,7 +13,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils.timezone import now
 
 from finetune_portal.connections import rate_limit
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import UNSENT, State
@@ -72,7 +72,7 @@ def doubt_what_was_not_sent() -> int:
 def send_next() -> bool:
     """Send the most overdue job; False when there is none or sending is held back."""
     ready = Job.objects.filter(IN_PLACE, state=State.QUEUED)
-    job = rate_limit.claim_with_a_call(ready, _open(), leave=rate_limit.SUBMIT, seconds=LEASE)
+    job = rate_limit.claim_with_call(ready, _open(), reserve=rate_limit.SUBMIT, seconds=LEASE)
     if job is None:
         return False
     request = _request(job)
@@ -120,7 +120,7 @@ def _commit_intent(job: Job) -> Attempt | None:
 
 def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
     try:
-        with asking(job.connection) as client:
+        with client_for(job.connection) as client:
             accepted = client.submit(request)
     except SegmindError as exc:
         _settle(job, attempt, exc)

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import capabilities, rate_limit
 from finetune_portal.connections import services as connections
-from finetune_portal.connections.client import asking
+from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOUBTFUL, DOWNLOADABLE, FOLLOWED, STATE_OF_PHASE, State
 from finetune_portal.jobs.models import Attempt, Job, is_cancelled
@@ -51,7 +51,7 @@ def look_again() -> None:
     """There may be news: list early, but not while the upstream is away, nor again and again."""
     for connection in Connection.objects.in_use():
         checked = connection.checked_at
-        pause = max(news_pause(connection), rate_limit.spread(connection))
+        pause = max(news_pause(connection), rate_limit.min_poll_interval(connection))
         soon = max(now(), checked + timedelta(seconds=pause)) if checked else now()
         Connection.objects.filter(pk=connection.pk, failing_since=None, due_at__gt=soon).update(due_at=soon)
 
@@ -66,12 +66,12 @@ def follow(*, source: str = Source.POLL) -> bool:
     connection = claim(Connection.objects.in_use(), seconds=LEASE)
     if connection is None:
         return False
-    if not rate_limit.take(connection, rate_limit.LIST):
+    if not rate_limit.take_call(connection, reserve=rate_limit.LIST):
         _wait_for_calls(connection)
         return False
     asked = now()
     try:
-        with asking(connection) as client:
+        with client_for(connection) as client:
             told = client.list()
     except RateLimitedError:
         _wait_for_calls(connection)
@@ -98,11 +98,11 @@ def _has_not_looked(connection: Connection) -> bool:
 def _fine(connection: Connection, credits: float | None) -> None:
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
-    pause = max(pause, rate_limit.spread(connection))
+    pause = max(pause, rate_limit.min_poll_interval(connection))
     recovered = bool(connection.failing_since or connection.is_key_rejected)
     held_by(connection).filter(due_at=connection.due_at).update(due_at=now() + jitter(pause))
     if recovered:
-        capabilities.ask_again(connection)
+        capabilities.expire(connection)
     held_by(connection).update(
         checked_at=now(),
         last_answer_at=now(),
@@ -120,10 +120,10 @@ def _credits(connection: Connection) -> float | None:
     """The balance, once a minute and after each training, from calls that nothing else needs."""
     ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended_at__isnull=False)
     is_time = connection.checked_at is None or now().second < connection.poll_seconds or ended.exists()
-    if not (is_time and rate_limit.take(connection, rate_limit.CREDITS)):
+    if not (is_time and rate_limit.take_call(connection, reserve=rate_limit.CREDITS)):
         return connection.credits
     try:
-        with asking(connection) as client:
+        with client_for(connection) as client:
             balance = client.credits().credits
     except SegmindError:
         return connection.credits
@@ -132,7 +132,7 @@ def _credits(connection: Connection) -> float | None:
 
 
 def _wait_for_calls(connection: Connection) -> None:
-    opens = max(1.0, (rate_limit.opens(connection) - now()).total_seconds())
+    opens = max(1.0, (rate_limit.available_at(connection) - now()).total_seconds())
     again = now() + timedelta(seconds=min(opens, news_pause(connection)))
     held_by(connection).update(attempts=connection.attempts - 1, due_at=again, lease_expires_at=None)
 
@@ -165,12 +165,12 @@ class Asker:
         """None when they cannot be had now. Where the upstream knows none, the list is all there is."""
         self.until = self.until or monotonic() + DETAILS_SECONDS
         is_time = self.patience > 0 and monotonic() < self.until
-        if not (is_time and rate_limit.take(self.connection, rate_limit.DETAILS)):
+        if not (is_time and rate_limit.take_call(self.connection, reserve=rate_limit.DETAILS)):
             self.patience = 0
             return None
         renew(self.connection, seconds=LEASE)
         try:
-            with asking(self.connection) as client:
+            with client_for(self.connection) as client:
                 return client.details(finetune.id)
         except RequestRejectedError:
             return finetune
@@ -292,7 +292,7 @@ def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job
 
 def refresh_one(job: Job, *, source: str) -> None:
     """Ask for the details of one job and bring it in line."""
-    with asking(job.connection) as client:
+    with client_for(job.connection) as client:
         found = client.details(str(job.request_id))
     refresh(job, found, source=source)
 

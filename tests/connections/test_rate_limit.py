@@ -51,7 +51,7 @@ def test_the_headers_have_several_names(
     at = datetime.now(UTC) + timedelta(seconds=30)
     name, value = reset
     told = value.format(at=at.isoformat(), epoch=int(at.timestamp()))
-    rate_limit.learn(connection, {left: " 3 ", name: told})
+    rate_limit.update_from_headers(connection, {left: " 3 ", name: told})
     stands = fresh(connection)
     assert stands.calls_left == 3
     assert stands.calls_reset_at
@@ -60,27 +60,27 @@ def test_the_headers_have_several_names(
 
 def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None:
     """It may have been on its way when the provider told another caller to wait."""
-    rate_limit.note_busy(connection, {}, 60.0)
-    rate_limit.learn(connection, {})
-    assert not rate_limit.take(connection, rate_limit.PERSON)
+    rate_limit.note_rate_limited(connection, {}, 60.0)
+    rate_limit.update_from_headers(connection, {})
+    assert not rate_limit.take_call(connection, reserve=rate_limit.USER)
     Connection.objects.update(calls_reset_at=now())
-    assert rate_limit.take(connection, rate_limit.LIST), "one goes ahead"
-    assert not rate_limit.take(connection, rate_limit.LIST)
-    rate_limit.learn(connection, {})
-    assert rate_limit.take(connection, rate_limit.LIST), "and found no limit"
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST), "one goes ahead"
+    assert not rate_limit.take_call(connection, reserve=rate_limit.LIST)
+    rate_limit.update_from_headers(connection, {})
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST), "and found no limit"
 
 
 def test_the_one_who_went_ahead_learns_the_real_end(connection: Connection) -> None:
     """It is a second later than others were told to wait for that one."""
-    rate_limit.note_busy(connection, {}, 60.0)
+    rate_limit.note_rate_limited(connection, {}, 60.0)
     Connection.objects.update(calls_reset_at=now())
-    assert rate_limit.take(connection, rate_limit.LIST)
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST)
     told = {
         "x-rate-limit-remaining": "0",
-        "x-rate-limit-reset-at-utc": str(int(rate_limit.SCOUT.total_seconds()) + 1),
+        "x-rate-limit-reset-at-utc": str(int(rate_limit.PROBE.total_seconds()) + 1),
     }
-    rate_limit.learn(connection, told)
-    assert (rate_limit.opens(connection) - now()) > rate_limit.SCOUT
+    rate_limit.update_from_headers(connection, told)
+    assert (rate_limit.available_at(connection) - now()) > rate_limit.PROBE
 
 
 @pytest.mark.parametrize(("age", "reset", "goes"), [(55, 30, True), (40, 30, False), (55, 2, False)])
@@ -90,14 +90,14 @@ def test_an_old_list_takes_the_last_call_if_the_next_come_too_late(
     """Each state is shown within a minute; until then the last call is left for people."""
     ends, listed = now() + timedelta(seconds=reset), now() - timedelta(seconds=age)
     Connection.objects.update(calls_left=1, calls_reset_at=ends, checked_at=listed)
-    assert rate_limit.take(connection, rate_limit.LIST) is goes
-    assert not rate_limit.take(connection, rate_limit.SUBMIT)
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST) is goes
+    assert not rate_limit.take_call(connection, reserve=rate_limit.SUBMIT)
 
 
 @pytest.mark.parametrize(
     ("age", "wait", "goes"),
     [
-        (5, [rate_limit.LIST, rate_limit.SUBMIT], rate_limit.PERSON),
+        (5, [rate_limit.LIST, rate_limit.SUBMIT], rate_limit.USER),
         (31, [rate_limit.SUBMIT], rate_limit.LIST),
         (55, [], rate_limit.SUBMIT),
     ],
@@ -107,23 +107,23 @@ def test_when_no_call_was_left_over_new_ones_are_kept_for_the_list(
 ) -> None:
     """Where a minute slides, a single call may be new. People always go; nobody waits for an idle list."""
     listed = now() - timedelta(seconds=age)
-    due = now() + timedelta(minutes=1) * (age > rate_limit.LIST_LATE.total_seconds())
+    due = now() + timedelta(minutes=1) * (age > rate_limit.LIST_OVERDUE.total_seconds())
     Connection.objects.update(calls_left=0, calls_reset_at=now(), checked_at=listed, due_at=due)
-    assert not any(rate_limit.take(connection, kind) for kind in wait)
-    assert rate_limit.take(connection, goes)
+    assert not any(rate_limit.take_call(connection, reserve=kind) for kind in wait)
+    assert rate_limit.take_call(connection, reserve=goes)
 
 
 def test_who_presses_a_button_gets_no_429_of_our_making(fake: ScriptedProvider, alice: User) -> None:
     paid = fake.adds("hats")
     job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=str(paid.cloud_storage_url))
-    rate_limit.note_busy(job.connection, {}, 40.0)
+    rate_limit.note_rate_limited(job.connection, {}, 40.0)
     client = signed_in(alice)
     answer = client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX).content.decode()
-    assert "calls are used up for the moment. Try again in 40 s." in answer
+    assert "account has no calls left at the moment. Try again in 40 s." in answer
     assert fake.requests == []
-    rate_limit.learn(job.connection, {"x-rate-limit-remaining": "1"})
+    rate_limit.update_from_headers(job.connection, {"x-rate-limit-remaining": "1"})
     Connection.objects.update(calls_left=1)
-    assert not rate_limit.take(job.connection, rate_limit.LIST), "the last one is left for people"
+    assert not rate_limit.take_call(job.connection, reserve=rate_limit.LIST), "the last is left for people"
     client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX)
     assert len(fake.requests) == 1
 
@@ -133,14 +133,14 @@ def test_what_is_set_holds_for_everyone(
 ) -> None:
     settings.LOCAL_ENGINE, settings.CALLS_A_MINUTE = False, 5
     connection = services.built_in()
-    taken = [rate_limit.take(connection, rate_limit.LIST) for _ in range(6)]
+    taken = [rate_limit.take_call(connection, reserve=rate_limit.LIST) for _ in range(6)]
     assert taken == [True] * 4 + [False] * 2
     path = f"/settings/connections/{connection.pk}/test/"
     assert "The connection works." in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert "used up for the moment" in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert len(fake.requests) == 1
     Call.objects.update(made_at=now() - timedelta(seconds=63))
-    assert rate_limit.take(connection, rate_limit.SUBMIT)
+    assert rate_limit.take_call(connection, reserve=rate_limit.SUBMIT)
     assert Call.objects.count() == 1, "the old ones are forgotten"
 
 
@@ -155,7 +155,7 @@ def test_even_the_smallest_limit_lets_the_list_through(
 
 def test_the_local_engine_has_no_limit(connection: Connection, settings: Any) -> None:
     settings.CALLS_A_MINUTE = 1
-    assert all(rate_limit.take(connection, rate_limit.LIST) for _ in range(5))
+    assert all(rate_limit.take_call(connection, reserve=rate_limit.LIST) for _ in range(5))
     assert not Call.objects.exists()
 
 

@@ -58,11 +58,11 @@ def test_elsewhere_once_a_day(provider: ScriptedProvider, settings: Any) -> None
     settings.SEGMIND_BASE_URL = provider.url.replace(
         "127.0.0.1", "127.1"
     )  # the same, but by no name of a neighbour
-    capabilities.ask_next()
+    capabilities.refresh_next()
     waited(hours=23)
-    assert not capabilities.ask_next()
+    assert not capabilities.refresh_next()
     waited(hours=1)
-    assert capabilities.ask_next()
+    assert capabilities.refresh_next()
     assert len(provider.sent("extra")) == 2
 
 
@@ -73,7 +73,7 @@ def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: Non
     services.built_in()
     settings.SEGMIND_BASE_URL = address
     Connection.objects.update(capabilities=["cancel"])
-    assert not capabilities.ask_next()
+    assert not capabilities.refresh_next()
     assert can() == []
     assert not Connection(kind="own", base_url="https://notsegmind.com").is_segmind
 
@@ -83,11 +83,11 @@ def test_it_asks_again_once_it_is_back(provider: ScriptedProvider) -> None:
     provider.stop()
     follow_now()
     waited(days=2)
-    assert not capabilities.ask_next(), "it is away"
+    assert not capabilities.refresh_next(), "it is away"
     provider.can = ("progress",)
     provider.start()
     follow_now()
-    assert capabilities.ask_next()
+    assert capabilities.refresh_next()
     assert can() == ["progress"]
 
 
@@ -96,12 +96,12 @@ def test_a_lost_answer_leaves_what_was_known(provider: ScriptedProvider, setting
     for trouble in (breaks(taken=False), says(401), says(429)):
         provider.script("extra", trouble)
         waited(minutes=1)
-        assert capabilities.ask_next()
+        assert capabilities.refresh_next()
         assert can() == ["cancel", "progress"]
         Connection.objects.update(calls_reset_at=None)
     point_nowhere(settings)
     waited(minutes=2)
-    assert capabilities.ask_next()
+    assert capabilities.refresh_next()
     assert can() == ["cancel", "progress"]
 
 
@@ -121,5 +121,5 @@ def test_it_takes_no_call_that_something_else_may_need(settings: Any, db: None) 
         services.built_in()
         follow_now()
         Connection.objects.update(calls_left=4, calls_reset_at=now() + timedelta(minutes=1))
-        assert not capabilities.ask_next()
+        assert not capabilities.refresh_next()
         assert not fake.sent("extra")
