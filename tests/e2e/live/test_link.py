@@ -136,8 +136,8 @@ def test_a_page_that_the_browser_kept_for_back_catches_up(visit: Open, alice: Us
 
 
 def test_the_page_says_how_old_the_providers_word_is(visit: Open, alice: User) -> None:
-    Connection.objects.update(answered=now() - timedelta(seconds=22))
+    Connection.objects.update(last_answer_at=now() - timedelta(seconds=22))
     page = visit(alice)
     says(page, re.compile("^Live · provider answered [2-5]0 s ago$"))
-    Connection.objects.update(answered=now())
+    Connection.objects.update(last_answer_at=now())
     says(page, "Live · provider answered just now")
