@@ -12,8 +12,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets import sample
-from finetune_portal.datasets.checker import inspect
+from finetune_portal.datasets import checker, sample
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
@@ -85,7 +84,7 @@ def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None,
     )
     dataset.path.parent.mkdir(parents=True, exist_ok=True)
     dataset.path.write_bytes(data)
-    dataset.verdict = inspect.inspect(dataset.path).as_json()
+    dataset.verdict = checker.inspect_zip(dataset.path).as_json()
     dataset.pair_count = len(dataset.pairs)
     for name, value in fields.items():
         setattr(dataset, name, value)

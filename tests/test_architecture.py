@@ -291,6 +291,13 @@ def test_the_checker_knows_no_django() -> None:
     assert written(bad) == []
 
 
+def test_the_portal_imports_the_checker_by_its_face() -> None:
+    checker = f"{PORTAL}.datasets.checker"
+    names = {each.what for each in imports() if inside(each.what, checker) and not inside(each.by, checker)}
+    assert f"{checker}" in names
+    assert {name for name in names if module_of(name) != checker} == set()
+
+
 def test_a_provider_knows_neither_django_nor_the_portal_nor_another() -> None:
     shared = {f"{PORTAL}.providers.{name}" for name in ("contract", "errors", "http")}
     bad = []

@@ -16,8 +16,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets import previews, remote
-from finetune_portal.datasets.checker import inspect, sandbox
+from finetune_portal.datasets import checker, previews, remote
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.queue.leases import held_by
@@ -115,7 +114,7 @@ def check(dataset: Dataset) -> None:
 
 
 def _look_here(dataset: Dataset) -> dict[str, Any]:
-    return {"verdict": sandbox.check(dataset.path)}
+    return {"verdict": checker.check_zip(dataset.path)}
 
 
 def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
             outbound.within(LOOK_SECONDS),
             remote.look(dataset.source_url, most_bytes=settings.DATASET_MAX_BYTES) as file,
         ):
-            verdict = inspect.survey(cast(BinaryIO, file)).as_json()
+            verdict = checker.inspect_remote(cast(BinaryIO, file)).as_json()
             if not verdict["problems"]:
                 previews.make_first(dataset, cast(BinaryIO, file), verdict["pairs"])
             return {"verdict": verdict, "size": file.size, "received": file.size}

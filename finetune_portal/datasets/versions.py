@@ -12,8 +12,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.datasets.checker import sandbox
-from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets import checker
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.queue.leases import held_by
 
@@ -54,13 +53,13 @@ def make(dataset: Dataset) -> None:
     source = Dataset.objects.get(pk=dataset.recipe["from"])
     draft = dataset.path.with_suffix(f".{dataset.lease}.part")
     if not source.path.exists():
-        return _refuse(dataset, "The new version could not be made: the file it is made from is gone.")
+        return _reject(dataset, "The new version could not be made: the file it is made from is gone.")
     try:
-        sandbox.repair(source.path, draft, dataset.recipe.get("captions"))
+        checker.repair_zip(source.path, draft, dataset.recipe.get("captions"))
         size = draft.stat().st_size
         draft.replace(dataset.path)
-    except Refused as refusal:
-        return _refuse(dataset, str(refusal))
+    except checker.ZipRejectedError as exc:
+        return _reject(dataset, str(exc))
     held_by(dataset).filter(state=Dataset.State.MAKING).update(
         state=Dataset.State.CHECKING,
         size=size,
@@ -72,7 +71,7 @@ def make(dataset: Dataset) -> None:
     return None
 
 
-def _refuse(dataset: Dataset, sentence: str) -> None:
+def _reject(dataset: Dataset, sentence: str) -> None:
     verdict = {"problems": [sentence], "warnings": [], "pairs": []}
     held_by(dataset).update(
         state=Dataset.State.REJECTED, verdict=verdict, updated_at=now(), lease_expires_at=None

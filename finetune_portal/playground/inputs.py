@@ -8,7 +8,7 @@ import zipfile
 
 from PIL import Image, ImageOps
 
-from finetune_portal.datasets.checker import images
+from finetune_portal.datasets import checker
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.playground.models import Generation, Input
 
@@ -37,7 +37,7 @@ def of_pair(dataset: Dataset, number: int) -> Input:
     pair = dataset.pairs[number]
     try:
         with zipfile.ZipFile(dataset.path) as archive:
-            if archive.getinfo(pair["start"]).file_size > images.MAX_BYTES:
+            if archive.getinfo(pair["start"]).file_size > checker.MAX_BYTES:
                 raise BadPicture(TOO_HEAVY)
             data = archive.read(pair["start"])
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile):
@@ -55,13 +55,13 @@ def delete_unused(image: Input) -> None:
 
 def _kept(data: bytes, **fields: object) -> Input:
     try:
-        images.look(io.BytesIO(data), decode=True)
+        checker.inspect_image(io.BytesIO(data), decode=True)
         content, kind = _normal(data)
-    except images.Unusable as exc:
+    except checker.UnusableImageError as exc:
         raise BadPicture(SENTENCES.get(str(exc), SENTENCES["broken"])) from None
     except (MemoryError, Image.DecompressionBombError):
         raise BadPicture(SENTENCES["memory"]) from None
-    except images.BROKEN:
+    except checker.IMAGE_ERRORS:
         raise BadPicture(SENTENCES["broken"]) from None
     sha256 = hashlib.sha256(content).hexdigest()
     found, _ = Input.objects.get_or_create(sha256=sha256, defaults={"kind": kind, **fields})
@@ -75,7 +75,7 @@ def _kept(data: bytes, **fields: object) -> Input:
 
 def _normal(data: bytes) -> tuple[bytes, str]:
     """Upright, on white where it is transparent, at most EDGE wide and high, and nothing but the picture."""
-    with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=checker.FORMATS) as image:
         image.draft("RGB", (EDGE, EDGE))
         picture = ImageOps.exif_transpose(image)
         if picture.has_transparency_data:

@@ -7,8 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from finetune_portal.datasets import previews
-from finetune_portal.datasets.checker import images
+from finetune_portal.datasets import checker, previews
 from finetune_portal.playground.models import Generation, Input, folder
 
 EDGES = {"small": 320, "large": 1280}
@@ -21,8 +20,8 @@ class UnreadableResultError(Exception):
 def save(generation: Generation, content: bytes) -> str:
     """Write the picture to disk and return its format: png, jpeg or webp. Raises UnreadableResultError."""
     try:
-        kind = images.look(io.BytesIO(content), decode=True).kind.lower()
-    except images.Unusable:
+        kind = checker.inspect_image(io.BytesIO(content), decode=True).format.lower()
+    except checker.UnusableImageError:
         raise UnreadableResultError from None
     generation.kind = kind
     generation.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -133,12 +132,12 @@ def _sent_form(request: PortalRequest, jobs: list[Job]) -> GenerationForm:
     return GenerationForm(request.POST, request.FILES, offered=input_choices.offered(jobs, keep=kept))
 
 
-def _start(request: PortalRequest, form: GenerationForm, jobs: list[Job], **options: Any) -> bool:
+def _start(request: PortalRequest, form: GenerationForm, jobs: list[Job], with_base: bool = False) -> bool:
     if not form.is_valid() or form.input_image is None:
         return False
     fields = {"image": form.input_image, "form_key": form.cleaned_data["form_key"], **form.settings}
     try:
-        services.run(actor=request.user, jobs=jobs, **fields, **options)
+        services.run(actor=request.user, jobs=jobs, with_base=with_base, **fields)
     except ActionError as exc:
         messages.error(request, str(exc))
         return False

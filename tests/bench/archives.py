@@ -16,9 +16,9 @@ import zipfile
 from pathlib import Path
 
 from finetune_portal.datasets.checker.sandbox import LIMITS, ROOT
-from tests.datasets.corpus.building import packed, picture
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
+from tests.datasets.corpus.zip_builder import packed, picture
 
 Cost = tuple[float, float, float]  # seconds of CPU, seconds on the clock, MiB at the most
 

@@ -17,8 +17,8 @@ from finetune_portal.datasets import retention, sample
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import tasks
-from tests.datasets.corpus.building import dataset as files_of_a_dataset
-from tests.datasets.corpus.building import packed, picture
+from tests.datasets.corpus.zip_builder import dataset as files_of_a_dataset
+from tests.datasets.corpus.zip_builder import packed, picture
 from tests.people import HTMX, form_data, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 

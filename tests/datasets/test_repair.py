@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from finetune_portal.datasets.checker import sandbox
-from finetune_portal.datasets.checker.inspect import Verdict, inspect
-from finetune_portal.datasets.checker.messages import Refused
-from finetune_portal.datasets.checker.repair import repaired, with_captions
-from tests.datasets.corpus.building import CAPTION, build, dataset, entries, packed, picture
+from finetune_portal.datasets import checker
+from finetune_portal.datasets.checker import Verdict
+from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
+from tests.datasets.corpus.zip_builder import CAPTION, build, dataset, entries, packed, picture
 
 FLAT = ["01_start.png", "01_end.png", "01.txt", "02_start.png", "02_end.png", "02.txt"]
 
@@ -34,9 +33,9 @@ def outcome(tmp_path: Path, files: dict[str, bytes] | bytes) -> tuple[Verdict, d
     """The verdict on the repaired ZIP, and what is in it; asserts that the source stayed."""
     source, target = source_of(tmp_path, files), tmp_path / "target.zip"
     before = hashlib.sha256(source.read_bytes()).hexdigest()
-    repaired(source, target)
+    repair(source, target, {})
     assert hashlib.sha256(source.read_bytes()).hexdigest() == before
-    verdict = inspect(target)
+    verdict = checker.inspect_zip(target)
     assert verdict.problems == verdict.repairs == []
     with zipfile.ZipFile(target) as archive:
         return verdict, {name: archive.read(name) for name in archive.namelist()}
@@ -51,7 +50,7 @@ def outcome(tmp_path: Path, files: dict[str, bytes] | bytes) -> tuple[Verdict, d
         | {"01.txt": b"\xef\xbb\xbf" + CAPTION + b"\n", "02.txt": CAPTION.decode().encode("utf-16")},
         {name.replace(".txt", "_end.txt"): data for name, data in dataset().items()},
     ],
-    ids=["folder", "folder and dirt", "marks", "captions of the target"],
+    ids=["folder", "folder and junk", "byte order marks", "captions of the target"],
 )
 def test_the_pairs_come_out_flat_with_their_names_and_captions(
     tmp_path: Path, files: dict[str, bytes]
@@ -106,9 +105,9 @@ def test_the_same_number_in_two_folders_is_numbered_anew(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", HONEST)
 def test_whatever_is_honest_can_be_repaired(tmp_path: Path, name: str) -> None:
     source = source_of(tmp_path, HONEST[name]())
-    before = inspect(source)
-    repaired(source, tmp_path / "target.zip")
-    after = inspect(tmp_path / "target.zip")
+    before = checker.inspect_zip(source)
+    repair(source, tmp_path / "target.zip", {})
+    after = checker.inspect_zip(tmp_path / "target.zip")
     assert after.problems == after.repairs == []
     assert len(after.pairs) == len(before.pairs)
     assert after.facts["captions"] == before.facts["captions"]
@@ -117,15 +116,15 @@ def test_whatever_is_honest_can_be_repaired(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", [*HOSTILE][::7])
 def test_whatever_is_hostile_cannot_and_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
     source, target = source_of(tmp_path, HOSTILE[name][0]()), tmp_path / "target.zip"
-    with pytest.raises(Refused):
-        repaired(source, target)
+    with pytest.raises(checker.ZipRejectedError):
+        repair(source, target, {})
     assert not target.exists()
 
 
 def test_captions_are_written_kept_and_removed(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset(folder="set/")), tmp_path / "target.zip"
-    with_captions(source, target, {"01": "\ufeff帽子をかぶせる\n", "02": "", "nobody": "x"})
-    verdict = inspect(target)
+    repair(source, target, {"01": "\ufeff帽子をかぶせる\n", "02": "", "nobody": "x"})
+    verdict = checker.inspect_zip(target)
     assert [pair.caption for pair in verdict.pairs][:3] == ["帽子をかぶせる", "", CAPTION.decode()]
     with zipfile.ZipFile(target) as archive:
         assert archive.read("01.txt") == "帽子をかぶせる".encode()
@@ -136,8 +135,8 @@ def test_captions_are_written_kept_and_removed(tmp_path: Path) -> None:
 def test_captions_of_pairs_in_two_folders_reach_the_right_pair(tmp_path: Path) -> None:
     other = {name.replace("a/", "b/"): data for name, data in dataset(3, folder="a/").items()}
     source, target = source_of(tmp_path, dataset(3, folder="a/") | other), tmp_path / "target.zip"
-    with_captions(source, target, {"b/02": "only here"})
-    assert [pair.caption for pair in inspect(target).pairs] == [CAPTION.decode()] * 4 + [
+    repair(source, target, {"b/02": "only here"})
+    assert [pair.caption for pair in checker.inspect_zip(target).pairs] == [CAPTION.decode()] * 4 + [
         "only here",
         CAPTION.decode(),
     ]
@@ -145,8 +144,8 @@ def test_captions_of_pairs_in_two_folders_reach_the_right_pair(tmp_path: Path) -
 
 def test_the_process_with_limits_repairs_too(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset(folder="set/")), tmp_path / "target.zip"
-    sandbox.repair(source, target, {"01": "a hat\N{SNOWMAN}"})
-    assert inspect(target).pairs[0].caption == "a hat\N{SNOWMAN}"
+    checker.repair_zip(source, target, {"01": "a hat\N{SNOWMAN}"})
+    assert checker.inspect_zip(target).pairs[0].caption == "a hat\N{SNOWMAN}"
 
 
 def hostile(tmp_path: Path) -> Path:
@@ -161,15 +160,15 @@ def incurable(tmp_path: Path) -> Path:
 def test_the_process_says_why_it_cannot_repair(
     tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
-    with pytest.raises(Refused, match=reason):
-        sandbox.repair(make(tmp_path), tmp_path / "target.zip")
+    with pytest.raises(checker.ZipRejectedError, match=reason):
+        checker.repair_zip(make(tmp_path), tmp_path / "target.zip")
     assert not (tmp_path / "target.zip").exists()
 
 
 def test_a_process_that_is_ended_leaves_no_half_of_a_zip(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset()), tmp_path / "target.zip"
-    with pytest.raises(Refused, match="broke the check"):
-        sandbox.repair(source, target, limits=sandbox.Limits(output=3_000))
+    with pytest.raises(checker.ZipRejectedError, match="broke the check"):
+        checker.repair_zip(source, target, limits=checker.Limits(output=3_000))
     assert not target.exists()
 
 
@@ -182,7 +181,7 @@ def test_memory_stays_flat_however_large_the_zip(tmp_path: Path) -> None:
             archive.writestr(f"set/film{number}.bin", large)
     tracemalloc.start()
     try:
-        repaired(tmp_path / "source.zip", tmp_path / "target.zip")
+        repair(tmp_path / "source.zip", tmp_path / "target.zip", {})
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

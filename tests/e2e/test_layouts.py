@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.checker.inspect import inspect
+from finetune_portal.datasets.checker import inspect_zip
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import (
     HALVES,
@@ -211,7 +211,7 @@ def test_the_browser_sees_a_zip_as_the_portals_check_will(form: Page, tmp_path: 
         preview = form.locator("[data-preview]")
         expect(preview).to_contain_text(sentence)
         expect(preview).to_contain_text("5 pairs")
-        verdict = inspect(whole)
+        verdict = inspect_zip(whole)
         assert len(verdict.pairs) == 5
         assert preview.locator(".bad").count() == len(verdict.problems), name
         form.unroute("**/uploads/*/")

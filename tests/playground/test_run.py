@@ -263,7 +263,7 @@ def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
 def test_a_job_that_is_not_ready_has_no_playground(alice: User, provider: ScriptedProvider) -> None:
     job = make_job(alice, "training", request_id="r-1")
     client = signed_in(alice)
-    assert 'id="try"' not in text_of(client, f"/jobs/{job.pk}/")
+    assert 'id="playground"' not in text_of(client, f"/jobs/{job.pk}/")
     assert client.post(address(job), form(file=own(image())), headers=HTMX).status_code == 422
 
 

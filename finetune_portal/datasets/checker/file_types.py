@@ -1,8 +1,8 @@
-"""What a file really is, told from its first bytes."""
+"""Detect the type of a file from its first bytes."""
 
 from __future__ import annotations
 
-HEAD = 512
+HEAD_BYTES = 512
 ARCHIVES = {
     b"PK\x03\x04": "a ZIP archive",
     b"PK\x05\x06": "a ZIP archive",
@@ -15,7 +15,7 @@ ARCHIVES = {
 }
 TAR = b"ustar"
 TRAINABLE = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PN": "a PNG picture"}
-OTHERS = {
+OTHER_TYPES = {
     b"GIF8": "a GIF picture",
     b"II*\x00": "a TIFF picture",
     b"MM\x00*": "a TIFF picture",
@@ -29,30 +29,28 @@ OTHERS = {
 ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".cab", ".iso")
 
 
-def archive_kind(head: bytes) -> str:
-    """Such as “a RAR archive”; empty when `head` begins no archive."""
+def archive_type(head: bytes) -> str:
+    """The type of an archive, such as “a RAR archive”; empty for other files."""
     if head[257:262] == TAR:
         return "a tar archive"
-    return _marked(head, ARCHIVES)
+    return _by_magic(head, ARCHIVES)
 
 
-def kind(head: bytes) -> str:
-    """Such as “a GIF picture” or “a web page”; empty when nobody knows."""
-    if found := TRAINABLE.get(head[:3]):  # first, for nearly all are
-        return "a tar archive" if head[257:262] == TAR else found
-    if found := archive_kind(head) or _boxed(head) or _marked_up(head):
-        return found
-    return _marked(head, OTHERS)
+def file_type(head: bytes) -> str:
+    """The type of a file, such as “a GIF picture” or “a web page”; empty if unknown."""
+    if trainable := TRAINABLE.get(head[:3]):  # first, because nearly all files are
+        return "a tar archive" if head[257:262] == TAR else trainable
+    return archive_type(head) or _by_container(head) or _by_markup(head) or _by_magic(head, OTHER_TYPES)
 
 
-def _marked(head: bytes, marks: dict[bytes, str]) -> str:
-    if not head.startswith(tuple(marks)):
+def _by_magic(head: bytes, types: dict[bytes, str]) -> str:
+    if not head.startswith(tuple(types)):
         return ""
-    return next(kind for mark, kind in marks.items() if head.startswith(mark))
+    return next(name for magic, name in types.items() if head.startswith(magic))
 
 
-def _boxed(head: bytes) -> str:
-    """Formats whose mark stands a few bytes in."""
+def _by_container(head: bytes) -> str:
+    """Container formats, whose brand follows a size."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "a WebP picture"
     if head[4:8] != b"ftyp":
@@ -62,7 +60,7 @@ def _boxed(head: bytes) -> str:
     return "a HEIC picture" if head[8:12] in (b"heic", b"heix", b"mif1", b"msf1") else "a video"
 
 
-def _marked_up(head: bytes) -> str:
+def _by_markup(head: bytes) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not text.startswith(b"<"):
         return ""

@@ -1,4 +1,4 @@
-"""What one picture is: its true type, its size as people see it, and what a trainer may stumble over."""
+"""Read an image: its true format, its size as people see it, and what may disturb a training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from finetune_portal.datasets.checker import plain_png
-
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}
 MAX_BYTES = 100_000_000
@@ -18,7 +16,8 @@ MAX_PIXELS = 50_000_000
 DECODE_PIXELS = 25_000_000
 SMALL = 256
 
-BROKEN = (
+# What Pillow raises for damaged images.
+IMAGE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -33,69 +32,67 @@ BROKEN = (
 )
 
 
-class Picture(NamedTuple):
-    """`kind` is of FORMATS, `size` is (width, height), `notes` are kinds of findings, in order."""
+class ImageInfo(NamedTuple):
+    """`format` is one of FORMATS, `size` is (width, height), `notes` are finding types, sorted."""
 
-    kind: str
+    format: str
     size: tuple[int, int]
     notes: list[str]
 
 
-UNSEEN = Picture("", (0, 0), [])
+NOT_READ = ImageInfo("", (0, 0), [])
 
 
-class Unusable(Exception):
-    """No trainer can use this picture; the argument is the kind of finding."""
+class UnusableImageError(Exception):
+    """No trainer can use this image. The argument is the finding type."""
 
 
-def look(data: io.BytesIO, *, decode: bool) -> Picture:
-    """Read the header; with `decode`, every pixel of a picture of usual size. Raises Unusable."""
-    if decode and (size := plain_png.size(data.getvalue())):
-        return Picture("PNG", size, ["tiny"] if min(size) < SMALL else [])
+def inspect_image(data: io.BytesIO, *, decode: bool) -> ImageInfo:
+    """Read the header and, with `decode`, the pixels up to DECODE_PIXELS. Raises UnusableImageError."""
     try:
         with Image.open(data, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise Unusable("pixels")
+                raise UnusableImageError("pixels")
             notes = _notes(image)
             decode = decode and width * height <= DECODE_PIXELS
             if decode:
                 image.draft("RGB", (SMALL, SMALL))
                 image.load()
-                notes += ["see-through"] if _is_see_through(image) else []
-            turned = _orientation(image) if image.info and (decode or image.format != "PNG") else 1
-            notes += ["turned"] if 2 <= turned <= 8 else []
-            size = (height, width) if 5 <= turned <= 8 else (width, height)
-            kind = "JPEG" if image.format == "MPO" else str(image.format)
-            return Picture(kind, size, sorted(notes))
+                notes += ["transparent"] if _is_transparent(image) else []
+            # The EXIF of a PNG may follow its pixels, so reading it means decoding them.
+            orientation = _orientation(image) if image.info and (decode or image.format != "PNG") else 1
+            notes += ["rotated"] if 2 <= orientation <= 8 else []
+            size = (height, width) if 5 <= orientation <= 8 else (width, height)
+            return ImageInfo("JPEG" if image.format == "MPO" else str(image.format), size, sorted(notes))
     except Image.DecompressionBombError:
-        raise Unusable("pixels") from None
+        raise UnusableImageError("pixels") from None
     except MemoryError:
-        raise Unusable("memory") from None
-    except BROKEN:
-        raise Unusable("broken") from None
+        raise UnusableImageError("memory") from None
+    except IMAGE_ERRORS:
+        raise UnusableImageError("broken") from None
 
 
 def _notes(image: Image.Image) -> list[str]:
-    found = {
+    notes = {
         "tiny": min(image.size) < SMALL,
         "animated": image.format != "MPO" and getattr(image, "is_animated", False),
-        "print colours": image.mode == "CMYK",
+        "cmyk": image.mode == "CMYK",
         "16 bit": image.mode.startswith("I") or image.mode == "F",
     }
-    return [note for note, is_so in found.items() if is_so]
+    return [note for note, applies in notes.items() if applies]
 
 
 def _orientation(image: Image.Image) -> int:
-    """As EXIF has it. Of a PNG this opens every pixel, for the note may stand behind them."""
+    """The EXIF orientation; 1, upright, if there is none or it cannot be read."""
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except BROKEN:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except IMAGE_ERRORS:
         return 1
-    return found if isinstance(found, int) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
-def _is_see_through(image: Image.Image) -> bool:
+def _is_transparent(image: Image.Image) -> bool:
     if not image.has_transparency_data:
         return False
     lowest, _ = image.convert("RGBA").getchannel("A").getextrema()

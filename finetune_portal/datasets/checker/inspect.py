@@ -1,8 +1,8 @@
-"""What is in a ZIP: pairs, captions, and what stands in the way of training. Pure: a path in, a verdict out.
+"""Inspect a ZIP: its pairs, its captions, and what stops a training. Pure: a path in, a verdict out.
 
-First the structure, and nothing is unpacked until that is sound (`zip_members`); then every member
-once, in pieces; pictures are opened (`pictures`), pairs found (`layouts`), findings told (`findings`).
-The portal calls sandbox.py, which runs this behind limits.
+The structure comes first (`zip_members`): nothing is unpacked until it is sound. Then each member is read
+once, in chunks: `layouts` finds the pairs, `images` reads the pictures, `findings` words what is wrong.
+The portal calls sandbox.py, which runs this inside limits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 from finetune_portal.datasets.checker import file_types, images, layouts, zip_members
 from finetune_portal.datasets.checker.findings import Findings
-from finetune_portal.datasets.checker.images import Picture, Unusable
-from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets.checker.images import ImageInfo, UnusableImageError
+from finetune_portal.datasets.checker.messages import ZipRejectedError
 from finetune_portal.datasets.checker.zip_members import Member
 
 MAX_CAPTION = 64 * 1024
@@ -35,7 +35,7 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Pair:
-    """Member names of the control image (`start`) and the target image (`end`), and the caption."""
+    """Member names of the input image (`start`) and the target image (`end`), and the caption."""
 
     index: str
     start: str
@@ -47,9 +47,9 @@ class Pair:
 
 @dataclass
 class Verdict:
-    """`problems` stop a training, `warnings` do not. Both are sentences for people.
+    """`problems` stop a training, `warnings` do not; both are sentences for people.
 
-    `repairs` are what `repair` can do about them: each has a `code` and a `sentence`.
+    `repairs` are what `repair` can do about them, each with a `code` and a `sentence`.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -69,210 +69,212 @@ class Verdict:
 
 @dataclass
 class Content:
-    """What was read: the pairs as found, the pictures by member name, the findings."""
+    """What was read: the arrangement of the pairs, captions and images by member name, the findings."""
 
     arrangement: layouts.Arrangement
     captions: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    images: dict[str, ImageInfo] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
 
     def caption(self, pair: layouts.Pair) -> str:
         return self.captions.get(pair.caption_file.name, "") if pair.caption_file else pair.caption
 
 
-def inspect(path: Path) -> Verdict:
-    """Read the ZIP at `path`. Never raises for a bad file: the verdict says what is wrong."""
+def inspect_zip(path: Path) -> Verdict:
+    """Inspect the ZIP at `path`. Never raises for a bad file: the verdict says what is wrong."""
     size = path.stat().st_size
     if size == 0:
-        return refused("The file is empty. Choose the ZIP again.")
+        return rejected("The file is empty. Choose the ZIP again.")
     with path.open("rb") as file:
-        return _weighed(file, size, lambda label: True)
+        return _inspect_file(file, size, lambda label: True)
 
 
-def survey(file: BinaryIO) -> Verdict:
-    """What the directory and the captions tell of a file that is far away; no picture is opened."""
-    return _weighed(file, file.seek(0, 2), layouts.is_text)
+def inspect_remote(file: BinaryIO) -> Verdict:
+    """Inspect a file that is slow to read by its directory and captions; no image is opened."""
+    return _inspect_file(file, file.seek(0, 2), layouts.is_text)
 
 
-def refused(sentence: str, size: int = 0) -> Verdict:
-    """The verdict on a file that was not, or could not be, looked into."""
+def rejected(sentence: str, size: int = 0) -> Verdict:
+    """The verdict on a file that could not be inspected."""
     facts = {"files": 0, "pairs": 0, "captions": 0, "bytes": size, "unpacked": 0}
     return Verdict(problems=[sentence], facts=facts)
 
 
-def _weighed(file: BinaryIO, size: int, needed: Callable[[str], bool]) -> Verdict:
+def _inspect_file(file: BinaryIO, size: int, needed: Callable[[str], bool]) -> Verdict:
     try:
-        members = zip_members.members(file, needed)
+        members = zip_members.read_members(file, needed)
         content = read(file, members)
-    except Refused as refusal:
-        return refused(str(refusal), size)
+    except ZipRejectedError as exc:
+        return rejected(str(exc), size)
     if size > LARGE:
         content.findings.add("large", "", detail=f"{size / 1_000_000:,.0f}")
-    verdict = judge(content)
+    verdict = evaluate(content)
     unpacked = sum(member.size for member in members)
     verdict.facts |= {"files": len(members), "bytes": size, "unpacked": unpacked}
     return verdict
 
 
 def read(file: BinaryIO, members: list[Member]) -> Content:
-    """Read every located member once; raises Refused where the ZIP itself is damaged."""
-    dirt = {member.name: part for member in members if (part := layouts.dirt(member.label))}
-    files = [member for member in members if member.name not in dirt]
+    """Read every located member once. Raises ZipRejectedError if the ZIP itself is damaged."""
+    junk = {member.name: part for member in members if (part := layouts.junk_part(member.label))}
+    files = [member for member in members if member.name not in junk]
     content = Content(layouts.arrange(files, lambda member: _text(file, member)))
-    found = content.findings
-    found.add("dirt", *dict.fromkeys(dirt.values()))
+    findings = content.findings
+    findings.add("junk", *dict.fromkeys(junk.values()))
     if not files:
-        found.add("empty", "")
-    elif not any(map(layouts.is_picture, files)):
-        found.add("no pictures", "")
+        findings.add("empty", "")
+    elif not any(map(layouts.is_image, files)):
+        findings.add("no pictures", "")
     pairs = content.arrangement.pairs
     halves = {half.name for pair in pairs for half in (pair.start, pair.end)}
     texts = {pair.caption_file.name for pair in pairs if pair.caption_file}
-    until = monotonic() + DECODE_SECONDS
-    with warnings.catch_warnings(action="ignore"):  # Pillow's; what counts is found
+    deadline = monotonic() + DECODE_SECONDS
+    with warnings.catch_warnings(action="ignore"):  # Pillow's; the findings say what matters
         for member in members:
             if member.start < 0:
-                content.pictures[member.name] = images.UNSEEN
+                content.images[member.name] = images.NOT_READ
             elif member.name in halves:
-                _look_at(file, member, content, decode=monotonic() < until)
+                _read_image(file, member, content, decode=monotonic() < deadline)
             elif member.name in texts:
-                content.captions[member.name] = _caption(file, member, found)
+                content.captions[member.name] = _caption(file, member, findings)
             else:
-                _pass_over(file, member, found)
+                _check_unused(file, member, findings)
     return content
 
 
 def _text(file: BinaryIO, member: Member) -> str:
     if member.size > MAX_METADATA:
         return ""
-    return b"".join(zip_members.unpacked(file, member)).decode("utf-8-sig", "replace")
+    return b"".join(zip_members.unpack(file, member)).decode("utf-8-sig", "replace")
 
 
-def _pass_over(file: BinaryIO, member: Member, found: Findings) -> None:
+def _check_unused(file: BinaryIO, member: Member, findings: Findings) -> None:
+    """Verify a member that is not used, and report it if it is an archive."""
     head = b""
-    for piece in zip_members.unpacked(file, member):
-        head = head or piece[: file_types.HEAD]
-    if kind := file_types.archive_kind(head):
-        found.add("archive", member.label, detail=kind)
+    for chunk in zip_members.unpack(file, member):
+        head = head or chunk[: file_types.HEAD_BYTES]
+    if archive_type := file_types.archive_type(head):
+        findings.add("archive", member.label, detail=archive_type)
 
 
-def held(file: BinaryIO, member: Member) -> io.BytesIO:
+def read_member(file: BinaryIO, member: Member) -> io.BytesIO:
     """The bytes of one member in memory."""
     data = io.BytesIO()
-    for piece in zip_members.unpacked(file, member):
-        data.write(piece)
+    for chunk in zip_members.unpack(file, member):
+        data.write(chunk)
     data.seek(0)
     return data
 
 
-def _look_at(file: BinaryIO, member: Member, content: Content, *, decode: bool) -> None:
-    found = content.findings
+def _read_image(file: BinaryIO, member: Member, content: Content, *, decode: bool) -> None:
+    findings = content.findings
     if member.size > images.MAX_BYTES:
-        _pass_over(file, member, found)
-        return found.add("bytes", member.label)
-    data = held(file, member)
-    really = file_types.kind(data.read(file_types.HEAD))
+        _check_unused(file, member, findings)
+        return findings.add("bytes", member.label)
+    data = read_member(file, member)
+    actual_type = file_types.file_type(data.read(file_types.HEAD_BYTES))
     data.seek(0)
-    if really not in ("a JPEG picture", "a PNG picture", "a WebP picture"):
-        return found.add("other type", member.label, detail=really or "no picture")
+    if actual_type not in ("a JPEG picture", "a PNG picture", "a WebP picture"):
+        return findings.add("other type", member.label, detail=actual_type or "no picture")
     try:
-        picture = images.look(data, decode=decode)
-    except Unusable as exc:
-        return found.add(str(exc), member.label)
-    content.pictures[member.name] = picture
-    for note in picture.notes:
-        found.add(note, member.label)
-    if picture.kind == "WEBP":
-        found.add("webp", member.label)
-    elif member.suffix.lower() not in images.SUFFIXES[picture.kind]:
-        found.add("name", member.label, detail=really)
+        info = images.inspect_image(data, decode=decode)
+    except UnusableImageError as exc:
+        return findings.add(str(exc), member.label)
+    content.images[member.name] = info
+    for note in info.notes:
+        findings.add(note, member.label)
+    if info.format == "WEBP":
+        findings.add("webp", member.label)
+    elif member.suffix.lower() not in images.SUFFIXES[info.format]:
+        findings.add("name", member.label, detail=actual_type)
     return None
 
 
-def _caption(file: BinaryIO, member: Member, found: Findings) -> str:
-    pieces = zip_members.unpacked(file, member)
+def _caption(file: BinaryIO, member: Member, findings: Findings) -> str:
+    chunks = zip_members.unpack(file, member)
     if member.size > MAX_CAPTION:
-        _pass_over(file, member, found)
-        found.add("long file", member.label)
+        _check_unused(file, member, findings)
+        findings.add("long file", member.label)
         return ""
-    raw = b"".join(pieces)
+    raw = b"".join(chunks)
     if raw.startswith(BYTE_ORDER_MARK):
-        found.add("byte order mark", member.label)
+        findings.add("byte order mark", member.label)
     if raw.startswith(UTF16_MARKS):
-        found.add("utf-16", member.label)
+        findings.add("utf-16", member.label)
     try:
         text = raw.decode("utf-16" if raw.startswith(UTF16_MARKS) else "utf-8-sig").strip()
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        found.add("not text", member.label)
+        findings.add("not text", member.label)
         return ""
     if not text:
-        found.add("empty caption", member.label)
+        findings.add("empty caption", member.label)
     if len(text) > LONG_CAPTION:
-        found.add("long caption", member.label)
+        findings.add("long caption", member.label)
     return text
 
 
-def judge(content: Content) -> Verdict:
-    """Weigh what was read; adds to its findings."""
-    found = content.findings
+def evaluate(content: Content) -> Verdict:
+    """The verdict on what was read. Adds to the findings of `content`."""
+    findings = content.findings
     pairs = list(_pairs(content))
     captions = sum(1 for pair in pairs if pair.caption)
     facts = {"pairs": len(pairs), "captions": captions}
-    _judge_layout(content.arrangement, found)
-    _judge_pairs(pairs, content)
+    _evaluate_layout(content.arrangement, findings)
+    _evaluate_pairs(pairs, content)
     return Verdict(
-        problems=found.sentences("problem"),
-        warnings=found.sentences("warning"),
+        problems=findings.sentences("problem"),
+        warnings=findings.sentences("warning"),
         pairs=pairs if sum(len(pair.caption) for pair in pairs) <= MAX_CAPTIONS else [],
         facts=facts,
         layout=content.arrangement.layout,
-        repairs=found.repairs(),
+        repairs=findings.repairs(),
     )
 
 
 def _pairs(content: Content) -> Iterator[Pair]:
-    """The pairs whose two pictures could be read."""
-    known = content.pictures
+    """The pairs of which both images could be read."""
+    images_read = content.images
     for pair in content.arrangement.pairs:
-        if pair.start.name in known and pair.end.name in known:
-            start, end = known[pair.start.name].size, known[pair.end.name].size
-            yield Pair(pair.index, pair.start.name, pair.end.name, content.caption(pair), start, end)
+        start, end = pair.start.name, pair.end.name
+        if start in images_read and end in images_read:
+            sizes = (images_read[start].size, images_read[end].size)
+            yield Pair(pair.index, start, end, content.caption(pair), *sizes)
 
 
-def _judge_layout(arrangement: layouts.Arrangement, found: Findings) -> None:
-    found.add("lacks start", *arrangement.lack_start)
-    found.add("lacks end", *arrangement.lack_end)
-    found.add("double", *arrangement.doubles)
-    found.add("caption name", *arrangement.misnamed_captions)
-    found.add("spare captions", *arrangement.spare_captions)
+def _evaluate_layout(arrangement: layouts.Arrangement, findings: Findings) -> None:
+    findings.add("missing start", *arrangement.missing_start)
+    findings.add("missing end", *arrangement.missing_end)
+    findings.add("duplicate", *arrangement.duplicates)
+    findings.add("caption name", *arrangement.misnamed_captions)
+    findings.add("unused captions", *arrangement.unused_captions)
     if arrangement.layout in ("folder", "folders"):
-        found.add("folder", *arrangement.folders)
+        findings.add("folder", *arrangement.folders)
     elif arrangement.layout == "metadata":
-        found.add("metadata", "metadata.jsonl")
+        findings.add("metadata", "metadata.jsonl")
     elif arrangement.layout == "two folders":
-        found.add("two folders" if arrangement.pairs else "no sides", *arrangement.folders)
-    if arrangement.pairs or arrangement.lack_start or arrangement.lack_end:
-        found.add("strangers", *arrangement.strangers)
-    elif arrangement.layout == "unknown" and arrangement.strangers:
-        found.add("no pairs", "")
+        findings.add("two folders" if arrangement.pairs else "unclear folders", *arrangement.folders)
+    if arrangement.pairs or arrangement.missing_start or arrangement.missing_end:
+        findings.add("unpaired", *arrangement.unpaired)
+    elif arrangement.layout == "unknown" and arrangement.unpaired:
+        findings.add("no pairs", "")
 
 
-def _judge_pairs(pairs: list[Pair], content: Content) -> None:
-    found, arranged = content.findings, content.arrangement.pairs
-    twins = [p.index for p in arranged if (p.start.crc, p.start.size) == (p.end.crc, p.end.size)]
-    found.add("same", *twins)
-    found.add("shapes", *(pair.index for pair in pairs if _differ(pair.start_size, pair.end_size)))
+def _evaluate_pairs(pairs: list[Pair], content: Content) -> None:
+    findings, arranged = content.findings, content.arrangement.pairs
+    identical = [p.index for p in arranged if (p.start.crc, p.start.size) == (p.end.crc, p.end.size)]
+    findings.add("same", *identical)
+    findings.add("shapes", *(pair.index for pair in pairs if _differ(pair.start_size, pair.end_size)))
     without = [pair.index for pair in arranged if not (pair.caption_file or pair.caption)]
     if arranged and len(without) == len(arranged):
-        found.add("no captions", "")
+        findings.add("no captions", "")
     elif without:
-        found.add("some captions", *without)
+        findings.add("some captions", *without)
     if sum(len(pair.caption) for pair in pairs) > MAX_CAPTIONS:
-        found.add("much text", "")
+        findings.add("much text", "")
     if 0 < len(arranged) < FEW_PAIRS:
-        found.add("few", "", detail="1 pair" if len(arranged) == 1 else f"{len(arranged)} pairs")
+        findings.add("few", "", detail="1 pair" if len(arranged) == 1 else f"{len(arranged)} pairs")
 
 
 def _differ(one: tuple[int, int], other: tuple[int, int]) -> bool:

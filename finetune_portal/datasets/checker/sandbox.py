@@ -1,6 +1,6 @@
-"""Looking into a ZIP in a process of its own, with limits: whatever a file does, only that process dies.
+"""Check and repair ZIPs in a child process with limits, so that a hostile file ends only that process.
 
-The child knows nothing of Django, gets no environment, and answers into a file that cannot grow beyond a cap.
+The child imports no Django, has an empty environment, and writes its result to a file of limited size.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from finetune_portal.datasets.checker import inspect
-from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets.checker.messages import ZipRejectedError
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[3]
 CHILD = (sys.executable, "-m", "finetune_portal.datasets.checker.sandbox_child")
-SMALLER = "Use fewer or smaller pictures."
+ADVICE = "Use fewer or smaller pictures."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of memory, seconds of CPU, bytes of a file that it writes, seconds on the clock."""
+    """Bytes of memory, seconds of CPU, bytes of each file it writes, seconds on the clock."""
 
     memory: int = 512 * 1024**2
     cpu: int = 60
@@ -38,54 +38,54 @@ LIMITS = Limits()
 REPAIR_LIMITS = Limits(cpu=240, output=20_000_000_000, clock=240.0)
 
 
-def check(path: Path, limits: Limits = LIMITS) -> dict[str, Any]:
-    """The verdict on the ZIP at `path`, as `Verdict.as_json` gives it. Never raises for a bad file."""
+def check_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Any]:
+    """The verdict on the ZIP at `path`, as `Verdict.as_json` returns it. Never raises for a bad file."""
     try:
         verdict: dict[str, Any] = _run("check", path, limits=limits)
-    except Refused as death:
-        verdict = inspect.refused(str(death), path.stat().st_size).as_json()
+    except ZipRejectedError as exc:
+        verdict = inspect.rejected(str(exc), path.stat().st_size).as_json()
     return verdict
 
 
-def repair(
+def repair_zip(
     source: Path, target: Path, captions: dict[str, str] | None = None, limits: Limits = REPAIR_LIMITS
 ) -> None:
-    """`repair.with_captions` behind the same walls. Raises Refused, and then leaves no `target`."""
+    """Write a repaired copy with new captions (index to text). Raises ZipRejectedError and leaves no file."""
     try:
-        answer = _run("repair", source, target, limits=limits, said=json.dumps(captions or {}))
-        if answer["refusal"]:
-            raise Refused(answer["refusal"])
-    except Refused:
+        result = _run("repair", source, target, limits=limits, stdin=json.dumps(captions or {}))
+        if result["error"]:
+            raise ZipRejectedError(result["error"])
+    except ZipRejectedError:
         target.unlink(missing_ok=True)
         raise
 
 
-def _run(action: str, *paths: Path, limits: Limits, said: str = "") -> dict[str, Any]:
+def _run(command: str, *paths: Path, limits: Limits, stdin: str = "") -> dict[str, Any]:
     numbers = (str(limits.memory), str(limits.cpu), str(limits.output))
-    command = [*CHILD, *numbers, action, *(str(path.resolve()) for path in paths)]
-    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as trouble:
+    arguments = [*CHILD, *numbers, command, *(str(path.resolve()) for path in paths)]
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         try:
-            done = subprocess.run(  # nosec B603  # our own module
-                command,
+            process = subprocess.run(  # nosec B603  # our own module
+                arguments,
                 cwd=ROOT,
                 env={"PYTHONUTF8": "1"},
-                input=said.encode(),
-                stdout=answer,
-                stderr=trouble,
+                input=stdin.encode(),
+                stdout=stdout,
+                stderr=stderr,
                 timeout=limits.clock,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise Refused(f"Looking into the ZIP took over {limits.clock:g} seconds. {SMALLER}") from None
-        trouble.seek(0)
-        answer.seek(0)
-        if done.returncode:
-            raise Refused(_why(done.returncode, trouble.read(4_000)))
-        return dict(json.load(answer))
+            raise ZipRejectedError(f"Checking the ZIP took over {limits.clock:g} seconds. {ADVICE}") from None
+        stderr.seek(0)
+        stdout.seek(0)
+        if process.returncode:
+            raise ZipRejectedError(_reason(process.returncode, stderr.read(4_000)))
+        return dict(json.load(stdout))
 
 
-def _why(status: int, trouble: bytes) -> str:
+def _reason(status: int, stderr: bytes) -> str:
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"The ZIP is too costly to look into, so the check was stopped. {SMALLER}"
-    log.error("Looking into a ZIP ended with status %s: %s", status, trouble.decode(errors="replace"))
-    return f"The ZIP broke the check. {SMALLER}"
+        return f"The ZIP takes too much time to check, so the check was stopped. {ADVICE}"
+    log.error("The check of a ZIP ended with status %s: %s", status, stderr.decode(errors="replace"))
+    return f"The ZIP broke the check. {ADVICE}"

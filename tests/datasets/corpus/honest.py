@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from PIL import Image, PngImagePlugin
 
-from tests.datasets.corpus.building import (
+from tests.datasets.corpus.zip_builder import (
     CAPTION,
     DEFLATED,
     STORED,

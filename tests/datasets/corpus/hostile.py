@@ -9,7 +9,8 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from tests.datasets.corpus.building import (
+from tests.datasets.corpus.hostile_content import Case, kinds_of_members, not_a_zip, wrong_content
+from tests.datasets.corpus.zip_builder import (
     DEFLATED,
     STREAMED,
     UTF8,
@@ -25,7 +26,6 @@ from tests.datasets.corpus.building import (
     unicode_path,
     with_one,
 )
-from tests.datasets.corpus.hostile_content import Case, kinds_of_members, not_a_zip, wrong_content
 
 
 def _names() -> dict[str, Case]:

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 
-from tests.datasets.corpus.building import (
+from tests.datasets.corpus.zip_builder import (
     DEFLATED,
     ENCRYPTED,
     Entry,

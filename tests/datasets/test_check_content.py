@@ -11,17 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from finetune_portal.datasets import sample
-from finetune_portal.datasets.checker import images, sandbox
-from finetune_portal.datasets.checker.inspect import Verdict, inspect, survey
-from finetune_portal.datasets.checker.sandbox import Limits
-from tests.datasets.corpus.building import CAPTION, dataset, packed, picture
+from finetune_portal.datasets import checker, sample
+from finetune_portal.datasets.checker import Limits, Verdict
+from tests.datasets.corpus.zip_builder import CAPTION, dataset, packed, picture
 
 
 def verdict_on(tmp_path: Path, files: dict[str, bytes] | bytes) -> Verdict:
     path = tmp_path / "dataset.zip"
     path.write_bytes(packed(files) if isinstance(files, dict) else files)
-    return inspect(path)
+    return checker.inspect_zip(path)
 
 
 def codes(verdict: Verdict) -> list[str]:
@@ -130,15 +128,15 @@ WARNINGS = {
     "another shape": ({"01_start.png": picture(size=(256, 320))}, "The halves of “01” differ in shape"),
     "a tiny picture": ({"01_start.png": picture(size=(160, 128))}, "“01_start.png” is smaller than 256"),
     "CMYK": ({"01_start.png": picture("JPEG", mode="CMYK", colour=(1, 2, 3, 4))}, "print colours"),
-    "16 bits": ({"01_start.png": picture(mode="I;16", colour=700)}, "16 bits a pixel"),
-    "see-through": ({"01_start.png": picture(mode="RGBA", colour=(9, 9, 9, 90))}, "see-through"),
+    "16 bits": ({"01_start.png": picture(mode="I;16", colour=700)}, "16 bits per channel"),
+    "transparent": ({"01_start.png": picture(mode="RGBA", colour=(9, 9, 9, 90))}, "partly transparent"),
     "the same twice": ({"01_start.png": picture(colour=(1, 90, 200))}, "the same picture in “01”"),
-    "a mark": ({"01.txt": b"\xef\xbb\xbfa hat"}, "“01.txt” begins with an invisible mark (BOM)"),
-    "a caption in capitals": ({"06.TXT": b"a hat", **another_pair()}, "“06.TXT” may go unread"),
+    "a byte order mark": ({"01.txt": b"\xef\xbb\xbfa hat"}, "“01.txt” begins with a byte order mark (BOM)"),
+    "a caption in capitals": ({"06.TXT": b"a hat", **another_pair()}, "“06.TXT” may be ignored in training"),
     "a caption of no pair": ({"caption.txt": b"a hat"}, "“caption.txt” belongs to no pair"),
     "a picture of no pair": ({"cover.png": picture()}, "“cover.png” will be ignored"),
-    "turned by EXIF": ({"01_start.png": ROTATED}, "turned by a note in the file"),
-    "a moving picture": (
+    "rotated by EXIF": ({"01_start.png": ROTATED}, "rotated by its EXIF data"),
+    "an animated picture": (
         {
             "01_start.png": saved(
                 Image.new("RGB", (320, 256)),
@@ -147,7 +145,7 @@ WARNINGS = {
                 append_images=[Image.new("RGB", (320, 256), "red")],
             )
         },
-        "“01_start.png” moves",
+        "“01_start.png” is animated",
     ),
 }
 
@@ -176,7 +174,7 @@ def test_a_caption_in_capitals_is_read_all_the_same(tmp_path: Path) -> None:
 def test_no_caption_at_all_is_a_warning(tmp_path: Path) -> None:
     files = {name: data for name, data in dataset().items() if not name.endswith(".txt")}
     assert verdict_on(tmp_path, files | {"README.txt": b"hats"}).warnings == [
-        "No pair has a caption, so the instruction prompt alone must say what the edit does."
+        "No pair has a caption, so the instruction prompt alone must describe the edit."
     ]
 
 
@@ -185,7 +183,7 @@ def test_a_caption_that_only_some_pairs_have_is_a_warning(tmp_path: Path) -> Non
     del files["02.txt"], files["04.txt"]
     verdict = verdict_on(tmp_path, files)
     assert verdict.warnings == [
-        "“02” and “04” have no caption, while others do; the instruction prompt is used instead."
+        "“02” and “04” have no caption, unlike the others; the instruction prompt is used instead."
     ]
     assert verdict.facts["captions"] == 3
 
@@ -233,7 +231,7 @@ def test_over_100_mb_is_a_warning(tmp_path: Path) -> None:
         with packing.open("film.bin", "w") as film:
             for _ in range(101):
                 film.write(b"\0" * 1_000_000)
-    verdict = inspect(path)
+    verdict = checker.inspect_zip(path)
     assert verdict.problems == []
     assert "The ZIP is 101 MB" in verdict.warnings[0]
 
@@ -249,12 +247,14 @@ def test_over_100_mb_is_a_warning(tmp_path: Path) -> None:
         ("@eaDir/01_start.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir"),
     ],
 )
-def test_what_zippers_and_systems_add_is_left_out_and_told(tmp_path: Path, name: str, part: str) -> None:
+def test_files_of_the_operating_system_are_left_out_with_a_warning(
+    tmp_path: Path, name: str, part: str
+) -> None:
     """Z18"""
     verdict = verdict_on(tmp_path, dataset() | {name: picture()})
     assert verdict.problems == []
     assert [part in warning for warning in verdict.warnings] == [True]
-    assert codes(verdict) == ["dirt"]
+    assert codes(verdict) == ["junk"]
     assert len(verdict.pairs) == 5
 
 
@@ -283,7 +283,8 @@ def test_the_two_folders_of_ai_toolkit_are_understood(tmp_path: Path, control: s
 def test_two_folders_that_do_not_tell_which_is_before_are_asked_about(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, two_folders("left", "right"))
     assert (
-        "The folders “left” and “right” hold the same names, but which one is before?" in verdict.problems[0]
+        "The folders “left” and “right” hold the same names, but which one is “before”?"
+        in verdict.problems[0]
     )
     assert verdict.repairs == []
 
@@ -323,7 +324,7 @@ def test_captions_named_after_the_target_are_read_and_can_be_renamed(tmp_path: P
 def test_the_check_in_its_own_process_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "Ünder weg.zip"
     path.write_bytes(sample.make())
-    assert sandbox.check(path) == inspect(path).as_json()
+    assert checker.check_zip(path) == checker.inspect_zip(path).as_json()
 
 
 def large_pictures(tmp_path: Path, pairs: int) -> Path:
@@ -337,7 +338,7 @@ def large_pictures(tmp_path: Path, pairs: int) -> Path:
     ("limits", "sentence"),
     [
         (Limits(clock=0.01), "took over 0.01 seconds"),
-        (Limits(cpu=1), "too costly to look into"),
+        (Limits(cpu=1), "takes too much time to check"),
         (Limits(output=100), "broke the check"),
     ],
 )
@@ -345,28 +346,28 @@ def test_a_check_that_costs_too_much_is_ended_and_says_so(
     tmp_path: Path, limits: Limits, sentence: str
 ) -> None:
     """Z23"""
-    verdict = sandbox.check(large_pictures(tmp_path, 2 if limits.output == 100 else 30), limits)
+    verdict = checker.check_zip(large_pictures(tmp_path, 2 if limits.output == 100 else 30), limits)
     assert sentence in verdict["problems"][0]
     assert verdict.keys() == Verdict().as_json().keys()
 
 
 def test_a_picture_that_needs_too_much_memory_is_named(tmp_path: Path) -> None:
     """Z23"""
-    verdict = sandbox.check(large_pictures(tmp_path, 1), Limits(memory=100 * 1024**2))
+    verdict = checker.check_zip(large_pictures(tmp_path, 1), Limits(memory=100 * 1024**2))
     assert "“0_start.png” and “0_end.png” need too much memory" in verdict["problems"][0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_when_time_is_up_only_the_headers_are_read(kind: str) -> None:
     cut = picture(kind, size=(2_000, 1_600))[:-12]
-    assert images.look(io.BytesIO(cut), decode=False).size == (2_000, 1_600)
-    with pytest.raises(images.Unusable, match="broken"):
-        images.look(io.BytesIO(cut[: len(cut) // 2]), decode=True)
+    assert checker.inspect_image(io.BytesIO(cut), decode=False).size == (2_000, 1_600)
+    with pytest.raises(checker.UnusableImageError, match="broken"):
+        checker.inspect_image(io.BytesIO(cut[: len(cut) // 2]), decode=True)
 
 
 def test_a_file_far_away_is_judged_by_its_directory_and_captions(tmp_path: Path) -> None:
-    verdict = survey(io.BytesIO(packed(dataset() | {"01_start.png": b"never opened"})))
+    verdict = checker.inspect_remote(io.BytesIO(packed(dataset() | {"01_start.png": b"never opened"})))
     assert verdict.problems == []
     assert [pair.caption for pair in verdict.pairs] == [CAPTION.decode()] * 5
     assert verdict.as_json()["pairs"][0]["start_size"] == [0, 0]
-    assert "cut off" in survey(io.BytesIO(packed(dataset())[:-30])).problems[0]
+    assert "cut off" in checker.inspect_remote(io.BytesIO(packed(dataset())[:-30])).problems[0]

@@ -10,13 +10,12 @@ from time import process_time
 
 import pytest
 
-from finetune_portal.datasets.checker import sandbox, zip_members
-from finetune_portal.datasets.checker.inspect import inspect
-from finetune_portal.datasets.checker.messages import Refused
+from finetune_portal.datasets import checker
+from finetune_portal.datasets.checker import zip_members
 from finetune_portal.engine import datasets as engine
-from tests.datasets.corpus.building import End, Entry, dataset, entries, extra, packed
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
+from tests.datasets.corpus.zip_builder import End, Entry, dataset, entries, extra, packed
 
 IN_CHILD = 5  # every so many archives also go through the process with limits
 SECONDS = 5.0
@@ -34,7 +33,7 @@ def test_a_hostile_archive_is_refused_with_its_reason(tmp_path: Path, name: str)
     path = tmp_path / "dataset.zip"
     path.write_bytes(make())
     begun = process_time()
-    problems = inspect(path).problems
+    problems = checker.inspect_zip(path).problems
     assert process_time() - begun < SECONDS
     assert re.search(reason, " ".join(problems)), problems
     assert all(sentence[0].isupper() or sentence[0] == "“" for sentence in problems)
@@ -47,7 +46,7 @@ def test_the_process_with_limits_refuses_it_too(tmp_path: Path, name: str) -> No
     path = tmp_path / "dataset.zip"
     path.write_bytes(make())
     begun = of_children()
-    problems = sandbox.check(path)["problems"]
+    problems = checker.check_zip(path)["problems"]
     assert of_children() - begun < SECONDS
     assert re.search(reason, " ".join(problems)), problems
 
@@ -56,7 +55,7 @@ def test_the_process_with_limits_refuses_it_too(tmp_path: Path, name: str) -> No
 def test_what_passes_can_be_trained_by_the_local_engine(tmp_path: Path, name: str) -> None:
     path = tmp_path / "dataset.zip"
     path.write_bytes(HONEST[name]())
-    verdict = inspect(path)
+    verdict = checker.inspect_zip(path)
     if not verdict.problems:
         assert engine.read(path, instance_prompt="a hat").pairs == len(verdict.pairs)
 
@@ -66,7 +65,7 @@ def test_an_honest_archive_passes(tmp_path: Path, name: str) -> None:
     path = tmp_path / "dataset.zip"
     path.write_bytes(HONEST[name]())
     begun = of_children()
-    verdict = sandbox.check(path)
+    verdict = checker.check_zip(path)
     assert of_children() - begun < SECONDS
     assert verdict["problems"] == []
     assert len(verdict["pairs"]) >= 5
@@ -83,7 +82,7 @@ def test_a_zip_that_is_cut_off_anywhere_is_refused(tmp_path: Path, at: int) -> N
     whole = packed(dataset())
     path = tmp_path / "dataset.zip"
     path.write_bytes(whole[: len(whole) * at // 100])
-    assert re.search("cut off|not a readable ZIP", inspect(path).problems[0])
+    assert re.search("cut off|not a readable ZIP", checker.inspect_zip(path).problems[0])
 
 
 @pytest.mark.parametrize("at", range(0, 100, 4))
@@ -92,12 +91,12 @@ def test_a_flipped_bit_is_found(tmp_path: Path, at: int) -> None:
     whole = bytearray(packed(dataset()))
     with (tmp_path / "whole.zip").open("wb+") as file:
         file.write(whole)
-        members = zip_members.members(file)
+        members = zip_members.read_members(file)
     member = members[at % len(members)]
     whole[member.start + member.packed * at // 100] ^= 0x10
     path = tmp_path / "dataset.zip"
     path.write_bytes(whole)
-    assert "is damaged in the ZIP" in inspect(path).problems[0]
+    assert "is damaged in the ZIP" in checker.inspect_zip(path).problems[0]
 
 
 def test_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
@@ -120,7 +119,7 @@ def test_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
         file.write(rest + listing + End(zip64=True).packed(16, len(listing), start))
     begun = process_time()
     with path.open("rb") as file:
-        assert [member.label for member in zip_members.members(file)][:2] == ["film.bin", "01_start.png"]
+        assert [member.label for member in zip_members.read_members(file)][:2] == ["film.bin", "01_start.png"]
     assert process_time() - begun < 2
 
 
@@ -128,8 +127,8 @@ def test_unpacking_stops_soon_after_the_size_that_was_told(tmp_path: Path) -> No
     """Z6"""
     with (tmp_path / "dataset.zip").open("wb+") as file:
         file.write(HOSTILE["Z6 unpacks to more than told"][0]())
-        member = zip_members.members(file)[-1]
+        member = zip_members.read_members(file)[-1]
         pieces: list[bytes] = []
-        with pytest.raises(Refused):
-            list(map(pieces.append, zip_members.unpacked(file, member)))
-    assert 0 < sum(map(len, pieces)) <= member.size + zip_members.PIECE
+        with pytest.raises(checker.ZipRejectedError):
+            list(map(pieces.append, zip_members.unpack(file, member)))
+    assert 0 < sum(map(len, pieces)) <= member.size + zip_members.CHUNK

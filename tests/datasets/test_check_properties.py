@@ -11,12 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from finetune_portal.datasets import checker
 from finetune_portal.datasets.checker import zip_members
-from finetune_portal.datasets.checker.inspect import inspect
-from finetune_portal.datasets.checker.messages import Refused
-from finetune_portal.datasets.checker.repair import repaired
-from tests.datasets.corpus.building import Entry, build, dataset, entries, packed, picture
+from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.honest import HONEST
+from tests.datasets.corpus.zip_builder import Entry, build, dataset, entries, packed, picture
 
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SOURCES = ("Python, deflated", "macOS Finder", "Java's jar", "zip64 in every member", "unusual pictures")
@@ -37,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged(path: Path, data: bytes) -> dict[str, Any]:
     """The verdict on `data`, through JSON; asserts that it has the stated shape."""
     path.write_bytes(data)
-    verdict: dict[str, Any] = json.loads(json.dumps(inspect(path).as_json()))
+    verdict: dict[str, Any] = json.loads(json.dumps(checker.inspect_zip(path).as_json()))
     assert verdict.keys() == {"problems", "warnings", "pairs", "facts", "layout", "repairs"}
     assert all(
         isinstance(text, str) and text.isprintable() for text in verdict["problems"] + verdict["warnings"]
@@ -128,8 +127,8 @@ def test_no_name_that_passes_leads_out(place: Path, name: str) -> None:
     place.write_bytes(build([*entries(), Entry(raw, flags=0x800)]))
     with place.open("rb") as file:
         try:
-            members = zip_members.members(file)
-        except Refused:
+            members = zip_members.read_members(file)
+        except checker.ZipRejectedError:
             return
     for member in members:
         for slashed in (member.label, member.label.replace("\\", "/")):
@@ -190,7 +189,7 @@ def test_what_can_be_repaired_is_then_in_order(
     target = place.with_name("repaired.zip")
     if before["problems"] and not before["repairs"]:
         return
-    repaired(place, target)
+    repair(place, target, {})
     after = judged(target, target.read_bytes())
     assert after["problems"] == after["repairs"] == []
     assert len(after["pairs"]) == len(before["pairs"])
