@@ -17,11 +17,10 @@ from typing import Any, BinaryIO, NamedTuple
 from django.conf import settings
 
 from finetune_portal.engine.storage import keys
+from finetune_portal.engine.trainers.children import Event
 
 FILE = "progress.jsonl"
 POINTS = 500  # of the loss curve, at most
-
-Event = dict[str, Any]
 
 
 class Progress(NamedTuple):

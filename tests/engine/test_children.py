@@ -1,0 +1,35 @@
+"""The JSON lines of a child process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from finetune_portal.engine.trainers import children
+from tests.running import ROOT
+
+CHILD = """
+print("some library talks")
+print("[1, 2]")
+from finetune_portal.engine.trainers.children import emit
+emit("step", step=1, loss=0.5)
+emit("failed", message="Memory ran out.")
+"""
+
+
+def test_events_are_the_json_objects_among_the_lines() -> None:
+    command = [sys.executable, "-c", CHILD]
+    child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    events = children.read_events(child)
+    assert events.get(timeout=30) == {"event": "step", "step": 1, "loss": 0.5}
+    assert events.get(timeout=30) == {"event": "failed", "message": "Memory ran out."}
+    assert events.get(timeout=30) is None
+    child.communicate()
+
+
+@pytest.mark.parametrize("field", ["message", "says"])
+def test_the_reason_of_a_failure_is_read_from_a_child_of_this_and_of_the_last_version(field: str) -> None:
+    assert children.failure_message({"event": "failed", field: "Memory ran out."}) == "Memory ran out."
+    assert children.failure_message({"event": "step", "loss": 0.5}) == ""
