@@ -24,7 +24,7 @@ TRAINING = {
     "rank": 4,
     "warmup_steps": 2,
     "checkpoint_steps": 4,
-    "sample_steps": 20_000,
+    "sample_steps": 12,
 }
 
 T = TypeVar("T")

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,9 +15,7 @@ import requests
 from PIL import Image, ImageDraw
 
 from tests.engine.calling import call, details, image, pairs, started, upload, zipped
-from tests.running import RunningEngine, start_engine
-from tests.train.conftest import ONE_CORE
-from tests.train.models import random_model
+from tests.running import RunningEngine
 from tests.waiting import until
 
 PATIENCE = 240.0
@@ -26,16 +23,14 @@ TRAINING = {"learning_rate": 0.01, "steps": 4, "rank": 4, "sample_steps": 10_000
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    """On one core of the CPU: one slot."""
-    model = random_model(tmp_path_factory.mktemp("model"))
-    with start_engine(tmp_path_factory.mktemp("engine"), KONTEXT_MODEL_DIR=str(model), **ONE_CORE) as running:
-        yield running
+def engine(trainer: RunningEngine) -> RunningEngine:
+    return trainer
 
 
 @pytest.fixture(scope="module")
-def trained(engine: RunningEngine) -> dict[str, Any]:
-    return train(engine)
+def trained(done: dict[str, Any]) -> dict[str, Any]:
+    """A finished training of the engine."""
+    return done
 
 
 def train(engine: RunningEngine, **parameters: Any) -> dict[str, Any]:

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Portal, enter, write_sample
-from tests.train.models import random_model
+from tests.e2e.conftest import write_sample
 
 pytestmark = pytest.mark.browser
 PATIENCE = 240_000
 GROWN = "(least) => JSON.parse(document.getElementById('curve')?.dataset.losses ?? '[]').length > least"
-
-
-@pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    running = Portal(tmp_path_factory.mktemp("portal") / "data")
-    model = random_model(tmp_path_factory.mktemp("model"))
-    try:
-        running.start(KONTEXT_MODEL_DIR=str(model), CUDA_VISIBLE_DEVICES="")
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def page(browser: Browser, portal: Portal, tmp_path: Path) -> Iterator[Page]:
-    """Signed in, with a dataset to train with."""
-    context = browser.new_context(base_url=portal.url)
-    faults: list[str] = []
-    visited = context.new_page()
-    visited.on("pageerror", lambda error: faults.append(str(error)))
-    visited.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
-    enter(visited)
-    yield visited
-    context.close()
-    assert faults == []
 
 
 def start(page: Page, folder: Path, name: str, *, steps: int) -> None:
@@ -56,7 +29,8 @@ def start(page: Page, folder: Path, name: str, *, steps: int) -> None:
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
 
 
-def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(page: Page, tmp_path: Path) -> None:
+def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(signed_in: Page, tmp_path: Path) -> None:
+    page = signed_in
     start(page, tmp_path, "Grows", steps=60)
     page.evaluate("window.sameDocument = true")
     page.wait_for_function(GROWN, arg=0, timeout=PATIENCE)
@@ -78,7 +52,8 @@ def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(page: Page, 
     assert page.evaluate("window.sameDocument"), "the page was reloaded"
 
 
-def test_cancel_ends_a_training_in_its_midst(page: Page, tmp_path: Path) -> None:
+def test_cancel_ends_a_training_in_its_midst(signed_in: Page, tmp_path: Path) -> None:
+    page = signed_in
     start(page, tmp_path, "Cancelled", steps=20_000)
     page.wait_for_function(GROWN, arg=0, timeout=PATIENCE)
     page.get_by_role("button", name="Cancel job").click()

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Portal, page, signed_in, write_sample
-from tests.train.models import random_model
+from tests.e2e.conftest import write_sample
 
-__all__ = ["page", "signed_in"]
 pytestmark = pytest.mark.browser
 PATIENCE = 300_000
 SOON: dict[str, Any] = {"timeout": PATIENCE}
-
-
-@pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """On the CPU alone, with a model of random numbers."""
-    folder = tmp_path_factory.mktemp("portal")
-    running = Portal(folder / "data")
-    try:
-        running.start(KONTEXT_MODEL_DIR=str(random_model(folder / "model")), CUDA_VISIBLE_DEVICES="")
-        yield running
-    finally:
-        running.stop()
 
 
 def test_a_picture_its_base_and_two_models_compared(

@@ -18,7 +18,6 @@ import pytest
 from tests.conftest import StartEngine
 from tests.engine.calling import call, details, pairs, started, upload, zipped
 from tests.running import ROOT, RunningEngine
-from tests.train.models import random_model
 from tests.waiting import until
 
 STEPS = 100
@@ -77,11 +76,6 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
             nodes.do("add")
             nodes.do("add")
             yield nodes
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_model(tmp_path_factory.mktemp("model"))
 
 
 def events(engine: RunningEngine, job_id: str, kind: str) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 from tests.engine.calling import call, details
@@ -28,27 +27,17 @@ from tests.train.jobs import (
 )
 from tests.train.training import turned_colours
 
-Told = dict[str, Any]
 
-
-@pytest.fixture(scope="session")
-def undisturbed(trainer: RunningEngine) -> tuple[str, Told]:
-    job = begun(trainer)
-    return job, ended(trainer, job)
-
-
-def is_like(engine: RunningEngine, job: str, undisturbed: tuple[str, Told]) -> bool:
-    """As many steps, the same losses, the same numbers in the file."""
-    quiet, job_details = undisturbed
-    assert progress(engine, job)["loss"] == progress(engine, quiet)["loss"]
-    assert progress(engine, job)["held_out"] == progress(engine, quiet)["held_out"]
-    own, others = tensors(engine, details(engine, job)), tensors(engine, job_details)
+def is_like(engine: RunningEngine, job: str, undisturbed: dict[str, Any]) -> bool:
+    """Whether a training has the curves, the samples and the weights of one that nothing disturbed."""
+    own_progress, other_progress = progress(engine, job), progress(engine, undisturbed["id"])
+    for curve in ("loss", "held_out", "samples"):
+        assert own_progress[curve] == other_progress[curve]
+    own, others = tensors(engine, details(engine, job)), tensors(engine, undisturbed)
     return own.keys() == others.keys() and all(torch.equal(own[name], others[name]) for name in own)
 
 
-def test_a_killed_trainer_goes_on_from_its_checkpoint(
-    trainer: RunningEngine, undisturbed: tuple[str, Told]
-) -> None:
+def test_a_killed_trainer_goes_on_from_its_checkpoint(trainer: RunningEngine, done: dict[str, Any]) -> None:
     job = begun(trainer)
     at_step(trainer, job, 9)
     os.kill(child(trainer, job), signal.SIGKILL)
@@ -58,11 +47,11 @@ def test_a_killed_trainer_goes_on_from_its_checkpoint(
     assert first == 0
     assert again >= 8
     assert progress(trainer, job)["step"] == 24
-    assert is_like(trainer, job, undisturbed)
+    assert is_like(trainer, job, done)
 
 
 def test_a_killed_engine_takes_the_trainer_along_and_goes_on(
-    trainer: RunningEngine, undisturbed: tuple[str, Told]
+    trainer: RunningEngine, done: dict[str, Any]
 ) -> None:
     job = begun(trainer)
     at_step(trainer, job, 9)
@@ -72,7 +61,7 @@ def test_a_killed_engine_takes_the_trainer_along_and_goes_on(
     trainer.start()
     ended(trainer, job)
     assert [each["step"] >= 8 for each in events(trainer, job, "started")] == [False, True]
-    assert is_like(trainer, job, undisturbed)
+    assert is_like(trainer, job, done)
 
 
 def forget_the_last_lines(engine: RunningEngine, job: str) -> None:
@@ -82,14 +71,14 @@ def forget_the_last_lines(engine: RunningEngine, job: str) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
-def test_a_stop_in_the_middle_goes_on_too(trainer: RunningEngine, undisturbed: tuple[str, Told]) -> None:
+def test_a_stop_in_the_middle_goes_on_too(trainer: RunningEngine, done: dict[str, Any]) -> None:
     job = begun(trainer)
     at_step(trainer, job, 5)
     trainer.stop()
     assert children(trainer, job) == []
     trainer.start()
     ended(trainer, job)
-    assert is_like(trainer, job, undisturbed)
+    assert is_like(trainer, job, done)
 
 
 def test_the_third_death_in_one_place_is_the_end(trainer: RunningEngine) -> None:

@@ -16,18 +16,8 @@ from safetensors import safe_open
 
 from tests.engine.calling import body, call, submit
 from tests.running import RunningEngine
-from tests.train.jobs import TRAINING, begun, children, ended, events, progress, weights
+from tests.train.jobs import TRAINING, children, events, progress, weights
 from tests.train.training import WORDS, picture
-
-
-@pytest.fixture(scope="session")
-def job(trainer: RunningEngine) -> str:
-    return begun(trainer, sample_steps=12)
-
-
-@pytest.fixture(scope="session")
-def done(trainer: RunningEngine, job: str) -> dict[str, Any]:
-    return ended(trainer, job)
 
 
 @pytest.fixture
