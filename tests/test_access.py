@@ -251,7 +251,7 @@ def things(alice: User) -> dict[str, str]:
     RecoveryCodes.activate(alice)
     uploading = make_dataset(alice, state="receiving")
     job = make_job(alice, "ready", request_id="r-1", dataset=dataset)
-    samples.keep(job.pk, "control", PICTURE)
+    samples.save(job.pk, "control", PICTURE)
     generation = make_generation(job)
     return {
         "jobs": str(job.pk),

@@ -13,7 +13,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 
 Answer = dict[str, Any]
-OURS = {"reached", "partial"}  # what jobs/sync/sync.py adds to the upstream's last answer
+OURS = {"reached", "partial"}  # what jobs/sync/details.py adds to the upstream's last answer
 ID_NAMES = {"request_id", "job_id"}
 ONLY_DETAILS = {"instance_prompt", "slug", "public_model", "created_ts", "updated_ts"}
 ONLY_LISTED = {"segmind_model_path", "advance_parameters", "segmind_public_model", "train_type", "theme"}

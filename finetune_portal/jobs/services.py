@@ -103,12 +103,12 @@ def download_link(job: Job, *, actor: User) -> str:
 
 
 def decide(job: Job, *, resend: bool, actor: User) -> None:
-    """A person settles a job whose answer was lost: send it again, knowing it may be paid twice, or close."""
+    """Settle a job whose answer was lost: send it again, at the risk of paying twice, or close it."""
     if job.state != State.NEEDS_DECISION:
         raise ActionError("There is nothing to decide any more: the job has moved on.")
     with transaction.atomic():
         if resend:
-            text = "Sent again by decision; it may be paid twice"
+            text = "Sent again by decision; it may be paid for twice"
             moved = move(job, State.QUEUED, text, source=Source.PERSON, actor=actor, due_at=now(), error="")
         else:
             moved = move(job, State.CLOSED, "Closed by decision", source=Source.PERSON, actor=actor)

@@ -195,7 +195,7 @@ def _put_in_place() -> int:
     try:
         connection.settings_dict["NAME"] = str(draft) if is_here else name
         call_command("migrate", verbosity=0, interactive=False)
-        doubtful = submit.doubt_what_was_not_sent()
+        doubtful = submit.mark_unsent_unconfirmed()
     finally:
         connection.close()  # the last one to leave takes the -wal file along
         connection.settings_dict["NAME"] = name

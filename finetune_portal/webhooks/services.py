@@ -24,7 +24,7 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections import rate_limit
 from finetune_portal.jobs.display import status_text
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.sync import sync
+from finetune_portal.jobs.sync import details, poll
 from finetune_portal.jobs.timeline import Source
 from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
@@ -129,7 +129,7 @@ def process_next_delivery() -> bool:
 
     Only deliveries that came before the question count as answered: a later one may tell of news.
     """
-    just = now() - timedelta(seconds=min(sync.NEWS_SECONDS, settings.POLL_SECONDS))
+    just = now() - timedelta(seconds=min(poll.MIN_POLL_SECONDS, settings.POLL_SECONDS))
     asked_just_now = (
         Delivery.objects.filter(processed_at__gt=just).exclude(request_id="").values("request_id")
     )
@@ -140,7 +140,7 @@ def process_next_delivery() -> bool:
     asked = now()
     job, result, outcome = _look_up(delivery.request_id)
     if result != Delivery.Result.LOOKED_UP:
-        sync.look_again()
+        poll.poll_soon()
     same = waiting.filter(request_id=delivery.request_id, received_at__lte=asked)
     same.update(processed_at=now(), result=result, outcome=outcome[:200], job=job)
     return True
@@ -154,7 +154,7 @@ def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
     if not rate_limit.take_call(job.connection, reserve=rate_limit.DETAILS):
         return job, Delivery.Result.NOT_ASKED, "No call to spare; the next list tells it"
     try:
-        sync.refresh_one(job, source=Source.WEBHOOK)
+        details.refresh(job, source=Source.WEBHOOK)
     except SegmindError as exc:
         return job, Delivery.Result.NOT_ASKED, f"The upstream could not be asked: {exc.message}"
     return job, Delivery.Result.LOOKED_UP, f"Looked up: {status_text(job)}"

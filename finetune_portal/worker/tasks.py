@@ -16,7 +16,7 @@ from finetune_portal.datasets import retention, transfer, versions
 from finetune_portal.datasets import services as datasets
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import LEASE
-from finetune_portal.jobs.sync import model_file, progress, sync
+from finetune_portal.jobs.sync import model_file, poll, progress
 from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notifications import outbox
 from finetune_portal.playground import generate
@@ -61,13 +61,13 @@ def clear() -> bool:
 
 
 def submit() -> bool:
-    sync_submit.recover()
+    sync_submit.recover_interrupted()
     sync_submit.release_waiting()
     return sync_submit.send_next()
 
 
 def train() -> bool:
-    return capabilities.refresh_next() or progress.follow_next()
+    return capabilities.refresh_next() or progress.fetch_next()
 
 
 LANES = (
@@ -76,7 +76,7 @@ LANES = (
     Lane("carry", transfer.transfer_next, 0.3),
     Lane("clear", clear, 60),
     Lane("submit", submit, 0.3),
-    Lane("follow", sync.follow, 0.25, idle=0.25),
+    Lane("follow", poll.poll_next, 0.25, idle=0.25),
     Lane("train", train, 0.5, idle=0.5),
     Lane("files", model_file.check_next, 1),
     Lane("run", generate.generate_next, 0.3),

@@ -13,7 +13,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import transfer_next
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.sync import sync
+from finetune_portal.jobs.sync import poll
 from finetune_portal.worker import tasks
 from tests.people import form_data, make_dataset, signed_in
 from tests.provider import KEY, ScriptedProvider, says
@@ -55,8 +55,8 @@ def work() -> None:
     """All that is due now."""
     while transfer_next() or tasks.submit():
         pass
-    sync.ask_soon()
-    while sync.follow():
+    poll.poll_now()
+    while poll.poll_next():
         pass
 
 

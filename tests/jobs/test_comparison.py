@@ -81,7 +81,7 @@ def test_parameters_times_and_results_stand_side_by_side(
 def test_what_the_models_make_of_the_held_out_picture_is_shown(alice: User, tries: list[Job]) -> None:
     ready = tries[0]
     Training.objects.create(job=ready, samples=[0, 100, 200], held_out=[[0, 0.5], [200, 0.25]])
-    samples.keep(ready.pk, "200", png())
+    samples.save(ready.pk, "200", png())
     html = text_of(signed_in(alice), f"/jobs/compare/?sweep={SWEEP}")
     assert f'src="/jobs/{ready.pk}/samples/200/"' in html
     assert rows(html)["Loss of the held-out pair"] == ["–", "0.500 → 0.250"]

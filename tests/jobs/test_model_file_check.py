@@ -53,7 +53,7 @@ def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job
 def test_a_file_that_cannot_be_read_is_tried_again_then_told(alice: User, job: Job, settings: Any) -> None:
     signed_in(alice).post(url(job))
     point_nowhere(settings)
-    for _ in range(model_file.TRIES):
+    for _ in range(model_file.MAX_ATTEMPTS):
         Job.objects.update(due_at=now() - timedelta(seconds=1))
         assert model_file.check_next()
     Job.objects.update(due_at=now() - timedelta(seconds=1))

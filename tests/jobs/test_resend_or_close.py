@@ -37,7 +37,7 @@ def test_send_again_sends_it_once_more(dana: User, job: Job, engine: RunningEngi
     assert (fresh(job).state, fresh(job).error) == ("queued", "")
     assert AuditEvent.objects.get().action == "job.resend"
     event = job.events.get()
-    assert (event.text, event.actor) == ("Sent again by decision; it may be paid twice", dana)
+    assert (event.text, event.actor) == ("Sent again by decision; it may be paid for twice", dana)
 
     assert tasks.submit()
     assert fresh(job).state == "requested"

@@ -77,7 +77,7 @@ def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: R
         0.0004,
     )
     assert outcomes(job) == ["accepted"]
-    assert [event.text for event in job.events.all()] == ["Accepted by the upstream"]
+    assert [event.text for event in job.events.all()] == ["Accepted by the provider"]
 
 
 def test_once_sent_it_is_never_sent_again(dataset: Dataset, engine: RunningEngine) -> None:
@@ -100,9 +100,9 @@ def test_a_refused_connection_puts_it_back_into_the_queue(
     job = send_now(queued(dataset))
     assert job.state == "queued"
     assert job.due_at > now()
-    assert (
-        job.error
-        == "Not sent yet, will try again. The upstream cannot be reached. It is tried again by itself."
+    assert job.error == (
+        "Not sent yet, the portal will try again. "
+        "The upstream cannot be reached. It is tried again by itself."
     )
     assert job.can_withdraw
     assert not tasks.submit(), "it keeps the pause"
@@ -188,7 +188,7 @@ def test_a_lost_answer_is_looked_for_and_never_sent_twice(
     job = send_now(queued(dataset, "lost-answer"))
     assert job.state == "unconfirmed"
     assert outcomes(job) == ["unknown"]
-    assert "will not send it again by itself" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "will not send the job again by itself" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert not is_sent_again(job)
 
     follow_now()
@@ -197,7 +197,7 @@ def test_a_lost_answer_is_looked_for_and_never_sent_twice(
     assert job.request_id == listed["finetune_id"]
     assert "answer was lost" not in job.error
     assert outcomes(job) == ["accepted"]
-    assert "Found in the upstream's list: it was accepted" in [event.text for event in job.events.all()]
+    assert "Found in the provider's list: it was accepted" in [event.text for event in job.events.all()]
     assert Job.objects.filter(name__startswith="lost-answer").count() == 1, "it is not adopted besides"
 
 

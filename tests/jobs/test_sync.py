@@ -16,7 +16,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, display
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.sync import sync
+from finetune_portal.jobs.sync import details, poll
 from finetune_portal.queue.leases import claim
 from tests.engine.calling import call, reached, started
 from tests.people import make_dataset, make_job, signed_in
@@ -138,7 +138,7 @@ def test_a_failure_is_shown_in_the_providers_words(alice: User) -> None:
     assert "asks for this failure: fail-training" in job.error
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "asks for this failure: fail-training" in html
-    assert "press “Train again with changes”" in html
+    assert "select “Train again with changes”" in html
 
 
 def test_a_model_that_is_not_deployed_can_be_downloaded(alice: User) -> None:
@@ -156,7 +156,7 @@ def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: Ru
     job = adopted(request_id)
     assert (job.name, job.owner, job.is_external, job.state) == (name, None, True, "ready")
     assert (job.steps, job.learning_rate, job.instance_prompt) == (300, 0.0004, "Put a hat on the head")
-    assert told(job)[0] == "Found upstream, made outside the portal"
+    assert told(job)[0] == "Found at the provider, started outside the portal"
     assert Job.objects.filter(name=name).count() == 1
     html = text_of(signed_in(alice), f"/?q={name.replace(' ', '+')}")
     assert "Made outside the portal" in html
@@ -269,7 +269,7 @@ def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: Scr
     Job.objects.update(sent_at=now() - timedelta(hours=1))
     follow_now()
     follow_now()
-    sentence = "The upstream's list does not have it any more."
+    sentence = "The provider's list no longer has this job."
     job = fresh(jobs[0])
     assert job.state == "training"
     assert sentence.replace("'", "&#x27;") in text_of(signed_in(alice), f"/jobs/{job.pk}/")
@@ -310,7 +310,7 @@ def test_news_that_the_worker_died_on_are_news_again(
     paid = fake.adds("hats")
     job = make_job(alice, "training", request_id=paid.id, provider_status="TRAINING_INITIATED")
     with monkeypatch.context() as dying:
-        dying.setattr(sync, "refresh", lambda *args, **options: sys.exit())
+        dying.setattr(details, "update_job", lambda *args, **options: sys.exit())
         with pytest.raises(SystemExit):
             follow_now()
     Connection.objects.update(lease_expires_at=None)
@@ -322,7 +322,7 @@ def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
     fake: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An account with a long past must not make the running jobs wait for its details."""
-    monkeypatch.setattr(sync, "DETAILS_SECONDS", 0.5)
+    monkeypatch.setattr(details, "DETAILS_SECONDS", 0.5)
     fake.states = ("AVAILABLE",)
     for number in range(30):
         fake.adds(f"job {number}")
@@ -357,6 +357,6 @@ def test_details_that_cannot_be_had_hold_no_others_up(fake: ScriptedProvider) ->
 def test_two_workers_ask_once() -> None:
     """A12"""
     connections.built_in()
-    sync.ask_soon()
+    poll.poll_now()
     assert claim(Connection.objects.all(), seconds=60)
-    assert not sync.follow()
+    assert not poll.poll_next()

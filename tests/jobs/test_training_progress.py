@@ -242,7 +242,7 @@ def test_what_does_not_answer_after_the_end_is_given_up(provider: ScriptedProvid
     look()
     ended(provider, job, "FAILED")
     provider.script("progress", *[says(500)] * 20)
-    assert look(progress.TRIES).is_over
+    assert look(progress.MAX_ATTEMPTS).is_over
 
 
 def test_a_training_of_which_nobody_knows_is_given_up_after_its_end(
@@ -262,9 +262,9 @@ def test_a_killed_worker_loses_nothing(provider: ScriptedProvider, job: Job) -> 
     Training.objects.update(due_at=now() - timedelta(seconds=1))
     assert claim(Training.objects.all(), seconds=60), "claimed, then killed"
     Training.objects.update(percent=None)
-    assert not progress.follow_next(), "its lease holds"
+    assert not progress.fetch_next(), "its lease holds"
     Training.objects.update(lease_expires_at=now() - timedelta(seconds=1))
-    assert progress.follow_next()
+    assert progress.fetch_next()
     assert Training.objects.get().percent == 40
 
 
@@ -325,7 +325,7 @@ def test_a_training_is_cancelled_at_the_engine(alice: User, engine: RunningEngin
     assert "banner error" not in html
     assert 'data-tone="calm"' in html
     texts = list(job.events.values_list("source", "actor", "text"))
-    assert texts == [("person", alice.pk, "Asked to cancel the training"), ("poll", None, "Cancelled")]
+    assert texts == [("person", alice.pk, "Requested to cancel the job"), ("poll", None, "Cancelled")]
     assert AuditEvent.objects.filter(action="job.cancel", actor=alice).count() == 1
 
 
@@ -357,7 +357,7 @@ def test_too_late_is_told(alice: User, provider: ScriptedProvider, job: Job) -> 
     look()
     assert fresh(job).state == "ready"
     assert fresh(job).cancel_requested_at is None
-    assert "Too late to cancel: the training was over" in page_of(alice, job)
+    assert "Too late to cancel: the training had ended" in page_of(alice, job)
 
 
 @pytest.mark.parametrize(

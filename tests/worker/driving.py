@@ -13,7 +13,7 @@ from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer, transfer_next
 from finetune_portal.jobs.choices import ENDED
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.sync import sync
+from finetune_portal.jobs.sync import poll
 from finetune_portal.worker import tasks
 from tests.engine.calling import call
 from tests.provider import ScriptedProvider
@@ -39,7 +39,7 @@ def carry_now(dataset: Dataset) -> None:
 
 def send_now(job: Job) -> Job:
     """One try to send, before all others and whatever pause it was told to make. The worker is alive."""
-    sync.ask_soon()
+    poll.poll_now()
     first = min(now(), Job.objects.earliest("due_at").due_at)
     Job.objects.filter(pk=job.pk).update(due_at=first - timedelta(seconds=1))
     tasks.submit()
@@ -48,8 +48,8 @@ def send_now(job: Job) -> Job:
 
 def follow_now() -> None:
     """One look at the provider's list."""
-    sync.ask_soon()
-    assert sync.follow()
+    poll.poll_now()
+    assert poll.poll_next()
 
 
 def followed_until(job: Job, *states: str) -> Job:

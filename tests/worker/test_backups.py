@@ -243,7 +243,7 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
 def test_the_doubt_is_told_on_the_job(dataset: Dataset, alice: Any) -> None:
     waiting = make_job(alice, dataset=dataset)
     done = make_job(alice, "ready")
-    assert submit.doubt_what_was_not_sent() == 1
+    assert submit.mark_unsent_unconfirmed() == 1
     assert (fresh(waiting).state, fresh(done).state) == ("unconfirmed", "ready")
     assert "restored from a backup" in fresh(waiting).error
     assert waiting.submit_attempts.get().outcome == "unknown"

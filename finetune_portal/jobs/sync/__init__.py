@@ -1,1 +1,1 @@
-"""What the worker does with a job at its provider: submit, follow, fetch progress, samples, model file."""
+"""What the worker does with a job at its provider: submit, poll, progress, samples, model file."""

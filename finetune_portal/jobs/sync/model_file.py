@@ -1,4 +1,4 @@
-"""Reads a trained file once, when somebody asks, and keeps its SHA-256 and size. The worker does it."""
+"""Read a model file once, on request, for its SHA-256 and size. The worker does it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from finetune_portal.queue.leases import backoff, held_by, renew
 from finetune_portal.web.errors import ActionError
 
 LEASE = 120.0
-TRIES = 3
+MAX_ATTEMPTS = 3
 
 
 def request_check(job: Job, *, actor: User) -> None:
     if not job.can_download:
-        raise ActionError("The model file is not there yet. Check it when the training is done.")
+        raise ActionError("The model file is not there yet. Check it once the training is done.")
     with transaction.atomic():
         fields = {
             "file_check_requested_at": now(),
@@ -40,26 +40,26 @@ def request_check(job: Job, *, actor: User) -> None:
 
 
 def check_next() -> bool:
-    """Read the file that was asked for longest ago. False when there is none, or no call to spare."""
-    asked = Job.objects.filter(file_check_requested_at__isnull=False)
+    """Read the file requested longest ago. False when there is none, or no call is left for it."""
+    requested = Job.objects.filter(file_check_requested_at__isnull=False)
     job = rate_limit.claim_with_call(
-        asked, Connection.objects.in_use(), reserve=rate_limit.DETAILS, seconds=LEASE
+        requested, Connection.objects.in_use(), reserve=rate_limit.DETAILS, seconds=LEASE
     )
     if job is None:
         return False
     try:
-        digest, size = _read(job)
+        digest, size = _hash_file(job)
     except SegmindError as exc:
         _failed(job, exc)
         return True
     with transaction.atomic():
-        told = {"file_sha256": digest, "file_size": size, "file_check_requested_at": None}
-        if held_by(job).update(**told, file_error="", lease_expires_at=None, updated_at=now()):
-            note(job, "The model file was read and its SHA-256 taken", source=Source.PORTAL)
+        fields = {"file_sha256": digest, "file_size": size, "file_check_requested_at": None}
+        if held_by(job).update(**fields, file_error="", lease_expires_at=None, updated_at=now()):
+            note(job, "Checked the model file’s SHA-256", source=Source.PORTAL)
     return True
 
 
-def _read(job: Job) -> tuple[str, int]:
+def _hash_file(job: Job) -> tuple[str, int]:
     digest, size, renewed = hashlib.sha256(), 0, monotonic()
     with client_for(job.connection) as client:
         link = client.download_url(job.cloud_storage_url)
@@ -73,12 +73,12 @@ def _read(job: Job) -> tuple[str, int]:
 
 
 def _failed(job: Job, exc: SegmindError) -> None:
-    is_over = job.attempts >= TRIES or not exc.retryable
+    is_over = job.attempts >= MAX_ATTEMPTS or not exc.retryable
     pause = timedelta() if is_over else backoff(job.attempts)
-    asked = None if is_over else job.file_check_requested_at
+    requested_at = None if is_over else job.file_check_requested_at
     error = f"The file could not be read. {exc.message}"[:300]
     held_by(job).update(
-        file_check_requested_at=asked,
+        file_check_requested_at=requested_at,
         file_error=error,
         due_at=now() + pause,
         lease_expires_at=None,

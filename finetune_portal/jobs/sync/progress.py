@@ -1,7 +1,7 @@
-"""Keeps what an engine tells of a training beyond its state, and carries out the wish to cancel it.
+"""Fetch the progress of trainings where the provider reports it, and cancel jobs there.
 
-A lane of the worker's own. A training is looked at about every second, and once more after its end, so that
-its curve is whole.
+A task of the worker of its own. Progress is fetched about every second, and once more after the end, so that
+the curve is complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.sync import samples, sync
+from finetune_portal.jobs.sync import details, poll, samples
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.providers.segmind import (
     InvalidResponseError,
@@ -31,120 +31,119 @@ from finetune_portal.queue.leases import backoff, held_by, renew
 from finetune_portal.web.errors import ActionError
 
 LEASE = 60.0
-TICK = timedelta(seconds=1.5)
-TRIES = 5  # to ask for the last time
-PICTURES = 4  # at one look
-AT_ONCE = 100
+INTERVAL = timedelta(seconds=1.5)
+MAX_ATTEMPTS = 5  # to fetch progress after the end
+SAMPLES_AT_ONCE = 4
+NEW_AT_ONCE = 100
 
 
 def cancel(job: Job, *, actor: User) -> None:
-    """The wish is written down; the worker carries it out."""
+    """Note the request; the worker cancels the job at its provider."""
     if not job.can_cancel:
-        raise ActionError("There is nothing to cancel: the training is over, or cannot be cancelled there.")
+        raise ActionError("There is nothing to cancel: the job has ended, or its provider cannot cancel it.")
     with transaction.atomic():
-        wished = Job.objects.filter(pk=job.pk, cancel_requested_at=None, state__in=UNTRAINED)
-        if wished.update(cancel_requested_at=now(), updated_at=now()):
+        rows = Job.objects.filter(pk=job.pk, cancel_requested_at=None, state__in=UNTRAINED)
+        if rows.update(cancel_requested_at=now(), updated_at=now()):
             Training.objects.filter(job=job).update(due_at=now())
-            note(job, "Asked to cancel the training", source=Source.PERSON, actor=actor)
+            note(job, "Requested to cancel the job", source=Source.PERSON, actor=actor)
             record(actor, "job.cancel", job, name=job.name)
 
 
-def follow_next() -> bool:
-    """Look at the training that was looked at longest ago. False when none is due."""
-    able = [connection for connection in Connection.objects.in_use() if "progress" in connection.capabilities]
-    _begin(able)
+def fetch_next() -> bool:
+    """Fetch the progress that is most overdue. False when none is due."""
+    connections = [
+        connection for connection in Connection.objects.in_use() if "progress" in connection.capabilities
+    ]
+    _create_rows(connections)
     rows = Training.objects.filter(is_over=False).select_related("job__connection")
     training = rate_limit.claim_with_call(
-        rows, able, reserve=rate_limit.EXTENSION, seconds=LEASE, connection_field="job__connection"
+        rows, connections, reserve=rate_limit.EXTENSION, seconds=LEASE, connection_field="job__connection"
     )
     if training is None:
         return False
     try:
-        _look(training, training.job)
+        _fetch(training, training.job)
     except SegmindError as exc:
         _failed(training, exc)
     return True
 
 
-def _begin(able: list[Connection]) -> None:
-    """A row for each training that has none."""
-    if not able:
+def _create_rows(connections: list[Connection]) -> None:
+    """Create the Training of each job that has none."""
+    if not connections:
         return
-    new = Job.objects.filter(connection__in=able, state__in=UNTRAINED, training=None)
-    rows = [Training(job=job) for job in new.exclude(request_id=None).only("pk")[:AT_ONCE]]
+    new = Job.objects.filter(connection__in=connections, state__in=UNTRAINED, training=None)
+    rows = [Training(job=job) for job in new.exclude(request_id=None).only("pk")[:NEW_AT_ONCE]]
     if rows:
         Training.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _look(training: Training, job: Job) -> None:
+def _fetch(training: Training, job: Job) -> None:
     is_last = job.state not in UNTRAINED
     if job.cancel_requested_at and not is_last:
-        _cancel(job)
+        _request_cancel(job)
     with client_for(job.connection) as client:
-        told = client.extra.progress(str(job.request_id))
-    _keep(training, _fields(told))
-    rest = _fetch(training, told.samples)
-    _keep(training, {"samples": samples.there(job.pk, told.samples)})
-    due = now() + (timedelta() if rest else TICK)
-    held_by(training).update(is_over=is_last and not rest, due_at=due, attempts=0, lease_expires_at=None)
+        reported = client.extra.progress(str(job.request_id))
+    _save(training, _fields(reported))
+    missing = _fetch_samples(training, reported.samples)
+    _save(training, {"samples": samples.stored(job.pk, reported.samples)})
+    due = now() + (timedelta() if missing else INTERVAL)
+    held_by(training).update(is_over=is_last and not missing, due_at=due, attempts=0, lease_expires_at=None)
 
 
-def _keep(training: Training, fields: dict[str, Any]) -> None:
+def _save(training: Training, fields: dict[str, Any]) -> None:
     if any(getattr(training, name) != value for name, value in fields.items()):
         held_by(training).update(**fields, updated_at=now())
 
 
-def _fields(told: Progress) -> dict[str, Any]:
+def _fields(reported: Progress) -> dict[str, Any]:
     return {
-        "percent": told.percent,
-        "step": told.step,
-        "jobs_ahead": told.ahead,
-        "seconds_left": told.seconds_left,
-        "memory_bytes": told.memory_bytes,
-        "losses": [list(point) for point in told.losses],
-        "held_out": [list(point) for point in told.held_out],
-        "is_held_out_trained": told.held_out_is_trained,
+        "percent": reported.percent,
+        "step": reported.step,
+        "jobs_ahead": reported.ahead,
+        "seconds_left": reported.seconds_left,
+        "memory_bytes": reported.memory_bytes,
+        "losses": [list(point) for point in reported.losses],
+        "held_out": [list(point) for point in reported.held_out],
+        "is_held_out_trained": reported.held_out_is_trained,
     }
 
 
-def _fetch(training: Training, steps: list[int]) -> int:
-    """Some of the pictures that are not here; answers how many are still missing."""
+def _fetch_samples(training: Training, steps: list[int]) -> int:
+    """Fetch some of the samples that are not stored yet; return how many are still missing."""
     job = training.job
     missing = samples.missing(job.pk, steps)
-    for name in missing[:PICTURES]:
+    for name in missing[:SAMPLES_AT_ONCE]:
         renew(training, seconds=LEASE)
         try:
             with client_for(job.connection) as client:
                 content = client.extra.picture(str(job.request_id), name)
         except (InvalidResponseError, RequestRejectedError):
             content = b""
-        samples.keep(job.pk, name, content)
-    return max(0, len(missing) - PICTURES)
+        samples.save(job.pk, name, content)
+    return max(0, len(missing) - SAMPLES_AT_ONCE)
 
 
-def _cancel(job: Job) -> None:
-    """Asked again at each look until the upstream says that it is over."""
+def _request_cancel(job: Job) -> None:
+    """Ask the provider to cancel, again each time until it says that the job has ended."""
     with client_for(job.connection) as client:
         is_going = client.extra.cancel(str(job.request_id))
     if is_going:
-        sync.look_again()
+        poll.poll_soon()
         return
-    sync.refresh_one(job, source=Source.POLL)
+    details.refresh(job, source=Source.POLL)
     if job.state in DOWNLOADABLE:
         with transaction.atomic():
-            if (
-                Job.objects.filter(pk=job.pk)
-                .exclude(cancel_requested_at=None)
-                .update(cancel_requested_at=None, updated_at=now())
-            ):
-                note(job, "Too late to cancel: the training was over", source=Source.PORTAL)
+            rows = Job.objects.filter(pk=job.pk).exclude(cancel_requested_at=None)
+            if rows.update(cancel_requested_at=None, updated_at=now()):
+                note(job, "Too late to cancel: the training had ended", source=Source.PORTAL)
 
 
 def _failed(training: Training, exc: SegmindError) -> None:
-    """Again later, but after the end not for ever. Where it is not known, the upstream may be another one."""
+    """Try again later, after the end a few times only. Other software may answer for the provider now."""
     is_last = training.job.state not in UNTRAINED
     if isinstance(exc, RequestRejectedError):
         capabilities.expire(training.job.connection)
-    over = is_last and (isinstance(exc, RequestRejectedError) or training.attempts >= TRIES)
-    due = now() + max(TICK, backoff(training.attempts))
+    over = is_last and (isinstance(exc, RequestRejectedError) or training.attempts >= MAX_ATTEMPTS)
+    due = now() + max(INTERVAL, backoff(training.attempts))
     held_by(training).update(is_over=over, due_at=due, lease_expires_at=None)

@@ -1,7 +1,7 @@
-"""The pictures that an engine made in a training: files under DATA_DIR/samples, a folder a job.
+"""Sample images of a training: files under DATA_DIR/samples, in a folder for each job.
 
-`control` and `target` are the held-out pair, a number is the step after which the model drew it. An empty
-file is a picture that cannot be had.
+`control` and `target` are the held-out pair, a number is the step of a sample. An empty file stands for an
+image that cannot be fetched.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from django.conf import settings
 from PIL import Image
 
+from finetune_portal.storage.files import write_atomically
+
 PAIR = ("control", "target")
 MAX_PIXELS = 50_000_000
 
@@ -22,28 +24,25 @@ def path(job_id: int, name: str) -> Path:
 
 
 def missing(job_id: int, steps: Iterable[int]) -> list[str]:
-    """The names of those that were not fetched yet: the pair first, then step by step."""
+    """Return the names of the images not fetched yet: the pair first, then step by step."""
     names = [str(step) for step in steps]
     wanted = [*PAIR, *names] if names else []
     return [name for name in wanted if not path(job_id, name).exists()]
 
 
-def there(job_id: int, steps: Iterable[int]) -> list[int]:
+def stored(job_id: int, steps: Iterable[int]) -> list[int]:
     return [step for step in steps if exists(job_id, str(step))]
 
 
 def exists(job_id: int, name: str) -> bool:
-    place = path(job_id, name)
-    return place.is_file() and place.stat().st_size > 0
+    file = path(job_id, name)
+    return file.is_file() and file.stat().st_size > 0
 
 
-def keep(job_id: int, name: str, content: bytes) -> None:
-    """Empty where the content is no whole PNG of a bearable size."""
-    place = path(job_id, name)
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = place.with_name(f".{name}.part")
-    draft.write_bytes(content if _is_png(content) else b"")
-    draft.replace(place)
+def save(job_id: int, name: str, content: bytes) -> None:
+    """Store an image, or an empty file if the content is no valid PNG of an acceptable size."""
+    with write_atomically(path(job_id, name)) as file:
+        file.write(content if _is_png(content) else b"")
 
 
 def _is_png(content: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""Sends a paid job, once. It cannot be repeated or cancelled upstream (docs/reliability.md, 1).
+"""Submit a paid job exactly once: a provider can neither repeat nor undo it (docs/reliability.md, 1).
 
-Only what surely never left, and a 429, goes back to the queue by itself. Where the answer was lost the job
-is unconfirmed: `sync.py` looks for it in the list, and a person decides the rest.
+A job goes back to the queue by itself only if its request provably never left, or after a 429. A job whose
+answer was lost is unconfirmed: `apply_list.py` looks for it in the list, and a person decides the rest.
 """
 
 from __future__ import annotations
@@ -31,85 +31,89 @@ from finetune_portal.queue.leases import backoff, unleased
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
-LONGEST_PAUSE = 300.0
-ARRIVED = Transfer.objects.filter(
+MAX_PAUSE = 300.0
+MAX_DOUBLINGS = 12
+TRANSFERRED = Transfer.objects.filter(
     dataset=OuterRef("dataset"), connection=OuterRef("connection"), finished_at__isnull=False
 )
-IN_PLACE = Exists(ARRIVED) | ~Q(dataset__source_url="")
+HAS_DATASET = Exists(TRANSFERRED) | ~Q(dataset__source_url="")
 
 
 def release_waiting() -> None:
-    """Queue the jobs whose dataset has arrived; refuse those whose dataset was refused."""
+    """Queue the jobs whose dataset is ready, and refuse those whose dataset was refused."""
     jobs = Job.objects.select_related("dataset")
-    for job in jobs.filter(IN_PLACE, state=State.WAITING, dataset__state=Dataset.State.READY):
-        move(job, State.QUEUED, "The dataset is in place", source=Source.PORTAL, due_at=now())
+    for job in jobs.filter(HAS_DATASET, state=State.WAITING, dataset__state=Dataset.State.READY):
+        move(job, State.QUEUED, "The dataset is ready", source=Source.PORTAL, due_at=now())
     for job in jobs.filter(state__in=UNSENT, dataset__state=Dataset.State.REJECTED):
         reason = job.dataset.problems[0] if job.dataset and job.dataset.problems else ""
         text = f"Not sent: the dataset was refused. {reason}"
         move(job, State.REFUSED, text, source=Source.PORTAL, error=text)
 
 
-def recover() -> None:
-    """A job that was being sent when its worker died: the answer is lost, the money may be spent."""
+def recover_interrupted() -> None:
+    """Mark jobs unconfirmed whose worker died while sending: the answer is lost, but may cost money."""
     for job in Job.objects.filter(unleased(), state=State.SENDING):
         with transaction.atomic():
             if move(job, State.UNCONFIRMED, "The portal stopped while sending", source=Source.PORTAL):
-                _close_attempts(job, Attempt.Outcome.UNKNOWN)
+                _close_open_attempts(job, Attempt.Outcome.UNKNOWN)
 
 
-def doubt_what_was_not_sent() -> int:
-    """After a restore (S17): what waited then may have been sent since. Answers how many there are."""
-    text = "The portal was restored from a backup. This training may have been sent after that was made."
+def mark_unsent_unconfirmed() -> int:
+    """After a restore, mark the waiting jobs unconfirmed, as they may have been sent since the backup.
+
+    Return how many there are (docs/reliability.md, S17).
+    """
+    text = "The portal was restored from a backup. This job may have been sent after the backup was made."
     doubtful = 0
     for job in Job.objects.filter(state__in=(*UNSENT, State.SENDING)):
         with transaction.atomic():
-            _close_attempts(job, Attempt.Outcome.UNKNOWN)
+            _close_open_attempts(job, Attempt.Outcome.UNKNOWN)
             Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN, ended_at=now(), detail=text)
             doubtful += move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text)
     return doubtful
 
 
 def send_next() -> bool:
-    """Send the most overdue job; False when there is none or sending is held back."""
-    ready = Job.objects.filter(IN_PLACE, state=State.QUEUED)
-    job = rate_limit.claim_with_call(ready, _open(), reserve=rate_limit.SUBMIT, seconds=LEASE)
+    """Send the most overdue job. False when there is none or sending is held back."""
+    ready = Job.objects.filter(HAS_DATASET, state=State.QUEUED)
+    job = rate_limit.claim_with_call(ready, _sending_connections(), reserve=rate_limit.SUBMIT, seconds=LEASE)
     if job is None:
         return False
     request = _request(job)
-    if request.data_source_path and (attempt := _commit_intent(job)):
+    if request.data_source_path and (attempt := _start_attempt(job)):
         _send(job, attempt, request)
     return True
 
 
-def _open() -> list[Connection]:
-    """After a 401 nothing is sent until the key works again."""
-    willing = Connection.objects.in_use().filter(is_key_rejected=False, is_training_closed=False)
-    return [connection for connection in willing if not _is_in_doubt(connection)]
+def _sending_connections() -> list[Connection]:
+    """Connections that take jobs; after a 401 none is sent until the key works again."""
+    connections = Connection.objects.in_use().filter(is_key_rejected=False, is_training_closed=False)
+    return [connection for connection in connections if not _is_held_back(connection)]
 
 
-def _is_in_doubt(connection: Connection) -> bool:
-    """Answers get lost: nothing more is sent until the list was read, and after each further one ever later.
+def _is_held_back(connection: Connection) -> bool:
+    """Whether to wait because answers got lost: for the next list, and longer with each lost answer.
 
-    Else an upstream that answers 500 would make a decision for people out of every job that waits.
+    Without the pause a provider that answers 500 would turn every waiting job into a decision for people.
     """
     lost = connection.jobs.filter(state=State.UNCONFIRMED).aggregate(
         count=Count("pk"), last=Max("updated_at")
     )
     if not lost["count"]:
         return False
-    pause = min(LONGEST_PAUSE, connection.poll_seconds * 2.0 ** min(lost["count"] - 1, 12))
-    enough = lost["count"] == 1 or lost["last"] < now() - timedelta(seconds=pause)
-    return not (enough and connection.last_answer_at and connection.last_answer_at > lost["last"])
+    pause = min(MAX_PAUSE, connection.poll_seconds * 2.0 ** min(lost["count"] - 1, MAX_DOUBLINGS))
+    is_over = lost["count"] == 1 or lost["last"] < now() - timedelta(seconds=pause)
+    return not (is_over and connection.last_answer_at and connection.last_answer_at > lost["last"])
 
 
 def _hold_back(connection: Connection, exc: SegmindError, **reason: bool) -> None:
-    """Write it down for all senders and for the banner, even before the first look at the upstream."""
-    told = {**reason, "failure": exc.message[:500], "updated_at": now()}
-    Connection.objects.filter(pk=connection.pk).update(**told)
+    """Note the failure for all senders and for the banner, even before the first poll."""
+    fields = {**reason, "failure": exc.message[:500], "updated_at": now()}
+    Connection.objects.filter(pk=connection.pk).update(**fields)
 
 
-def _commit_intent(job: Job) -> Attempt | None:
-    """SENDING and the attempt are in the database before the first byte leaves."""
+def _start_attempt(job: Job) -> Attempt | None:
+    """Commit SENDING and the attempt before the first byte leaves; None if the job was withdrawn."""
     with transaction.atomic():
         held = Job.objects.filter(pk=job.pk, state=State.QUEUED, lease=job.lease)
         if not held.update(state=State.SENDING, updated_at=now()):
@@ -123,7 +127,7 @@ def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
         with client_for(job.connection) as client:
             accepted = client.submit(request)
     except SegmindError as exc:
-        _settle(job, attempt, exc)
+        _handle_error(job, attempt, exc)
     else:
         _accept(job, attempt, accepted)
 
@@ -142,17 +146,17 @@ def _request(job: Job) -> SubmitRequest:
 
 
 def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
-    """An answer with an id counts, even one so late that the job was given up or found meanwhile."""
+    """Take the id of the answer, even if the job was given up or found in the list in the meantime."""
     with transaction.atomic():
-        stands = _locked(job)
-        _end(attempt, Attempt.Outcome.ACCEPTED)
+        current = _lock(job)
+        _close_attempt(attempt, Attempt.Outcome.ACCEPTED)
         Job.objects.filter(request_id=accepted.request_id, owner=None).exclude(pk=job.pk).delete()
-        if stands.request_id:
+        if current.request_id:
             return
         move(
-            stands,
+            current,
             State.REQUESTED,
-            "Accepted by the upstream",
+            "Accepted by the provider",
             source=Source.PORTAL,
             request_id=accepted.request_id,
             provider_status=accepted.status[:100],
@@ -166,42 +170,42 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
     Connection.objects.filter(pk=job.connection_id, due_at__gt=soon).update(due_at=soon)
 
 
-def _settle(job: Job, attempt: Attempt, exc: SegmindError) -> None:
-    """What a failed try means for the job (docs/reliability.md, 1.2)."""
+def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
+    """Move the job by what its failed attempt means (docs/reliability.md, 1.2)."""
     with transaction.atomic():
-        _locked(job)
+        _lock(job)
         if isinstance(exc, UnauthorizedError):
-            _end(attempt, Attempt.Outcome.NOT_SENT, exc)
+            _close_attempt(attempt, Attempt.Outcome.NOT_SENT, exc)
             _hold_back(job.connection, exc, is_key_rejected=True)
             due = now() + backoff(job.attempts)
             move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due_at=due)
         elif isinstance(exc, RateLimitedError):
-            _end(attempt, Attempt.Outcome.BUSY, exc)
+            _close_attempt(attempt, Attempt.Outcome.BUSY, exc)
             pause = timedelta(seconds=exc.retry_after or 0) or backoff(job.attempts, first=5)
             _back_to_queue(job, exc, pause)
         elif exc.may_have_been_sent:
-            _end(attempt, Attempt.Outcome.UNKNOWN, exc)
+            _close_attempt(attempt, Attempt.Outcome.UNKNOWN, exc)
             text = f"The answer was lost. {exc.message}"
             move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text, detail=exc.detail)
             Connection.objects.filter(pk=job.connection_id, failing_since=None).update(due_at=now())
         elif exc.retryable:
-            _end(attempt, Attempt.Outcome.NOT_SENT, exc)
+            _close_attempt(attempt, Attempt.Outcome.NOT_SENT, exc)
             _back_to_queue(job, exc, backoff(job.attempts, first=5))
         else:
-            _end(attempt, Attempt.Outcome.REFUSED, exc)
+            _close_attempt(attempt, Attempt.Outcome.REFUSED, exc)
             if isinstance(exc, TrainingClosedError):
                 _hold_back(job.connection, exc, is_training_closed=True)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
 
 
-def _locked(job: Job) -> Job:
-    """The row as it stands. The job goes before its attempts everywhere, or two wait for each other."""
+def _lock(job: Job) -> Job:
+    """Lock the row. A job is locked before its attempts everywhere, which rules out a deadlock."""
     return Job.objects.select_for_update().get(pk=job.pk)
 
 
 def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
-    text = f"Not sent yet, will try again. {exc.message}"
+    text = f"Not sent yet, the portal will try again. {exc.message}"
     move(
         job,
         State.QUEUED,
@@ -213,7 +217,7 @@ def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
     )
 
 
-def _end(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = None) -> None:
+def _close_attempt(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = None) -> None:
     Attempt.objects.filter(pk=attempt.pk).update(
         ended_at=now(),
         outcome=outcome,
@@ -222,5 +226,5 @@ def _end(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = 
     )
 
 
-def _close_attempts(job: Job, outcome: Attempt.Outcome) -> None:
+def _close_open_attempts(job: Job, outcome: Attempt.Outcome) -> None:
     job.submit_attempts.filter(outcome=Attempt.Outcome.OPEN).update(ended_at=now(), outcome=outcome)

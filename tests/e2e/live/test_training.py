@@ -38,7 +38,7 @@ DRAWN = """() => {
 def job(alice: User) -> Job:
     job = make_job(alice, "training", steps=100, request_id="r-1")
     for name in ("control", "target", *map(str, range(0, 101, 20))):
-        samples.keep(job.pk, name, PICTURE)
+        samples.save(job.pk, name, PICTURE)
     Training.objects.create(job=job)
     return job
 

@@ -1,0 +1,134 @@
+"""Poll each connection: one list call for all jobs of the team, then the details of those that changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils.timezone import now
+
+from finetune_portal.connections import capabilities, rate_limit
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.client import client_for
+from finetune_portal.connections.models import Connection
+from finetune_portal.jobs.choices import DOUBTFUL, FOLLOWED, State
+from finetune_portal.jobs.sync.apply_list import apply_list
+from finetune_portal.jobs.sync.details import LEASE
+from finetune_portal.jobs.timeline import Source
+from finetune_portal.providers.segmind import RateLimitedError, SegmindError, UnauthorizedError
+from finetune_portal.queue.leases import claim, held_by, jitter, renew
+
+MAX_PAUSE = 300.0
+MAX_DOUBLINGS = 8
+MIN_POLL_SECONDS = 5.0  # between two polls of a connection, however many webhooks come
+CATCH_UP = timedelta(minutes=5)
+
+
+def poll_now() -> None:
+    """Poll every connection at the next tick, whatever pause it keeps."""
+    Connection.objects.update(due_at=now())
+
+
+def poll_soon() -> None:
+    """Poll earlier because something may have changed, but not while the provider is away."""
+    for connection in Connection.objects.in_use():
+        checked = connection.checked_at
+        pause = max(min_poll_seconds(connection), rate_limit.min_poll_interval(connection))
+        soon = max(now(), checked + timedelta(seconds=pause)) if checked else now()
+        Connection.objects.filter(pk=connection.pk, failing_since=None, due_at__gt=soon).update(due_at=soon)
+
+
+def min_poll_seconds(connection: Connection) -> float:
+    return min(MIN_POLL_SECONDS, connection.poll_seconds)
+
+
+def poll_next(*, source: str = Source.POLL) -> bool:
+    """Poll the connection that is due and note how its provider is. False when none is due."""
+    connections.built_in()
+    connection = claim(Connection.objects.in_use(), seconds=LEASE)
+    if connection is None:
+        return False
+    if not rate_limit.take_call(connection, reserve=rate_limit.LIST):
+        _wait_for_calls(connection)
+        return False
+    asked_at = now()
+    try:
+        with client_for(connection) as client:
+            finetunes = client.list()
+    except RateLimitedError:
+        _wait_for_calls(connection)
+    except SegmindError as exc:
+        _failed(connection, exc)
+    else:
+        if _was_away(connection):  # a lost job may be listed late, so no decision is asked for at once
+            connection.jobs.filter(state=State.UNCONFIRMED).update(due_at=now() + CATCH_UP)
+        apply_list(finetunes, connection, asked_at, source)
+        renew(connection, seconds=LEASE)
+        _succeeded(connection, _credits(connection))
+    return True
+
+
+def _was_away(connection: Connection) -> bool:
+    """Whether the provider or the portal itself did not answer for a while."""
+    return (
+        bool(connection.failing_since)
+        or not connection.last_answer_at
+        or connection.last_answer_at < now() - CATCH_UP
+    )
+
+
+def _succeeded(connection: Connection, credits: float | None) -> None:
+    moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
+    pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
+    pause = max(pause, rate_limit.min_poll_interval(connection))
+    recovered = bool(connection.failing_since or connection.is_key_rejected)
+    held_by(connection).filter(due_at=connection.due_at).update(due_at=now() + jitter(pause))
+    if recovered:
+        capabilities.expire(connection)
+    held_by(connection).update(
+        checked_at=now(),
+        last_answer_at=now(),
+        failing_since=None,
+        failure="" if not connection.is_training_closed else connection.failure,
+        is_key_rejected=False,
+        credits=credits,
+        attempts=0,
+        lease_expires_at=None,
+        updated_at=now() if recovered or credits != connection.credits else connection.updated_at,
+    )
+
+
+def _credits(connection: Connection) -> float | None:
+    """Fetch the balance once a minute and after each job, with a call that nothing else needs."""
+    ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended_at__isnull=False)
+    is_time = connection.checked_at is None or now().second < connection.poll_seconds or ended.exists()
+    if not (is_time and rate_limit.take_call(connection, reserve=rate_limit.CREDITS)):
+        return connection.credits
+    try:
+        with client_for(connection) as client:
+            balance = client.credits().credits
+    except SegmindError:
+        return connection.credits
+    ended.update(credits_after=balance, updated_at=now())
+    return balance
+
+
+def _wait_for_calls(connection: Connection) -> None:
+    seconds = max(1.0, (rate_limit.available_at(connection) - now()).total_seconds())
+    due_at = now() + timedelta(seconds=min(seconds, min_poll_seconds(connection)))
+    held_by(connection).update(attempts=connection.attempts - 1, due_at=due_at, lease_expires_at=None)
+
+
+def _failed(connection: Connection, exc: SegmindError) -> None:
+    """Double the pause with each failure; a rejected key gets the longest pause at once."""
+    is_key_rejected = isinstance(exc, UnauthorizedError)
+    doublings = MAX_DOUBLINGS if is_key_rejected else min(connection.attempts, MAX_DOUBLINGS)
+    pause = max(connection.poll_seconds, min(MAX_PAUSE, connection.poll_seconds * 2**doublings))
+    held_by(connection).update(
+        checked_at=now(),
+        failing_since=connection.failing_since or now(),
+        failure=exc.message[:500],
+        is_key_rejected=is_key_rejected,
+        due_at=now() + jitter(pause),
+        lease_expires_at=None,
+        updated_at=now(),
+    )
