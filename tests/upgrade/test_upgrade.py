@@ -21,7 +21,7 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
 from tests import databases
 from tests.provider import PICTURE, WEIGHTS, Request
-from tests.upgrade.conftest import Upgraded
+from tests.upgrade.conftest import RELEASE, Upgraded
 from tests.waiting import until
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -197,9 +197,9 @@ def test_the_record_is_whole_and_still_only_grows(migrated: Upgraded) -> None:
 def test_half_an_upload_goes_on_to_its_end(at_work: Upgraded) -> None:
     alice, half = at_work.person("alice"), at_work.facts["half"]
     place = f"{at_work.portal.url}/uploads/{half['key']}/"
-    asked = alice.session.head(place, headers=TUS, timeout=20)
-    assert (asked.status_code, asked.headers["Upload-Offset"]) == (200, str(half["sent"]))
-    assert asked.headers["Upload-Metadata"].startswith("filename bmlnaHQuemlw")
+    offset = alice.session.head(place, headers=TUS, timeout=20)
+    assert (offset.status_code, offset.headers["Upload-Offset"]) == (200, str(half["sent"]))
+    assert offset.headers["Upload-Metadata"].startswith("filename bmlnaHQuemlw")
     lines = TUS | {"Upload-Offset": str(half["sent"]), "Content-Type": "application/offset+octet-stream"}
     ended = alice.session.patch(place, bytes.fromhex(half["rest"]), headers=lines, timeout=20)
     assert (ended.status_code, ended.headers["Upload-Offset"]) == (204, str(half["size"]))
@@ -238,13 +238,28 @@ def test_the_engine_goes_on_with_its_trainings(at_work: Upgraded, name: str) -> 
 
 
 def test_what_a_trainer_of_then_wrote_of_its_progress_is_still_read(at_work: Upgraded) -> None:
-    key = (at_work.portal.data / "engine" / "api-key").read_text()
-    asked = {"request_id": at_work.job("Trains at home")["request_id"]}
-    address = f"{at_work.portal.engine_url}/extra/progress"
-    progress = requests.get(address, params=asked, headers={"x-api-key": key}, timeout=30).json()
+    progress = asked(at_work, "/extra/progress", request_id=at_work.job("Trains at home")["request_id"])
     assert progress["loss"][:2] == [[1, 1.0], [2, 0.5]]
     assert progress["held_out"] == {"pair": "01", "trained_on": False, "loss": [[0, 0.9]]}
     assert progress["samples"] == [0]
+
+
+def test_the_engine_keeps_what_it_sent_to_webhooks(at_work: Upgraded) -> None:
+    rows = (RELEASE / "engine.sql").read_text(encoding="utf-8")
+    hook = re.search(r"'([0-9a-f]{32})','http://127\.0\.0\.1:9/hook'", rows)
+    assert hook
+    logs = asked(at_work, "/webhook/dispatch-logs", webhook_id=hook[1])["logs"]
+    assert {log["status"] for log in logs} == {"DEPLOYING", "AVAILABLE"}
+    assert {log["finetune_id"] for log in logs} == {at_work.job("Ready at home")["request_id"]}
+
+
+def asked(upgraded: Upgraded, path: str, **params: str) -> Any:
+    """What the local engine answers to this call."""
+    key = (upgraded.portal.data / "engine" / "api-key").read_text()
+    address, headers = f"{upgraded.portal.engine_url}{path}", {"x-api-key": key}
+    answer = requests.get(address, params=params, headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 def test_what_was_cancelled_is_cancelled(at_work: Upgraded) -> None:
@@ -273,8 +288,8 @@ def test_sealed_keys_open(at_work: Upgraded, number: int) -> None:
     provider = {2: at_work.vendor, 3: at_work.studio}[number]
     before = len(provider.sent("credits"))
     assert at_work.person("ada").post(f"/settings/connections/{number}/test/").ok
-    asked: list[Request] = provider.sent("credits")[before:]
-    assert provider.key in [request.headers["x-api-key"] for request in asked]
+    requests_since: list[Request] = provider.sent("credits")[before:]
+    assert provider.key in [request.headers["x-api-key"] for request in requests_since]
 
 
 def test_a_notification_that_was_due_is_sent_and_none_twice(at_work: Upgraded) -> None:
