@@ -15,10 +15,10 @@ pytestmark = pytest.mark.browser
 TRAINING = 120_000
 # A Chromium without a window has no notifications and never looks away: both are noted and played here.
 PLAYED = """
-window.told = [];
+window.notified = [];
 window.Notification = class extends EventTarget {
   static permission = "granted";
-  constructor(title, options) { super(); window.told.push([title, options.tag]); }
+  constructor(title, options) { super(); window.notified.push([title, options.tag]); }
 };
 Object.defineProperty(document, "hidden", { get: () => sessionStorage.away === "yes" });
 """
@@ -55,12 +55,12 @@ def test_a_tab_that_nobody_looks_at_tells(signed_in: Page, tmp_path: Path) -> No
 
     train(page, "Watched", tmp_path)
     ready(page, "Watched")
-    assert page.evaluate("told") == [], "someone is looking"
+    assert page.evaluate("notified") == [], "someone is looking"
 
     page.evaluate("sessionStorage.away = 'yes'")
     path = train(page, "Unwatched", tmp_path)
     ready(page, "Unwatched")
-    assert page.evaluate("told") == [["“Unwatched” is ready", path]]
+    assert page.evaluate("notified") == [["“Unwatched” is ready", path]]
 
 
 FLIP = """(badge) => {
@@ -69,7 +69,7 @@ FLIP = """(badge) => {
   document.body.append(hearsay);
   return new Promise((done) => setTimeout(() => {
     hearsay.dataset.state = "failed";
-    setTimeout(() => { hearsay.remove(); done(window.told); });
+    setTimeout(() => { hearsay.remove(); done(window.notified); });
   }));
 }"""
 

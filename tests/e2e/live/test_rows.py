@@ -136,16 +136,16 @@ def test_a_change_while_an_answer_is_under_way_is_asked_for_after_it(visit: Open
     says(page, "Live")
     root = page.locator("html")
     root.evaluate(
-        "root => document.addEventListener('portal:job', told => (root.dataset.told = told.detail.state))"
+        "root => document.addEventListener('portal:job', event => (root.dataset.state = event.detail.state))"
     )
     held: list[Route] = []
     page.route("**/state/?seen=*", lambda route: held.append(route), times=1)  # noqa: PLW0108
     with page.expect_request("**/state/?seen=*"):
         is_moved(job, State.DEPLOYING)
-    expect(root).to_have_attribute("data-told", "deploying")
+    expect(root).to_have_attribute("data-state", "deploying")
     answer = held[0].fetch()
     is_moved(job, State.TRAINED)
-    expect(root).to_have_attribute("data-told", "trained")
+    expect(root).to_have_attribute("data-state", "trained")
     held[0].fulfill(response=answer)
     badge(page, job, "Trained")
     expect(page.locator(".timeline > li")).to_have_count(2)
@@ -162,15 +162,15 @@ def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
 
 
 def test_the_job_page_grows_what_a_ready_model_brings(visit: Open, alice: User) -> None:
-    """The stations count on, the lines to use it and the download come in by themselves."""
+    """The stages count on, the lines to use it and the download come in by themselves."""
     job = make_job(alice, State.TRAINING, sent_at=now())
     note(job, "Training", source=Source.POLL, state=State.TRAINING)
     page = visit(alice, f"/jobs/{job.pk}/")
     says(page, "Live")
-    station = page.locator(".stages > li", has_text="Training")
-    expect(station.locator("time")).to_have_text(re.compile(r"^\d+ s$"))
-    counted = station.locator("time").inner_text()
-    expect(station.locator("time")).not_to_have_text(counted)
+    stage = page.locator(".stages > li", has_text="Training")
+    expect(stage.locator("time")).to_have_text(re.compile(r"^\d+ s$"))
+    counted = stage.locator("time").inner_text()
+    expect(stage.locator("time")).not_to_have_text(counted)
     expect(page.get_by_text("Use the model")).to_have_count(0)
     Job.objects.filter(pk=job.pk).update(**PUBLISHED)
     is_moved(job, State.READY)
