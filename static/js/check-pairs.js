@@ -109,12 +109,13 @@ function smallSentences(indexes) {
 
 function unevenSentences(uneven) {
   if (!uneven.length) return [];
-  const size = ({ width, height }) => `${width} × ${height}`;
-  const [{ index, start, end }] = uneven;
-  if (uneven.length === 1) {
-    return [`The halves of “${index}” differ in shape: ${size(start)} and ${size(end)}. Crop both to the same shape.`];
+  if (uneven.length > 1) {
+    const names = listNames(uneven.map(({ index }) => index));
+    return [`The halves of ${names} differ in shape. Crop each pair to one shape.`];
   }
-  return [`The halves of ${listNames(uneven.map((pair) => pair.index))} differ in shape. Crop each pair to one shape.`];
+  const [{ index, start, end }] = uneven;
+  const [one, two] = [start, end].map(({ width, height }) => `${width} × ${height}`);
+  return [`The halves of “${index}” differ in shape: ${one} and ${two}. Crop both to the same shape.`];
 }
 
 // One sentence about several files, or none.
