@@ -238,7 +238,6 @@ def test_only_providers_and_the_guards_use_the_network() -> None:
 
 # To be asked of web.outbound or engine.fetch instead.
 KNOWN_HTTP = {
-    f"{PORTAL}.datasets.remote",
     f"{PORTAL}.engine.trainers.on_ray.node",
     f"{PORTAL}.engine.trainers.ray_cluster",
     f"{PORTAL}.operations.management.commands.up",

@@ -62,7 +62,7 @@ class UrlForm(forms.Form):
         url = str(self.cleaned_data["source_url"])
         try:
             outbound.check_form(url)
-        except outbound.Forbidden as exc:
+        except outbound.ForbiddenAddressError as exc:
             raise forms.ValidationError(str(exc)) from None
         return url
 

@@ -35,7 +35,7 @@ def preview(dataset: Dataset, member: str, edge: str) -> Path | None:
 
 def make_first(dataset: Dataset, file: BinaryIO, pairs: list[dict[str, Any]]) -> None:
     """The small pictures of the first pairs of a ZIP that lies elsewhere; what cannot be read is left out."""
-    with suppress(remote.RemoteTrouble, *UNREADABLE), zipfile.ZipFile(file) as archive:
+    with suppress(remote.RemoteFileError, *UNREADABLE), zipfile.ZipFile(file) as archive:
         for pair in pairs[:FIRST]:
             for half in ("start", "end"):
                 _make(_place(dataset, pair[half], "small"), archive, pair[half], "small")

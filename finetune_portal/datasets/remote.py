@@ -1,96 +1,85 @@
-"""A dataset ZIP at a public address, read by ranges: its directory and a few members, never all of it.
+"""Read a dataset ZIP at a public address by ranged requests: its directory and a few members, not the whole.
 
-The vendor fetches `data_source_path` itself and needs HEAD and GET to answer, with a Content-Length
-(docs/provider-api.md, 1 and 8.2). What would fail there is said here, before money is spent.
+The provider fetches `data_source_path` itself: it sends HEAD, then GET, and needs a Content-Length
+(docs/provider-api.md, 1 and 8.2). The portal reports what would fail there before money is spent.
 """
 
 from __future__ import annotations
 
 import io
 
-import requests
-from urllib3.exceptions import HTTPError
-
 from finetune_portal.web import outbound
 
-PIECE, LARGEST_PIECE = 32 * 1024, 1024 * 1024
-TIMEOUT = (5.0, 20.0)
-MOST_READ = 64 * 1024 * 1024  # enough for the directory, the captions and the first pictures
+CHUNK, MAX_CHUNK = 32 * 1024, 1024 * 1024
+MAX_READ = 64 * 1024 * 1024  # enough for the directory, the captions and the first pictures
 
 
-class RemoteTrouble(Exception):
-    """The address cannot be used; the text says why, for people."""
+class RemoteFileError(Exception):
+    """The file cannot be read. The text is shown to people."""
 
 
-def look(url: str, *, most_bytes: int) -> RemoteFile:
-    """Ask by HEAD and by a ranged GET. Raises RemoteTrouble."""
+def open_remote(url: str, *, max_bytes: int) -> RemoteFile:
+    """Send HEAD and a first ranged GET. Raises RemoteFileError."""
+    session = outbound.Session()
     try:
-        outbound.check_form(url)
-        session = outbound.session()
-        with session.head(url, timeout=TIMEOUT, allow_redirects=True) as answer:
-            _must_be_ok(answer, "HEAD")
-            length = answer.headers.get("Content-Length", "")
-            if not length.isdecimal() or int(length) == 0:
-                raise RemoteTrouble(
-                    "The server does not say how big the file is (no Content-Length). The trainer needs it."
-                )
-            if int(length) > most_bytes:
-                raise RemoteTrouble("The file at this address is over the limit for a dataset.")
-            file = RemoteFile(session, answer.url, int(length))
-        file.read(4)
-        file.seek(0)
-    except outbound.Forbidden as exc:
-        raise RemoteTrouble(str(exc)) from None
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-        raise RemoteTrouble(outbound.NOT_AN_ADDRESS) from None
-    except requests.TooManyRedirects:
-        raise RemoteTrouble("The address redirects too often. Use the final one.") from None
-    except requests.RequestException:
-        raise RemoteTrouble("The server of this address does not answer as it should.") from None
+        response = session.head(url)
+    except outbound.OutboundError as exc:
+        raise RemoteFileError(str(exc)) from None
+    _check_status(response, "HEAD")
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal() or int(length) == 0:
+        raise RemoteFileError(
+            "The server does not send the size of the file (Content-Length). The provider needs it."
+        )
+    if int(length) > max_bytes:
+        raise RemoteFileError("The file at this address is over the limit for a dataset.")
+    file = RemoteFile(session, response.url, int(length))
+    file.read(4)
+    file.seek(0)
     return file
 
 
-def _must_be_ok(answer: requests.Response, method: str) -> None:
-    if answer.status_code not in (200, 206):
-        raise RemoteTrouble(
-            f"The address answers {method} with status {answer.status_code}. It must be open to everyone."
+def _check_status(response: outbound.Response, method: str) -> None:
+    if response.status not in (200, 206):
+        raise RemoteFileError(
+            f"The address answers {method} with status {response.status}. It must be open to everyone."
         )
 
 
 class RemoteFile(io.RawIOBase):
-    """A seekable file over ranged GETs: small pieces for scattered reads, larger ones for reads in a row."""
+    """A seekable file over ranged GETs: small chunks for scattered reads, large ones for sequential reads."""
 
-    def __init__(self, session: requests.Session, url: str, size: int) -> None:
+    def __init__(self, session: outbound.Session, url: str, size: int) -> None:
         super().__init__()
         self._session, self._url, self.size = session, url, size
-        self._at, self._asked = 0, 0
-        self._start, self._data, self._ahead = 0, b"", PIECE
+        self._offset, self._requested = 0, 0
+        self._start, self._data, self._read_ahead = 0, b"", CHUNK
 
-    def _piece(self) -> bytes:
-        """Bytes from the present place on; asks for more of them where the last piece ended just here."""
-        if self._start <= self._at < self._start + len(self._data):
-            return self._data[self._at - self._start :]
-        in_a_row = self._data and self._at == self._start + len(self._data)
-        self._ahead = min(LARGEST_PIECE, self._ahead * 4) if in_a_row else PIECE
-        self._start, self._data = self._at, self._fetch(self._at, min(self.size, self._at + self._ahead))
+    def _chunk(self) -> bytes:
+        """The bytes from the present offset on. The next chunk grows while reads are sequential."""
+        end = self._start + len(self._data)
+        if self._start <= self._offset < end:
+            return self._data[self._offset - self._start :]
+        is_sequential = self._data and self._offset == end
+        self._read_ahead = min(MAX_CHUNK, self._read_ahead * 4) if is_sequential else CHUNK
+        self._start = self._offset
+        self._data = self._fetch(self._offset, min(self.size, self._offset + self._read_ahead))
         return self._data
 
     def _fetch(self, start: int, end: int) -> bytes:
-        self._asked += end - start
-        if self._asked > MOST_READ:
-            raise RemoteTrouble("The ZIP at this address is too scattered to look into from afar.")
-        headers = {"Range": f"bytes={start}-{end - 1}"}
+        self._requested += end - start
+        if self._requested > MAX_READ:
+            raise RemoteFileError("The ZIP at this address is too scattered to be checked from afar.")
         try:
-            with self._session.get(self._url, headers=headers, timeout=TIMEOUT, stream=True) as answer:
-                _must_be_ok(answer, "GET")
-                if answer.status_code == 200 and start:
-                    raise RemoteTrouble("The server sends no parts of a file, so it cannot be looked into.")
-                data = bytes(answer.raw.read(end - start))
-        except (requests.RequestException, HTTPError):
-            raise RemoteTrouble("The server of this address broke off. Try again.") from None
-        if len(data) != end - start:
-            raise RemoteTrouble("The server sent less of the file than it announced.")
-        return data
+            response = self._session.get_range(self._url, start, end)
+        except outbound.OutboundError as exc:
+            raise RemoteFileError(str(exc)) from None
+        _check_status(response, "GET")
+        if response.status == 200 and start:
+            raise RemoteFileError("The server sends no parts of a file (Range), so it cannot be checked.")
+        if len(response.content) != end - start:
+            raise RemoteFileError("The server sent less of the file than it announced.")
+        return response.content
 
     def readable(self) -> bool:
         return True
@@ -99,20 +88,20 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._offset
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise ValueError("before the start of the file")
-        self._at = base + offset
-        return self._at
+        self._offset = base + offset
+        return self._offset
 
     def read(self, size: int = -1) -> bytes:
-        end = self.size if size is None or size < 0 else min(self.size, self._at + size)
+        end = self.size if size is None or size < 0 else min(self.size, self._offset + size)
         parts = []
-        while self._at < end:
-            part = self._piece()[: end - self._at]
+        while self._offset < end:
+            part = self._chunk()[: end - self._offset]
             parts.append(part)
-            self._at += len(part)
+            self._offset += len(part)
         return b"".join(parts)

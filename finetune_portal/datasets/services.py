@@ -121,11 +121,11 @@ def _look_from_afar(dataset: Dataset) -> dict[str, Any]:
     try:
         with (
             outbound.within(LOOK_SECONDS),
-            remote.look(dataset.source_url, most_bytes=settings.DATASET_MAX_BYTES) as file,
+            remote.open_remote(dataset.source_url, max_bytes=settings.DATASET_MAX_BYTES) as file,
         ):
             verdict = checker.inspect_remote(cast(BinaryIO, file)).as_json()
             if not verdict["problems"]:
                 previews.make_first(dataset, cast(BinaryIO, file), verdict["pairs"])
             return {"verdict": verdict, "size": file.size, "received": file.size}
-    except remote.RemoteTrouble as exc:
+    except remote.RemoteFileError as exc:
         return {"verdict": {"problems": [str(exc)], "warnings": [], "pairs": []}}

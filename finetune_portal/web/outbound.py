@@ -1,9 +1,9 @@
-"""The one way out to an address that a person typed: only public hosts, decided on what the name resolves to.
+"""Send requests to addresses that people typed. Only public hosts are called, judged by their IP addresses.
 
-Every address of the name must be public (or in a network of `PORTAL_OUTBOUND_NETWORKS`), and the connection
-goes to the very address that was judged, so a name cannot change its mind in between. Redirects are
-judged again, one by one, and a server that drips is cut off (`within`). For the upstream itself there is
-`segmind/`; that address is the operator's own.
+Every address of the name must be public or in a network of `PORTAL_OUTBOUND_NETWORKS`. The connection goes to
+the very address that was judged, so a name that resolves to something else a moment later gains nothing. Each
+redirect is judged again, and `within` cuts off a server that sends slowly for ever. Calls to providers do not
+pass here: their addresses come from the operator.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 Network = IPv4Network | IPv6Network
 CONNECT_SECONDS = 5.0
 MOST_REDIRECTS = 3
+TIMEOUT = (CONNECT_SECONDS, 20.0)
 NOT_AN_ADDRESS = "This is not a web address. It should look like https://example.com/pairs.zip"
 
 # Python (or an older one) calls these global: three carry an IPv4 address inside (NAT64, 6to4), then the
@@ -37,23 +39,68 @@ _ODD = ("fec0::/10", "3fff::/20", "5f00::/16", "100::/32", "::/96")
 _NOT_PUBLIC = tuple(ip_network(text) for text in (*_TUNNELS, *_ODD))
 
 
-class Forbidden(Exception):
-    """No connection was made; the text says why, for people, without the address."""
+class OutboundError(Exception):
+    """A request failed. The text is for people and does not hold the address."""
 
 
-def session() -> requests.Session:
-    """A session whose every connection, redirects included, is judged. Raises Forbidden from its calls."""
-    guarded = requests.Session()
-    guarded.trust_env = False
-    guarded.max_redirects = MOST_REDIRECTS
-    guarded.headers["Accept-Encoding"] = "identity"
-    guarded.adapters.clear()  # nothing but http and https
-    guarded.mount("http://", _Adapter())
-    guarded.mount("https://", _Adapter())
-    return guarded
+class ForbiddenAddressError(OutboundError):
+    """The address may not be called, so no connection was made."""
 
 
-class UnreachableError(Exception):
+class Response(NamedTuple):
+    """`url` is the address after redirects; `content` is empty for HEAD."""
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+
+class Session:
+    """Requests to an address that a person typed. Judges every connection, also of redirects.
+
+    Its methods raise OutboundError.
+    """
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.max_redirects = MOST_REDIRECTS
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.adapters.clear()  # nothing but http and https
+        self._session.mount("http://", _Adapter())
+        self._session.mount("https://", _Adapter())
+
+    def head(self, url: str) -> Response:
+        check_form(url)
+        with _translated(), self._session.head(url, timeout=TIMEOUT, allow_redirects=True) as response:
+            return Response(response.status_code, response.url, response.headers)
+
+    def get_range(self, url: str, start: int, end: int) -> Response:
+        """The bytes from `start` to before `end`; reads no more even if the server ignores the range."""
+        check_form(url)
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        with (
+            _translated(),
+            self._session.get(url, headers=headers, timeout=TIMEOUT, stream=True) as response,
+        ):
+            content = bytes(response.raw.read(end - start))
+            return Response(response.status_code, response.url, response.headers, content)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        raise OutboundError(NOT_AN_ADDRESS) from None
+    except requests.TooManyRedirects:
+        raise OutboundError("The address redirects too often. Use the final one.") from None
+    except (requests.RequestException, HTTPError):
+        raise OutboundError("The server of this address does not answer as it should. Try again.") from None
+
+
+class UnreachableError(OutboundError):
     """No answer came from the portal's own address; the text says why, for people."""
 
 
@@ -101,16 +148,16 @@ def _reason(exc: Exception, host: str, seconds: float) -> str:
 
 
 def check_form(url: str) -> None:
-    """Raise Forbidden for what is not a plain web address, before anything is resolved."""
+    """Raise ForbiddenAddressError for what is not a plain web address, before its name is resolved."""
     try:
         parts = urlsplit(url)
         plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         plain = False
     if not plain or not url.isprintable() or " " in url:
-        raise Forbidden(NOT_AN_ADDRESS)
+        raise ForbiddenAddressError(NOT_AN_ADDRESS)
     if parts.username is not None or parts.password is not None:
-        raise Forbidden("The address carries a name or password. Use one that works without.")
+        raise ForbiddenAddressError("The address carries a name or password. Use one that works without.")
 
 
 def is_public(address: str, listed: Sequence[Network] = ()) -> bool:
@@ -129,10 +176,10 @@ def _dial(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Forbidden("The host of this address was not found. Is it spelled right?") from None
+        raise ForbiddenAddressError("The host of this address was not found. Is it spelled right?") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not all(is_public(address, settings.OUTBOUND_NETWORKS) for address in addresses):
-        raise Forbidden("This address is inside a private network. The trainer needs a public one.")
+        raise ForbiddenAddressError("This address is in a private network. The provider needs a public one.")
     trouble: OSError = OSError()
     for address in addresses:
         try:

@@ -116,13 +116,13 @@ def test_the_address_itself_is_what_the_trainer_gets(alice: User, files: FileSer
 @pytest.mark.parametrize(
     ("habit", "sentence"),
     [
-        ("no-length", "no Content-Length"),
+        ("no-length", "does not send the size of the file (Content-Length)"),
         ("no-head", "answers HEAD with status 405"),
         ("gone", "answers HEAD with status 404"),
         ("no-ranges", "sends no parts"),
     ],
 )
-def test_what_the_trainer_could_not_fetch_is_refused_in_words(
+def test_what_the_provider_could_not_fetch_is_refused_in_words(
     alice: User, files: FileServer, habit: str, sentence: str
 ) -> None:
     dataset = look_at(alice, f"{files.url}/{habit}/night.zip")
