@@ -39,15 +39,15 @@ def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(signed_in: P
     seen = page.evaluate("JSON.parse(document.getElementById('curve').dataset.losses).length")
     assert seen < 60, "it was over before anybody looked"
     page.wait_for_function(GROWN, arg=seen, timeout=PATIENCE)
-    expect(page.locator("#training-now")).to_contain_text("of 60")
-    expect(page.locator("#training-now")).to_contain_text(
+    expect(page.locator("#training-progress")).to_contain_text("of 60")
+    expect(page.locator("#training-progress")).to_contain_text(
         "Base model: the tiny test model, too small to make useful pictures."
     )
     expect(page.locator("#job .badge").first).to_contain_text("Ready", timeout=PATIENCE)
     page.wait_for_function(GROWN, arg=59, timeout=PATIENCE)
     expect(page.locator("[data-samples] > li")).to_have_count(4, timeout=PATIENCE)
     expect(page.locator("[data-samples] > [data-shown]")).to_have_text("After step 60")
-    expect(page.locator("#curve-words")).to_contain_text("On the held-out pair, which is not trained on")
+    expect(page.locator("#curve-caption")).to_contain_text("On the held-out pair, which is not trained on")
     assert page.evaluate("document.querySelector('.uplot').isTheSame"), "the chart was built anew"
     assert page.evaluate("window.sameDocument"), "the page was reloaded"
 
@@ -59,6 +59,6 @@ def test_cancel_ends_a_training_in_its_midst(signed_in: Page, tmp_path: Path) ->
     page.get_by_role("button", name="Cancel job").click()
     page.get_by_role("button", name="Cancel the job").click()
     expect(page.locator("#job .badge").first).to_contain_text("Cancelled", timeout=PATIENCE)
-    expect(page.locator("#job .banner").first).to_contain_text("the credits are not paid back")
+    expect(page.locator("#job .banner").first).to_contain_text("the credits are not refunded")
     expect(page.locator("#job .banner.error")).to_have_count(0)
     expect(page.locator("#curve")).to_be_visible()

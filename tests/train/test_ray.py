@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import StartEngine
-from tests.engine.calling import call, details, pairs, started, upload, zipped
+from tests.engine.calling import call, pairs, started, upload, zipped
 from tests.running import ROOT, RunningEngine
+from tests.train.jobs import ended, events, progress
 from tests.waiting import until
 
 STEPS = 100
@@ -78,22 +77,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
             yield nodes
 
 
-def events(engine: RunningEngine, job_id: str, kind: str) -> list[dict[str, Any]]:
-    path = engine.data_dir / "engine" / "storage" / "trainings" / job_id / "progress.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [event for event in map(json.loads, lines) if event.get("event") == kind]
-
-
-def ended(engine: RunningEngine, job_id: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        job = details(engine, job_id)
-        return job if job["status"] in ("AVAILABLE", "FAILED") else None
-
-    return until(look, seconds=PATIENCE)
-
-
 def begun(engine: RunningEngine) -> str:
-    """A training that has kept a checkpoint."""
     dataset = upload(engine, zipped(pairs(3)))
     return started(engine, data_source_path=dataset, advance_parameters=SMALL)
 
@@ -104,13 +88,18 @@ def test_a_lost_node_costs_no_training(engines: StartEngine, nodes: Nodes, model
     jobs = [begun(engine), begun(engine)]
     until(lambda: all(events(engine, job, "checkpoint") for job in jobs), seconds=PATIENCE)
     nodes.do("kill")
-    assert [ended(engine, job)["status"] for job in jobs] == ["AVAILABLE", "AVAILABLE"]
+    for job in jobs:
+        ended(engine, job)
     (hit,) = [job for job in jobs if events(engine, job, "died")]
     first, *others = events(engine, hit, "started")
     assert first["step"] == 0
     assert all(other["step"] >= SMALL["checkpoint_steps"] for other in others)
     assert others
-    assert [events(engine, job, "done")[-1]["step"] for job in jobs] == [STEPS, STEPS]
+    for job in jobs:
+        assert events(engine, job, "done")[-1]["step"] == STEPS
+        assert [step for step, _loss in progress(engine, job)["loss"]] == [*range(1, STEPS + 1)]
+        assert [step for step, _loss in progress(engine, job)["held_out"]["loss"]] == [0, STEPS]
+        assert progress(engine, job)["samples"] == [0, STEPS]
 
 
 def test_the_engine_is_killed_and_the_training_cancelled(
@@ -126,7 +115,7 @@ def test_the_engine_is_killed_and_the_training_cancelled(
     assert events(engine, job, "started")[1]["step"] >= SMALL["checkpoint_steps"]
     assert len(nodes.folders()) == 1  # what the killed one left is gone
     assert call(engine, "POST", "/extra/cancel", json={"finetune_id": job}).ok
-    assert ended(engine, job)["error_message"] == "Cancelled."
+    assert ended(engine, job, "FAILED")["error_message"] == "Cancelled."
     until(nodes.are_idle, seconds=PATIENCE)
 
 
