@@ -1,10 +1,11 @@
-"""Seconds a step, and memory at most: our trainer beside the recipe of diffusers' example for Kontext LoRA.
+"""Seconds a step, and peak memory: our trainer beside the recipe of diffusers' example for Kontext LoRA.
 
     .venv-train/bin/python -m tests.bench.train
 
-On a GPU both train the transformer of FLUX.1-Kontext in full size (12 billion random numbers, bf16, with
+On a GPU both train the full-size transformer of FLUX.1-Kontext (12 billion random weights, bf16, with
 gradient checkpointing) at 512 and 1024 pixels; on the CPU the tiny one at 112. Rank, layers, batch, optimizer
-and steps are the same. Each is a process of its own, so that its memory is its own; two of each, in turn.
+and steps are the same. Each run is a process of its own, so that its memory is its own; there are two of
+each, in turn.
 """
 
 from __future__ import annotations
@@ -32,47 +33,52 @@ from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.tiny import autoencoder, build
 
-RANK, RATE, UNTIMED = 16, 1e-4, 3
+RANK, LEARNING_RATE, UNTIMED = 16, 1e-4, 3
 LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"]
 Step = Callable[[int, Batch], object]
 
 
-class Model(NamedTuple):
+class BaseModel(NamedTuple):
     transformer: Any  # frozen
     dtype: torch.dtype
     tokens: int  # of an instruction
     block: int  # pixels to the side of a latent
 
 
-def model(device: torch.device) -> Model:
+def load_model(device: torch.device) -> BaseModel:
     torch.manual_seed(0)
     if device.type == "cpu":
-        return Model(
+        return BaseModel(
             build.transformer().requires_grad_(False), torch.float32, build.TOKENS, autoencoder.BLOCK
         )
     torch.set_default_dtype(torch.bfloat16)
     with device:
-        made = FluxTransformer2DModel(guidance_embeds=True)
+        transformer = FluxTransformer2DModel(guidance_embeds=True)
     torch.set_default_dtype(torch.float32)
-    return Model(made.requires_grad_(False), torch.bfloat16, 512, 8)
+    return BaseModel(transformer.requires_grad_(False), torch.bfloat16, 512, 8)
 
 
-def batch(of: Model, side: int, device: torch.device) -> Batch:
-    config = of.transformer.config
-    latents = (1, config.in_channels // 4, side // of.block, side // of.block)
-    shapes = (latents, latents, (1, of.tokens, config.joint_attention_dim), (1, config.pooled_projection_dim))
-    return Batch(*(torch.randn(shape, device=device, dtype=of.dtype) for shape in shapes))
+def random_batch(model: BaseModel, side: int, device: torch.device) -> Batch:
+    config = model.transformer.config
+    latents = (1, config.in_channels // 4, side // model.block, side // model.block)
+    shapes = (
+        latents,
+        latents,
+        (1, model.tokens, config.joint_attention_dim),
+        (1, config.pooled_projection_dim),
+    )
+    return Batch(*(torch.randn(shape, device=device, dtype=model.dtype) for shape in shapes))
 
 
 def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     request = {
         **parameters.with_defaults({"rank": RANK, "warmup_steps": 0}),
         "steps": steps,
-        "learning_rate": RATE,
+        "learning_rate": LEARNING_RATE,
     }
     add_lora(transformer, rank=RANK, alpha=RANK, feed_forward=False, seed=0)
     trained = [each for each in transformer.parameters() if each.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.999), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-4)
     return Learner(transformer, optimizer, request, dtype, ProcessGroup()).step
 
 
@@ -83,14 +89,14 @@ def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     lora = LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=layers)
     transformer.add_adapter(lora)
     trained = [each for each in transformer.parameters() if each.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.999), weight_decay=1e-4)
-    pace = get_scheduler("constant", optimizer=optimizer)
-    wrapped, optimizer, pace = accelerator.prepare(transformer, optimizer, pace)
+    optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-4)
+    lr_scheduler = get_scheduler("constant", optimizer=optimizer)
+    wrapped, optimizer, lr_scheduler = accelerator.prepare(transformer, optimizer, lr_scheduler)
     scheduler = FlowMatchEulerDiscreteScheduler()
-    packed, ids_of = FluxKontextPipeline._pack_latents, FluxKontextPipeline._prepare_latent_image_ids
+    pack_latents, ids_of = FluxKontextPipeline._pack_latents, FluxKontextPipeline._prepare_latent_image_ids
 
-    def step(_number: int, given: Batch) -> float:
-        clean = given.targets
+    def step(_number: int, batch: Batch) -> float:
+        clean = batch.targets
         count, channels, height, width = clean.shape
         ids = ids_of(count, height // 2, width // 2, clean.device, dtype)
         control_ids = ids.clone()
@@ -98,26 +104,26 @@ def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
         noise = torch.randn_like(clean)
         chosen = (torch.rand(count) * scheduler.config.num_train_timesteps).long()
         sigma = scheduler.sigmas[chosen].to(clean).view(-1, 1, 1, 1)
-        pieces = [
-            packed(each, count, channels, height, width)
-            for each in ((1 - sigma) * clean + sigma * noise, given.controls)
+        packed = [
+            pack_latents(each, count, channels, height, width)
+            for each in ((1 - sigma) * clean + sigma * noise, batch.controls)
         ]
         answer = wrapped(
-            hidden_states=torch.cat(pieces, dim=1),
+            hidden_states=torch.cat(packed, dim=1),
             timestep=scheduler.timesteps[chosen].to(clean) / 1000,
             guidance=torch.ones(count, device=clean.device),
-            pooled_projections=given.pooled,
-            encoder_hidden_states=given.prompts,
-            txt_ids=torch.zeros(given.prompts.shape[1], 3, device=clean.device, dtype=dtype),
+            pooled_projections=batch.pooled,
+            encoder_hidden_states=batch.prompts,
+            txt_ids=torch.zeros(batch.prompts.shape[1], 3, device=clean.device, dtype=dtype),
             img_ids=torch.cat([ids, control_ids]),
             return_dict=False,
-        )[0][:, : pieces[0].shape[1]]
-        made = FluxKontextPipeline._unpack_latents(answer, height * 8, width * 8, 8)
-        loss = ((made.float() - (noise - clean).float()) ** 2).reshape(count, -1).mean(1).mean()
+        )[0][:, : packed[0].shape[1]]
+        velocity = FluxKontextPipeline._unpack_latents(answer, height * 8, width * 8, 8)
+        loss = ((velocity.float() - (noise - clean).float()) ** 2).reshape(count, -1).mean(1).mean()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(transformer.parameters(), 1.0)
         optimizer.step()
-        pace.step()
+        lr_scheduler.step()
         optimizer.zero_grad()
         return float(loss.detach())
 
@@ -129,21 +135,21 @@ RECIPES = {"ours": ours, "the example": the_example}
 
 def measure(recipe: str, side: int, steps: int) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    made = model(device)
-    given = batch(made, side, device)
-    step = RECIPES[recipe](made.transformer, made.dtype, steps)
+    model = load_model(device)
+    batch = random_batch(model, side, device)
+    step = RECIPES[recipe](model.transformer, model.dtype, steps)
     if device.type == "cuda":
-        made.transformer.enable_gradient_checkpointing()
+        model.transformer.enable_gradient_checkpointing()
     seconds = []
     for number in range(UNTIMED + steps):
         begun = time.perf_counter()
-        step(number, given)  # its answer is a number: the GPU is done
+        step(number, batch)  # its answer is a number: the GPU is done
         seconds.append(time.perf_counter() - begun)
-    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _most_of_this_process()
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _peak_of_this_process()
     return {"seconds": statistics.median(seconds[UNTIMED:]), "gigabytes": peak / 1e9}
 
 
-def _most_of_this_process() -> int:
+def _peak_of_this_process() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -161,7 +167,7 @@ def main() -> None:
     on_gpu = torch.cuda.is_available()
     where = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads, tiny model"
     say(f"{where}; torch {torch.__version__}; rank {RANK}, batch 1; {options.steps} steps, best of two runs")
-    say("| side | recipe | seconds a step | memory at most |\n| --- | --- | --- | --- |")
+    say("| side | recipe | seconds a step | peak memory |\n| --- | --- | --- | --- |")
     for side in options.sides or ([512, 1024] if on_gpu else [112]):
         runs = [(recipe, _apart(recipe, side, options.steps)) for _ in range(2) for recipe in RECIPES]
         for recipe in RECIPES:
