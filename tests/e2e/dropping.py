@@ -67,7 +67,7 @@ def drop(page: Page, *paths: Path) -> None:
 
 def uploaded(page: Page, portal: Portal) -> zipfile.ZipFile:
     """The file as the portal has it."""
-    expect(page.locator("#dataset-status .badge")).to_be_visible(timeout=15_000)
+    expect(page.locator("#dataset-status .badge")).to_be_visible()
     newest = max((portal.data / "datasets").glob("*.zip"), key=lambda path: path.stat().st_mtime_ns)
     return zipfile.ZipFile(newest)
 

@@ -45,7 +45,7 @@ def test_every_way_in_gives_the_same_pairs(form: Page, portal: Portal, tmp_path:
         "dropped": lambda: drop(form, folder),
     }
     ways[way]()
-    expect(form.locator("#dataset-status .pairs")).to_be_visible(timeout=15_000)
+    expect(form.locator("#dataset-status .pairs")).to_be_visible()
     with uploaded(form, portal) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == five_pairs()
 
@@ -175,7 +175,7 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
     expect(form.locator("[data-upload-text]")).to_contain_text("hats.zip")
     expect(form.locator("[data-preview] .pair")).to_have_count(5)
     form.unroute("**/uploads/*/")
-    expect(form.locator("#dataset-status .pairs")).to_be_visible(timeout=15_000)
+    expect(form.locator("#dataset-status .pairs")).to_be_visible()
 
 
 def test_an_upload_that_stopped_can_be_forgotten(form: Page, portal: Portal, tmp_path: Path) -> None:
