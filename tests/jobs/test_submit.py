@@ -170,11 +170,11 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         assert job.state == "queued"
         told = timedelta(seconds=1)
         assert before + told <= job.due_at < now() + timedelta(seconds=5)
-        assert before + told <= Connection.objects.get().calls_reset < now() + timedelta(seconds=5)
-        Connection.objects.update(calls_reset=now() + timedelta(hours=1))  # however long the next lines take
+        assert before + told <= Connection.objects.get().calls_reset_at < now() + timedelta(seconds=5)
+        Connection.objects.update(calls_reset_at=now() + timedelta(hours=1))  # however long the next lines take
         assert not tasks.submit()
         assert send_now(other).state == "queued"
-        Connection.objects.update(calls_reset=now())
+        Connection.objects.update(calls_reset_at=now())
         follow_now()
     assert send_now(job).state == "requested"
     assert outcomes(job) == ["busy", "busy", "accepted"]
