@@ -18,7 +18,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import start_upload
 from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import AccessToken
-from tests.gateway.calling import token_of
+from tests.gateway.api_client import token_of
 from tests.people import person
 from tests.web_server import WebServer, session_of
 

@@ -31,7 +31,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation
-from tests.gateway.calling import submit_body
+from tests.gateway.api_client import submit_body
 from tests.people import PASSWORD, form_data, just_signed_in, person
 from tests.provider import ScriptedProvider
 from tests.test_access import READ, address, table, things

@@ -1,7 +1,7 @@
 """Hostile forms, files, headers and pieces of paths, to every URL and method of the table in test_access.py.
 
 Whatever comes, the answer is no 500: here an exception in a view would end the test with its traceback. The
-calls of the API are also tried against their own OpenAPI document (tests/gateway/test_whole_way.py).
+calls of the API are also tried against their own OpenAPI document (tests/gateway/test_sdk_and_openapi.py).
 The long share, with other examples each time: `python -m pytest -m slow tests/test_fuzz.py`.
 """
 

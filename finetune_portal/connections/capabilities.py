@@ -39,7 +39,7 @@ def _fetch(connection: Connection) -> None:
         return
     try:
         with client_for(connection) as client:
-            _store(connection, client.extra.abilities())
+            _store(connection, client.extension.capabilities())
     except SegmindError:
         return  # what is known stays valid, and is asked again soon
 

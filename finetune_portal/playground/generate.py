@@ -63,7 +63,7 @@ def _host_input(generation: Generation) -> None:
     try:
         picture = generation.input.path.read_bytes()
         with renewing(generation, seconds=LEASE), client_for(generation.connection) as client:
-            url = client.inference.host(picture)
+            url = client.inference.upload_image(picture)
     except OSError:
         _end(generation, State.FAILED, error=INPUT_MISSING)
     except SegmindError as exc:

@@ -77,7 +77,7 @@ def test_without_htmx_it_leads_back_to_the_page(dana: User) -> None:
 def test_a_dead_provider_is_told_and_changes_nothing(dana: User, settings: Any) -> None:
     point_nowhere(settings)
     html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
-    assert "The upstream cannot be reached." in html
+    assert "The provider cannot be reached." in html
     assert Connection.objects.get().last_answer_at is None
     assert not AuditEvent.objects.exists()
 
@@ -85,7 +85,7 @@ def test_a_dead_provider_is_told_and_changes_nothing(dana: User, settings: Any) 
 def test_a_wrong_key_is_told(dana: User, settings: Any) -> None:
     settings.SEGMIND_API_KEY = "not-the-key-0000"
     html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
-    assert "The upstream does not accept the API key." in html
+    assert "The provider does not accept the API key." in html
     assert not AuditEvent.objects.exists()
 
 

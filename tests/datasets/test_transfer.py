@@ -124,7 +124,7 @@ def test_a_dead_provider_is_told_and_the_dataset_waits(dataset: Dataset, alice: 
     carry_now(dataset)
     client = signed_in(alice)
     html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
-    assert "The upstream cannot be reached. It is tried again by itself." in html
+    assert "The provider cannot be reached. The portal tries again by itself." in html
     assert "Transferring to the provider" in html
     with ScriptedProvider() as fake:
         point_at(settings, fake)

@@ -27,7 +27,14 @@ from finetune_portal.worker.tasks import LANES
 from tests.memory import Watch
 from tests.people import make_dataset, make_job, signed_in
 from tests.provider import CALLS, Answer, ScriptedProvider, raw, says
-from tests.providers.segmind.test_hostile import HEADERS, NAMES, documents, header_values, statuses, values
+from tests.providers.segmind.test_random_responses import (
+    HEADERS,
+    NAMES,
+    documents,
+    header_values,
+    statuses,
+    values,
+)
 from tests.worker.driving import follow_now, point_at, send_now
 
 MANY = 2000

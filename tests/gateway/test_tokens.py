@@ -17,7 +17,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.gateway.models import AccessToken
 from finetune_portal.gateway.services import recognise
-from tests.gateway.calling import ALL, LIST, PRESIGNED, call, error_of, row_of, token_of
+from tests.gateway.api_client import ALL, LIST, PRESIGNED, call, error_of, row_of, token_of
 from tests.people import PASSWORD, just_signed_in, signed_in
 
 PAGE = "/tokens/"

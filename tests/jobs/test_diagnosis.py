@@ -41,7 +41,9 @@ def test_an_unknown_error_is_quoted(alice: User) -> None:
 
 
 def test_a_refusal_says_what_to_do_and_folds_the_detail(alice: User) -> None:
-    job = make_job(alice, State.REFUSED, error="The account has not enough credits. Nothing was charged.")
+    job = make_job(
+        alice, State.REFUSED, error="The account does not have enough credits. Nothing was charged."
+    )
     note(job, "Refused", source=Source.PORTAL, state=State.REFUSED, detail="HTTP 406: no credits")
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "<strong>What to do:</strong> Fix what is named above" in html

@@ -78,14 +78,14 @@ def test_a_dead_provider_is_told_and_leaves_no_trace(alice: User, job: Job, sett
     point_nowhere(settings)
     response = signed_in(alice).get(url(job), follow=True)
     assert response.redirect_chain == [(f"/jobs/{job.pk}/", 302)]
-    assert "No download link. The upstream cannot be reached." in response.content.decode()
+    assert "No download link. The provider cannot be reached." in response.content.decode()
     assert not AuditEvent.objects.exists()
 
 
 def test_a_model_that_is_gone_at_the_provider_is_told_in_its_words(alice: User, job: Job) -> None:
     Job.objects.update(cloud_storage_url="https://elsewhere.example/model.safetensors")
     html = text_of(signed_in(alice), url(job))
-    assert "No download link. The upstream said no (status 404)." in html
+    assert "No download link. The provider rejected the request (status 404)." in html
     assert "not the address of a fine-tuned model" in html
 
 

@@ -59,7 +59,7 @@ def test_a_file_that_cannot_be_read_is_tried_again_then_told(alice: User, job: J
     Job.objects.update(due_at=now() - timedelta(seconds=1))
     assert not model_file.check_next()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    assert "The file could not be read. The upstream cannot be reached." in html
+    assert "The file could not be read. The provider cannot be reached." in html
     assert "Check file" in html
 
 

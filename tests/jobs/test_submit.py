@@ -102,7 +102,7 @@ def test_a_refused_connection_puts_it_back_into_the_queue(
     assert job.due_at > now()
     assert job.error == (
         "Not sent yet, the portal will try again. "
-        "The upstream cannot be reached. It is tried again by itself."
+        "The provider cannot be reached. The portal tries again by itself."
     )
     assert job.can_withdraw
     assert not tasks.submit(), "it keeps the pause"
@@ -120,7 +120,7 @@ def test_a_refused_key_stops_all_sending_and_keeps_the_jobs(
     """S11, also as the very first thing that the portal ever hears of the provider."""
     settings.SEGMIND_API_KEY = WRONG_KEY
     job, other = send_now(queued(dataset)), queued(dataset)
-    sentence = "The upstream does not accept the API key."
+    sentence = "The provider does not accept the API key."
     assert job.state == "queued"
     assert sentence in job.error
     assert sentence in text_of(signed_in(charlie))
@@ -137,7 +137,9 @@ def test_a_refused_key_stops_all_sending_and_keeps_the_jobs(
 def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine, alice: User) -> None:
     """S12"""
     job = send_now(queued(dataset, "refuse-credits"))
-    sentence = "The account has not enough credits. Top it up and start again. It says: Insufficient credits"
+    sentence = (
+        "The account does not have enough credits. Top it up and start again. It says: Insufficient credits"
+    )
     assert (job.state, job.error) == ("refused", f"{sentence} Nothing was charged.")
     assert sentence in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert outcomes(job) == ["refused"]
@@ -171,7 +173,9 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         told = timedelta(seconds=1)
         assert before + told <= job.due_at < now() + timedelta(seconds=5)
         assert before + told <= Connection.objects.get().calls_reset_at < now() + timedelta(seconds=5)
-        Connection.objects.update(calls_reset_at=now() + timedelta(hours=1))  # however long the next lines take
+        Connection.objects.update(
+            calls_reset_at=now() + timedelta(hours=1)
+        )  # however long the next lines take
         assert not tasks.submit()
         assert send_now(other).state == "queued"
         Connection.objects.update(calls_reset_at=now())

@@ -198,7 +198,7 @@ def test_a_dead_provider_is_said_with_the_time_and_recovers(
     Connection.objects.update(last_answer_at=answered - timedelta(hours=3))
     html = text_of(signed_in(alice))
     banner = "Jobs wait and continue by themselves. Since "
-    assert "The upstream cannot be reached." in html
+    assert "The provider cannot be reached." in html
     assert f'{banner}<time datetime="{since:%Y-%m-%dT%H:%M:%S}' in html
     assert f'shown are from <time datetime="{answered - timedelta(hours=3):%Y-%m-%dT%H:%M:%S}' in html
     assert fresh(job).state in choices.FOLLOWED

@@ -109,7 +109,7 @@ def test_a_dead_provider_leaves_all_as_it_was(
 ) -> None:
     point_nowhere(settings)
     html = signed_in(alice).post(url(job), PUBLIC, headers=HTMX).content.decode()
-    assert "Visibility was not changed. The upstream cannot be reached." in html
+    assert "Visibility was not changed. The provider cannot be reached." in html
     assert 'aria-checked="false"' in html
     assert not is_public(engine, job)
     assert not AuditEvent.objects.exists()

@@ -71,8 +71,8 @@ def test_a_person_runs_it_again(
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (says(401, {"error": "Unauthorized"}), "The upstream does not accept the API key."),
-        (says(406, {"error": "Insufficient credits"}), "The account has not enough credits."),
+        (says(401, {"error": "Unauthorized"}), "The provider does not accept the API key."),
+        (says(406, {"error": "Insufficient credits"}), "The account does not have enough credits."),
         (says(404, {"error": "No such model"}), "It says: No such model"),
         (says(422, {"error": "prompt is too long"}), "It says: prompt is too long"),
     ],
@@ -127,7 +127,7 @@ def test_a_provider_that_is_away_is_waited_for(generation: Generation, settings:
     found = fresh(generation)
     assert (found.state, found.error) == (
         "queued",
-        "The upstream cannot be reached. It is tried again by itself.",
+        "The provider cannot be reached. The portal tries again by itself.",
     )
 
 

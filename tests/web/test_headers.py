@@ -11,7 +11,7 @@ from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.web.middleware import CONTENT_SECURITY_POLICY
-from tests.gateway.calling import token_of
+from tests.gateway.api_client import token_of
 from tests.people import HTMX, make_job, signed_in
 
 PATHS = ["/", "/login/", "/jobs/table/", "/jobs/new/", "/datasets/", "/settings/", "/healthz", "/nowhere/"]

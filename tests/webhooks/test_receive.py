@@ -155,7 +155,7 @@ def test_a_dead_provider_is_noted_and_the_list_makes_up_for_it(
     knock(address, {"finetune_id": request_id})
     assert services.process_next_delivery()
     delivery = Delivery.objects.get()
-    assert "could not be asked: The upstream cannot be reached." in delivery.outcome
+    assert "could not be asked: The provider cannot be reached." in delivery.outcome
     assert (delivery.result, delivery.job) == ("not_asked", job)
     assert fresh(job).state == "training"
     assert Connection.objects.get().due_at <= now()

@@ -16,8 +16,8 @@ from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
 from tests.engine.sink import Answer, listening
 from tests.people import HTMX, signed_in
-from tests.providers.segmind.test_broken import CERTIFICATE
-from tests.providers.segmind.test_broken import listening as one_connection
+from tests.providers.segmind.test_connection_errors import CERTIFICATE
+from tests.providers.segmind.test_connection_errors import listening as one_connection
 from tests.running import free_port
 from tests.webhooks.conftest import knock
 

@@ -83,7 +83,7 @@ def _fetch(training: Training, job: Job) -> None:
     if job.cancel_requested_at and not is_last:
         _request_cancel(job)
     with client_for(job.connection) as client:
-        reported = client.extra.progress(str(job.request_id))
+        reported = client.extension.progress(str(job.request_id))
     _save(training, _fields(reported))
     missing = _fetch_samples(training, reported.samples)
     _save(training, {"samples": samples.stored(job.pk, reported.samples)})
@@ -117,7 +117,7 @@ def _fetch_samples(training: Training, steps: list[int]) -> int:
         renew(training, seconds=LEASE)
         try:
             with client_for(job.connection) as client:
-                content = client.extra.picture(str(job.request_id), name)
+                content = client.extension.picture(str(job.request_id), name)
         except (InvalidResponseError, RequestRejectedError):
             content = b""
         samples.save(job.pk, name, content)
@@ -127,7 +127,7 @@ def _fetch_samples(training: Training, steps: list[int]) -> int:
 def _request_cancel(job: Job) -> None:
     """Ask the provider to cancel, again each time until it says that the job has ended."""
     with client_for(job.connection) as client:
-        is_going = client.extra.cancel(str(job.request_id))
+        is_going = client.extension.cancel(str(job.request_id))
     if is_going:
         poll.poll_soon()
         return

@@ -16,7 +16,7 @@ from finetune_portal.providers.segmind.errors import (
     UnavailableError,
     UnreachableError,
 )
-from finetune_portal.providers.segmind.extra import Progress
+from finetune_portal.providers.segmind.extension import Progress
 from finetune_portal.providers.segmind.inference import RunRequest
 from finetune_portal.providers.segmind.types import (
     Credits,

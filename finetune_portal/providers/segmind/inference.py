@@ -1,7 +1,7 @@
-"""Running a finished model, and hosting the picture that it is to be run on (docs/provider-api.md, 13).
+"""Run a finished model, and upload the picture to run it on (docs/provider-api.md, 13).
 
-No page shows the body for a Kontext LoRA; this is the base model's, with the `lora_strength` of FLUX LoRAs.
-The answer is a bare picture by some pages, JSON with an address by others: what came decides.
+The vendor documents no body for a Kontext LoRA; this one is the base model's, with the `lora_strength` of
+FLUX LoRAs. The answer is a bare picture by some of its pages and JSON with a URL by others: both are read.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from finetune_portal.providers.segmind.errors import (
     ServerError,
     UnavailableError,
 )
-from finetune_portal.providers.segmind.reading import odd_shape, parse
+from finetune_portal.providers.segmind.json_body import missing, parse
 from finetune_portal.providers.segmind.transport import LARGE, Transport
 from finetune_portal.providers.segmind.types import MAX_ADDRESS, number
 
 RUN_SECONDS = 300.0  # a cold model takes minutes
-HOST_SECONDS = 60.0
-FETCHES = 2
-# The vendor hosts pictures at another address than its API; everyone else at the same one.
-HOSTS = {"https://api.segmind.com": "https://workflows-api.segmind.com"}
-NAMES = ("image", "image_url", "output", "url", "images", "file_urls", "data")
-DEEPEST = 4
-NOT_FETCHED = "The upstream made the picture, but it cannot be fetched from where it put it."
+UPLOAD_SECONDS = 60.0
+DOWNLOAD_TRIES = 2
+# The vendor takes pictures at another address than its API; every other provider at the same one.
+UPLOAD_BASE_URLS = {"https://api.segmind.com": "https://workflows-api.segmind.com"}
+URL_NAMES = ("image", "image_url", "output", "url", "images", "file_urls", "data")
+MAX_DEPTH = 4
+NOT_FETCHED = "The provider made the picture, but the portal cannot download it from there."
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One picture to make. `strength` of the LoRA: 0 is the base model."""
+    """One generation. `strength` is the LoRA's: 0 is the base model."""
 
     prompt: str
     input_image: str
@@ -62,48 +62,52 @@ class Inference:
 
     def __init__(self, transport: Transport, base_url: str) -> None:
         self._transport = transport
-        self._host = HOSTS.get(base_url.rstrip("/"), "")
+        self._upload_base_url = UPLOAD_BASE_URLS.get(base_url.rstrip("/"), "")
 
-    def host(self, picture: bytes) -> str:
-        """Where the upstream itself finds this picture from now on. Free of charge."""
-        data = f"data:image/{kind_of(picture)};base64,{base64.b64encode(picture).decode()}"
+    def upload_image(self, picture: bytes) -> str:
+        """Upload a picture and return its URL at the provider. Free of charge."""
+        data = f"data:image/{image_format(picture)};base64,{base64.b64encode(picture).decode()}"
         content = self._transport.call(
-            "POST", "/upload-asset", at=self._host, json={"data_urls": [data]}, total=HOST_SECONDS
+            "POST",
+            "/upload-asset",
+            base_url=self._upload_base_url,
+            json={"data_urls": [data]},
+            total=UPLOAD_SECONDS,
         )
         address = next(_addresses(parse(content)), "")
         if not address.startswith("http"):
-            raise odd_shape("the address of the picture")
+            raise missing("the address of the picture")
         return address
 
     def run(self, slug: str, request: RunRequest) -> bytes:
-        """The picture. Paid, and sent once; `may_have_been_sent` of an error tells the rest."""
+        """Return the picture. Paid, so sent once; an error says whether it `may_have_been_sent`."""
         path = f"/v1/{quote(slug, safe='')}"
         try:
             content = self._transport.call(
-                "POST", path, json=request.as_json(), total=RUN_SECONDS, cap=LARGE, fresh=True
+                "POST", path, json=request.as_json(), total=RUN_SECONDS, cap=LARGE, new_connection=True
             )
         except ServerError as exc:
             pause = number(self._transport.headers.get("retry-after"))
             if exc.status == 503 and pause is not None:
                 raise UnavailableError(exc.detail or exc.message, pause) from None
             raise
-        return content if kind_of(content) else self._picture_at(_address_in(content))
+        return content if image_format(content) else self._picture_at(_address_in(content))
 
-    def _picture_at(self, address: str, *, tries: int = FETCHES) -> bytes:
-        """It is paid by now, so it is worth more than one try."""
+    def _picture_at(self, address: str, *, tries: int = DOWNLOAD_TRIES) -> bytes:
+        """Download the picture, with a second try, as it is paid already."""
         try:
-            found = _data(address) or self._transport.get_whole(address, LARGE)
+            content = _data(address) or self._transport.get_whole(address, LARGE)
         except SegmindError as exc:
             if tries > 1:
                 return self._picture_at(address, tries=tries - 1)
             raise InvalidResponseError(NOT_FETCHED, status=exc.status, detail=exc.detail) from None
-        if not kind_of(found):
-            raise odd_shape("a picture")
-        return found
+        if not image_format(content):
+            raise missing("a picture")
+        return content
 
 
-def kind_of(content: bytes) -> str:
-    """png, jpeg or webp, by the first bytes; empty for all else."""
+def image_format(content: bytes) -> str:
+    """png, jpeg or webp, by the first bytes; empty for everything else."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -114,28 +118,29 @@ def kind_of(content: bytes) -> str:
 def _address_in(content: bytes) -> str:
     address = next(_addresses(parse(content)), "")
     if not address:
-        raise odd_shape("a picture")
+        raise missing("a picture")
     return address
 
 
-def _addresses(told: Any, depth: int = 0) -> Iterator[str]:
-    """The web addresses and data: URIs in an answer, those under a usual name first."""
-    if isinstance(told, str) and told.startswith(("https://", "http://", "data:image/")):
-        if told.startswith("data:") or (len(told) <= MAX_ADDRESS and told.isprintable() and " " not in told):
-            yield told
-    elif depth < DEEPEST and isinstance(told, dict):
-        for name in (*NAMES, *told):
-            yield from _addresses(told.get(name), depth + 1)
-    elif depth < DEEPEST and isinstance(told, list):
-        for each in told:
+def _addresses(value: Any, depth: int = 0) -> Iterator[str]:
+    """The URLs and data: URIs in an answer, those under a usual name first."""
+    if isinstance(value, str) and value.startswith(("https://", "http://", "data:image/")):
+        is_plain = len(value) <= MAX_ADDRESS and value.isprintable() and " " not in value
+        if value.startswith("data:") or is_plain:
+            yield value
+    elif depth < MAX_DEPTH and isinstance(value, dict):
+        for name in (*URL_NAMES, *value):
+            yield from _addresses(value.get(name), depth + 1)
+    elif depth < MAX_DEPTH and isinstance(value, list):
+        for each in value:
             yield from _addresses(each, depth + 1)
 
 
 def _data(address: str) -> bytes:
-    """What a data: URI holds; empty for all that is none."""
+    """The content of a data: URI; empty for every other address."""
     if not address.startswith("data:"):
         return b""
     try:
         return base64.b64decode(address.partition(",")[2], validate=True)
     except (binascii.Error, ValueError):
-        raise odd_shape("a picture") from None
+        raise missing("a picture") from None

@@ -1,6 +1,6 @@
-"""One exchange with the upstream: time-outs, byte caps, no redirects, and every fault as a SegmindError.
+"""Exchange one request with the provider: time-outs, size limits, no redirects, errors as SegmindError.
 
-The only module that knows requests. A key or a signed URL never reaches an exception's text.
+The only module that imports requests. Neither a key nor a signed URL reaches the text of an exception.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from finetune_portal.providers.segmind import addresses, errors
-from finetune_portal.providers.segmind.reading import odd
-from finetune_portal.providers.segmind.refusals import refusal, storage_refusal
+from finetune_portal.providers.segmind import errors, url_checks
+from finetune_portal.providers.segmind.error_responses import error_for, storage_error
+from finetune_portal.providers.segmind.json_body import invalid
 from finetune_portal.providers.segmind.types import text
 
 CONNECT, READ = 5.0, 30.0
@@ -34,7 +34,7 @@ class Connection(HTTPConnection):
         try:
             super().connect()
         except (OSError, ValueError, HTTPError) as exc:
-            raise _never_left(self, exc) from exc
+            raise _connect_error(self, exc) from exc
 
 
 class SecureConnection(HTTPSConnection):
@@ -42,11 +42,11 @@ class SecureConnection(HTTPSConnection):
         try:
             super().connect()
         except (OSError, ValueError, HTTPError) as exc:
-            raise _never_left(self, exc) from exc
+            raise _connect_error(self, exc) from exc
 
 
-def _never_left(connection: HTTPConnection, exc: Exception) -> ConnectTimeoutError:
-    """Whatever fails in connecting, a TLS handshake too, fails before a byte of the request has left."""
+def _connect_error(connection: HTTPConnection, exc: Exception) -> ConnectTimeoutError:
+    """What fails while connecting, a TLS handshake included, fails before any byte of the request is sent."""
     return exc if isinstance(exc, ConnectTimeoutError) else NewConnectionError(connection, type(exc).__name__)
 
 
@@ -59,7 +59,7 @@ class SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Sends a body in 1 MiB blocks; the default of 16 KiB is nine times slower."""
+    """Send a body in 1 MiB blocks; the default of 16 KiB is nine times slower."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, blocksize=BLOCK, **kwargs)
@@ -67,22 +67,22 @@ class Adapter(HTTPAdapter):
 
 
 class Session(requests.Session):
-    """Takes nothing from the environment, keeps no cookie, and does not look where a redirect leads."""
+    """Ignore the environment, keep no cookie, and do not look where a redirect leads."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.trust_env = False  # no .netrc, no proxy that an environment slipped in
+        self.trust_env = False  # no .netrc and no proxy of the environment
         self.headers["Accept-Encoding"] = "identity"
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.mount("http://", Adapter())
         self.mount("https://", Adapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: else requests reads the whole body and parses the address, even when it is not to follow."""
+        """None: otherwise requests reads the whole body and parses the URL, even if it may not follow."""
 
 
 class Transport:
-    """The connection to one base URL with one key. Not to be shared between threads."""
+    """The connection to one base URL with one key. Do not share it between threads."""
 
     def __init__(self, base_url: str, api_key: str, max_seconds: float) -> None:
         self._base_url, self._api_key = base_url.rstrip("/"), api_key
@@ -95,21 +95,21 @@ class Transport:
         method: str,
         path: str,
         *,
-        at: str = "",
+        base_url: str = "",
         cap: int = SMALL,
         total: float = READ,
-        fresh: bool = False,
+        new_connection: bool = False,
         **body: Any,
     ) -> bytes:
-        """The answer's body. `at`: another base URL of the same upstream.
+        """Return the body of the answer. `base_url`: another one of the same provider.
 
-        `fresh` opens a connection of its own: an idle one may be half dead.
+        `new_connection` opens one for this call alone, as an idle one may be half dead.
         """
-        session = Session() if fresh else self._session
+        session = Session() if new_connection else self._session
         total = min(total, self._max_seconds)
         deadline = time.monotonic() + total
         key = self._api_key.encode("utf-8", "replace")  # as bytes, any character can be sent
-        url = (at or self._base_url) + path
+        url = (base_url or self._base_url) + path
         request = requests.Request(method, url, headers={"x-api-key": key}, **body)
         try:
             with _send(session, request, total) as response:
@@ -117,69 +117,73 @@ class Transport:
                 if 200 <= response.status_code < 300:
                     return _read(response, cap, deadline)
                 pause = response.headers.get("Retry-After", "")
-                raise refusal(response.status_code, pause, _words(response, deadline), self._api_key)
+                raise error_for(
+                    response.status_code, pause, _body_if_readable(response, deadline), self._api_key
+                )
         finally:
-            if fresh:
+            if new_connection:
                 session.close()
 
     def close(self) -> None:
         self._session.close()
 
-    def check_way(self, url: str) -> None:
+    def check_secure(self, url: str) -> None:
         """Raise InvalidResponseError for a URL of an answer to which no file may be sent."""
-        addresses.check_way(url, self._base_url)
+        url_checks.check_secure(url, self._base_url)
 
     def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> str:
-        """PUT a file to a signed URL, without the key. Answers the ETag."""
-        self.check_way(url)
+        """PUT a file to a signed URL, without the key. Return the ETag."""
+        self.check_secure(url)
         request = requests.Request("PUT", url, data=body, headers=dict(headers))
         with _send(self._session, request, min(UPLOAD_READ, self._max_seconds)) as response:
-            content = _words(response, time.monotonic() + min(READ, self._max_seconds))
+            content = _body_if_readable(response, time.monotonic() + min(READ, self._max_seconds))
         if response.status_code not in (200, 201, 204):
-            raise storage_refusal(response.status_code, content)
+            raise storage_error(response.status_code, content)
         return text(response.headers.get("ETag")).strip('"')
 
     def get_file(self, url: str) -> Iterator[bytes]:
-        """GET a file from a signed URL, without the key, piece by piece."""
-        self.check_way(url)
+        """GET a file from a signed URL, without the key, block by block."""
+        self.check_secure(url)
         with _send(self._session, requests.Request("GET", url), READ) as response:
             if response.status_code != 200:
-                raise storage_refusal(response.status_code, _words(response, time.monotonic() + READ))
+                raise storage_error(
+                    response.status_code, _body_if_readable(response, time.monotonic() + READ)
+                )
             try:
                 yield from response.iter_content(BLOCK)
             except requests.RequestException as exc:
                 raise _fault(exc) from None
 
     def get_whole(self, url: str, cap: int) -> bytes:
-        """GET what an answer pointed at, without the key."""
-        self.check_way(url)
+        """GET the file that an answer names, without the key, in one piece."""
+        self.check_secure(url)
         seconds = min(READ, self._max_seconds)
         deadline = time.monotonic() + seconds
         with _send(self._session, requests.Request("GET", url), seconds) as response:
             if response.status_code != 200:
-                raise storage_refusal(response.status_code, _words(response, deadline))
+                raise storage_error(response.status_code, _body_if_readable(response, deadline))
             return _read(response, cap, deadline)
 
 
 class Body:
-    """A file that tells its length, so that requests sends Content-Length, and counts what was read."""
+    """A file with a length, so that requests sends Content-Length, and a count of what was read."""
 
     def __init__(self, file: IO[bytes], size: int, on_progress: Callable[[int], None] | None) -> None:
         self._file, self._size, self._on_progress = file, size, on_progress
-        self._sent, self._told = 0, 0.0
+        self._sent, self._reported_at = 0, 0.0
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int = -1) -> bytes:
-        """A block, whatever `size` asks for, and never more than was announced: the file may have grown."""
+        """A block, whatever `size` asks for, and never more than announced: the file may have grown."""
         wanted = min(BLOCK, self._size - self._sent)
         block = self._file.read(wanted)
         if wanted and not block:
             raise OSError("the file is shorter than it was")
         self._sent += len(block)
-        if self._on_progress and time.monotonic() - self._told > 0.5:
-            self._told = time.monotonic()
+        if self._on_progress and time.monotonic() - self._reported_at > 0.5:
+            self._reported_at = time.monotonic()
             self._on_progress(self._sent)
         return block
 
@@ -189,9 +193,7 @@ def _send(session: Session, request: requests.Request, seconds: float) -> reques
         prepared = session.prepare_request(request)
         session.get_adapter(str(prepared.url))
     except FAULTS as exc:
-        sentence = (
-            "The upstream's address or the API key is not a valid one, so nothing was sent. Tell an admin."
-        )
+        sentence = "The provider's address or the API key is not valid, so nothing was sent. Tell an admin."
         raise errors.UnreachableError(sentence, detail=type(exc).__name__) from None
     try:
         return session.send(prepared, timeout=(CONNECT, seconds), allow_redirects=False, stream=True)
@@ -200,27 +202,27 @@ def _send(session: Session, request: requests.Request, seconds: float) -> reques
 
 
 def _read(response: requests.Response, cap: int, deadline: float) -> bytes:
-    """The raw body within `cap` bytes and the deadline. A compressed one could unpack to gigabytes."""
+    """The raw body, up to `cap` bytes and the deadline. A compressed one could unpack to gigabytes."""
     status = response.status_code
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise errors.InvalidResponseError(odd("a compressed answer"), status=status)
+        raise errors.InvalidResponseError(invalid("a compressed answer"), status=status)
     content = bytearray()
     try:
         while block := response.raw.read1(16 * 1024, decode_content=False):  # as it comes: it may come slowly
             content += block
             if len(content) > cap:
-                raise errors.InvalidResponseError(odd("an answer that does not end"), status=status)
+                raise errors.InvalidResponseError(invalid("an answer that does not end"), status=status)
             if time.monotonic() > deadline:
                 raise errors.ConnectionLostError(
-                    "The upstream answers too slowly. It is asked again by itself."
+                    "The provider answers too slowly. The portal tries again by itself."
                 )
     except FAULTS as exc:
         raise _fault(exc) from None
     return bytes(content)
 
 
-def _words(response: requests.Response, deadline: float) -> bytes:
-    """The body where the status has said all: what cannot be read is left out."""
+def _body_if_readable(response: requests.Response, deadline: float) -> bytes:
+    """The body of an answer whose status says enough: empty if it cannot be read."""
     try:
         return _read(response, SMALL, deadline)
     except errors.SegmindError:
@@ -232,10 +234,10 @@ def _fault(exc: Exception) -> errors.SegmindError:
     reason = exc.args[0] if exc.args else None
     cause = reason.reason if isinstance(reason, MaxRetryError) else reason
     if not isinstance(cause, ConnectTimeoutError):
-        sentence = "The connection to the upstream broke before its answer came."
+        sentence = "The connection to the provider broke before its answer came."
         return errors.ConnectionLostError(sentence, detail=detail)
     if isinstance(cause.__cause__, ssl.SSLError):
-        sentence = "The upstream's certificate is not valid, so nothing was sent. Tell an admin."
+        sentence = "The provider's certificate is not valid, so nothing was sent. Tell an admin."
         return errors.UnreachableError(sentence, detail=type(cause.__cause__).__name__)
-    sentence = "The upstream cannot be reached. It is tried again by itself."
+    sentence = "The provider cannot be reached. The portal tries again by itself."
     return errors.UnreachableError(sentence, detail=detail)

@@ -1,6 +1,6 @@
-"""The values of the API, read tolerantly: many names for one id, three for one flag, text for numbers.
+"""The types of the API, read tolerantly: many names for one id, three for one flag, text for numbers.
 
-Unknown fields stay in `raw`. What is known of the field names is in docs/provider-api.md, 10 and 15.
+Unknown fields stay in `raw`. docs/provider-api.md, 10 and 15 list the known names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune_portal.providers.segmind.errors import InvalidResponseError
-from finetune_portal.providers.segmind.reading import parse
+from finetune_portal.providers.segmind.json_body import parse
 
 ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
 PUBLIC_NAMES = ("public_model", "segmind_public_model", "segmind_public")
@@ -29,7 +29,7 @@ PHASES = {
 
 
 def phase(status: str) -> str:
-    """The stage that a raw status means; `unknown` is to be treated as running."""
+    """The phase that a raw status means; treat `unknown` as running."""
     word = status.strip().upper()
     if word not in PHASES and any(bad in word for bad in ("FAIL", "ERROR", "CANCEL")):
         return "failed"
@@ -38,7 +38,7 @@ def phase(status: str) -> str:
 
 @dataclass(frozen=True)
 class SubmitRequest:
-    """The body of a submit (docs/provider-api.md, 1). `extra` goes into `advance_parameters` as it is."""
+    """The body of a submit (docs/provider-api.md, 1). `extra` is added to `advance_parameters` unchanged."""
 
     name: str
     data_source_path: str
@@ -69,7 +69,7 @@ class SubmitRequest:
 
 @dataclass(frozen=True)
 class Submitted:
-    """A submit that was taken."""
+    """The answer to an accepted submit."""
 
     request_id: str
     status: str
@@ -94,7 +94,7 @@ class Credits:
 
 @dataclass(frozen=True)
 class FineTune:
-    """A training as the list or the details tell it. Only details has slug, prompt and times."""
+    """A training as the list or the details show it. Only the details have slug, prompt and times."""
 
     id: str
     ids: frozenset[str]
@@ -116,45 +116,45 @@ class FineTune:
     raw: dict[str, Any]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> FineTune | None:
-        """None when there is no id to know it by."""
-        ids = ids_in(told)
+    def from_json(cls, payload: Mapping[str, Any]) -> FineTune | None:
+        """None if there is no id."""
+        ids = ids_in(payload)
         if not ids:
             return None
-        advanced = mapping(told.get("advance_parameters"))
+        advanced = mapping(payload.get("advance_parameters"))
         return cls(
             id=ids[0],
             ids=frozenset(ids),
-            name=text(told.get("name")),
-            status=text(told.get("status")),
-            error_message=text(told.get("error_message")),
-            public=any(truth(told.get(name)) for name in PUBLIC_NAMES),
-            slug=text(told.get("slug")),
-            cloud_storage_url=text(told.get("cloud_storage_url")),
-            data_source_path=text(told.get("data_source_path")),
-            instance_prompt=text(told.get("instance_prompt")),
+            name=text(payload.get("name")),
+            status=text(payload.get("status")),
+            error_message=text(payload.get("error_message")),
+            public=any(truth(payload.get(name)) for name in PUBLIC_NAMES),
+            slug=text(payload.get("slug")),
+            cloud_storage_url=text(payload.get("cloud_storage_url")),
+            data_source_path=text(payload.get("data_source_path")),
+            instance_prompt=text(payload.get("instance_prompt")),
             learning_rate=number(advanced.get("learning_rate")),
             steps=whole(advanced.get("steps")),
-            base_model=text(told.get("base_model")),
-            theme=text(told.get("theme")),
-            created_at=text(told.get("created_ts")),
-            updated_at=text(told.get("updated_ts")),
-            model_information=mapping(told.get("model_information")),
-            raw=dict(told),
+            base_model=text(payload.get("base_model")),
+            theme=text(payload.get("theme")),
+            created_at=text(payload.get("created_ts")),
+            updated_at=text(payload.get("updated_ts")),
+            model_information=mapping(payload.get("model_information")),
+            raw=dict(payload),
         )
 
 
 MAX_TEXT, MAX_ID, MAX_ADDRESS = 4096, 100, 2000
 
 
-def ids_in(told: Mapping[str, Any]) -> list[str]:
-    """By all its names; what is too long to be one, and for a database column, is none."""
-    found = (text(told.get(name)) for name in ID_NAMES)
-    return [each for each in found if 0 < len(each) <= MAX_ID]
+def ids_in(payload: Mapping[str, Any]) -> list[str]:
+    """The ids under all their names, without those that are too long for a database column."""
+    ids = (text(payload.get(name)) for name in ID_NAMES)
+    return [each for each in ids if 0 < len(each) <= MAX_ID]
 
 
 def text(value: Any) -> str:
-    """Text without control characters, cut at 4 kB; numbers become text, all else is empty."""
+    """Text without control characters, cut at 4 kB; numbers become text, everything else is empty."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return "".join(c for c in str(value)[:MAX_TEXT] if c.isprintable() or c == "\n").strip()
@@ -168,20 +168,20 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        found = float(value)
+        parsed = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if abs(found) < 1e15 else None
+    return parsed if abs(parsed) < 1e15 else None
 
 
 def whole(value: Any) -> int | None:
-    """A count; what cannot be one in a database column is None."""
-    found = number(value)
-    return int(found) if found is not None and 0 <= found < 2**31 else None
+    """A count; None for what is none or does not fit into a database column."""
+    parsed = number(value)
+    return int(parsed) if parsed is not None and 0 <= parsed < 2**31 else None
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """An object, or the JSON text of one."""
+    """An object, or the JSON text of one; empty for everything else."""
     if isinstance(value, str):
         try:
             value = parse(value.encode("utf-8", "replace"))

@@ -17,7 +17,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.sample import make
 from finetune_portal.datasets.services import start_upload
 from finetune_portal.gateway import services, upload_urls
-from tests.gateway.calling import PRESIGNED, SUBMIT, row_of, submit_body, token_of
+from tests.gateway.api_client import PRESIGNED, SUBMIT, row_of, submit_body, token_of
 from tests.people import person
 from tests.waiting import until
 from tests.web_server import WebServer

@@ -43,17 +43,17 @@ def test_whatever_is_odd_can_nothing(
     provider: ScriptedProvider, client: SegmindClient, answer: Answer
 ) -> None:
     provider.script("extra", answer)
-    assert not client.extra.abilities() & {"progress", "losses", "samples", "cancel"}
+    assert not client.extension.capabilities() & {"progress", "losses", "samples", "cancel"}
 
 
 def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provider: ScriptedProvider) -> None:
     with closing(SegmindClient(provider.url, "another")) as stranger, pytest.raises(UnauthorizedError):
-        stranger.extra.abilities()
+        stranger.extension.capabilities()
     with (
         closing(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)) as lost,
         pytest.raises(UnreachableError),
     ):
-        lost.extra.abilities()
+        lost.extension.capabilities()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_makes_no_sense_is_not_told(
     provider: ScriptedProvider, client: SegmindClient, told: Any, found: Progress
 ) -> None:
     provider.script("progress", says(200, told))
-    assert client.extra.progress("job") == found
+    assert client.extension.progress("job") == found
 
 
 def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
@@ -81,7 +81,7 @@ def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
     backwards = [[step, step / 2] for step in range(5000, 0, -1)]
     told = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"loss": [[9, 1], [0, 2]], "trained_on": True}}
     provider.script("progress", says(200, told | {"samples": [50, 0, 50, "25"]}))
-    found = client.extra.progress("job")
+    found = client.extension.progress("job")
     steps = [step for step, _ in found.losses]
     assert steps == sorted(set(steps))
     assert len(steps) <= 1000
@@ -94,13 +94,13 @@ def test_only_a_png_is_a_picture_and_not_a_large_one(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     provider.can = ("samples",)
-    assert client.extra.picture("job", "50") == client.extra.picture("job", "control") == PICTURE
+    assert client.extension.picture("job", "50") == client.extension.picture("job", "control") == PICTURE
     queries = [request.query for request in provider.sent("sample")]
     assert queries == ["request_id=job&step=50", "request_id=job&of=control"]
     for odd in (says(200, b"<svg onload=alert(1)>"), says(200, b""), endless(body=PICTURE * 1000)):
         provider.script("sample", odd)
         with pytest.raises(InvalidResponseError):
-            client.extra.picture("job", "50")
+            client.extension.picture("job", "50")
 
 
 def test_it_tells_of_a_simulated_training_and_ends_it(engine: RunningEngine) -> None:
@@ -108,16 +108,16 @@ def test_it_tells_of_a_simulated_training_and_ends_it(engine: RunningEngine) -> 
     job = started(engine, "Hats slow", advance_parameters={"steps": 20_000, "learning_rate": 0.0001})
     reached(engine, job, "TRAINING_INITIATED")
     with closing(SegmindClient(engine.url, engine.key)) as client:
-        assert client.extra.abilities() >= {"progress", "cancel"}
-        assert not client.extra.abilities() & {"losses", "samples"}
-        first = client.extra.progress(job)
+        assert client.extension.capabilities() >= {"progress", "cancel"}
+        assert not client.extension.capabilities() & {"losses", "samples"}
+        first = client.extension.progress(job)
         assert first.percent is not None
         assert (first.ahead, first.losses, first.held_out, first.samples) == (0, [], [], [])
-        until(lambda: (client.extra.progress(job).percent or 0) > (first.percent or 0))
-        assert client.extra.cancel(job)
+        until(lambda: (client.extension.progress(job).percent or 0) > (first.percent or 0))
+        assert client.extension.cancel(job)
         assert reached(engine, job, "FAILED")["error_message"] == "Cancelled."
-        assert not client.extra.cancel(job)
-        assert not client.extra.cancel("no-such-job")
+        assert not client.extension.cancel(job)
+        assert not client.extension.cancel("no-such-job")
 
 
 def test_none_of_the_vendors_calls_looks_other_for_it(engine: RunningEngine) -> None:

@@ -16,7 +16,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Limits
-from tests.gateway.calling import (
+from tests.gateway.api_client import (
     ACCESS,
     ALL,
     CREDITS,

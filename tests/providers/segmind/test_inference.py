@@ -23,7 +23,7 @@ from finetune_portal.providers.segmind import (
 )
 from finetune_portal.providers.segmind.inference import HOSTS
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
-from tests.providers.segmind.test_broken import failure
+from tests.providers.segmind.test_connection_errors import failure
 from tests.running import free_port
 
 REQUEST = RunRequest("turn day into night", "https://example.com/day.png", 0.8, 7, 28, 2.5)
@@ -151,7 +151,7 @@ def test_what_never_left_was_not_paid() -> None:
 
 def test_a_picture_is_hosted_for_the_provider(client: SegmindClient, provider: ScriptedProvider) -> None:
     """docs/provider-api.md, 13."""
-    address = client.inference.host(PICTURE)
+    address = client.inference.upload_image(PICTURE)
     assert address.startswith(f"{provider.url}/pictures/")
     (sent,) = provider.sent("host")
     assert sent.headers["x-api-key"] == KEY
@@ -164,4 +164,4 @@ def test_a_hosting_without_an_address_is_a_bad_reply(
     client: SegmindClient, provider: ScriptedProvider, told: Any
 ) -> None:
     provider.script("host", says(200, told))
-    assert isinstance(failure(lambda: client.inference.host(PICTURE)), InvalidResponseError)
+    assert isinstance(failure(lambda: client.inference.upload_image(PICTURE)), InvalidResponseError)

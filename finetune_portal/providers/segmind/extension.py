@@ -1,0 +1,143 @@
+"""The calls under /extra: what an engine tells and does beyond the vendor's API (docs/engine.md).
+
+The first call asks for the capabilities. A provider that does not know /extra, such as the vendor, or
+answers it in another way has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from finetune_portal.providers.segmind.errors import (
+    InvalidResponseError,
+    OutOfCreditsError,
+    RequestRejectedError,
+    SegmindError,
+    ServerError,
+    TrainingClosedError,
+)
+from finetune_portal.providers.segmind.json_body import missing, parse
+from finetune_portal.providers.segmind.transport import Transport
+from finetune_portal.providers.segmind.types import mapping, number, text, truth, whole
+
+VERSION = 1
+TIMEOUT = 10.0
+MAX_POINTS, MAX_SAMPLES, MAX_CAPABILITIES = 1000, 100, 50
+MAX_PICTURE = 8 * 1024 * 1024
+PNG = b"\x89PNG\r\n\x1a\n"
+MAX_BYTES = 2**53
+
+T = TypeVar("T")
+Point = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress of a training. None is what the engine does not tell."""
+
+    percent: float | None
+    step: int | None
+    ahead: int | None
+    seconds_left: float | None
+    memory_bytes: int | None
+    losses: list[Point]
+    held_out: list[Point]
+    held_out_is_trained: bool
+    samples: list[int]
+
+
+class Extension:
+    """One typed method for each call. Every method may raise a SegmindError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def capabilities(self) -> frozenset[str]:
+        """The names of what the engine can do. Raises only if it is unreachable or the key is wrong."""
+        try:
+            answer = self._get("/extra")
+        except (
+            InvalidResponseError,
+            TrainingClosedError,
+            OutOfCreditsError,
+            RequestRejectedError,
+            ServerError,
+        ):
+            return frozenset()
+        names = answer.get("can")
+        if whole(answer.get("version")) != VERSION or not isinstance(names, list):
+            return frozenset()
+        return frozenset(name for each in names[:MAX_CAPABILITIES] if (name := text(each)[:40]))
+
+    def progress(self, request_id: str) -> Progress:
+        answer = self._get("/extra/progress", request_id=request_id)
+        held_out = mapping(answer.get("held_out"))
+        return Progress(
+            percent=_within(answer.get("percent"), 100),
+            step=whole(answer.get("step")),
+            ahead=whole(answer.get("ahead")),
+            seconds_left=_within(answer.get("seconds_left"), 2**31),
+            memory_bytes=_bytes(answer.get("memory_bytes")),
+            losses=_points(answer.get("loss")),
+            held_out=_points(held_out.get("loss")),
+            held_out_is_trained=truth(held_out.get("trained_on")),
+            samples=_steps(answer.get("samples")),
+        )
+
+    def picture(self, request_id: str, name: str) -> bytes:
+        """A PNG: `control` or `target` of the held-out pair, or the output for it after a step."""
+        params = {"request_id": request_id, "step" if name.isdecimal() else "of": name}
+        content = self._transport.call("GET", "/extra/sample", params=params, cap=MAX_PICTURE)
+        if not content.startswith(PNG):
+            raise missing("a picture")
+        return content
+
+    def cancel(self, request_id: str) -> bool:
+        """Cancel the training. False if there is nothing to cancel any more."""
+        try:
+            self._transport.call("POST", "/extra/cancel", json={"request_id": request_id}, total=TIMEOUT)
+        except SegmindError as exc:
+            if exc.status in (404, 409):
+                return False
+            raise
+        return True
+
+    def _get(self, path: str, **params: str) -> Mapping[str, Any]:
+        answer = parse(self._transport.call("GET", path, params=params, total=TIMEOUT))
+        if not isinstance(answer, dict):
+            raise missing("an object")
+        return answer
+
+
+def _within(value: Any, maximum: float) -> float | None:
+    parsed = number(value)
+    return parsed if parsed is not None and 0 <= parsed <= maximum else None
+
+
+def _bytes(value: Any) -> int | None:
+    parsed = _within(value, MAX_BYTES)
+    return None if parsed is None else int(parsed)
+
+
+def _points(value: Any) -> list[Point]:
+    """Pairs of a step and a number, ordered by step; everything else is left out."""
+    points: dict[int, float] = {}
+    for pair in value if isinstance(value, list) else ():
+        if isinstance(pair, list) and len(pair) == 2:
+            step, loss = whole(pair[0]), number(pair[1])
+            if step is not None and loss is not None:
+                points[step] = loss
+    return _thinned(sorted(points.items()), MAX_POINTS)
+
+
+def _steps(value: Any) -> list[int]:
+    steps = (whole(each) for each in (value if isinstance(value, list) else ()))
+    return _thinned(sorted({step for step in steps if step is not None}), MAX_SAMPLES)
+
+
+def _thinned(values: list[T], maximum: int) -> list[T]:
+    """At most `maximum` of them, evenly spaced, with the last."""
+    stride = -(-len(values) // maximum) or 1
+    return values[::-stride][::-1]
