@@ -21,7 +21,7 @@ from finetune_portal.providers.segmind import (
     UnavailableError,
     UnreachableError,
 )
-from finetune_portal.providers.segmind.inference import HOSTS
+from finetune_portal.providers.segmind.inference import UPLOAD_BASE_URLS
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
 from tests.providers.segmind.test_connection_errors import failure
 from tests.running import free_port
@@ -156,7 +156,7 @@ def test_a_picture_is_hosted_for_the_provider(client: SegmindClient, provider: S
     (sent,) = provider.sent("host")
     assert sent.headers["x-api-key"] == KEY
     assert sent.json == {"data_urls": [f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"]}
-    assert HOSTS == {"https://api.segmind.com": "https://workflows-api.segmind.com"}
+    assert UPLOAD_BASE_URLS == {"https://api.segmind.com": "https://workflows-api.segmind.com"}
 
 
 @pytest.mark.parametrize("told", [{}, {"file_urls": []}, {"file_urls": ["data:image/png;base64,AA=="]}, "x"])
