@@ -42,12 +42,12 @@ def send(subject: str, body: str, *, to: str) -> bool:
     return True
 
 
-def behind(deed: Callable[[str], None], email: str) -> None:
-    """Without waiting, so that the time of the answer does not tell whether there is such an account."""
+def send_in_background(send: Callable[[str], None], email: str) -> None:
+    """Send without waiting, so that the response time does not show whether the account exists."""
 
     def run() -> None:
         try:
-            deed(email)
+            send(email)
         finally:
             connections.close_all()
 

@@ -128,7 +128,7 @@ def forgot(request: PortalRequest) -> HttpResponse:
     if not ratelimit.consume(request, action="reset_password", key=email):
         form.add_error("email", MANY_LETTERS)
         return render(request, "accounts/forgot.html", {"form": form}, status=429)
-    emails.behind(services.send_password_link, email)
+    emails.send_in_background(services.send_password_link, email)
     return render(request, "accounts/forgot.html", {"sent_to": email})
 
 

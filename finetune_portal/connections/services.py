@@ -1,4 +1,4 @@
-"""The deeds on connections: the built-in one, add, change the key, choose the default, switch off, test."""
+"""The actions on connections: the built-in one, add, change the key, choose the default, switch off, test."""
 
 from __future__ import annotations
 

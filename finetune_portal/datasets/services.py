@@ -1,4 +1,4 @@
-"""The deeds on datasets: begin an upload, take a whole file, check, carry to the presigned URL."""
+"""The actions on datasets: begin an upload, take a whole file, check, carry to the presigned URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deeds: make, recognise and revoke a token, and start the training that a call asks for."""
+"""The actions: make, recognise and revoke a token, and start the training that a call asks for."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not 
 
     def label_from_instance(self, obj: Connection) -> str:
         if obj.kind == Kind.ENGINE:
-            deed = "trains on your own hardware" if obj.is_training_real else "simulates"
-            return f"{obj}: {deed}, costs nothing"
+            description = "trains on your own hardware" if obj.is_training_real else "simulates"
+            return f"{obj}: {description}, costs nothing"
         return f"{obj}: {obj.credits:,.2f} credits" if obj.credits is not None else str(obj)
 
 

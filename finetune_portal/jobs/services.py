@@ -1,4 +1,4 @@
-"""The deeds on jobs that people ask for: start, withdraw, publish, make private, download."""
+"""The actions on jobs that people ask for: start, withdraw, publish, make private, download."""
 
 from __future__ import annotations
 
