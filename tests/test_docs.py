@@ -188,6 +188,15 @@ def test_every_command_that_a_document_names_exists() -> None:
     assert manage <= get_commands().keys()
 
 
+@pytest.mark.parametrize("page", [*GUIDES, ROOT / "docs/operations.md"], ids=lambda page: page.name)
+def test_every_label_that_a_document_names_is_on_a_page(page: Path) -> None:
+    """Labels are bold, such as **New training** or **Settings, Webhooks**."""
+    bold = re.findall(r"\*\*([A-Z][\w, ]+)\*\*", page.read_text(encoding="utf-8"))
+    named = {label for labels in bold for label in labels.split(", ")} - {"FLUX", "Google"}
+    shown = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "templates").rglob("*.html"))
+    assert {label for label in named if not re.search(rf"\b{label}\b", shown, re.IGNORECASE)} == set()
+
+
 def prose_of(path: Path) -> Iterator[str]:
     """The names, docstrings, comments and titles of cases in a file of Python."""
     text = path.read_text(encoding="utf-8")
