@@ -1,7 +1,7 @@
-"""The only reader of the environment, shared by the portal and the local engine.
+"""Read environment variables. The only module of the portal and the local engine that does.
 
-Holds no settings: each reader takes a name and a default and refuses a bad value in a sentence,
-so that a typing error stops the start and not a training.
+It holds no settings. Each reader takes a name and a default, and raises ImproperlyConfigured with a sentence
+for a bad value, so that a typing error stops the start and not a job.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ from django.core.exceptions import ImproperlyConfigured
 ROOT = Path(__file__).resolve().parent.parent
 _YES = {"1", "true", "yes", "on"}
 _NO = {"0", "false", "no", "off", ""}
+# Names of version 0.1, which still work where the new name is not set.
+_OLD_NAMES = {
+    "PORTAL_ENCRYPTION_KEYS": "PORTAL_SEALING_KEYS",
+    "PORTAL_ENCRYPTION_KEYS_FILE": "PORTAL_SEALING_KEYS_FILE",
+    "PORTAL_PROVIDER_URLS": "PORTAL_UPSTREAMS",
+}
 
 
 def text(name: str, default: str = "") -> str:
-    return os.environ.get(name, "").strip() or default
+    value = os.environ.get(name, "").strip() or os.environ.get(_OLD_NAMES.get(name, name), "").strip()
+    return value or default
 
 
 def flag(name: str, *, default: bool = False) -> bool:
@@ -69,7 +76,7 @@ def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
 
 
 def secret(name: str) -> str:
-    """The value of NAME, or the content of the file that NAME_FILE points at; empty if neither."""
+    """Return the value of NAME, or the content of the file that NAME_FILE names; empty if neither is set."""
     if value := text(name):
         return value
     if path := text(f"{name}_FILE"):
@@ -81,30 +88,30 @@ def secret(name: str) -> str:
 
 
 def kept_secret(name: str, path: Path) -> str:
-    """Like `secret`, but when not given the one that `made_once` keeps in `path`."""
+    """Return the secret, or without one the random secret that `made_once` keeps in `path`."""
     return secret(name) or made_once(path)
 
 
 def made_once(path: Path) -> str:
-    """A random secret, made at the first call and kept in `path`, readable by the owner only."""
+    """Return a random secret, created at the first call and kept in `path` for the owner only."""
     if path.exists() and not path.read_text(encoding="utf-8").strip():
-        path.unlink()  # an empty one would be everybody's
+        path.unlink()  # everybody could guess an empty secret
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
-        with suppress(FileExistsError):  # two processes may start at once: the first one's stays
+        with suppress(FileExistsError):  # two processes may start at once; the first one's secret stays
             os.link(draft, path)
         draft.unlink()
     return path.read_text(encoding="utf-8").strip()
 
 
 def whole() -> dict[str, str]:
-    """The environment as it is, to hand on to a child process."""
+    """Return the environment as it is, to pass it on to a child process."""
     return dict(os.environ)
 
 
 def data_dir() -> Path:
-    """The one folder that everything written lives in: DATA_DIR, by default `data/` in the checkout."""
+    """Return DATA_DIR, the folder of everything that is written; by default `data/` in the checkout."""
     return (ROOT / text("DATA_DIR", "data")).resolve()

@@ -40,8 +40,8 @@ SEGMIND_API_KEY = (
 SEGMIND_WEBHOOK_SECRET = env.secret("SEGMIND_WEBHOOK_SECRET")
 ENGINE_WEBHOOK_SECRET = env.secret("ENGINE_WEBHOOK_SECRET")
 # Where a connection that an admin adds may point. Nobody types an address, so no key goes astray.
-UPSTREAMS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.listing("PORTAL_UPSTREAMS"))]
-SEALING_KEYS = env.secret("PORTAL_SEALING_KEYS").split()  # the newest first
+PROVIDER_URLS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.listing("PORTAL_PROVIDER_URLS"))]
+ENCRYPTION_KEYS = env.secret("PORTAL_ENCRYPTION_KEYS").split()  # the newest first
 # A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute
 # (docs/provider-api.md, 12.2), shared with every other call to it.
 _near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
@@ -312,7 +312,7 @@ LOGGING = {
                 OIDC_CLIENT_SECRET,
                 METRICS_TOKEN,
                 _DATABASE_URL,
-                *SEALING_KEYS,
+                *ENCRYPTION_KEYS,
             ],
             "as_json": env.flag("PORTAL_LOG_JSON"),
         }

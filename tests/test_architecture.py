@@ -49,7 +49,7 @@ USES_CLIENT = {
     "sync",
 }  # modules, or packages of that name
 
-HTTP = ("requests", "urllib3", "httpx", "aiohttp", "http.client", "urllib.request", "socket", "websockets")
+HTTP = ("requests", "urllib3", "httpx", "aiohttp", "http.client", "urllib.request", "websockets")
 USES_HTTP = {
     f"{PORTAL}.providers": "calls to providers",
     f"{PORTAL}.web.outbound": "the guard of addresses that people typed",
@@ -240,7 +240,6 @@ def test_only_providers_and_the_guards_use_the_network() -> None:
 KNOWN_HTTP = {
     f"{PORTAL}.engine.trainers.on_ray.node",
     f"{PORTAL}.engine.trainers.ray_cluster",
-    f"{PORTAL}.operations.management.commands.up",
 }
 
 

@@ -259,7 +259,7 @@ def provider() -> Iterator[ScriptedProvider]:
 def scene(things: dict[str, str], alice: User, provider: ScriptedProvider, settings: Any) -> Scene:
     cache.clear()
     point_at(settings, provider)
-    settings.UPSTREAMS, settings.EMAIL_HOST = [provider.url], "mail.example"
+    settings.PROVIDER_URLS, settings.EMAIL_HOST = [provider.url], "mail.example"
     person("dana", "admin")  # so that alice is not the last one
     User.objects.filter(pk=alice.pk).update(role="admin")
     there = provider.adds("night")

@@ -23,8 +23,8 @@ import requests
 from finetune_portal.datasets import sample
 from tests import databases
 from tests.e2e.conftest import EMAIL, Portal
+from tests.operations.test_up import Maker, tree
 from tests.test_access import ROUTES
-from tests.test_up import Maker, tree
 from tests.waiting import until
 
 SIGNED = re.compile(rb"(?i)[?&;\"](?:x-amz-)?signature=(?!\[redacted\])[^&\s\"'<>\\]{12,}")

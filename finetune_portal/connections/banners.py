@@ -75,7 +75,7 @@ def _balance(connections: list[Connection]) -> Balance | None:
 def _banners(connections: list[Connection]) -> list[Banner]:
     """With several connections, each text begins with the name of its connection."""
     overdue = [
-        each.due_at for each in connections if each.pk and each.due_at < now() - OVERDUE and each.is_free
+        each.due_at for each in connections if each.pk and each.due_at < now() - OVERDUE and each.is_unleased
     ]
     if overdue:
         text = "The worker is not running, so nothing is sent and no state is updated. Tell an admin."

@@ -36,8 +36,8 @@ class AddForm(forms.Form):
     name = NameField()
     base_url = forms.ChoiceField(
         label="Upstream",
-        choices=lambda: [(url, url.removeprefix("https://")) for url in settings.UPSTREAMS],
-        help_text="The operator lists others in PORTAL_UPSTREAMS, so that no key goes astray.",
+        choices=lambda: [(url, url.removeprefix("https://")) for url in settings.PROVIDER_URLS],
+        help_text="The operator lists others in PORTAL_PROVIDER_URLS, so that no key goes astray.",
         error_messages={"invalid_choice": "That upstream is not on the operator's list."},
     )
     key = KeyField()

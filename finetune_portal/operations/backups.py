@@ -1,7 +1,7 @@
-"""Backups, made while the portal runs: databases and files of DATA_DIR in one tar file. And the way back.
+"""Back up the databases and files of DATA_DIR into one tar file while the portal runs, and restore it.
 
-Each database is copied whole, in one read. The files come after it, so whatever it tells of is there. Secrets
-are left out: who finds a backup finds no key to what is sealed in it.
+Each database is copied whole, in one read. The files follow, so every file that a row names is there. Secrets
+are left out: a backup holds no key to what is encrypted in it.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from finetune_portal.jobs.sync import submit
 
 PORTAL, ENGINE = "portal.sqlite3", "engine/engine.sqlite3"
 FOLDERS = ("datasets", "previews", "samples", "playground", "engine")
-APART = {"api-key", "lock"}  # of the engine: a key, and a sign that it runs
+EXCLUDED = {"api-key", "lock"}  # of the engine: its key, and the lock of the running process
 LABEL = "finetune-portal-backup.json"
 DRAFT = ".restoring"
 BLOCK = 1024 * 1024
 
 
-class Unusable(Exception):
-    """Why there can be no backup, or no way back from it; the text is for people."""
+class BackupError(Exception):
+    """The backup cannot be made or restored. The text is for people."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """`made`: when the backup was. `doubtful`: trainings that may have been sent since."""
+    """`made_at`: when the backup was made. `unconfirmed`: jobs that may have been submitted since."""
 
-    made: datetime
+    made_at: datetime
     files: int
-    doubtful: int
+    unconfirmed: int
 
 
 def make(target: Path) -> None:
-    """Write the whole backup, readable by its owner only. No file has this name before it is whole."""
+    """Write the backup for its owner only. No file has the name `target` before it is whole."""
     if target.exists():
-        raise Unusable(f"{target} is there already. Choose another name.")
+        raise BackupError(f"{target} exists. Choose another name.")
     try:
         with TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
             draft = Path(folder) / "draft.tar"
@@ -62,64 +62,67 @@ def make(target: Path) -> None:
                 os.fsync(file.fileno())
             draft.rename(target)
     except OSError as exc:
-        raise Unusable(f"The backup cannot be written to {target.parent}: {exc.strerror}.") from None
+        raise BackupError(f"The backup cannot be written to {target.parent}: {exc.strerror}.") from None
 
 
 def _fill(tar: tarfile.TarFile, folder: Path) -> None:
-    told = {"made": now().isoformat(), "version": __version__, "database": connection.vendor}
+    label_data = {"made": now().isoformat(), "version": __version__, "database": connection.vendor}
     label = folder / LABEL
-    label.write_text(json.dumps(told), encoding="utf-8")
+    label.write_text(json.dumps(label_data), encoding="utf-8")
     tar.add(label, LABEL)
     for name in _databases():
         if (_data() / name).exists():
-            tar.add(_copied(_data() / name, folder / Path(name).name), name)
+            tar.add(_copy_database(_data() / name, folder / Path(name).name), name)
     for path in _files():
         _add(tar, path)
 
 
 def _databases() -> list[str]:
-    """The engine's first, so that the portal's is put in place last. PostgreSQL has its own tools."""
+    """List the engine's first, so that the portal's is restored last. PostgreSQL has tools of its own."""
     return [ENGINE, PORTAL] if connection.vendor == "sqlite" else [ENGINE]
 
 
-def _copied(database: Path, target: Path) -> Path:
-    """The newest rows of a running database are in its -wal file; a copy of the file alone may be broken."""
+def _copy_database(database: Path, target: Path) -> Path:
+    """Copy by VACUUM INTO: the newest rows are in the -wal file, so a plain copy may be broken."""
     with closing(sqlite3.connect(database, timeout=60)) as source:
         source.execute("VACUUM INTO ?", (str(target),))
-    _must_be_whole(target)
+    _check_database(target)
     return target
 
 
-def _must_be_whole(database: Path) -> None:
+def _check_database(database: Path) -> None:
     try:
         with closing(sqlite3.connect(database)) as copy:
-            answer = copy.execute("PRAGMA quick_check").fetchone()[0]
+            result = copy.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.DatabaseError as exc:
-        answer = str(exc)
-    if answer != "ok":
-        raise Unusable(f"The database {database.name} is damaged: {answer}.")
+        result = str(exc)
+    if result != "ok":
+        raise BackupError(f"The database {database.name} is damaged: {result}.")
 
 
 def _files() -> Iterator[Path]:
     for folder in FOLDERS:
         for path in sorted((_data() / folder).rglob("*")):
-            is_kept = path.name not in APART and not path.name.startswith((".", "engine.sqlite3"))
-            if is_kept and path.is_file() and not path.is_symlink():
+            is_included = path.name not in EXCLUDED and not path.name.startswith((".", "engine.sqlite3"))
+            if is_included and path.is_file() and not path.is_symlink():
                 yield path
 
 
 def _add(tar: tarfile.TarFile, path: Path) -> None:
-    """As long as the file was when it was opened; one that is gone meanwhile is left out."""
+    """Add as many bytes as the file had when it was opened. A file that is gone by now is left out."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
-        tar.addfile(tar.gettarinfo(fileobj=file, arcname=str(path.relative_to(_data()))), Steady(file))
+        tar.addfile(tar.gettarinfo(fileobj=file, arcname=str(path.relative_to(_data()))), PaddedReader(file))
 
 
-class Steady:
-    """An upload that begins anew cuts its file. Zeros stand for what is gone; the check will refuse them."""
+class PaddedReader:
+    """Pad with zeros what a file lost since it was opened: an upload that starts over truncates its file.
+
+    The check of the dataset refuses the zeros later.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -129,24 +132,24 @@ class Steady:
 
 
 def restore(source: Path) -> Restored:
-    """Put everything back into a DATA_DIR without a database, while nothing runs there.
+    """Restore into a DATA_DIR without a database, while nothing runs there. Raises BackupError.
 
-    The portal's database gets its name last. What was killed before that is simply done again.
+    The portal's database gets its name last, so a restore that was killed can be run again.
     """
     if (present := _data() / _databases()[-1]).exists():
-        told = f"There is a database already: {present}."
-        raise Unusable(f"{told} Stop the portal, move {_data()} away, and run this again.")
+        message = f"There is a database already: {present}."
+        raise BackupError(f"{message} Stop the portal, move {_data()} away, and run this again.")
     try:
         with tarfile.open(source, "r:") as tar:
-            made, files = _unpack(tar)
+            made_at, files = _unpack(tar)
     except (tarfile.TarError, ValueError, KeyError):
-        raise Unusable(f"{source} is no backup, or not a whole one.") from None
+        raise BackupError(f"{source} is not a backup, or it is incomplete.") from None
     except OSError as exc:
-        raise Unusable(f"The backup cannot be read or written back: {exc.strerror}.") from None
+        raise BackupError(f"The backup cannot be read or written back: {exc.strerror}.") from None
     for name in _databases():
         if (draft := _data() / f"{name}{DRAFT}").exists():
-            _must_be_whole(draft)
-    return Restored(made, files, _put_in_place())
+            _check_database(draft)
+    return Restored(made_at, files, _install_databases())
 
 
 def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
@@ -154,24 +157,24 @@ def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
     file = tar.extractfile(label) if label and label.name == LABEL else None
     if file is None:
         raise tarfile.ReadError
-    made, files = datetime.fromisoformat(json.load(file)["made"]), 0
+    made_at, files = datetime.fromisoformat(json.load(file)["made"]), 0
     for member in tar:
         if member.name == LABEL:
             continue
-        content = tar.extractfile(member) if _is_ours(member) else None
+        content = tar.extractfile(member) if _is_expected(member) else None
         if content is None:
-            raise Unusable(f"There is something in this file that is in no backup: {member.name!r}.")
+            raise BackupError(f"This file holds something that no backup holds: {member.name!r}.")
         is_database = member.name in (PORTAL, ENGINE)
         _write(content, _data() / (f"{member.name}{DRAFT}" if is_database else member.name), member.size)
         files += not is_database
-    return made, files
+    return made_at, files
 
 
-def _is_ours(member: tarfile.TarInfo) -> bool:
-    """A plain file that can only lie where a backup has them."""
+def _is_expected(member: tarfile.TarInfo) -> bool:
+    """Accept a plain file inside the folders that a backup has."""
     path = PurePosixPath(member.name)
     is_inside = not path.is_absolute() and ".." not in path.parts and path.parts[0] in FOLDERS
-    return member.isreg() and (member.name == PORTAL or (is_inside and path.name not in APART))
+    return member.isreg() and (member.name == PORTAL or (is_inside and path.name not in EXCLUDED))
 
 
 def _write(content: IO[bytes], path: Path, size: int) -> None:
@@ -184,25 +187,25 @@ def _write(content: IO[bytes], path: Path, size: int) -> None:
         os.fsync(file.fileno())
 
 
-def _put_in_place() -> int:
-    """Answers how many trainings may have been sent since."""
+def _install_databases() -> int:
+    """Migrate the databases and give them their names. Return how many jobs may have been submitted since."""
     name = connection.settings_dict["NAME"]
     draft = _data() / f"{PORTAL}{DRAFT}"
-    is_here = connection.vendor == "sqlite"
-    if is_here and not draft.exists():
-        raise Unusable("There is no database in it: it was made where the portal used PostgreSQL.")
+    is_sqlite = connection.vendor == "sqlite"
+    if is_sqlite and not draft.exists():
+        raise BackupError("The backup has no database: it was made where the portal used PostgreSQL.")
     connection.close()
     try:
-        connection.settings_dict["NAME"] = str(draft) if is_here else name
+        connection.settings_dict["NAME"] = str(draft) if is_sqlite else name
         call_command("migrate", verbosity=0, interactive=False)
-        doubtful = submit.mark_unsent_unconfirmed()
+        unconfirmed = submit.mark_unsent_unconfirmed()
     finally:
-        connection.close()  # the last one to leave takes the -wal file along
+        connection.close()  # the last connection removes the -wal file
         connection.settings_dict["NAME"] = name
     for each in _databases():
-        if (found := _data() / f"{each}{DRAFT}").exists():
-            found.rename(_data() / each)
-    return doubtful
+        if (restored := _data() / f"{each}{DRAFT}").exists():
+            restored.rename(_data() / each)
+    return unconfirmed
 
 
 def _data() -> Path:
@@ -210,5 +213,5 @@ def _data() -> Path:
 
 
 def _create(path: Path) -> IO[bytes]:
-    """For the owner's eyes only."""
+    """Open a new file that only its owner can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

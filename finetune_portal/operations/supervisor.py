@@ -1,6 +1,6 @@
-"""Keeps web, worker and engine running as children: prefixed output, restart on a crash, a clean stop.
+"""Run web, worker and engine as children: prefixed output, restart after a crash, a clean stop.
 
-On Linux the children die with the supervisor, even when that is killed with -9.
+On Linux the children die with the supervisor, even when it is killed with -9.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Child:
-    """One supervised program. `crashes` are the times of its last unexpected ends."""
+    """A supervised program. `crashes` holds the monotonic times of its latest unexpected ends."""
 
     name: str
     command: list[str]
@@ -54,20 +54,20 @@ class Child:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def sweep(self) -> None:
-        """End what a dead child left behind: its own workers may still hold the port and do its work."""
+    def kill_group(self) -> None:
+        """Kill what a dead child left behind: its own workers may still hold the port."""
         if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    def may_start_again(self) -> bool:
-        """False after five crashes within a minute."""
+    def can_restart(self) -> bool:
+        """Count a crash; return False after CRASHES of them within WITHIN seconds."""
         self.crashes.append(time.monotonic())
         return len(self.crashes) < CRASHES or self.crashes[-1] - self.crashes[0] > WITHIN
 
 
 def supervise(children: list[Child], *, ready: Callable[[], None]) -> int:
-    """Run until a signal or until a child keeps crashing. Answers the exit status."""
+    """Run until a signal arrives or a child keeps crashing. Return the exit status."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -85,12 +85,12 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
         for child in children:
             if child.is_running:
                 continue
-            child.sweep()
+            child.kill_group()
             code = child.process.returncode if child.process else None
-            if not child.may_start_again():
+            if not child.can_restart():
                 say("up", f"{child.name} ended {CRASHES} times within a minute (last status {code}).")
                 return 1
-            say("up", f"{child.name} ended with status {code}; starting it again.")
+            say("up", f"{child.name} ended with status {code}; it is started again.")
             if stop.wait(1.0):
                 break
             child.start()
@@ -106,7 +106,7 @@ def _end(children: list[Child]) -> None:
             try:
                 child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                child.sweep()
+                child.kill_group()
                 child.process.wait()
 
 

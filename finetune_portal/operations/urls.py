@@ -1,4 +1,4 @@
-"""For the operator's tools."""
+"""URLs for the operator's tools."""
 
 from __future__ import annotations
 

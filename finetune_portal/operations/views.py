@@ -1,4 +1,4 @@
-"""Is the portal ready, and how is it? For the operator's tools."""
+"""Readiness and metrics, for the operator's tools."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ALIVE = timedelta(seconds=60)
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Only with a database that answers and a worker that is alive."""
+    """Answer 200 only while the database answers and a worker is alive."""
     try:
-        last = Heartbeat.objects.aggregate(last=Max("at"))["last"]
+        last = Heartbeat.objects.aggregate(last=Max("beat_at"))["last"]
     except DatabaseError:
         return HttpResponse("The database does not answer.\n", status=503, content_type=PLAIN)
     if last is None or last < now() - ALIVE:
@@ -39,9 +39,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """For who has the operator's token, or asks from one of the operator's addresses."""
+    """Answer requests with the operator's token, or from one of the operator's networks."""
     if not (_has_token(request) or _is_listed(request)):
-        sentence = "Ask with PORTAL_METRICS_TOKEN as a bearer token, or from PORTAL_METRICS_NETWORKS.\n"
+        sentence = "Send PORTAL_METRICS_TOKEN as a bearer token, or ask from PORTAL_METRICS_NETWORKS.\n"
         return HttpResponse(sentence, status=403, content_type=PLAIN)
     return HttpResponse(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -52,7 +52,7 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_listed(request: HttpRequest) -> bool:
-    """From this machine only by its own names: else it may be a proxy that does not say for whom it asks."""
+    """A loopback address counts only under a loopback name: else it may be a proxy that hides its client."""
     address, name = ip_address(client_ip(request)), split_domain_port(request.get_host())[0]
     is_through = address.is_loopback and name not in settings.LOOPBACK
     return not is_through and any(address in network for network in settings.METRICS_NETWORKS)

@@ -1,4 +1,4 @@
-"""Whether anything was written since the last look, for next to nothing."""
+"""A cheap way to see whether anybody has written to the database."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from django.db import connection
 
 
 def version() -> str:
-    """Another text after every commit by others; on PostgreSQL it says which ones are seen."""
-    question = "PRAGMA data_version" if connection.vendor == "sqlite" else "SELECT pg_current_snapshot()"
+    """Return a text that changes with every commit of others; on PostgreSQL it names the visible ones."""
+    query = "PRAGMA data_version" if connection.vendor == "sqlite" else "SELECT pg_current_snapshot()"
     with connection.cursor() as cursor:
-        cursor.execute(question)
+        cursor.execute(query)
         return str(cursor.fetchone()[0])

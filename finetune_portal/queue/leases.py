@@ -1,4 +1,4 @@
-"""Rows as the queue: when a row is next due and who works on it. A killed holder loses nothing."""
+"""Leased rows: the database as the queue. A row knows when it is due and who works on it until when."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ MAX_BACKOFF = 600.0
 
 
 class Leased(models.Model):
-    """A row that a worker picks up when it is due and no one else holds it."""
+    """A row that a worker takes when it is due and nobody holds it.
+
+    A holder that is killed loses nothing: its lease expires, and the next worker takes the row.
+    """
 
     due_at = models.DateTimeField(default=now, db_index=True)
     lease = models.UUIDField(null=True, editable=False)
@@ -31,8 +34,8 @@ class Leased(models.Model):
         abstract = True
 
     @property
-    def is_free(self) -> bool:
-        """Held by nobody, or by a holder whose time is over."""
+    def is_unleased(self) -> bool:
+        """Whether nobody holds the row: there is no lease, or it has expired."""
         return self.lease_expires_at is None or self.lease_expires_at < now()
 
 
@@ -40,7 +43,7 @@ R = TypeVar("R", bound=Leased)
 
 
 def unleased() -> Q:
-    """`is_free`, for a query."""
+    """Return the condition `is_unleased` for a query."""
     return Q(lease_expires_at=None) | Q(lease_expires_at__lt=now())
 
 
@@ -49,9 +52,9 @@ def claimable(rows: QuerySet[R]) -> QuerySet[R]:
 
 
 def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
-    """Take the most overdue row for so many seconds, or None. Two callers never get the same one.
+    """Lease the most overdue row for so many seconds; None if there is none. No two callers get the same row.
 
-    SQLite lets one write after the other, so a look comes first; on PostgreSQL each goes on to the next row.
+    SQLite serializes writers, so a read comes first; on PostgreSQL each caller skips rows locked by others.
     """
     if not claimable(rows).exists():
         return None
@@ -66,7 +69,10 @@ def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
 
 
 def held_by(row: R) -> QuerySet[R]:
-    """The row as long as this holder still has it: what a late holder writes matches nothing."""
+    """Return the row as a query that matches only while this holder has the lease.
+
+    So an update by a holder that comes too late changes nothing.
+    """
     return type(row)._default_manager.filter(pk=row.pk, lease=row.lease)
 
 
@@ -75,24 +81,24 @@ def renew(row: Leased, *, seconds: float) -> bool:
 
 
 def jitter(seconds: float) -> timedelta:
-    """A fifth more or less, so that what began together does not stay together."""
+    """Return a duration up to a fifth longer or shorter, so that rows do not stay in step."""
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # nosec B311  # no secret
 
 
 @contextmanager
 def renewing(row: Leased, *, seconds: float) -> Iterator[None]:
-    """Renew the lease while a step takes its time. So it can be short: a killed holder is soon followed."""
+    """Renew the lease during the block. So leases can be short, and a killed holder is soon replaced."""
     over = threading.Event()
 
-    def renew_on() -> None:
+    def keep_renewing() -> None:
         while not over.wait(seconds / 3):
             try:
                 renew(row, seconds=seconds)
-            except DatabaseError:  # busy just now; there is time for another try
+            except DatabaseError:  # the database is busy; there is time for another try
                 log.warning("The lease of %s %s could not be renewed", type(row).__name__, row.pk)
         connections.close_all()
 
-    thread = threading.Thread(target=renew_on, name="lease", daemon=True)
+    thread = threading.Thread(target=keep_renewing, name="lease", daemon=True)
     thread.start()
     try:
         yield
@@ -102,6 +108,6 @@ def renewing(row: Leased, *, seconds: float) -> Iterator[None]:
 
 
 def backoff(attempts: int, *, first: float = 2.0) -> timedelta:
-    """Full jitter: somewhere between next to nothing and the doubled pause, never over ten minutes."""
+    """Return an exponential backoff with full jitter, at most MAX_BACKOFF seconds."""
     ceiling = min(MAX_BACKOFF, first * 2 ** min(attempts, 12))
     return timedelta(seconds=random.uniform(first / 2, ceiling))  # nosec B311  # no secret

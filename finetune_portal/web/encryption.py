@@ -1,7 +1,7 @@
-"""Keeps secrets unreadable in the database and its backups: sealed with keys that lie apart from it.
+"""Encrypt secrets in the database, with keys that are kept apart from it and from its backups.
 
-PORTAL_SEALING_KEYS[_FILE] lists them, the newest first: it seals, all of them open. Without it one is made
-and kept in `DATA_DIR/secrets`. `manage.py reseal` is for the change of keys.
+PORTAL_ENCRYPTION_KEYS[_FILE] lists the keys. The first one encrypts, all of them decrypt. Without it
+one key is created in `DATA_DIR/secrets`. `manage.py rotate_encryption_keys` serves to change keys.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from finetune_portal import env
 
 
 class KeyLostError(Exception):
-    """What was sealed cannot be opened: the key is not the one of then."""
+    """A value cannot be decrypted: the key that encrypted it is not in the list."""
 
 
 def local_key_path() -> Path:
-    """Where the one is that was made here, when the operator gave none."""
+    """Return the path of the key that the portal creates when the operator gives none."""
     return Path(settings.DATA_DIR) / "secrets" / "sealing-key"
 
 
-def _box() -> MultiFernet:
-    secrets = settings.SEALING_KEYS or [env.made_once(local_key_path())]
+def _fernet() -> MultiFernet:
+    secrets = settings.ENCRYPTION_KEYS or [env.made_once(local_key_path())]
     return MultiFernet([Fernet(urlsafe_b64encode(sha256(secret.encode()).digest())) for secret in secrets])
 
 
 def encrypt(text: str) -> str:
-    return _box().encrypt(text.encode()).decode()
+    return _fernet().encrypt(text.encode()).decode()
 
 
-def decrypt(sealed: str) -> str:
+def decrypt(token: str) -> str:
     try:
-        return _box().decrypt(sealed).decode()
+        return _fernet().decrypt(token).decode()
     except InvalidToken:
         raise KeyLostError from None
 
 
-def rotate(sealed: str) -> str:
-    """The same text, sealed with the first of the keys."""
+def rotate(token: str) -> str:
+    """Encrypt the same text again with the first key. Raises KeyLostError."""
     try:
-        return _box().rotate(sealed).decode()
+        return _fernet().rotate(token).decode()
     except InvalidToken:
         raise KeyLostError from None

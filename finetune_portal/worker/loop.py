@@ -1,4 +1,4 @@
-"""Runs the lanes, each in its own thread, until told to stop."""
+"""Run the periodic tasks, each in a thread of its own, until the worker is asked to stop."""
 
 from __future__ import annotations
 
@@ -12,63 +12,63 @@ from django.utils.timezone import now
 
 from finetune_portal.queue import data_version
 from finetune_portal.worker.models import Heartbeat
-from finetune_portal.worker.tasks import LANES, Lane
+from finetune_portal.worker.tasks import TASKS, PeriodicTask
 
 log = logging.getLogger(__name__)
-FIRST_BEAT, BEAT = 0.2, 10.0
-AFTER_FAULT = 2.0
+FIRST_BEAT, BEAT = 0.2, 10.0  # seconds
+PAUSE_AFTER_ERROR = 2.0
 STOP_SECONDS = 6.0  # less than the supervisor waits
 Beats = dict[str, datetime]
 
 
 def run(stop: threading.Event) -> None:
-    """Blocks until `stop` is set and the lanes have ended their steps, or until that takes too long."""
+    """Block until `stop` is set and the tasks have ended their steps, at most STOP_SECONDS later."""
     beats: Beats = {}
     threads = [
-        threading.Thread(target=_keep_going, args=(lane, beats, stop), name=lane.name, daemon=True)
-        for lane in LANES
+        threading.Thread(target=_run_task, args=(task, beats, stop), name=task.name, daemon=True)
+        for task in TASKS
     ]
     for thread in threads:
         thread.start()
     pause = FIRST_BEAT
     while not stop.wait(pause):
-        _tell(beats)
+        _write_heartbeats(beats)
         pause = BEAT
     latest = time.monotonic() + STOP_SECONDS
     for thread in threads:
         thread.join(timeout=max(0.0, latest - time.monotonic()))
 
 
-def _tell(beats: Beats) -> None:
-    """One commit for all lanes: each commit makes every lane look."""
-    rows = [Heartbeat(lane=lane, at=at) for lane, at in beats.copy().items()]
+def _write_heartbeats(beats: Beats) -> None:
+    """Write all heartbeats in one commit: each commit wakes every task."""
+    rows = [Heartbeat(task=task, beat_at=beat_at) for task, beat_at in beats.copy().items()]
     try:
         Heartbeat.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["lane"], update_fields=["at"]
+            rows, update_conflicts=True, unique_fields=["task"], update_fields=["beat_at"]
         )
     except DatabaseError:
-        log.exception("The sign of life could not be written")
+        log.exception("The heartbeats could not be written")
         connections.close_all()
 
 
-def _keep_going(lane: Lane, beats: Beats, stop: threading.Event) -> None:
-    """A step is taken when somebody wrote something, and every now and then for what falls due by itself."""
-    seen, stepped = "", 0.0
+def _run_task(task: PeriodicTask, beats: Beats, stop: threading.Event) -> None:
+    """Take a step when the database changed, and at intervals for what becomes due by itself."""
+    seen, stepped_at = "", 0.0
     while not stop.is_set():
-        pause = lane.pause
+        pause = task.pause
         try:
-            beats[lane.name] = now()
+            beats[task.name] = now()
             version = data_version.version()
-            if version != seen or time.monotonic() - stepped >= lane.idle:
-                seen, stepped = version, time.monotonic()
-                if lane.step():
+            if version != seen or time.monotonic() - stepped_at >= task.idle:
+                seen, stepped_at = version, time.monotonic()
+                if task.step():
                     seen, pause = "", 0.0
         except DatabaseError:
-            log.exception("The lane %s met a database fault", lane.name)
+            log.exception("The task %s met a database error", task.name)
             connections.close_all()
-            pause = AFTER_FAULT
-        except Exception:  # noqa: BLE001 - one bad row must not end the lane for all others
-            log.exception("The lane %s stumbled", lane.name)
-            pause = AFTER_FAULT
+            pause = PAUSE_AFTER_ERROR
+        except Exception:  # noqa: BLE001 - one bad row must not end the task for all others
+            log.exception("The task %s failed", task.name)
+            pause = PAUSE_AFTER_ERROR
         stop.wait(pause)
     connections.close_all()

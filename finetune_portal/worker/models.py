@@ -1,4 +1,4 @@
-"""The sign of life that /readyz reads."""
+"""Heartbeats of the worker, which /readyz and /metrics read."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from django.utils.timezone import now
 
 
 class Heartbeat(models.Model):
-    """One row a lane: when it last went round."""
+    """When a periodic task last went round. One row a task."""
 
-    lane = models.CharField(max_length=20, unique=True)
-    at = models.DateTimeField(default=now)
+    task = models.CharField(max_length=20, unique=True)
+    beat_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
-        return f"{self.lane} at {self.at:%H:%M:%S}"
+        return f"{self.task} at {self.beat_at:%H:%M:%S}"

@@ -1,7 +1,7 @@
-"""What the worker does, one lane a kind of work, so that a long upload delays nothing else.
+"""The periodic tasks of the worker. Each has a thread of its own, so that a long upload delays nothing else.
 
-A step does one thing and says whether there may be more. All state is in the rows: a killed worker loses
-nothing, and the next one goes on from them.
+A step does one thing and returns whether there may be more to do. All state is in the rows: a killed worker
+loses nothing, and the next one continues from them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ from finetune_portal.webhooks import services as webhooks
 
 
 @dataclass(frozen=True)
-class Lane:
-    """`step` is called again at once while it answers True, else after `pause` seconds if somebody wrote
-    something meanwhile, and after `idle` seconds in any case."""
+class PeriodicTask:
+    """When the worker calls `step`.
+
+    At once while it returns True; else after `pause` seconds if the database changed meanwhile, and after
+    `idle` seconds in any case.
+    """
 
     name: str
     step: Callable[[], bool]
@@ -36,7 +39,7 @@ class Lane:
     idle: float = 1.0
 
 
-def check() -> bool:
+def check_dataset() -> bool:
     dataset = claim(Dataset.objects.filter(state=Dataset.State.CHECKING), seconds=LEASE)
     if dataset is None:
         return False
@@ -45,7 +48,7 @@ def check() -> bool:
     return True
 
 
-def make() -> bool:
+def make_version() -> bool:
     dataset = claim(Dataset.objects.filter(state=Dataset.State.MAKING), seconds=LEASE)
     if dataset is None:
         return False
@@ -54,37 +57,36 @@ def make() -> bool:
     return True
 
 
-def clear() -> bool:
+def cleanup() -> bool:
     files = (retention.clear_abandoned, retention.clear_old_files)
-    lines = (webhooks.delete_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
-    return any(step() for step in (*files, *lines))
+    rows = (webhooks.delete_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
+    return any(step() for step in (*files, *rows))
 
 
-def submit() -> bool:
+def submit_jobs() -> bool:
     sync_submit.recover_interrupted()
     sync_submit.release_waiting()
     return sync_submit.send_next()
 
 
-def train() -> bool:
+def fetch_progress() -> bool:
     return capabilities.refresh_next() or progress.fetch_next()
 
 
-LANES = (
-    Lane("check", check, 0.3),
-    Lane("make", make, 0.5),
-    Lane("carry", transfer.transfer_next, 0.3),
-    Lane("clear", clear, 60),
-    Lane("submit", submit, 0.3),
-    Lane("follow", poll.poll_next, 0.25, idle=0.25),
-    Lane("train", train, 0.5, idle=0.5),
-    Lane("files", model_file.check_next, 1),
-    Lane("run", generate.generate_next, 0.3),
-    Lane(
-        "run-too", generate.generate_next, 0.3
-    ),  # a cold model takes minutes, and others may be quick meanwhile
-    Lane("digest", webhooks.process_next_delivery, 0.2),
-    Lane("self-test", self_test.run_next, 0.5),
-    Lane("notice", outbox.write, 1),
-    Lane("tell", outbox.send_next, 0.3),
+TASKS = (
+    PeriodicTask("check-dataset", check_dataset, 0.3),
+    PeriodicTask("make-version", make_version, 0.5),
+    PeriodicTask("transfer", transfer.transfer_next, 0.3),
+    PeriodicTask("cleanup", cleanup, 60),
+    PeriodicTask("submit", submit_jobs, 0.3),
+    PeriodicTask("poll", poll.poll_next, 0.25, idle=0.25),
+    PeriodicTask("fetch-progress", fetch_progress, 0.5, idle=0.5),
+    PeriodicTask("check-file", model_file.check_next, 1),
+    # Two, because a cold model takes minutes and other generations may be quick meanwhile.
+    PeriodicTask("generate", generate.generate_next, 0.3),
+    PeriodicTask("generate-2", generate.generate_next, 0.3),
+    PeriodicTask("process-delivery", webhooks.process_next_delivery, 0.2),
+    PeriodicTask("self-test", self_test.run_next, 0.5),
+    PeriodicTask("write-notification", outbox.write, 1),
+    PeriodicTask("send-notification", outbox.send_next, 0.3),
 )

@@ -97,7 +97,7 @@ def test_the_secret_is_sealed_in_the_database(secret: str) -> None:
 
 
 def test_a_lost_sealing_key_is_told_and_is_no_500(alice: User, secret: str, settings: Any) -> None:
-    settings.SEALING_KEYS = ["another key altogether"]
+    settings.ENCRYPTION_KEYS = ["another key altogether"]
     client, _ = enter(alice)
     answer = client.post("/login/second-factor/", {"code": code_of(secret)})
     assert answer.status_code == 422

@@ -39,7 +39,7 @@ def provider(db: None, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
     services.built_in()
     Connection.objects.update(due_at=now())  # as if a worker had just looked
-    settings.UPSTREAMS = ["https://api.segmind.com", engine.url]
+    settings.PROVIDER_URLS = ["https://api.segmind.com", engine.url]
 
 
 def test_it_proves_the_key_and_shows_the_balance(dana: User) -> None:
@@ -188,17 +188,17 @@ def test_a_lost_sealing_key_is_a_banner_and_no_crash(
     dana: User, engine: RunningEngine, settings: Any
 ) -> None:
     add(dana, engine)
-    settings.SEALING_KEYS = ["another key than that of then"]
+    settings.ENCRYPTION_KEYS = ["another key than that of then"]
     html = signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
     assert "cannot be decrypted: the encryption key has changed" in html
-    settings.SEALING_KEYS = []
+    settings.ENCRYPTION_KEYS = []
     assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
 
 
 def test_old_sealing_keys_still_open(dana: User, engine: RunningEngine, settings: Any) -> None:
-    settings.SEALING_KEYS = ["the first"]
+    settings.ENCRYPTION_KEYS = ["the first"]
     add(dana, engine)
-    settings.SEALING_KEYS = ["the second", "the first"]
+    settings.ENCRYPTION_KEYS = ["the second", "the first"]
     assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
 
 

@@ -31,7 +31,7 @@ def first(settings: Any) -> Iterator[ScriptedProvider]:
 @pytest.fixture
 def second(settings: Any, first: ScriptedProvider, dana: User) -> Iterator[ScriptedProvider]:
     with ScriptedProvider() as running:
-        settings.UPSTREAMS = [running.url]
+        settings.PROVIDER_URLS = [running.url]
         services.add(name="Second account", base_url=running.url, key=KEY, actor=dana)
         yield running
 
@@ -53,7 +53,7 @@ def train(alice: User, dataset: Dataset, connection: Connection, **fields: Any) 
 
 def work() -> None:
     """All that is due now."""
-    while transfer_next() or tasks.submit():
+    while transfer_next() or tasks.submit_jobs():
         pass
     poll.poll_now()
     while poll.poll_next():

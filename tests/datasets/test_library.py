@@ -25,7 +25,7 @@ from tests.worker.driving import text_of
 
 def work() -> None:
     """What the worker does with new versions and fresh files, until there is nothing left."""
-    while tasks.make() or tasks.check():
+    while tasks.make_version() or tasks.check_dataset():
         pass
 
 

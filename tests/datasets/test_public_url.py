@@ -92,7 +92,7 @@ def files(settings: Any) -> Iterator[FileServer]:
 def look_at(alice: User, url: str) -> Dataset:
     answer = signed_in(alice).post("/datasets/from-url/", {"source_url": url}, headers=HTMX)
     assert "dataset-chosen" in answer.headers["HX-Trigger"]
-    assert tasks.check()
+    assert tasks.check_dataset()
     return Dataset.objects.get()
 
 
@@ -150,7 +150,7 @@ def test_the_form_itself_takes_an_address(alice: User, files: FileServer) -> Non
     dataset = Dataset.objects.get()
     assert dataset.source_url == data["source_url"]
     assert dataset.jobs.get().state == State.WAITING
-    tasks.check()
+    tasks.check_dataset()
     submit.release_waiting()
     assert dataset.jobs.get().state == State.QUEUED
 

@@ -171,7 +171,7 @@ def test_a_worker_that_died_on_the_way_is_followed_by_another(
 def test_the_trip_begins_with_a_good_verdict(alice: User, fake: ScriptedProvider) -> None:
     good = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={})
     bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
-    while tasks.check():
+    while tasks.check_dataset():
         pass
     assert transfer_next()
     assert not transfer_next()

@@ -73,7 +73,7 @@ def test_a_file_in_pieces_becomes_a_checked_dataset(web: WebServer, maker: reque
     assert send(url, maker, 0, data[:half]).status_code == 409, "a piece is not taken twice"
     assert send(url, maker, half, data[half:]).status_code == 204
 
-    assert tasks.check(), "the worker finds it"
+    assert tasks.check_dataset(), "the worker finds it"
     dataset = Dataset.objects.get(pk=created.headers["Dataset-Id"])
     assert (dataset.state, dataset.pair_count) == ("ready", 6)
     stored = web.data / "datasets" / f"{key_of(url)}.zip"
@@ -186,7 +186,7 @@ def test_another_projects_client_breaks_off_and_goes_on(
 
     stored = web.data / "datasets" / f"{key_of(str(again.url))}.zip"
     assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(path.read_bytes()).digest()
-    assert tasks.check(), "the worker finds it"
+    assert tasks.check_dataset(), "the worker finds it"
     dataset = Dataset.objects.get()
     assert (dataset.name, dataset.state, dataset.pair_count) == ("tuspy", "ready", 6)
 

@@ -157,7 +157,7 @@ def test_an_upload_that_does_not_go_on_is_forgotten_after_a_day(
     waited_for = make_dataset(alice, stored=False, **quiet)
     make_job(alice, "waiting", dataset=waited_for)
     whole = make_dataset(alice, stored=False, **quiet | {"state": Dataset.State.READY})
-    while tasks.clear():
+    while tasks.cleanup():
         pass
     assert [abandoned.path.exists(), waited_for.path.exists(), whole.path.exists()] == [stays, True, True]
     assert Dataset.objects.filter(pk=abandoned.pk).exists() == stays

@@ -116,6 +116,6 @@ def test_nothing_is_shown_to_strangers(client: Client, dataset: Dataset, path: s
 def test_the_sample_is_a_dataset_that_passes(alice: User) -> None:
     sample = signed_in(alice).get("/datasets/sample.zip").content
     dataset = make_dataset(alice, stored=False, data=sample, state=Dataset.State.CHECKING, verdict={})
-    assert tasks.check()
+    assert tasks.check_dataset()
     dataset.refresh_from_db()
     assert (dataset.state, dataset.problems, len(dataset.pairs)) == ("ready", [], 6)

@@ -38,7 +38,7 @@ from finetune_portal.jobs.models import Job, Training
 from finetune_portal.providers.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
-from finetune_portal.worker.tasks import LANES
+from finetune_portal.worker.tasks import TASKS
 from tests import databases
 from tests.engine.calling import pairs, zipped
 from tests.faults.proxy import Proxy
@@ -49,7 +49,11 @@ ROUNDS = 60
 STEP = timedelta(seconds=61)
 CLIENT_SECONDS = 0.5  # how long the portal's client waits here for an answer
 TIMED = ("connections", "datasets", "jobs", "webhooks", "worker")
-WORK = [lane for lane in LANES if lane.name in ("check", "carry", "submit", "follow", "train", "digest")]
+WORK = [
+    task
+    for task in TASKS
+    if task.name in ("check-dataset", "transfer", "submit", "follow", "follow-training", "process-delivery")
+]
 ZIP = zipped(pairs())
 
 
@@ -134,7 +138,7 @@ class Portal:
                 if number:
                     pass_time(STEP)
                 with connections["default"].execute_wrapper(killer):
-                    while sum(lane.step() for lane in WORK):
+                    while sum(task.step() for task in WORK):
                         pass
                 if is_at_rest():
                     break

@@ -115,7 +115,7 @@ class Running:
             until(lambda: self.is_up())
         else:
             self.worker.start()
-            until(lambda: Heartbeat.objects.filter(at__gte=began).exists())
+            until(lambda: Heartbeat.objects.filter(beat_at__gte=began).exists())
 
 
 @dataclass

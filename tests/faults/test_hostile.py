@@ -23,7 +23,7 @@ from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.webhooks.models import Delivery
-from finetune_portal.worker.tasks import LANES
+from finetune_portal.worker.tasks import TASKS
 from tests.memory import Watch
 from tests.people import make_dataset, make_job, signed_in
 from tests.provider import CALLS, Answer, ScriptedProvider, raw, says
@@ -39,7 +39,11 @@ from tests.worker.driving import follow_now, point_at, send_now
 
 MANY = 2000
 KNOWN = "uuid"  # an id that the hostile documents often name
-WORK = [lane for lane in LANES if lane.name in ("carry", "submit", "follow", "train", "digest")]
+WORK = [
+    task
+    for task in TASKS
+    if task.name in ("transfer", "submit", "follow", "follow-training", "process-delivery")
+]
 CAN = ["progress", "cancel"]
 
 watch = Watch()
@@ -140,8 +144,8 @@ def goes_on(
         Connection.objects.update(capabilities=CAN, capabilities_due_at=now() + timedelta(days=1))
         follow_now()
         sent = send_now(queued)
-        for lane in WORK:
-            lane.step()
+        for task in WORK:
+            task.step()
         Connection.objects.update(capabilities_due_at=now())
         capabilities.refresh_next()
         assert sent.state in State.values

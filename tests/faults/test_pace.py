@@ -52,7 +52,7 @@ def fake(settings: Any) -> Iterator[Limited]:
 
 def tick(fake: Limited, seconds: float = TICK) -> None:
     """The worker does all that is due; then so much time passes for it and for the provider."""
-    while sum(lane.step() for lane in WORK):
+    while sum(task.step() for task in WORK):
         pass
     pass_time(timedelta(seconds=seconds))
     fake.passed += seconds

@@ -14,7 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import model_file
-from finetune_portal.worker.tasks import LANES
+from finetune_portal.worker.tasks import TASKS
 from tests.engine.calling import TIMEOUT, reached, started
 from tests.people import make_job, signed_in
 from tests.running import RunningEngine
@@ -39,7 +39,7 @@ def url(job: Job) -> str:
 def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job: Job) -> None:
     assert signed_in(bob).post(url(job)).status_code == 302
     assert "Checking…" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    assert model_file.check_next in {lane.step for lane in LANES}
+    assert model_file.check_next in {task.step for task in TASKS}
     assert model_file.check_next()
     link = signed_in(alice).get(f"/jobs/{job.pk}/download/").headers["Location"]
     content = requests.get(link, timeout=TIMEOUT).content

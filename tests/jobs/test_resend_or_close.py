@@ -39,7 +39,7 @@ def test_send_again_sends_it_once_more(dana: User, job: Job, engine: RunningEngi
     event = job.events.get()
     assert (event.text, event.actor) == ("Sent again by decision; it may be paid for twice", dana)
 
-    assert tasks.submit()
+    assert tasks.submit_jobs()
     assert fresh(job).state == "requested"
     assert len(jobs_at_provider(engine, job)) == 1
     assert [attempt.outcome for attempt in job.submit_attempts.order_by("pk")] == ["unknown", "accepted"]
@@ -49,7 +49,7 @@ def test_close_ends_it_unsent(dana: User, job: Job, engine: RunningEngine) -> No
     signed_in(dana).post(url(job), CLOSE)
     assert fresh(job).state == "closed"
     assert AuditEvent.objects.get().action == "job.close"
-    assert not tasks.submit()
+    assert not tasks.submit_jobs()
     assert jobs_at_provider(engine, job) == []
 
 
@@ -66,7 +66,7 @@ def test_a_dead_provider_is_the_workers_matter(dana: User, job: Job, settings: A
     """Nothing is lost: the job waits in the queue until the provider is back."""
     point_nowhere(settings)
     signed_in(dana).post(url(job), RESEND)
-    assert tasks.submit()
+    assert tasks.submit_jobs()
     assert fresh(job).state == "queued"
     assert job.submit_attempts.last().outcome == "not_sent"
 

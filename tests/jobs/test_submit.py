@@ -88,7 +88,7 @@ def test_once_sent_it_is_never_sent_again(dataset: Dataset, engine: RunningEngin
 
 def test_jobs_go_out_in_the_order_they_were_started(dataset: Dataset) -> None:
     first, second = queued(dataset), queued(dataset)
-    tasks.submit()
+    tasks.submit_jobs()
     assert (fresh(first).state, fresh(second).state) == ("requested", "queued")
 
 
@@ -105,7 +105,7 @@ def test_a_refused_connection_puts_it_back_into_the_queue(
         "The provider cannot be reached. The portal tries again by itself."
     )
     assert job.can_withdraw
-    assert not tasks.submit(), "it keeps the pause"
+    assert not tasks.submit_jobs(), "it keeps the pause"
 
     point_at(settings, engine)
     assert send_now(job).state == "requested"
@@ -176,7 +176,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         Connection.objects.update(
             calls_reset_at=now() + timedelta(hours=1)
         )  # however long the next lines take
-        assert not tasks.submit()
+        assert not tasks.submit_jobs()
         assert send_now(other).state == "queued"
         Connection.objects.update(calls_reset_at=now())
         follow_now()
@@ -267,20 +267,20 @@ def test_lost_answers_hold_the_others_back_until_the_list_was_read(
         point_at(settings, fake)
         fake.script("submit", *[says(500, b"", taken=False)] * 20)
         jobs = [queued(dataset) for _ in range(5)]
-        assert tasks.submit()
-        assert not tasks.submit()
+        assert tasks.submit_jobs()
+        assert not tasks.submit_jobs()
         assert Connection.objects.get().due_at <= now(), "it is looked for at once"
         follow_now()
-        assert tasks.submit()
+        assert tasks.submit_jobs()
         follow_now()
-        assert not tasks.submit(), "a second one makes a pause as well"
+        assert not tasks.submit_jobs(), "a second one makes a pause as well"
         assert len(fake.sent("submit")) == 2
         Job.objects.filter(state="unconfirmed").update(updated_at=now() - timedelta(seconds=41))
-        assert tasks.submit()
+        assert tasks.submit_jobs()
         follow_now()
         fake.unscript()
         Job.objects.filter(state="unconfirmed").update(state="closed")
-        while tasks.submit():
+        while tasks.submit_jobs():
             pass
     assert sorted(fresh(job).state for job in jobs) == ["closed"] * 3 + ["requested"] * 2
 
@@ -292,7 +292,7 @@ def test_a_key_that_may_only_look_is_not_tried_again_and_again(dataset: Dataset,
         fake.script("submit", *[says(401, {"error": "no"})] * 50)
         job = queued(dataset)
         for _ in range(30):
-            tasks.submit()
+            tasks.submit_jobs()
             follow_now()
         assert job.submit_attempts.count() < 6
         assert fresh(job).due_at > now()

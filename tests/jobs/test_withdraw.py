@@ -45,7 +45,7 @@ def test_what_was_not_sent_is_closed(alice: User, job: Job, state: str) -> None:
 
 def test_the_worker_leaves_it_alone_afterwards(alice: User, job: Job) -> None:
     signed_in(alice).post(url(job))
-    assert not tasks.submit()
+    assert not tasks.submit_jobs()
     assert not Attempt.objects.exists()
 
 
@@ -53,7 +53,7 @@ def test_a_withdrawal_while_the_worker_picks_it_up_wins(alice: User, job: Job) -
     """S16: claimed, not yet sending. The worker's own write then finds nothing to send."""
     assert claim(Job.objects.all(), seconds=60)
     services.withdraw(job, actor=alice)
-    assert not tasks.submit()
+    assert not tasks.submit_jobs()
     assert fresh(job).state == "closed"
 
 

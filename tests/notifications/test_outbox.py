@@ -18,7 +18,7 @@ from finetune_portal.notifications import outbox, services
 from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.queue.leases import claim
 from finetune_portal.web import encryption
-from finetune_portal.worker.tasks import LANES
+from finetune_portal.worker.tasks import TASKS
 from tests.engine.sink import Sink
 from tests.notifications.conftest import work
 from tests.people import make_job
@@ -42,8 +42,8 @@ def over(owner: User | None, state: str = "ready", **fields: Any) -> Job:
     return make_job(owner, state, **{"ended_at": now(), **fields})
 
 
-def test_both_steps_are_lanes_of_the_worker() -> None:
-    assert {outbox.write, outbox.send_next} <= {lane.step for lane in LANES}
+def test_both_steps_are_tasks_of_the_worker() -> None:
+    assert {outbox.write, outbox.send_next} <= {task.step for task in TASKS}
 
 
 def test_a_move_of_the_job_is_told_once(alice: User, channel: Channel, sink: Sink) -> None:
@@ -170,7 +170,7 @@ def test_what_was_told_a_month_ago_is_forgotten_and_not_told_anew(
     for job, moment in ((old, then), (recent, now())):
         Notification.objects.create(channel=channel, job=job, event=Event.READY, finished_at=moment)
     waiting = Notification.objects.create(channel=channel, job=None, event=Event.TEST)
-    next(lane for lane in LANES if lane.name == "clear").step()
+    next(task for task in TASKS if task.name == "cleanup").step()
     outbox.write()
     assert set(Notification.objects.values_list("job", flat=True)) == {recent.pk, None}
     assert waiting in Notification.objects.all()

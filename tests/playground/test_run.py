@@ -14,7 +14,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation, Input
-from finetune_portal.worker.tasks import LANES
+from finetune_portal.worker.tasks import TASKS
 from tests.people import HTMX, make_job, signed_in
 from tests.playground.conftest import content, form, fresh, image, lane, ordered, own, ready
 from tests.provider import PICTURE, ScriptedProvider
@@ -268,4 +268,4 @@ def test_a_job_that_is_not_ready_has_no_playground(alice: User, provider: Script
 
 
 def test_the_worker_has_lanes_for_it() -> None:
-    assert {"run", "run-too"} <= {lane.name for lane in LANES}
+    assert {"run", "run-too"} <= {task.name for task in TASKS}

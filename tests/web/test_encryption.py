@@ -23,7 +23,7 @@ def test_no_address_breaks(
     settings.UPSTREAMS = [NOBODY]
     second = services.add(name="Second", base_url=NOBODY, key="sk-0123456789", actor=dana)
     Job.objects.update(connection=second)
-    settings.SEALING_KEYS = ["another key than that of then"]
+    settings.ENCRYPTION_KEYS = ["another key than that of then"]
     told = people["admin"].post(f"/settings/connections/{second.pk}/test/", follow=True).content.decode()
     assert "The API key of “Second” cannot be opened" in told
     for line in table():

@@ -122,9 +122,9 @@ def test_every_refusal_is_a_line_that_says_who_asked_for_what(
     Client(headers={"x-api-key": "ftp_nonsense"}).get("/finetune/request/list")
     Client(headers={"x-api-key": token_of(charlie)}).post("/finetune/request/submit")
     assert [record.getMessage() for record in caplog.records] == [
-        f"Refused with 403: GET /jobs/new/, person {charlie.pk}",
-        f"Refused with 403: POST /team/1/role/, person {alice.pk}",
-        "Refused with 403: POST /login/, nobody signed in",
-        "Refused with 401: GET /finetune/request/list, nobody signed in",
-        f"Refused with 403: POST /finetune/request/submit, person {charlie.pk}",
+        f"Denied with 403: GET /jobs/new/, user {charlie.pk}",
+        f"Denied with 403: POST /team/1/role/, user {alice.pk}",
+        "Denied with 403: POST /login/, anonymous",
+        "Denied with 401: GET /finetune/request/list, anonymous",
+        f"Denied with 403: POST /finetune/request/submit, user {charlie.pk}",
     ]

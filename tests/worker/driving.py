@@ -1,4 +1,4 @@
-"""Points the portal at a provider and goes through the worker's lanes by hand, one step at a time."""
+"""Points the portal at a provider and goes through the worker's tasks by hand, one step at a time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def send_now(job: Job) -> Job:
     poll.poll_now()
     first = min(now(), Job.objects.earliest("due_at").due_at)
     Job.objects.filter(pk=job.pk).update(due_at=first - timedelta(seconds=1))
-    tasks.submit()
+    tasks.submit_jobs()
     return fresh(job)
 
 

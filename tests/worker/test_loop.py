@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from finetune_portal.worker import loop
-from finetune_portal.worker.tasks import Lane
+from finetune_portal.worker.tasks import PeriodicTask
 from tests.people import person
 from tests.waiting import until
 
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def going(monkeypatch: pytest.MonkeyPatch, idle: float) -> Iterator[list[int]]:
-    """A worker of one lane; the list grows with each step."""
+    """A worker with one task; the list grows with each step."""
     steps: list[int] = []
-    lane = Lane("count", lambda: bool(steps.append(1)), pause=0.01, idle=idle)
-    monkeypatch.setattr(loop, "LANES", (lane,))
+    task = PeriodicTask("count", lambda: bool(steps.append(1)), pause=0.01, idle=idle)
+    monkeypatch.setattr(loop, "TASKS", (task,))
     monkeypatch.setattr(loop, "FIRST_BEAT", 60)
     stop = threading.Event()
     thread = threading.Thread(target=loop.run, args=(stop,))

@@ -48,11 +48,11 @@ class Devices:
     def take(self, seconds: float, *, unless_training_waits: bool = False) -> str | None:
         """A free device, or None if there is none within so many seconds."""
 
-        def is_free() -> bool:
+        def is_unleased() -> bool:
             return bool(self._free) and not (unless_training_waits and self.has_waiting_training)
 
         with self._changed:
-            return self._free.pop(0) if self._changed.wait_for(is_free, seconds) else None
+            return self._free.pop(0) if self._changed.wait_for(is_unleased, seconds) else None
 
     def give_back(self, name: str) -> None:
         with self._changed:

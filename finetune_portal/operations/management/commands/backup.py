@@ -1,4 +1,4 @@
-"""`manage.py backup FILE`: everything but the secrets, in one file, while the portal runs."""
+"""`manage.py backup FILE`: write everything but the secrets into one file, while the portal runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finetune_portal.web.encryption import local_key_path
 
 
 class Command(BaseCommand):
-    """Says what is in the file and what is not."""
+    """Make a backup, and say what is not in it."""
 
     help = "Write the databases and the files of DATA_DIR into one tar file. The portal may run."
 
@@ -27,11 +27,13 @@ class Command(BaseCommand):
             target /= f"portal-{now():%Y%m%d-%H%M%S}.tar"
         try:
             backups.make(target.absolute())
-        except backups.Unusable as exc:
+        except backups.BackupError as exc:
             raise CommandError(str(exc)) from None
         self.stdout.write(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
         if connection.vendor != "sqlite":
             self.stdout.write("The portal's database is not in it: use pg_dump.")
-        if not settings.SEALING_KEYS and local_key_path().exists():
-            told = "The secrets are not in it. Keep a copy elsewhere of what opens the sealed API keys:"
-            self.stdout.write(f"{told} {local_key_path()}")
+        if not settings.ENCRYPTION_KEYS and local_key_path().exists():
+            self.stdout.write(
+                "The secrets are not in it. Keep a copy of the key that decrypts the API keys elsewhere: "
+                f"{local_key_path()}"
+            )

@@ -1,4 +1,4 @@
-"""`manage.py restore FILE`: the way back from a backup, into a DATA_DIR without a database."""
+"""`manage.py restore FILE`: restore a backup into a DATA_DIR without a database."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from finetune_portal.web.encryption import KeyLostError, decrypt
 
 
 class Command(BaseCommand):
-    """Says what people have to look at afterwards."""
+    """Restore a backup, and say what people have to look at afterwards."""
 
-    help = "Put a backup back into an empty DATA_DIR. Nothing may run there meanwhile."
+    help = "Restore a backup into an empty DATA_DIR. Stop everything that runs there first."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("source", type=Path, help="a file that `manage.py backup` made")
@@ -24,29 +24,31 @@ class Command(BaseCommand):
     def handle(self, *args: Any, source: Path, **options: Any) -> None:
         try:
             restored = backups.restore(source)
-        except backups.Unusable as exc:
+        except backups.BackupError as exc:
             raise CommandError(str(exc)) from None
-        self.stdout.write(f"Back as of {restored.made:%d %b %Y, %H:%M} UTC, with {restored.files} files.")
-        if restored.doubtful:
-            told = "trainings were waiting then and may have been sent since. They are looked for in the"
+        self.stdout.write(
+            f"Restored as of {restored.made_at:%d %b %Y, %H:%M} UTC, with {restored.files} files."
+        )
+        if restored.unconfirmed:
             self.stdout.write(
-                f"{restored.doubtful} {told} upstream's list; of what is not there, an admin decides."
+                f"{restored.unconfirmed} jobs were waiting and may have been submitted since. The worker "
+                "looks for them in the provider's list; an admin decides about those that are not in it."
             )
-        if lost := sum(not _opens(sealed) for sealed in _sealed()):
-            told = "API keys or addresses of notifications cannot be opened by this sealing key. Put the old"
+        if lost := sum(not _can_decrypt(value) for value in _encrypted_values()):
             self.stdout.write(
-                f"{lost} {told} secrets/sealing-key in its place, or give them anew on Settings."
+                f"{lost} API keys or notification addresses cannot be decrypted with this key. "
+                "Put the old secrets/sealing-key in its place, or enter them again on Settings."
             )
 
 
-def _sealed() -> list[str]:
+def _encrypted_values() -> list[str]:
     keys = Connection.objects.exclude(encrypted_key="").values_list("encrypted_key", flat=True)
     return [*keys, *Channel.objects.values_list("encrypted_address", flat=True)]
 
 
-def _opens(sealed: str) -> bool:
+def _can_decrypt(value: str) -> bool:
     try:
-        decrypt(sealed)
+        decrypt(value)
     except KeyLostError:
         return False
     return True

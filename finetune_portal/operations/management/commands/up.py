@@ -1,4 +1,4 @@
-"""`manage.py up`: everything on one machine: web, worker, and the local engine unless another is named."""
+"""`manage.py up`: run web, worker and, unless a provider is configured, the local engine on one machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from finetune_portal import env
 from finetune_portal.accounts.services import first_admin_link
 from finetune_portal.operations.supervisor import Child, say, supervise
+from finetune_portal.web import outbound
 from finetune_portal.webhooks.services import local_endpoint_url
 
 # What django-htmx brings beside the htmx that the pages load; compressing it would double the start.
@@ -23,7 +23,7 @@ UNUSED_STATIC = ["ext", "htmx-4*", "htmax-*"]
 
 
 class Command(BaseCommand):
-    """Prepares the database and the static files, then supervises the processes until Ctrl-C."""
+    """Prepare the database and the static files, then supervise the processes until Ctrl-C."""
 
     help = "Start the portal: web, worker and, without SEGMIND_BASE_URL, the local engine."
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
 def _children() -> list[Child]:
     python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
     environment = env.whole()
-    if settings.LOCAL_ENGINE:  # it signs its webhooks by this, and the portal verifies them
+    if settings.LOCAL_ENGINE:  # it signs its webhooks with this secret, and the portal verifies them
         kept = settings.DATA_DIR / "secrets" / "engine-hook-secret"
         environment["ENGINE_WEBHOOK_SECRET"] = env.kept_secret("ENGINE_WEBHOOK_SECRET", kept)
     children = [
@@ -63,17 +63,17 @@ def _children() -> list[Child]:
 
 
 def _trains(engine: Child) -> str:
-    """What the engine says that it trains; what keeps it from training stops the start here."""
-    asked = subprocess.run(  # nosec B603  # our own command
+    """Return what the engine says that it trains. Raises CommandError for what keeps it from training."""
+    result = subprocess.run(  # nosec B603  # our own command
         [*engine.command, "trainer"],
         env=dict(engine.environment),
         capture_output=True,
         text=True,
         check=False,
     )
-    if asked.returncode:
-        raise CommandError(asked.stderr.strip().removeprefix("CommandError: "))
-    return asked.stdout.strip()
+    if result.returncode:
+        raise CommandError(result.stderr.strip().removeprefix("CommandError: "))
+    return result.stdout.strip()
 
 
 _SERVE = ["--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
@@ -91,13 +91,11 @@ def _must_be_free(host: str, port: int, name: str) -> None:
 
 
 def _welcome(port: int, link: str | None, trains: str) -> None:
-    """Say where to go, once the web process answers."""
+    """Print where to go, once the web process answers."""
     for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):  # nosec B310  # our own http
-                break
-        except OSError:
-            time.sleep(0.1)
+        if outbound.is_answering(f"http://127.0.0.1:{port}/healthz"):
+            break
+        time.sleep(0.1)
     say("up", f"The portal is ready: {settings.PORTAL_URL}")
     if link:
         say("up", f"Create the first admin here (one-time link, good for a day): {link}")

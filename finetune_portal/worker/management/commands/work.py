@@ -14,7 +14,7 @@ from finetune_portal.worker import loop
 
 
 class Command(BaseCommand):
-    """Carries datasets, sends jobs, follows them, digests webhooks, until SIGTERM or Ctrl-C."""
+    """Transfer datasets, submit and follow jobs, process webhooks, until SIGTERM or Ctrl-C."""
 
     help = "Run the background worker."
 

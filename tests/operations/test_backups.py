@@ -27,11 +27,11 @@ from tests import databases
 from tests.e2e.conftest import Portal
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop, new_form_key
+from tests.operations.test_up import Maker
 from tests.people import make_job
 from tests.running import ROOT
 from tests.test_access import ROUTES
 from tests.test_secrets import PIECES
-from tests.test_up import Maker
 from tests.waiting import until
 from tests.worker.driving import fresh
 
@@ -61,7 +61,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """It has a trained job, a sealed key, and one training in progress."""
     running = Portal(tmp_path_factory.mktemp("backup") / "data")
     try:
-        running.start(PORTAL_UPSTREAMS=running.engine_url)
+        running.start(PORTAL_PROVIDER_URLS=running.engine_url)
         yield running
     finally:
         running.stop()
@@ -138,7 +138,7 @@ def test_an_empty_folder_becomes_the_portal_of_then(
         }
     assert {"audit_no_change", "audit_no_delete"} <= triggers, "the record can still only grow"
     try:
-        restored.start(PORTAL_UPSTREAMS=portal.engine_url)
+        restored.start(PORTAL_PROVIDER_URLS=portal.engine_url)
         maker = Maker(restored).signs_in()
         assert maker.state(ready) == "ready"
         goes_on_without_the_sealing_key(maker)

@@ -73,22 +73,24 @@ def test_it_counts_what_there_is(alice: User) -> None:
     job = make_job(alice, "needs_decision")
     make_job(alice, "ready")
     Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN)
-    Heartbeat.objects.create(lane="submit", at=now() - timedelta(seconds=50))
-    told = {
+    Heartbeat.objects.create(task="submit", beat_at=now() - timedelta(seconds=50))
+    fields = {
         "credits": 12.5,
         "last_answer_at": now() - timedelta(minutes=5),
         "failing_since": now(),
         "name": 'A "b" \\ c',
     }
-    Connection.objects.update(**told)
-    told_now = read()
-    assert told_now['portal_jobs{state="needs_decision"}'] == told_now['portal_jobs{state="ready"}'] == 1
-    assert told_now['portal_jobs{state="failed"}'] == 0
-    assert told_now['portal_submits{outcome="unknown"}'] == 1
-    assert told_now['portal_worker_age_seconds{lane="submit"}'] == pytest.approx(50, abs=5)
+    Connection.objects.update(**fields)
+    metrics_now = read()
+    assert (
+        metrics_now['portal_jobs{state="needs_decision"}'] == metrics_now['portal_jobs{state="ready"}'] == 1
+    )
+    assert metrics_now['portal_jobs{state="failed"}'] == 0
+    assert metrics_now['portal_submits{outcome="unknown"}'] == 1
+    assert metrics_now['portal_worker_age_seconds{lane="submit"}'] == pytest.approx(50, abs=5)
     of = r'{connection="A \"b\" \\ c"}'
-    assert told_now[f"portal_upstream_age_seconds{of}"] == pytest.approx(300, abs=5)
-    assert (told_now[f"portal_upstream_up{of}"], told_now[f"portal_credits{of}"]) == (0, 12.5)
+    assert metrics_now[f"portal_upstream_age_seconds{of}"] == pytest.approx(300, abs=5)
+    assert (metrics_now[f"portal_upstream_up{of}"], metrics_now[f"portal_credits{of}"]) == (0, 12.5)
 
 
 def test_it_names_nobody(alice: User) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py reseal`: a new sealing key takes over, and the old one can go (K3, K4)."""
+"""`manage.py rotate_encryption_keys`: a new key takes over, and the old one can go (K3, K4)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SECRET = "GEZDGNBVGY3TQOJQ"
 
 
 @pytest.fixture
-def sealed(alice: User, dana: User, settings: Any) -> list[str]:
+def encrypted(alice: User, dana: User, settings: Any) -> list[str]:
     """A key, an address and two second factors; and the codes."""
-    settings.SEALING_KEYS = ["the first key"]
+    settings.ENCRYPTION_KEYS = ["the first key"]
     services.built_in()
     services.add(name="a", base_url="https://api.segmind.com", key="sk-0123456789", actor=dana)
     Channel.objects.create(
@@ -35,30 +35,35 @@ def sealed(alice: User, dana: User, settings: Any) -> list[str]:
     return RecoveryCodes.activate(alice).get_unused_codes()
 
 
-def reseal() -> tuple[str, int]:
-    told = StringIO()
+def rotate(command: str = "rotate_encryption_keys") -> tuple[str, int]:
+    output = StringIO()
     with pytest.raises(SystemExit) as end:
-        call_command("reseal", stdout=told)
-    return told.getvalue(), int(end.value.code or 0)
+        call_command(command, stdout=output)
+    return output.getvalue(), int(end.value.code or 0)
 
 
-def test_the_old_key_can_go(sealed: list[str], alice: User, settings: Any) -> None:
-    settings.SEALING_KEYS = ["the second key", "the first key"]
-    assert reseal() == ("4 sealed anew, 0 cannot be opened.\n", 0)
-    settings.SEALING_KEYS = ["the second key"]
+def test_the_old_key_can_go(encrypted: list[str], alice: User, settings: Any) -> None:
+    settings.ENCRYPTION_KEYS = ["the second key", "the first key"]
+    assert rotate() == ("4 encrypted again, 0 cannot be decrypted.\n", 0)
+    settings.ENCRYPTION_KEYS = ["the second key"]
     assert encryption.decrypt(Connection.objects.get(name="a").encrypted_key) == "sk-0123456789"
     assert encryption.decrypt(Channel.objects.get().encrypted_address) == alice.email
     app, codes = (Authenticator.objects.get(type=kind) for kind in ("totp", "recovery_codes"))
     assert encryption.decrypt(app.data["secret"]) == SECRET
-    assert RecoveryCodes(codes).get_unused_codes() == sealed
+    assert RecoveryCodes(codes).get_unused_codes() == encrypted
 
 
-def test_what_cannot_be_opened_is_named_and_left_alone(sealed: list[str], settings: Any) -> None:
+def test_the_command_of_version_0_1_still_works(encrypted: list[str], settings: Any) -> None:
+    settings.ENCRYPTION_KEYS = ["the second key", "the first key"]
+    assert rotate("reseal") == ("4 encrypted again, 0 cannot be decrypted.\n", 0)
+
+
+def test_what_cannot_be_decrypted_is_named_and_left_alone(encrypted: list[str], settings: Any) -> None:
     before = Connection.objects.get(name="a").encrypted_key
-    settings.SEALING_KEYS = ["the second key"]
-    said, status = reseal()
+    settings.ENCRYPTION_KEYS = ["the second key"]
+    output, status = rotate()
     assert status == 1
-    assert said.startswith("0 sealed anew, 4 cannot be opened.\n  connection ")
+    assert output.startswith("0 encrypted again, 4 cannot be decrypted.\n  connection ")
     assert Connection.objects.get(name="a").encrypted_key == before
 
 

@@ -22,13 +22,13 @@ def test_without_a_worker_it_is_healthy_but_not_ready(client: Client) -> None:
 
 @pytest.mark.parametrize(("age", "status"), [(0, 200), (59, 200), (61, 503)])
 def test_a_worker_is_alive_for_a_minute(client: Client, age: int, status: int) -> None:
-    Heartbeat.objects.create(lane="follow", at=now() - timedelta(seconds=age))
+    Heartbeat.objects.create(task="follow", beat_at=now() - timedelta(seconds=age))
     assert client.get("/readyz").status_code == status
 
 
-def test_a_lane_that_is_busy_with_a_long_file_is_no_dead_worker(client: Client) -> None:
-    Heartbeat.objects.create(lane="carry", at=now() - timedelta(hours=1))
-    Heartbeat.objects.create(lane="follow")
+def test_a_task_that_is_busy_with_a_long_file_is_no_dead_worker(client: Client) -> None:
+    Heartbeat.objects.create(task="transfer", beat_at=now() - timedelta(hours=1))
+    Heartbeat.objects.create(task="follow")
     assert client.get("/readyz").status_code == 200
 
 
