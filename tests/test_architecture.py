@@ -233,14 +233,8 @@ def test_only_services_and_sync_call_a_provider() -> None:
 
 
 def test_only_providers_and_the_guards_use_the_network() -> None:
-    assert {name for name in users(*HTTP) if not inside(name, *USES_HTTP)} == KNOWN_HTTP
+    assert {name for name in users(*HTTP) if not inside(name, *USES_HTTP)} == set()
 
-
-# To be asked of web.outbound or engine.fetch instead.
-KNOWN_HTTP = {
-    f"{PORTAL}.engine.trainers.on_ray.node",
-    f"{PORTAL}.engine.trainers.ray_cluster",
-}
 
 
 def test_each_third_party_client_has_its_module() -> None:

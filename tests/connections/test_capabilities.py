@@ -40,17 +40,17 @@ def waited(**time: float) -> None:
 def test_it_learns_what_the_engine_can(engine: RunningEngine, settings: Any, db: None) -> None:
     point_at(settings, engine)
     services.built_in()
-    assert tasks.follow_trainings()
+    assert tasks.fetch_progress()
     assert set(can()) >= {"progress", "cancel"}
 
 
 def test_it_asks_at_first_and_then_seldom(provider: ScriptedProvider) -> None:
     for _ in range(20):
-        tasks.follow_trainings()
+        tasks.fetch_progress()
     assert len(provider.sent("extra")) == 1
     provider.can = ("progress",)
     waited(minutes=1)
-    tasks.follow_trainings()
+    tasks.fetch_progress()
     assert can() == ["progress"]
 
 
@@ -79,7 +79,7 @@ def test_the_vendor_is_known_to_have_none_and_never_asked(settings: Any, db: Non
 
 
 def test_it_asks_again_once_it_is_back(provider: ScriptedProvider) -> None:
-    tasks.follow_trainings()
+    tasks.fetch_progress()
     provider.stop()
     follow_now()
     waited(days=2)
@@ -92,7 +92,7 @@ def test_it_asks_again_once_it_is_back(provider: ScriptedProvider) -> None:
 
 
 def test_a_lost_answer_leaves_what_was_known(provider: ScriptedProvider, settings: Any) -> None:
-    tasks.follow_trainings()
+    tasks.fetch_progress()
     for trouble in (breaks(taken=False), says(401), says(429)):
         provider.script("extra", trouble)
         waited(minutes=1)
@@ -106,10 +106,10 @@ def test_a_lost_answer_leaves_what_was_known(provider: ScriptedProvider, setting
 
 
 def test_what_has_no_such_address_can_nothing(provider: ScriptedProvider) -> None:
-    tasks.follow_trainings()
+    tasks.fetch_progress()
     provider.can = ()
     waited(minutes=1)
-    tasks.follow_trainings()
+    tasks.fetch_progress()
     assert can() == []
 
 

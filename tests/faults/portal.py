@@ -52,7 +52,7 @@ TIMED = ("connections", "datasets", "jobs", "webhooks", "worker")
 WORK = [
     task
     for task in TASKS
-    if task.name in ("check-dataset", "transfer", "submit", "follow", "follow-training", "process-delivery")
+    if task.name in ("check-dataset", "transfer", "submit", "poll", "fetch-progress", "process-delivery")
 ]
 ZIP = zipped(pairs())
 

@@ -42,7 +42,7 @@ KNOWN = "uuid"  # an id that the hostile documents often name
 WORK = [
     task
     for task in TASKS
-    if task.name in ("transfer", "submit", "follow", "follow-training", "process-delivery")
+    if task.name in ("transfer", "submit", "poll", "fetch-progress", "process-delivery")
 ]
 CAN = ["progress", "cancel"]
 

@@ -24,7 +24,7 @@ from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Curves
 from finetune_portal.jobs.sync import progress, samples
 from finetune_portal.queue.leases import claim
-from finetune_portal.worker.tasks import TASKS, follow_trainings
+from finetune_portal.worker.tasks import TASKS, fetch_progress
 from tests.engine.calling import reached, started
 from tests.people import make_job, signed_in
 from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, says
@@ -63,10 +63,10 @@ def job(alice: User, provider: ScriptedProvider) -> Job:
 
 def look(times: int = 1) -> Training:
     """The worker's next looks, whatever pause it would make."""
-    follow_trainings()
+    fetch_progress()
     for _ in range(times):
         Training.objects.update(due_at=now() - timedelta(seconds=1))
-        follow_trainings()
+        fetch_progress()
     return Training.objects.get()
 
 
@@ -85,7 +85,7 @@ def ended(provider: ScriptedProvider, job: Job, status: str) -> None:
 
 
 def test_the_page_and_the_table_say_how_far_it_is(alice: User, provider: ScriptedProvider, job: Job) -> None:
-    assert follow_trainings in {task.step for task in TASKS}
+    assert fetch_progress in {task.step for task in TASKS}
     look()
     page = page_of(alice, job)
     assert "40 % · step 40 of 100 · about 1 min 30 s left · 2.5 GB of memory" in page
@@ -211,7 +211,7 @@ def test_trainings_are_compared_by_what_they_never_saw(
 def test_with_the_vendor_all_this_is_absent(alice: User, provider: ScriptedProvider, job: Job) -> None:
     provider.can = ()
     for _ in range(5):
-        follow_trainings()
+        fetch_progress()
     assert not Training.objects.exists()
     assert not provider.sent("progress")
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
