@@ -58,7 +58,7 @@ def bring_back(backup: Path, data: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """It has a trained job, a sealed key, and one training in progress."""
+    """It has a trained job, an encrypted key, and one training in progress."""
     running = Portal(tmp_path_factory.mktemp("backup") / "data")
     try:
         running.start(PORTAL_PROVIDER_URLS=running.engine_url)
@@ -126,8 +126,8 @@ def test_an_empty_folder_becomes_the_portal_of_then(
 ) -> None:
     restored = Portal(tmp_path / "data")
     told = bring_back(backup, restored.data)
-    assert "Back as of " in told
-    assert "1 API keys or addresses of notifications cannot be opened" in told
+    assert "Restored as of " in told
+    assert "1 API keys or notification addresses cannot be decrypted" in told
     for path in (restored.data / "datasets").rglob("*"):
         assert path.read_bytes() == (portal.data / path.relative_to(restored.data)).read_bytes()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -178,7 +178,7 @@ def test_it_overwrites_no_file_and_names_one_in_a_folder_by_the_time(
     backup: Path, portal: Portal, tmp_path: Path
 ) -> None:
     done = manage(portal.data, "backup", str(backup))
-    assert (done.returncode, "is there already" in done.stderr) == (1, True)
+    assert (done.returncode, " exists. Choose another name." in done.stderr) == (1, True)
     assert manage(portal.data, "backup", str(tmp_path)).returncode == 0
     (made,) = tmp_path.iterdir()
     assert made.name.startswith("portal-20")
@@ -194,7 +194,7 @@ def test_half_a_backup_is_refused_and_a_whole_one_then_accepted(
     for share in (0.0, 0.001, 0.1, 0.3, 0.95):
         half = tmp_path / "half.tar"
         half.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(backups.Unusable, match="no backup, or not a whole one"):
+        with pytest.raises(backups.BackupError, match="not a backup, or it is incomplete"):
             backups.restore(half)
         assert not (tmp_path / "data" / "portal.sqlite3").exists()
     bring_back(backup, tmp_path / "data")
@@ -212,7 +212,7 @@ def test_a_file_that_leads_elsewhere_is_refused(tmp_path: Path, name: str, setti
             member = tarfile.TarInfo(each)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content.encode()))
-    with pytest.raises(backups.Unusable, match="that is in no backup"):
+    with pytest.raises(backups.BackupError, match="that no backup holds"):
         backups.restore(crafted)
     assert not list(tmp_path.rglob("*evil*"))
 
@@ -233,14 +233,14 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
         for path in data.glob("portal.sqlite3*"):
             path.unlink()
         told = bring_back(tmp_path / "b.tar", data)
-        assert "4 trainings were waiting then and may have been sent since" in told
+        assert "4 jobs were waiting and may have been submitted since" in told
         assert portal.work() == 0
         assert len(portal.provider.sent("submit")) == 3, "none is sent again"
         states = sorted(Job.objects.values_list("state", flat=True))
         assert states == ["needs_decision", "ready", "ready", "ready"]
 
 
-def test_the_doubt_is_told_on_the_job(dataset: Dataset, alice: Any) -> None:
+def test_the_job_says_that_it_is_unconfirmed(dataset: Dataset, alice: Any) -> None:
     waiting = make_job(alice, dataset=dataset)
     done = make_job(alice, "ready")
     assert submit.mark_unsent_unconfirmed() == 1
