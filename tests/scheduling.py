@@ -13,7 +13,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 FOLDERS = ("tests/e2e/live", "tests/e2e")
 LONGEST = (
-    *("tests/e2e", "tests/e2e/live", "tests/operations/test_up.py", "tests/operations/test_backups.py", "tests/upgrade"),
+    *(
+        "tests/e2e",
+        "tests/e2e/live",
+        "tests/operations/test_up.py",
+        "tests/operations/test_backups.py",
+        "tests/upgrade",
+    ),
     *("tests/engine", "tests/faults", "tests/gateway/test_sdk_and_openapi.py", "tests/jobs/test_live.py"),
     *("tests/test_secrets.py", "tests/providers", "tests/test_fuzz.py", "tests/test_access.py"),
 )

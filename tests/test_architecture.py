@@ -236,7 +236,6 @@ def test_only_providers_and_the_guards_use_the_network() -> None:
     assert {name for name in users(*HTTP) if not inside(name, *USES_HTTP)} == set()
 
 
-
 def test_each_third_party_client_has_its_module() -> None:
     assert {library: users(library) for library in THIRD_PARTY} == THIRD_PARTY
     assert {package(name) for name in users("allauth")} <= {"accounts", "operations"}

@@ -100,6 +100,16 @@ def _translated() -> Iterator[None]:
         raise OutboundError("The server of this address does not answer as it should. Try again.") from None
 
 
+def is_answering(url: str) -> bool:
+    """Whether a process of our own on this machine answers with a success within a second."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(url, timeout=1.0).ok
+    except requests.RequestException:
+        return False
+
+
 class UnreachableError(OutboundError):
     """No answer came from the portal's own address; the text says why, for people."""
 
