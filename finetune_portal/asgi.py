@@ -16,7 +16,7 @@ from django.core.handlers.asgi import ASGIRequest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django.setup(set_prefix=False)
 
-from finetune_portal.datasets.upload.tus import as_meant, receive_piece  # noqa: E402 - needs the apps loaded
+from finetune_portal.datasets.upload.tus import override_method, receive_chunk  # noqa: E402 - needs the apps loaded
 from finetune_portal.gateway.receive import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
 from finetune_portal.jobs.live.stream import live  # noqa: E402
@@ -28,7 +28,7 @@ from finetune_portal.web.request_context import bind_request  # noqa: E402
 pages = ThreadPoolASGIHandler()
 
 BESIDE_DJANGO = (
-    ("PATCH", re.compile("/uploads/.*"), receive_piece),
+    ("PATCH", re.compile("/uploads/.*"), receive_chunk),
     ("PUT", re.compile(f"{UPLOADS}.*"), receive_file),
     ("GET", re.compile("/live/"), live),
 )
@@ -37,7 +37,7 @@ BESIDE_DJANGO = (
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         raise ValueError(f"The portal speaks HTTP alone, not {scope['type']}.")
-    scope = as_meant(scope)
+    scope = override_method(scope)
     for method, path, endpoint in BESIDE_DJANGO:
         if method == scope["method"] and path.fullmatch(scope["path"]):
             with bind_request(ASGIRequest(scope, BytesIO())):

@@ -1,1 +1,1 @@
-"""Training sets: from a file in the browser to an object at a presigned URL."""
+"""Datasets: upload, check, library, and the transfer to providers."""

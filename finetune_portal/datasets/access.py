@@ -1,4 +1,4 @@
-"""The one door to datasets: who may see, use and change which."""
+"""The only access to datasets: who may see, use and change which."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from django.shortcuts import get_object_or_404
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 
-# Asked for each row that is shown; a join would count the jobs of all.
-_JOBS = Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=Count("jobs")).values("count")
+# A subquery per row of the page; a join would count the jobs of every dataset.
+_JOB_COUNT = Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=Count("jobs")).values("count")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def visible(user: User) -> QuerySet[Dataset]:
-    """Everyone who is signed in sees every dataset; a deleted one still has its page, for its jobs."""
+    """All datasets for every active user, deleted ones included: their jobs link to them."""
     rows = Dataset.objects.select_related("owner").prefetch_related("transfers")
     return rows if user.is_active else Dataset.objects.none()
 
 
-def found(user: User, words: str) -> QuerySet[Dataset]:
-    """The library: what is not deleted and has the words in its name, its file's name or its owner's."""
-    rows = visible(user).filter(deleted_at=None).defer("verdict").annotate(job_count=Subquery(_JOBS))
-    if words:
-        named = Q(name__icontains=words) | Q(filename__icontains=words) | Q(owner__name__icontains=words)
-        rows = rows.filter(named)
+def search(user: User, query: str) -> QuerySet[Dataset]:
+    """The library: datasets that are not deleted, whose name, file name or owner's name holds `query`."""
+    rows = visible(user).filter(deleted_at=None).defer("verdict").annotate(job_count=Subquery(_JOB_COUNT))
+    if query:
+        by_name = Q(name__icontains=query) | Q(filename__icontains=query)
+        rows = rows.filter(by_name | Q(owner__name__icontains=query))
     return rows
 
 
@@ -37,8 +37,8 @@ def dataset_to_see(user: User, pk: int) -> Dataset:
 
 
 def may_change(user: User, dataset: Dataset) -> bool:
-    mine = user.can_train and dataset.owner_id == user.pk
-    return dataset.deleted_at is None and (user.can_administer or mine)
+    is_own = user.can_train and dataset.owner_id == user.pk
+    return dataset.deleted_at is None and (user.can_administer or is_own)
 
 
 def dataset_to_change(user: User, pk: int) -> Dataset:
@@ -52,18 +52,18 @@ def usable(user: User) -> QuerySet[Dataset]:
     return visible(user).filter(deleted_at=None).exclude(state=Dataset.State.REJECTED)
 
 
-def with_content(user: User, sha256: str) -> QuerySet[Dataset]:
-    """What the person may use that has just these bytes and whose file is here, the oldest first."""
+def with_sha256(user: User, sha256: str) -> QuerySet[Dataset]:
+    """Usable datasets whose file is on disk and has this SHA-256, oldest first."""
     rows = usable(user).filter(file_removed_at=None).defer("verdict").order_by("pk")
     return rows.filter(sha256=sha256) if SHA256.fullmatch(sha256) else rows.none()
 
 
 def versions(user: User, dataset: Dataset) -> QuerySet[Dataset]:
-    """All versions of the same dataset, the first one among them, oldest first."""
+    """All versions of the same dataset, the original included, oldest first."""
     root = dataset.parent_id or dataset.pk
     return visible(user).filter(Q(pk=root) | Q(parent_id=root), deleted_at=None).order_by("version")
 
 
 def upload_of(user: User, key: uuid.UUID) -> Dataset:
-    """An upload belongs to the person who began it; to all others it does not exist."""
+    """The person's own upload; 404 for anybody else's."""
     return get_object_or_404(Dataset, key=key, owner=user)

@@ -1,4 +1,4 @@
-"""The room on the portal's disk. Some of it always stays free, for the database and everything else."""
+"""Free space on the portal's disk. A reserve stays free for the database and everything else."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from django.conf import settings
 from finetune_portal.web.templatetags.portal import size
 
 
-def lacks_room(coming: int) -> str:
-    """Why so many more bytes cannot come in, in a sentence; empty where they can."""
+def disk_full_message(incoming: int) -> str:
+    """Why `incoming` more bytes do not fit, in a sentence; empty if they do."""
     folder = Path(settings.DATA_DIR)
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = max(0, shutil.disk_usage(there).free - settings.DISK_FLOOR_BYTES)
-    if coming <= free:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = max(0, shutil.disk_usage(existing).free - settings.DISK_FLOOR_BYTES)
+    if incoming <= free:
         return ""
-    room = f"The portal's disk has room for {size(free)}, and this needs {size(coming)}."
-    return f"{room} Tell an admin; nothing is lost."
+    return (
+        f"The portal's disk has room for {size(free)}, and this needs {size(incoming)}. "
+        "Tell an admin; nothing is lost."
+    )

@@ -1,4 +1,4 @@
-"""What people give to datasets: an upload's name and length, a public address, a new name, captions."""
+"""Forms of datasets: an upload's name and size, a public address, a new name, captions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from finetune_portal.datasets.disk_space import lacks_room
+from finetune_portal.datasets.disk_space import disk_full_message
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web import outbound
 from finetune_portal.web.templatetags.portal import size
@@ -19,7 +19,7 @@ PAIRS_ON_PAGE = 500
 
 class UploadForm(forms.Form):
     filename = forms.CharField(max_length=255)
-    size = forms.IntegerField(max_value=2**63, error_messages={"max_value": "No file is that long."})
+    size = forms.IntegerField(max_value=2**63, error_messages={"max_value": "No file is that large."})
 
     def clean_filename(self) -> str:
         filename = str(self.cleaned_data["filename"])
@@ -36,7 +36,7 @@ class UploadForm(forms.Form):
         if length > settings.DATASET_MAX_BYTES:
             limit = size(settings.DATASET_MAX_BYTES)
             raise forms.ValidationError(f"The ZIP is {size(length)}; {limit} is the limit.", code="limit")
-        if sentence := lacks_room(length):
+        if sentence := disk_full_message(length):
             raise forms.ValidationError(sentence, code="room")
         return length
 
@@ -46,7 +46,7 @@ class UploadForm(forms.Form):
 
     @property
     def status(self) -> int:
-        """What tus and HTTP answer to this refusal."""
+        """The HTTP status of the response to an invalid form."""
         statuses = {"max_value": 413, "limit": 413, "room": 507}
         return next((status for code, status in statuses.items() if self.has_error("size", code)), 422)
 
@@ -55,7 +55,7 @@ class UrlForm(forms.Form):
     """A public http(s) address of a ZIP."""
 
     source_url = forms.CharField(
-        max_length=2000, error_messages={"required": "Give the address of a ZIP, beginning with https://."}
+        max_length=2000, error_messages={"required": "Enter the address of a ZIP, starting with https://."}
     )
 
     def clean_source_url(self) -> str:
@@ -73,19 +73,19 @@ class UrlForm(forms.Form):
 
 class NameForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=120, error_messages={"required": "Give the dataset a name."}
+        label="Name", max_length=120, error_messages={"required": "Enter a name for the dataset."}
     )
 
 
 class CaptionsForm(forms.Form):
-    """One text for each of the first 500 pairs, or one `for_all`. `changes` holds what is new, by index."""
+    """A caption for each of the first 500 pairs, or one `for_all`."""
 
     for_all = forms.CharField(
         label="One caption for every pair",
         required=False,
         max_length=MAX_CAPTION,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Gives all pairs the same instruction. Leave it empty to edit them one by one.",
+        help_text="Sets the same caption for all pairs. Leave it empty to edit them one by one.",
     )
 
     def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
@@ -96,24 +96,27 @@ class CaptionsForm(forms.Form):
             self.fields[f"caption-{number}"] = forms.CharField(
                 label=f"Caption of pair {pair['index']}",
                 required=False,
-                max_length=max(MAX_CAPTION, len(caption) + caption.count("\n")),  # what is there may stay
+                max_length=max(
+                    MAX_CAPTION, len(caption) + caption.count("\n")
+                ),  # one from the ZIP may be longer
                 initial=caption,
                 widget=forms.Textarea(attrs={"rows": 2}),
             )
 
     @property
     def captions(self) -> list[Any]:
-        """The fields of the pairs, in order."""
+        """The bound fields of the pairs, in order."""
         return [self[name] for name in self.fields if name.startswith("caption-")]
 
     @property
     def changes(self) -> dict[str, str]:
+        """The new captions by the index of their pair."""
         for_all = _lines(self.cleaned_data["for_all"])
-        own = (_lines(self.cleaned_data[field.name]) for field in self.captions)
-        told = zip(self.pairs, repeat(for_all) if for_all else own, strict=False)
-        return {pair["index"]: text for pair, text in told if text != _lines(pair["caption"])}
+        each = (_lines(self.cleaned_data[field.name]) for field in self.captions)
+        texts = zip(self.pairs, repeat(for_all) if for_all else each, strict=False)
+        return {pair["index"]: text for pair, text in texts if text != _lines(pair["caption"])}
 
 
 def _lines(text: str) -> str:
-    """With the line ends that a caption has in its file; a browser sends others."""
+    """Normalize the line ends that browsers send to those of a caption file."""
     return text.replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""How long files are kept: clear abandoned uploads and files that nobody used for the days of the setting."""
+"""Delete abandoned uploads, and files that nobody used for DATASET_KEEP_DAYS."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from django.utils.timezone import now
 
 from finetune_portal.audit.services import record
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import drop_upload
+from finetune_portal.datasets.services import discard_upload
 
 
 def clear_abandoned() -> bool:
-    """Forget one upload that has not gone on for the hours of the setting. False: none left."""
-    quiet = {"updated_at__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
-    rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **quiet)
-    return any(drop_upload(dataset, actor=None, **quiet) for dataset in rows.order_by("pk")[:20])
+    """Delete one upload that made no progress for UPLOAD_KEEP_HOURS. False if none is left."""
+    conditions = {"updated_at__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
+    rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **conditions)
+    return any(discard_upload(dataset, actor=None, **conditions) for dataset in rows.order_by("pk")[:20])
 
 
 def storage() -> dict[str, Any]:
-    """What the library takes on disk: `bytes`, `files`, and the days that a file is kept (0: for ever)."""
-    here = Dataset.objects.filter(file_removed_at=None, source_url="")
-    return {**here.aggregate(bytes=Sum("received"), files=Count("pk")), "days": settings.DATASET_KEEP_DAYS}
+    """Disk usage of the library: `bytes`, `files`, and the `days` that a file is kept (0: for ever)."""
+    stored = Dataset.objects.filter(file_removed_at=None, source_url="")
+    return {**stored.aggregate(bytes=Sum("received"), files=Count("pk")), "days": settings.DATASET_KEEP_DAYS}
 
 
 def clear_old_files() -> bool:
-    """Remove one file that no job needs and nobody used for the days of the setting. False: none left."""
+    """Remove one file that no job needs and nobody used for DATASET_KEEP_DAYS. False if none is left."""
     if not settings.DATASET_KEEP_DAYS:
         return False
     limit = now() - timedelta(days=settings.DATASET_KEEP_DAYS)
-    used_lately = Q(jobs__created_at__gte=limit)
+    recently_used = Q(jobs__created_at__gte=limit)
     settled = Q(state__in=(Dataset.State.READY, Dataset.State.REJECTED))
     stale = Q(state=Dataset.State.RECEIVING)
     old = Dataset.objects.filter(settled | stale, file_removed_at=None, source_url="", updated_at__lt=limit)
-    for dataset in old.exclude(used_lately).order_by("pk")[:20]:
+    for dataset in old.exclude(recently_used).order_by("pk")[:20]:
         if not any(job.needs_dataset for job in dataset.jobs.all()):
             with transaction.atomic():
                 Dataset.objects.filter(pk=dataset.pk).update(file_removed_at=now())

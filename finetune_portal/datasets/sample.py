@@ -1,4 +1,4 @@
-"""The sample dataset: six drawn pairs, daylight to night, so that a newcomer can train at once."""
+"""The sample dataset: six drawn pairs, day to night, so that a newcomer can train at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NIGHT = {
 
 @cache
 def make() -> bytes:
-    """A ZIP in the vendor's layout: 01_start.png, 01_end.png, 01.txt and so on. Always the same bytes."""
+    """A ZIP in the provider's layout: 01_start.png, 01_end.png, 01.txt and so on. Always the same bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for number in range(1, 7):

@@ -1,6 +1,6 @@
-"""New versions of a dataset: captions edited, harmless faults repaired. The original is never touched.
+"""Make new versions of a dataset: edited captions, or a repaired copy. The original never changes.
 
-The web process writes only the row and its recipe; the worker makes the file.
+The web process writes only the row and its recipe; the worker writes the file.
 """
 
 from __future__ import annotations
@@ -18,34 +18,33 @@ from finetune_portal.queue.leases import held_by
 
 
 def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) -> Dataset:
-    """A version in which the pairs named by `captions` (index to text) have new captions."""
+    """Start a version with new `captions`, by the index of their pair."""
     return _new_version(dataset, {"captions": captions}, actor=actor)
 
 
 def repaired(dataset: Dataset, *, actor: User) -> Dataset:
-    """A version without the harmless faults that the check found; the one that is there, asked twice."""
-    copies = Dataset.objects.filter(
-        recipe={"repair": True, "from": dataset.pk}, deleted_at=None, file_removed_at=None
-    )
-    there = copies.exclude(state=Dataset.State.REJECTED).first()
-    return there or _new_version(dataset, {"repair": True}, actor=actor)
+    """Start a version with every repair that the check offers. A second request returns the same version."""
+    rows = Dataset.objects.filter(recipe={"repair": True, "from": dataset.pk})
+    existing = rows.filter(deleted_at=None, file_removed_at=None).exclude(state=Dataset.State.REJECTED)
+    return existing.first() or _new_version(dataset, {"repair": True}, actor=actor)
 
 
 def _new_version(dataset: Dataset, recipe: dict[str, Any], *, actor: User) -> Dataset:
+    root = dataset.parent_id or dataset.pk
     with transaction.atomic():
-        last = Dataset.objects.filter(parent_id=dataset.parent_id or dataset.pk).order_by("-version").first()
-        made = Dataset.objects.create(
+        latest = Dataset.objects.filter(parent_id=root).order_by("-version").first()
+        version = Dataset.objects.create(
             owner=actor,
             name=dataset.name,
             filename=dataset.filename,
             state=Dataset.State.MAKING,
             size=dataset.size,
-            parent_id=dataset.parent_id or dataset.pk,
-            version=(last.version if last else 1) + 1,
+            parent_id=root,
+            version=(latest.version if latest else 1) + 1,
             recipe={**recipe, "from": dataset.pk},
         )
-        record(actor, "dataset.version", made, of=dataset.pk, what=", ".join(recipe))
-    return made
+        record(actor, "dataset.version", version, of=dataset.pk, what=", ".join(recipe))
+    return version
 
 
 def make(dataset: Dataset) -> None:
@@ -53,26 +52,20 @@ def make(dataset: Dataset) -> None:
     source = Dataset.objects.get(pk=dataset.recipe["from"])
     draft = dataset.path.with_suffix(f".{dataset.lease}.part")
     if not source.path.exists():
-        return _reject(dataset, "The new version could not be made: the file it is made from is gone.")
+        return _reject(dataset, "The new version could not be made: the file of the original is gone.")
     try:
         checker.repair_zip(source.path, draft, dataset.recipe.get("captions"))
         size = draft.stat().st_size
         draft.replace(dataset.path)
     except checker.ZipRejectedError as exc:
         return _reject(dataset, str(exc))
-    held_by(dataset).filter(state=Dataset.State.MAKING).update(
-        state=Dataset.State.CHECKING,
-        size=size,
-        received=size,
-        due_at=now(),
-        updated_at=now(),
-        lease_expires_at=None,
-    )
+    fields = {"state": Dataset.State.CHECKING, "size": size, "received": size, "due_at": now()}
+    rows = held_by(dataset).filter(state=Dataset.State.MAKING)
+    rows.update(updated_at=now(), lease_expires_at=None, **fields)
     return None
 
 
 def _reject(dataset: Dataset, sentence: str) -> None:
     verdict = {"problems": [sentence], "warnings": [], "pairs": []}
-    held_by(dataset).update(
-        state=Dataset.State.REJECTED, verdict=verdict, updated_at=now(), lease_expires_at=None
-    )
+    fields = {"state": Dataset.State.REJECTED, "verdict": verdict}
+    held_by(dataset).update(updated_at=now(), lease_expires_at=None, **fields)

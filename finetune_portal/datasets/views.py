@@ -1,4 +1,4 @@
-"""The library, a dataset's page and pictures, and what people do to a dataset."""
+"""Pages and actions of the library and of one dataset, and the pictures of its pairs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ JOBS_SHOWN = 20
 
 @require_safe
 def dataset_list(request: PortalRequest) -> HttpResponse:
-    words = request.GET.get("q", "").strip()
+    query = request.GET.get("q", "").strip()
     page = page_of(
-        access.found(request.user, words),
+        access.search(request.user, query),
         before=request.GET.get("before", ""),
         after=request.GET.get("after", ""),
         size=24,
     )
-    context = {"page": page, "query": words, "storage": retention.storage()}
+    context = {"page": page, "query": query, "storage": retention.storage()}
     return render(request, "datasets/list.html", context)
 
 
@@ -44,7 +44,7 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 @require_safe
 @fragment_of("datasets:detail")
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
-    """How far the upload, the check and the carrying are; asks again by itself until settled."""
+    """Progress of upload, check and transfer; the fragment polls until the dataset is settled."""
     dataset = access.dataset_to_see(request.user, pk)
     context = {"dataset": dataset, "duplicate": library.duplicate_of(dataset)}
     return render(request, "datasets/_status.html", context)
@@ -53,8 +53,8 @@ def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
 @require_safe
 @fragment_of("datasets:list")
 def duplicate(request: PortalRequest) -> HttpResponse:
-    """The offer to use the dataset that has the content with this SHA-256, instead of sending it again."""
-    dataset = access.with_content(request.user, request.GET.get("sha256", "")).first()
+    """Offer the dataset with this SHA-256 in place of a second upload."""
+    dataset = access.with_sha256(request.user, request.GET.get("sha256", "")).first()
     if dataset is None:
         return HttpResponse(status=204)
     return render(request, "datasets/_duplicate.html", {"dataset": dataset})
@@ -63,7 +63,7 @@ def duplicate(request: PortalRequest) -> HttpResponse:
 @require_safe
 @cache_control(private=True, max_age=86_400, immutable=True)
 def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> FileResponse:
-    """One half of a pair as a small WebP. `number` counts the pairs from 0."""
+    """One picture of a pair as a small WebP. `number` counts the pairs from 0."""
     dataset = access.dataset_to_see(request.user, pk)
     pair = _pair(dataset, number)
     path = previews.preview(dataset, pair[half], edge) if edge in previews.EDGES else None
@@ -89,7 +89,7 @@ def pair(request: PortalRequest, pk: int, number: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @maker_only
 def captions(request: PortalRequest, pk: int) -> HttpResponse:
-    """Edit the captions pair by pair, or give all the same; saved as a new version."""
+    """Edit the captions pair by pair, or set one for all; saving makes a new version."""
     dataset = access.dataset_to_see(request.user, pk)
     if not dataset.has_file or not dataset.pairs:
         messages.error(request, "The captions cannot be edited: the portal does not have the file.")
@@ -99,8 +99,8 @@ def captions(request: PortalRequest, pk: int) -> HttpResponse:
         if not form.changes:
             messages.info(request, "No caption was changed.")
             return redirect("datasets:detail", pk=pk)
-        made = versions.with_captions(dataset, form.changes, actor=request.user)
-        return redirect("datasets:detail", pk=made.pk)
+        version = versions.with_captions(dataset, form.changes, actor=request.user)
+        return redirect("datasets:detail", pk=version.pk)
     status = 422 if request.method == "POST" else 200
     return render(request, "datasets/captions.html", {"dataset": dataset, "form": form}, status=status)
 
@@ -110,17 +110,17 @@ def captions(request: PortalRequest, pk: int) -> HttpResponse:
 def repair(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_see(request.user, pk)
     if not dataset.has_file or not dataset.repairs:
-        messages.error(request, "There is nothing here that the portal can repair.")
+        messages.error(request, "This dataset has nothing that the portal can repair.")
         return redirect_to(request, _page(dataset))
-    made = versions.repaired(dataset, actor=request.user)
+    version = versions.repaired(dataset, actor=request.user)
     on_form = htmx_page_path(request).startswith(reverse("jobs:new"))
-    return _chosen(request, made) if on_form else redirect_to(request, _page(made))
+    return _chosen(request, version) if on_form else redirect_to(request, _page(version))
 
 
 @require_POST
 @maker_only
 def add_url(request: PortalRequest) -> HttpResponse:
-    """Look at a ZIP at a public address; the answer is the status piece that follows the look."""
+    """Add a ZIP at a public address; the response is the status fragment, which follows the check."""
     form = UrlForm(request.POST)
     if not form.is_valid():
         answer = HttpResponse(form.sentence, status=422, content_type=PLAIN)
@@ -145,7 +145,7 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def delete(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_change(request.user, pk)
-    with action_messages(request, f"“{dataset.name}” is deleted."):
+    with action_messages(request, f"“{dataset.name}” was deleted."):
         library.delete(dataset, actor=request.user)
         return redirect_to(request, reverse("datasets:list"))
     return redirect_to(request, _page(dataset))
@@ -154,7 +154,7 @@ def delete(request: PortalRequest, pk: int) -> HttpResponse:
 @require_POST
 @maker_only
 def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
-    """Carry the file to a fresh presigned URL."""
+    """Transfer the file to a fresh presigned URL."""
     dataset = access.dataset_to_see(request.user, pk)
     with action_messages(request):
         transfer.transfer_again(dataset, actor=request.user)
@@ -163,13 +163,13 @@ def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def sample_dataset(request: PortalRequest) -> HttpResponse:
-    """The small example that a newcomer trains first."""
+    """The sample dataset, for a first training."""
     headers = {"Content-Disposition": 'attachment; filename="sample-dataset.zip"'}
     return HttpResponse(sample.make(), content_type="application/zip", headers=headers)
 
 
 def _chosen(request: PortalRequest, dataset: Dataset) -> HttpResponse:
-    """The status piece, and word to the form that this dataset is the one to train with."""
+    """The status fragment, with the event that selects this dataset in the form of a new job."""
     answer = render(request, "datasets/_status.html", {"dataset": dataset})
     return trigger_client_event(answer, "dataset-chosen", {"id": dataset.pk, "name": dataset.name})
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import receive_whole
+from finetune_portal.datasets.services import store_upload
 from finetune_portal.jobs import access, choices, presets, services
 from finetune_portal.jobs.forms import JobForm, PresetForm
 from finetune_portal.jobs.limits import Exceeded
@@ -56,7 +56,7 @@ def _dataset_of(form: JobForm) -> Dataset:
     """The one chosen, or a new one of the file or the address that was given."""
     dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
     if file:
-        return receive_whole(owner=form.user, filename=file.name, size=file.size, chunks=file.chunks())
+        return store_upload(owner=form.user, filename=file.name, size=file.size, chunks=file.chunks())
     return dataset or add_url(url, owner=form.user)
 
 

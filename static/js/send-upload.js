@@ -48,7 +48,7 @@ async function send(file, task, { chosen }) {
     onAfterResponse: (_, response) => {
       const id = response.getHeader("Dataset-Id");
       if (id && zone.task === task) selectDataset(id, file.name);
-      const bytesDone = response.getHeader("Dataset-Moved");
+      const bytesDone = response.getHeader("Dataset-Bytes-Done");
       if (bytesDone) task.bytesTransferred = bytesDone - response.getHeader("Upload-Offset");
     },
     onProgress: (sent, total) => zone.task === task && showProgress(task, sent, total),

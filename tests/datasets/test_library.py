@@ -176,7 +176,7 @@ def test_rename_and_delete_belong_to_owner_and_admin(dataset: Dataset, bob: User
     assert dataset.name == "Evenings"
     refused = signed_in(dana).post(f"/datasets/{dataset.pk}/rename/", {"name": ""})
     assert refused.status_code == 422
-    assert "Give the dataset a name" in refused.content.decode()
+    assert "Enter a name for the dataset" in refused.content.decode()
 
 
 def test_a_dataset_that_a_job_needs_is_not_deleted(dataset: Dataset, alice: User) -> None:
@@ -191,7 +191,7 @@ def test_a_deleted_dataset_leaves_disk_and_library_but_not_its_jobs(dataset: Dat
     client = signed_in(alice)
     client.post(f"/datasets/{dataset.pk}/delete/")
     assert not dataset.path.exists()
-    assert dataset.name not in text_of(client, "/datasets/").replace("“night” is deleted", "")
+    assert dataset.name not in text_of(client, "/datasets/").replace("“night” was deleted", "")
     assert dataset.name in text_of(client, f"/jobs/{job.pk}/")
     assert "was deleted" in text_of(client, f"/datasets/{dataset.pk}/")
     assert f'value="{dataset.pk}"' not in text_of(client, "/jobs/new/")

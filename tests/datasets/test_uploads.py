@@ -55,11 +55,11 @@ def test_a_file_name_cannot_lead_out_of_the_folder(alice: User, filename: str, s
         ("cat.png", "1000", 422, "“cat.png” is not a ZIP"),
         ("night.zip", "0", 422, "The file is empty"),
         ("night.zip", "5000000001", 413, "5 GB is the limit"),
-        ("night.zip", "9" * 30, 413, "No file is that long"),
+        ("night.zip", "9" * 30, 413, "No file is that large"),
         ("night.zip", "9" * 5000, 422, "Enter a whole number"),
-        ("night.zip", "", 400, "Say how long the file is"),
-        ("night.zip", "-4", 400, "Say how long the file is"),
-        ("night.zip", "x", 400, "Say how long the file is"),
+        ("night.zip", "", 400, "Send the length of the file"),
+        ("night.zip", "-4", 400, "Send the length of the file"),
+        ("night.zip", "x", 400, "Send the length of the file"),
     ],
 )
 def test_a_wrong_file_is_refused_before_a_byte_is_sent(
@@ -213,7 +213,7 @@ def test_an_upload_can_be_ended(alice: User) -> None:
 def test_a_whole_dataset_is_not_ended_by_a_late_cancel(alice: User, dataset: Dataset) -> None:
     answer = signed_in(alice).delete(f"/uploads/{dataset.key}/", headers=TUS)
     assert answer.status_code == 403
-    assert "It stays." in answer.content.decode()
+    assert "It was not deleted." in answer.content.decode()
     assert Dataset.objects.get() == dataset
     assert dataset.path.exists()
 

@@ -1,1 +1,1 @@
-"""Resumable uploads by tus 1.0: the views, and the endpoint that writes the bytes."""
+"""Resumable uploads by tus 1.0: the views, and the ASGI endpoint that writes the bytes."""

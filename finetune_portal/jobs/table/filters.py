@@ -18,7 +18,7 @@ MOST_DATASETS = 50  # any other one is chosen from its own page
 
 def context(user: User, kept: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Any]:
     """`kept` is what narrows and sorts the table now, `orders` the name of each order."""
-    library = datasets.found(user, "").order_by("-pk")[:MOST_DATASETS]
+    library = datasets.search(user, "").order_by("-pk")[:MOST_DATASETS]
     people = _named(User.objects.filter(is_active=True).order_by("name"), kept.get("by", ""))
     sets = _named(library, kept.get("dataset", ""))
     chips = {
