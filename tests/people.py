@@ -119,7 +119,7 @@ def make_job(owner: User | None, state: str = State.QUEUED, **fields: Any) -> Jo
 
 def make_generation(job: Job) -> Generation:
     """A run of this job's model, with its picture."""
-    image = inputs.of_pair(job.dataset, 0)
+    image = inputs.from_pair(job.dataset, 0)
     numbers = {"strength": 1.0, "seed": 7, "steps": 28, "guidance": 2.5}
     generation = Generation(
         owner=job.owner, job=job, connection=job.connection, input=image, prompt="night", **numbers

@@ -1,1 +1,1 @@
-"""Trying finished models: a picture and an instruction in, the result beside it."""
+"""Run finished models: a picture and a prompt in, the result beside it."""

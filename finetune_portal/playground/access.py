@@ -1,4 +1,4 @@
-"""The one door to the playground: everyone on the team sees all, makers run, the owner and admins delete."""
+"""The only access to generations: everyone sees all, makers run models, owners and admins delete."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation, Input
+from finetune_portal.web.keys import parse_key
 
-SIMULATED = "Nothing to try: the local engine simulated this training. “make run-train” trains for real."
-NO_ADDRESS = "The upstream gave this model no address, so it cannot be run from here."
+SIMULATED = "This model cannot be run, because the local engine only simulated its training."
+NO_SLUG = "The provider gave this model no address, so it cannot be run here."
 UNABLE = "The engine that trained this model cannot run models."
-RESTING = "The connection of this model is switched off, so it cannot be run from here."
+DISABLED = "The connection of this model is deactivated, so it cannot be run here."
 
 
 def why_not(job: Job) -> str:
-    """Why a trained model cannot be run from here, in a sentence; empty if it can."""
+    """Why a trained model cannot be run here, in a sentence; empty if it can."""
     if job.is_simulated:
         return SIMULATED
     if not job.slug:
-        return NO_ADDRESS
+        return NO_SLUG
     if job.connection.capabilities and "run" not in job.connection.capabilities:
         return UNABLE
-    return RESTING if job.connection.is_disabled else ""
+    return DISABLED if job.connection.is_disabled else ""
 
 
 def is_trained(job: Job) -> bool:
@@ -38,7 +39,7 @@ def can_run(job: Job) -> bool:
 
 
 def is_paid(connection: Connection) -> bool:
-    """An engine is somebody's own hardware; of all others nobody knows."""
+    """Whether a run may cost money: at any provider but an engine, which is the team's own hardware."""
     return connection.kind != Kind.ENGINE and "run" not in connection.capabilities
 
 
@@ -71,6 +72,7 @@ def input_to_see(user: User, pk: int) -> Input:
 
 
 def input_named(user: User, value: str) -> Input | None:
-    """By what a form sends for it, such as input-12."""
-    _, _, number = value.partition("input-")
-    return inputs(user).filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
+    """The input of a form value such as input-12."""
+    _, _, text = value.partition("input-")
+    key = parse_key(text)
+    return inputs(user).filter(pk=key).first() if key else None

@@ -1,6 +1,6 @@
-"""Bounds and words of a run. No behaviour.
+"""Bounds and texts of a generation. No behaviour.
 
-The numbers are those of the vendor's base model and FLUX LoRAs (docs/provider-api.md, 13).
+The numbers are those of the provider's base model and FLUX LoRAs (docs/provider-api.md, 13).
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ PAIRS = 8  # offered to choose from
 EARLIER = 12  # on a page of the history
 
 PRICE = "about 0.03 to 0.05 USD"
-PAID = f"Each run is paid by the account: {PRICE}, as such models cost. The upstream names no exact price."
+PAID = f"Each run is charged to the account: {PRICE} is usual for such models. The provider names no price."

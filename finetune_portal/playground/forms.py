@@ -1,4 +1,4 @@
-"""The form of a run: a picture, an instruction, the numbers. Every refusal is a sentence at its field."""
+"""The form of a generation: a picture, a prompt, the numbers. Each error is a sentence at its field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finetune_portal.playground import choices, inputs
 from finetune_portal.playground.input_choices import Choice, chosen
 from finetune_portal.playground.models import Input
 
-NO_PICTURE = "Choose a picture, or bring your own."
+NO_PICTURE = "Choose a picture, or upload your own."
 
 
 class GenerationForm(forms.Form):
@@ -24,34 +24,34 @@ class GenerationForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp"}),
     )
     prompt = forms.CharField(
-        label="Instruction",
+        label="Prompt",
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 2}),
-        error_messages={"required": "Say what to do with the picture."},
+        error_messages={"required": "Say how to change the picture."},
     )
     strength = forms.FloatField(
         label="Strength of the LoRA",
         min_value=choices.LEAST_STRENGTH,
         max_value=choices.MOST_STRENGTH,
         initial=choices.STRENGTH,
-        help_text="1 is as it was trained, 0 is the model without it.",
+        help_text="1 is as trained, 0 is the base model alone.",
         widget=forms.NumberInput(attrs={"step": "0.05"}),
     )
     seed = forms.IntegerField(
         required=False,
         min_value=0,
         max_value=choices.MOST_SEED,
-        help_text="The same seed gives the same picture again. Empty draws one.",
-        widget=forms.NumberInput(attrs={"placeholder": "drawn", "autocomplete": "off"}),
+        help_text="The same seed makes the same picture again. Leave it empty for a random one.",
+        widget=forms.NumberInput(attrs={"placeholder": "random", "autocomplete": "off"}),
     )
     steps = forms.IntegerField(
-        label="Steps of the picture", min_value=1, max_value=choices.MOST_STEPS, initial=choices.STEPS
+        label="Steps", min_value=1, max_value=choices.MOST_STEPS, initial=choices.STEPS
     )
     guidance = forms.FloatField(
         min_value=0,
         max_value=choices.MOST_GUIDANCE,
         initial=choices.GUIDANCE,
-        help_text="How closely the picture keeps to the instruction.",
+        help_text="How closely the picture follows the prompt.",
         widget=forms.NumberInput(attrs={"step": "0.1"}),
     )
 
@@ -60,10 +60,6 @@ class GenerationForm(forms.Form):
         self.offered = offered
         self.initial.setdefault("form_key", uuid.uuid4())
         self.input_image: Input | None = None
-        for name in self.errors if self.is_bound else ():
-            if name in self.fields:
-                marks = {"aria-invalid": "true", "aria-describedby": f"id_{name}_error"}
-                self.fields[name].widget.attrs.update(marks)
 
     def clean_seed(self) -> int:
         seed = self.cleaned_data["seed"]
@@ -75,7 +71,7 @@ class GenerationForm(forms.Form):
             return cleaned
         try:
             self.input_image = self._input(cleaned)
-        except inputs.BadPicture as exc:
+        except inputs.InvalidPictureError as exc:
             self.add_error("file", str(exc))
         else:
             if self.input_image is None:
@@ -85,10 +81,10 @@ class GenerationForm(forms.Form):
     def _input(self, cleaned: dict[str, Any]) -> Input | None:
         if file := cleaned.get("file"):
             if file.size > inputs.MAX_BYTES:
-                raise inputs.BadPicture(inputs.TOO_HEAVY)
-            return inputs.of_file(file.read(), file.name)
-        found = chosen(self.offered, str(cleaned.get("picture", "")))
-        return found.as_input() if found else None
+                raise inputs.InvalidPictureError(inputs.TOO_LARGE)
+            return inputs.from_file(file.read(), file.name)
+        choice = chosen(self.offered, str(cleaned.get("picture", "")))
+        return choice.as_input() if choice else None
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pictures that a form offers to try a model on: control images of the dataset, what people brought."""
+"""The pictures that the form offers: input images of the dataset, and pictures that people uploaded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import choices, inputs
 from finetune_portal.playground.models import Generation, Input
 
-OWN = 4  # of those that people brought
+MOST_UPLOADED = 4
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One picture. `value` is what the form sends; `prompt` the caption of its pair."""
+    """One picture. `value` is the value of its radio button, `prompt` the caption of its pair."""
 
     value: str
     name: str
@@ -26,41 +26,45 @@ class Choice:
     prompt: str = ""
     dataset: Dataset | None = None
     number: int = 0
-    brought: Input | None = None
+    uploaded: Input | None = None
 
     def as_input(self) -> Input:
-        """Raises inputs.BadPicture."""
-        if self.brought is not None:
-            return self.brought
+        """Raises inputs.InvalidPictureError."""
+        if self.uploaded is not None:
+            return self.uploaded
         if self.dataset is None:
-            raise inputs.BadPicture(inputs.GONE)
-        return inputs.of_pair(self.dataset, self.number)
+            raise inputs.InvalidPictureError(inputs.FILE_MISSING)
+        return inputs.from_pair(self.dataset, self.number)
 
 
 def offered(jobs: Iterable[Job], *, keep: Input | None = None) -> list[Choice]:
-    """What people brought to these jobs, newest first, then pairs of the first one's dataset.
+    """Pictures that people uploaded for these jobs, newest first, then pairs of the first job's dataset.
 
     `keep` is offered in any case.
     """
     jobs = list(jobs)
     dataset = next((job.dataset for job in jobs if job.dataset), None)
     pairs = _pairs(dataset) if dataset and dataset.has_file else []
-    return [*_brought(jobs, keep, {choice.number for choice in pairs}, dataset), *pairs]
+    return [*_uploaded(jobs, keep, {choice.number for choice in pairs}, dataset), *pairs]
 
 
-def chosen(found: list[Choice], value: str) -> Choice | None:
-    return next((choice for choice in found if choice.value == value), None)
+def chosen(offered: list[Choice], value: str) -> Choice | None:
+    return next((choice for choice in offered if choice.value == value), None)
 
 
-def of_input(brought: Input) -> Choice:
-    small, large = (reverse("playground:input", args=[brought.pk, edge]) for edge in ("small", "large"))
-    return Choice(f"input-{brought.pk}", brought.name, small, large, brought=brought)
+def for_input(image: Input) -> Choice:
+    small, large = (reverse("playground:input", args=[image.pk, edge]) for edge in ("small", "large"))
+    return Choice(f"input-{image.pk}", image.name, small, large, uploaded=image)
 
 
-def value_of(brought: Input, found: list[Choice]) -> str:
-    """Which of these it is: that of its pair, or its own."""
-    same = (each.value for each in found if each.dataset and _is_pair(brought, each.dataset, {each.number}))
-    return next(same, f"input-{brought.pk}")
+def value_of(image: Input, offered: list[Choice]) -> str:
+    """The value of the choice with this picture: of its pair, or its own."""
+    values = (
+        choice.value
+        for choice in offered
+        if choice.dataset and _is_pair(image, choice.dataset, {choice.number})
+    )
+    return next(values, f"input-{image.pk}")
 
 
 def _pairs(dataset: Dataset) -> list[Choice]:
@@ -78,14 +82,15 @@ def _pairs(dataset: Dataset) -> list[Choice]:
     ]
 
 
-def _brought(jobs: list[Job], keep: Input | None, pairs: set[int], dataset: Dataset | None) -> list[Choice]:
+def _uploaded(jobs: list[Job], keep: Input | None, pairs: set[int], dataset: Dataset | None) -> list[Choice]:
     recent = Generation.objects.filter(job__in=jobs).order_by("-pk").values_list("input", flat=True)[:50]
     order = list(dict.fromkeys([*([keep.pk] if keep else []), *recent]))
-    known = Input.objects.in_bulk(order)
-    found = [known[pk] for pk in order if pk in known]
-    own = [each for each in found if not (dataset and _is_pair(each, dataset, pairs))]
-    return [of_input(each) for each in own[:OWN]]
+    images = Input.objects.in_bulk(order)
+    uploaded = [
+        images[pk] for pk in order if pk in images and not (dataset and _is_pair(images[pk], dataset, pairs))
+    ]
+    return [for_input(image) for image in uploaded[:MOST_UPLOADED]]
 
 
-def _is_pair(brought: Input, dataset: Dataset, numbers: set[int]) -> bool:
-    return brought.dataset_id == dataset.pk and brought.number in numbers
+def _is_pair(image: Input, dataset: Dataset, numbers: set[int]) -> bool:
+    return image.dataset_id == dataset.pk and image.number in numbers

@@ -1,4 +1,4 @@
-"""A picture to try models on, and each try of one."""
+"""An input picture, and the generations that models made of it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def folder() -> Path:
 
 
 class Input(models.Model):
-    """A picture as the portal made it of what came: upright, no metadata, of bearable size. Kept once."""
+    """An input picture: upright, without metadata, of limited size. Equal pictures share a row."""
 
     sha256 = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=4)  # png or jpeg
     name = models.CharField(max_length=255)
     dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
-    number = models.PositiveIntegerField(null=True)  # of the pair in the dataset whose control image it is
+    number = models.PositiveIntegerField(null=True)  # of the pair in the dataset, from 0
     created_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Input(models.Model):
 
 
 class Generation(Leased):
-    """One run of a model, paid at the vendor's. Its worker holds the lease while it is being made."""
+    """One picture made by a model. The worker holds its lease while the model runs; a run may be charged."""
 
     class State(models.TextChoices):
         QUEUED = "queued", "Waits its turn"
@@ -53,7 +53,7 @@ class Generation(Leased):
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="generations")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+")
     input = models.ForeignKey(Input, on_delete=models.PROTECT, related_name="generations")
-    batch = models.UUIDField(null=True, editable=False, db_index=True)  # asked for by one press
+    batch = models.UUIDField(null=True, editable=False, db_index=True)  # shared by those of one form
     compare_to = models.OneToOneField("self", on_delete=models.CASCADE, null=True, related_name="baseline")
 
     prompt = models.TextField()
@@ -65,7 +65,7 @@ class Generation(Leased):
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     error = models.TextField(blank=True)
     detail = models.TextField(blank=True)
-    hosted_url = models.CharField(max_length=2000, blank=True)  # where the upstream finds the input
+    hosted_url = models.CharField(max_length=2000, blank=True)  # of the input at the provider
     hosted_at = models.DateTimeField(null=True)
     kind = models.CharField(max_length=4, blank=True)  # of the result: png, jpeg or webp
     created_at = models.DateTimeField(default=now)
@@ -85,7 +85,7 @@ class Generation(Leased):
 
     @property
     def path(self) -> Path:
-        """Where the result lies."""
+        """The file of the result."""
         return folder() / "results" / f"{self.key}.{self.kind}"
 
     @property
@@ -98,7 +98,7 @@ class Generation(Leased):
 
     @property
     def is_base(self) -> bool:
-        """Without the LoRA."""
+        """Made without the LoRA."""
         return self.strength == 0
 
     @property
@@ -107,17 +107,17 @@ class Generation(Leased):
 
     @property
     def baseline_or_none(self) -> Generation | None:
-        """The same without the LoRA."""
+        """The same generation without the LoRA."""
         return getattr(self, "baseline", None)
 
     @property
     def is_changing(self) -> bool:
-        """It or what stands beside it."""
+        """Whether this generation or its baseline is not finished."""
         return self.is_active or (self.baseline_or_none is not None and self.baseline_or_none.is_active)
 
     @property
     def stamp(self) -> str:
-        """Another text after whatever a page shows of it has changed."""
+        """Changes whenever something changes that a page shows."""
         other = f"-{self.baseline_or_none.stamp}" if self.baseline_or_none else ""
         return f"{self.state}-{self.attempts}{other}"
 

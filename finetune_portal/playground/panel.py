@@ -1,4 +1,4 @@
-"""What the playground shows: on the page of a job, and of several jobs side by side."""
+"""Template contexts of the playground: of one job, and of several jobs side by side."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, choices, input_choices
 from finetune_portal.playground.forms import GenerationForm
 from finetune_portal.playground.models import Generation
+from finetune_portal.web.keys import parse_key
 from finetune_portal.web.paging import page_of
 
 
@@ -23,12 +24,12 @@ def context(
     params: Mapping[str, str],
     *,
     form: GenerationForm | None = None,
-    asked: bool = False,
+    confirmed: bool = False,
 ) -> dict[str, Any]:
     """The playground of one job. `params` is the query string.
 
     Its `generation` (`trial` in links of older releases) is shown, and its settings fill the form; `older`
-    pages the history. `asked`: this page has already said that runs are paid.
+    pages the history. `confirmed`: the person has already confirmed on this page that runs are charged.
     """
     why_not = access.why_not(job)
     rows = access.visible(user).filter(job=job, compare_to=None)
@@ -38,30 +39,30 @@ def context(
     if form is None and user.can_train and not why_not:
         form = form_for([job], shown, seed=chosen.seed if chosen else params.get("seed", ""))
     return {
-        **stage(user, shown, asked=asked),
+        **stage(user, shown, confirmed=confirmed),
         "job": job,
         "why_not": why_not,
         "form": form,
         "page": page,
         "paid": choices.PAID if access.is_paid(job.connection) else "",
         "picture": _picture(form, shown),
-        "ask": access.is_paid(job.connection) and not asked,
+        "must_confirm": access.is_paid(job.connection) and not confirmed,
     }
 
 
-def stage(user: User, shown: Generation | None, *, asked: bool) -> dict[str, Any]:
-    """The large picture, and what can be done about it."""
+def stage(user: User, shown: Generation | None, *, confirmed: bool) -> dict[str, Any]:
+    """The large picture, and the actions on it."""
     return {
         "shown": shown,
         "may_change": shown is not None and access.may_change(user, shown),
         "may_run": shown is not None and user.can_train and not access.why_not(shown.job),
-        "ask": shown is not None and access.is_paid(shown.connection) and not asked,
+        "must_confirm": shown is not None and access.is_paid(shown.connection) and not confirmed,
         "paid": choices.PAID,
     }
 
 
 def form_for(jobs: list[Job], shown: Generation | None = None, *, seed: int | str = "") -> GenerationForm:
-    """Filled in so that one press gives a picture, and the next press another one unless there is a seed."""
+    """A form that is ready to be sent. Without a seed each run makes another picture."""
     offered = input_choices.offered(jobs, keep=shown.input if shown else None)
     if shown is None:
         first = offered[0] if offered else None
@@ -80,38 +81,39 @@ def form_for(jobs: list[Job], shown: Generation | None = None, *, seed: int | st
 def comparison(
     user: User, params: Mapping[str, str], jobs: list[Job], form: GenerationForm | None
 ) -> dict[str, Any]:
-    """One picture by several jobs. `params`: `run` is what was pressed together."""
-    able = [job for job in jobs if access.can_run(job)]
-    columns = list(_pressed(user, params.get("run", ""), jobs)) if able else []
-    if form is None and user.can_train and able:
+    """One picture by several jobs. `params["run"]` is the batch to show."""
+    runnable = [job for job in jobs if access.can_run(job)]
+    columns = list(_batch(user, params.get("run", ""), jobs)) if runnable else []
+    if form is None and user.can_train and runnable:
         last = columns[-1] if columns else None
-        form = form_for(able, last, seed=last.seed if last else "")
-    paid = any(access.is_paid(job.connection) for job in able)
+        form = form_for(runnable, last, seed=last.seed if last else "")
+    paid = any(access.is_paid(job.connection) for job in runnable)
     return {
-        "jobs": able,
-        "left_out": [job for job in jobs if job not in able],
+        "jobs": runnable,
+        "left_out": [job for job in jobs if job not in runnable],
         "form": form,
         "columns": columns,
-        "earlier": _earlier(user, able),
+        "earlier": _earlier(user, runnable),
         "paid": choices.PAID if paid else "",
-        "ask": paid,
-        "number": len(able) + 1,
+        "must_confirm": paid,
+        "number": len(runnable) + 1,
     }
 
 
 def jobs_named(user: User, keys: list[str]) -> list[Job]:
-    """At most as many as can be compared, in the order of their names."""
-    numbers = [int(key) for key in keys if key.isdecimal() and len(key) < 19]
-    found = job_access.visible(user).select_related("connection").filter(pk__in=numbers)
-    return sorted(found, key=lambda job: (job.name, job.pk))[: choices.MOST_JOBS]
+    """The jobs of these keys by name, at most as many as can be compared."""
+    valid = [key for text in keys if (key := parse_key(text))]
+    rows = job_access.visible(user).select_related("connection").filter(pk__in=valid)
+    return sorted(rows, key=lambda job: (job.name, job.pk))[: choices.MOST_JOBS]
 
 
-def _shown(rows: QuerySet[Generation], key: str) -> Generation | None:
-    return rows.filter(pk=int(key)).first() if key.isdecimal() and len(key) < 19 else None
+def _shown(rows: QuerySet[Generation], text: str) -> Generation | None:
+    key = parse_key(text)
+    return rows.filter(pk=key).first() if key else None
 
 
-def _pressed(user: User, key: str, jobs: list[Job]) -> QuerySet[Generation]:
-    """The base first."""
+def _batch(user: User, key: str, jobs: list[Job]) -> QuerySet[Generation]:
+    """The generations of one batch, that of the base model first."""
     try:
         batch = uuid.UUID(key)
     except ValueError:
@@ -120,13 +122,13 @@ def _pressed(user: User, key: str, jobs: list[Job]) -> QuerySet[Generation]:
 
 
 def _earlier(user: User, jobs: list[Job]) -> list[Generation]:
-    """The newest of each earlier press on any of these jobs."""
+    """The newest generation of each earlier batch with one of these jobs."""
     rows = access.visible(user).filter(job__in=jobs).exclude(batch=None).order_by("-pk")[:60]
     return list({generation.batch: generation for generation in reversed(rows)}.values())[::-1][:6]
 
 
 def _picture(form: GenerationForm | None, shown: Generation | None) -> input_choices.Choice | None:
-    """The one that is large before anything was made."""
+    """The picture that is shown large before the first generation."""
     if form is not None:
         return input_choices.chosen(form.offered, str(form["picture"].value() or ""))
-    return input_choices.of_input(shown.input) if shown else None
+    return input_choices.for_input(shown.input) if shown else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from finetune_portal.datasets import checker, previews
 from finetune_portal.playground.models import Generation, Input, folder
+from finetune_portal.storage.files import write_atomically
 
 EDGES = {"small": 320, "large": 1280}
 
@@ -24,13 +24,8 @@ def save(generation: Generation, content: bytes) -> str:
     except checker.UnusableImageError:
         raise UnreadableResultError from None
     generation.kind = kind
-    generation.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = generation.path.with_name(f".{generation.path.name}.part")
-    with draft.open("wb") as file:
+    with write_atomically(generation.path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(generation.path)
     return kind
 
 

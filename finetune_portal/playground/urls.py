@@ -1,4 +1,4 @@
-"""The playground: of a job under /jobs/<pk>/try/, of several under /try/, its runs under /runs/."""
+"""The playground: one job under /jobs/<pk>/try/, several under /try/, generations under /try/runs/."""
 
 from __future__ import annotations
 

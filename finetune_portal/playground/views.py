@@ -1,4 +1,4 @@
-"""The playground: runs on the page of a job, the comparison of several, and the pictures."""
+"""The playground: generations of one job, the comparison of several jobs, and the pictures."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ for_a_day = cache_control(private=True, max_age=86_400, immutable=True)
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def job_panel(request: PortalRequest, pk: int) -> HttpResponse:
-    """The playground of one job: the piece of its page, or a page of its own. POST runs the model."""
+    """The playground of one job, as a fragment or as a page. POST runs the model."""
     job = job_access.job_to_see(request.user, pk)
     if request.method == "POST":
         return _run(request, job)
-    return _panel(request, job, asked="asked" in request.GET)
+    return _panel(request, job, confirmed="confirmed" in request.GET)
 
 
 @maker_only
 def _run(request: PortalRequest, job: Job) -> HttpResponse:
-    form = _sent_form(request, [job])
+    form = _bound_form(request, [job])
     if _start(request, form, [job]):
         return _done(request, job, seed=form.data.get("seed", ""))
-    return _panel(request, job, form, asked=True)
+    return _panel(request, job, form, confirmed=True)
 
 
 @require_POST
 @maker_only
 def without_lora(request: PortalRequest, pk: int) -> HttpResponse:
-    """The same seed by the base model, to stand beside it."""
+    """Run the base model with the same seed, for comparison."""
     generation = access.generation_to_see(request.user, pk)
     with action_messages(request):
         services.without_lora(generation, actor=request.user)
@@ -71,23 +71,22 @@ def delete(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def generation(request: PortalRequest, pk: int) -> HttpResponse:
-    """One run; it asks for itself until it is over. 204 while nothing changed."""
+    """One generation; its fragment polls until it is finished. 204 if nothing changed."""
     shown = access.generation_to_see(request.user, pk)
     if not request.htmx:
         return redirect(_page(shown.job, shown))
     if request.GET.get("seen") == shown.stamp:
         return HttpResponse(status=204)
-    context, asked = {"generation": shown, "voice": True}, "asked" in request.GET
+    context, confirmed = {"generation": shown, "announce": True}, "confirmed" in request.GET
     if request.GET.get("as") == "column":
         return render(request, "playground/_column.html", context)
-    return render(
-        request, "playground/_generation.html", context | panel.stage(request.user, shown, asked=asked)
-    )
+    context |= panel.stage(request.user, shown, confirmed=confirmed)
+    return render(request, "playground/_generation.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def compare(request: PortalRequest) -> HttpResponse:
-    """One picture by several jobs and by the base model. POST runs them all."""
+    """One picture by several jobs and the base model. POST runs them all."""
     if request.method == "POST":
         return _run_all(request)
     return _comparison(request, panel.jobs_named(request.user, request.GET.getlist("job")))
@@ -96,10 +95,10 @@ def compare(request: PortalRequest) -> HttpResponse:
 @maker_only
 def _run_all(request: PortalRequest) -> HttpResponse:
     jobs = panel.jobs_named(request.user, request.POST.getlist("job"))
-    able = [job for job in jobs if access.can_run(job)]
-    form = _sent_form(request, able)
-    if able and _start(request, form, able, with_base=True):
-        query = [("run", form.cleaned_data["form_key"]), *(("job", job.pk) for job in able)]
+    runnable = [job for job in jobs if access.can_run(job)]
+    form = _bound_form(request, runnable)
+    if runnable and _start(request, form, runnable, with_base=True):
+        query = [("run", form.cleaned_data["form_key"]), *(("job", job.pk) for job in runnable)]
         return redirect(f"{reverse('playground:compare')}?{urlencode(query)}#playground")
     return _comparison(request, jobs, form)
 
@@ -107,7 +106,7 @@ def _run_all(request: PortalRequest) -> HttpResponse:
 @require_safe
 @for_a_day
 def picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
-    """What came of a run, as a small WebP."""
+    """The result of a generation, as a small WebP."""
     return _webp(results.preview(access.generation_to_see(request.user, pk), _edge(edge)))
 
 
@@ -119,15 +118,15 @@ def input_picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
 
 @require_safe
 def result(request: PortalRequest, pk: int) -> FileResponse:
-    """The picture itself, as it came."""
-    found = access.generation_to_see(request.user, pk)
-    if not found.is_done or not found.path.exists():
+    """The result as the provider sent it."""
+    generation = access.generation_to_see(request.user, pk)
+    if not generation.is_done or not generation.path.exists():
         raise Http404
-    name = f"{found.job.name} {found.seed}.{found.kind}"
-    return FileResponse(found.path.open("rb"), as_attachment=True, filename=name)
+    name = f"{generation.job.name} {generation.seed}.{generation.kind}"
+    return FileResponse(generation.path.open("rb"), as_attachment=True, filename=name)
 
 
-def _sent_form(request: PortalRequest, jobs: list[Job]) -> GenerationForm:
+def _bound_form(request: PortalRequest, jobs: list[Job]) -> GenerationForm:
     kept = access.input_named(request.user, request.POST.get("picture", ""))
     return GenerationForm(request.POST, request.FILES, offered=input_choices.offered(jobs, keep=kept))
 
@@ -160,11 +159,11 @@ def _comparison(request: PortalRequest, jobs: list[Job], form: GenerationForm | 
 def _done(
     request: PortalRequest, job: Job, shown: Generation | None = None, *, seed: str = ""
 ) -> HttpResponse:
-    """A seed that was typed stays in the form; one that was drawn does not."""
+    """A seed that the person entered stays in the form; a random one does not."""
     if not request.htmx:
         return redirect(_page(job, shown))
     params = {"generation": str(shown.pk) if shown else "", "seed": seed}
-    context = panel.context(request.user, job, params, asked=True)
+    context = panel.context(request.user, job, params, confirmed=True)
     return render(request, "playground/_panel.html", context)
 
 

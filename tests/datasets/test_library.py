@@ -52,7 +52,7 @@ def test_search_looks_at_name_file_and_person(charlie: User, alice: User, bob: U
         html = text_of(client, f"/datasets/?q={words}")
         assert found in html
         assert ({"Nights", "Hats"} - {found}).pop() not in html
-    assert "No dataset fits" in text_of(client, "/datasets/?q=nothing")
+    assert "No matching datasets" in text_of(client, "/datasets/?q=nothing")
 
 
 def test_the_library_and_the_page_tell_how_much_it_is_used_and_what_is_in_it(alice: User) -> None:

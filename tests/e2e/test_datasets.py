@@ -67,5 +67,5 @@ def test_a_deleted_dataset_asks_first_and_leaves_the_library(signed_in: Page, da
     page.get_by_text("Rename or delete").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.locator("#messages")).to_contain_text("is deleted")
+    expect(page.locator("#messages")).to_contain_text("was deleted")
     expect(page.locator(".dataset-grid", has_text="Evenings to delete")).to_have_count(0)

@@ -28,7 +28,7 @@ def query(*jobs: Job) -> str:
 def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provider: ScriptedProvider) -> None:
     client = signed_in(alice)
     html = text_of(client, f"/try/?{query(*jobs)}")
-    assert "This makes 3 pictures. Each run is paid" in html
+    assert "This makes 3 pictures. Each run is charged" in html
     answer = client.post("/try/", form(job=[job.pk for job in jobs], strength="0.7"))
     assert answer.status_code == 302, answer.content.decode()
     while lane():
@@ -36,9 +36,9 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provid
     told = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in provider.runs]
     assert told == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]
     html = text_of(client, answer.headers["Location"])
-    assert [html.count(f"What {who} made of it") for who in ("the base model", "Blue", "Red")] == [1, 1, 1]
+    assert [html.count(f"Result of {who}") for who in ("the base model", "Blue", "Red")] == [1, 1, 1]
     assert Generation.objects.filter(job=jobs[1]).get().batch is not None
-    assert "What the model made of it" in text_of(client, f"/jobs/{jobs[1].pk}/")
+    assert "Result of the model" in text_of(client, f"/jobs/{jobs[1].pk}/")
 
 
 def test_the_same_form_twice_runs_each_once(alice: User, jobs: list[Job]) -> None:
@@ -53,7 +53,7 @@ def test_what_cannot_be_run_is_left_out(alice: User, jobs: list[Job]) -> None:
     training = make_job(alice, "training", name="Green", request_id="g")
     client = signed_in(alice)
     html = text_of(client, f"/try/?{query(*jobs, training)}")
-    assert "Left out, because they cannot be run from here: Green." in html
+    assert "Left out, because they cannot be run here: Green." in html
     assert "One picture, 2 models" in html
     client.post("/try/", form(job=[job.pk for job in (*jobs, training)]))
     assert not Generation.objects.filter(job=training).exists()
@@ -74,7 +74,7 @@ def test_a_wrong_form_keeps_the_jobs(alice: User, jobs: list[Job]) -> None:
     answer = signed_in(alice).post("/try/", form(job=[job.pk for job in jobs], prompt=""))
     assert answer.status_code == 422
     html = answer.content.decode()
-    assert "Say what to do with the picture." in html
+    assert "Say how to change the picture." in html
     assert all(f'name="job" value="{job.pk}"' in html for job in jobs)
 
 
@@ -92,7 +92,7 @@ def test_viewers_do_not_run_and_nothing_named_is_nothing(alice: User, charlie: U
     assert signed_in(charlie).post("/try/", form(job=[jobs[0].pk])).status_code == 403
     for odd in ("", "?job=x", "?job=99999999999999999999", f"?{query(*jobs)}&run=x"):
         assert signed_in(alice).get(f"/try/{odd}").status_code == 200
-    assert "Nothing to try" in text_of(signed_in(alice), "/try/")
+    assert "No models to compare" in text_of(signed_in(alice), "/try/")
     assert signed_in(alice).post("/try/", form()).status_code == 422
     assert not Generation.objects.exists()
 

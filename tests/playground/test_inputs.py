@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def brought(data: bytes) -> Image.Image:
-    with Image.open(inputs.of_file(data, "a.png").path) as found:
+    with Image.open(inputs.from_file(data, "a.png").path) as found:
         found.load()
         return found
 
@@ -43,7 +43,7 @@ def test_a_turned_photo_is_upright_and_tells_nothing_of_where_it_was_made() -> N
     exif[0x0112], exif[0x010E] = 6, "a secret place"
     data = saved(photo, "JPEG", exif=exif)
     assert b"a secret place" in data
-    found = inputs.of_file(data, "photo.jpg")
+    found = inputs.from_file(data, "photo.jpg")
     with Image.open(found.path) as picture:
         assert picture.size == (20, 40)
         assert not picture.getexif()
@@ -57,9 +57,9 @@ def test_what_is_transparent_is_white() -> None:
 def test_a_large_one_is_made_smaller_and_a_heavy_one_a_jpeg() -> None:
     assert brought(image(size=(5000, 1000))).size == (2048, 410)
     noise = Image.frombytes("RGB", (1200, 1200), os.urandom(3 * 1200**2))
-    found = inputs.of_file(saved(noise, "PNG"), "noise.png")
+    found = inputs.from_file(saved(noise, "PNG"), "noise.png")
     assert found.kind == "jpeg"
-    assert found.path.stat().st_size < inputs.HEAVY
+    assert found.path.stat().st_size < inputs.MAX_PNG_BYTES
 
 
 @pytest.mark.parametrize(
@@ -67,22 +67,22 @@ def test_a_large_one_is_made_smaller_and_a_heavy_one_a_jpeg() -> None:
     [b"", b"\x89PNG\r\n\x1a\n", image()[:-30], b"%PDF-1.7", saved(Image.new("RGB", (2, 2)), "GIF")],
 )
 def test_what_is_none_is_refused(data: bytes) -> None:
-    with pytest.raises(inputs.BadPicture, match="not a readable JPEG, PNG or WebP"):
+    with pytest.raises(inputs.InvalidPictureError, match="not a readable JPEG, PNG or WebP"):
         brought(data)
 
 
 def test_too_many_pixels_are_refused() -> None:
-    with pytest.raises(inputs.BadPicture, match="too many pixels"):
+    with pytest.raises(inputs.InvalidPictureError, match="too many pixels"):
         brought(saved(Image.new("1", (9000, 9000)), "PNG"))
 
 
 def test_the_same_picture_is_kept_once() -> None:
-    assert inputs.of_file(image(), "a.png") == inputs.of_file(image(), "b.png")
+    assert inputs.from_file(image(), "a.png") == inputs.from_file(image(), "b.png")
 
 
 def test_a_pair_whose_file_is_gone_says_so(alice: User, dataset: Dataset) -> None:
     other = make_dataset(alice)
     library.delete(other, actor=alice)
-    with pytest.raises(inputs.BadPicture, match="no longer has the file"):
-        inputs.of_pair(other, 0)
-    assert inputs.of_pair(dataset, 1).name == "Pair 02"
+    with pytest.raises(inputs.InvalidPictureError, match="no longer has the file"):
+        inputs.from_pair(other, 0)
+    assert inputs.from_pair(dataset, 1).name == "Pair 02"

@@ -58,7 +58,7 @@ def test_a_person_runs_it_again(
     provider.script("run", breaks(taken=True))
     lane()
     html = text_of(signed_in(alice), f"/jobs/{generation.job_id}/")
-    assert "it may be paid a second time" in html
+    assert "the run may be charged a second time" in html
     signed_in(alice).post(f"/try/runs/{generation.pk}/again/")
     lane()
     assert fresh(generation).state == "done"

@@ -26,7 +26,7 @@ def address(job: Job) -> str:
 
 
 def test_one_press_gives_a_picture(alice: User, job: Job, provider: ScriptedProvider) -> None:
-    """The form comes filled in: the first pair's control image, the job's instruction."""
+    """The form comes filled in: the first pair's input image, the job's prompt."""
     client = signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
     assert 'value="pair-0"' in html
@@ -75,7 +75,7 @@ def test_the_same_form_twice_is_one_run(alice: User, job: Job) -> None:
     assert AuditEvent.objects.filter(action="model.run", actor=alice).count() == 1
 
 
-def test_an_empty_seed_is_drawn_shown_and_drawn_anew(alice: User, job: Job) -> None:
+def test_an_empty_seed_is_random_shown_and_random_again(alice: User, job: Job) -> None:
     """Only a seed that was typed, or that of a run that was chosen, stays in the form."""
     client = signed_in(alice)
     generation = ordered(client, job, seed="")
@@ -97,14 +97,14 @@ def test_a_picture_of_ones_own(alice: User, job: Job) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"picture": None}, "Choose a picture, or bring your own."),
-        ({"picture": "pair-99"}, "Choose a picture, or bring your own."),
-        ({"picture": "input-99"}, "Choose a picture, or bring your own."),
+        ({"picture": None}, "Choose a picture, or upload your own."),
+        ({"picture": "pair-99"}, "Choose a picture, or upload your own."),
+        ({"picture": "input-99"}, "Choose a picture, or upload your own."),
         ({"file": own(b"GIF89a")}, "This is not a readable JPEG, PNG or WebP."),
         ({"file": own(image()[:40])}, "This is not a readable JPEG, PNG or WebP."),
         ({"file": own(b"")}, "The submitted file is empty."),
         ({"file": own(b"\0" * 12_000_001)}, "The picture is larger than 12 MB."),
-        ({"prompt": " "}, "Say what to do with the picture."),
+        ({"prompt": " "}, "Say how to change the picture."),
         ({"strength": "11"}, "less than or equal to 10"),
         ({"strength": "nan"}, "Enter a number"),
         ({"seed": "-1"}, "greater than or equal to 0"),
@@ -112,7 +112,7 @@ def test_a_picture_of_ones_own(alice: User, job: Job) -> None:
         ({"guidance": "99"}, "less than or equal to 10"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field(alice: User, job: Job, fields: dict[str, Any], says: str) -> None:
+def test_an_error_stands_at_its_field(alice: User, job: Job, fields: dict[str, Any], says: str) -> None:
     client = signed_in(alice)
     answer = client.post(address(job), form(**fields), headers=HTMX)
     assert answer.status_code == 422
@@ -122,16 +122,23 @@ def test_what_is_wrong_is_said_at_its_field(alice: User, job: Job, fields: dict[
     assert Generation.objects.count() == (1 if "file" in fields else 0)
 
 
-def test_a_newcomer_is_told_that_it_is_paid(alice: User, job: Job, settings: Any) -> None:
+def test_a_field_with_an_error_keeps_its_help_text_linked(alice: User, job: Job) -> None:
+    answer = signed_in(alice).post(address(job), form(guidance="99"), headers=HTMX)
+    html = answer.content.decode()
+    assert 'aria-describedby="id_guidance_helptext id_guidance_error"' in html
+    assert 'aria-describedby="id_strength_helptext"' in html
+
+
+def test_the_price_is_confirmed_once(alice: User, job: Job, settings: Any) -> None:
     client = signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
-    assert "Each run is paid by the account: about 0.03 to 0.05 USD" in html
-    assert 'data-confirm="Each run is paid' in html
+    assert "Each run is charged to the account: about 0.03 to 0.05 USD" in html
+    assert 'data-confirm="Each run is charged' in html
     after = client.post(address(job), form(), headers=HTMX).content.decode()
-    assert 'data-confirm="Each run is paid' not in after
+    assert 'data-confirm="Each run is charged' not in after
     settings.LOCAL_ENGINE = True
     own_engine = text_of(client, f"/jobs/{ready(alice).pk}/")
-    assert "is paid" not in own_engine
+    assert "is charged" not in own_engine
 
 
 def test_the_base_model_stands_beside_it(alice: User, job: Job, provider: ScriptedProvider) -> None:
@@ -170,7 +177,7 @@ def test_the_piece_asks_for_itself_until_it_is_over(alice: User, job: Job) -> No
     assert seen.status_code == 204
     lane()
     html = client.get(f"{page}?seen={generation.stamp}", headers=HTMX).content.decode()
-    assert "The picture is there." in html
+    assert "The picture is ready." in html
     assert "hx-trigger" not in html
     column = client.get(f"{page}?as=column", headers=HTMX).content.decode()
     assert column.lstrip().startswith(f'<li id="run-{generation.pk}"')
@@ -219,7 +226,7 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     lane()
     viewer = signed_in(charlie)
     html = text_of(viewer, f"/jobs/{job.pk}/")
-    assert "What the model made of it" in html
+    assert "Result of the model" in html
     assert "playground-form" not in html
     assert viewer.post(address(job), form()).status_code == 403
     for action in ("without-lora", "again", "delete"):
@@ -233,8 +240,8 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"is_simulated": True}, "Nothing to try: the local engine simulated this training."),
-        ({"slug": ""}, "The upstream gave this model no address"),
+        ({"is_simulated": True}, "the local engine only simulated its training."),
+        ({"slug": ""}, "The provider gave this model no address"),
     ],
 )
 def test_a_model_that_cannot_be_run_says_why(
@@ -257,7 +264,7 @@ def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
     Connection.objects.filter(pk=job.connection_id).update(capabilities=["progress", "run"])
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "playground-form" in html
-    assert "is paid" not in html
+    assert "is charged" not in html
 
 
 def test_a_job_that_is_not_ready_has_no_playground(alice: User, provider: ScriptedProvider) -> None:

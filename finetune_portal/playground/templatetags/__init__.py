@@ -1,1 +1,1 @@
-"""The playground on the pages of jobs."""
+"""Template tags that show the playground on pages of jobs."""

@@ -1,4 +1,4 @@
-"""The playground as a part of a page of the jobs, which know nothing of it."""
+"""The playground as part of a job's page; the jobs app does not import this one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.inclusion_tag("playground/_job_panel.html", takes_context=True)
 def try_it(context: dict[str, Any], job: Job) -> dict[str, Any]:
-    """The playground of this job, once it is trained."""
+    """The playground of a trained job; nothing for others."""
     request, user = context["request"], context["user"]
     if not access.is_trained(job):
         return {}
