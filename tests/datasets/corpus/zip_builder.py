@@ -101,7 +101,7 @@ class Entry:
             return next(value for value in values if value is not None)
 
         flags = first(self.local_flags, self.flags)
-        told = (self.crc, self.packed_size, self.size) if not flags & STREAMED else (0, 0, 0)
+        sizes = (self.crc, self.packed_size, self.size) if not flags & STREAMED else (0, 0, 0)
         name, extra = first(self.local_name, self.name), first(self.local_extra, self.extra)
         header = struct.pack(
             "<4s5H3L2H",
@@ -111,9 +111,9 @@ class Entry:
             first(self.local_method, self.method),
             0,
             0x21,
-            first(self.local_crc, told[0]),
-            first(self.local_packed_size, told[1]) & 0xFFFFFFFF,
-            first(self.local_size, told[2]) & 0xFFFFFFFF,
+            first(self.local_crc, sizes[0]),
+            first(self.local_packed_size, sizes[1]) & 0xFFFFFFFF,
+            first(self.local_size, sizes[2]) & 0xFFFFFFFF,
             len(name),
             len(extra),
         )
