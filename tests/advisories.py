@@ -95,22 +95,22 @@ def verdict(dependencies: list[dict[str, Any]]) -> Verdict:
 
 
 def known_bad() -> list[str]:
-    found = []
+    holes = []
     for name, (least, hole) in LEAST.items():
         try:
             here = version(name)
         except PackageNotFoundError:
             continue
         if Version(here) < Version(least):
-            found.append(f"{name} {here}: {hole}, fixed in {least}")
-    return found
+            holes.append(f"{name} {here}: {hole}, fixed in {least}")
+    return holes
 
 
-def judge(found: Verdict) -> int:
+def judge(report: Verdict) -> int:
     """Tell it, and the exit status."""
-    if found.is_audit:
-        bad = [*found.holes, *(f"{name}: could not be looked up" for name in found.skipped)]
-        say(f"{found.packages} packages audited, {len(bad)} findings.")
+    if report.is_audit:
+        bad = [*report.holes, *(f"{name}: could not be looked up" for name in report.skipped)]
+        say(f"{report.packages} packages audited, {len(bad)} findings.")
     else:
         bad = known_bad()
         say("NOT AUDITED: neither PyPI's advisories nor OSV can be reached from here.")
@@ -119,7 +119,7 @@ def judge(found: Verdict) -> int:
         say(f"  {line}")
     if bad:
         return FAILED
-    return PASSED if found.is_audit else NOT_AUDITED
+    return PASSED if report.is_audit else NOT_AUDITED
 
 
 def say(text: str) -> None:

@@ -36,6 +36,6 @@ class Watch:
         """MiB from the first look to the highest one."""
         return (self.most - self.first) / MIB
 
-    def told(self, what: str) -> str:
+    def summary(self, what: str) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.kinds.items()))
         return f"{self.looks} {what} ({kinds}), memory grew by {self.grown:.1f} MiB"

@@ -239,7 +239,7 @@ ROUTES = dict(urls())
 
 
 @pytest.fixture
-def things(alice: User) -> dict[str, str]:
+def route_values(alice: User) -> dict[str, str]:
     """What stands in the routes, all of it alice's."""
     dataset = make_dataset(alice)
     channel = Channel.objects.create(
@@ -281,12 +281,12 @@ def things(alice: User) -> dict[str, str]:
     }
 
 
-def address(name: str, things: dict[str, str]) -> str:
+def address(name: str, route_values: dict[str, str]) -> str:
     route = ROUTES[name]
 
-    def fill(found: re.Match[str]) -> str:
-        piece = found[1].rpartition(":")[2]
-        return things[route[: found.start()].strip("/")] if piece == "pk" else things[piece]
+    def fill(match: re.Match[str]) -> str:
+        piece = match[1].rpartition(":")[2]
+        return route_values[route[: match.start()].strip("/")] if piece == "pk" else route_values[piece]
 
     return "/" + re.sub(r"<([^>]+)>", fill, route)
 
@@ -311,23 +311,23 @@ def test_every_url_has_its_lines() -> None:
 
 @pytest.mark.parametrize("app", sorted({line.name.partition(":")[0] for line in table()}))
 def test_everyone_gets_what_the_table_says(
-    app: str, things: dict[str, str], people: dict[str, Client]
+    app: str, route_values: dict[str, str], people: dict[str, Client]
 ) -> None:
     wrong = []
     for line in table():
         if line.name.partition(":")[0] == app:
-            got = tuple(outcome_for(people[who], line, things) for who in WHO)
+            got = tuple(outcome_for(people[who], line, route_values) for who in WHO)
             expected = ("404",) * len(WHO) if line.name == "webhooks:receive" else line.outcomes
             if got != expected:
                 wrong.append((line.name, line.method, got, expected))
     assert wrong == []
 
 
-def outcome_for(client: Client, line: Line, things: dict[str, str]) -> str:
+def outcome_for(client: Client, line: Line, route_values: dict[str, str]) -> str:
     """Each finds the things as they were."""
     with transaction.atomic():
         headers = TUS if line.name == "datasets:upload" else {}
-        response = client.generic(line.method, address(line.name, things), headers=headers)
+        response = client.generic(line.method, address(line.name, route_values), headers=headers)
         b"".join(response)  # to the end, which closes a file; close() would close the database, too
         transaction.set_rollback(True)
     assert response.status_code < 500 or line.name == "readyz", line  # no worker is there
@@ -337,25 +337,27 @@ def outcome_for(client: Client, line: Line, things: dict[str, str]) -> str:
 
 
 def test_a_method_that_is_not_in_the_table_does_nothing(
-    things: dict[str, str], people: dict[str, Client]
+    route_values: dict[str, str], people: dict[str, Client]
 ) -> None:
     for name in ROUTES:
         taken = {line.method for line in table() if line.name == name}
         taken |= {"OPTIONS"} | ({"HEAD"} if "GET" in taken else set())
         for method in set(METHODS) - taken:
-            status = people["admin"].generic(method, address(name, things)).status_code
+            status = people["admin"].generic(method, address(name, route_values)).status_code
             assert status in (404, 405), (method, name)
 
 
 @pytest.mark.parametrize("who", ["charlie", "alice", "bob", "dana"])
-def test_a_token_opens_no_page(who: str, things: dict[str, str], request: pytest.FixtureRequest) -> None:
+def test_a_token_opens_no_page(
+    who: str, route_values: dict[str, str], request: pytest.FixtureRequest
+) -> None:
     """Only the calls of the API take one, whosever it is and whatever it may do."""
     rights = ["train", "publish", "download"]
     text = new_token(owner=request.getfixturevalue(who), name="t", rights=rights, days=1)[1]
     client = Client(headers={"x-api-key": text, "Authorization": f"Bearer {text}"})
     for line in table():
         if line.outcomes[0] in ("in", "404"):
-            assert outcome_for(client, line, things) == line.outcomes[0], line
+            assert outcome_for(client, line, route_values) == line.outcomes[0], line
 
 
 def test_the_token_of_each_opens_what_the_table_says(
@@ -363,8 +365,8 @@ def test_the_token_of_each_opens_what_the_table_says(
 ) -> None:
     settings.SEGMIND_BASE_URL = "http://127.0.0.1:9"  # nobody is there
     job = make_job(alice, "ready", request_id="r-1", cloud_storage_url="https://storage.example/m")
-    told = {"request_id": str(job.form_key), "cloud_storage_url": job.cloud_storage_url}
-    body = {**told, "name": "a", "segmind_public": "False"}
+    fields = {"request_id": str(job.form_key), "cloud_storage_url": job.cloud_storage_url}
+    body = {**fields, "name": "a", "segmind_public": "False"}
     calls = {line.name for line in table() if line.outcomes[0] == "key"} - {"datasets:upload"}
     assert calls == {line.name for line in table(BY_TOKEN)}
     for number, owner in enumerate((charlie, alice, bob, dana)):
@@ -375,23 +377,23 @@ def test_the_token_of_each_opens_what_the_table_says(
             assert outcome(response) == line.outcomes[number], (line, owner)
 
 
-def test_no_change_goes_through_without_the_forms_token(alice: User, things: dict[str, str]) -> None:
+def test_no_change_goes_through_without_the_forms_token(alice: User, route_values: dict[str, str]) -> None:
     """But for what is no page: the webhook and the browsers' reports. The API's calls take no session."""
     open_to_others = {"webhooks:receive", "csp-report"}
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     for line in table():
         if line.method not in READ and line.name not in open_to_others:
-            status = client.generic(line.method, address(line.name, things)).status_code
+            status = client.generic(line.method, address(line.name, route_values)).status_code
             assert status in (401, 403, 404), line
 
 
-def test_a_session_ends_with_its_person(alice: User, things: dict[str, str]) -> None:
+def test_a_session_ends_with_its_person(alice: User, route_values: dict[str, str]) -> None:
     client = signed_in(alice)
     User.objects.filter(pk=alice.pk).update(is_active=False)
     for line in table():
         if line.outcomes[0] == "in":
-            assert outcome(client.generic(line.method, address(line.name, things))) == "in", line
+            assert outcome(client.generic(line.method, address(line.name, route_values))) == "in", line
 
 
 def test_it_makes_sense_of_a_route() -> None:

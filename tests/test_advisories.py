@@ -44,8 +44,8 @@ def test_where_no_source_is_in_reach_it_is_no_audit(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_hole_is_told_with_the_version_that_closes_it() -> None:
-    found = verdict([{**FINE, "vulns": [HOLE]}])
-    assert found.holes == ["django 5.2.19: CVE-1, fixed in 5.2.20"]
+    report = verdict([{**FINE, "vulns": [HOLE]}])
+    assert report.holes == ["django 5.2.19: CVE-1, fixed in 5.2.20"]
 
 
 def test_nothing_here_is_on_the_short_list() -> None:

@@ -34,10 +34,10 @@ from finetune_portal.playground.models import Generation
 from tests.gateway.api_client import submit_body
 from tests.people import PASSWORD, form_data, just_signed_in, person
 from tests.provider import ScriptedProvider
-from tests.test_access import READ, address, table, things
+from tests.test_access import READ, address, route_values, table
 from tests.worker.driving import point_at
 
-__all__ = ["things"]
+__all__ = ["route_values"]
 
 SECRET = "GEZDGNBVGY3TQOJQ"  # of the authenticator app among the things
 TUS = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": "filename YS56aXA="}
@@ -130,7 +130,7 @@ ELSEWHERE = {
 class Scene:
     """Alice, an admin here who signed in just now, and her things."""
 
-    things: dict[str, str]
+    route_values: dict[str, str]
     alice: User
     provider: ScriptedProvider
     client: Client
@@ -138,10 +138,10 @@ class Scene:
     dataset: Dataset
 
     def url(self, name: str) -> str:
-        return address(name, self.things)
+        return address(name, self.route_values)
 
-    def post(self, name: str, told: Any = None, **options: Any) -> HttpResponse:
-        return self.client.post(self.url(name), told or {}, **options)
+    def post(self, name: str, fields: Any = None, **options: Any) -> HttpResponse:
+        return self.client.post(self.url(name), fields or {}, **options)
 
     def trains(self) -> int:
         """Where the provider can cancel."""
@@ -179,15 +179,15 @@ class Scene:
         other = just_signed_in(person("frank", "viewer"))
         row = UserSession.objects.latest("pk")
         UserSession.objects.filter(pk=row.pk).update(user=self.alice)
-        self.things["profile/sessions"] = str(row.pk)
+        self.route_values["profile/sessions"] = str(row.pk)
         answer = self.post("accounts:end-session")
         assert other.get("/").status_code == 302
         return answer
 
     def accepts(self) -> HttpResponse:
-        self.things["token"] = services.invite("maker", email="", actor=self.alice).split("/")[-2]
-        told = {"name": "Grace", "email": "grace@example.com", "password": ANOTHER}
-        answer = Client().post(self.url("accounts:setup"), told)
+        self.route_values["token"] = services.invite("maker", email="", actor=self.alice).split("/")[-2]
+        fields = {"name": "Grace", "email": "grace@example.com", "password": ANOTHER}
+        answer = Client().post(self.url("accounts:setup"), fields)
         AuditEvent.objects.latest("pk").delete()  # that Grace is in at once
         return answer
 
@@ -208,38 +208,38 @@ class Scene:
         return answer
 
     def removes_a_key(self) -> HttpResponse:
-        told = {"name": "Key 1", "credential": {}}
-        key = Authenticator.objects.create(user=self.alice, type="webauthn", data=told)
-        self.things["profile/second-factor/keys"] = str(key.pk)
+        fields = {"name": "Key 1", "credential": {}}
+        key = Authenticator.objects.create(user=self.alice, type="webauthn", data=fields)
+        self.route_values["profile/second-factor/keys"] = str(key.pk)
         return self.post("mfa_remove_webauthn")
 
     def account(self, name: str) -> dict[str, str]:
         return {"name": name, "base_url": self.provider.url, "key": self.provider.key}
 
-    def call(self, name: str, method: str, told: dict[str, Any]) -> HttpResponse:
+    def call(self, name: str, method: str, fields: dict[str, Any]) -> HttpResponse:
         token = new_token(owner=self.alice, name="t", rights=["train", "publish", "download"], days=1)[1]
         headers = {"x-api-key": token}
-        body = json.dumps(told)
+        body = json.dumps(fields)
         return Client().generic(method, self.url(name), body, "application/json", headers=headers)
 
     def tries(self, name: str) -> HttpResponse:
         connections.built_in()
         Connection.objects.update(capabilities=["run"])
         Job.objects.filter(pk=self.job.pk).update(slug="night")
-        told = {"form_key": uuid.uuid4(), "picture": "pair-0", "job": self.job.pk}
+        fields = {"form_key": uuid.uuid4(), "picture": "pair-0", "job": self.job.pk}
         numbers = {"strength": 1, "seed": 7, "steps": 28, "guidance": 2.5}
-        return self.post(name, {"prompt": "night", **told, **numbers})
+        return self.post(name, {"prompt": "night", **fields, **numbers})
 
     def tries_again(self) -> HttpResponse:
-        Generation.objects.filter(pk=self.things["try/runs"]).update(state=Generation.State.FAILED)
+        Generation.objects.filter(pk=self.route_values["try/runs"]).update(state=Generation.State.FAILED)
         return self.tries("playground:run-again")
 
     def submits(self) -> HttpResponse:
         return self.call("gateway:submit", "POST", submit_body("https://example.com/a.zip"))
 
     def publishes(self) -> HttpResponse:
-        told = {"request_id": str(self.job.form_key), "segmind_public": "True"}
-        return self.call("gateway:access-update", "PUT", told)
+        fields = {"request_id": str(self.job.form_key), "segmind_public": "True"}
+        return self.call("gateway:access-update", "PUT", fields)
 
     def fetches(self) -> HttpResponse:
         return self.call("gateway:download", "GET", {"cloud_storage_url": self.job.cloud_storage_url})
@@ -256,7 +256,7 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture
-def scene(things: dict[str, str], alice: User, provider: ScriptedProvider, settings: Any) -> Scene:
+def scene(route_values: dict[str, str], alice: User, provider: ScriptedProvider, settings: Any) -> Scene:
     cache.clear()
     point_at(settings, provider)
     settings.PROVIDER_URLS, settings.EMAIL_HOST = [provider.url], "mail.example"
@@ -264,15 +264,17 @@ def scene(things: dict[str, str], alice: User, provider: ScriptedProvider, setti
     User.objects.filter(pk=alice.pk).update(role="admin")
     there = provider.adds("night")
     there.status = "AVAILABLE"
-    jobs = Job.objects.filter(pk=things["jobs"])
+    jobs = Job.objects.filter(pk=route_values["jobs"])
     jobs.update(request_id=there.id, cloud_storage_url=there.cloud_storage_url)
     own = connections.add(name="a", base_url=provider.url, key=provider.key, actor=alice)
-    things["settings/connections"] = str(own.pk)
+    route_values["settings/connections"] = str(own.pk)
     client = Client()
     client.post("/login/", {"username": alice.email, "password": PASSWORD})
     client.post("/login/second-factor/", {"code": recovery_code(alice)})
     AuditEvent.objects.all().delete()
-    return Scene(things, alice, provider, client, jobs.get(), Dataset.objects.get(pk=things["datasets"]))
+    return Scene(
+        route_values, alice, provider, client, jobs.get(), Dataset.objects.get(pk=route_values["datasets"])
+    )
 
 
 def recovery_code(user: User) -> str:
@@ -288,11 +290,11 @@ def test_every_changing_url_has_its_line() -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_it_is_in_the_record(name: str, scene: Scene) -> None:
-    told, action = CHANGES[name]
-    if callable(told):
-        told(scene)
+    change, action = CHANGES[name]
+    if callable(change):
+        change(scene)
     else:
-        scene.post(name, told)
+        scene.post(name, change)
     event = AuditEvent.objects.latest("pk")
     assert event.action == action
     assert event.actor

@@ -31,9 +31,9 @@ from finetune_portal.datasets import sample
 from finetune_portal.gateway.services import new_token
 from tests.people import form_data
 from tests.running import ROOT
-from tests.test_access import ROUTES, Line, address, table, things
+from tests.test_access import ROUTES, Line, address, route_values, table
 
-__all__ = ["things"]
+__all__ = ["route_values"]
 
 HOSTILE = [
     "",
@@ -121,7 +121,7 @@ def names() -> list[str]:
     for path in (ROOT / "templates").rglob("*.html"):
         fields |= set(re.findall(r'name="([\w-]+)"', path.read_text()))
     for path in (ROOT / "finetune_portal").rglob("*.py"):
-        fields |= set(re.findall(r'(?:GET|POST|params|told)\.get(?:list)?\("([\w-]+)"', path.read_text()))
+        fields |= set(re.findall(r'\.get(?:list)?\("([\w-]+)"', path.read_text()))
     return sorted(fields)
 
 
@@ -143,31 +143,31 @@ def pairs(draw: st.DrawFn, honest: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @st.composite
-def bodies(draw: st.DrawFn, told: list[tuple[str, str]]) -> tuple[bytes, str]:
+def bodies(draw: st.DrawFn, fields: list[tuple[str, str]]) -> tuple[bytes, str]:
     """The same form in one of the shapes in which a body may come."""
     match draw(st.sampled_from(["form", "form", "form", "file", "json", "raw"])):
         case "form":
-            return encoded(told), "application/x-www-form-urlencoded"
+            return encoded(fields), "application/x-www-form-urlencoded"
         case "file":
             content = draw(st.sampled_from([b"", b"PK\x05\x06", ZIP]) | st.binary(max_size=200))
             file = BytesIO(content)
             file.name = draw(st.sampled_from(["a.zip", "../a.zip", "\n.zip", "a" * 300, "é\0"]))
-            clean = {name: one.encode("utf-8", "replace").decode() for name, one in told}
+            clean = {name: one.encode("utf-8", "replace").decode() for name, one in fields}
             return encode_multipart(BOUNDARY, {**clean, "file": file}), MULTIPART_CONTENT
         case "json":
-            return json.dumps(dict(told)).encode(), "application/json"
+            return json.dumps(dict(fields)).encode(), "application/json"
     return draw(st.binary(max_size=200)), draw(st.sampled_from(TYPES))
 
 
-def encoded(told: list[tuple[str, str]]) -> bytes:
-    return urlencode(told, errors="surrogatepass").encode()
+def encoded(fields: list[tuple[str, str]]) -> bytes:
+    return urlencode(fields, errors="surrogatepass").encode()
 
 
-def harsh(told: dict[str, str]) -> dict[str, str]:
+def harsh(fields: dict[str, str]) -> dict[str, str]:
     """Headers as they can come over the wire: Latin-1, and no line ends."""
     return {
         name: re.sub(r"[\r\n]", "", one.encode("utf-8", "replace").decode("latin-1"))[:2000]
-        for name, one in told.items()
+        for name, one in fields.items()
     }
 
 
@@ -198,25 +198,25 @@ def app_of(line: Line) -> str:
     return re.split("[:_]", line.name)[0]
 
 
-def attack(admin: Admin, line: Line, things: dict[str, str], effort: Any) -> None:
-    honest = {**form_data(), "dataset": things["datasets"], "job": things["jobs"]}
+def attack(admin: Admin, line: Line, route_values: dict[str, str], effort: Any) -> None:
+    honest = {**form_data(), "dataset": route_values["datasets"], "job": route_values["jobs"]}
 
     @effort
     @given(data=st.data())
     def send(data: st.DataObject) -> None:
-        turned = data.draw(st.dictionaries(st.sampled_from(sorted(things)), hostile, max_size=2))
+        turned = data.draw(st.dictionaries(st.sampled_from(sorted(route_values)), hostile, max_size=2))
         pieces = {name: quote(one[:2000], safe="", errors="surrogatepass") for name, one in turned.items()}
-        url = address(line.name, things | pieces)
-        told = data.draw(pairs(honest))
+        url = address(line.name, route_values | pieces)
+        fields = data.draw(pairs(honest))
         headers = harsh(data.draw(st.dictionaries(st.sampled_from(HEADERS), value, max_size=4)))
         if line.method in ("GET", "HEAD"):
-            query = encoded([(name, one[:100]) for name, one in told]).decode()
+            query = encoded([(name, one[:100]) for name, one in fields]).decode()
             url, body, kind = f"{url}?{query[:LONGEST]}", b"", ""
         else:
-            body, kind = data.draw(bodies(told))
+            body, kind = data.draw(bodies(fields))
         known = data.draw(st.sampled_from([True, True, True, False]))
         status = admin.status_of(line.method, url, body, kind, headers, known=known)
-        assert status in KNOWN, (status, line.method, url, told, headers)
+        assert status in KNOWN, (status, line.method, url, fields, headers)
 
     send()
 
@@ -224,13 +224,13 @@ def attack(admin: Admin, line: Line, things: dict[str, str], effort: Any) -> Non
 @pytest.mark.parametrize("effort", [few, pytest.param(many, marks=pytest.mark.slow)], ids=["few", "many"])
 @pytest.mark.parametrize("app", sorted({app_of(line) for line in table()}))
 def test_nothing_that_is_sent_makes_a_fault(
-    app: str, effort: Any, things: dict[str, str], dana: User, settings: Any
+    app: str, effort: Any, route_values: dict[str, str], dana: User, settings: Any
 ) -> None:
     settings.SEGMIND_BASE_URL = "http://127.0.0.1:9"  # nobody is there
     admin = Admin(dana)
     for line in table():
         if app_of(line) == app:
-            attack(admin, line, things, effort)
+            attack(admin, line, route_values, effort)
 
 
 def test_it_knows_the_fields() -> None:

@@ -57,10 +57,10 @@ class Life:
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.maker.session.get(self.portal.url + path, timeout=20, **options)
 
-    def send(self, path: str, told: dict[str, Any], **options: Any) -> requests.Response:
+    def send(self, path: str, fields: dict[str, Any], **options: Any) -> requests.Response:
         """A form, however it is answered."""
         csrf = {"csrfmiddlewaretoken": self.maker.session.cookies["csrftoken"]}
-        return self.maker.session.post(self.portal.url + path, told | csrf, timeout=20, **options)
+        return self.maker.session.post(self.portal.url + path, fields | csrf, timeout=20, **options)
 
     def told_once(self, answer: requests.Response) -> str:
         """Set this answer aside: it tells a secret to who asked for it."""
@@ -108,8 +108,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
 
 def goes_the_main_way(life: Life) -> None:
     life.maker.post("/login/", {"username": EMAIL, "password": life.secrets["password"]})
-    told = {"name": "script", "rights": ["train", "publish", "download"], "days": "90"}
-    life.secrets["portal token"] = TOKEN.findall(life.told_once(life.send("/tokens/", told)))[0]
+    fields = {"name": "script", "rights": ["train", "publish", "download"], "days": "90"}
+    life.secrets["portal token"] = TOKEN.findall(life.told_once(life.send("/tokens/", fields)))[0]
     life.secrets["webhook token"] = HOOK.findall(life.told_once(life.send("/settings/webhooks/rotate/", {})))[
         0
     ]
@@ -182,7 +182,7 @@ def does_it_wrong(life: Life) -> None:
 
 def sees_every_page(life: Life) -> None:
     for route in ROUTES.values():
-        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PIECES.get(found[1], "1"), route)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: PIECES.get(match[1], "1"), route)
         if not re.search(r"download|logout", path):
             life.get("/" + path)
             life.keep(requests.get(f"{life.portal.url}/{path}", timeout=30))
@@ -227,23 +227,23 @@ def test_no_secret_is_anywhere(life: Life) -> None:
     """A page may repeat the query of its own address, to whoever typed that."""
     assert len(life.secrets) >= 13
     searched = list(places(life))
-    found = {
+    leaks = {
         f"{name} in {place}"
         for name, secret in life.secrets.items()
         for place, content in searched
         if secret not in place.partition("?")[2] and any(shape in content for shape in shapes(secret))
     }
-    assert sorted(found) == []
+    assert sorted(leaks) == []
 
 
 def test_no_signed_address_is_anywhere(life: Life) -> None:
     """Those of the worker too, which nobody saw."""
-    found = {
+    leaks = {
         f"{match[0][:40]!r} in {place}"
         for place, content in places(life)
         for match in SIGNED.finditer(content)
     }
-    assert sorted(found) == []
+    assert sorted(leaks) == []
 
 
 def test_the_search_looks_everywhere(life: Life) -> None:

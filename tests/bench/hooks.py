@@ -48,7 +48,7 @@ class Storm:
     url: str
     hook: str
     chance: random.Random = field(default_factory=lambda: random.Random(3))
-    told: list[dict[str, str]] = field(default_factory=list)
+    events: list[dict[str, str]] = field(default_factory=list)
     beside: Results = field(default_factory=list)
     mine: threading.local = field(default_factory=threading.local)
 
@@ -79,19 +79,19 @@ class Storm:
             return f"/hooks/segmind/{'x' * 43}/", {"finetune_id": "any", "status": "AVAILABLE"}
         if kind == "forged":
             return self.hook, {"finetune_id": self.fake.jobs[-1].id, "status": "AVAILABLE"}
-        if kind in ("again", "old") and self.told:
-            return self.hook, self.told[-1] if kind == "again" else self.chance.choice(self.told)
-        told = self._news(share)
-        return self.hook, {"data": {**told, "status": ["?"]}} if kind == "odd" else told
+        if kind in ("again", "old") and self.events:
+            return self.hook, self.events[-1] if kind == "again" else self.chance.choice(self.events)
+        event = self._news(share)
+        return self.hook, {"data": {**event, "status": ["?"]}} if kind == "odd" else event
 
     def _news(self, share: float) -> dict[str, str]:
         """The provider goes on with a training and says so; towards the end all are told of once more."""
         at = self.chance.randrange(JOBS)
         paid, last = self.fake.jobs[at], TRAINING if at >= JOBS - HELD else len(STATES) - 1
         paid.status = STATES[min(last, max(STATES.index(paid.status), int(share * 8)))]
-        told = {"finetune_id": paid.id, "status": paid.status}
-        self.told.append(told)
-        return told
+        event = {"finetune_id": paid.id, "status": paid.status}
+        self.events.append(event)
+        return event
 
     def wrong(self) -> int:
         """How many trainings are shown in a state that is not the provider's."""

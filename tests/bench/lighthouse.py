@@ -53,8 +53,8 @@ def fill() -> User:
     datasets = [make_dataset(user, name=name) for name in ("Evening", "Winter", "Neon")]
     for number in range(50):
         state = (State.READY, State.READY, State.FAILED, State.TRAINING)[number % 4]
-        told = {"request_id": str(number), "cloud_storage_url": "https://a.example/b"}
-        make_job(user, state, name=f"Training {number}", dataset=datasets[number % 3], **told)
+        fields = {"request_id": str(number), "cloud_storage_url": "https://a.example/b"}
+        make_job(user, state, name=f"Training {number}", dataset=datasets[number % 3], **fields)
     return user
 
 

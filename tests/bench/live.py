@@ -90,12 +90,12 @@ def run(
     used, size = cpu(pids) - used, megabytes(pids)
     time.sleep(LAST)
     here.send("enough")
-    told = here.recv()
+    seen_by_viewers = here.recv()
     viewers.join()
-    late = [seen[number] - at for seen, _ in told for number, at in sent.items() if number in seen]
+    late = [seen[number] - at for seen, _ in seen_by_viewers for number, at in sent.items() if number in seen]
     cuts = statistics.quantiles(late, n=100) if len(late) > 1 else [0.0] * 99
     p50, p95, p99 = (f"{1000 * cuts[n - 1]:6.0f}" for n in (50, 95, 99))
-    missed, faults = len(told) * len(sent) - len(late), sum(fault for _, fault in told)
+    missed, faults = len(seen_by_viewers) * len(sent) - len(late), sum(fault for _, fault in seen_by_viewers)
     say(
         f"{len(sessions):>7} {way:<7} {p50} {p95} {p99} {missed:>8} {faults:>7}"
         f" {100 * used / took:>5.0f} {size:>8.0f} {calls / took:>10.2f} {os.getloadavg()[0]:>6.1f}"

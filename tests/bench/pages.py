@@ -56,8 +56,8 @@ async def measure(handler: Any, method: str, path: str, session: str) -> float:
 
 async def call(handler: Any, method: str, path: str, session: str) -> None:
     body = b'{"finetune_id": "any", "status": "AVAILABLE"}' if method == "POST" else b""
-    told = {"host": "127.0.0.1", "cookie": session, "content-length": str(len(body))}
-    headers = [(name.encode(), value.encode()) for name, value in told.items()]
+    headers_by_name = {"host": "127.0.0.1", "cookie": session, "content-length": str(len(body))}
+    headers = [(name.encode(), value.encode()) for name, value in headers_by_name.items()]
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
     messages = [{"type": "http.request", "body": body}]
 

@@ -141,7 +141,7 @@ class Person:
 
 def processes(parent: int, word: str) -> list[int]:
     """The children, and theirs, of a process whose command line has the word."""
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             ppid = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
@@ -149,8 +149,8 @@ def processes(parent: int, word: str) -> list[int]:
         except OSError:
             continue
         if ppid == parent:
-            found += ([int(entry.name)] if word in line else []) + processes(int(entry.name), word)
-    return found
+            pids += ([int(entry.name)] if word in line else []) + processes(int(entry.name), word)
+    return pids
 
 
 def memory(pids: list[int]) -> float:

@@ -1,7 +1,7 @@
 """One case: people start trainings, something goes wrong once, all is healed, and the truth is looked at.
 
 A case kills the web or the worker process at a write to the database, or lets the proxy harm one exchange,
-or both, while the provider itself is in one of its moods.
+or both, while the provider itself is in one of its conditions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.faults.proxy import CUTS, POINTS, Fault
 from tests.faults.truth import faults
 from tests.provider import breaks, says
 
-MOODS = ("fine", "lost", "never", "error", "busy", "late", "down", "tells")
+CONDITIONS = ("fine", "lost", "never", "error", "busy", "late", "down", "tells")
 STAGES = ("web", "worker", "digest")
 ANSWERED = ("submit", "list", "details", "presigned_url", "upload")
 BEYOND = ("extra", "progress", "cancel")  # the vendor's API; asked where the provider `tells`
@@ -32,14 +32,14 @@ class Case:
     """`at` and `after`: the write that the process of this stage is killed at; 0 kills none."""
 
     stage: str = "worker"
-    mood: str = "fine"
+    condition: str = "fine"
     at: int = 0
     after: bool = False
     fault: Fault | None = None
 
     def __str__(self) -> str:
         kill = f"kill {'after' if self.after else 'before'} write {self.at}" if self.at else ""
-        return ", ".join(str(part) for part in (self.stage, self.mood, kill, self.fault) if part)
+        return ", ".join(str(part) for part in (self.stage, self.condition, kill, self.fault) if part)
 
     @property
     def row(self) -> str:
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def column(self) -> str:
-        return self.fault.action if self.fault else self.mood
+        return self.fault.action if self.fault else self.condition
 
     def killer(self, stage: str) -> Killer | None:
         return Killer(self.at, self.after) if stage == self.stage and self.at else None
@@ -68,8 +68,8 @@ def run(workshop: Workshop, case: Case) -> Result:
         if ends == [KILLED]:  # the person sends both forms again
             ends.append(portal.start(*forms))
         _upset(portal, case)
-        ends.append(portal.work(case.killer("worker"), rounds=_rounds(case.mood)))
-        if case.mood == "tells":
+        ends.append(portal.work(case.killer("worker"), rounds=_rounds(case.condition)))
+        if case.condition == "tells":
             portal.cancel(Job.objects.earliest("pk"))
         _knock(portal)
         if case.stage == "digest":
@@ -79,44 +79,44 @@ def run(workshop: Workshop, case: Case) -> Result:
         ends.append(portal.work())
         if _decide(portal):
             ends.append(portal.work())
-        found = [f"a process ended with {end}" for end in ends if end not in (WHOLE, KILLED)]
-        found += [] if is_at_rest() else ["it does not come to rest"]
+        problems = [f"a process ended with {end}" for end in ends if end not in (WHOLE, KILLED)]
+        problems += [] if is_at_rest() else ["it does not come to rest"]
         tried = Job.objects.filter(submit_attempts__isnull=False).values_list("form_key", flat=True)
-        found += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
-        return Result(found + faults(portal.provider), happened)
+        problems += [] if set(map(str, tried)) == set(forms) else ["lost: not each form is one job"]
+        return Result(problems + faults(portal.provider), happened)
 
 
-def writes(workshop: Workshop, stage: str, mood: str) -> int:
+def writes(workshop: Workshop, stage: str, condition: str) -> int:
     """How many writes this stage makes, when nobody kills it."""
     with workshop.portal() as portal:
         assert portal.start(new_form_key(), new_form_key()) == WHOLE
-        _upset(portal, Case(mood=mood))
-        assert portal.work(rounds=_rounds(mood)) == WHOLE
+        _upset(portal, Case(condition=condition))
+        assert portal.work(rounds=_rounds(condition)) == WHOLE
         if stage == "digest":
             _knock(portal)
             assert portal.work(rounds=3) == WHOLE
         return portal.writes
 
 
-def _rounds(mood: str) -> int:
-    return 4 if mood == "down" else 1
+def _rounds(condition: str) -> int:
+    return 4 if condition == "down" else 1
 
 
 def _upset(portal: Portal, case: Case) -> None:
-    mood, fake = case.mood, portal.provider
-    if mood in ("lost", "late"):
+    condition, fake = case.condition, portal.provider
+    if condition in ("lost", "late"):
         fake.script("submit", breaks("close", taken=True))
-    elif mood == "never":
+    elif condition == "never":
         fake.script("submit", breaks("close", taken=False))
-    elif mood == "error":
+    elif condition == "error":
         fake.script("submit", says(500, b"<html>Sorry</html>", taken=True))
-    elif mood == "busy":
+    elif condition == "busy":
         fake.script("submit", says(429, {"error": "slow down"}, Retry_After="2"))
-    elif mood == "down":
+    elif condition == "down":
         portal.proxy.down()
-    elif mood == "tells":
+    elif condition == "tells":
         fake.can = ("progress", "cancel")
-    if mood == "late":
+    if condition == "late":
         fake.late = LATE_LISTS
     portal.proxy.fault = case.fault
 
@@ -124,8 +124,8 @@ def _upset(portal: Portal, case: Case) -> None:
 def _knock(portal: Portal) -> None:
     """Twice for each job, out of order, with a wrong state, and once for a stranger."""
     ids = [paid.id for paid in portal.provider.jobs]
-    told = [{"finetune_id": each, "status": "FAILED"} for each in [*ids[::-1], "of-nobody", *ids]]
-    portal.knock(*told)
+    events = [{"finetune_id": each, "status": "FAILED"} for each in [*ids[::-1], "of-nobody", *ids]]
+    portal.knock(*events)
 
 
 def _heal(portal: Portal) -> None:
@@ -144,20 +144,22 @@ def _decide(portal: Portal) -> bool:
 
 def sample() -> Iterator[Case]:
     """A few of all kinds."""
-    for number, (stage, mood) in enumerate(product(STAGES[1:], MOODS)):
-        yield Case(stage, mood, at=2 + 5 * number % 17, after=bool(number % 2))
+    for number, (stage, condition) in enumerate(product(STAGES[1:], CONDITIONS)):
+        yield Case(stage, condition, at=2 + 5 * number % 17, after=bool(number % 2))
     yield from (Case("web", at=at) for at in (1, 3))
     yield from list(harms())[::12]
 
 
 def kills(workshop: Workshop) -> Iterator[Case]:
-    """A kill before and after each write, in each mood of the provider."""
+    """A kill before and after each write, in each condition of the provider."""
     counts = {("web", "fine"): WEB_WRITES} | {
-        (stage, mood): writes(workshop, stage, mood) for stage in STAGES[1:] for mood in MOODS
+        (stage, condition): writes(workshop, stage, condition)
+        for stage in STAGES[1:]
+        for condition in CONDITIONS
     }
-    for (stage, mood), count in counts.items():
+    for (stage, condition), count in counts.items():
         for at in range(1, count + 1):
-            yield from (Case(stage, mood, at, after) for after in (False, True))
+            yield from (Case(stage, condition, at, after) for after in (False, True))
 
 
 def harms() -> Iterator[Case]:

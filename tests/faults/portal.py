@@ -174,8 +174,8 @@ class Portal:
         forms = [form_data(dataset, form_key=key, name=f"hats {key[:4]}") for key in form_keys]
         return self.post("alice", *(("/jobs/new/", form) for form in forms), killer=killer)
 
-    def knock(self, *told: Any) -> None:
-        posts = [(self.hook, each) for each in told]
+    def knock(self, *events: Any) -> None:
+        posts = [(self.hook, each) for each in events]
         assert self.post("stranger", *posts, content_type="application/json") == 0
 
     def cancel(self, job: Job) -> None:
@@ -196,8 +196,8 @@ def be_impatient(seconds: float) -> None:
 def is_at_rest() -> bool:
     moving = Job.objects.exclude(state__in=(*ENDED, State.NEEDS_DECISION)).exists()
     carried = not Transfer.objects.filter(finished_at=None).exists()
-    told = not Training.objects.filter(is_over=False).exists()
-    return carried and told and not moving and not Delivery.objects.filter(processed_at=None).exists()
+    trained = not Training.objects.filter(is_over=False).exists()
+    return carried and trained and not moving and not Delivery.objects.filter(processed_at=None).exists()
 
 
 def new_form_key() -> str:

@@ -126,8 +126,8 @@ class EngineBooks:
 
     @property
     def jobs(self) -> list[Job]:
-        told = call(self.engine, "GET", "/finetune/request/list").json()
-        return [Job(each["finetune_id"], each["name"], each, each["status"], [], 0) for each in told]
+        listed = call(self.engine, "GET", "/finetune/request/list").json()
+        return [Job(each["finetune_id"], each["name"], each, each["status"], [], 0) for each in listed]
 
     @property
     def stored(self) -> dict[str, bytes]:

@@ -47,10 +47,10 @@ WORK = [
 CAN = ["progress", "cancel"]
 
 watch = Watch()
-bodies = documents.map(lambda told: says(200, told)) | st.binary(max_size=80).map(
+bodies = documents.map(lambda document: says(200, document)) | st.binary(max_size=80).map(
     lambda body: says(200, body)
 )
-refusals = st.builds(lambda status, told: says(status, told, taken=False), statuses, documents)
+refusals = st.builds(lambda status, document: says(status, document, taken=False), statuses, documents)
 heads = st.lists(st.tuples(st.sampled_from(HEADERS.split()), header_values), max_size=3)
 odd_heads = st.builds(
     lambda head, body: raw(
@@ -61,9 +61,9 @@ odd_heads = st.builds(
 )
 ids = st.just(KNOWN) | st.text(min_size=1, max_size=20)
 fields = st.dictionaries(st.sampled_from([*NAMES.split(), "cloud_storage_url"]), values, max_size=8)
-items = st.builds(lambda told, key: {**told, "id": key}, fields, ids)
-near = st.lists(items, max_size=5).map(lambda told: says(200, told)) | items.map(
-    lambda told: says(200, {"finetune": told})
+items = st.builds(lambda document, key: {**document, "id": key}, fields, ids)
+near = st.lists(items, max_size=5).map(lambda document: says(200, document)) | items.map(
+    lambda document: says(200, {"finetune": document})
 )
 answers = near | bodies | refusals | odd_heads
 
@@ -71,7 +71,7 @@ answers = near | bodies | refusals | odd_heads
 @pytest.fixture(scope="module", autouse=True)
 def flat_memory(say: Callable[[str], None]) -> Iterator[None]:
     yield
-    say(watch.told("hostile answers through the portal"))
+    say(watch.summary("hostile answers through the portal"))
     assert watch.grown <= 48
 
 
@@ -90,11 +90,11 @@ def people(alice: User, dana: User) -> tuple[Client, Client]:
 
 def times(examples: int) -> limits:
     of_no_matter = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    told = (Phase.explicit, Phase.reuse, Phase.generate)  # to make it smaller would take minutes
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)  # to make it smaller would take minutes
     return limits(
         max_examples=examples,
         deadline=None,
-        phases=told,
+        phases=phases,
         derandomize=False,  # where CI is set, each portion would be the same otherwise
         suppress_health_check=of_no_matter,
     )

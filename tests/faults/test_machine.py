@@ -120,8 +120,8 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), status=st.sampled_from(("AVAILABLE", "FAILED", "REQUESTED")))
     def hook(self, data: Any, status: str) -> None:
         ids = ["of-nobody", *(paid.id for paid in self.portal.provider.jobs)]
-        told = {"finetune_id": data.draw(st.sampled_from(ids)), "status": status}
-        self.portal.knock(told, told)
+        event = {"finetune_id": data.draw(st.sampled_from(ids)), "status": status}
+        self.portal.knock(event, event)
 
     @precondition(lambda self: Job.objects.filter(state__in=UNSENT).exists())
     @rule()

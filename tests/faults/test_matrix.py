@@ -46,7 +46,7 @@ def test_a_sample_of_kills_and_harms(workshop: Workshop, say: Callable[[str], No
 def test_every_kill_and_every_harm(workshop: Workshop, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     runs, bad = go_through(workshop, [*kills(workshop), *harms()])
-    told = "\n".join(tables(runs))
-    say(f"{told}\n{runs.total()} runs in {time.monotonic() - began:.0f} s, {len(bad)} faults")
+    table = "\n".join(tables(runs))
+    say(f"{table}\n{runs.total()} runs in {time.monotonic() - began:.0f} s, {len(bad)} faults")
     assert bad == []
     assert runs.total() >= LEAST

@@ -79,8 +79,8 @@ def advance(fake: Limited, choice: random.Random) -> str | None:
 def oldest(fake: Limited, since: dict[str, float]) -> float:
     """For how long, at most, a state of the provider has not been shown here. Forgets what is shown."""
     shown = dict(Job.objects.exclude(request_id=None).values_list("request_id", "provider_status"))
-    told = {paid.id: paid.status for paid in fake.jobs}
-    for key in [key for key in since if shown.get(key) == told[key]]:
+    statuses = {paid.id: paid.status for paid in fake.jobs}
+    for key in [key for key in since if shown.get(key) == statuses[key]]:
         del since[key]
     return max((fake.clock - moment for moment in since.values()), default=0.0)
 
@@ -232,9 +232,9 @@ def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
         if not queued and fake.clock > began + 900:
             queued = [make_job(dataset.owner, dataset=dataset) for _ in range(8)]
             Delivery.objects.bulk_create(Delivery(request_id=job.request_id, size=1) for job in jobs)
-        told = banners.current()
-        if told or fake.clock > began + NOTICED:
-            is_true(told, fake.clock - began)
+        shown = banners.current()
+        if shown or fake.clock > began + NOTICED:
+            is_true(shown, fake.clock - began)
     assert "continue by themselves" in text_of(signed_in(dataset.owner))
     assert len([moment for moment in fake.arrived if moment > began + 3600]) <= 20
     assert [state_of(job) for job in jobs] == before
@@ -242,14 +242,14 @@ def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
     return queued
 
 
-def is_true(told: list[Banner], seconds: float) -> None:
+def is_true(shown: list[Banner], seconds: float) -> None:
     """One banner, which tells since when and how old the states are: as old as the last answer before it."""
-    assert len(told) == 1
-    assert "Jobs wait and continue by themselves." in told[0].text
-    assert told[0].since
-    assert told[0].as_of
-    assert abs((now() - told[0].since).total_seconds() - seconds) < NOTICED
-    assert abs((told[0].since - told[0].as_of).total_seconds()) < NOTICED
+    assert len(shown) == 1
+    assert "Jobs wait and continue by themselves." in shown[0].text
+    assert shown[0].since
+    assert shown[0].as_of
+    assert abs((now() - shown[0].since).total_seconds() - seconds) < NOTICED
+    assert abs((shown[0].since - shown[0].as_of).total_seconds()) < NOTICED
 
 
 def come_back(fake: Limited) -> float:

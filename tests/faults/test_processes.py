@@ -97,5 +97,5 @@ def test_each_of_the_three_dies_once(running: Installation) -> None:
 def test_the_three_die_again_and_again(running: Installation, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     done = go_through(running, 60)
-    told = ", ".join(f"{name} {count}" for name, count in done.items())
-    say(f"real processes killed: {told}; in {time.monotonic() - began:.0f} s, 0 faults")
+    counts = ", ".join(f"{name} {count}" for name, count in done.items())
+    say(f"real processes killed: {counts}; in {time.monotonic() - began:.0f} s, 0 faults")

@@ -45,12 +45,12 @@ def faults(ledger: Ledger) -> list[str]:
     """Each sentence is something lost, paid twice or out of order."""
     paid = ledger.jobs
     jobs = list(Job.objects.exclude(owner=None).prefetch_related("events", "submit_attempts"))
-    found = [*_paid_twice(jobs, paid), *_lost(jobs, paid), *_not_as_told(jobs, paid)]
+    problems = [*_paid_twice(jobs, paid), *_lost(jobs, paid), *_not_as_told(jobs, paid)]
     for job in jobs:
-        found += _out_of_order(job)
-    found += _unrecorded(ledger, jobs)
-    found += _stored_otherwise(ledger)
-    return found
+        problems += _out_of_order(job)
+    problems += _unrecorded(ledger, jobs)
+    problems += _stored_otherwise(ledger)
+    return problems
 
 
 def charges(job: Job, paid: list[Paid]) -> int:
@@ -86,11 +86,11 @@ def _not_as_told(jobs: list[Job], paid: list[Paid]) -> Iterator[str]:
     """I3, I4"""
     states = {each.id: each.status for each in paid}
     for job in jobs:
-        told = states.get(job.request_id or "")
+        status = states.get(job.request_id or "")
         if job.state not in (*ENDED, State.NEEDS_DECISION):
             yield f"illegal: {job.pk} rests in {job.state}"
-        elif (job.state == State.READY) != (told == "AVAILABLE"):
-            yield f"illegal: {job.pk} is {job.state}, provider {told}"
+        elif (job.state == State.READY) != (status == "AVAILABLE"):
+            yield f"illegal: {job.pk} is {job.state}, provider {status}"
         elif job.state == State.REFUSED and charges(job, paid):
             yield f"illegal: {job.pk} is refused but was charged"
 

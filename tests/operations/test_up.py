@@ -41,8 +41,8 @@ class Maker:
         page = self.session.get(self.portal.url + path, timeout=TIMEOUT).text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         assert token, page
-        told = {**data, "csrfmiddlewaretoken": token[1]}
-        response = self.session.post(self.portal.url + path, told, timeout=TIMEOUT, **options)
+        fields = {**data, "csrfmiddlewaretoken": token[1]}
+        response = self.session.post(self.portal.url + path, fields, timeout=TIMEOUT, **options)
         assert response.ok, response.text
         return response
 
@@ -62,8 +62,8 @@ class Maker:
             html = self.session.get(self.portal.url + job, timeout=TIMEOUT).text
         except requests.ConnectionError:
             return ""
-        found = re.search(r'data-state="(\w+)"', html)
-        return found[1] if found else ""
+        match = re.search(r'data-state="(\w+)"', html)
+        return match[1] if match else ""
 
     def waits_for(self, job: str, *states: str) -> None:
         until(lambda: self.state(job) in states, why=f"{job} is {states}\n{self.portal.log_text()}")
@@ -71,12 +71,12 @@ class Maker:
 
 def children(pid: int) -> dict[int, str]:
     """Process ids and command lines; that of a dead one is empty."""
-    found = {}
+    commands = {}
     with suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
             for child in task.read_text().split():
-                found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
-    return found
+                commands[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+    return commands
 
 
 def tree(pid: int) -> list[int]:
@@ -87,19 +87,19 @@ def tree(pid: int) -> list[int]:
 def pid_of(portal: Portal, name: str) -> int:
     """The supervisor's child of this name, or 0."""
     assert portal.process
-    found = children(portal.process.pid).items()
-    return next((pid for pid, command in found if PROGRAMS[name] in command), 0)
+    commands = children(portal.process.pid).items()
+    return next((pid for pid, command in commands if PROGRAMS[name] in command), 0)
 
 
 def alive(pids: list[int]) -> list[str]:
     """Those that still run, as the system describes them. A zombie only waits for its parent's look."""
-    found = []
+    running = []
     for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):
             status = Path(f"/proc/{pid}/stat").read_text()
             if status.rsplit(")", 1)[1].split()[0] not in "ZX":
-                found.append(status)
-    return found
+                running.append(status)
+    return running
 
 
 @pytest.fixture(scope="module")

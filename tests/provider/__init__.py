@@ -69,7 +69,7 @@ class Job:
 
     id: str
     name: str
-    told: Mapping[str, Any]
+    fields: Mapping[str, Any]
     status: str
     ahead: list[str]
     hidden: int  # list calls that it is not shown to
@@ -157,12 +157,12 @@ class ScriptedProvider:
     def job(self, job_id: str) -> Job | None:
         return next((job for job in self.jobs if job.id == job_id), None)
 
-    def adds(self, name: str, **told: Any) -> Job:
+    def adds(self, name: str, **fields: Any) -> Job:
         """A job as if made elsewhere with the same key, or by a submit."""
         with self._lock:
             first, *ahead = self.states
-            job = Job(str(uuid.uuid4()), name, told, first, ahead, self.late)
-            job.public = bool(told.get("segmind_public"))
+            job = Job(str(uuid.uuid4()), name, fields, first, ahead, self.late)
+            job.public = bool(fields.get("segmind_public"))
             self.jobs.append(job)
             return job
 
@@ -184,15 +184,15 @@ class ScriptedProvider:
                 return answer, b""
             if refusal := self._refuses(call, request):
                 return refusal, b""
-            status, told = getattr(self, f"_{call}")(request)
+            status, payload = getattr(self, f"_{call}")(request)
             if status != 200 and answer.body is None:
-                return says(status, told), b""
+                return says(status, payload), b""
             if call == "run" and answer.body is None:
                 answer = replace(answer, headers={"Content-Type": "image/png", **answer.headers})
             if call == "upload":
                 etag = hashlib.md5(request.body).hexdigest()
                 answer = replace(answer, headers={"ETag": f'"{etag}"', **answer.headers})
-            return answer, told if isinstance(told, bytes) else json.dumps(told).encode()
+            return answer, payload if isinstance(payload, bytes) else json.dumps(payload).encode()
 
     def _refuses(self, call: str, request: Request) -> Answer | None:
         if call == "picture":
@@ -219,7 +219,7 @@ class ScriptedProvider:
     def _item(self, job: Job) -> dict[str, Any]:
         return self._common(job) | {
             "segmind_model_path": None,
-            "advance_parameters": job.told.get("advance_parameters"),
+            "advance_parameters": job.fields.get("advance_parameters"),
             "segmind_public_model": job.public,
             "train_type": "LORA",
             "theme": "KONTEXT",
@@ -231,20 +231,20 @@ class ScriptedProvider:
         job = self.job(str(request.json.get("request_id")))
         if job is None:
             return 404, {"error": "Not found"}
-        told = self._common(job) | {
-            "instance_prompt": job.told.get("instance_prompt"),
+        payload = self._common(job) | {
+            "instance_prompt": job.fields.get("instance_prompt"),
             "slug": f"{job.id}-{job.name.lower()}",
             "public_model": job.public,
             "cloud_storage_url": job.cloud_storage_url,
             "created_ts": "2025-01-01T00:00:00Z",
             "updated_ts": "2025-01-01T00:00:00Z",
         }
-        return 200, {"finetune": told}
+        return 200, {"finetune": payload}
 
     def _common(self, job: Job) -> dict[str, Any]:
         return dict.fromkeys(self.item_ids, job.id) | {
             "name": job.name,
-            "data_source_path": job.told.get("data_source_path"),
+            "data_source_path": job.fields.get("data_source_path"),
             "status": job.status,
             "error_message": job.error_message,
             "source_type": "AWS_S3",

@@ -24,9 +24,9 @@ class Answer:
     taken: bool = True
 
 
-def says(status: int, told: Any = b"", *, taken: bool | None = None, **headers: str) -> Answer:
+def says(status: int, payload: Any = b"", *, taken: bool | None = None, **headers: str) -> Answer:
     """This status and body: bytes as they are, all else as JSON. Carried out if it is no error."""
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, body, named, taken=status < 400 if taken is None else taken)
 

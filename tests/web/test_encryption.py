@@ -11,13 +11,13 @@ from finetune_portal.connections import services
 from finetune_portal.jobs.models import Job
 from tests.test_access import outcome_for, table
 from tests.test_access import people as people
-from tests.test_access import things as things
+from tests.test_access import route_values as route_values
 
 NOBODY = "http://127.0.0.1:9"
 
 
 def test_no_address_breaks(
-    things: dict[str, str], people: dict[str, Client], dana: User, settings: Any
+    route_values: dict[str, str], people: dict[str, Client], dana: User, settings: Any
 ) -> None:
     """The jobs are of a connection whose key cannot be opened; each action is tried by an admin."""
     settings.UPSTREAMS = [NOBODY]
@@ -27,4 +27,4 @@ def test_no_address_breaks(
     told = people["admin"].post(f"/settings/connections/{second.pk}/test/", follow=True).content.decode()
     assert "The API key of “Second” cannot be opened" in told
     for line in table():
-        outcome_for(people["admin"], line, things)
+        outcome_for(people["admin"], line, route_values)

@@ -99,7 +99,7 @@ def hostile() -> Iterator[ScriptedProvider]:
 def flat_memory(say: Callable[[str], None]) -> Iterator[None]:
     """At least a thousand answers in all, and 48 MiB at most (bar 4)."""
     yield
-    say(watch.told("hostile answers"))
+    say(watch.summary("hostile answers"))
     assert watch.grown <= 48
 
 
