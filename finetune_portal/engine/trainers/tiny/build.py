@@ -69,7 +69,7 @@ def transformer() -> FluxTransformer2DModel:
     model.register_to_config(_name_or_path=NAME)
     # The usual start of a diffusion transformer: each block changes nothing yet, and the output is 0.
     for name, parameter in model.named_parameters():
-        if name.startswith("proj_out.") or ".norm" in name and ".linear." in name:
+        if name.startswith("proj_out.") or (".norm" in name and ".linear." in name):
             torch.nn.init.zeros_(parameter)
     return model
 

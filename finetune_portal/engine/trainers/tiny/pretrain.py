@@ -10,26 +10,19 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, FluxKontextPipeline
 from PIL import Image
 
+from finetune_portal.engine.trainers.families.examples import Batch
+from finetune_portal.engine.trainers.lora.loss import latent_image_ids, pack_latents
 from finetune_portal.engine.trainers.tiny import autoencoder, build, edits
 
 SEED = 7
 CROP = 64  # pixels: the side of a crop that the decoder is trained on
-
-
-class EncodedEdits(NamedTuple):
-    """Encoded edits of one size."""
-
-    controls: torch.Tensor
-    targets: torch.Tensor
-    prompts: torch.Tensor
-    pooled: torch.Tensor
 
 
 def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
@@ -76,7 +69,7 @@ def train_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> Non
     _optimize("decoder", vae.decoder.parameters(), steps, 1e-3, loss)
 
 
-def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> list[EncodedEdits]:
+def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> list[Batch]:
     def latents(pictures: list[Image.Image]) -> torch.Tensor:
         latent = pipe.vae.encode(torch.stack([pixels(each) for each in pictures])).latent_dist.mode()
         return (latent - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
@@ -90,14 +83,15 @@ def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> l
                 prompts, pooled, _ids = pipe.encode_prompt(
                     [each.instruction for each in drawn], None, max_sequence_length=build.TOKENS
                 )
+                targets = latents([each.target for each in drawn])
                 controls = latents([each.control for each in drawn])
-                parts.append((controls, latents([each.target for each in drawn]), prompts, pooled))
-            by_size.append(EncodedEdits(*(torch.cat(part) for part in zip(*parts, strict=True))))
+                parts.append((targets, controls, prompts, pooled))
+            by_size.append(Batch(*(torch.cat(part) for part in zip(*parts, strict=True))))
     return by_size
 
 
 def train_transformer(
-    pipe: FluxKontextPipeline, by_size: list[EncodedEdits], rng: np.random.Generator, steps: int
+    pipe: FluxKontextPipeline, by_size: list[Batch], rng: np.random.Generator, steps: int
 ) -> None:
     transformer = pipe.transformer.train()
 
@@ -105,26 +99,22 @@ def train_transformer(
         edits_of_size = by_size[rng.integers(len(by_size))]
         picks = torch.from_numpy(rng.integers(len(edits_of_size.controls), size=8))
         target, control = edits_of_size.targets[picks], edits_of_size.controls[picks]
-        count, channels, height, width = target.shape
+        count = len(target)
         noise = torch.randn_like(target)
         sigma = torch.rand(count, 1, 1, 1)
         noisy = (1 - sigma) * target + sigma * noise
-        pack = [pipe._pack_latents(each, count, channels, height, width) for each in (noisy, control)]
-        ids = pipe._prepare_latent_image_ids(count, height // 2, width // 2, target.device, target.dtype)
-        control_ids = ids.clone()
-        control_ids[:, 0] = 1
-        answer = transformer(
-            hidden_states=torch.cat(pack, dim=1),
+        prediction = transformer(
+            hidden_states=torch.cat([pack_latents(noisy), pack_latents(control)], dim=1),
             timestep=sigma.flatten(),
             guidance=torch.empty(count).uniform_(1, 4),
             pooled_projections=edits_of_size.pooled[picks],
             encoder_hidden_states=edits_of_size.prompts[picks],
             txt_ids=torch.zeros(build.TOKENS, 3),
-            img_ids=torch.cat([ids, control_ids]),
+            img_ids=torch.cat([latent_image_ids(target, 0), latent_image_ids(control, 1)]),
             return_dict=False,
         )[0]
-        wanted = pipe._pack_latents(noise - target, count, channels, height, width)
-        return torch.nn.functional.mse_loss(answer[:, : wanted.shape[1]], wanted)
+        velocity = pack_latents(noise - target)
+        return torch.nn.functional.mse_loss(prediction[:, : velocity.shape[1]], velocity)
 
     _optimize("transformer", transformer.parameters(), steps, 2e-3, loss)
     transformer.eval()
