@@ -108,7 +108,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "finetune_portal.accounts.middleware.SignedInFirst",
+    "finetune_portal.accounts.middleware.LoginRequiredMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "finetune_portal.web.middleware.append_messages",
@@ -172,7 +172,7 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "jobs:list"
 LOGOUT_REDIRECT_URL = "accounts:login"
-PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2"]
+PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     *(
         {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
@@ -182,7 +182,7 @@ AUTH_PASSWORD_VALIDATORS = [
             ("CommonPasswordValidator", {}),
         )
     ),
-    {"NAME": "finetune_portal.accounts.passwords.NotOfThisPlace"},
+    {"NAME": "finetune_portal.accounts.passwords.ContextWordsValidator"},
 ]
 PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
 PASSWORD_SIGN_IN = env.flag("PORTAL_PASSWORD_SIGN_IN", default=True)
@@ -191,25 +191,25 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 
 # Five wrong passwords for an e-mail from one address close it for a quarter of an hour; accounts/throttle.py
 # counts, and lets an office behind one address try more often.
-AXES_HANDLER = "finetune_portal.accounts.throttle.Handler"
+AXES_HANDLER = "finetune_portal.accounts.throttle.AxesHandler"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # the record of the portal has it
-AXES_USERNAME_CALLABLE = "finetune_portal.accounts.throttle.name_tried"
+AXES_USERNAME_CALLABLE = "finetune_portal.accounts.throttle.attempted_email"
 AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.client_ip.client_ip"
-AXES_LOCKOUT_CALLABLE = "finetune_portal.accounts.throttle.locked_out"
+AXES_LOCKOUT_CALLABLE = "finetune_portal.accounts.throttle.lockout_response"
 AXES_VERBOSE = False
 
-ACCOUNT_ADAPTER = "finetune_portal.accounts.adapters.Account"
+ACCOUNT_ADAPTER = "finetune_portal.accounts.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
-MFA_ADAPTER = "finetune_portal.accounts.adapters.SecondFactor"
+MFA_ADAPTER = "finetune_portal.accounts.adapters.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_FORMS = {"authenticate": "finetune_portal.accounts.forms.CodeForm"}
 MFA_TOTP_ISSUER = "Finetune Portal"
@@ -229,7 +229,7 @@ OIDC_GROUPS = {  # the highest role first
 }
 OIDC_ADMIT_ALL = env.flag("OIDC_ADMIT_ALL")
 OIDC_LINK_BY_EMAIL = env.flag("OIDC_LINK_BY_EMAIL")
-SOCIALACCOUNT_ADAPTER = "finetune_portal.accounts.adapters.SingleSignOn"
+SOCIALACCOUNT_ADAPTER = "finetune_portal.accounts.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 SOCIALACCOUNT_PROVIDERS = {
     "oidc": {

@@ -1,4 +1,4 @@
-"""Where allauth asks the portal: no sign-up, addresses through the proxies, sealed secrets."""
+"""Adapters of allauth: no sign-up, client addresses through proxies, encrypted second factors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from finetune_portal.web.client_ip import client_ip
 logger = logging.getLogger(__name__)
 
 
-class Account(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
@@ -37,36 +37,36 @@ class Account(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
         return client_ip(request)
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """The portal's views say what happened in their own words."""
+        """Add none of allauth's messages: the portal's views have their own."""
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Only the host that was asked. Unlike allauth's own, it bears what is no address at all."""
+        """Accept only URLs of the requested host. Unlike allauth's own method, it bears invalid ones."""
         return url_has_allowed_host_and_scheme(url, allowed_hosts={context.request.get_host()})
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         return reverse(settings.LOGIN_REDIRECT_URL)
 
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
-        return refused(request, "This account is switched off. Ask an admin.")
+        return sign_in_refused(request, "This account is deactivated. Ask an admin.")
 
     def reauthenticate(self, user: User, password: str) -> bool:
-        found = authenticate(context.request, username=user.email, password=password)
-        return found is not None and found.pk == user.pk
+        authenticated = authenticate(context.request, username=user.email, password=password)
+        return authenticated is not None and authenticated.pk == user.pk
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """Whoever signed in or confirmed within the last minutes need not do so again."""
+        """Whether the last sign-in or confirmation is too long ago."""
         records = get_authentication_records(context.request, context.request.user)
         since = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
         return not any(record["at"] > since for record in records)
 
 
-class SecondFactor(DefaultMFAAdapter):  # type: ignore[misc]
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "That code is not right. Take the one that is shown now.",
+        "incorrect_code": "That code is wrong. Enter the one that your app shows now.",
         "key_lost": "The portal lost the key to your second factor. An admin can remove it on the team page.",
         "cannot_delete_authenticator": (
-            "This portal asks everyone for a second factor. Add another one first, then remove this."
+            "This portal requires a second factor. Add another one first, then remove this one."
         ),
     }
 
@@ -87,9 +87,9 @@ class SecondFactor(DefaultMFAAdapter):  # type: ignore[misc]
         return not settings.REQUIRE_SECOND_FACTOR or others.exclude(type="recovery_codes").exists()
 
 
-class SingleSignOn(DefaultSocialAccountAdapter):  # type: ignore[misc]
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        return False  # pre_social_login lets people in, or refuses them
+        return False  # pre_social_login decides
 
     def get_connect_redirect_url(self, request: HttpRequest, socialaccount: Any) -> str:
         return reverse("accounts:profile")
@@ -97,8 +97,8 @@ class SingleSignOn(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         try:
             single_sign_on.admit(request, sociallogin)
-        except single_sign_on.Refused as exc:
-            raise ImmediateHttpResponse(refused(request, str(exc))) from None
+        except single_sign_on.SignInRefusedError as exc:
+            raise ImmediateHttpResponse(sign_in_refused(request, str(exc))) from None
 
     def on_authentication_error(
         self,
@@ -110,13 +110,13 @@ class SingleSignOn(DefaultSocialAccountAdapter):  # type: ignore[misc]
     ) -> None:
         logger.warning("A sign-in by %s failed: %s", settings.OIDC_NAME, type(exception).__name__)
         if error == "cancelled":
-            text = "You called off the sign-in. Nothing was changed."
+            text = "You cancelled the sign-in. Nothing was changed."
         elif exception:
-            text = f"{settings.OIDC_NAME} did not answer as it should. Try again; if it stays, tell an admin."
+            text = f"{settings.OIDC_NAME} did not answer as it should. Try again, or tell an admin."
         else:
-            text = "This sign-in was interrupted, or took too long. Start it again from the sign-in page."
-        raise ImmediateHttpResponse(refused(request, text))
+            text = "This sign-in was interrupted or took too long. Start again from the sign-in page."
+        raise ImmediateHttpResponse(sign_in_refused(request, text))
 
 
-def refused(request: HttpRequest, text: str) -> HttpResponse:
+def sign_in_refused(request: HttpRequest, text: str) -> HttpResponse:
     return render(request, "accounts/refused.html", {"text": text}, status=403)

@@ -10,18 +10,20 @@ from django.core.checks import CheckMessage, Error, register
 
 
 @register()
-def ways_in(**_: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
+def sign_in_options(**_: Any) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
     if not settings.PASSWORD_SIGN_IN and not settings.OIDC_ISSUER:
         hint = "Set OIDC_ISSUER, or leave PORTAL_PASSWORD_SIGN_IN as it is."
-        found.append(Error("Nobody can sign in: no passwords and no provider.", hint=hint, id="portal.E006"))
+        messages.append(
+            Error("Nobody can sign in: no passwords, no identity provider.", hint=hint, id="portal.E006")
+        )
     if settings.OIDC_ISSUER and not (settings.OIDC_CLIENT_ID and settings.OIDC_CLIENT_SECRET):
         hint = "Set OIDC_CLIENT_ID and OIDC_CLIENT_SECRET or OIDC_CLIENT_SECRET_FILE."
-        text = "OIDC_ISSUER is set, but not the client that the portal is there."
-        found.append(Error(text, hint=hint, id="portal.E007"))
+        text = "OIDC_ISSUER is set, but not the client that the portal uses there."
+        messages.append(Error(text, hint=hint, id="portal.E007"))
     address = urlsplit(settings.OIDC_ISSUER)
-    near = address.hostname in {"127.0.0.1", "localhost", "::1"}
-    if settings.OIDC_ISSUER and address.scheme != "https" and not near:
+    is_loopback = address.hostname in {"127.0.0.1", "localhost", "::1"}
+    if settings.OIDC_ISSUER and address.scheme != "https" and not is_loopback:
         hint = "Codes and tokens would travel unencrypted. Use https."
-        found.append(Error("OIDC_ISSUER is not an https address.", hint=hint, id="portal.E008"))
-    return found
+        messages.append(Error("OIDC_ISSUER is not an https address.", hint=hint, id="portal.E008"))
+    return messages

@@ -1,4 +1,4 @@
-"""The e-mails of accounts: an invitation, a link to a new password. Nothing is sent without a mail server."""
+"""E-mails of accounts: invitation and password link. Nothing is sent without a mail server."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ logger = logging.getLogger(__name__)
 
 INVITATION = """Hello,
 
-{name} invites you to the team's Finetune Portal. This link makes your account; it works once, for a week:
+{name} invites you to the team's Finetune Portal. Create your account with this link.
+It works once, for a week:
 
 {link}
 """
-NEW_START = """Hello,
+PASSWORD_LINK = """Hello,
 
-open this link to choose a new password for the Finetune Portal; it works once, for a day:
+set a new password for the Finetune Portal with this link. It works once, for a day:
 
 {link}
 
-If you did not ask for it, do nothing: your password stays as it is.
+If you did not ask for it, ignore this e-mail: your password stays as it is.
 """
 
 
 def send(subject: str, body: str, *, to: str) -> bool:
-    """Whether the mail server took it. The links inside are secret: nothing of a letter is logged."""
+    """Return whether the mail server accepted the e-mail. Its links are secret, so no text is logged."""
     if not settings.EMAIL_HOST:
         return False
     try:
@@ -51,4 +52,4 @@ def send_in_background(send: Callable[[str], None], email: str) -> None:
         finally:
             connections.close_all()
 
-    Thread(target=copy_context().run, args=(run,), name="letter", daemon=True).start()
+    Thread(target=copy_context().run, args=(run,), name="e-mail", daemon=True).start()

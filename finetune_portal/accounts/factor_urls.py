@@ -1,4 +1,4 @@
-"""The pages of allauth that the portal has, under the names by which allauth looks for them."""
+"""URLs of allauth's views that the portal uses, under the names that allauth expects."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from django.views import View
 from django.views.decorators.http import require_http_methods
 
 from finetune_portal.accounts import factor_views as views
-from finetune_portal.accounts.views import SignIn, oidc_callback
+from finetune_portal.accounts.views import SignInView, oidc_callback
 
 
 def page(view: type[View]) -> Callable[..., HttpResponseBase]:
-    """A view with a form also takes PUT and DELETE, unless it is told not to."""
+    """Restrict a form view to GET, HEAD and POST: by itself it also accepts PUT."""
     return require_http_methods(["GET", "HEAD", "POST"])(view.as_view())
 
 
 urlpatterns = [
-    path("login/", SignIn.as_view(), name="account_login"),
+    path("login/", SignInView.as_view(), name="account_login"),
     path("login/second-factor/", page(views.Authenticate), name="mfa_authenticate"),
     path("login/oidc/callback/", oidc_callback, name="oidc_callback"),
-    path("profile/confirm/", page(views.ConfirmByPassword), name="account_reauthenticate"),
-    path("profile/confirm/code/", page(views.ConfirmByCode), name="mfa_reauthenticate"),
-    path("profile/confirm/key/", page(views.ConfirmByKey), name="mfa_reauthenticate_webauthn"),
+    path("profile/confirm/", page(views.ReauthenticateByPassword), name="account_reauthenticate"),
+    path("profile/confirm/code/", page(views.ReauthenticateByCode), name="mfa_reauthenticate"),
+    path("profile/confirm/key/", page(views.ReauthenticateByKey), name="mfa_reauthenticate_webauthn"),
     path("profile/second-factor/", views.index, name="mfa_index"),
     path("profile/second-factor/app/", page(views.AddApp), name="mfa_activate_totp"),
     path("profile/second-factor/app/remove/", page(views.RemoveApp), name="mfa_deactivate_totp"),

@@ -1,4 +1,4 @@
-"""Second factors: allauth's views in the portal's look. A change asks who it is, if that was long ago."""
+"""Views of second factors: allauth's, with the portal's templates. Changes need a recent confirmation."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.audit.services import record
 
 
-class Told:
-    """A form with faults answers 422."""
+class UnprocessableFormMixin:
+    """Answer an invalid form with 422."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
@@ -33,8 +33,8 @@ class Told:
         return response
 
 
-class Confirm(Told):
-    """Who proves anew who they are gets a new session key."""
+class ReauthenticateMixin(UnprocessableFormMixin):
+    """Confirm who is signed in, and give the session a new key."""
 
     template_name = "accounts/confirm.html"
 
@@ -44,8 +44,8 @@ class Confirm(Told):
         return super().form_valid(form)  # type: ignore[misc, no-any-return]
 
 
-class Sealed:
-    """The codes cannot be shown when the key that sealed them is gone."""
+class DecryptErrorMixin:
+    """Redirect with a message when the key that encrypted the codes is lost."""
 
     def get(self, request: PortalRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -68,19 +68,19 @@ def index(request: PortalRequest) -> HttpResponse:
     return render(request, "accounts/second_factor.html", context)
 
 
-class Authenticate(Told, AuthenticateView):  # type: ignore[misc]  # allauth has no types
+class Authenticate(UnprocessableFormMixin, AuthenticateView):  # type: ignore[misc]  # allauth has no types
     template_name = "accounts/second_step.html"
 
 
-class ConfirmByPassword(Confirm, ReauthenticateView):  # type: ignore[misc]
+class ReauthenticateByPassword(ReauthenticateMixin, ReauthenticateView):  # type: ignore[misc]
     extra_context = {"by": "password"}
 
 
-class ConfirmByCode(Confirm, ReauthenticateByCodeView):  # type: ignore[misc]
+class ReauthenticateByCode(ReauthenticateMixin, ReauthenticateByCodeView):  # type: ignore[misc]
     extra_context = {"by": "code"}
 
 
-class ConfirmByKey(Confirm, ReauthenticateWebAuthnView):  # type: ignore[misc]
+class ReauthenticateByKey(ReauthenticateMixin, ReauthenticateWebAuthnView):  # type: ignore[misc]
     extra_context = {"by": "key"}
 
     def form_invalid(self, form: Any) -> HttpResponse:
@@ -88,22 +88,22 @@ class ConfirmByKey(Confirm, ReauthenticateWebAuthnView):  # type: ignore[misc]
         return response
 
 
-class AddApp(Told, ActivateTOTPView):  # type: ignore[misc]
+class AddApp(UnprocessableFormMixin, ActivateTOTPView):  # type: ignore[misc]
     template_name = "accounts/app_add.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data(**kwargs)
         drawing = context["totp_svg"].partition("?>")[2].strip()
-        context["drawing"] = mark_safe(drawing)  # nosec B308  # drawn by qrcode: no text of a person, no style
+        context["drawing"] = mark_safe(drawing)  # nosec B308  # drawn by qrcode, without text of a person or style
         return context
 
 
-class RemoveApp(Told, DeactivateTOTPView):  # type: ignore[misc]
+class RemoveApp(UnprocessableFormMixin, DeactivateTOTPView):  # type: ignore[misc]
     template_name = "accounts/factor_remove.html"
     extra_context = {"what": "the authenticator app"}
 
 
-class AddKey(Told, AddWebAuthnView):  # type: ignore[misc]
+class AddKey(UnprocessableFormMixin, AddWebAuthnView):  # type: ignore[misc]
     template_name = "accounts/key_add.html"
 
 
@@ -112,9 +112,9 @@ class RemoveKey(RemoveWebAuthnView):  # type: ignore[misc]
     extra_context = {"what": "this key"}
 
 
-class Codes(Sealed, ViewRecoveryCodesView):  # type: ignore[misc]
+class Codes(DecryptErrorMixin, ViewRecoveryCodesView):  # type: ignore[misc]
     template_name = "accounts/codes.html"
 
 
-class NewCodes(Told, Sealed, GenerateRecoveryCodesView):  # type: ignore[misc]
+class NewCodes(UnprocessableFormMixin, DecryptErrorMixin, GenerateRecoveryCodesView):  # type: ignore[misc]
     template_name = "accounts/codes_new.html"

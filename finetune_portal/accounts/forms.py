@@ -1,4 +1,4 @@
-"""Sign in, the first page of a new account, one's own profile, and what admins fill in about others."""
+"""Forms of sign-in, invitation, profile and team."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.contrib.auth.password_validation import validate_password
 from finetune_portal.accounts import second_factor
 from finetune_portal.accounts.models import User
 
-LONG_ENOUGH = "At least 12 characters. A few plain words make a good one."
+PASSWORD_HELP = "At least 12 characters. A few plain words make a good one."
 
 
 class SignInForm(AuthenticationForm):
     error_messages = {
         "invalid_login": "That e-mail and password do not belong together. Check both.",
-        "inactive": "This account is switched off. Ask an admin.",
+        "inactive": "This account is deactivated. Ask an admin.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,7 +31,7 @@ class SignInForm(AuthenticationForm):
 
 
 class CodeForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
-    """The second step of a sign-in."""
+    """The code at sign-in, which is accepted once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +44,7 @@ class CodeForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
     def clean_code(self) -> str:
         code = str(super().clean_code())
         if not second_factor.spend(self.authenticator, code):
-            raise forms.ValidationError("This code was used already. Wait for the next one.")
+            raise forms.ValidationError("This code was already used. Wait for the next one.")
         return code
 
 
@@ -54,7 +54,7 @@ def password_field(autocomplete: str = "new-password", **fields: Any) -> forms.C
 
 
 class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    password = password_field(label="Password", help_text=LONG_ENOUGH)
+    password = password_field(label="Password", help_text=PASSWORD_HELP)
 
     class Meta:
         model = User
@@ -79,9 +79,9 @@ class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
 
 
 class NewPasswordForm(forms.Form):
-    """Behind a one-time link."""
+    """Set a password by a one-time link."""
 
-    password = password_field(label="New password", help_text=LONG_ENOUGH)
+    password = password_field(label="New password", help_text=PASSWORD_HELP)
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,13 +99,13 @@ class NewPasswordForm(forms.Form):
 
 
 class ChangePasswordForm(NewPasswordForm):
-    current = password_field("current-password", label="Password now")
+    current = password_field("current-password", label="Current password")
     field_order = ("current", "password")
 
     def clean_current(self) -> str:
         current = str(self.cleaned_data["current"])
         if not self.user.check_password(current):
-            raise forms.ValidationError("That is not your password now.")
+            raise forms.ValidationError("That is not your current password.")
         return current
 
 
@@ -140,17 +140,17 @@ class InviteForm(RoleForm):
     email = forms.EmailField(
         label="E-mail",
         required=False,
-        help_text="If you like. You get the link in any case.",
+        help_text="Optional. You get the link in any case.",
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if settings.EMAIL_HOST:
-            self.fields["email"].help_text = "If you like: the portal then sends the link there too."
+            self.fields["email"].help_text = "Optional. The portal also sends the link there."
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()
         if email and User.objects.filter(email=email).exists():
-            raise forms.ValidationError("This person is on the team already.")
+            raise forms.ValidationError("This person is already on the team.")
         return email

@@ -1,5 +1,6 @@
-"""Login is the default, and a second factor where it is asked of all. A piece or an upload whose session has
-ended is told so, not given the login page.
+"""Require a sign-in by default, and a second factor where the operator requires one.
+
+A fragment or an upload whose session has ended gets a 401, not the login page.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth import middleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
@@ -19,7 +20,7 @@ from finetune_portal.web.http import PLAIN, htmx_page_path
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
 
-class SignedInFirst(LoginRequiredMiddleware):
+class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
     def process_view(
         self,
         request: HttpRequest,
@@ -27,15 +28,15 @@ class SignedInFirst(LoginRequiredMiddleware):
         view_args: Any,
         view_kwargs: Any,
     ) -> HttpResponseBase | None:
-        answer = super().process_view(request, view_func, view_args, view_kwargs)
-        is_open = not getattr(view_func, "login_required", True)
-        if answer or is_open or not request.user.is_authenticated:
-            return answer
+        response = super().process_view(request, view_func, view_args, view_kwargs)
+        is_public = not getattr(view_func, "login_required", True)
+        if response or is_public or not request.user.is_authenticated:
+            return response
         if not request.path.startswith(WITHOUT_SECOND_FACTOR) and second_factor.is_missing(request):
-            return self._set_one_up(request)
-        asks_by_itself = getattr(request, "htmx", None) and request.method == "GET"
-        if not asks_by_itself:
-            sessions.note_seen(request, request.user)
+            return self._require_second_factor(request)
+        is_polling = getattr(request, "htmx", None) and request.method == "GET"
+        if not is_polling:
+            sessions.update_last_seen(request, request.user)
         return None
 
     def handle_no_permission(  # type: ignore[override]  # the stubs know only the redirect
@@ -49,7 +50,7 @@ class SignedInFirst(LoginRequiredMiddleware):
             return HttpResponse(status=401, headers={"HX-Redirect": address})
         return super().handle_no_permission(request, view_func)
 
-    def _set_one_up(self, request: HttpRequest) -> HttpResponseBase:
+    def _require_second_factor(self, request: HttpRequest) -> HttpResponseBase:
         page = resolve_url("mfa_index")
         if getattr(request, "htmx", None):
             return HttpResponse(status=403, headers={"HX-Redirect": page})

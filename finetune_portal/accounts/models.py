@@ -1,4 +1,4 @@
-"""People, what their role lets them do, and the one-time links that bring them in."""
+"""Users, what their role allows, and invitations by one-time link."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """Someone on the team. Signs in with an e-mail address."""
+    """A person of the team, who signs in with an e-mail address."""
 
     class Role(models.TextChoices):
         VIEWER = "viewer", "Viewer"
@@ -32,8 +32,8 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=80)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MAKER)
     is_active = models.BooleanField(default=True)
-    joined = models.DateTimeField(default=now)
-    seen = models.DateTimeField(null=True, editable=False)
+    joined_at = models.DateTimeField(default=now)
+    last_seen_at = models.DateTimeField(null=True, editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -53,18 +53,18 @@ class User(AbstractBaseUser):
 
 
 class Invitation(models.Model):
-    """A one-time link. The database keeps only its hash; the first admin's has no inviter."""
+    """A one-time link to create an account. Only a hash is stored; the first admin's has no inviter."""
 
     token_hash = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=10, choices=User.Role.choices)
     email = models.EmailField("e-mail", blank=True)
     invited_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
-    created = models.DateTimeField(default=now)
-    expires = models.DateTimeField()
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"{self.role}, until {self.expires:%Y-%m-%d %H:%M}"
+        return f"{self.role}, until {self.expires_at:%Y-%m-%d %H:%M}"
 
     @property
     def is_open(self) -> bool:
-        return self.expires > now()
+        return self.expires_at > now()

@@ -1,4 +1,4 @@
-"""One's own account: name, password, and where one is signed in."""
+"""Views of the own profile: name, password, sessions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def profile(request: PortalRequest) -> HttpResponse:
     form = NameForm(request.POST or None, initial={"name": request.user.name})
     if request.method == "POST" and form.is_valid():
         services.rename(request.user, form.cleaned_data["name"])
-        messages.success(request, "Your name is changed.")
+        messages.success(request, "Your name was changed.")
         return redirect("accounts:profile")
     status = 422 if form.is_bound else 200
     return render(request, "accounts/profile.html", _context(request, form), status=status)
@@ -32,7 +32,7 @@ def profile(request: PortalRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: PortalRequest) -> HttpResponse:
-    """A new password ends every other session: Django binds each to the password of its sign-in."""
+    """Set a new password, which ends every other session."""
     form = ChangePasswordForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -40,7 +40,7 @@ def password(request: PortalRequest) -> HttpResponse:
             user = form.save()
             record(user, "account.password", user, by="profile", sessions=ended)
         update_session_auth_hash(request, user)
-        messages.success(request, "Your password is changed. Every other browser is signed out.")
+        messages.success(request, "Your password was changed. Every other browser is signed out.")
         return redirect("accounts:profile")
     status = 422 if form.is_bound else 200
     return render(request, "accounts/password.html", {"form": form}, status=status)
@@ -68,9 +68,9 @@ def end_session(request: PortalRequest, pk: int) -> HttpResponse:
 def _context(request: PortalRequest, form: NameForm) -> dict[str, Any]:
     return {
         "form": form,
-        "sessions": sessions.of(request.user),
+        "sessions": sessions.sessions_of(request.user),
         "this_session": request.session.session_key,
-        "has_second_factor": second_factor.has_one(request.user),
+        "has_second_factor": second_factor.has_second_factor(request.user),
         "needs_second_factor": settings.REQUIRE_SECOND_FACTOR,
         **sign_in_options.context(),
         "is_connected": request.user.socialaccount_set.filter(provider="oidc").exists(),  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
-"""The company's OpenID Connect provider, more strictly than allauth's own.
+"""OpenID Connect with the team's identity provider, stricter than allauth's own.
 
-allauth finds the class by this module's name. It leaves the ID token's signature and nonce unchecked,
-because the token comes straight from the provider; here both are checked, and only the claims that the portal
-uses are kept. Someone is who the issuer and the subject say together, never their e-mail.
+allauth finds the class by the name of this module. It does not check the ID token's signature and nonce,
+because the token comes straight from the identity provider. This class checks both, and keeps only the claims
+that the portal uses. A person is identified by issuer and subject together, never by e-mail.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-NEEDED = ["iss", "sub", "aud", "exp", "iat"]
+REQUIRED_CLAIMS = ["iss", "sub", "aud", "exp", "iat"]
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
@@ -28,33 +28,33 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
         return settings.PORTAL_URL + reverse("oidc_callback")
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> Any:
-        claims = self._claims_of(str(kwargs["response"].get("id_token") or ""), app.client_id)
+        claims = self._verified_claims(str(kwargs["response"].get("id_token") or ""), app.client_id)
         if "userinfo_endpoint" in self.openid_config:
-            told = self._fetch_user_info(token.token)
-            if told.get("sub") != claims["sub"]:
-                raise ProviderException("The user information is of another subject.")
-            claims = {**told, **claims}
+            user_info = self._fetch_user_info(token.token)
+            if user_info.get("sub") != claims["sub"]:
+                raise ProviderException("The user information belongs to another subject.")
+            claims = {**user_info, **claims}
         login = self.get_provider().sociallogin_from_response(request, claims)
         login.nonce = str(claims.get("nonce") or "")
         return login
 
-    def _claims_of(self, id_token: str, client_id: str) -> dict[str, Any]:
+    def _verified_claims(self, id_token: str, client_id: str) -> dict[str, Any]:
         issuer = str(self.openid_config.get("issuer"))
         if issuer.rstrip("/") != settings.OIDC_ISSUER:
-            raise ProviderException("The provider calls itself by another issuer.")
+            raise ProviderException("The identity provider names another issuer.")
         with get_adapter().get_requests_session() as session:
-            published = session.get(self.openid_config["jwks_uri"]).json()
+            jwks = session.get(self.openid_config["jwks_uri"]).json()
         try:
-            keys = jwt.PyJWKSet.from_dict(published)
-            wanted = jwt.get_unverified_header(id_token).get("kid")
-            key = next(each for each in keys.keys if wanted is None or each.key_id == wanted)
+            keys = jwt.PyJWKSet.from_dict(jwks)
+            key_id = jwt.get_unverified_header(id_token).get("kid")
+            key = next(each for each in keys.keys if key_id is None or each.key_id == key_id)
             claims: dict[str, Any] = jwt.decode(
                 id_token,
                 key,
                 algorithms=ALGORITHMS,
                 audience=client_id,
                 issuer=issuer,
-                options={"require": NEEDED},
+                options={"require": REQUIRED_CLAIMS},
                 leeway=60,
             )
         except (jwt.PyJWTError, StopIteration) as exc:

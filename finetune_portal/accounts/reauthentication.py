@@ -1,18 +1,28 @@
-"""What outlasts a session asks first who it is, if the sign-in was long ago: a browser may be lent."""
+"""Ask people to confirm who they are before lasting changes, if their sign-in was long ago."""
 
 from __future__ import annotations
 
-from allauth.account.internal.flows.reauthentication import is_reauthentication_required
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
 
-def is_due(request: HttpRequest) -> bool:
-    """Never for who signs in at the provider only: the portal cannot ask them."""
-    return bool(is_reauthentication_required(request, app="portal"))
+def is_required(request: HttpRequest) -> bool:
+    """Whether a confirmation is due. Never for people who sign in only at the identity provider."""
+    try:
+        _confirmed(request)
+    except ReauthenticationRequired:
+        return True
+    return False
 
 
-def ask(*, back_to: str) -> HttpResponse:
+@reauthentication_required(app="portal")  # type: ignore[untyped-decorator]  # allauth has no types
+def _confirmed(request: HttpRequest) -> None:
+    """Return for a recent confirmation; the decorator raises ReauthenticationRequired for an old one."""
+
+
+def redirect_to_reauthentication(*, back_to: str) -> HttpResponse:
     return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': back_to})}")

@@ -1,4 +1,4 @@
-"""What the portal adds to allauth's second factors: who has one, who must, and that no code counts twice."""
+"""Second factors beyond allauth: who has one, who needs one, and that no code is accepted twice."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from django.http import HttpRequest
 from finetune_portal.accounts.models import User
 from finetune_portal.web.asgi import SECOND_FACTOR
 
-KINDS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+TYPES = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 
-def has_one(person: User) -> bool:
-    return bool(is_mfa_enabled(person, KINDS))
+def has_second_factor(person: User) -> bool:
+    return bool(is_mfa_enabled(person, TYPES))
 
 
 def is_missing(request: HttpRequest) -> bool:
-    """Whether this person has to set one up first. Once settled, the session remembers it."""
+    """Whether this person has to set one up first. The session remembers a no."""
     if not settings.REQUIRE_SECOND_FACTOR or request.session.get(SECOND_FACTOR):
         return False
     methods = [record["method"] for record in get_authentication_records(request, request.user)]
-    settled = "socialaccount" in methods or has_one(request.user)  # type: ignore[arg-type]  # signed in
-    if settled:
+    is_settled = "socialaccount" in methods or has_second_factor(request.user)  # type: ignore[arg-type]  # signed in
+    if is_settled:
         request.session[SECOND_FACTOR] = True
-    return not settled
+    return not is_settled
 
 
 def spend(authenticator: Authenticator, code: str) -> bool:
-    """Whether this right code is newer than the last one that was used (RFC 6238, 5.2), in any process."""
+    """Use up a correct code. Return False if it or a newer one was used already (RFC 6238, 5.2).
+
+    The counters of TOTP have no public API in allauth; a test pins the internal one.
+    """
     if authenticator.type != Authenticator.Type.TOTP:
         return True
     secret = decrypt(authenticator.data["secret"])
@@ -40,11 +43,11 @@ def spend(authenticator: Authenticator, code: str) -> bool:
     counters = [each for each in yield_hotp_counters_from_time() if _code(secret, each) == digits]
     with transaction.atomic():
         row = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
-        fresh = bool(counters) and counters[-1] > row.data.get("last_counter", 0)
-        if fresh:
+        is_new = bool(counters) and counters[-1] > row.data.get("last_counter", 0)
+        if is_new:
             row.data["last_counter"] = counters[-1]
             row.save(update_fields=["data"])
-    return fresh
+    return is_new
 
 
 def _code(secret: str, counter: int) -> str:

@@ -1,4 +1,4 @@
-"""How people come in, and what admins change about them. Each change is in the record, before and after."""
+"""Invite people, create accounts, change roles and access. Every change is written to the audit record."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from finetune_portal.accounts import emails, sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
-FIRST_LINK_LIFE = timedelta(hours=24)
-INVITATION_LIFE = timedelta(days=7)
+FIRST_LINK_LIFETIME = timedelta(hours=24)
+INVITATION_LIFETIME = timedelta(days=7)
 
 
-class LastAdmin(Exception):
+class LastAdminError(Exception):
     """The change would leave the portal without an admin."""
 
 
@@ -32,15 +32,15 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _new_invitation(role: str, life: timedelta, **fields: object) -> tuple[Invitation, str]:
-    """The row, and the link that only now can be told."""
+def _new_invitation(role: str, lifetime: timedelta, **fields: object) -> tuple[Invitation, str]:
+    """Return the invitation and its link, which cannot be shown again."""
     token = secrets.token_urlsafe(24)
-    row = Invitation.objects.create(token_hash=_hash(token), role=role, expires=now() + life, **fields)
+    row = Invitation.objects.create(token_hash=_hash(token), role=role, expires_at=now() + lifetime, **fields)
     return row, settings.PORTAL_URL + reverse("accounts:setup", args=[token])
 
 
 def ensure_first_admin() -> None:
-    """Make the admin that PORTAL_ADMIN_EMAIL and PORTAL_ADMIN_PASSWORD[_FILE] name, if there is none."""
+    """Create the admin of PORTAL_ADMIN_EMAIL and PORTAL_ADMIN_PASSWORD[_FILE] while there is no account."""
     email, password = env.text("PORTAL_ADMIN_EMAIL"), env.secret("PORTAL_ADMIN_PASSWORD")
     if email and password and not User.objects.exists():
         name = email.partition("@")[0]
@@ -49,21 +49,21 @@ def ensure_first_admin() -> None:
 
 
 def first_admin_link() -> str | None:
-    """A fresh one-time link while nobody has an account; older ones stop working."""
+    """Return a new one-time link while there is no account, else None. Older links stop working."""
     ensure_first_admin()
     with transaction.atomic():
         Invitation.objects.filter(invited_by=None).delete()
         if User.objects.exists():
             return None
-        _, link = _new_invitation(User.Role.ADMIN, FIRST_LINK_LIFE)
+        _, link = _new_invitation(User.Role.ADMIN, FIRST_LINK_LIFETIME)
     return link
 
 
 def invite(role: str, *, email: str, actor: User) -> str:
-    """A one-time link for one more person, shown this once."""
+    """Return a one-time link for one more person. It cannot be shown again."""
     with transaction.atomic():
-        Invitation.objects.filter(expires__lt=now()).delete()
-        invitation, link = _new_invitation(role, INVITATION_LIFE, email=email, invited_by=actor)
+        Invitation.objects.filter(expires_at__lt=now()).delete()
+        invitation, link = _new_invitation(role, INVITATION_LIFETIME, email=email, invited_by=actor)
         record(actor, "invitation.made", invitation, role=role, email=email)
     return link
 
@@ -74,23 +74,23 @@ def revoke(invitation: Invitation, *, actor: User | None) -> None:
         invitation.delete()
 
 
-def _revoke_all_of(person: User, *, actor: User | None) -> None:
-    """Who is no admin any more has no open doors left: not for others, and not for a way back."""
+def _revoke_invitations(person: User, *, actor: User | None) -> None:
+    """Revoke the invitations of a former admin, who could use one to come back."""
     for invitation in Invitation.objects.filter(invited_by=person):
         revoke(invitation, actor=actor)
 
 
 def open_invitation(token: str) -> Invitation | None:
-    """The invitation behind a link, or None when it is unknown, used or too old."""
-    found = Invitation.objects.filter(token_hash=_hash(token)).first()
-    return found if found and found.is_open else None
+    """Return the invitation of a link, or None when it is unknown, used or expired."""
+    invitation = Invitation.objects.filter(token_hash=_hash(token)).first()
+    return invitation if invitation and invitation.is_open else None
 
 
 def accept(invitation: Invitation, *, email: str, name: str, password: str | None) -> User | None:
-    """Make the account and burn the link; None when someone else was quicker."""
+    """Create the account and use up the link; None when someone else was quicker."""
     with transaction.atomic():
-        burnt, _ = Invitation.objects.filter(pk=invitation.pk).delete()
-        if not burnt:
+        deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
+        if not deleted:
             return None
         user = User.objects.create_user(email, password, name=name, role=invitation.role)
         record(user, "account.created", user, role=user.role, by="link", invitation=invitation.pk)
@@ -98,7 +98,7 @@ def accept(invitation: Invitation, *, email: str, name: str, password: str | Non
 
 
 def set_role(person: User, role: str, *, actor: User | None) -> None:
-    """Raises LastAdmin. Counts at the next request of that person."""
+    """Change a role from the next request of that person on. Raises LastAdminError."""
     with transaction.atomic():
         if role != User.Role.ADMIN:
             _keep_an_admin(person)
@@ -106,17 +106,17 @@ def set_role(person: User, role: str, *, actor: User | None) -> None:
         if changed:
             record(actor, "account.role", person, before=person.role, after=role)
             if role != User.Role.ADMIN:
-                _revoke_all_of(person, actor=actor)
+                _revoke_invitations(person, actor=actor)
 
 
 def deactivate(person: User, *, actor: User) -> None:
-    """End all sessions at once and let nobody in; what the person made stays. Raises LastAdmin."""
+    """End all sessions at once and refuse sign-ins; what the person made stays. Raises LastAdminError."""
     with transaction.atomic():
         _keep_an_admin(person)
         if User.objects.filter(pk=person.pk, is_active=True).update(is_active=False):
             ended = sessions.end_all(person)
             record(actor, "account.deactivated", person, before="active", after="inactive", sessions=ended)
-            _revoke_all_of(person, actor=actor)
+            _revoke_invitations(person, actor=actor)
 
 
 def reactivate(person: User, *, actor: User) -> None:
@@ -126,14 +126,14 @@ def reactivate(person: User, *, actor: User) -> None:
 
 
 def _keep_an_admin(person: User) -> None:
-    """Lock the admins' rows, so that two who demote each other come one after the other."""
+    """Raise LastAdminError for the only admin. Locks the admins' rows, so that demotions take turns."""
     admins = User.objects.select_for_update().filter(role=User.Role.ADMIN, is_active=True)
     if list(admins.order_by("pk").values_list("pk", flat=True)) == [person.pk]:
-        raise LastAdmin
+        raise LastAdminError
 
 
 def password_link(person: User, *, actor: User | None) -> str:
-    """A link to choose a new password: works once, for a day, and not after the person signed in."""
+    """Return a link to set a new password. It works once, for a day, and not after a sign-in."""
     record(actor, "account.password_link", person)
     key = urlsafe_base64_encode(force_bytes(person.pk))
     path = reverse("accounts:new-password", args=[key, default_token_generator.make_token(person)])
@@ -141,11 +141,11 @@ def password_link(person: User, *, actor: User | None) -> str:
 
 
 def send_password_link(email: str) -> None:
-    """To whoever has this e-mail and signs in by password; nobody else hears anything."""
+    """Send a link to the active user of this e-mail who signs in by password; else do nothing."""
     person = User.objects.filter(email=email, is_active=True).first()
     if person and person.has_usable_password():
         link = password_link(person, actor=None)
-        emails.send("A new password", emails.NEW_START.format(link=link), to=email)
+        emails.send("A new password", emails.PASSWORD_LINK.format(link=link), to=email)
 
 
 def rename(person: User, name: str) -> None:
@@ -155,7 +155,7 @@ def rename(person: User, name: str) -> None:
 
 
 def remove_second_factor(person: User, *, actor: User) -> None:
-    """For someone who lost it: the next sign-in asks for the password alone."""
+    """Remove all second factors of a person who lost them; the next sign-in asks for the password alone."""
     with transaction.atomic():
         removed, _ = Authenticator.objects.filter(user=person).delete()
         ended = sessions.end_all(person)

@@ -1,6 +1,6 @@
-"""Django's sessions in the database, with two ends: nobody used it for a while, and long after the sign-in.
+"""Database sessions that end when idle, and at a maximum age after the sign-in.
 
-Both are in the row's `expire_date`, so whoever opens a session is held to them: pages, uploads, streams.
+Both limits are in the row's `expire_date`, so they hold for pages, uploads and streams alike.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.utils.timezone import now
 
-BEGAN = "began"  # in a session: when its person signed in, in seconds since 1970
+SIGNED_IN_AT = "began"  # key in a session: seconds since 1970
 
 
 class SessionStore(db.SessionStore):
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        """The cookie may live longer; it opens nothing then."""
-        began = datetime.fromtimestamp(self.get(BEGAN, now().timestamp()), UTC)
+        """Return the earlier of the two ends. The cookie may live longer, but is useless then."""
+        began = datetime.fromtimestamp(self.get(SIGNED_IN_AT, now().timestamp()), UTC)
         return min(
             now() + timedelta(seconds=settings.SESSION_IDLE_SECONDS),
             began + timedelta(seconds=settings.SESSION_COOKIE_AGE),
         )
 
-    def keep_awake(self) -> None:
-        """Its person did something. The rest of the row is left as it is: another request may be at it."""
+    def extend(self) -> None:
+        """Move the end of an idle session. Writes only `expire_date`: other requests may write the rest."""
         rows = Session.objects.filter(session_key=self.session_key)
         rows.update(expire_date=self.get_expiry_date())

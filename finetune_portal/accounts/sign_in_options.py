@@ -1,4 +1,4 @@
-"""Which doors stand open, for the pages in front of them."""
+"""Which ways to sign in there are, as template context."""
 
 from __future__ import annotations
 

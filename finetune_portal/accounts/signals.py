@@ -1,4 +1,4 @@
-"""Sign-ins and second factors go into the record from the signals of allauth, django-axes and Django."""
+"""Write sign-ins and second factors to the audit record, by signals of Django, allauth and django-axes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.accounts.session_store import BEGAN
+from finetune_portal.accounts.session_store import SIGNED_IN_AT
 from finetune_portal.audit.services import record
 
 
 @receiver(auth.user_logged_in)
 def begun(request: HttpRequest, **_: Any) -> None:
-    request.session[BEGAN] = now().timestamp()
+    request.session[SIGNED_IN_AT] = now().timestamp()
 
 
 @receiver(user_logged_in)
@@ -47,8 +47,9 @@ def signed_out(user: User | None, **_: Any) -> None:
 
 @receiver(auth.user_login_failed)
 def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """While tries count: a flood behind a closed door fills no table. An unknown e-mail costs the same time
-    and is not kept: it may be a password in the wrong field.
+    """Record wrong passwords while they are counted, so that a flood during a lockout fills no table.
+
+    An unknown e-mail takes the same time and is not stored: it may be a password in the wrong field.
     """
     if request is None or getattr(request, "axes_failures_since_start", None) is None:
         return
@@ -59,7 +60,7 @@ def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_:
 
 @receiver(user_locked_out)
 def locked(request: Any, username: str, **_: Any) -> None:
-    """At the try that closes the door, not at each one after it."""
+    """Record the attempt that locks the account, not each one after it."""
     person = User.objects.filter(email=username).first()
     if person and getattr(request, "axes_failures_since_start", None):
         record(None, "account.locked", person, tries=request.axes_failures_since_start)

@@ -1,4 +1,4 @@
-"""What the team page lists, in a handful of queries however many people there are."""
+"""Users and invitations for the team page, in a constant number of queries."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from finetune_portal.accounts import second_factor, throttle
 from finetune_portal.accounts.models import Invitation, User
 
 
-def people() -> list[User]:
-    """With `jobs`, `has_second_factor` and `is_locked`; who is active first."""
-    factors = Authenticator.objects.filter(user=OuterRef("pk"), type__in=second_factor.KINDS)
+def users() -> list[User]:
+    """Return all users, active ones first, with `jobs`, `has_second_factor` and `is_locked`."""
+    factors = Authenticator.objects.filter(user=OuterRef("pk"), type__in=second_factor.TYPES)
     rows = User.objects.annotate(jobs=Count("job"), has_second_factor=Exists(factors))
-    locked = throttle.locked()
-    listed: list[User] = list(rows.order_by("-is_active", Lower("name"), "pk"))
-    for person in listed:
+    locked = throttle.locked_emails()
+    users: list[User] = list(rows.order_by("-is_active", Lower("name"), "pk"))
+    for person in users:
         person.is_locked = person.email in locked  # type: ignore[attr-defined]
-    return listed
+    return users
 
 
 def open_invitations() -> QuerySet[Invitation]:
-    return Invitation.objects.filter(expires__gt=now()).select_related("invited_by").order_by("-pk")
+    return Invitation.objects.filter(expires_at__gt=now()).select_related("invited_by").order_by("-pk")

@@ -1,4 +1,4 @@
-"""The team: everyone may see who is on it, admins invite, change roles, switch accounts off and on."""
+"""Views of the team. Everyone sees it; admins invite, change roles, deactivate and reactivate accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from finetune_portal.accounts import emails, services, throttle
 from finetune_portal.accounts.forms import InviteForm, RoleForm
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import Invitation, User
-from finetune_portal.accounts.team import open_invitations, people
+from finetune_portal.accounts.team import open_invitations, users
 from finetune_portal.web.guards import admin_only
 
 LAST_ADMIN = "{} is the only active admin. Make someone else an admin first."
@@ -28,7 +28,7 @@ def team(request: PortalRequest) -> HttpResponse:
 @require_POST
 @admin_only
 def invite(request: PortalRequest) -> HttpResponse:
-    """Make a one-time link and show it this once; send it too, where there is a mail server."""
+    """Create a one-time link and show it once; also send it where there is a mail server."""
     form = InviteForm(request.POST)
     if not form.is_valid():
         return render(request, "accounts/team.html", _context(form), status=422)
@@ -56,10 +56,10 @@ def role(request: PortalRequest, pk: int) -> HttpResponse:
         return render(request, "accounts/team.html", _context(InviteForm()), status=422)
     try:
         services.set_role(person, form.cleaned_data["role"], actor=request.user)
-    except services.LastAdmin:
+    except services.LastAdminError:
         messages.error(request, LAST_ADMIN.format(person))
     else:
-        messages.success(request, f"{person} is {_article(form.cleaned_data['role'])} now.")
+        messages.success(request, f"{person} is now {_article(form.cleaned_data['role'])}.")
     return redirect("accounts:team")
 
 
@@ -74,9 +74,9 @@ def active(request: PortalRequest, pk: int) -> HttpResponse:
         else:
             services.deactivate(person, actor=request.user)
             messages.success(
-                request, f"{person} is signed out and cannot come in any more. All they made stays."
+                request, f"{person} is signed out and cannot sign in any more. Everything they made stays."
             )
-    except services.LastAdmin:
+    except services.LastAdminError:
         messages.error(request, LAST_ADMIN.format(person))
     return redirect("accounts:team")
 
@@ -86,7 +86,7 @@ def active(request: PortalRequest, pk: int) -> HttpResponse:
 def unlock(request: PortalRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk)
     throttle.unlock(person, actor=request.user)
-    messages.success(request, f"{person} can try again at once.")
+    messages.success(request, f"{person} can try again now.")
     return redirect("accounts:team")
 
 
@@ -114,7 +114,7 @@ def _article(role: str) -> str:
 def _context(form: InviteForm) -> dict[str, Any]:
     return {
         "form": form,
-        "people": people(),
+        "people": users(),
         "invitations": open_invitations(),
         "roles": User.Role.choices,
         "roles_from": settings.OIDC_NAME if any(settings.OIDC_GROUPS.values()) else "",

@@ -22,42 +22,48 @@ from finetune_portal.accounts.forms import SignInForm
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 
-OFFICE = 10  # one address may fail so many times more often than one e-mail from it
+ADDRESS_FACTOR = 10  # an address may fail this many times more often than one e-mail from it
 
 
-class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
-    """Nobody can lock out a colleague elsewhere, and many names from one address still come to an end."""
+class AxesHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
+    """Counts failures for each pair of e-mail and address, and ADDRESS_FACTOR times as many for an address.
+
+    So nobody can lock out a colleague elsewhere, and guessing many e-mails from one address ends, too.
+    """
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         pair, address = (
             attempts.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
             for attempts in self.get_user_attempts(request, credentials)
         )
-        return max(int(pair), int(address) // OFFICE)
+        return max(int(pair), int(address) // ADDRESS_FACTOR)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """A right password forgives only its own e-mail, not the guesses at others."""
+        """Reset only the failures of this e-mail after a correct password, not those of others."""
         pair, _ = self.filter_user_attempts(request, credentials)
         return int(pair.delete()[0])
 
 
-def name_tried(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """The e-mail as the database has it: another spelling is not another account. What is no e-mail may be
-    a password in the wrong field; of that only a digest is counted.
+def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Return the e-mail as the database spells it, so that another spelling is not another account.
+
+    Text that is not an e-mail may be a password in the wrong field: only its digest is returned.
     """
-    told = str((credentials or {}).get("username") or request.POST.get("username", "")).strip().lower()[:255]
+    attempted = (
+        str((credentials or {}).get("username") or request.POST.get("username", "")).strip().lower()[:255]
+    )
     try:
-        validate_email(told)
+        validate_email(attempted)
     except ValidationError:
-        return salted_hmac("accounts.throttle", told).hexdigest()
-    return told
+        return salted_hmac("accounts.throttle", attempted).hexdigest()
+    return attempted
 
 
-def locked_out(
+def lockout_response(
     request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """The sign-in page with the sentence that says until when."""
-    name = name_tried(request, credentials)
+    """Answer 429 with the sign-in page, which says until when the account is locked."""
+    name = attempted_email(request, credentials)
     until = _until(name, request.axes_ip_address)  # type: ignore[attr-defined]  # axes put it there
     seconds = max(1, int((until - now()).total_seconds()))
     context = {
@@ -65,9 +71,9 @@ def locked_out(
         "locked_until": until,
         **sign_in_options.context(),
     }
-    answer = render(request, "accounts/login.html", context, status=429)
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
+    response = render(request, "accounts/login.html", context, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
 
 
 def _until(name: str, address: str) -> datetime:
@@ -78,8 +84,8 @@ def _until(name: str, address: str) -> datetime:
     return (last or now()) + settings.AXES_COOLOFF_TIME
 
 
-def locked() -> set[str]:
-    """The e-mails that cannot sign in at the moment, from one address at least."""
+def locked_emails() -> set[str]:
+    """Return the e-mails that cannot sign in at the moment, from at least one address."""
     recent = AccessAttempt.objects.filter(attempt_time__gte=now() - settings.AXES_COOLOFF_TIME)
     pairs = recent.values("username", "ip_address").annotate(sum=Sum("failures_since_start"))
     return {row["username"] for row in pairs if row["sum"] >= settings.AXES_FAILURE_LIMIT}

@@ -1,4 +1,4 @@
-"""Sign in, one's own profile, the team. factor_urls.py has what comes from allauth."""
+"""URLs of sign-in, profile and team. factor_urls.py has those of allauth's views."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from finetune_portal.accounts import profile_views, team_views, views
 
 app_name = "accounts"
 urlpatterns = [
-    path("login/", views.SignIn.as_view(), name="login"),
+    path("login/", views.SignInView.as_view(), name="login"),
     path("login/oidc/", views.oidc_start, name="oidc"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("setup/<str:token>/", views.setup, name="setup"),
     path("password/forgot/", views.forgot, name="forgot"),
-    path("password/<str:uidb64>/<str:token>/", views.NewPassword.as_view(), name="new-password"),
+    path("password/<str:uidb64>/<str:token>/", views.NewPasswordView.as_view(), name="new-password"),
     path("profile/", profile_views.profile, name="profile"),
     path("profile/password/", profile_views.password, name="password"),
     path("profile/sessions/end/", profile_views.end_others, name="end-others"),

@@ -1,4 +1,4 @@
-"""The doors: sign in by password or by OpenID Connect, a new account behind a link, a new password."""
+"""Views without a sign-in: password and OpenID Connect sign-in, invitation, forgotten password."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from finetune_portal.accounts import (
     sign_in_options,
     single_sign_on,
 )
-from finetune_portal.accounts.adapters import refused
+from finetune_portal.accounts.adapters import sign_in_refused
 from finetune_portal.accounts.forms import ForgotForm, NewPasswordForm, SetupForm, SignInForm
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.provider import Adapter
 from finetune_portal.audit.services import record
 
-MANY_LETTERS = "That was asked for a moment ago. Look into your mail, or try again in a minute."
+TOO_MANY_EMAILS = "An e-mail was sent a moment ago. Check your inbox, or try again in a minute."
 
 
 @method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
-class SignIn(LoginView):
-    """The password is the first step; allauth asks for the second one where there is one."""
+class SignInView(LoginView):
+    """Sign in by password. allauth then asks for the second factor of those who have one."""
 
     template_name = "accounts/login.html"
     authentication_form = SignInForm
@@ -49,7 +49,7 @@ class SignIn(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not settings.PASSWORD_SIGN_IN:
-            raise PermissionDenied(f"Passwords are switched off here. Sign in with {settings.OIDC_NAME}.")
+            raise PermissionDenied(f"Passwords are disabled here. Sign in with {settings.OIDC_NAME}.")
         return super().post(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -57,50 +57,48 @@ class SignIn(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         login = Login(user=form.get_user(), redirect_url=self.get_success_url())
-        return _in(self.request, login)
+        return _sign_in(self.request, login)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
 
-def _in(request: HttpRequest, login: Login) -> HttpResponse:
-    answer: HttpResponse = perform_password_login(request, {}, login)
-    return answer
+def _sign_in(request: HttpRequest, login: Login) -> HttpResponse:
+    response: HttpResponse = perform_password_login(request, {}, login)
+    return response
 
 
 @login_not_required
 @require_POST
 def oidc_start(request: PortalRequest) -> HttpResponse:
-    """A page that leads on: the policy of the portal lets no form be redirected to another site."""
-    if not single_sign_on.is_on():
+    """Render a page that leads to the identity provider: the CSP lets no form redirect to another site."""
+    if not single_sign_on.is_enabled():
         raise Http404
-    if request.user.is_authenticated and reauthentication.is_due(request):
-        return reauthentication.ask(back_to=reverse("accounts:profile"))
-    onward = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(onward, {request.get_host()}, require_https=request.is_secure()):
-        onward = reverse(settings.LOGIN_REDIRECT_URL)
+    if request.user.is_authenticated and reauthentication.is_required(request):
+        return reauthentication.redirect_to_reauthentication(back_to=reverse("accounts:profile"))
+    next_url = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(next_url, {request.get_host()}, require_https=request.is_secure()):
+        next_url = reverse(settings.LOGIN_REDIRECT_URL)
     try:
-        address = single_sign_on.address(request, onward, request.POST.get("invitation", ""))
+        url = single_sign_on.authorization_url(request, next_url, request.POST.get("invitation", ""))
     except OSError:
-        return refused(
-            request, f"{settings.OIDC_NAME} cannot be reached at the moment. Try again in a minute."
-        )
-    return render(request, "accounts/leaving.html", {"address": address})
+        return sign_in_refused(request, f"{settings.OIDC_NAME} cannot be reached. Try again in a minute.")
+    return render(request, "accounts/leaving.html", {"address": url})
 
 
 @login_not_required
 @require_safe
 def oidc_callback(request: HttpRequest) -> HttpResponse:
-    if not single_sign_on.is_on():
+    if not single_sign_on.is_enabled():
         raise Http404
-    answer: HttpResponse = OAuth2CallbackView.adapter_view(Adapter(request, "oidc"))(request)
-    return answer
+    response: HttpResponse = OAuth2CallbackView.adapter_view(Adapter(request, "oidc"))(request)
+    return response
 
 
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: PortalRequest, token: str) -> HttpResponse:
-    """The page behind a one-time link: make the account and go straight in."""
+    """Create an account by a one-time link, and sign in."""
     invitation = services.open_invitation(token)
     if invitation is None:
         return render(request, "accounts/setup_gone.html", status=410)
@@ -109,7 +107,7 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
         user = services.accept(invitation, **form.cleaned_data)
         if user is None:
             return render(request, "accounts/setup_gone.html", status=410)
-        return _in(request, Login(user=user, redirect_url=reverse(settings.LOGIN_REDIRECT_URL)))
+        return _sign_in(request, Login(user=user, redirect_url=reverse(settings.LOGIN_REDIRECT_URL)))
     status = 422 if form.is_bound else 200
     context = {"form": form, "invitation": invitation, "token": token, **sign_in_options.context()}
     return render(request, "accounts/setup.html", context, status=status)
@@ -118,7 +116,7 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgot(request: PortalRequest) -> HttpResponse:
-    """Answers the same whether there is such an account or not."""
+    """Send a link to set a new password. The response does not show whether the account exists."""
     if not (settings.EMAIL_HOST and settings.PASSWORD_SIGN_IN):
         raise Http404
     form = ForgotForm(request.POST or None)
@@ -126,15 +124,15 @@ def forgot(request: PortalRequest) -> HttpResponse:
         return render(request, "accounts/forgot.html", {"form": form}, status=422 if form.is_bound else 200)
     email = form.cleaned_data["email"].lower()
     if not ratelimit.consume(request, action="reset_password", key=email):
-        form.add_error("email", MANY_LETTERS)
+        form.add_error("email", TOO_MANY_EMAILS)
         return render(request, "accounts/forgot.html", {"form": form}, status=429)
     emails.send_in_background(services.send_password_link, email)
     return render(request, "accounts/forgot.html", {"sent_to": email})
 
 
 @method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
-class NewPassword(PasswordResetConfirmView):
-    """Behind an admin's link or a letter. The second factor is asked for at the sign-in that follows."""
+class NewPasswordView(PasswordResetConfirmView):
+    """Set a new password by a link. The sign-in that follows asks for the second factor."""
 
     template_name = "accounts/new_password.html"
     form_class = NewPasswordForm  # one field is enough
@@ -144,7 +142,7 @@ class NewPassword(PasswordResetConfirmView):
         with transaction.atomic():
             person = form.save()
             record(person, "account.password", person, by="link", sessions=sessions.end_all(person))
-        messages.success(self.request, "Your new password works from now on.")
+        messages.success(self.request, "Your new password is set. Sign in with it.")
         return redirect(str(self.success_url))
 
     def form_invalid(self, form: Any) -> HttpResponse:

@@ -1,1 +1,1 @@
-"""Who did what: an append-only record."""
+"""The audit record: who did what, append-only."""

@@ -1,7 +1,7 @@
-"""Triggers that let the record only grow, in SQLite and PostgreSQL alike.
+"""Triggers that make the audit table append-only, on SQLite and PostgreSQL.
 
-Installed after each migration: SQLite drops a table's triggers when Django remakes it. Rows younger than
-LEAST_DAYS cannot be deleted either; older ones may be forgotten by the operator's setting.
+They are installed after each migration, because SQLite drops the triggers of a table that Django remakes.
+Rows younger than MIN_KEEP_DAYS cannot be deleted; older ones may be, by the operator's setting.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 TABLE = "audit_auditevent"
-LEAST_DAYS = 30
+MIN_KEEP_DAYS = 30
 TEXT = "The record of who did what can only grow."
 
 SQLITE = (
     f"""CREATE TRIGGER IF NOT EXISTS audit_no_change BEFORE UPDATE ON {TABLE}
     BEGIN SELECT RAISE(ABORT, '{TEXT}'); END""",
     f"""CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON {TABLE}
-    WHEN OLD.at > strftime('%Y-%m-%d %H:%M:%f', 'now', '-{LEAST_DAYS} days')
+    WHEN OLD.at > strftime('%Y-%m-%d %H:%M:%f', 'now', '-{MIN_KEEP_DAYS} days')
     BEGIN SELECT RAISE(ABORT, '{TEXT}'); END""",
 )
 POSTGRESQL = (
@@ -28,19 +28,19 @@ POSTGRESQL = (
     f"""CREATE OR REPLACE TRIGGER audit_no_change BEFORE UPDATE ON {TABLE}
     FOR EACH ROW EXECUTE FUNCTION audit_refuse()""",
     f"""CREATE OR REPLACE TRIGGER audit_no_delete BEFORE DELETE ON {TABLE}
-    FOR EACH ROW WHEN (OLD.at > now() - interval '{LEAST_DAYS} days') EXECUTE FUNCTION audit_refuse()""",
+    FOR EACH ROW WHEN (OLD.at > now() - interval '{MIN_KEEP_DAYS} days') EXECUTE FUNCTION audit_refuse()""",
     f"""CREATE OR REPLACE TRIGGER audit_no_empty BEFORE TRUNCATE ON {TABLE}
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()""",
 )
 
 
 def install(using: str = "default", **_: Any) -> None:
-    """After each migration; also a receiver of `post_migrate`."""
+    """Install the triggers. A receiver of `post_migrate`."""
     _run(connections[using], SQLITE if connections[using].vendor == "sqlite" else POSTGRESQL)
 
 
 def remove(using: str = "default") -> None:
-    """For tests, which empty their database between them."""
+    """Remove the triggers, for tests, which empty their database."""
     connection = connections[using]
     on = "" if connection.vendor == "sqlite" else f" ON {TABLE}"
     names = ("audit_no_change", "audit_no_delete", "audit_no_empty")

@@ -1,4 +1,4 @@
-"""What narrows the record: a person, an action, a thing, days. Words that make no sense narrow nothing."""
+"""Filter the audit record by person, action, object and days. Invalid values are ignored."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class FilterForm(forms.Form):
             ("One action", [(action, action.replace(".", ": ")) for action in actions]),
         ]
 
-    def narrowed(self, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+    def filtered(self, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         self.is_valid()
-        told = self.cleaned_data
-        if told.get("actor"):
-            rows = rows.filter(actor=told["actor"])
-        if action := told.get("action"):
+        filters = self.cleaned_data
+        if filters.get("actor"):
+            rows = rows.filter(actor=filters["actor"])
+        if action := filters.get("action"):
             rows = rows.filter(Q(action__startswith=action) if action.endswith(".") else Q(action=action))
-        if told.get("thing"):
-            rows = rows.filter(thing=told["thing"].strip().lower())
-        if told.get("since"):
-            rows = rows.filter(at__gte=datetime.combine(told["since"], time.min, UTC))
-        if told.get("until"):
-            rows = rows.filter(at__lte=datetime.combine(told["until"], time.max, UTC))
+        if filters.get("thing"):
+            rows = rows.filter(thing=filters["thing"].strip().lower())
+        if filters.get("since"):
+            rows = rows.filter(at__gte=datetime.combine(filters["since"], time.min, UTC))
+        if filters.get("until"):
+            rows = rows.filter(at__lte=datetime.combine(filters["until"], time.max, UTC))
         return rows

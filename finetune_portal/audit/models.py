@@ -1,4 +1,4 @@
-"""One row for each action: who, what, on which thing, from where, with which details. Never changed.
+"""Audit events: who did what to which object, from where, with which details.
 
 The database itself refuses to change or delete one (append_only.py).
 """
@@ -31,7 +31,7 @@ class AuditEvent(models.Model):
 
     @property
     def change(self) -> tuple[object, object] | None:
-        """What it was before and what it is now, where the action changed one thing."""
+        """The values before and after, where the action changed one."""
         if {"before", "after"} <= self.detail.keys():
             return self.detail["before"], self.detail["after"]
         return None

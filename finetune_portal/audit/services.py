@@ -1,4 +1,4 @@
-"""Write a line of the record, inside the transaction of the change itself; and forget the oldest ones."""
+"""Write to the audit record inside the transaction of the change, and delete the oldest entries."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ BATCH = 1000
 def record(
     actor: AbstractBaseUser | None, action: str, thing: Model, /, **detail: str | int | float | None
 ) -> None:
-    """`actor` is None when the portal itself acted. No secret and no signed URL in `detail`."""
-    came = request_context.current()
-    if came.token:
-        detail["token"] = came.token
+    """Record an action. `actor` is None for the portal itself; `detail` holds no secret and no signed URL."""
+    context = request_context.current()
+    if context.token:
+        detail["token"] = context.token
     AuditEvent.objects.create(
         actor_id=actor.pk if actor else None,
         action=action,
         thing=f"{thing._meta.model_name} {thing.pk}",
         detail=detail,
-        address=came.address,
-        request_id=came.request_id,
+        address=context.address,
+        request_id=context.request_id,
     )
 
 
-def forget_old() -> bool:
-    """Delete some of what is older than the setting. False when nothing is left to delete."""
+def delete_old() -> bool:
+    """Delete a batch of entries older than AUDIT_KEEP_DAYS. Return False when nothing is left."""
     if not settings.AUDIT_KEEP_DAYS:
         return False
     limit = now() - timedelta(days=settings.AUDIT_KEEP_DAYS)

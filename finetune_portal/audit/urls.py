@@ -1,4 +1,4 @@
-"""The record of who did what, under /audit/."""
+"""URLs of the audit record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record, for admins: page by page, narrowed, and as a CSV file."""
+"""The audit record for admins: filtered, page by page, and as a CSV file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from finetune_portal.web.paging import page_of
 
 MOST_LINES = 100_000
 COLUMNS = ("number", "time (UTC)", "who", "what", "on what", "details", "address", "request")
-FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")  # what a spreadsheet would take for one
+FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")  # what a spreadsheet takes for a formula
 
 
 @require_safe
 @admin_only
 def events(request: HtmxRequest) -> HttpResponse:
     form = FilterForm(request.GET)
-    rows = form.narrowed(AuditEvent.objects.select_related("actor"))
+    rows = form.filtered(AuditEvent.objects.select_related("actor"))
     page = page_of(rows, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
     _name_people(page.rows)
     is_filtered = any(request.GET.get(name) for name in form.fields)
@@ -40,7 +40,7 @@ def events(request: HtmxRequest) -> HttpResponse:
 
 
 def _name_people(rows: list[AuditEvent]) -> None:
-    """A person stands in the record by number; the page also says who that is."""
+    """Attach the user to each event about one, so that the page can name the person."""
     numbers = [row.thing.removeprefix("user ") for row in rows]
     people = get_user_model().objects.in_bulk([int(each) for each in numbers if each.isdecimal()])
     for row, number in zip(rows, numbers, strict=True):
@@ -50,8 +50,8 @@ def _name_people(rows: list[AuditEvent]) -> None:
 @require_safe
 @admin_only
 def as_csv(request: HtmxRequest) -> HttpResponse:
-    """What the filter shows, the newest first."""
-    rows = FilterForm(request.GET).narrowed(AuditEvent.objects.select_related("actor")).order_by("-pk")
+    """Export what the filter shows, the newest first."""
+    rows = FilterForm(request.GET).filtered(AuditEvent.objects.select_related("actor")).order_by("-pk")
     admin = cast(AbstractBaseUser, request.user)
     record(admin, "audit.export", admin, filter=request.GET.urlencode()[:500])
     name = f"audit-{now():%Y-%m-%d}.csv"

@@ -25,8 +25,8 @@ def tokens(request: PortalRequest) -> HttpResponse:
     form = TokenForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method != "POST":
         return render(request, "gateway/tokens.html", _context(request, form))
-    if reauthentication.is_due(request):
-        return reauthentication.ask(back_to=reverse("gateway:tokens"))
+    if reauthentication.is_required(request):
+        return reauthentication.redirect_to_reauthentication(back_to=reverse("gateway:tokens"))
     if not form.is_valid():
         return render(request, "gateway/tokens.html", _context(request, form), status=422)
     told = form.cleaned_data
@@ -59,7 +59,7 @@ def _context(request: PortalRequest, form: TokenForm) -> dict[str, Any]:
     found = list(access.tokens(request.user))
     return {
         "form": form,
-        "asks_first": reauthentication.is_due(request),
+        "asks_first": reauthentication.is_required(request),
         "own": [token for token in found if token.owner_id == request.user.pk],
         "others": [token for token in found if token.owner_id != request.user.pk],
     }

@@ -73,7 +73,7 @@ def signed_in_user(headers: dict[str, str], *, acts: bool = False) -> Any | None
     if not user.is_authenticated or (settings.REQUIRE_SECOND_FACTOR and not session.get(SECOND_FACTOR)):
         return None
     if acts:
-        session.keep_awake()
+        session.extend()
     return user
 
 

@@ -59,7 +59,7 @@ def make_version() -> bool:
 
 def cleanup() -> bool:
     files = (retention.clear_abandoned, retention.clear_old_files)
-    rows = (webhooks.delete_old, outbox.forget_old, audit.forget_old, sessions.forget_old)
+    rows = (webhooks.delete_old, outbox.forget_old, audit.delete_old, sessions.delete_expired)
     return any(step() for step in (*files, *rows))
 
 

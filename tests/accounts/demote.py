@@ -19,7 +19,7 @@ def demote(someone: User, start: Barrier) -> None:
     start.wait()
     try:
         services.set_role(someone, User.Role.MAKER, actor=None)
-    except services.LastAdmin:
+    except services.LastAdminError:
         pass
     finally:
         connections.close_all()

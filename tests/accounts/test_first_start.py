@@ -52,7 +52,7 @@ def test_a_newer_link_ends_the_older(client: Client) -> None:
 
 def test_a_link_grows_old(client: Client) -> None:
     link = path_of(services.first_admin_link())
-    Invitation.objects.update(expires=now() - timedelta(seconds=1))
+    Invitation.objects.update(expires_at=now() - timedelta(seconds=1))
     assert client.get(link).status_code == 410
 
 

@@ -118,10 +118,10 @@ def test_a_page_that_asks_by_itself_is_no_activity(alice: User) -> None:
     client = signed_in(alice)
     client.get("/jobs/table/", headers=HTMX)
     alice.refresh_from_db()
-    assert alice.seen is None
+    assert alice.last_seen_at is None
     client.get("/")
     alice.refresh_from_db()
-    assert alice.seen
+    assert alice.last_seen_at
 
 
 def test_being_seen_costs_a_write_once_in_five_minutes(alice: User, django_assert_num_queries: Any) -> None:

@@ -127,8 +127,8 @@ def test_what_has_ended_is_swept_away(alice: User, bob: User) -> None:
     pass_by(ended, timedelta(hours=2))
     AccessAttempt.objects.create(username="x", ip_address="127.0.0.1", failures_since_start=1)
     AccessAttempt.objects.update(attempt_time=now() - timedelta(days=2))
-    assert sessions.forget_old()
-    assert not sessions.forget_old()
+    assert sessions.delete_expired()
+    assert not sessions.delete_expired()
     assert [row.user for row in UserSession.objects.all()] == [bob]
     assert not AccessAttempt.objects.exists()
     assert is_in(alive)

@@ -60,10 +60,10 @@ def test_the_database_refuses_to_change_a_line(sealed: None, dana: User) -> None
 def test_old_lines_are_forgotten_by_the_setting_alone(sealed: None, dana: User, settings: Any) -> None:
     event(at=now() - timedelta(days=100))
     young = event(at=now() - timedelta(days=80))
-    assert not services.forget_old(), "0 keeps all for ever"
+    assert not services.delete_old(), "0 keeps all for ever"
     settings.AUDIT_KEEP_DAYS = 90
-    assert services.forget_old()
-    assert not services.forget_old()
+    assert services.delete_old()
+    assert not services.delete_old()
     assert list(AuditEvent.objects.all()) == [young]
 
 
