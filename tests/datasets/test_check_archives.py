@@ -92,7 +92,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path, at: int) -> None:
     assert "is damaged in the ZIP" in checker.inspect_zip(path).problems[0]
 
 
-def test_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
+def test_a_zip_of_over_4_gb_is_checked_in_no_time(tmp_path: Path) -> None:
     """Z16: a file with a hole: only the structure is read here, the pictures lie behind the hole."""
     path, size = tmp_path / "large.zip", 4_300_000_000
     film = Entry(
@@ -116,7 +116,7 @@ def test_a_zip_of_over_4_gb_is_taken_in_no_time(tmp_path: Path) -> None:
     assert process_time() - begun < 2
 
 
-def test_unpacking_stops_soon_after_the_size_that_was_told(tmp_path: Path) -> None:
+def test_unpacking_stops_soon_after_the_declared_size(tmp_path: Path) -> None:
     """Z6"""
     with (tmp_path / "dataset.zip").open("wb+") as file:
         file.write(HOSTILE["unpacks to more than declared"][0]())

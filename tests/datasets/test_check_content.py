@@ -191,7 +191,7 @@ def test_a_caption_that_only_some_pairs_have_is_a_warning(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "note", [b"Exif\0\0nonsense", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0" + b"II*\0" + bytes(60)]
 )
-def test_a_broken_note_does_not_make_a_picture_broken(tmp_path: Path, note: bytes) -> None:
+def test_broken_exif_does_not_make_a_picture_broken(tmp_path: Path, note: bytes) -> None:
     jpeg = picture("JPEG")
     noted = jpeg[:2] + b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note + jpeg[2:]
     verdict = verdict_on(tmp_path, dataset(kind="JPEG", suffix="jpg") | {"01_start.jpg": noted})
@@ -365,7 +365,7 @@ def test_when_time_is_up_only_the_headers_are_read(kind: str) -> None:
         checker.inspect_image(io.BytesIO(cut[: len(cut) // 2]), decode=True)
 
 
-def test_a_file_far_away_is_judged_by_its_directory_and_captions(tmp_path: Path) -> None:
+def test_a_remote_file_is_judged_by_its_directory_and_captions(tmp_path: Path) -> None:
     verdict = checker.inspect_remote(io.BytesIO(packed(dataset() | {"01_start.png": b"never opened"})))
     assert verdict.problems == []
     assert [pair.caption for pair in verdict.pairs] == [CAPTION.decode()] * 5

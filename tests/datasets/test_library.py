@@ -48,10 +48,10 @@ def test_search_looks_at_name_file_and_person(charlie: User, alice: User, bob: U
     make_dataset(alice, name="Nights")
     make_dataset(bob, name="Hats", filename="winter.zip")
     client = signed_in(charlie)
-    for words, found in (("night", "Nights"), ("winter", "Hats"), ("bob", "Hats")):
-        html = text_of(client, f"/datasets/?q={words}")
-        assert found in html
-        assert ({"Nights", "Hats"} - {found}).pop() not in html
+    for query, match in (("night", "Nights"), ("winter", "Hats"), ("bob", "Hats")):
+        html = text_of(client, f"/datasets/?q={query}")
+        assert match in html
+        assert ({"Nights", "Hats"} - {match}).pop() not in html
     assert "No matching datasets" in text_of(client, "/datasets/?q=nothing")
 
 
@@ -142,7 +142,7 @@ def test_a_repaired_copy_is_made_once(alice: User) -> None:
     assert client.post(f"/datasets/{odd.pk}/repair/").headers["Location"] != first
 
 
-def test_a_file_that_was_cleared_away_is_told(dataset: Dataset, alice: User) -> None:
+def test_a_file_that_was_removed_is_reported(dataset: Dataset, alice: User) -> None:
     Dataset.objects.update(file_removed_at=now())
     html = text_of(signed_in(alice), f"/datasets/{dataset.pk}/")
     assert "The portal no longer has the file" in html
@@ -197,13 +197,13 @@ def test_a_deleted_dataset_leaves_disk_and_library_but_not_its_jobs(dataset: Dat
     assert f'value="{dataset.pk}"' not in text_of(client, "/jobs/new/")
 
 
-def test_hand_over_again_begins_a_fresh_trip(dataset: Dataset, alice: User) -> None:
+def test_transfer_again_starts_from_the_first_byte(dataset: Dataset, alice: User) -> None:
     signed_in(alice).post(f"/datasets/{dataset.pk}/hand-over/")
     transfer = Transfer.objects.get()
     assert (transfer.finished_at, transfer.s3_url, transfer.bytes_sent) == (None, "", 0)
 
 
-def test_a_job_on_a_dataset_of_long_ago_waits_for_a_fresh_hand_over(dataset: Dataset, alice: User) -> None:
+def test_a_job_on_an_old_dataset_waits_for_a_fresh_transfer(dataset: Dataset, alice: User) -> None:
     Transfer.objects.update(finished_at=now() - timedelta(days=8))
     signed_in(alice).post("/jobs/new/", form_data(Dataset.objects.get()))
     assert dataset.jobs.get().state == State.WAITING
@@ -224,7 +224,7 @@ def offer(person: User, sha256: str) -> Any:
     return signed_in(person).get("/datasets/twin/", {"sha256": sha256}, headers=HTMX)
 
 
-def test_content_that_is_there_is_offered_before_it_is_sent(dataset: Dataset, bob: User) -> None:
+def test_known_content_is_offered_before_the_upload(dataset: Dataset, bob: User) -> None:
     Dataset.objects.update(sha256="ab" * 32)
     make_dataset(bob, name="a later one", sha256="ab" * 32)
     html = offer(bob, "ab" * 32).content.decode()

@@ -106,7 +106,7 @@ def test_pairs_are_shown_without_fetching_it_all(alice: User, files: FileServer)
     assert b"".join(picture.streaming_content)[8:12] == b"WEBP"  # type: ignore[attr-defined]
 
 
-def test_the_address_itself_is_what_the_trainer_gets(alice: User, files: FileServer) -> None:
+def test_the_provider_gets_the_address_itself(alice: User, files: FileServer) -> None:
     dataset = look_at(alice, f"{files.url}/night.zip")
     assert dataset.is_at_provider
     assert dataset.s3_url_for(connections.default()) == f"{files.url}/night.zip"

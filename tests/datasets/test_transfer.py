@@ -22,7 +22,7 @@ from finetune_portal.worker import tasks
 from tests.people import HTMX, make_dataset, signed_in
 from tests.provider import Answer, ScriptedProvider, breaks, says
 from tests.running import RunningEngine
-from tests.worker.driving import carry_now, point_at, point_nowhere
+from tests.worker.driving import point_at, point_nowhere, transfer_now
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def is_at_provider(dataset: Dataset) -> bool:
 
 def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, settings: Any) -> None:
     point_at(settings, engine)
-    carry_now(dataset)
+    transfer_now(dataset)
     key = urlsplit(transfer().s3_url).path.removeprefix("/storage/")
     stored: Path = engine.data_dir / "engine" / "storage" / key
     assert stored.read_bytes() == dataset.path.read_bytes()
@@ -58,7 +58,7 @@ def test_the_file_arrives_byte_by_byte(dataset: Dataset, engine: RunningEngine, 
 
 
 def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: ScriptedProvider) -> None:
-    carry_now(dataset)
+    transfer_now(dataset)
     dataset.refresh_from_db()
     data = dataset.path.read_bytes()
     assert dataset.sha256 == hashlib.sha256(data).hexdigest()
@@ -67,7 +67,7 @@ def test_its_digests_are_taken_on_the_way(dataset: Dataset, fake: ScriptedProvid
 
 def test_the_request_is_what_the_url_signed(dataset: Dataset, fake: ScriptedProvider) -> None:
     """P3, P4, P13: a known length, no key and nothing unsigned for the storage."""
-    carry_now(dataset)
+    transfer_now(dataset)
     [put] = fake.sent("upload")
     assert put.body == dataset.path.read_bytes()
     assert put.headers["content-length"] == str(dataset.size)
@@ -81,7 +81,7 @@ def test_the_s3_url_is_kept_verbatim_and_the_signed_one_nowhere(
     dataset: Dataset, fake: ScriptedProvider
 ) -> None:
     """P12"""
-    carry_now(dataset)
+    transfer_now(dataset)
     [put] = fake.sent("upload")
     assert transfer().s3_url == fake.url + put.path
     signature = put.query.rsplit("=", 1)[1]
@@ -105,13 +105,13 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(
 ) -> None:
     """P2, P6, P7, P9, P10"""
     fake.script("upload", answer)
-    carry_now(dataset)
+    transfer_now(dataset)
     assert not is_at_provider(dataset)
     assert transfer().error
     assert transfer().due_at > now()
     assert not transfer_next(), "it keeps the pause"
 
-    carry_now(dataset)
+    transfer_now(dataset)
     assert is_at_provider(dataset)
     assert transfer().error == ""
     first, second = fake.sent("upload")
@@ -119,23 +119,25 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(
     assert fake.stored[urlsplit(transfer().s3_url).path] == dataset.path.read_bytes()
 
 
-def test_a_dead_provider_is_told_and_the_dataset_waits(dataset: Dataset, alice: User, settings: Any) -> None:
+def test_a_dead_provider_is_reported_and_the_dataset_waits(
+    dataset: Dataset, alice: User, settings: Any
+) -> None:
     point_nowhere(settings)
-    carry_now(dataset)
+    transfer_now(dataset)
     client = signed_in(alice)
     html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
     assert "The provider cannot be reached. The portal tries again by itself." in html
     assert "Transferring to the provider" in html
     with ScriptedProvider() as fake:
         point_at(settings, fake)
-        carry_now(dataset)
+        transfer_now(dataset)
         html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
     assert "Ready to train" in html
     assert "cannot be reached" not in html
 
 
 @pytest.mark.parametrize(
-    ("told", "error"),
+    ("reply", "error"),
     [
         ({"presigned_url": "file:///etc/passwd", "s3_url": 7}, "without the two addresses"),
         (
@@ -145,11 +147,11 @@ def test_a_dead_provider_is_told_and_the_dataset_waits(dataset: Dataset, alice: 
     ],
 )
 def test_to_an_odd_address_nothing_is_sent(
-    dataset: Dataset, fake: ScriptedProvider, told: dict[str, Any], error: str
+    dataset: Dataset, fake: ScriptedProvider, reply: dict[str, Any], error: str
 ) -> None:
     """P13"""
-    fake.script("presigned_url", says(200, told))
-    carry_now(dataset)
+    fake.script("presigned_url", says(200, reply))
+    transfer_now(dataset)
     assert fake.sent("upload") == []
     assert not is_at_provider(dataset)
     assert error in transfer().error
@@ -168,7 +170,7 @@ def test_a_worker_that_died_on_the_way_is_followed_by_another(
     assert len(fake.sent("upload")) == 1
 
 
-def test_the_trip_begins_with_a_good_verdict(alice: User, fake: ScriptedProvider) -> None:
+def test_the_transfer_begins_with_a_good_verdict(alice: User, fake: ScriptedProvider) -> None:
     good = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={})
     bad = make_dataset(alice, stored=False, state=Dataset.State.CHECKING, verdict={}, data=b"no zip")
     while tasks.check_dataset():

@@ -61,7 +61,7 @@ def unkept(url: str, maker: requests.Session) -> int:
     return send(url, maker, 0, b"b", **{"Upload-Checksum": f"sha1 {wrong}"}).status_code
 
 
-def test_a_file_in_pieces_becomes_a_checked_dataset(web: WebServer, maker: requests.Session) -> None:
+def test_a_file_in_chunks_becomes_a_checked_dataset(web: WebServer, maker: requests.Session) -> None:
     data = make()
     created = begin(web.url, maker, len(data))
     assert created.status_code == 201
@@ -80,7 +80,7 @@ def test_a_file_in_pieces_becomes_a_checked_dataset(web: WebServer, maker: reque
     assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(data).digest()
 
 
-def test_a_damaged_piece_is_sent_again(web: WebServer, maker: requests.Session) -> None:
+def test_a_damaged_chunk_is_sent_again(web: WebServer, maker: requests.Session) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
     good = base64.b64encode(hashlib.sha1(b"PK12").digest()).decode()
     assert send(url, maker, 0, b"PK1X", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 460
@@ -91,8 +91,8 @@ def test_a_damaged_piece_is_sent_again(web: WebServer, maker: requests.Session) 
 def test_more_than_announced_is_refused_and_nothing_written(web: WebServer, maker: requests.Session) -> None:
     """U7"""
     url = web.url + begin(web.url, maker, 4).headers["Location"]
-    for told, body in {"by its length": b"PK123", "in chunks": iter([b"PK1", b"23"])}.items():
-        assert send(url, maker, 0, body).status_code == 413, told
+    for how, body in {"by its length": b"PK123", "in chunks": iter([b"PK1", b"23"])}.items():
+        assert send(url, maker, 0, body).status_code == 413, how
         assert stored_bytes(web, url) == 0
     assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == "0"
 

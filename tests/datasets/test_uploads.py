@@ -101,7 +101,7 @@ def test_another_version_of_tus_is_refused(alice: User, version: dict[str, str])
     assert Dataset.objects.count() == 1
 
 
-def test_options_tells_what_the_portal_can(alice: User) -> None:
+def test_options_lists_what_the_portal_supports(alice: User) -> None:
     answer = signed_in(alice).options("/uploads/")
     assert answer.status_code == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
@@ -110,7 +110,7 @@ def test_options_tells_what_the_portal_can(alice: User) -> None:
     assert "sha1" in answer.headers["Tus-Checksum-Algorithm"].split(",")
 
 
-def test_what_a_client_told_of_its_file_is_told_back(alice: User) -> None:
+def test_the_metadata_of_an_upload_comes_back(alice: User) -> None:
     client = signed_in(alice)
     named = base64.b64encode("夜.zip".encode()).decode()
     metadata = f"relativePath bnVsbA==,filename {named},is_confidential"
@@ -168,8 +168,8 @@ def test_an_upload_says_when_it_would_be_forgotten(alice: User) -> None:
     begun = begins(client)
     ends = parsedate_to_datetime(begun.headers["Upload-Expires"])
     assert timedelta(hours=23, minutes=59) < ends - now() < timedelta(hours=24, minutes=1)
-    told = client.head(begun.headers["Location"], headers=TUS).headers["Upload-Expires"]
-    assert abs(parsedate_to_datetime(told) - ends) < timedelta(seconds=2)
+    expires = client.head(begun.headers["Location"], headers=TUS).headers["Upload-Expires"]
+    assert abs(parsedate_to_datetime(expires) - ends) < timedelta(seconds=2)
 
 
 def test_viewers_cannot_upload(charlie: User) -> None:
@@ -178,7 +178,7 @@ def test_viewers_cannot_upload(charlie: User) -> None:
     assert not Dataset.objects.exists()
 
 
-def test_strangers_are_told_to_sign_in_without_losing_the_upload(client: Client, db: None) -> None:
+def test_strangers_must_sign_in_and_lose_no_upload(client: Client, db: None) -> None:
     assert begins(client).status_code == 401
     assert not Dataset.objects.exists()
 
@@ -190,7 +190,7 @@ def test_an_upload_needs_a_page_of_ours(alice: User) -> None:
     assert not Dataset.objects.exists()
 
 
-def test_the_offset_is_told_to_its_owner_only(alice: User, bob: User) -> None:
+def test_only_the_owner_sees_the_offset(alice: User, bob: User) -> None:
     dataset = make_dataset(alice, stored=False, state=Dataset.State.RECEIVING, received=10)
     url = f"/uploads/{dataset.key}/"
     response = signed_in(alice).head(url, headers=TUS)

@@ -24,7 +24,6 @@ from tests.provider import Answer, Request, ScriptedProvider, says
 from tests.running import RunningEngine, start_engine
 from tests.waiting import until
 from tests.worker.driving import (
-    carry_now,
     follow_now,
     followed_until,
     fresh,
@@ -32,6 +31,7 @@ from tests.worker.driving import (
     point_nowhere,
     send_now,
     text_of,
+    transfer_now,
 )
 
 
@@ -57,7 +57,7 @@ def fake(settings: Any) -> Iterator[ScriptedProvider]:
 
 def sent(owner: User, name: str = "Day to night") -> Job:
     dataset = make_dataset(owner, stored=False)
-    carry_now(dataset)
+    transfer_now(dataset)
     return send_now(make_job(owner, name=name, dataset=Dataset.objects.get(pk=dataset.pk)))
 
 

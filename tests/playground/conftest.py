@@ -41,8 +41,8 @@ def job(alice: User, provider: ScriptedProvider, dataset: Dataset) -> Job:
 
 def ready(owner: User, dataset: Dataset | None = None, **fields: Any) -> Job:
     number = Job.objects.count()
-    told = {"request_id": f"r-{number}", "slug": SLUG, "ended_at": now(), "dataset": dataset, **fields}
-    return make_job(owner, "ready", **told)
+    defaults = {"request_id": f"r-{number}", "slug": SLUG, "ended_at": now(), "dataset": dataset, **fields}
+    return make_job(owner, "ready", **defaults)
 
 
 def image(kind: str = "PNG", size: tuple[int, int] = (48, 32), colour: str = "teal") -> bytes:
@@ -53,7 +53,7 @@ def image(kind: str = "PNG", size: tuple[int, int] = (48, 32), colour: str = "te
 
 def form(**fields: Any) -> dict[str, Any]:
     """What the browser posts; None leaves a field out."""
-    told = {
+    defaults = {
         "form_key": str(uuid.uuid4()),
         "picture": "pair-0",
         "prompt": "turn day into night",
@@ -63,7 +63,7 @@ def form(**fields: Any) -> dict[str, Any]:
         "guidance": "2.5",
         **fields,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in defaults.items() if value is not None}
 
 
 def own(content: bytes, name: str = "street.png") -> SimpleUploadedFile:

@@ -33,8 +33,8 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provid
     assert answer.status_code == 302, answer.content.decode()
     while lane():
         pass
-    told = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in provider.runs]
-    assert told == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]
+    calls = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in provider.runs]
+    assert calls == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]
     html = text_of(client, answer.headers["Location"])
     assert [html.count(f"Result of {who}") for who in ("the base model", "Blue", "Red")] == [1, 1, 1]
     assert Generation.objects.filter(job=jobs[1]).get().batch is not None
@@ -42,8 +42,8 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provid
 
 
 def test_the_same_form_twice_runs_each_once(alice: User, jobs: list[Job]) -> None:
-    client, told = signed_in(alice), form(job=[job.pk for job in jobs])
-    first, second = (client.post("/try/", told).headers["Location"] for _ in range(2))
+    client, data = signed_in(alice), form(job=[job.pk for job in jobs])
+    first, second = (client.post("/try/", data).headers["Location"] for _ in range(2))
     assert first == second
     assert Generation.objects.count() == 3
     assert parse_qs(urlsplit(first).query)["job"] == [str(job.pk) for job in jobs]
@@ -80,8 +80,8 @@ def test_a_wrong_form_keeps_the_jobs(alice: User, jobs: list[Job]) -> None:
 
 def test_earlier_comparisons_are_found_again(alice: User, charlie: User, jobs: list[Job]) -> None:
     client = signed_in(alice)
-    told = form(job=[job.pk for job in jobs], picture=None, file=own(image()), prompt="make it rain")
-    run = parse_qs(urlsplit(client.post("/try/", told).headers["Location"]).query)["run"][0]
+    data = form(job=[job.pk for job in jobs], picture=None, file=own(image()), prompt="make it rain")
+    run = parse_qs(urlsplit(client.post("/try/", data).headers["Location"]).query)["run"][0]
     html = text_of(signed_in(charlie), f"/try/?{query(jobs[1])}")
     assert f"run={run}" in html
     assert "make it rain" in html

@@ -19,10 +19,10 @@ from tests.playground.conftest import image
 pytestmark = pytest.mark.django_db
 
 
-def brought(data: bytes) -> Image.Image:
-    with Image.open(inputs.from_file(data, "a.png").path) as found:
-        found.load()
-        return found
+def made_from(data: bytes) -> Image.Image:
+    with Image.open(inputs.from_file(data, "a.png").path) as result:
+        result.load()
+        return result
 
 
 def saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -33,33 +33,37 @@ def saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_each_kind_becomes_a_png(kind: str) -> None:
-    found = brought(image(kind))
-    assert (found.format, found.mode, found.size) == ("PNG", "RGB", (48, 32))
+    result = made_from(image(kind))
+    assert (result.format, result.mode, result.size) == ("PNG", "RGB", (48, 32))
 
 
-def test_a_turned_photo_is_upright_and_tells_nothing_of_where_it_was_made() -> None:
+def test_a_rotated_photo_is_upright_and_keeps_no_metadata() -> None:
     photo = Image.new("RGB", (40, 20), "teal")
     exif = photo.getexif()
     exif[0x0112], exif[0x010E] = 6, "a secret place"
     data = saved(photo, "JPEG", exif=exif)
     assert b"a secret place" in data
-    found = inputs.from_file(data, "photo.jpg")
-    with Image.open(found.path) as picture:
+    result = inputs.from_file(data, "photo.jpg")
+    with Image.open(result.path) as picture:
         assert picture.size == (20, 40)
         assert not picture.getexif()
-    assert b"a secret place" not in found.path.read_bytes()
+    assert b"a secret place" not in result.path.read_bytes()
 
 
 def test_what_is_transparent_is_white() -> None:
-    assert brought(saved(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG")).getpixel((0, 0)) == (255, 255, 255)
+    assert made_from(saved(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG")).getpixel((0, 0)) == (
+        255,
+        255,
+        255,
+    )
 
 
 def test_a_large_one_is_made_smaller_and_a_heavy_one_a_jpeg() -> None:
-    assert brought(image(size=(5000, 1000))).size == (2048, 410)
+    assert made_from(image(size=(5000, 1000))).size == (2048, 410)
     noise = Image.frombytes("RGB", (1200, 1200), os.urandom(3 * 1200**2))
-    found = inputs.from_file(saved(noise, "PNG"), "noise.png")
-    assert found.kind == "jpeg"
-    assert found.path.stat().st_size < inputs.MAX_PNG_BYTES
+    result = inputs.from_file(saved(noise, "PNG"), "noise.png")
+    assert result.kind == "jpeg"
+    assert result.path.stat().st_size < inputs.MAX_PNG_BYTES
 
 
 @pytest.mark.parametrize(
@@ -68,12 +72,12 @@ def test_a_large_one_is_made_smaller_and_a_heavy_one_a_jpeg() -> None:
 )
 def test_what_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(inputs.InvalidPictureError, match="not a readable JPEG, PNG or WebP"):
-        brought(data)
+        made_from(data)
 
 
 def test_too_many_pixels_are_refused() -> None:
     with pytest.raises(inputs.InvalidPictureError, match="too many pixels"):
-        brought(saved(Image.new("1", (9000, 9000)), "PNG"))
+        made_from(saved(Image.new("1", (9000, 9000)), "PNG"))
 
 
 def test_the_same_picture_is_kept_once() -> None:

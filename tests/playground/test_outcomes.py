@@ -44,10 +44,10 @@ def test_a_lost_answer_waits_for_a_person(
     provider.script("run", answer)
     lane()
     assert not lane()
-    found = fresh(generation)
-    assert found.state == "unconfirmed"
-    assert found.error.startswith("The answer was lost.")
-    assert "may have been charged" in found.error
+    updated = fresh(generation)
+    assert updated.state == "unconfirmed"
+    assert updated.error.startswith("The answer was lost.")
+    assert "may have been charged" in updated.error
     assert "<html>" not in text_of(signed_in(alice), f"/jobs/{generation.job_id}/").replace("<html lang", "")
     assert len(provider.sent("run")) == 1
 
@@ -77,24 +77,24 @@ def test_a_person_runs_it_again(
         (says(422, {"error": "prompt is too long"}), "It says: prompt is too long"),
     ],
 )
-def test_a_definite_no_is_told_and_costs_nothing(
+def test_a_rejected_run_is_reported_and_costs_nothing(
     generation: Generation, provider: ScriptedProvider, answer: Answer, sentence: str
 ) -> None:
     provider.script("run", answer)
     lane()
-    found = fresh(generation)
-    assert found.state == "failed"
-    assert sentence in found.error
-    assert found.error.endswith("Nothing was charged.")
+    updated = fresh(generation)
+    assert updated.state == "failed"
+    assert sentence in updated.error
+    assert updated.error.endswith("Nothing was charged.")
 
 
 def test_a_pause_that_was_asked_for_is_made(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
     before = now()
     lane()
-    found = fresh(generation)
-    assert (found.state, found.error) == ("queued", "Trainings have all of it.")
-    assert before + timedelta(seconds=25) < found.due_at < now() + timedelta(seconds=31)
+    updated = fresh(generation)
+    assert (updated.state, updated.error) == ("queued", "Trainings have all of it.")
+    assert before + timedelta(seconds=25) < updated.due_at < now() + timedelta(seconds=31)
     lane()
     assert fresh(generation).state == "done"
 
@@ -106,7 +106,7 @@ def test_after_a_429_nothing_is_asked_for_a_while(generation: Generation, provid
     assert not lane(), "the account has no call to spare"
 
 
-def test_patience_has_an_end(generation: Generation, provider: ScriptedProvider) -> None:
+def test_retries_end(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="1"))
     Generation.objects.update(created_at=now() - generate.RETRY_FOR)
     lane()
@@ -124,8 +124,8 @@ def test_each_step_takes_one_call_of_a_limit_that_is_set(generation: Generation,
 def test_a_provider_that_is_away_is_waited_for(generation: Generation, settings: Any) -> None:
     point_nowhere(settings)
     lane()
-    found = fresh(generation)
-    assert (found.state, found.error) == (
+    updated = fresh(generation)
+    assert (updated.state, updated.error) == (
         "queued",
         "The provider cannot be reached. The portal tries again by itself.",
     )
@@ -143,11 +143,11 @@ def test_a_hosting_whose_answer_is_lost_is_tried_again(
     assert len(provider.runs) == 1
 
 
-def test_what_is_no_picture_is_told(generation: Generation, provider: ScriptedProvider) -> None:
+def test_a_result_that_is_no_picture_is_reported(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(200, PICTURE[:60], taken=True))
     lane()
-    found = fresh(generation)
-    assert (found.state, found.error) == (
+    updated = fresh(generation)
+    assert (updated.state, updated.error) == (
         "failed",
         "The provider sent something that is not a readable picture.",
     )
@@ -175,8 +175,8 @@ def test_on_the_own_engine_a_lost_answer_is_tried_again(
         provider.script("run", *[says(500, {"error": "Oops"})] * lost)
         for _ in range(generate.TRIES):
             assert lane()
-        found = fresh(generation)
-        assert (found.state, found.detail) == (state, detail)
+        updated = fresh(generation)
+        assert (updated.state, updated.detail) == (state, detail)
 
 
 def test_an_input_that_is_gone_fails_its_run(generation: Generation, provider: ScriptedProvider) -> None:

@@ -25,7 +25,7 @@ def address(job: Job) -> str:
     return f"/jobs/{job.pk}/try/"
 
 
-def test_one_press_gives_a_picture(alice: User, job: Job, provider: ScriptedProvider) -> None:
+def test_one_click_makes_a_picture(alice: User, job: Job, provider: ScriptedProvider) -> None:
     """The form comes filled in: the first pair's input image, the job's prompt."""
     client = signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
@@ -48,12 +48,12 @@ def test_it_sends_what_was_filled_in(
     ordered(signed_in(alice), job, strength="0.8", steps="20", guidance="3", prompt="make it rain")
     lane()
     (sent,) = provider.runs
-    told = sent.json
+    payload = sent.json
     assert sent.path == f"/v1/{job.slug}"
-    assert (told["prompt"], told["lora_strength"], told["seed"]) == ("make it rain", 0.8, 7)
-    assert (told["num_inference_steps"], told["guidance"]) == (20, 3)
-    hosted_at = provider.stored[told["input_image"].removeprefix(provider.url)]
-    with Image.open(io.BytesIO(hosted_at)) as picture:
+    assert (payload["prompt"], payload["lora_strength"], payload["seed"]) == ("make it rain", 0.8, 7)
+    assert (payload["num_inference_steps"], payload["guidance"]) == (20, 3)
+    uploaded = provider.stored[payload["input_image"].removeprefix(provider.url)]
+    with Image.open(io.BytesIO(uploaded)) as picture:
         assert picture.size == tuple(dataset.pairs[0]["start_size"])
 
 
@@ -68,9 +68,9 @@ def test_the_same_picture_is_hosted_once(alice: User, job: Job, provider: Script
 
 
 def test_the_same_form_twice_is_one_run(alice: User, job: Job) -> None:
-    client, told = signed_in(alice), form()
-    client.post(address(job), told)
-    client.post(address(job), told)
+    client, data = signed_in(alice), form()
+    client.post(address(job), data)
+    client.post(address(job), data)
     assert Generation.objects.count() == 1
     assert AuditEvent.objects.filter(action="model.run", actor=alice).count() == 1
 
@@ -141,7 +141,7 @@ def test_the_price_is_confirmed_once(alice: User, job: Job, settings: Any) -> No
     assert "is charged" not in own_engine
 
 
-def test_the_base_model_stands_beside_it(alice: User, job: Job, provider: ScriptedProvider) -> None:
+def test_the_base_model_is_shown_for_comparison(alice: User, job: Job, provider: ScriptedProvider) -> None:
     client = signed_in(alice)
     generation = ordered(client, job, strength="0.8")
     lane()
@@ -168,7 +168,7 @@ def test_an_earlier_run_gives_its_settings_again(alice: User, job: Job) -> None:
     assert 'name="strength" value="0.3"' in html
 
 
-def test_the_piece_asks_for_itself_until_it_is_over(alice: User, job: Job) -> None:
+def test_the_fragment_polls_until_the_generation_is_finished(alice: User, job: Job) -> None:
     client = signed_in(alice)
     generation = ordered(client, job)
     page = f"/try/runs/{generation.pk}/"
@@ -274,5 +274,5 @@ def test_a_job_that_is_not_ready_has_no_playground(alice: User, provider: Script
     assert client.post(address(job), form(file=own(image())), headers=HTMX).status_code == 422
 
 
-def test_the_worker_has_lanes_for_it() -> None:
+def test_the_worker_has_tasks_for_it() -> None:
     assert {"run", "run-too"} <= {task.name for task in TASKS}

@@ -30,7 +30,7 @@ def point_nowhere(settings: Any) -> None:
     settings.SEGMIND_BASE_URL = f"http://127.0.0.1:{free_port()}"
 
 
-def carry_now(dataset: Dataset) -> None:
+def transfer_now(dataset: Dataset) -> None:
     """Take the dataset to the engine's storage."""
     schedule_transfer(dataset, connections.default())
     Transfer.objects.update(due_at=now())
