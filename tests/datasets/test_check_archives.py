@@ -121,7 +121,7 @@ def test_unpacking_stops_soon_after_the_declared_size(tmp_path: Path) -> None:
     with (tmp_path / "dataset.zip").open("wb+") as file:
         file.write(HOSTILE["unpacks to more than declared"][0]())
         member = zip_members.read_members(file)[-1]
-        pieces: list[bytes] = []
+        chunks: list[bytes] = []
         with pytest.raises(checker.ZipRejectedError):
-            list(map(pieces.append, zip_members.unpack(file, member)))
-    assert 0 < sum(map(len, pieces)) <= member.size + zip_members.CHUNK
+            list(map(chunks.append, zip_members.unpack(file, member)))
+    assert 0 < sum(map(len, chunks)) <= member.size + zip_members.CHUNK

@@ -214,8 +214,8 @@ def test_the_same_content_is_recognised(dataset: Dataset, alice: User, bob: User
     Dataset.objects.update(sha256="ab" * 32)
     again = make_dataset(bob, name="again", sha256="ab" * 32)
     page = text_of(signed_in(bob), f"/datasets/{again.pk}/")
-    piece = signed_in(bob).get(f"/datasets/{again.pk}/status/", headers=HTMX).content.decode()
-    for html in (page, piece):
+    fragment = signed_in(bob).get(f"/datasets/{again.pk}/status/", headers=HTMX).content.decode()
+    for html in (page, fragment):
         assert html.count("The same content is already here") == 1
         assert f'href="/datasets/{dataset.pk}/"' in html
 

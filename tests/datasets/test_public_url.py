@@ -110,7 +110,7 @@ def test_the_provider_gets_the_address_itself(alice: User, files: FileServer) ->
     dataset = look_at(alice, f"{files.url}/night.zip")
     assert dataset.is_at_provider
     assert dataset.s3_url_for(connections.default()) == f"{files.url}/night.zip"
-    assert not transfer_next(), "there is nothing to carry"
+    assert not transfer_next(), "there is nothing to transfer"
 
 
 @pytest.mark.parametrize(

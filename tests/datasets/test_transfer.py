@@ -1,4 +1,4 @@
-"""The trip of a dataset's file to the presigned URL."""
+"""The transfer of a dataset's file to a presigned URL."""
 
 from __future__ import annotations
 

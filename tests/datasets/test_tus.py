@@ -16,7 +16,7 @@ from tusclient.exceptions import TusCommunicationError
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.sample import make
 from finetune_portal.worker import tasks
-from tests.datasets.tus import PIECE, TUS, begin, send
+from tests.datasets.tus import CHUNK_HEADERS, TUS, begin, send
 from tests.people import person
 from tests.waiting import until
 from tests.web_server import WebServer, session_of
@@ -41,7 +41,7 @@ def half_sent(
     web: WebServer, maker: requests.Session, url: str, *, announced: int, data: bytes
 ) -> socket.socket:
     """A connection that announced more than it sends, and is still open."""
-    headers = {**PIECE, "Upload-Offset": "0", "Content-Length": str(announced)}
+    headers = {**CHUNK_HEADERS, "Upload-Offset": "0", "Content-Length": str(announced)}
     headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in maker.cookies)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     request = f"PATCH {url.removeprefix(web.url)} HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\n{lines}\r\n"
@@ -56,7 +56,7 @@ def stored_bytes(web: WebServer, url: str) -> int:
 
 
 def unkept(url: str, maker: requests.Session) -> int:
-    """What the portal answers to a piece that it would not keep."""
+    """What the portal answers to a chunk that it would not keep."""
     wrong = base64.b64encode(bytes(20)).decode()
     return send(url, maker, 0, b"b", **{"Upload-Checksum": f"sha1 {wrong}"}).status_code
 
@@ -70,7 +70,7 @@ def test_a_file_in_chunks_becomes_a_checked_dataset(web: WebServer, maker: reque
     half = len(data) // 2
     assert send(url, maker, 0, data[:half]).headers["Upload-Offset"] == str(half)
     assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == str(half)
-    assert send(url, maker, 0, data[:half]).status_code == 409, "a piece is not taken twice"
+    assert send(url, maker, 0, data[:half]).status_code == 409, "a chunk is not taken twice"
     assert send(url, maker, half, data[half:]).status_code == 204
 
     assert tasks.check_dataset(), "the worker finds it"
@@ -100,7 +100,7 @@ def test_more_than_announced_is_refused_and_nothing_written(web: WebServer, make
 @pytest.mark.parametrize("offset", ["", "-1", "1.5", "9" * 5000, "²"])
 def test_an_offset_that_is_no_number_is_refused(web: WebServer, maker: requests.Session, offset: str) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
-    headers = {**PIECE, "Upload-Offset": offset.encode()}
+    headers = {**CHUNK_HEADERS, "Upload-Offset": offset.encode()}
     assert maker.patch(url, data=b"PK12", headers=headers, timeout=30).status_code == 400
 
 
@@ -108,7 +108,7 @@ def test_where_only_post_passes_it_may_stand_for_patch_and_delete(
     web: WebServer, maker: requests.Session
 ) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
-    patch = {**PIECE, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    patch = {**CHUNK_HEADERS, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
     assert maker.post(url, data=b"PK", headers=patch, timeout=30).headers["Upload-Offset"] == "2"
     assert maker.head(url, headers=TUS, timeout=30).headers["Upload-Offset"] == "2"
     delete = {**TUS, "X-HTTP-Method-Override": "DELETE"}
@@ -155,7 +155,7 @@ def test_what_cannot_be_a_dataset_is_refused_in_words(
 
 def test_strangers_and_other_sites_send_nothing(web: WebServer, maker: requests.Session) -> None:
     url = web.url + begin(web.url, maker, 4).headers["Location"]
-    headers = {**PIECE, "Upload-Offset": "0"}
+    headers = {**CHUNK_HEADERS, "Upload-Offset": "0"}
     assert requests.patch(url, data=b"PK12", headers=headers, timeout=30).status_code == 401
     assert send(url, maker, 0, b"PK12", Origin="https://elsewhere.example").status_code == 403
 

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 TUS = {"Tus-Resumable": "1.0.0"}
-PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
+CHUNK_HEADERS = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
 def begin(url: str, maker: requests.Session, size: int, name: str = "night.zip") -> requests.Response:
@@ -19,6 +19,6 @@ def begin(url: str, maker: requests.Session, size: int, name: str = "night.zip")
 
 
 def send(url: str, maker: requests.Session, offset: int, data: Any, **headers: str) -> requests.Response:
-    """Send a piece to the address of an upload."""
-    named = {**PIECE, "Upload-Offset": str(offset), **headers}
+    """Send a chunk to the address of an upload."""
+    named = {**CHUNK_HEADERS, "Upload-Offset": str(offset), **headers}
     return maker.patch(url, data=data, headers=named, timeout=30)

@@ -27,7 +27,7 @@ SLUG = "0f0a-day-to-night"
 
 @pytest.fixture
 def provider(settings: Any) -> Iterator[ScriptedProvider]:
-    """The vendor: each run is paid."""
+    """A provider that charges each run."""
     settings.LOCAL_ENGINE = False
     with ScriptedProvider() as running_provider:
         point_at(settings, running_provider)

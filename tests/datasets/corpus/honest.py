@@ -220,10 +220,10 @@ HONEST: dict[str, Callable[[], bytes]] = {
     "Arabic and Persian": lambda: packed(_named("قبل بعد می\u200cخواهم قبعة بيت")),
     "Cyrillic, Greek, Thai, Hindi, emoji": lambda: packed(_named("шляпа καπέλο หมวก टोपी 👩\u200d🎨")),
     "names with everything": lambda: packed(_named("a.b it's (1) #%&+,;=@[]^{}~! x...")),
-    "unpadded numbers, as the vendor's own": lambda: packed(
+    "unpadded numbers, as the provider's own": lambda: packed(
         _named("1 2 3 4 5 6 7 8") | {"README.md": b"# hats"}
     ),
-    "marks and WebP, as the vendor's own": lambda: packed(
+    "byte order marks and WebP, as the provider's own": lambda: packed(
         dataset(8) | {"1.txt": b"x", "01.txt": b"\xef\xbb\xbfa hat\n", "08_end.png": picture("WEBP")}
     ),
     "upper case": lambda: packed({name.upper(): data for name, data in dataset().items()}),

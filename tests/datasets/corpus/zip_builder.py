@@ -29,7 +29,7 @@ def picture(
 
 
 def dataset(pairs: int = 5, *, kind: str = "PNG", suffix: str = "png", folder: str = "") -> dict[str, bytes]:
-    """A good dataset in the vendor's layout."""
+    """A good dataset in the provider's layout."""
     files = {}
     for number in range(1, pairs + 1):
         for half, blue in (("start", 40), ("end", 200)):
@@ -54,7 +54,7 @@ def deflated(data: bytes, level: int = 6) -> bytes:
 
 @dataclass
 class Entry:
-    """One member. What is None is told truly; `local_...` lies in the local header only."""
+    """One member. A field that is None is written truthfully; `local_...` lies in the local header only."""
 
     name: bytes | str
     data: bytes = b""
@@ -145,7 +145,7 @@ class Entry:
 
 @dataclass
 class End:
-    """The records at the end. What is None is told truly."""
+    """The records at the end. A field that is None is written truthfully."""
 
     members: int | None = None
     members_here: int | None = None
