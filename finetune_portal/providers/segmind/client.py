@@ -55,7 +55,11 @@ class SegmindClient:
     def submit(self, request: SubmitRequest) -> Submitted:
         """Start a paid training (docs/provider-api.md, 1). Errors carry `may_have_been_sent`."""
         content = self._transport.call(
-            "POST", "/finetune/request/submit", json=request.as_json(), total=SUBMIT_SECONDS, fresh=True
+            "POST",
+            "/finetune/request/submit",
+            json=request.as_json(),
+            total=SUBMIT_SECONDS,
+            new_connection=True,
         )
         answer = _object(content)
         ids = ids_in(answer)
