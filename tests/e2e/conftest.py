@@ -104,7 +104,7 @@ class Portal:
                 stdout=log,
                 stderr=log,
             )
-        until(lambda: answers(f"{self.url}/readyz"), why="the portal is ready")
+        until(lambda: answers(f"{self.url}/readyz"), seconds=180, why="the portal is ready")
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

@@ -13,9 +13,9 @@ from itertools import product
 
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from tests.faults.invariants import faults
 from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key
 from tests.faults.proxy import CUTS, POINTS, Fault
-from tests.faults.truth import faults
 from tests.provider import breaks, says
 
 CONDITIONS = ("fine", "lost", "never", "error", "busy", "late", "down", "tells")

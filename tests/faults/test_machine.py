@@ -24,9 +24,9 @@ from hypothesis.stateful import (
 
 from finetune_portal.jobs.choices import UNSENT, UNTRAINED, State
 from finetune_portal.jobs.models import Job
+from tests.faults.invariants import charges, choices, faults
 from tests.faults.portal import Killer, Portal, Workshop, is_at_rest, new_form_key, pass_time
 from tests.faults.proxy import Fault
-from tests.faults.truth import charges, choices, faults
 from tests.provider import breaks, says
 
 MOST_JOBS = 4

@@ -14,9 +14,9 @@ import pytest
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from tests.faults.invariants import faults
 from tests.faults.portal import Workshop, is_at_rest, new_form_key, pass_time
 from tests.faults.processes import EngineBooks, Running, all_three
-from tests.faults.truth import faults
 from tests.running import RunningEngine
 from tests.waiting import until
 

@@ -10,10 +10,10 @@ from django.conf import settings
 
 from finetune_portal.jobs.models import Job
 from tests import databases
+from tests.faults.invariants import faults
 from tests.faults.portal import Portal, Workshop, end_of, new_form_key
 from tests.faults.processes import Program
 from tests.faults.proxy import Fault
-from tests.faults.truth import faults
 from tests.provider import KEY
 from tests.waiting import until
 
