@@ -203,7 +203,7 @@ def test_no_app_knows_an_entrance() -> None:
 
 
 def test_layers_of_an_app_point_downwards() -> None:
-    """urls -> views -> forms -> access, services -> models, within each app."""
+    """Urls -> views -> forms -> access, services -> models, within each app."""
     place = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
     def layer_of(name: str) -> int | None:

@@ -131,7 +131,7 @@ class Reader:
 
 @contextmanager
 def database_of(web: WebServer, settings: Any, blocker: DjangoDbBlocker) -> Iterator[None]:
-    """This process works on the other one's database, which is emptied first."""
+    """Let this process work on the database of the other one, which is emptied first."""
     settings.DATA_DIR, settings.SECRET_KEY = web.data, web.secret
     settings.LOCAL_ENGINE = False  # as over there, where the variables name a provider
     mine = connections["default"]

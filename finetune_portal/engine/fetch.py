@@ -38,7 +38,7 @@ class FetchError(Exception):
 def is_allowed(address: str, allow: Allow) -> bool:
     if allow is None:
         return True
-    ip: Address = ip_address(address.split("%")[0])
+    ip: Address = ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     if any(ip in network for network in allow):

@@ -109,7 +109,7 @@ def _advance(job: Job) -> None:
         _move(job, scenario, states.FAILED, {"error_message": str(error)})
     except (EngineStoppingError, OperationalError):
         raise
-    except Exception:  # noqa: BLE001  a slip in a trainer must fail its job, not stop the runner
+    except Exception:
         log.exception("Job %s failed in %s.", job.pk, job.state)
         _move(job, scenario, states.FAILED, {"error_message": "The engine failed. Its log says why."})
     else:

@@ -57,7 +57,7 @@ class ThreadPoolASGIHandler(ASGIHandler):
             request_started.send(sender=type(self), scope=scope)
             request, error = self.create_request(scope, body)
             response: Any = self.get_response(request) if request else error
-            response._handler_class = type(self)
+            response._handler_class = type(self)  # noqa: SLF001 - as Django does it; request_finished names the handler
             with closing(response):
                 content = response.getvalue()
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]

@@ -67,7 +67,7 @@ def _run_task(task: PeriodicTask, beats: Beats, stop: threading.Event) -> None:
             log.exception("The task %s met a database error", task.name)
             connections.close_all()
             pause = PAUSE_AFTER_ERROR
-        except Exception:  # noqa: BLE001 - one bad row must not end the task for all others
+        except Exception:
             log.exception("The task %s failed", task.name)
             pause = PAUSE_AFTER_ERROR
         stop.wait(pause)

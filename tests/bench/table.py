@@ -34,8 +34,8 @@ def bench() -> None:
         for name, url in pages(number).items():
             results[name] = measure(client, url)
     login = measure(Client(SERVER_NAME="127.0.0.1"), "/login/")[0]
-    for name in few:
-        (a, queries_a), (b, queries_b) = few[name], many[name]
+    for name, (a, queries_a) in few.items():
+        b, queries_b = many[name]
         times = f"{b / login:>7.1f} x login"
         say(f"{name:<28}{a:>13.1f} ms{b:>13.1f} ms{b / a:>8.2f}{queries_a:>6} = {queries_b}{times}")
     say(f"{'the login page':<28}{login:>13.1f} ms")

@@ -47,7 +47,10 @@ NOTES = {
     "16 bits": (png("I;16"), ["16 bit"]),
     "an animation": (png(save_all=True, append_images=[Image.new("RGB", (7, 5))]), ["animated"]),
     "broken EXIF": (png(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0"), []),
-    "EXIF that says upright": (png(exif=(lambda e: (e.__setitem__(0x0112, 1), e)[1])(Image.Exif())), []),
+    "EXIF that says upright": (
+        png(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"),
+        [],
+    ),
 }
 
 

@@ -26,8 +26,10 @@ def workshop(settings: Any, django_db_blocker: Any) -> Iterator[Workshop]:
 
 @cache
 def prepared() -> Workshop:
-    """By the first test that works in it, for all. In memory where the machine has such a folder: a killed
-    process loses nothing there either."""
+    """Prepare one workshop for all tests, in memory where the machine has such a folder.
+
+    A killed process loses nothing there either.
+    """
     root = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     made = Workshop(root)

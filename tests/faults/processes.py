@@ -112,7 +112,7 @@ class Running:
         began = now()
         if name == "web":
             self.web.start()
-            until(lambda: self.is_up())
+            until(self.is_up)
         else:
             self.worker.start()
             until(lambda: Heartbeat.objects.filter(beat_at__gte=began).exists())

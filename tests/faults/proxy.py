@@ -42,7 +42,7 @@ class Fault:
         return f"{self.call} {self.action} {where}"
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """One of the two ends has hung up."""
 
 
@@ -92,7 +92,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError, Closed), socket.create_connection(self._target) as provider:
+        with client, suppress(OSError, ClosedError), socket.create_connection(self._target) as provider:
             for end in (client, provider):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
@@ -155,7 +155,7 @@ class Proxy:
                     pass
         elif fault.action == "reset":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise Closed
+        raise ClosedError
 
 
 def _head(end: socket.socket) -> bytes:
@@ -164,7 +164,7 @@ def _head(end: socket.socket) -> bytes:
     while b"\r\n\r\n" not in seen:
         more = end.recv(1 << 16, socket.MSG_PEEK)
         if not more:
-            raise Closed
+            raise ClosedError
         size = (seen + more).find(b"\r\n\r\n")
         seen += _exactly(end, len(more) if size < 0 else size + 4 - len(seen))
     return seen
@@ -175,7 +175,7 @@ def _exactly(end: socket.socket, size: int) -> bytes:
     while len(content) < size:
         block = end.recv(min(size - len(content), 1 << 16))
         if not block:
-            raise Closed
+            raise ClosedError
         content += block
     return bytes(content)
 

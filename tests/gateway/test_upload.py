@@ -82,7 +82,7 @@ def test_an_address_serves_one_file(web: WebServer, token: str) -> None:
 def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
     connection = begin(url, len(ZIP), ZIP[:HALF])
-    until(lambda: Dataset.objects.exists())
+    until(Dataset.objects.exists)
     assert put(url).status_code == 423, "while the first one still sends"
     connection.close()
     until(lambda: not Dataset.objects.exists())

@@ -25,7 +25,7 @@ class Answer:
 
 
 def says(status: int, payload: Any = b"", *, taken: bool | None = None, **headers: str) -> Answer:
-    """This status and body: bytes as they are, all else as JSON. Carried out if it is no error."""
+    """Answer with a status and a body: bytes as they are, all else as JSON. Carried out if it is no error."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, body, named, taken=status < 400 if taken is None else taken)

@@ -1,7 +1,5 @@
 """Datasets of the fixture, made by the worker's steps of release 35ee960 (see `make.py`)."""
 
-# ruff: noqa: I001 - the order would follow which modules of that release are still here
-
 from __future__ import annotations
 
 import hashlib

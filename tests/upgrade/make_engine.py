@@ -1,7 +1,5 @@
 """The local engine's rows of the fixture; `make_jobs.py` runs it with the engine's settings of 35ee960."""
 
-# ruff: noqa: I001 - the order would follow which modules of that release are still here
-
 from __future__ import annotations
 
 import io

@@ -162,7 +162,7 @@ def test_a_name_that_changes_its_mind_leads_nowhere(
 ) -> None:
     """F2: the first answer is judged and called; the next connection judges anew."""
     names["twice.example"] = ["127.0.0.2", "127.0.0.1"]
-    port = redirector.split(":")[2].split("/")[0]
+    port = redirector.split(":")[2].split("/", maxsplit=1)[0]
     onward = f"http://twice.example:{port}/to/http://twice.example:{listener.port}/"
     with pytest.raises(remote.RemoteFileError, match="private network"):
         remote.open_remote(onward, max_bytes=10**9)

@@ -289,8 +289,9 @@ def _read_stored(file: BinaryIO, left: int) -> Iterator[bytes]:
 
 def _inflate(file: BinaryIO, left: int) -> Iterator[bytes]:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    for data in _read_stored(file, left):
-        left -= len(data)
+    for block in _read_stored(file, left):
+        left -= len(block)
+        data = block
         while True:
             chunk = inflater.decompress(data, CHUNK)
             yield chunk

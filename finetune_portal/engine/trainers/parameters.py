@@ -57,7 +57,7 @@ class Choice:
         return self.choices[spelled]
 
 
-def _flag(default: bool) -> Choice:  # noqa: FBT001
+def _flag(default: bool) -> Choice:
     return Choice(default, {"true": True, "false": False})
 
 

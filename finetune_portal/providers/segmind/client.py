@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import IO, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -82,7 +83,7 @@ class SegmindClient:
         answer = parse(self._transport.call("GET", "/finetune/request/list", cap=LARGE))
         if isinstance(answer, dict):
             lists = [value for value in answer.values() if isinstance(value, list)]
-            answer = sum(lists, []) if lists else None
+            answer = list(chain.from_iterable(lists)) if lists else None
         if not isinstance(answer, list):
             raise missing("a list")
         trainings = (FineTune.from_json(item) for item in answer if isinstance(item, dict))

@@ -83,7 +83,7 @@ def _dot_net() -> bytes:
 
 
 def _no_mark(form: str) -> Callable[[], bytes]:
-    """Descriptors without PK\\7\\8, which the format allows."""
+    """Descriptors without their signature, which the format allows."""
 
     def make() -> bytes:
         members = entries(method=DEFLATED)

@@ -34,8 +34,10 @@ def back_and_forth(page: Page, job: Job, times: int) -> None:
 
 
 def live(*pages: Page) -> list[list[str]]:
-    """Wait until these pages hear the stream. The lists grow with all that a page asks for from then on:
-    while they are empty, what it shows was pushed to it."""
+    """Wait until these pages hear the stream; return for each a list of the requests that it makes later.
+
+    While a list is empty, what the page shows was pushed to it.
+    """
     for page in pages:
         says(page, re.compile("^Live$"))
         page.evaluate("document.title")  # a round trip: the first look, at the opening, is over
