@@ -50,7 +50,7 @@ def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
     page.get_by_label("Learning rate").fill(rate)
     page.get_by_label("Steps").fill(steps)
     page.locator("#dataset-status .badge[data-tone=good]").wait_for()
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     return page.url
 

@@ -56,10 +56,10 @@ TABLE = """
     jobs:undo-archive       POST    TEAM
     jobs:compare            GET     TEAM
     jobs:compared           GET     TEAM
-    jobs:keep-view          POST    TEAM
-    jobs:drop-view          POST    in 404 ok 404 404
-    jobs:keep-preset        POST    MAKERS
-    jobs:drop-preset        POST    OWNER
+    jobs:save-view          POST    TEAM
+    jobs:delete-view        POST    in 404 ok 404 404
+    jobs:save-preset        POST    MAKERS
+    jobs:delete-preset      POST    OWNER
     jobs:new                GET     MAKERS
     jobs:new                POST    MAKERS
     jobs:limits             GET     ADMINS

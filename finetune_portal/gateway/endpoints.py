@@ -36,9 +36,9 @@ def submit(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResp
         form = training_form(fields, user=user, key=key, dataset=dataset, public=public)
         if not form.is_valid():
             raise Refused(422, sentence_of(form))
-        if len(form.trainings) > 1:
+        if len(form.job_parameters) > 1:
             raise Refused(422, "advance_parameters: one learning rate and one number of steps at a time.")
-        source_url, (training,) = form.cleaned_data["source_url"], form.trainings
+        source_url, (training,) = form.cleaned_data["source_url"], form.job_parameters
         job = services.submit(actor=user, dataset=dataset, source_url=source_url, key=key, training=training)
     return JsonResponse(responses.submitted(job))
 

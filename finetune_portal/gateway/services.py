@@ -85,7 +85,7 @@ def submit(
     """Start one training, with a dataset of the library or one at a public address. All of it or nothing."""
     with transaction.atomic():
         chosen = dataset or add_url(source_url, owner=actor)
-        return start_all(actor=actor, dataset=chosen, form_key=key, trainings=[training])[0]
+        return start_all(actor=actor, dataset=chosen, form_key=key, parameter_sets=[training])[0]
 
 
 def _hash(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The one door to jobs: everyone on the team sees all, the owner and admins change."""
+"""The only access to jobs: everyone on the team sees all, the owner and admins change them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def job_to_see(user: User, pk: int) -> Job:
 
 
 def right_to_change(user: User) -> Callable[[Job], bool]:
-    """Which jobs this person may change; who they are is looked at once, for many jobs."""
+    """Return a check of which jobs a person may change, for many jobs at once."""
     if user.can_administer:
         return lambda _: True
     own = user.pk if user.can_train else None

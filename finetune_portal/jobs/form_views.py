@@ -1,4 +1,4 @@
-"""The form of a new training, and the team's presets in it."""
+"""The form of a new job, and the team's presets in it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import store_upload
 from finetune_portal.jobs import access, choices, presets, services
 from finetune_portal.jobs.forms import JobForm, PresetForm
-from finetune_portal.jobs.limits import Exceeded
+from finetune_portal.jobs.limits import LimitExceededError
 from finetune_portal.jobs.models import Preset
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import fragment_or_redirect, redirect_to, swap_main_to
+from finetune_portal.web.keys import parse_key
+
+REPEATED_FIELDS = (
+    *("name", "dataset", "instance_prompt", "learning_rate", "steps"),
+    *("machine_type", "connection"),
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,26 +40,26 @@ def job_new(request: PortalRequest) -> HttpResponse:
     if not form.is_valid():
         template = "jobs/_form.html" if request.htmx else "jobs/new.html"
         return render(request, template, _form_context(form), status=422)
-    dataset, trainings, form_key = _dataset_of(form), form.trainings, form.cleaned_data["form_key"]
-    if len(trainings) > 1 and request.POST.get("confirmed") != str(len(trainings)):
-        return _ask_first(request, form, dataset, to_confirm=trainings)
+    dataset, parameter_sets, form_key = _dataset_of(form), form.job_parameters, form.cleaned_data["form_key"]
+    if len(parameter_sets) > 1 and request.POST.get("confirmed") != str(len(parameter_sets)):
+        return _ask_first(request, form, dataset, to_confirm=parameter_sets)
     try:
         jobs = services.start_all(
             actor=request.user,
             dataset=dataset,
             form_key=form_key,
-            trainings=trainings,
+            parameter_sets=parameter_sets,
             exceed=request.POST.get("exceed") == "on",
         )
-    except Exceeded as exc:
-        return _ask_first(request, form, dataset, status=422, exceeded=str(exc), number=len(trainings))
+    except LimitExceededError as exc:
+        return _ask_first(request, form, dataset, status=422, exceeded=str(exc), number=len(parameter_sets))
     if len(jobs) > 1:
         return redirect_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
     return swap_main_to(request, reverse("jobs:detail", args=[jobs[0].pk]))
 
 
 def _dataset_of(form: JobForm) -> Dataset:
-    """The one chosen, or a new one of the file or the address that was given."""
+    """Return the selected dataset, or a new one from the file or URL of the form."""
     dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
     if file:
         return store_upload(owner=form.user, filename=file.name, size=file.size, chunks=file.chunks())
@@ -61,24 +67,24 @@ def _dataset_of(form: JobForm) -> Dataset:
 
 
 def _ask_first(
-    request: PortalRequest, form: JobForm, dataset: Dataset, *, status: int = 200, **asked: Any
+    request: PortalRequest, form: JobForm, dataset: Dataset, *, status: int = 200, **question: Any
 ) -> HttpResponse:
-    """Several values make several paid trainings, and a limit may be in the way: say so before any starts."""
+    """Show the form again with a question: to start several paid jobs, or to exceed a limit."""
     form.data = QueryDict(f"{request.POST.urlencode()}&dataset={dataset.pk}")
-    context = {**_form_context(form), **asked, "dataset": dataset}
+    context = {**_form_context(form), **question, "dataset": dataset}
     template = "jobs/_form.html" if request.htmx else "jobs/new.html"
     return render(request, template, context, status=status)
 
 
 @require_POST
 @maker_only
-def keep_preset(request: PortalRequest) -> HttpResponse:
-    """Keep learning rate and steps as the team's own preset; what else was typed stays."""
+def save_preset(request: PortalRequest) -> HttpResponse:
+    """Save learning rate and steps as a preset of the team; the other fields stay as typed."""
     form = PresetForm(request.POST)
     if form.is_valid():
         values = form.cleaned_data
-        presets.keep_preset(request.user, values.pop("preset_name"), **values)
-        messages.success(request, f"“{form.data['preset_name']}” is a preset for everyone now.")
+        presets.save_preset(request.user, values.pop("preset_name"), **values)
+        messages.success(request, f"“{form.data['preset_name']}” is now a preset for the whole team.")
     status, shown = (200, PresetForm()) if form.is_valid() else (422, form)
     if request.htmx:
         return render(request, "jobs/_presets.html", _preset_context(shown), status=status)
@@ -88,47 +94,37 @@ def keep_preset(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 @maker_only
-def drop_preset(request: PortalRequest, pk: int) -> HttpResponse:
+def delete_preset(request: PortalRequest, pk: int) -> HttpResponse:
     preset = get_object_or_404(Preset, pk=pk)
     if preset.owner_id != request.user.pk and not request.user.can_administer:
-        raise PermissionDenied("Only the person who made this preset, or an admin, can remove it.")
-    presets.drop_preset(preset, actor=request.user)
-    messages.success(request, f"“{preset.name}” is no preset any more.")
+        raise PermissionDenied("Only the person who made this preset, or an admin, can delete it.")
+    presets.delete_preset(preset, actor=request.user)
+    messages.success(request, f"Deleted the preset “{preset.name}”.")
     context = _preset_context(PresetForm())
     return fragment_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
 
 
 def _initial(request: PortalRequest) -> dict[str, Any]:
-    """From the vendor's sample values, or from an earlier job for “Train again with changes”."""
+    """Start from the first built-in preset, or from an earlier job for “Train again with changes”."""
     first = choices.BUILT_IN_PRESETS[0]
     initial: dict[str, Any] = {"learning_rate": first.learning_rate, "steps": first.steps}
-    again, dataset = request.GET.get("again", ""), request.GET.get("dataset", "")
-    if again.isdecimal():
-        job = access.visible(request.user).filter(pk=int(again)).first()
+    if (pk := parse_key(request.GET.get("again", ""))) is not None:
+        job = access.visible(request.user).filter(pk=pk).first()
         if job is not None:
-            names = (
-                "name",
-                "dataset",
-                "instance_prompt",
-                "learning_rate",
-                "steps",
-                "machine_type",
-                "connection",
-            )
-            return {name: getattr(job, name) for name in names}
-    if dataset.isdecimal():
-        initial["dataset"] = int(dataset)
+            return {name: getattr(job, name) for name in REPEATED_FIELDS}
+    if (pk := parse_key(request.GET.get("dataset", ""))) is not None:
+        initial["dataset"] = pk
     return initial
 
 
 def _form_context(form: JobForm) -> dict[str, Any]:
     chosen = form["dataset"].value()
     queryset = form.fields["dataset"].queryset  # type: ignore[attr-defined]
-    pk = getattr(chosen, "pk", chosen)
+    pk = parse_key(str(getattr(chosen, "pk", chosen)))
     return {
         "form": form,
         **_preset_context(PresetForm()),
-        "dataset": queryset.filter(pk=pk).first() if str(pk or "").isdecimal() else None,
+        "dataset": queryset.filter(pk=pk).first() if pk is not None else None,
         "max_bytes": settings.DATASET_MAX_BYTES,
     }
 

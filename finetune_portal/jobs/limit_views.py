@@ -1,4 +1,4 @@
-"""The settings page of limits on money."""
+"""The settings page of the limits on paid jobs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from finetune_portal.web.guards import admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin_only
 def page(request: PortalRequest) -> HttpResponse:
-    form = LimitsForm(request.POST or None, instance=limits.limits())
+    form = LimitsForm(request.POST or None, instance=limits.current())
     if request.method == "POST" and form.is_valid():
         limits.change(actor=request.user, **form.cleaned_data)
-        messages.success(request, "The limits hold from now on.")
+        messages.success(request, "Saved the limits.")
         return redirect("jobs:limits")
-    context = {"form": form, "left": limits.left(request.user)}
+    context = {"form": form, "left": limits.remaining(request.user)}
     return render(request, "jobs/limits.html", context, status=422 if form.is_bound else 200)

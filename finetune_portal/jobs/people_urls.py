@@ -1,4 +1,4 @@
-"""The page of one person: what they made. It stands here because it shows jobs and datasets."""
+"""The page of a person. It is part of jobs because it shows their jobs and datasets."""
 
 from __future__ import annotations
 

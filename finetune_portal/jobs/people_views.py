@@ -1,4 +1,4 @@
-"""One person of the team: their latest jobs and datasets, and how much they trained."""
+"""The page of a person: latest jobs and datasets, and how much they trained."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from finetune_portal.jobs import access
 from finetune_portal.jobs.choices import FOLLOWED, State
 
 LATEST_JOBS, LATEST_DATASETS = 10, 6
-# What an upstream accepted; the local engine costs nothing.
+# Accepted by a provider; jobs of the local engine are free.
 PAID = Q(state__in=(*FOLLOWED, State.READY, State.FAILED)) & ~Q(connection__kind=Kind.ENGINE)
-# What the account told before and after; more than nothing, or it was topped up in between.
+# The balance before less the balance after; not known if credits were added in between.
 SPENT = F("credits_before") - F("credits_after")
 KNOWN = PAID & Q(credits_before__gt=F("credits_after"))
 
 
 @require_safe
 def person(request: PortalRequest, pk: int) -> HttpResponse:
-    someone = get_object_or_404(User, pk=pk)
-    jobs = access.visible(request.user).filter(owner=someone)
-    datasets = dataset_access.visible(request.user).filter(owner=someone, deleted_at=None)
+    member = get_object_or_404(User, pk=pk)
+    jobs = access.visible(request.user).filter(owner=member)
+    datasets = dataset_access.visible(request.user).filter(owner=member, deleted_at=None)
     month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     context = {
-        "person": someone,
+        "person": member,
         "jobs": jobs.order_by("-pk")[:LATEST_JOBS],
         "datasets": datasets.defer("verdict").order_by("-pk")[:LATEST_DATASETS],
         "counts": jobs.order_by().aggregate(

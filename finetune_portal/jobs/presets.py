@@ -9,14 +9,14 @@ from finetune_portal.audit.services import record
 from finetune_portal.jobs.models import Preset
 
 
-def keep_preset(owner: User, name: str, *, learning_rate: float, steps: int) -> Preset:
+def save_preset(owner: User, name: str, *, learning_rate: float, steps: int) -> Preset:
     with transaction.atomic():
         preset = Preset.objects.create(owner=owner, name=name, learning_rate=learning_rate, steps=steps)
         record(owner, "preset.keep", preset, name=name)
     return preset
 
 
-def drop_preset(preset: Preset, *, actor: User) -> None:
+def delete_preset(preset: Preset, *, actor: User) -> None:
     with transaction.atomic():
         record(actor, "preset.drop", preset, name=preset.name)
         preset.delete()

@@ -1,4 +1,4 @@
-"""The actions on jobs that people ask for: start, withdraw, publish, make private, download."""
+"""Actions on jobs: start, withdraw, publish, download, settle a lost answer, describe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import SegmindError
 from finetune_portal.web.errors import ActionError, ProviderError
 
-REMEMBERED = 200  # of a text that was changed, so much goes into the record
+AUDIT_TEXT_LENGTH = 200  # of a changed text in the audit record
 
 
 def start_all(
@@ -29,31 +29,31 @@ def start_all(
     actor: User,
     dataset: Dataset,
     form_key: uuid.UUID,
-    trainings: list[dict[str, Any]],
+    parameter_sets: list[dict[str, Any]],
     exceed: bool = False,
 ) -> list[Job]:
-    """One job for each set of parameters, all or none; several are a sweep.
+    """Start one job for each set of parameters, all or none; several are a sweep.
 
-    The same form, sent twice, makes the same jobs. Raises limits.Exceeded, unless an admin says `exceed`.
+    The same form, sent twice, makes the same jobs. Raises LimitExceededError, unless an admin sets `exceed`.
     """
-    if len(trainings) == 1:
-        wanted = {form_key: trainings[0]}
+    if len(parameter_sets) == 1:
+        wanted = {form_key: parameter_sets[0]}
     else:
-        keys = [uuid.uuid5(form_key, f"{each['learning_rate']!r} {each['steps']}") for each in trainings]
-        wanted = {key: {**each, "sweep": form_key} for key, each in zip(keys, trainings, strict=True)}
+        keys = [uuid.uuid5(form_key, f"{each['learning_rate']!r} {each['steps']}") for each in parameter_sets]
+        wanted = {key: {**each, "sweep": form_key} for key, each in zip(keys, parameter_sets, strict=True)}
     with transaction.atomic():
         limits.lock()
-        there = {job.form_key: job for job in Job.objects.filter(form_key__in=wanted, owner=actor)}
+        existing = {job.form_key: job for job in Job.objects.filter(form_key__in=wanted, owner=actor)}
         if not (exceed and actor.can_administer):
-            limits.check(actor, [each["connection"] for key, each in wanted.items() if key not in there])
+            limits.check(actor, [each["connection"] for key, each in wanted.items() if key not in existing])
         return [
-            there.get(key) or _start(actor=actor, dataset=dataset, form_key=key, **each)
+            existing.get(key) or _start(actor=actor, dataset=dataset, form_key=key, **each)
             for key, each in wanted.items()
         ]
 
 
 def _start(*, actor: User, dataset: Dataset, connection: Connection, **fields: Any) -> Job:
-    """Write the intent; the worker sends it."""
+    """Make the job; the worker sends it."""
     state = State.QUEUED if transfer.ensure_transferred(dataset, connection) else State.WAITING
     job = Job.objects.create(owner=actor, dataset=dataset, connection=connection, state=state, **fields)
     note(job, "Started", source=Source.PERSON, actor=actor, state=state)
@@ -62,16 +62,16 @@ def _start(*, actor: User, dataset: Dataset, connection: Connection, **fields: A
 
 
 def withdraw(job: Job, *, actor: User) -> None:
-    """Take back what has not been sent. Nothing is charged."""
+    """Withdraw a job that is not sent yet. Nothing is charged."""
     text = "Withdrawn before it was sent"
     with transaction.atomic():
         if not (job.can_withdraw and move(job, State.CLOSED, text, source=Source.PERSON, actor=actor)):
-            raise ActionError("Too late to withdraw: the job is already on its way.")
+            raise ActionError("Too late to withdraw: the job is already being sent.")
         record(actor, "job.withdraw", job)
 
 
 def set_public(job: Job, *, public: bool, actor: User) -> None:
-    """Publish a model or take it back (docs/provider-api.md, 5). The upstream goes first."""
+    """Make a model public or private, at the provider first (docs/provider-api.md, 5)."""
     if not job.request_id:
         raise ActionError("There is no model yet to make public or private.")
     if public and not limits.may_publish(actor):
@@ -90,9 +90,12 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
 
 
 def download_link(job: Job, *, actor: User) -> str:
-    """A fresh link to the `.safetensors`, good for one hour (docs/provider-api.md, 6). Never stored."""
+    """Get a fresh link to the `.safetensors`, valid for one hour and never stored.
+
+    Source: docs/provider-api.md, 6.
+    """
     if not job.can_download:
-        raise ActionError("The model file is not there yet. Download it when the training is done.")
+        raise ActionError("The model file is not there yet. Download it once the training is done.")
     try:
         with client_for_user_action(job.connection) as client:
             link = client.download_url(job.cloud_storage_url)
@@ -105,7 +108,7 @@ def download_link(job: Job, *, actor: User) -> str:
 def decide(job: Job, *, resend: bool, actor: User) -> None:
     """Settle a job whose answer was lost: send it again, at the risk of paying twice, or close it."""
     if job.state != State.NEEDS_DECISION:
-        raise ActionError("There is nothing to decide any more: the job has moved on.")
+        raise ActionError("There is nothing left to decide: the job has moved on.")
     with transaction.atomic():
         if resend:
             text = "Sent again by decision; it may be paid for twice"
@@ -117,11 +120,17 @@ def decide(job: Job, *, resend: bool, actor: User) -> None:
 
 
 def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> None:
-    """What people call it and remember of it; the upstream is not told."""
-    told = {"name": name, "note": note_text, "tags": tags}
+    """Change the name, note and tags in the portal; the provider does not get them."""
+    fields = {"name": name, "note": note_text, "tags": tags}
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(updated_at=now(), **told)
-        for field, text in told.items():
+        Job.objects.filter(pk=job.pk).update(updated_at=now(), **fields)
+        for field, text in fields.items():
             before = str(getattr(job, field))
             if before != text:
-                record(actor, f"job.{field}", job, before=before[:REMEMBERED], after=text[:REMEMBERED])
+                record(
+                    actor,
+                    f"job.{field}",
+                    job,
+                    before=before[:AUDIT_TEXT_LENGTH],
+                    after=text[:AUDIT_TEXT_LENGTH],
+                )

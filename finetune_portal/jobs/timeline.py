@@ -1,4 +1,4 @@
-"""Moves a job and writes the line of its timeline, both or neither."""
+"""Change the state of a job and add the entry to its timeline, both or neither."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def move(
     detail: str = "",
     **fields: Any,
 ) -> bool:
-    """Bring the job from the state this caller saw to `to`; False if someone else moved it first."""
+    """Move the job from the state the caller read to `to`. False if someone else moved it first."""
     with transaction.atomic():
         if to in ENDED:
             fields.setdefault("ended_at", now())

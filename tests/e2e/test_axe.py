@@ -61,7 +61,7 @@ def test_pages_after_sign_in(signed_in: Page, tmp_path: Path) -> None:
     dataset = page.get_by_role("combobox", name="Dataset").input_value()
     page.get_by_label("Name", exact=True).fill("For the eyes of axe")
     page.get_by_label("Prompt").fill("turn day into night")
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     expect(page.locator("#job .badge").first).to_contain_text("Ready")
     job = page.url
     for address in (

@@ -170,8 +170,8 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
     hold_chunks(form)
     choose_files(form, whole)
     begun(form)
-    form.get_by_role("button", name="Start training").click()
-    expect(form.get_by_text("Give the training a name.")).to_be_visible()
+    form.get_by_role("button", name="Start job").click()
+    expect(form.get_by_text("Enter a name for the job.")).to_be_visible()
     expect(form.locator("[data-upload-text]")).to_contain_text("hats.zip")
     expect(form.locator("[data-preview] .pair")).to_have_count(5)
     form.unroute("**/uploads/*/")
@@ -187,7 +187,7 @@ def test_an_upload_that_stopped_can_be_forgotten(form: Page, portal: Portal, tmp
     form.unroute("**/uploads/*/")
     expect(stopped(form)).to_contain_text("“hats” stopped at 0 %: choose it again to resume.")
     with form.expect_response(lambda answer: answer.request.method == "DELETE") as gone:
-        form.get_by_role("button", name="Forget it").click()
+        form.get_by_role("button", name="Discard").click()
     assert gone.value.status == 204
     form.reload()
     expect(stopped(form)).to_be_hidden()
@@ -206,6 +206,6 @@ def test_without_scripts_the_plain_input_posts(
     page.get_by_label("ZIP file").set_input_files(whole)
     page.get_by_label("Name", exact=True).fill("Without scripts")
     page.get_by_role("textbox", name="Prompt").fill("put a hat on")
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     context.close()

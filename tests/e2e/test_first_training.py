@@ -33,14 +33,14 @@ def sample_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_from_a_dropped_zip_to_a_safetensors_file(signed_in: Page, sample_zip: Path, tmp_path: Path) -> None:
     page = signed_in
-    page.get_by_role("link", name="New training").first.click()
+    page.get_by_role("link", name="New job").first.click()
     page.get_by_label("Choose files: a ZIP file").set_input_files(sample_zip)
     page.get_by_label("Name", exact=True).fill("Day to night")
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.0004")
     page.get_by_label("Steps").fill("6000")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
 
     page.goto("/")
@@ -79,7 +79,7 @@ def test_an_upload_goes_on_after_start_was_pressed(signed_in: Page, sample_zip: 
     page.get_by_label("Name", exact=True).fill("Started early")
     page.get_by_label("Prompt").fill("turn day into night")
     expect(page.get_by_role("combobox", name="Dataset")).not_to_have_value("")
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     expect(page.locator("#dataset-status")).to_contain_text("Uploading to the portal")
     page.unroute("**/uploads/*/")

@@ -33,7 +33,7 @@ def train(page: Page, name: str, folder: Path) -> str:
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Prompt").fill("turn day into night")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     address = page.url
     page.goto("/")

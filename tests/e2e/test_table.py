@@ -26,10 +26,10 @@ def sweep(signed_in: Page, tmp_path: Path) -> Page:
     page.get_by_label("Learning rate").fill("0.0001, 0.0004")
     page.get_by_label("Steps").fill("200, 300, 500")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
-    page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_role("alert").filter(has_text="This starts 6 trainings")).to_be_visible()
+    page.get_by_role("button", name="Start job").click()
+    expect(page.get_by_role("alert").filter(has_text="This starts 6 jobs")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value(name)
-    page.get_by_role("button", name="Start 6 trainings").dblclick()
+    page.get_by_role("button", name="Start 6 jobs").dblclick()
     page.wait_for_url(re.compile(r"sweep="))
     expect(page.locator("#job-table tbody tr")).to_have_count(6)
     return page
@@ -89,10 +89,10 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("moons n")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("No job fits")).to_be_visible()
+    expect(page.get_by_text("No matching jobs")).to_be_visible()
     page.go_back()
     page.keyboard.press("n")
-    expect(page.get_by_role("heading", level=1)).to_have_text("New training")
+    expect(page.get_by_role("heading", level=1)).to_have_text("New job")
 
 
 def test_ticked_jobs_and_filters_by_keyboard(sweep: Page) -> None:

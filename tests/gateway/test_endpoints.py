@@ -107,7 +107,7 @@ def test_a_public_address_goes_through_the_guard(alice: User) -> None:
 
 WRONG = [
     ({"name": "<b>"}, "name: Use letters, digits"),
-    ({"name": None}, "name: Give the training a name."),
+    ({"name": None}, "name: Enter a name for the job."),
     ({"name": {"a": 1}}, "name must be text."),
     ({"instance_prompt": ["red"]}, "instance_prompt must be text."),
     ({"instance_prompt": "x" * 1001}, "instance_prompt: "),

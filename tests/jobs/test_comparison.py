@@ -73,8 +73,8 @@ def test_parameters_times_and_results_stand_side_by_side(
     assert told["Data"] == ["1 min", "–"]
     assert told["State"] == ["Failed", "Ready"]
     assert "could not download the dataset" in told["What went wrong"][0]
-    assert told["Cost, an estimate"] == ["–", "1.50 credits"]
-    assert "Go on" not in told, "a viewer trains nothing"
+    assert told["Estimated cost"] == ["–", "1.50 credits"]
+    assert "Next" not in told, "a viewer trains nothing"
     assert re.findall(r"<tr data-differs><th scope=\"row\">([^<]+)", html) == ["Learning rate"]
 
 

@@ -20,4 +20,4 @@ def test_name_note_and_tags(alice: User, bob: User, charlie: User) -> None:
     assert "better moons" in text_of(client, f"/jobs/{job.pk}/")
     assert "Night, second try" in text_of(client, "/?tag=moons")
     refused = client.post(f"/jobs/{job.pk}/describe/", {**data, "name": ""}, follow=True)
-    assert "Give the training a name" in refused.content.decode()
+    assert "Enter a name for the job" in refused.content.decode()

@@ -92,4 +92,4 @@ def test_a_model_that_is_gone_at_the_provider_is_told_in_its_words(alice: User, 
 @pytest.mark.parametrize(("state", "address"), [("training", "https://a.example/b"), ("ready", "")])
 def test_before_there_is_a_file_it_says_when(alice: User, state: str, address: str) -> None:
     job = make_job(alice, state, cloud_storage_url=address)
-    assert "Download it when the training is done." in text_of(signed_in(alice), url(job))
+    assert "Download it once the training is done." in text_of(signed_in(alice), url(job))

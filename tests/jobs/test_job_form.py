@@ -62,18 +62,18 @@ def test_a_file_may_come_with_the_form_itself(alice: User) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("name", "", "Give the training a name."),
+        ("name", "", "Enter a name for the job."),
         ("name", "<b>", "Use letters, digits"),
-        ("learning_rate", "fast", "A learning rate is a number"),
+        ("learning_rate", "fast", "Enter the learning rate as a number"),
         ("learning_rate", "0", "Too small to learn anything"),
-        ("learning_rate", "nan", "A learning rate is a number"),
-        ("learning_rate", "3", "Too big"),
-        ("learning_rate", "", "Give a learning rate"),
-        ("steps", "12.5", "Steps are a whole number"),
-        ("steps", "0", "At least 1 step"),
-        ("steps", "999999", "At most 20,000 steps"),
-        ("dataset", "", "Drop a ZIP or choose a dataset"),
-        ("dataset", "4711", "That dataset was refused or is gone"),
+        ("learning_rate", "nan", "Enter the learning rate as a number"),
+        ("learning_rate", "3", "Too large"),
+        ("learning_rate", "", "Enter a learning rate"),
+        ("steps", "12.5", "Enter the steps as a whole number"),
+        ("steps", "0", "Enter at least 1 step"),
+        ("steps", "999999", "Enter at most 20,000 steps"),
+        ("dataset", "", "Drop a ZIP file or select a dataset"),
+        ("dataset", "4711", "This dataset was rejected or deleted"),
         ("machine_type", "ABACUS", "not one of the available choices"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_prompt_is_needed_where_nobody_has_looked_into_the_zip_yet(alice: User
     for unseen in ({"file": file}, {"source_url": "https://example.com/night.zip"}):
         answer = signed_in(alice).post(URL, form_data(instance_prompt="", **unseen))
         assert answer.status_code == 422
-        assert "Say what the edit does" in answer.content.decode()
+        assert "Enter a prompt" in answer.content.decode()
     assert not Job.objects.exists()
 
 
@@ -133,10 +133,10 @@ def test_again_fills_in_the_form(alice: User, dataset: Dataset) -> None:
 def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, settings: Any) -> None:
     settings.LOCAL_ENGINE = True
     local = connections.built_in()
-    assert "The local engine simulates" in text_of(signed_in(alice), URL)
+    assert "The local engine only simulates" in text_of(signed_in(alice), URL)
     Connection.objects.filter(pk=local.pk).update(capabilities=["losses", "samples"])
     page = text_of(signed_in(alice), URL)
-    assert "The local engine trains on your own hardware, at no cost." in page
+    assert "The local engine trains on your own hardware, free of charge." in page
     assert "simulates" not in page
     Connection.objects.create(name="Studio", base_url="https://api.example.com")
-    assert f"{local}: trains on your own hardware, costs nothing" in text_of(signed_in(alice), URL)
+    assert f"{local}: trains on your own hardware, free of charge" in text_of(signed_in(alice), URL)

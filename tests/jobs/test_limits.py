@@ -70,9 +70,9 @@ def test_a_person_sees_what_is_left_and_is_stopped_at_the_end(alice: User, datas
     response = start(alice, dataset, name="One too many")
     html = response.content.decode()
     assert response.status_code == 422
-    assert "You may start 2 trainings a day, and none is left today." in html
+    assert "You may start 2 jobs per day; none is left for today." in html
     assert "One too many" in html, "nothing typed is lost"
-    assert "Start all the same" not in html
+    assert "Start anyway" not in html
     start(alice, dataset, exceed="on")
     assert Job.objects.count() == 2, "only an admin may exceed"
 
@@ -90,7 +90,7 @@ def test_the_team_has_a_month(alice: User, bob: User, dataset: Dataset) -> None:
     make_job(bob, "ready", sent_at=now(), created_at=now() - timedelta(days=40))
     assert start(bob, dataset).status_code == 302
     response = start(alice, dataset)
-    assert "The team may start 1 training a month, and none is left this month." in response.content.decode()
+    assert "The team may start 1 job per month; none is left." in response.content.decode()
 
 
 def test_what_never_left_and_what_others_made_do_not_count(alice: User, dataset: Dataset) -> None:
@@ -106,7 +106,7 @@ def test_a_sweep_starts_whole_or_not_at_all(alice: User, dataset: Dataset) -> No
     limit(per_person_day=5)
     six = {"learning_rate": "0.0001 0.0002", "steps": "100 200 300", "confirmed": "6"}
     response = start(alice, dataset, **six)
-    assert "You may start 5 trainings a day, and 5 are left today." in response.content.decode()
+    assert "You may start 5 jobs per day; 5 are left for today." in response.content.decode()
     assert not Job.objects.exists()
     limit(per_person_day=6)
     start(alice, dataset, **six)
@@ -117,7 +117,7 @@ def test_an_admin_exceeds_after_a_question(dana: User, dataset: Dataset) -> None
     limit(per_person_day=0)
     form = form_data(dataset)
     response = signed_in(dana).post("/jobs/new/", form, headers=HTMX)
-    assert "Start all the same" in response.content.decode()
+    assert "Start anyway" in response.content.decode()
     signed_in(dana).post("/jobs/new/", {**form, "exceed": "on"})
     assert Job.objects.count() == 1
 
@@ -130,13 +130,13 @@ def test_the_local_engine_costs_nothing(alice: User, dataset: Dataset, settings:
 
 def test_only_admins_publish_if_so_set(alice: User, dana: User, dataset: Dataset) -> None:
     limit(only_admins_publish=True)
-    assert "only admins make models public here" in text_of(signed_in(alice), "/jobs/new/")
+    assert "Only admins can make models public here" in text_of(signed_in(alice), "/jobs/new/")
     response = start(alice, dataset, wants_public="on")
-    assert "Only admins make models public here." in response.content.decode()
+    assert "Only admins can make models public here." in response.content.decode()
     assert not Job.objects.exists()
     job = make_job(alice, "ready", request_id="r-1")
     html = signed_in(alice).post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX).content.decode()
-    assert "Only admins make models public here." in html
+    assert "Only admins can make models public here." in html
     job.refresh_from_db()
     assert not job.is_public
     assert start(dana, dataset, wants_public="on").status_code == 302

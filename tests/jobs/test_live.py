@@ -19,7 +19,7 @@ from finetune_portal.accounts import services, sessions
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs.live.stream import CHECK_SECONDS, STREAMS_EACH, Viewer, signed_out
+from finetune_portal.jobs.live.stream import CHECK_SECONDS, STREAMS_PER_PERSON, Viewer, signed_out
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
 from tests.people import make_dataset, make_job, person
@@ -95,7 +95,7 @@ def test_only_who_may_change_a_job_gets_its_switch(web: WebServer) -> None:
 
 
 def test_a_change_that_commits_late_is_not_missed(web: WebServer) -> None:
-    """Its `changed` is older than what the lookout saw meanwhile."""
+    """Its `updated_at` is older than what the watcher has already seen."""
     alice = person("alice", "maker")
     early, late = make_job(alice), make_job(alice)
     with look(web, alice) as stream:
@@ -118,7 +118,7 @@ def test_a_burst_in_one_commit_arrives_whole(web: WebServer) -> None:
         stream.next("stale")
 
 
-def test_the_counts_the_dataset_and_the_mood_are_told(web: WebServer) -> None:
+def test_counts_dataset_and_banners_are_sent(web: WebServer) -> None:
     alice = person("alice", "maker")
     dataset = make_dataset(alice, data=b"", state="receiving")
     connections.built_in()
@@ -171,7 +171,7 @@ def test_one_person_cannot_take_all_streams(web: WebServer) -> None:
     with ExitStack() as stack:
         statuses = [
             stack.enter_context(web.connect("/live/", session_of(alice))).status
-            for _ in range(2 * STREAMS_EACH + 1)
+            for _ in range(2 * STREAMS_PER_PERSON + 1)
         ]
         assert 429 in statuses
         with look(web, bob):
@@ -227,7 +227,7 @@ def test_an_ended_session_and_a_new_role_are_noticed(web: WebServer) -> None:
 
 
 def test_who_is_switched_off_or_signed_out_sees_nothing_more(web: WebServer) -> None:
-    """R6: at the commit, not at the next look."""
+    """At the commit, not at the next look."""
     alice, bob, charlie = person("alice", "maker"), person("bob", "maker"), person("charlie", "viewer")
     with ExitStack() as stack:
         keys = {user: session_of(user) for user in (alice, bob, charlie)}

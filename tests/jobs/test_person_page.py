@@ -46,8 +46,8 @@ def test_only_what_was_paid_is_counted_and_by_month(alice: User, settings: Any) 
     make_job(alice, State.REFUSED, sent_at=now())
     make_job(alice, State.QUEUED)
     html = page_of(alice, alice)
-    assert tile(html, "Paid trainings ever") == 3
-    assert tile(html, f"Paid trainings in {now():%B}") == 2
+    assert tile(html, "Paid jobs in total") == 3
+    assert tile(html, f"Paid jobs in {now():%B}") == 2
     assert tile(html, "Running now") == 2
     assert "about 5.50 credits" in html
     assert "about 2.50 credits" in html

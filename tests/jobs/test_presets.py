@@ -18,7 +18,7 @@ def test_a_preset_of_the_team(alice: User, bob: User, charlie: User) -> None:
     assert "Our own" in text_of(signed_in(bob), "/jobs/new/")
     preset = Preset.objects.get()
     assert (preset.learning_rate, preset.steps) == (0.0003, 700)
-    assert "Remove the preset Our own" not in text_of(signed_in(bob), "/jobs/new/")
+    assert "Delete the preset Our own" not in text_of(signed_in(bob), "/jobs/new/")
     assert signed_in(bob).post(f"/presets/{preset.pk}/drop/").status_code == 403
     signed_in(alice).post(f"/presets/{preset.pk}/drop/")
     assert not Preset.objects.exists()
@@ -29,8 +29,8 @@ def test_a_preset_of_the_team(alice: User, bob: User, charlie: User) -> None:
 def test_a_preset_that_cannot_be_kept_says_why_and_loses_nothing(alice: User, dataset: Dataset) -> None:
     client = signed_in(alice)
     for data, sentence in (
-        ({"preset_name": ""}, "Give the preset a name"),
-        ({"preset_name": "Two", "learning_rate": "0.0001, 0.0004"}, "A preset has one learning rate"),
+        ({"preset_name": ""}, "Enter a name for the preset"),
+        ({"preset_name": "Two", "learning_rate": "0.0001, 0.0004"}, "A preset has a single learning rate"),
     ):
         typed = form_data(dataset, instance_prompt="a red hat", **data)
         answer = client.post("/presets/", typed)

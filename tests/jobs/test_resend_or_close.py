@@ -57,7 +57,7 @@ def test_a_second_click_does_nothing(dana: User, job: Job) -> None:
     client = signed_in(dana)
     client.post(url(job), CLOSE)
     response = client.post(url(job), RESEND, follow=True)
-    assert "nothing to decide any more" in response.content.decode()
+    assert "nothing left to decide" in response.content.decode()
     assert fresh(job).state == "closed"
     assert AuditEvent.objects.count() == 1
 

@@ -15,7 +15,7 @@ def test_a_sweep_asks_first_and_starts_each_once(alice: User, dataset: Dataset) 
     client = signed_in(alice)
     data = form_data(dataset, learning_rate="0.0001, 0.0004", steps="300 500; 1000")
     asked = client.post("/jobs/new/", data)
-    assert "This starts 6 trainings" in asked.content.decode()
+    assert "This starts 6 jobs" in asked.content.decode()
     assert not Job.objects.exists()
     for _ in range(2):
         answer = client.post("/jobs/new/", {**data, "confirmed": "6"})
@@ -26,17 +26,17 @@ def test_a_sweep_asks_first_and_starts_each_once(alice: User, dataset: Dataset) 
     assert len(jobs) == 6
     assert {str(job.sweep) for job in jobs} == {data["form_key"]}
     assert text_of(client, answer.url).count('<tr id="job-') == 6
-    assert "Compare 6 trainings" in text_of(client, f"/jobs/compare/?sweep={data['form_key']}")
+    assert "Compare 6 jobs" in text_of(client, f"/jobs/compare/?sweep={data['form_key']}")
 
 
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("learning_rate", "0.0001, x", "A learning rate is a number"),
-        ("learning_rate", "0.0001, 5", "Too big"),
-        ("learning_rate", "nan", "A learning rate is a number"),
-        ("steps", "300, 0", "At least 1 step"),
-        ("steps", "1 2 3 4 5 6 7", "At most 6 values"),
+        ("learning_rate", "0.0001, x", "Enter the learning rate as a number"),
+        ("learning_rate", "0.0001, 5", "Too large"),
+        ("learning_rate", "nan", "Enter the learning rate as a number"),
+        ("steps", "300, 0", "Enter at least 1 step"),
+        ("steps", "1 2 3 4 5 6 7", "Enter at most 6 values"),
     ],
 )
 def test_one_wrong_value_of_a_sweep_is_named(

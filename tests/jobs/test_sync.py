@@ -159,7 +159,7 @@ def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: Ru
     assert told(job)[0] == "Found at the provider, started outside the portal"
     assert Job.objects.filter(name=name).count() == 1
     html = text_of(signed_in(alice), f"/?q={name.replace(' ', '+')}")
-    assert "Made outside the portal" in html
+    assert "Started outside the portal" in html
     assert f"/jobs/{job.pk}/public/" not in html, "it is nobody's, so only admins switch it"
 
 

@@ -147,7 +147,7 @@ def test_search_looks_at_names_and_prompts(alice: User) -> None:
     client = signed_in(alice)
     assert shown(text_of(client, "/?q=hat")) == ["Hats"]
     assert shown(text_of(client, "/?q=DAY+INTO")) == ["Night"]
-    assert "No job fits" in text_of(client, "/?q=%3Cb%3E")
+    assert "No matching jobs" in text_of(client, "/?q=%3Cb%3E")
 
 
 def test_only_mine(alice: User, bob: User) -> None:

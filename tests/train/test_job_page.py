@@ -25,7 +25,7 @@ def start(page: Page, folder: Path, name: str, *, steps: int) -> None:
     page.get_by_label("Learning rate").fill("0.001")
     page.get_by_label("Steps").fill(str(steps))
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=60_000)
-    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
 
 

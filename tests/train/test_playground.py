@@ -28,8 +28,8 @@ def test_a_picture_its_base_and_two_models_compared(
     page.get_by_label("Learning rate").fill("0.005, 0.009")
     page.get_by_label("Steps").fill("2")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", **SOON)
-    page.get_by_role("button", name="Start training").click()
-    page.get_by_role("button", name="Start 2 trainings").click()
+    page.get_by_role("button", name="Start job").click()
+    page.get_by_role("button", name="Start 2 jobs").click()
     page.wait_for_url(re.compile(r"sweep="))
     expect(page.locator("#job-table .badge[data-tone=good]")).to_have_count(2, **SOON)
 
@@ -52,7 +52,7 @@ def test_a_picture_its_base_and_two_models_compared(
     expect(page.get_by_role("spinbutton", name="Strength of the LoRA")).to_have_value("1.0", **SOON)
 
     page.get_by_role("link", name="Compare the jobs of this sweep").click()
-    page.get_by_role("link", name="Try them on one picture").click()
+    page.get_by_role("link", name="Try them on one image").click()
     page.get_by_role("button", name="Run 3").click()
     page.wait_for_url(re.compile(r"run="))
     made = page.get_by_alt_text(re.compile("What (Night|the base model) made of it"))

@@ -1,1 +1,1 @@
-"""The live table: which rows changed, and the stream that carries them to every open page."""
+"""The live stream: which rows changed, and the connection that carries them to every open page."""

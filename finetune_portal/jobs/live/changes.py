@@ -1,7 +1,7 @@
-"""What changed in the database since the last look, each change rendered once. Knows no viewers.
+"""Watch the database for changes and render each change once. Knows no viewers.
 
-`updated_at` is set before its transaction commits, so rows become visible out of order. Each look therefore
-reads a little of the past again and compares what it finds there with what it found before.
+`updated_at` is set before its transaction commits, so rows become visible out of order. Each check therefore
+reads the last seconds again and compares them with the previous check.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.table.query import counts_of
-from finetune_portal.jobs.table.rows import row, with_training
+from finetune_portal.jobs.table.query import group_counts
+from finetune_portal.jobs.table.rows import render_row, with_training
 from finetune_portal.queue import data_version
 
-OVERLAP = timedelta(seconds=15)  # longer than a writer waits for its turn
-FLOOD = 200  # more rows at once than are worth sending: everyone asks for the table instead
+OVERLAP = timedelta(seconds=15)  # longer than a writer waits for the database
+MAX_ROWS = 200  # with more changes at once each viewer fetches the table instead
 COUNT_SECONDS = 1.0
-MOOD_SECONDS = 15.0  # a worker that died commits nothing
+BANNER_SECONDS = 15.0  # also without a commit, because a worker that died makes none
 
 
 @dataclass(frozen=True)
-class News:
-    """One event of the stream: `plain` for those who look, `own` for those who may change the job."""
+class StreamEvent:
+    """One event: `for_viewers` as everyone gets it, `for_editors` for those who may change the job."""
 
-    plain: bytes
-    own: bytes = b""
+    for_viewers: bytes
+    for_editors: bytes = b""
     job: Job | None = None
 
     @property
     def differs(self) -> bool:
-        return self.job is not None and self.own != self.plain
+        return self.job is not None and self.for_editors != self.for_viewers
 
-    def told_to(self, user: User) -> bytes:
-        return self.own if self.job and access.may_change(user, self.job) else self.plain
+    def for_user(self, user: User) -> bytes:
+        may_change = self.job is not None and access.may_change(user, self.job)
+        return self.for_editors if may_change else self.for_viewers
 
 
 def event(name: str, **data: Any) -> bytes:
@@ -54,75 +55,80 @@ def event(name: str, **data: Any) -> bytes:
 
 
 @dataclass
-class Lookout:
-    """Notices commits. All its looks belong in one thread, whose database connection it uses."""
+class ChangeWatcher:
+    """Notices commits. Call `check` in one thread only, whose database connection it uses."""
 
     version: str = ""
-    looked: datetime = field(default_factory=now)
+    checked_at: datetime = field(default_factory=now)
     jobs: dict[int, Any] = field(default_factory=dict)
     datasets: dict[int, Any] = field(default_factory=dict)
     trainings: dict[int, Any] = field(default_factory=dict)
-    moved: datetime | None = None
-    mood: str = ""
-    felt: float = 0.0
-    answered: datetime | None = None
+    connections_updated_at: datetime | None = None
+    banners: str = ""
+    banners_checked: float = 0.0
+    last_answer_at: datetime | None = None
     counted: float = 0.0
     must_count: bool = False
 
-    def look(self) -> list[News]:
-        """What is new since the last look. The first look only learns what there is."""
+    def check(self) -> list[StreamEvent]:
+        """Return the events since the last check. The first check only records what there is."""
         version = data_version.version()
-        news = self._changes() if version != self.version else []
+        events = self._changed_rows() if version != self.version else []
         self.version = version
-        news += self._mood()
+        events += self._changed_banners()
         if self.must_count and monotonic() - self.counted >= COUNT_SECONDS:
             self.must_count, self.counted = False, monotonic()
-            news.append(News(event("counts", **counts_of())))
-        return news
+            events.append(StreamEvent(event("counts", **group_counts())))
+        return events
 
-    def _changes(self) -> list[News]:
-        since, looked = self.looked - OVERLAP, now()
+    def _changed_rows(self) -> list[StreamEvent]:
+        since, checked_at = self.checked_at - OVERLAP, now()
         jobs = dict(Job.objects.filter(updated_at__gte=since).values_list("pk", "updated_at"))
         rows = Dataset.objects.filter(updated_at__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
         trainings = dict(Training.objects.filter(updated_at__gte=since).values_list("job", "updated_at"))
-        connections = Connection.objects.aggregate(last=Max("updated_at"))["last"]
+        connections_updated_at = Connection.objects.aggregate(last=Max("updated_at"))["last"]
         stalest = Connection.objects.stalest()
-        moved = Q(pk__in=_moved(self.jobs, jobs)) | Q(dataset__in=_moved(self.datasets, datasets))
-        news = _rows("row", moved)
-        self.must_count = self.must_count or bool(news)
-        news += _rows("progress", Q(pk__in=_moved(self.trainings, trainings)) & ~moved)
-        if connections != self.moved:
-            self.felt = 0.0
+        with_new_dataset = Q(dataset__in=_changed_keys(self.datasets, datasets))
+        changed = Q(pk__in=_changed_keys(self.jobs, jobs)) | with_new_dataset
+        events = _row_events("row", changed)
+        self.must_count = self.must_count or bool(events)
+        events += _row_events("progress", Q(pk__in=_changed_keys(self.trainings, trainings)) & ~changed)
+        if connections_updated_at != self.connections_updated_at:
+            self.banners_checked = 0.0
         self.jobs, self.datasets, self.trainings = jobs, datasets, trainings
-        self.moved, self.looked = connections, looked
-        self.answered = stalest.last_answer_at if stalest else None
-        return news
+        self.connections_updated_at, self.checked_at = connections_updated_at, checked_at
+        self.last_answer_at = stalest.last_answer_at if stalest else None
+        return events
 
-    def _mood(self) -> list[News]:
-        if self.felt and monotonic() - self.felt < MOOD_SECONDS:
+    def _changed_banners(self) -> list[StreamEvent]:
+        if self.banners_checked and monotonic() - self.banners_checked < BANNER_SECONDS:
             return []
-        before, self.mood = self.mood, _banners()
-        is_first, self.felt = not before, monotonic()
-        return [] if is_first or self.mood == before else [News(event("banners", html=self.mood))]
+        before, self.banners = self.banners, _render_banners()
+        is_first, self.banners_checked = not before, monotonic()
+        if is_first or self.banners == before:
+            return []
+        return [StreamEvent(event("banners", html=self.banners))]
 
     def beat(self) -> bytes:
-        """A sign of life, with the seconds since the upstream last told: what is shown is as old as that."""
-        age = {"age": round((now() - self.answered).total_seconds(), 1)} if self.answered else {}
+        """A heartbeat with the seconds since the provider last answered: the age of what is shown."""
+        age = {"age": round((now() - self.last_answer_at).total_seconds(), 1)} if self.last_answer_at else {}
         return event("beat", **age)
 
 
-def _moved(before: Mapping[int, Any], there: Mapping[int, Any]) -> list[int]:
-    return [pk for pk, seen in there.items() if before.get(pk) != seen]
+def _changed_keys(before: Mapping[int, Any], after: Mapping[int, Any]) -> list[int]:
+    return [pk for pk, version in after.items() if before.get(pk) != version]
 
 
-def _rows(name: str, moved: Q) -> list[News]:
-    """An event of this name for each: `row`, or `progress` where only the percent moved on."""
-    jobs = with_training(Job.objects.filter(moved).select_related("owner", "dataset"))
-    found = list(jobs.defer("dataset__verdict").order_by("pk")[: FLOOD + 1])
-    if len(found) > FLOOD:
-        return [News(event("stale"))]
-    return [News(_row(name, job, may_change=False), _row(name, job, may_change=True), job) for job in found]
+def _row_events(name: str, changed: Q) -> list[StreamEvent]:
+    """Make an event for each job: `row`, or `progress` where only its percent changed."""
+    jobs = with_training(Job.objects.filter(changed).select_related("owner", "dataset"))
+    rows = list(jobs.defer("dataset__verdict").order_by("pk")[: MAX_ROWS + 1])
+    if len(rows) > MAX_ROWS:
+        return [StreamEvent(event("stale"))]
+    return [
+        StreamEvent(_row(name, job, may_change=False), _row(name, job, may_change=True), job) for job in rows
+    ]
 
 
 def _row(name: str, job: Job, *, may_change: bool) -> bytes:
@@ -133,9 +139,9 @@ def _row(name: str, job: Job, *, may_change: bool) -> bytes:
         dataset=job.dataset_id,
         group=job.group,
         archived=job.archived_at is not None,
-        html=row(job, may_change=may_change),
+        html=render_row(job, may_change=may_change),
     )
 
 
-def _banners() -> str:
+def _render_banners() -> str:
     return render_to_string("_banners.html", {"banners": banners.current()}).strip()

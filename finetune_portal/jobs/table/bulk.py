@@ -16,24 +16,24 @@ from finetune_portal.web.errors import ActionError
 
 
 def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
-    """How many were made private, and a sentence for each that was not."""
-    done, troubles = 0, []
+    """Return how many were made private, and a sentence for each that was not."""
+    count, failures = 0, []
     for job in jobs:
         if not job.is_public:
             continue
         try:
             services.set_public(job, public=False, actor=actor)
-            done += 1
+            count += 1
         except ActionError as exc:
-            troubles.append(f"“{job.name}”: {exc}")
-    return done, troubles
+            failures.append(f"“{job.name}”: {exc}")
+    return count, failures
 
 
-def links(jobs: Iterable[Job], *, actor: User) -> str:
-    """A text file: name and fresh link of each, tab between them. A link is good for one hour."""
+def download_links(jobs: Iterable[Job], *, actor: User) -> str:
+    """Return a text file with the name and a fresh link of each job, separated by a tab."""
     lines = []
     for job in jobs:
-        name = " ".join(job.name.split())  # one line and one column, whatever people call it
+        name = " ".join(job.name.split())  # without a tab or line break
         try:
             lines.append(f"{name}\t{services.download_link(job, actor=actor)}")
         except ActionError as exc:
@@ -41,13 +41,14 @@ def links(jobs: Iterable[Job], *, actor: User) -> str:
     return "\n".join(lines) + "\n"
 
 
-def archive(jobs: Iterable[Job], *, actor: User, back: bool = False) -> list[int]:
-    """Take jobs out of the table, or bring them back. Nothing is deleted. Answers which were moved."""
-    moved = [job.pk for job in jobs if (job.archived_at is None) is not back]
+def archive(jobs: Iterable[Job], *, actor: User, restore: bool = False) -> list[int]:
+    """Archive jobs, or restore archived ones. Nothing is deleted. Return the keys of the changed jobs."""
+    changed = [job.pk for job in jobs if (job.archived_at is None) is not restore]
+    text = "Restored from the archive" if restore else "Archived"
     with transaction.atomic():
-        Job.objects.filter(pk__in=moved).update(archived_at=None if back else now(), updated_at=now())
+        Job.objects.filter(pk__in=changed).update(archived_at=None if restore else now(), updated_at=now())
         for job in jobs:
-            if job.pk in moved:
-                note(job, "Back in the table" if back else "Archived", source=Source.PERSON, actor=actor)
-                record(actor, "job.unarchive" if back else "job.archive", job, name=job.name)
-    return moved
+            if job.pk in changed:
+                note(job, text, source=Source.PERSON, actor=actor)
+                record(actor, "job.unarchive" if restore else "job.archive", job, name=job.name)
+    return changed

@@ -1,4 +1,4 @@
-"""What the table's filter menu offers, what of it is chosen, and what a search keeps beside itself."""
+"""The table's filter menu: its options, the active filters as chips, and what other forms carry along."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ from django.db.models import QuerySet
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import access as datasets
 from finetune_portal.jobs.models import SavedView
+from finetune_portal.web.keys import parse_key
 
-IN_THE_MENU = ("by", "dataset", "public", "tag", "archived", "sort")
-MOST_DATASETS = 50  # any other one is chosen from its own page
+MENU_PARAMS = ("by", "dataset", "public", "tag", "archived", "sort")
+MAX_DATASETS = 50  # the page of any other dataset links to its jobs
 
 
-def context(user: User, kept: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Any]:
-    """`kept` is what narrows and sorts the table now, `orders` the name of each order."""
-    library = datasets.search(user, "").order_by("-pk")[:MOST_DATASETS]
-    people = _named(User.objects.filter(is_active=True).order_by("name"), kept.get("by", ""))
-    sets = _named(library, kept.get("dataset", ""))
+def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Any]:
+    """`active` are the parameters that filter and sort the table now, `orders` the label of each order."""
+    library = datasets.search(user, "").order_by("-pk")[:MAX_DATASETS]
+    people = _names(User.objects.filter(is_active=True).order_by("name"), active.get("by", ""))
+    options = _names(library, active.get("dataset", ""))
     chips = {
-        "by": people.get(kept.get("by", ""), ""),
-        "dataset": sets.get(kept.get("dataset", ""), ""),
-        "public": {"on": "Public", "off": "Private"}.get(kept.get("public", ""), ""),
-        "tag": kept.get("tag", ""),
-        "sweep": "One sweep" if "sweep" in kept else "",
-        "archived": "Archived" if kept.get("archived") == "on" else "",
+        "by": people.get(active.get("by", ""), ""),
+        "dataset": options.get(active.get("dataset", ""), ""),
+        "public": {"on": "Public", "off": "Private"}.get(active.get("public", ""), ""),
+        "tag": active.get("tag", ""),
+        "sweep": "One sweep" if "sweep" in active else "",
+        "archived": "Archived" if active.get("archived") == "on" else "",
     }
     return {
-        "kept": kept,
+        "active": active,
         "people": people,
-        "datasets": sets,
+        "datasets": options,
         "orders": orders,
-        "chips": [(label, urlencode(_without(kept, name))) for name, label in chips.items() if label],
-        "narrowed": sum(name in kept for name in IN_THE_MENU),
-        "beside_search": _without(kept, "q"),
-        "beside_menu": _without(kept, *IN_THE_MENU),
+        "chips": [(label, urlencode(_without(active, name))) for name, label in chips.items() if label],
+        "filter_count": sum(name in active for name in MENU_PARAMS),
+        "search_params": _without(active, "q"),
+        "menu_params": _without(active, *MENU_PARAMS),
         "views": SavedView.objects.filter(owner=user),
     }
 
 
-def _without(kept: Mapping[str, str], *names: str) -> dict[str, str]:
-    return {name: value for name, value in kept.items() if name not in names}
+def _without(active: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in active.items() if name not in names}
 
 
-def _named(rows: QuerySet[Any], chosen: str) -> dict[str, str]:
-    """The names by their keys as a URL has them; the chosen one is never missing."""
-    found = dict(rows.values_list("pk", "name"))
-    if chosen.isdecimal() and len(chosen) < 19 and int(chosen) not in found:
-        found |= dict(rows.model._default_manager.filter(pk=int(chosen)).values_list("pk", "name"))
-    return {str(pk): name for pk, name in found.items()}
+def _names(rows: QuerySet[Any], chosen: str) -> dict[str, str]:
+    """Map keys, as text, to names. The chosen one is never missing."""
+    names = dict(rows.values_list("pk", "name"))
+    if (pk := parse_key(chosen)) is not None and pk not in names:
+        names |= dict(rows.model._default_manager.filter(pk=pk).values_list("pk", "name"))
+    return {str(key): name for key, name in names.items()}

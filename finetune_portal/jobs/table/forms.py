@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.http import QueryDict
 
-from finetune_portal.jobs.table.query import NARROWING
+from finetune_portal.jobs.table.query import FILTER_PARAMS
 from finetune_portal.web.forms import InlineForm
 
 
@@ -16,6 +16,6 @@ class ViewForm(InlineForm):
     query = forms.CharField(max_length=500, required=False)
 
     def clean_query(self) -> str:
-        """Only what narrows and sorts: not the place in the pages, nor what else stood in the address."""
-        told = QueryDict(str(self.cleaned_data["query"]))
-        return urlencode({name: told[name] for name in (*NARROWING, "sort") if told.get(name)})
+        """Keep only filters and order, not the page or other parameters."""
+        params = QueryDict(str(self.cleaned_data["query"]))
+        return urlencode({name: params[name] for name in (*FILTER_PARAMS, "sort") if params.get(name)})

@@ -1,4 +1,4 @@
-"""Rows of the table as HTML, each rendered once for each state it is in, whoever looks."""
+"""Rows of the table as HTML, each rendered once and cached for all viewers with the same rights."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job
 
-NO_TOKEN = "csrf-token-of-the-viewer"  # nosec B105  # stands where the viewer's own token goes
-KEPT_SECONDS = 3600
+TOKEN_PLACEHOLDER = "csrf-token-of-the-viewer"  # nosec B105  # replaced by the viewer's own token
+CACHE_SECONDS = 3600
 INDENT = re.compile(r"\n\s+")  # a third of a row
 
 
-def outlines(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """No more of each job than tells whether its row is kept, and where it stands in an order."""
-    bare = jobs.select_related(None).only("name", "updated_at", "owner")
-    return bare.annotate(
+def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """Select only what finds the cached row of a job, and what the orders sort by."""
+    keys = jobs.select_related(None).only("name", "updated_at", "owner")
+    return keys.annotate(
         owner_name=F("owner__name"),
         dataset_changed=F("dataset__updated_at"),
         training_percent=F("training__percent"),
@@ -32,32 +32,32 @@ def outlines(jobs: QuerySet[Job]) -> QuerySet[Job]:
 
 
 def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """Without its curves, which no row shows."""
+    """Join the training without its curves, which no row shows."""
     return jobs.select_related("training").defer(
         "training__losses", "training__held_out", "training__samples"
     )
 
 
-def rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
-    """The rows of these outlines; whole jobs are read only where no row is kept. `token` is never kept."""
+def render_rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
+    """Render the rows of these keys. A job is read only if its row is not cached; `token` never is."""
     may_change = access.right_to_change(user)
     keys = {
-        job.pk: _key(job, may_change(job), job.dataset_changed, job.owner_name, job.training_percent)
+        job.pk: _cache_key(job, may_change(job), job.dataset_changed, job.owner_name, job.training_percent)
         for job in jobs
     }
-    kept = cache.get_many(keys.values())
-    missing = [pk for pk, key in keys.items() if key not in kept]
-    whole = with_training(access.visible(user)).defer("dataset__verdict", "provider_data")
-    for job in whole.filter(pk__in=missing) if missing else ():
-        kept[keys[job.pk]] = row(job, may_change=may_change(job))
-    html = "".join(kept.get(key, "") for key in keys.values())
-    return mark_safe(html.replace(NO_TOKEN, token))  # nosec B308  # our own template's output
+    cached = cache.get_many(keys.values())
+    missing = [pk for pk, key in keys.items() if key not in cached]
+    jobs_to_read = with_training(access.visible(user)).defer("dataset__verdict", "provider_data")
+    for job in jobs_to_read.filter(pk__in=missing) if missing else ():
+        cached[keys[job.pk]] = render_row(job, may_change=may_change(job))
+    html = "".join(cached.get(key, "") for key in keys.values())
+    return mark_safe(html.replace(TOKEN_PLACEHOLDER, token))  # nosec B308  # the output of our own template
 
 
-def row(job: Job, *, may_change: bool) -> str:
-    """The row with NO_TOKEN in the place of a token, for those who post without scripts."""
+def render_row(job: Job, *, may_change: bool) -> str:
+    """Render a row with TOKEN_PLACEHOLDER as the CSRF token of its forms."""
     dataset, owner, training = job.dataset, job.owner, job.training_or_none
-    key = _key(
+    key = _cache_key(
         job,
         may_change,
         dataset.updated_at if dataset else None,
@@ -66,13 +66,13 @@ def row(job: Job, *, may_change: bool) -> str:
     )
     html = cache.get(key)
     if html is None:
-        context = {"job": job, "may_change": may_change, "csrf_token": NO_TOKEN}
+        context = {"job": job, "may_change": may_change, "csrf_token": TOKEN_PLACEHOLDER}
         html = INDENT.sub("\n", render_to_string("jobs/_row.html", context).strip())
-        cache.set(key, html, KEPT_SECONDS)
+        cache.set(key, html, CACHE_SECONDS)
     return str(html)
 
 
-def _key(
+def _cache_key(
     job: Job, may_change: bool, dataset: datetime | None, owner: str | None, percent: float | None
 ) -> str:
     return f"row-{job.pk}-{hash((job.updated_at, may_change, dataset, owner, percent))}"

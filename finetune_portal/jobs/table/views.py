@@ -1,4 +1,4 @@
-"""The live table, and what people do to many jobs at once."""
+"""The table of jobs, its saved views, the comparison and the bulk actions."""
 
 from __future__ import annotations
 
@@ -19,57 +19,58 @@ from finetune_portal.jobs.page.comparison import Comparison
 from finetune_portal.jobs.table import bulk, query, saved_views
 from finetune_portal.jobs.table.forms import ViewForm
 from finetune_portal.web.http import PLAIN, fragment_of
+from finetune_portal.web.keys import parse_key
 
-MOST_AT_ONCE = 50
+MAX_SELECTED = 50
 
 
 @require_safe
 def job_list(request: PortalRequest) -> HttpResponse:
-    return render(request, "jobs/list.html", query.context(request.user, request.GET))
+    return render(request, "jobs/list.html", query.table_context(request.user, request.GET))
 
 
 @require_safe
 @fragment_of("jobs:list")
 def job_table(request: PortalRequest) -> HttpResponse:
-    """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
+    """The table's fragment; 204 while nothing changed since the stamp in `seen`."""
     seen = request.GET.get("seen")
     if seen and seen == query.stamp():
         return HttpResponse(status=204)
-    return render(request, "jobs/_table.html", query.context(request.user, request.GET))
+    return render(request, "jobs/_table.html", query.table_context(request.user, request.GET))
 
 
 @require_POST
 def bulk_action(request: PortalRequest) -> HttpResponse:
-    """Do one thing to the ticked jobs: compare, links, private or archive."""
-    jobs = _ticked(request, request.POST.getlist("job"))
+    """Do one thing with the selected jobs: compare, links, private, archive or unarchive."""
+    jobs = _selected(request, request.POST.getlist("job"))
     if not jobs:
-        messages.error(request, "Tick the jobs first.")
-        return redirect(_back(request))
+        messages.error(request, "Select one or more jobs first.")
+        return redirect(_table_url(request))
     action = request.POST.get("action")
     if action == "compare":
         return redirect(f"{reverse('jobs:compare')}?{urlencode([('job', job.pk) for job in jobs])}")
     if action == "links":
         headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
-        text = bulk.links(jobs, actor=request.user)
+        text = bulk.download_links(jobs, actor=request.user)
         return HttpResponse(text, content_type=PLAIN, headers=headers)
     changeable = [job for job in jobs if access.may_change(request.user, job)]
     if len(changeable) < len(jobs):
-        messages.warning(request, "Jobs of others were left as they are.")
+        messages.warning(request, "Other people’s jobs were left unchanged.")
     if action == "private":
         _make_private(request, changeable)
     elif action in ("archive", "unarchive"):
-        _archive(request, changeable, back=action == "unarchive")
+        _archive(request, changeable, restore=action == "unarchive")
     else:
         raise BadRequest("The action must be compare, links, private, archive or unarchive.")
-    return redirect(_back(request))
+    return redirect(_table_url(request))
 
 
 @require_POST
 def undo_archive(request: PortalRequest) -> HttpResponse:
-    """Bring back what this person archived last."""
-    jobs = _ticked(request, [str(pk) for pk in request.session.pop("archived", [])])
-    _archive(request, [job for job in jobs if access.may_change(request.user, job)], back=True)
-    return redirect(_back(request))
+    """Restore the jobs that this person archived last."""
+    jobs = _selected(request, [str(pk) for pk in request.session.pop("archived", [])])
+    _archive(request, [job for job in jobs if access.may_change(request.user, job)], restore=True)
+    return redirect(_table_url(request))
 
 
 @require_safe
@@ -80,7 +81,7 @@ def compare(request: PortalRequest) -> HttpResponse:
 @require_safe
 @fragment_of("jobs:compare")
 def compared(request: PortalRequest) -> HttpResponse:
-    """The comparison's piece. 204 while none of its jobs changed."""
+    """The comparison's fragment; 204 while none of its jobs changed."""
     comparison = _comparison(request)
     if request.GET.get("seen") == comparison.stamp:
         return HttpResponse(status=204)
@@ -88,55 +89,55 @@ def compared(request: PortalRequest) -> HttpResponse:
 
 
 def _comparison(request: PortalRequest) -> Comparison:
-    """Of the named jobs, or of a whole sweep."""
+    """Compare the named jobs, or all jobs of a sweep."""
     if sweep := request.GET.get("sweep"):
-        siblings = access.visible(request.user).filter(query.of_sweep(sweep) or Q(pk=None))
-        return Comparison(siblings.order_by("-pk")[:MOST_AT_ONCE])
-    return Comparison(_named(request, request.GET.getlist("job")))
+        rows = access.visible(request.user).filter(query.in_sweep(sweep) or Q(pk=None))
+        return Comparison(rows.order_by("-pk")[:MAX_SELECTED])
+    return Comparison(_jobs_with_keys(request, request.GET.getlist("job")))
 
 
 @require_POST
-def keep_view(request: PortalRequest) -> HttpResponse:
+def save_view(request: PortalRequest) -> HttpResponse:
     form = ViewForm(request.POST)
     if form.is_valid():
-        view = saved_views.keep_view(request.user, **form.cleaned_data)
+        view = saved_views.save_view(request.user, **form.cleaned_data)
         return redirect(f"{reverse('jobs:list')}?{view.query}")
     messages.error(request, form.error_text)
-    return redirect(_back(request))
+    return redirect(_table_url(request))
 
 
 @require_POST
-def drop_view(request: PortalRequest, pk: int) -> HttpResponse:
-    saved_views.drop_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
+def delete_view(request: PortalRequest, pk: int) -> HttpResponse:
+    saved_views.delete_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
     return redirect("jobs:list")
 
 
-def _ticked(request: PortalRequest, keys: list[str]) -> list[Job]:
-    return list(_named(request, keys).order_by("-pk"))
+def _selected(request: PortalRequest, keys: list[str]) -> list[Job]:
+    return list(_jobs_with_keys(request, keys).order_by("-pk"))
 
 
-def _named(request: PortalRequest, keys: list[str]) -> QuerySet[Job]:
-    numbers = [int(key) for key in keys if key.isdecimal() and len(key) < 19][:MOST_AT_ONCE]
-    return access.visible(request.user).filter(pk__in=numbers)
+def _jobs_with_keys(request: PortalRequest, keys: list[str]) -> QuerySet[Job]:
+    pks = [pk for key in keys if (pk := parse_key(key)) is not None][:MAX_SELECTED]
+    return access.visible(request.user).filter(pk__in=pks)
 
 
 def _make_private(request: HttpRequest, jobs: list[Job]) -> None:
-    done, troubles = bulk.make_private(jobs, actor=request.user)  # type: ignore[arg-type]
-    if done or not troubles:
-        messages.success(request, f"{done} made private.")
-    for trouble in troubles[:5]:
-        messages.error(request, trouble)
+    count, failures = bulk.make_private(jobs, actor=request.user)  # type: ignore[arg-type]
+    if count or not failures:
+        messages.success(request, f"{count} made private.")
+    for failure in failures[:5]:
+        messages.error(request, failure)
 
 
-def _archive(request: HttpRequest, jobs: list[Job], *, back: bool) -> None:
-    moved = bulk.archive(jobs, actor=request.user, back=back)  # type: ignore[arg-type]
-    if back:
-        messages.success(request, f"{len(moved)} back in the table.")
-    elif moved:
-        request.session["archived"] = moved
-        messages.success(request, f"{len(moved)} archived.", extra_tags="undo")
+def _archive(request: HttpRequest, jobs: list[Job], *, restore: bool) -> None:
+    changed = bulk.archive(jobs, actor=request.user, restore=restore)  # type: ignore[arg-type]
+    if restore:
+        messages.success(request, f"{len(changed)} restored.")
+    elif changed:
+        request.session["archived"] = changed
+        messages.success(request, f"{len(changed)} archived.", extra_tags="undo")
 
 
-def _back(request: HttpRequest) -> str:
-    """The table as it was filtered."""
+def _table_url(request: HttpRequest) -> str:
+    """The URL of the table with its filters."""
     return f"{reverse('jobs:list')}?{QueryDict(request.POST.get('query', '')).urlencode()}"

@@ -54,4 +54,4 @@ def state_tone(job: Job) -> str:
 @register.simple_tag(takes_context=True)
 def job_rows(context: dict[str, Any], jobs: list[Job]) -> SafeString:
     """Render the rows of these jobs with the actions the viewer may take."""
-    return rows.rows(jobs, user=context["user"], token=str(context.get("csrf_token", "")))
+    return rows.render_rows(jobs, user=context["user"], token=str(context.get("csrf_token", "")))

@@ -34,24 +34,24 @@ def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) ->
 
 
 def test_a_row_that_fits_no_more_leaves_but_not_from_under_someones_hands(visit: Open, alice: User) -> None:
-    job, ticked = make_job(alice, State.TRAINING), make_job(alice, State.TRAINING, name="Ticked")
+    job, selected = make_job(alice, State.TRAINING), make_job(alice, State.TRAINING, name="Selected")
     page = visit(alice)
     page.clock.install()
     page.goto("/?state=active")
     says(page, "Live")
-    page.get_by_label("Tick Ticked").check()
-    for each in (job, ticked):
+    page.get_by_label("Select Selected").check()
+    for each in (job, selected):
         is_moved(each, State.READY)
         badge_of = page.locator(f"#job-{each.pk} .badge")
         expect(badge_of).to_contain_text("Ready")
         expect(page.locator(f"#job-{each.pk}")).to_have_attribute("data-filtered-out", "")
     page.clock.fast_forward(9000)
     expect(page.locator(f"#job-{job.pk}")).to_have_count(0)
-    expect(page.locator(f"#job-{ticked.pk}")).to_be_visible()
-    page.get_by_label("Tick Ticked").uncheck()
-    page.get_by_label("Tick Ticked").blur()
+    expect(page.locator(f"#job-{selected.pk}")).to_be_visible()
+    page.get_by_label("Select Selected").uncheck()
+    page.get_by_label("Select Selected").blur()
     page.clock.fast_forward(9000)
-    expect(page.locator(f"#job-{ticked.pk}")).to_have_count(0)
+    expect(page.locator(f"#job-{selected.pk}")).to_have_count(0)
 
 
 def test_a_job_that_someone_archives_leaves_everyones_table(visit: Open, alice: User) -> None:

@@ -43,7 +43,7 @@ def test_a_filter_half_filled_in_survives_twenty_tables(visit: Open, alice: User
     job, other = make_job(alice, State.TRAINED, **PUBLISHED), make_job(alice, State.READY, name="Other")
     page = visit(alice, "/?mine=on")
     says(page, "Live")
-    page.get_by_label(f"Tick {other.name}").check()
+    page.get_by_label(f"Select {other.name}").check()
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Visibility").select_option("on")
     page.get_by_label("Tag", exact=True).press_sequentially("moo")
@@ -56,7 +56,7 @@ def test_a_filter_half_filled_in_survives_twenty_tables(visit: Open, alice: User
     expect(page.get_by_label("Tag", exact=True)).to_be_focused()
     expect(page.get_by_label("Tag", exact=True)).to_have_value("moon")
     expect(page.get_by_label("Visibility")).to_have_value("on")
-    expect(page.get_by_label(f"Tick {other.name}")).to_be_checked()
+    expect(page.get_by_label(f"Select {other.name}")).to_be_checked()
 
 
 def test_what_someone_reads_stays_where_it_is(visit: Open, alice: User) -> None:
