@@ -98,7 +98,7 @@ TABLE = """
     datasets:repair         POST    MAKERS
     datasets:rename         POST    OWNER
     datasets:delete         POST    OWNER
-    datasets:hand-over      POST    MAKERS
+    datasets:transfer-again POST    MAKERS
     datasets:begin-upload   POST    MAKERS
     datasets:upload         HEAD    key no ok 404 404
     datasets:upload         DELETE  key no ok 404 404

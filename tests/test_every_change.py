@@ -64,7 +64,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "datasets:repair": (lambda s: s.repairs(), "dataset.version"),
     "datasets:rename": ({"name": "Another"}, "dataset.rename"),
     "datasets:delete": ({}, "dataset.delete"),
-    "datasets:hand-over": ({}, "dataset.hand_over"),
+    "datasets:transfer-again": ({}, "dataset.hand_over"),
     "datasets:begin-upload": (lambda s: s.post("datasets:begin-upload", headers=TUS), "dataset.upload"),
     "datasets:upload": (lambda s: s.client.delete(s.url("datasets:upload"), headers=TUS), "dataset.drop"),
     "accounts:login": (lambda s: s.signs_in("accounts:login"), "session.began"),

@@ -29,7 +29,7 @@ urlpatterns = [
     path("datasets/<int:pk>/repair/", views.repair, name="repair"),
     path("datasets/<int:pk>/rename/", views.rename, name="rename"),
     path("datasets/<int:pk>/delete/", views.delete, name="delete"),
-    path("datasets/<int:pk>/hand-over/", views.hand_over, name="hand-over"),
+    path("datasets/<int:pk>/hand-over/", views.transfer_again, name="transfer-again"),
     path("uploads/", upload_views.begin_upload, name="begin-upload"),
     path("uploads/<uuid:key>/", upload_views.upload, name="upload"),
 ]

@@ -153,7 +153,7 @@ def delete(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @maker_only
-def hand_over(request: PortalRequest, pk: int) -> HttpResponse:
+def transfer_again(request: PortalRequest, pk: int) -> HttpResponse:
     """Transfer the file to a fresh presigned URL."""
     dataset = access.dataset_to_see(request.user, pk)
     with action_messages(request):

@@ -1,4 +1,4 @@
-"""The library: search, versions, repair, rename, delete, hand over again, and how long files stay."""
+"""The library: search, versions, repair, rename, delete, transfer again, and how long files stay."""
 
 from __future__ import annotations
 
