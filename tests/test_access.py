@@ -274,7 +274,7 @@ def route_values(alice: User) -> dict[str, str]:
         "uidb64": "MQ",
         "team": str(person("erin", User.Role.VIEWER).pk),
         "team/invitations": str(
-            Invitation.objects.create(token_hash="h", role="viewer", invited_by=alice, expires=tomorrow).pk
+            Invitation.objects.create(token_hash="h", role="viewer", invited_by=alice, expires_at=tomorrow).pk
         ),
         "profile/sessions": str(session.pk),
         "profile/second-factor/keys": "1",
