@@ -16,11 +16,11 @@ class FilterForm(forms.Form):
     actor: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
         queryset=None, required=False, label="Who", empty_label="Everyone"
     )
-    action = forms.ChoiceField(required=False, label="What")
+    action = forms.ChoiceField(required=False, label="Action")
     thing = forms.CharField(
         required=False,
         max_length=120,
-        label="On what",
+        label="Object",
         widget=forms.TextInput(attrs={"placeholder": "job 12"}),
     )
     since = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
@@ -34,7 +34,7 @@ class FilterForm(forms.Form):
         kinds = sorted({action.partition(".")[0] for action in actions})
         choices: Any = self.fields["action"]
         choices.choices = [
-            ("", "Everything"),
+            ("", "All actions"),
             ("By kind", [(f"{kind}.", f"{kind}: all") for kind in kinds]),
             ("One action", [(action, action.replace(".", ": ")) for action in actions]),
         ]

@@ -29,7 +29,7 @@ def asked(email: str) -> HttpResponse:
     """The answer, once the letter is written: the memory that holds the tests' database has room for one."""
     answer = Client().post(FORGOT, {"email": email})
     for thread in threading.enumerate():
-        if thread.name == "letter":
+        if thread.name == "e-mail":
             thread.join()
     return answer
 

@@ -42,7 +42,7 @@ def test_the_profile_lists_where_one_is_signed_in(alice: User, bob: User) -> Non
     html = browser(alice, CHROME).get("/profile/").content.decode()
     assert html.count("Firefox on Linux") == 2  # shown, and named on its button
     assert html.count("Chrome on Windows") == 1
-    assert html.count("This one") == 1
+    assert html.count("This browser") == 1
     assert "127.0.0.1" in html
 
 
@@ -88,7 +88,7 @@ def test_a_new_password_keeps_this_browser_and_ends_the_others(alice: User) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"current": "wrong", "password": NEW}, "not your password now"),
+        ({"current": "wrong", "password": NEW}, "not your current password"),
         ({"current": PASSWORD, "password": "short"}, "at least 12 characters"),
         ({"current": PASSWORD, "password": "alice@example.com"}, "too similar"),
     ],

@@ -66,7 +66,7 @@ def test_the_app_is_asked_for_after_the_password(alice: User, secret: str) -> No
     assert client.get("/").headers["Location"].startswith("/login/")
     wrong = client.post("/login/second-factor/", {"code": "000000"})
     assert wrong.status_code == 422
-    assert "That code is not right" in wrong.content.decode()
+    assert "That code is wrong" in wrong.content.decode()
     assert client.post("/login/second-factor/", {"code": code_of(secret)}).headers["Location"] == "/"
     assert client.get("/").status_code == 200
     actions = list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
@@ -81,7 +81,7 @@ def test_a_code_counts_once_in_any_process(alice: User, secret: str) -> None:
     second, _ = enter(alice)
     answer = second.post("/login/second-factor/", {"code": code_of(secret)})
     assert answer.status_code == 422
-    assert "used already" in answer.content.decode()
+    assert "already used" in answer.content.decode()
 
 
 def test_guessing_codes_comes_to_an_end(alice: User, secret: str) -> None:
@@ -113,7 +113,7 @@ def test_a_recovery_code_works_once_and_all_are_shown_once(alice: User) -> None:
     set_up(client)
     codes = codes_on(client.get(f"{HOME}codes/").content.decode())
     assert len(codes) == 10
-    assert "shown once already" in client.get(f"{HOME}codes/").content.decode()
+    assert "already shown and cannot be shown again" in client.get(f"{HOME}codes/").content.decode()
     for expected in (302, 422):
         visitor, _ = enter(alice)
         assert visitor.post("/login/second-factor/", {"code": codes[0]}).status_code == expected
@@ -164,7 +164,7 @@ def test_where_it_is_required_it_is_set_up_first(alice: User) -> None:
     assert (piece.status_code, piece.headers["HX-Redirect"]) == (403, HOME)
     assert client.post("/presets/", {}).status_code == 403
     assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) is None
-    assert "asks everyone for a second factor" in client.get(HOME).content.decode()
+    assert "requires a second factor" in client.get(HOME).content.decode()
     set_up(client)
     assert client.get("/").status_code == 200
     assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) == alice

@@ -196,7 +196,7 @@ def test_someone_switched_off_stays_out(provider: Provider, settings: Any) -> No
     User.objects.update(is_active=False)
     client, answer = come(provider, "sub-9")
     assert answer.status_code == 403
-    assert "switched off" in answer.content.decode()
+    assert "This account is deactivated" in answer.content.decode()
     assert client.get("/").status_code == 302
 
 
@@ -261,7 +261,7 @@ def test_whoever_calls_it_off_is_told(provider: Provider) -> None:
     state = asked(leave(client))["state"]
     answer = client.get(f"/login/oidc/callback/?error=access_denied&state={state}")
     assert answer.status_code == 403
-    assert "You called off the sign-in" in answer.content.decode()
+    assert "You cancelled the sign-in" in answer.content.decode()
 
 
 def test_a_provider_that_is_gone_is_told(settings: Any) -> None:

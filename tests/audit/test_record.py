@@ -101,7 +101,7 @@ def test_it_is_narrowed_by_the_query(alice: User, dana: User) -> None:
         html = text(client, query).partition("<tbody>")[2]
         assert there in html, query
         assert not_there not in html, query
-    assert "Nothing in the record fits" in text(client, "?thing=job+99")
+    assert "No matching entries" in text(client, "?thing=job+99")
 
 
 def test_a_person_is_named_beside_the_number(alice: User, dana: User) -> None:

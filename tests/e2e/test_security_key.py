@@ -39,12 +39,12 @@ def test_a_key_is_added_asked_for_and_removed(visitor: Page) -> None:
     key = devices.send("WebAuthn.addVirtualAuthenticator", {"options": TOUCHED})["authenticatorId"]
     enter(page)
     page.goto("/profile/second-factor/")
-    page.get_by_role("link", name="Add a key").click()
+    page.get_by_role("link", name="Add key").click()
     page.get_by_label("Name").fill("My stick")
-    page.get_by_role("button", name="Add this key").click()
+    page.get_by_role("button", name="Add key").click()
     expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
     expect(page.locator("code")).to_contain_text("\n")
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("My stick")).to_be_visible()
 
     page.context.clear_cookies()
@@ -59,7 +59,7 @@ def test_a_key_is_added_asked_for_and_removed(visitor: Page) -> None:
 
     page.goto("/profile/second-factor/")
     page.get_by_role("link", name="Remove").click()
-    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("My stick")).to_have_count(0)
     page.context.clear_cookies()
     enter(page)
@@ -69,4 +69,4 @@ def test_a_key_is_added_asked_for_and_removed(visitor: Page) -> None:
 def test_at_a_bare_number_the_page_says_why_not(signed_in: Page) -> None:
     signed_in.goto("/profile/second-factor/keys/add/")
     expect(signed_in.get_by_text("Security keys need JavaScript")).to_be_visible()
-    expect(signed_in.get_by_role("button", name="Add this key")).to_have_count(0)
+    expect(signed_in.get_by_role("button", name="Add key")).to_have_count(0)

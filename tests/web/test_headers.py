@@ -93,12 +93,12 @@ def test_a_broken_page_leaks_nothing_but_a_number(dana: User, settings: Any) -> 
 
 
 def test_plain_http_on_a_network_is_told_on_every_page(client: Client, alice: User, settings: Any) -> None:
-    assert "Plain http:" not in client.get("/login/").content.decode()
+    assert "Not encrypted (http):" not in client.get("/login/").content.decode()
     settings.PLAIN_HTTP = True
-    assert "Plain http:" in client.get("/login/").content.decode()
-    assert "Plain http:" in signed_in(alice).get("/").content.decode()
+    assert "Not encrypted (http):" in client.get("/login/").content.decode()
+    assert "Not encrypted (http):" in signed_in(alice).get("/").content.decode()
     settings.SECURE = True
-    assert "Plain http:" not in client.get("/login/").content.decode()
+    assert "Not encrypted (http):" not in client.get("/login/").content.decode()
 
 
 def test_what_a_browser_refused_is_logged_but_never_floods(
