@@ -1,1 +1,1 @@
-"""Training jobs: the form, the table, the job page, and the talk with the upstream."""
+"""Jobs: the form, the table, the job page, the live stream and the sync with providers."""

@@ -140,7 +140,7 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
 def test_a_proxy_that_refuses_large_bodies_gets_small_ones(
     form: Page, portal: Portal, tmp_path: Path
 ) -> None:
-    """U14"""
+    """docs/reliability.md, U14."""
     whole = tmp_path / "night.zip"
     whole.write_bytes(packed({**five_pairs(), "noise.bin": bytes(MEBIBYTE)}))
     offsets: list[int] = []

@@ -49,7 +49,7 @@ def test_everyone_on_the_team_gets_the_file(name: str, job: Job, request: pytest
 
 
 def test_the_signed_link_is_kept_nowhere(alice: User, job: Job, caplog: pytest.LogCaptureFixture) -> None:
-    """R11, K2: minted for this click, and in no row, page or log."""
+    """Minted for this click, and in no row, page or log (docs/reliability.md, R11, K2)."""
     client = signed_in(alice)
     link = client.get(url(job)).headers["Location"]
     signature = parse_qs(urlsplit(link).query)["Signature"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -140,3 +141,15 @@ def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, s
     assert "simulates" not in page
     Connection.objects.create(name="Studio", base_url="https://api.example.com")
     assert f"{local}: trains on your own hardware, free of charge" in text_of(signed_in(alice), URL)
+
+
+def test_a_field_with_an_error_still_names_its_help_text(alice: User, dataset: Dataset) -> None:
+    html = signed_in(alice).post(URL, form_data(dataset, steps="0", learning_rate="0.0004")).content.decode()
+    (steps,) = re.findall(r'<input[^>]*id="id_steps"[^>]*>', html)
+    assert 'aria-describedby="id_steps_helptext id_steps_error"' in steps
+    assert 'aria-invalid="true"' in steps
+    for name in ("id_steps_helptext", "id_steps_error"):
+        assert f'id="{name}"' in html
+    (rate,) = re.findall(r'<input[^>]*id="id_learning_rate"[^>]*>', html)
+    assert 'aria-describedby="id_learning_rate_helptext"' in rate
+    assert "aria-invalid" not in rate

@@ -50,7 +50,7 @@ def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job
     assert not model_file.check_next()
 
 
-def test_a_file_that_cannot_be_read_is_tried_again_then_told(alice: User, job: Job, settings: Any) -> None:
+def test_a_file_that_cannot_be_read_is_retried_then_reported(alice: User, job: Job, settings: Any) -> None:
     signed_in(alice).post(url(job))
     point_nowhere(settings)
     for _ in range(model_file.MAX_ATTEMPTS):

@@ -95,7 +95,10 @@ def test_jobs_go_out_in_the_order_they_were_started(dataset: Dataset) -> None:
 def test_a_refused_connection_puts_it_back_into_the_queue(
     dataset: Dataset, engine: RunningEngine, settings: Any
 ) -> None:
-    """S3: proven not sent, so it goes out by itself, once, when the provider is back."""
+    """Proven not sent, so it goes out by itself, once, when the provider is back.
+
+    docs/reliability.md, S3.
+    """
     point_nowhere(settings)
     job = send_now(queued(dataset))
     assert job.state == "queued"
@@ -135,7 +138,7 @@ def test_a_refused_key_stops_all_sending_and_keeps_the_jobs(
 
 
 def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine, alice: User) -> None:
-    """S12"""
+    """docs/reliability.md, S12."""
     job = send_now(queued(dataset, "refuse-credits"))
     sentence = (
         "The account does not have enough credits. Top it up and start again. It says: Insufficient credits"
@@ -148,7 +151,7 @@ def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine,
 
 
 def test_a_closed_provider_is_said_on_every_page(dataset: Dataset, alice: User, dana: User) -> None:
-    """S13: the others wait until an admin finds it open again."""
+    """The others wait until an admin finds it open again (docs/reliability.md, S13)."""
     job, other = send_now(queued(dataset, "refuse-closed")), queued(dataset)
     assert job.state == "refused"
     assert "takes no new trainings" in job.error
@@ -164,7 +167,7 @@ def test_a_closed_provider_is_said_on_every_page(dataset: Dataset, alice: User, 
 
 
 def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: RunningEngine) -> None:
-    """S10: the pause holds for every call of the account."""
+    """The pause holds for every call of the account (docs/reliability.md, S10)."""
     job, other = queued(dataset, "busy"), queued(dataset)
     for _ in range(2):
         before = now()
@@ -188,7 +191,7 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
 def test_a_lost_answer_is_looked_for_and_never_sent_twice(
     dataset: Dataset, engine: RunningEngine, alice: User
 ) -> None:
-    """S4, S5: the provider took the job and answered 500."""
+    """The provider took the job and answered 500 (docs/reliability.md, S4, S5)."""
     job = send_now(queued(dataset, "lost-answer"))
     assert job.state == "unconfirmed"
     assert outcomes(job) == ["unknown"]
@@ -206,7 +209,7 @@ def test_a_lost_answer_is_looked_for_and_never_sent_twice(
 
 
 def test_a_lost_answer_that_is_not_in_the_list_becomes_a_persons_decision(dataset: Dataset) -> None:
-    """S8"""
+    """docs/reliability.md, S8."""
     follow_now()
     job = queued(dataset, state="unconfirmed")
     attempt = Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN)
@@ -219,7 +222,7 @@ def test_a_lost_answer_that_is_not_in_the_list_becomes_a_persons_decision(datase
 
 
 def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset) -> None:
-    """S7, D8: only once its lease has run out, for until then it may be alive."""
+    """Only once its lease has run out, for until then it may be alive (docs/reliability.md, S7, D8)."""
     job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_expires_at=now() + timedelta(minutes=1))
     Attempt.objects.create(job=job)
     assert send_now(job).state == "sending"
@@ -230,7 +233,7 @@ def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset
 
 
 def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> None:
-    """S8: the worker itself was dead for these minutes, so one list proves little."""
+    """The worker itself was dead for these minutes, so one list proves little (docs/reliability.md, S8)."""
     long_ago = now() - timedelta(minutes=20)
     job = queued(dataset, state="sending", lease=uuid.uuid4(), lease_expires_at=long_ago)
     Attempt.objects.create(job=job, started_at=long_ago)
@@ -245,7 +248,7 @@ def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> 
 
 
 def test_what_is_found_in_the_list_needs_no_answer_any_more(dataset: Dataset, engine: RunningEngine) -> None:
-    """S7: its worker died while sending. Nobody waits until the lease has run out."""
+    """Its worker died while sending. Nobody waits until the lease has run out (docs/reliability.md, S7)."""
     job = send_now(queued(dataset))
     request_id = job.request_id
     soon = now() + timedelta(minutes=3)
@@ -261,7 +264,10 @@ def test_what_is_found_in_the_list_needs_no_answer_any_more(dataset: Dataset, en
 def test_lost_answers_hold_the_others_back_until_the_list_was_read(
     dataset: Dataset, engine: RunningEngine, settings: Any
 ) -> None:
-    """S5: a provider that breaks at each submit makes a decision of few jobs, not of all that wait."""
+    """A provider that breaks at each submit makes a decision of few jobs, not of all that wait.
+
+    docs/reliability.md, S5.
+    """
     settings.POLL_SECONDS = 20.0
     with ScriptedProvider() as fake:
         point_at(settings, fake)

@@ -65,7 +65,7 @@ def adopted(request_id: str) -> Job:
     return Job.objects.get(request_id=request_id)
 
 
-def told(job: Job) -> list[str]:
+def timeline_texts(job: Job) -> list[str]:
     return [event.text for event in job.events.all()]
 
 
@@ -104,14 +104,14 @@ def test_the_balance_before_and_after_makes_an_estimate_of_the_cost(
 def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(
     dataset: Dataset, fake: ScriptedProvider, alice: User
 ) -> None:
-    """A5"""
+    """docs/reliability.md, A5."""
     odd = "CALIBRATING_LENSES"
     fake.states = ("REQUESTED", odd, odd, "AVAILABLE")
     job = followed_until(send_now(make_job(alice, dataset=dataset)), "running")
     assert job.provider_status == odd
     assert job.is_active
     assert "Calibrating lenses" in text_of(signed_in(alice))
-    assert f"Provider status: {odd}" in told(job)
+    assert f"Provider status: {odd}" in timeline_texts(job)
     assert followed_until(job).state == "ready"
 
 
@@ -148,7 +148,7 @@ def test_a_model_that_is_not_deployed_can_be_downloaded(alice: User) -> None:
 
 
 def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: RunningEngine) -> None:
-    """S19"""
+    """docs/reliability.md, S19."""
     name = f"elsewhere {now():%H%M%S%f}"
     request_id = reached(engine, started(engine, name), "AVAILABLE")["finetune_id"]
     follow_now()
@@ -156,7 +156,7 @@ def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: Ru
     job = adopted(request_id)
     assert (job.name, job.owner, job.is_external, job.state) == (name, None, True, "ready")
     assert (job.steps, job.learning_rate, job.instance_prompt) == (300, 0.0004, "Put a hat on the head")
-    assert told(job)[0] == "Found at the provider, started outside the portal"
+    assert timeline_texts(job)[0] == "Found at the provider, started outside the portal"
     assert Job.objects.filter(name=name).count() == 1
     html = text_of(signed_in(alice), f"/?q={name.replace(' ', '+')}")
     assert "Started outside the portal" in html
@@ -183,7 +183,7 @@ def test_nothing_new_changes_nothing(alice: User, name: str) -> None:
 def test_a_dead_provider_is_said_with_the_time_and_recovers(
     alice: User, engine: RunningEngine, settings: Any
 ) -> None:
-    """A1: the last known states stay."""
+    """The last known states stay (docs/reliability.md, A1)."""
     job = sent(alice)
     follow_now()
     point_nowhere(settings)
@@ -212,7 +212,7 @@ def test_a_dead_provider_is_said_with_the_time_and_recovers(
 
 
 def test_a_worker_that_does_not_run_is_said(alice: User, fake: ScriptedProvider) -> None:
-    """D9: within two minutes, and the states shown are as old as the last look."""
+    """Within two minutes, and the states shown are as old as the last look (docs/reliability.md, D9)."""
     follow_now()
     sentence = "The worker is not running"
     assert sentence not in text_of(signed_in(alice))
@@ -237,7 +237,7 @@ def test_it_asks_less_and_less_often_while_the_provider_is_away(settings: Any) -
 
 
 def test_a_refused_key_is_tried_twice_in_ten_minutes(fake: ScriptedProvider, settings: Any) -> None:
-    """S11"""
+    """docs/reliability.md, S11."""
     settings.POLL_SECONDS = 20.0
     fake.key = "another"
     follow_now()
@@ -258,13 +258,13 @@ def test_it_asks_seldom_while_nothing_moves(alice: User, fake: ScriptedProvider,
 
 
 def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: ScriptedProvider) -> None:
-    """A9: a new one may come late, so it is missed only after a while."""
+    """A new one may come late, so it is missed only after a while (docs/reliability.md, A9)."""
     fake.states = ("TRAINING_INITIATED",)
     paid = fake.adds("hats")
     jobs = [make_job(alice, "training", request_id=paid.id, provider_status=paid.status, sent_at=now())]
     fake.jobs.clear()
     follow_now()
-    assert told(jobs[0]) == []
+    assert timeline_texts(jobs[0]) == []
 
     Job.objects.update(sent_at=now() - timedelta(hours=1))
     follow_now()
@@ -273,7 +273,7 @@ def test_a_job_that_the_list_has_no_more_is_kept_and_said(alice: User, fake: Scr
     job = fresh(jobs[0])
     assert job.state == "training"
     assert sentence.replace("'", "&#x27;") in text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    assert [text.startswith(sentence) for text in told(job)] == [True], "once"
+    assert [text.startswith(sentence) for text in timeline_texts(job)] == [True], "once"
 
     fake.jobs.append(paid)
     follow_now()
@@ -291,7 +291,7 @@ def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Scrip
     job = Job.objects.get()
     assert (job.provider_status, job.is_public) == ("ALMOST_THERE", True)
     assert len(fake.sent("details")) == 1
-    assert len(told(job)) == 2, "adopted, and its state"
+    assert len(timeline_texts(job)) == 2, "adopted, and its state"
     paid.status = "AVAILABLE"
     fake.unscript()
     follow_now()
@@ -299,7 +299,7 @@ def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Scrip
     assert (fresh(job).state, len(fake.sent("details"))) == ("ready", 2)
     paid.status = "DEPLOYING"
     follow_now()
-    assert fresh(job).state == "deploying", "the newest word counts, also when it goes back (A6)"
+    assert fresh(job).state == "deploying", "the newest word counts, also when it goes back"
 
 
 def test_news_that_the_worker_died_on_are_news_again(
@@ -355,7 +355,7 @@ def test_details_that_cannot_be_had_hold_no_others_up(fake: ScriptedProvider) ->
 
 
 def test_two_workers_ask_once() -> None:
-    """A12"""
+    """docs/reliability.md, A12."""
     connections.built_in()
     poll.poll_now()
     assert claim(Connection.objects.all(), seconds=60)

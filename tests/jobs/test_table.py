@@ -205,7 +205,7 @@ def test_a_mangled_page_is_no_error(alice: User, where: str) -> None:
 
 @pytest.mark.parametrize("url", ["/", PIECE])
 def test_more_rows_take_no_more_queries(alice: User, bob: User, url: str) -> None:
-    """L3"""
+    """docs/reliability.md, L3."""
     client = signed_in(alice)
 
     def queries() -> int:

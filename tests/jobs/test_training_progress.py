@@ -167,7 +167,7 @@ def test_a_simulated_training_tells_percent_and_no_more(
     assert "js/loss-curve.js" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
 
 
-def test_the_place_in_the_queue_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:
+def test_the_place_in_the_queue_is_shown(alice: User, provider: ScriptedProvider, job: Job) -> None:
     provider.tells = {"percent": 0, "step": None, "ahead": 2}
     look()
     assert "Waiting in the queue, 2 jobs ahead." in page_of(alice, job)
@@ -350,7 +350,7 @@ def test_a_wish_survives_a_lost_answer_and_a_dead_worker(
     assert status_text(fresh(job)) == "Cancelled"
 
 
-def test_too_late_is_told(alice: User, provider: ScriptedProvider, job: Job) -> None:
+def test_a_late_cancel_request_says_so(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
     signed_in(alice).post(url(job))
     provider.jobs[0].status = "AVAILABLE"

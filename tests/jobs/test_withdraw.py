@@ -50,7 +50,10 @@ def test_the_worker_leaves_it_alone_afterwards(alice: User, job: Job) -> None:
 
 
 def test_a_withdrawal_while_the_worker_picks_it_up_wins(alice: User, job: Job) -> None:
-    """S16: claimed, not yet sending. The worker's own write then finds nothing to send."""
+    """Claimed, not yet sending. The worker's own write then finds nothing to send.
+
+    docs/reliability.md, S16.
+    """
     assert claim(Job.objects.all(), seconds=60)
     services.withdraw(job, actor=alice)
     assert not tasks.submit_jobs()
@@ -98,7 +101,7 @@ def test_others_may_not(name: str, job: Job, request: pytest.FixtureRequest) -> 
 
 
 def test_a_maker_who_became_a_viewer_may_not_any_more(alice: User, job: Job) -> None:
-    """R6: from the next request on."""
+    """From the next request on (docs/reliability.md, R6)."""
     client = signed_in(alice)
     User.objects.update(role=User.Role.VIEWER)
     assert client.post(url(job)).status_code == 403
