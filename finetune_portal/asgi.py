@@ -17,7 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django.setup(set_prefix=False)
 
 from finetune_portal.datasets.upload.tus import override_method, receive_chunk  # noqa: E402 - needs the apps loaded
-from finetune_portal.gateway.receive import receive_file  # noqa: E402
+from finetune_portal.gateway.upload import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
 from finetune_portal.jobs.live.stream import live  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402

@@ -61,7 +61,7 @@ DATASET_MAX_BYTES = min(env.integer("DATASET_MAX_BYTES", 5_000_000_000), 5 * 102
 UPLOAD_KEEP_HOURS = env.integer("UPLOAD_KEEP_HOURS", 24, least=1)  # of an upload that does not go on
 UPLOAD_QUIET_SECONDS = env.decimal("UPLOAD_QUIET_SECONDS", 15)  # then a connection counts as lost
 DISK_FLOOR_BYTES = env.integer("DISK_FLOOR_BYTES", 500_000_000)  # stays free whatever comes in
-TOKEN_CALLS = env.integer("PORTAL_TOKEN_CALLS", 300, least=1)  # a minute, by each access token
+TOKEN_CALLS = env.integer("PORTAL_TOKEN_CALLS", 300, least=1)  # a minute, by each personal token
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # a page of captions has up to 500
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
@@ -275,7 +275,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [
     *(r"^healthz$", r"^readyz$", r"^metrics$", r"^hooks/"),  # asked from this machine
-    *(r"^finetune/", r"^v1/"),  # gateway/calls.py refuses instead
+    *(r"^finetune/", r"^v1/"),  # gateway/api_call.py refuses instead
 ]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE

@@ -4,7 +4,7 @@ The table is complete by introspection: a new URL without a line here fails. A l
 what anonymous, a viewer, alice (who made the things), bob (another maker) and an admin get:
 `in` is sent to the login page, `ok` gets through to the action or its form, `no` is 403, `404` finds nothing,
 `key` is 401: a session opens no call of the API. All other methods are refused. A second table has what the
-access token of each opens.
+personal token of each opens.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import start_upload
 from finetune_portal.gateway import upload_urls
-from finetune_portal.gateway.models import AccessToken
+from finetune_portal.gateway.models import PersonalToken
 from tests.gateway.api_client import token_of
 from tests.people import person
 from tests.web_server import WebServer, session_of
@@ -41,7 +41,7 @@ def test_every_endpoint_has_its_line() -> None:
 
 def test_everyone_gets_what_the_table_says(web: WebServer) -> None:
     admin, alice = person("dana", "admin"), person("alice", "maker")
-    token = AccessToken.objects.get(owner=token_owner(alice))
+    token = PersonalToken.objects.get(owner=token_owner(alice))
     cookies = {
         "viewer": session_of(person("charlie", "viewer")),
         "alice": session_of(alice),
@@ -67,7 +67,7 @@ def token_owner(owner: User) -> User:
 
 
 def status(
-    web: WebServer, line: tuple[str, str], headers: dict[str, str], alice: User, token: AccessToken
+    web: WebServer, line: tuple[str, str], headers: dict[str, str], alice: User, token: PersonalToken
 ) -> int:
     """One call, each with an upload of its own."""
     method, path = line
@@ -76,7 +76,7 @@ def status(
         dataset = start_upload(owner=alice, filename="night.zip", size=8)
         path, headers, body = f"/uploads/{dataset.key}/", {**headers, **TUS}, b"PK"
     elif method == "PUT":
-        path = upload_urls.signed("", upload_urls.Permit(uuid.uuid4(), token.pk, "night.zip"))
+        path = upload_urls.presigned_url("", upload_urls.UploadGrant(uuid.uuid4(), token.pk, "night.zip"))
         body = b"P" * 100
     with requests.request(method, web.url + path, data=body, headers=headers, stream=True, timeout=10) as got:
         assert got.status_code == 200 or got.headers["X-Request-ID"]

@@ -1,1 +1,1 @@
-"""The portal as an API: personal access tokens, and the upstream's calls answered from our rows."""
+"""The portal's API: personal tokens, and the calls of the provider's API answered from the portal's rows."""

@@ -1,4 +1,4 @@
-"""The one door to tokens, and to jobs by the id that the gateway calls them by."""
+"""Which tokens a person may see and revoke, and jobs by their id in the API."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
-from finetune_portal.gateway.models import AccessToken
+from finetune_portal.gateway.models import PersonalToken
 from finetune_portal.jobs import access as jobs
 from finetune_portal.jobs.choices import DOWNLOADABLE
 from finetune_portal.jobs.models import Job
 
-# What the list tells; a script may ask for 100,000 rows again and again.
+# The columns of the list; a script may ask for 100,000 rows again and again.
 LISTED = (
     *("form_key", "name", "state", "provider_status", "error", "request_id", "is_public", "wants_public"),
     *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "provider_data"),
@@ -22,18 +22,18 @@ LISTED = (
 )
 
 
-def tokens(user: User) -> QuerySet[AccessToken]:
-    """One's own, and for an admin everyone's; those that were revoked are only in the record."""
-    rows = AccessToken.objects.select_related("owner").filter(revoked=None).order_by("-pk")
+def tokens(user: User) -> QuerySet[PersonalToken]:
+    """A person's own, and for an admin everyone's. Revoked ones are only in the audit log."""
+    rows = PersonalToken.objects.select_related("owner").filter(revoked_at=None).order_by("-pk")
     return rows if user.can_administer else rows.filter(owner=user)
 
 
-def token_to_revoke(user: User, pk: int) -> AccessToken:
+def token_to_revoke(user: User, pk: int) -> PersonalToken:
     return get_object_or_404(tokens(user), pk=pk)
 
 
 def listed(user: User) -> QuerySet[Job]:
-    """What the table shows, newest first; archived jobs are left out."""
+    """The jobs of the table, newest first, without archived ones."""
     rows = jobs.visible(user).filter(archived_at=None).order_by("-pk")
     return rows.select_related(None).select_related("dataset").only(*LISTED)
 
@@ -55,5 +55,5 @@ def job_to_change(user: User, request_id: str) -> Job:
 
 
 def job_with_model(user: User, cloud_storage_url: str) -> Job:
-    found = jobs.visible(user).filter(state__in=DOWNLOADABLE, cloud_storage_url=cloud_storage_url)
-    return get_object_or_404(found.order_by("-pk")[:1])
+    rows = jobs.visible(user).filter(state__in=DOWNLOADABLE, cloud_storage_url=cloud_storage_url)
+    return get_object_or_404(rows.order_by("-pk")[:1])

@@ -1,4 +1,4 @@
-"""The six calls of docs/provider-api.md and the balance, answered from rows, within the person's rights."""
+"""The six calls of docs/provider-api.md and the balance, answered from rows, within the owner's rights."""
 
 from __future__ import annotations
 
@@ -10,113 +10,113 @@ from finetune_portal.connections import services as connections
 from finetune_portal.datasets import access as datasets
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway import access, responses, services, upload_urls
-from finetune_portal.gateway.calls import Fields, Refused, boolean, call, check_right, text
-from finetune_portal.gateway.forms import sentence_of, training_form
-from finetune_portal.gateway.models import AccessToken, Right
-from finetune_portal.gateway.upload_urls import Permit
+from finetune_portal.gateway.api_call import ApiError, Fields, api_call, boolean, check_right, text
+from finetune_portal.gateway.forms import errors_of, training_form
+from finetune_portal.gateway.models import PersonalToken, Right
+from finetune_portal.gateway.upload_urls import UploadGrant
 from finetune_portal.jobs.services import download_link, set_public
 from finetune_portal.web.http import PLAIN
 
 KONTEXT = {"base_model": "FLUX", "train_type": "LORA", "theme": "KONTEXT"}
-LONGEST_KEY = 255
+MAX_KEY = 255
 
 
-@call("POST", Right.TRAIN)
-def submit(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """docs/provider-api.md, 1. The worker sends it to the upstream, once."""
+@api_call("POST", Right.TRAIN)
+def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
+    """docs/provider-api.md, 1. The worker sends the job to the provider, once."""
     user = token.owner
-    _check_kinds(fields)
+    _check_constants(fields)
     public = "segmind_public" in fields and boolean(fields, "segmind_public")
     if public:
         check_right(token, Right.PUBLISH)
-    key = services.form_key(user, request.headers.get("Idempotency-Key", "")[:LONGEST_KEY])
+    key = services.form_key_for(user, request.headers.get("Idempotency-Key", "")[:MAX_KEY])
     job = access.own_job(user, key)
     if job is None:
         dataset = _dataset(token, text(fields, "data_source_path"))
         form = training_form(fields, user=user, key=key, dataset=dataset, public=public)
         if not form.is_valid():
-            raise Refused(422, sentence_of(form))
+            raise ApiError(422, errors_of(form))
         if len(form.job_parameters) > 1:
-            raise Refused(422, "advance_parameters: one learning rate and one number of steps at a time.")
+            raise ApiError(422, "advance_parameters: one learning rate and one number of steps at a time.")
         source_url, (training,) = form.cleaned_data["source_url"], form.job_parameters
         job = services.submit(actor=user, dataset=dataset, source_url=source_url, key=key, training=training)
     return JsonResponse(responses.submitted(job))
 
 
-@call("GET", Right.READ)
-def details(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+@api_call("GET", Right.READ)
+def details(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 2."""
     job = access.job_to_see(token.owner, text(fields, "request_id"))
     return JsonResponse({"finetune": responses.details(job, base_url(request))})
 
 
-@call("GET", Right.READ)
-def listing(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+@api_call("GET", Right.READ)
+def listing(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 3: a bare array, all at once."""
     base = base_url(request)
-    found = access.listed(token.owner).iterator(chunk_size=1000)
-    return JsonResponse([responses.listed(job, base) for job in found], safe=False)
+    jobs = access.listed(token.owner).iterator(chunk_size=1000)
+    return JsonResponse([responses.listed(job, base) for job in jobs], safe=False)
 
 
-@call("GET", Right.TRAIN)
-def presigned_url(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """docs/provider-api.md, 4. Changes nothing: the dataset comes into being with its bytes (receive.py)."""
+@api_call("GET", Right.TRAIN)
+def presigned_url(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
+    """docs/provider-api.md, 4. Changes nothing: the upload itself creates the dataset (upload.py)."""
     name = text(fields, "name").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".zip")[:200]
-    permit = Permit(uuid.uuid4(), token.pk, f"{name or 'dataset'}.zip")
+    grant = UploadGrant(uuid.uuid4(), token.pk, f"{name or 'dataset'}.zip")
     base = base_url(request)
-    s3_url = upload_urls.stable(base, permit.key, permit.filename)
-    return JsonResponse({"presigned_url": upload_urls.signed(base, permit), "s3_url": s3_url})
+    s3_url = upload_urls.s3_url(base, grant.key, grant.filename)
+    return JsonResponse({"presigned_url": upload_urls.presigned_url(base, grant), "s3_url": s3_url})
 
 
-@call("PUT", Right.PUBLISH)
-def access_update(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
+@api_call("PUT", Right.PUBLISH)
+def access_update(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 5: the answer is the number 200."""
     job = access.job_to_change(token.owner, text(fields, "request_id"))
     set_public(job, public=boolean(fields, "segmind_public"), actor=token.owner)
     return JsonResponse(200, safe=False)
 
 
-@call("GET", Right.DOWNLOAD)
-def download(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """docs/provider-api.md, 6: the answer is the bare address."""
+@api_call("GET", Right.DOWNLOAD)
+def download(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
+    """docs/provider-api.md, 6: the answer is the bare URL."""
     job = access.job_with_model(token.owner, text(fields, "cloud_storage_url"))
     return HttpResponse(download_link(job, actor=token.owner), content_type=PLAIN)
 
 
-@call("GET", Right.READ)
-def balance(request: HttpRequest, token: AccessToken, fields: Fields) -> HttpResponse:
-    """What the default connection's account held when the worker asked last."""
+@api_call("GET", Right.READ)
+def balance(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
+    """The balance of the default connection when the worker last asked."""
     credits = connections.default().credits
     if credits is None:
-        raise Refused(503, "The balance is not known yet. Ask again in a minute.")
+        raise ApiError(503, "The balance is not known yet. Ask again in a minute.")
     return JsonResponse({"credits": credits, "free-credits": 0})
 
 
 def base_url(request: HttpRequest) -> str:
-    """The portal as this caller reaches it."""
+    """The portal's address as this caller uses it."""
     return f"{request.scheme}://{request.get_host()}"
 
 
-def _check_kinds(fields: Fields) -> None:
-    """A training of another kind would cost as much and be another thing; and text is to be text."""
+def _check_constants(fields: Fields) -> None:
+    """Reject what would start another kind of training, and text fields that hold something else."""
     for name, only in KONTEXT.items():
         if text(fields, name).upper() != only:
-            raise Refused(422, f"{name} must be {only}: this portal trains FLUX.1 Kontext LoRAs.")
+            raise ApiError(422, f"{name} must be {only}: this portal trains FLUX.1 Kontext LoRAs.")
     for name in ("name", "instance_prompt", "machine_type"):
         if fields.get(name):
             text(fields, name)
 
 
-def _dataset(token: AccessToken, address: str) -> Dataset | None:
-    """The dataset that one of the portal's own addresses names; None for an address elsewhere."""
+def _dataset(token: PersonalToken, address: str) -> Dataset | None:
+    """The dataset that one of the portal's own URLs names; None for a URL elsewhere."""
     key = upload_urls.dataset_key(address)
     if key is None:
         return None
     dataset = datasets.visible(token.owner).filter(key=key, deleted_at=None).first()
     if dataset is None:
-        sentence = "data_source_path: there is no ZIP at this address. PUT it to the presigned_url first."
-        raise Refused(422, sentence)
+        sentence = "data_source_path: there is no ZIP at this URL. PUT it to the presigned_url first."
+        raise ApiError(422, sentence)
     if dataset.is_rejected:
         reason = dataset.problems[0] if dataset.problems else ""
-        raise Refused(422, f"data_source_path: the portal refused this ZIP. {reason}".strip())
+        raise ApiError(422, f"data_source_path: the portal rejected this ZIP. {reason}".strip())
     return dataset

@@ -1,4 +1,4 @@
-"""What people give for a token, and the training form as the API names its fields."""
+"""The form of a personal token, and the training form under the field names of the API."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.models import Right
 from finetune_portal.jobs.forms import JobForm
 
-DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "no end"}
+DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
 RIGHTS = (
     (Right.TRAIN, "Upload datasets and start trainings, which cost money"),
     (Right.PUBLISH, "Make models public or private"),
     (Right.DOWNLOAD, "Download models"),
 )
-NAMES = {"wants_public": "segmind_public", "dataset": "data_source_path", "source_url": "data_source_path"}
+API_NAMES = {
+    "wants_public": "segmind_public",
+    "dataset": "data_source_path",
+    "source_url": "data_source_path",
+}
 
 
 class TokenForm(forms.Form):
-    """A viewer's token only reads, so there is nothing to choose."""
+    """A viewer's token only reads, so a viewer has no rights to choose."""
 
     name = forms.CharField(
         max_length=60,
-        error_messages={"required": "Give the token a name, so that you know later what uses it."},
+        error_messages={"required": "Enter a name, so that you know later what uses the token."},
         widget=forms.TextInput(attrs={"placeholder": "nightly trainings", "autocomplete": "off"}),
     )
     rights = forms.MultipleChoiceField(
-        choices=RIGHTS, required=False, label="Besides reading, it may", widget=forms.CheckboxSelectMultiple
+        choices=RIGHTS, required=False, label="Besides reading, it can", widget=forms.CheckboxSelectMultiple
     )
     days = forms.TypedChoiceField(
         choices=list(DAYS.items()),
         required=False,
         initial="90",
-        label="Works for",
+        label="Expires after",
         coerce=int,
         empty_value=None,
     )
@@ -45,18 +49,15 @@ class TokenForm(forms.Form):
         super().__init__(*args, **kwargs)
         if not user.can_train:
             del self.fields["rights"]
-        for name in self.errors if self.is_bound else ():
-            described = {"aria-invalid": "true", "aria-describedby": f"id_{name}_error"}
-            self.fields[name].widget.attrs.update(described)
 
 
 def training_form(
     fields: dict[str, Any], *, user: User, key: uuid.UUID, dataset: Dataset | None, public: bool
 ) -> JobForm:
-    """The same rules and sentences as on the page."""
+    """The same rules and messages as on the page."""
     advanced = fields.get("advance_parameters")
     numbers = advanced if isinstance(advanced, dict) else {}
-    told = {
+    data = {
         "form_key": str(key),
         "name": fields.get("name"),
         "instance_prompt": fields.get("instance_prompt"),
@@ -67,17 +68,19 @@ def training_form(
         "dataset": dataset.pk if dataset else "",
         "source_url": "" if dataset else fields.get("data_source_path"),
     }
-    return JobForm(told, user=user)
+    return JobForm(data, user=user)
 
 
-def sentence_of(form: JobForm) -> str:
-    """Each refusal after the name that the API has for the field."""
-    told = ((NAMES.get(name, name), " ".join(map(str, errors))) for name, errors in form.errors.items())
-    return " ".join(f"{name}: {sentence}" for name, sentence in told)
+def errors_of(form: JobForm) -> str:
+    """The errors of the form, each after the API's name for its field."""
+    errors_by_name = (
+        (API_NAMES.get(name, name), " ".join(map(str, errors))) for name, errors in form.errors.items()
+    )
+    return " ".join(f"{name}: {sentence}" for name, sentence in errors_by_name)
 
 
 def _plain(value: Any) -> str:
-    """A number as a person would type it; JSON may say 300.0."""
+    """A number as a person types it, as JSON may hold 300.0."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
         value = int(value)
     return "" if value is None else str(value)

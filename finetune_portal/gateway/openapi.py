@@ -1,7 +1,7 @@
-"""The public reference for tools: an OpenAPI 3.1 document of the calls. Pure data.
+"""The OpenAPI 3.1 document of the calls, for tools. Pure data.
 
-OpenAPI gives a body on a GET no meaning of its own, but the API has two kinds of them. Each such call is told
-with its body and, for tools that cannot send one, with the same field in the query.
+OpenAPI gives a body on a GET no meaning, but the API has two kinds of them. Each such call is described with
+its body and, for tools that cannot send one, with the same field in the query.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded",
 
 ERRORS = {
     "400": "The body of the call cannot be read.",
-    "401": "The access token is missing, unknown, expired or revoked.",
-    "403": "The token, or its person, may not do this.",
+    "401": "The personal token is missing, unknown, expired or revoked.",
+    "403": "The token or its owner may not do this.",
     "404": "There is no such fine-tune request or model.",
-    "405": "The address answers another method.",
-    "409": "It cannot be done as things stand; the sentence says why.",
+    "405": "The method is not allowed.",
+    "409": "The state of the job does not allow it; the message says why.",
     "413": "The body of the call is too large.",
-    "422": "A field is missing or wrong; the sentence names it.",
+    "422": "A field is missing or wrong; the message names it.",
     "429": "Too many calls in this minute. The header Retry-After says how many seconds to wait.",
-    "502": "The upstream did not do it. Try again later.",
+    "502": "The provider did not do it. Try again later.",
     "503": "Not known yet. Ask again in a minute.",
 }
 READING = ("400", "401", "405", "413", "422", "429")
@@ -62,14 +62,14 @@ SCHEMAS: dict[str, Part] = {
             "pattern": r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
             "examples": ["red-hair"],
         },
-        data_source_path={**URL, "description": "The s3_url of an upload, or the public address of a ZIP."},
+        data_source_path={**URL, "description": "The s3_url of an upload, or the public URL of a ZIP."},
         instance_prompt={"type": "string", "maxLength": 1000},
         base_model={"const": "FLUX"},
         train_type={"const": "LORA"},
         machine_type={"enum": choices.Machine.values},
         theme={"const": "KONTEXT"},
         segmind_public={**FLAG, "default": False, "description": "Needs the right to publish."},
-        trigger_word={"type": "string", "description": "Let pass and not used: the vendor's SDK sends one."},
+        trigger_word={"type": "string", "description": "Accepted and ignored: the vendor's SDK sends one."},
         advance_parameters=_object(
             "learning_rate steps",
             learning_rate={"type": "number", "minimum": choices.MIN_RATE, "maximum": choices.MAX_RATE},
@@ -119,16 +119,17 @@ def _query(name: str, schema: Part) -> Part:
 
 
 def _operation(
-    name: str, summary: str, answer: Part, *errors: str, kind: str = JSON, told: str = "", **parts: Any
+    name: str, summary: str, schema: Part, *errors: str, kind: str = JSON, description: str = "", **parts: Any
 ) -> Part:
-    good = {"description": "OK", "content": {kind: {"schema": answer}}}
-    wrong = {code: {"$ref": f"#/components/responses/{code}"} for code in sorted({*READING, *errors})}
-    said = {"description": told} if told else {}
-    return {"operationId": name, "summary": summary, **said, **parts, "responses": {"200": good, **wrong}}
+    success = {"description": "OK", "content": {kind: {"schema": schema}}}
+    failures = {code: {"$ref": f"#/components/responses/{code}"} for code in sorted({*READING, *errors})}
+    details = {"description": description} if description else {}
+    responses = {"200": success, **failures}
+    return {"operationId": name, "summary": summary, **details, **parts, "responses": responses}
 
 
-def _asked(schema: Part, name: str, *kinds: str) -> Part:
-    """One field, in the body or in the query."""
+def _field(schema: Part, name: str, *kinds: str) -> Part:
+    """One field, in the body or the query."""
     body = _body(_object(name, **{name: schema}), *kinds, required=False)
     return {"parameters": [_query(name, schema)], "requestBody": body}
 
@@ -138,7 +139,7 @@ IDEMPOTENCY: Part = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "maxLength": 255},
-    "description": "The same key of the same person is the same training, however often it is sent.",
+    "description": "The same key of the same person means the same training, however often it is sent.",
 }
 PATHS: dict[str, Part] = {
     "/finetune/request/submit": {
@@ -148,7 +149,7 @@ PATHS: dict[str, Part] = {
             _ref("Submitted"),
             "403",
             "409",
-            told="It costs money once the upstream takes it. The portal sends it once.",
+            description="It costs money once the provider accepts it. The portal sends it once.",
             parameters=[IDEMPOTENCY],
             requestBody=_body(_ref("Submit"), JSON),
         )
@@ -159,24 +160,24 @@ PATHS: dict[str, Part] = {
             "All about one training",
             _object("finetune", finetune=_ref("Details")),
             "404",
-            **_asked(ID, "request_id", JSON),
+            **_field(ID, "request_id", JSON),
         )
     },
     "/finetune/request/list": {
         "get": _operation(
             "list",
-            "All trainings of the team, newest first, but for archived ones",
+            "All trainings of the team, newest first, without archived ones",
             {"type": "array", "items": _ref("Listed")},
         )
     },
     "/finetune/request/upload/pre-signed-url": {
         "get": _operation(
             "presignedUrl",
-            "Where to PUT a dataset ZIP, and how to name it afterwards",
+            "Where to PUT a dataset ZIP, and its URL for the submit",
             _ref("Upload"),
             "403",
-            told="PUT the bare file to presigned_url within an hour, with its Content-Length; submit s3_url.",
-            **_asked({"type": "string", "minLength": 1, "examples": ["pairs.zip"]}, "name", JSON),
+            description="PUT the file to presigned_url within an hour, with Content-Length; submit s3_url.",
+            **_field({"type": "string", "minLength": 1, "examples": ["pairs.zip"]}, "name", JSON),
         )
     },
     "/finetune/request/access-update": {
@@ -202,18 +203,18 @@ PATHS: dict[str, Part] = {
     "/finetune/request/file/download": {
         "get": _operation(
             "fileDownload",
-            "A link to the model file, good for an hour",
+            "A link to the model file, valid for an hour",
             URL,
             "403",
             "404",
             "409",
             "502",
             kind="text/plain",
-            **_asked(TEXT, "cloud_storage_url", MULTIPART, FORM),
+            **_field(TEXT, "cloud_storage_url", MULTIPART, FORM),
         )
     },
     "/v1/get-user-credits": {
-        "get": _operation("credits", "What the account holds, in US dollars", _ref("Credits"), "503")
+        "get": _operation("credits", "The balance of the account, in US dollars", _ref("Credits"), "503")
     },
 }
 
@@ -224,7 +225,7 @@ def document(base_url: str) -> Part:
         "info": {
             "title": "Finetune Portal",
             "version": __version__,
-            "description": "The FLUX.1 Kontext fine-tuning API, for holders of a personal access token.",
+            "description": "The FLUX.1 Kontext fine-tuning API, for holders of a personal token.",
         },
         "servers": [{"url": base_url}],
         "security": [{"token": []}],

@@ -1,6 +1,6 @@
-"""The shapes of the answers, field by field as in docs/provider-api.md, from the portal's rows.
+"""The answers of the API, field by field as in docs/provider-api.md, from the portal's rows.
 
-Ids are the portal's own. What else the upstream tells of a job is passed on as it came.
+Ids are the portal's own. Other fields of the provider's answer are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from finetune_portal.gateway import upload_urls
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 
-Answer = dict[str, Any]
-OURS = {"reached", "partial"}  # what jobs/sync/details.py adds to the upstream's last answer
+Json = dict[str, Any]
+INTERNAL_FIELDS = {"reached", "partial"}  # what jobs/sync/details.py adds to the provider's last answer
 ID_NAMES = {"request_id", "job_id"}
-ONLY_DETAILS = {"instance_prompt", "slug", "public_model", "created_ts", "updated_ts"}
-ONLY_LISTED = {"segmind_model_path", "advance_parameters", "segmind_public_model", "train_type", "theme"}
+DETAILS_ONLY = {"instance_prompt", "slug", "public_model", "created_ts", "updated_ts"}
+LIST_ONLY = {"segmind_model_path", "advance_parameters", "segmind_public_model", "train_type", "theme"}
 
 
-def submitted(job: Job) -> Answer:
+def submitted(job: Job) -> Json:
     """docs/provider-api.md, 1."""
     return {"status": _status(job), "finetune_id": str(job.form_key), "name": job.name}
 
 
-def details(job: Job, base_url: str) -> Answer:
+def details(job: Job, base_url: str) -> Json:
     """docs/provider-api.md, 2."""
     return {
-        **_passed_on(job, without=ONLY_LISTED),
+        **_provider_fields(job, without=LIST_ONLY),
         **_common(job, base_url),
         "instance_prompt": job.instance_prompt,
         "slug": job.slug,
@@ -38,12 +38,12 @@ def details(job: Job, base_url: str) -> Answer:
     }
 
 
-def listed(job: Job, base_url: str) -> Answer:
+def listed(job: Job, base_url: str) -> Json:
     """docs/provider-api.md, 3."""
-    told = _passed_on(job, without=ONLY_DETAILS)
+    fields = _provider_fields(job, without=DETAILS_ONLY)
     advanced = {"prompt": job.instance_prompt, "theme": "KONTEXT"}
     return {
-        **told,
+        **fields,
         **_common(job, base_url),
         "segmind_model_path": job.provider_data.get("segmind_model_path"),
         "advance_parameters": {"steps": job.steps, "learning_rate": job.learning_rate, **advanced},
@@ -51,11 +51,11 @@ def listed(job: Job, base_url: str) -> Answer:
         "train_type": "LORA",
         "theme": "KONTEXT",
         "cloud_storage_url": job.cloud_storage_url or None,
-        "model_information": told.get("model_information") or {},
+        "model_information": fields.get("model_information") or {},
     }
 
 
-def _common(job: Job, base_url: str) -> Answer:
+def _common(job: Job, base_url: str) -> Json:
     return {
         "id": str(job.form_key),
         "finetune_id": str(job.form_key),
@@ -68,12 +68,16 @@ def _common(job: Job, base_url: str) -> Answer:
     }
 
 
-def _passed_on(job: Job, *, without: set[str]) -> Answer:
-    return {name: value for name, value in job.provider_data.items() if name not in OURS | ID_NAMES | without}
+def _provider_fields(job: Job, *, without: set[str]) -> Json:
+    return {
+        name: value
+        for name, value in job.provider_data.items()
+        if name not in INTERNAL_FIELDS | ID_NAMES | without
+    }
 
 
 def _status(job: Job) -> str:
-    """The upstream's own word; before it has one, the word that it begins with."""
+    """The provider's own status, or the first one while it has none."""
     if job.state in (State.REFUSED, State.CLOSED):
         return "FAILED"
     return job.provider_status or "REQUESTED"
@@ -90,10 +94,10 @@ def _is_public(job: Job) -> bool:
 
 
 def _data_source_path(job: Job, base_url: str) -> str:
-    """An address that can be submitted again."""
+    """A URL that can be submitted again."""
     if job.dataset is None:
         return str(job.provider_data.get("data_source_path") or "")
-    own = upload_urls.stable(base_url, job.dataset.key, job.dataset.filename)
+    own = upload_urls.s3_url(base_url, job.dataset.key, job.dataset.filename)
     return job.dataset.source_url or own
 
 

@@ -1,6 +1,6 @@
-"""The addresses of an upload: the stable one that names the dataset, and the signed one to PUT it to.
+"""The URLs of an upload: `s3_url`, which names the dataset, and `presigned_url`, to PUT it to.
 
-Nothing is stored for an address. The dataset's row is made when its bytes come.
+Nothing is stored for a URL. The dataset's row is created when its bytes arrive.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from django.http.request import validate_host
 from django.urls import reverse
 
 UPLOADS = "/finetune/uploads/"
-SECONDS = 3600
-SALT = "finetune_portal.gateway.upload_urls"
+MAX_AGE = 3600
+SALT = "finetune_portal.gateway.addresses"  # kept, so that URLs stay valid through an upgrade
 PATH = re.compile(re.escape(UPLOADS) + r"([0-9a-f-]{36})/")
 
 
 @dataclass(frozen=True)
-class Permit:
-    """What a signed address allows: the holder of this token to bring this file, once."""
+class UploadGrant:
+    """What a presigned URL allows: the owner of this token uploads this file, once."""
 
     key: uuid.UUID
     token: int
     filename: str
 
 
-def stable(base_url: str, key: uuid.UUID, filename: str) -> str:
-    """`s3_url`: to be given as `data_source_path`."""
+def s3_url(base_url: str, key: uuid.UUID, filename: str) -> str:
+    """The URL to submit as `data_source_path`."""
     return base_url + reverse("gateway:uploaded", args=[key, filename])
 
 
-def signed(base_url: str, permit: Permit) -> str:
-    """`presigned_url`, good for an hour."""
-    told = signing.dumps([str(permit.key), permit.token, permit.filename], salt=SALT)
-    return f"{stable(base_url, permit.key, permit.filename)}?{urlencode({'signature': told})}"
+def presigned_url(base_url: str, grant: UploadGrant) -> str:
+    """The URL to PUT the file to, valid for an hour."""
+    signature = signing.dumps([str(grant.key), grant.token, grant.filename], salt=SALT)
+    return f"{s3_url(base_url, grant.key, grant.filename)}?{urlencode({'signature': signature})}"
 
 
-def read(path: str, query: str) -> Permit | None:
-    """What the address allows; None if it is none of ours, too old, or was changed."""
+def read_grant(path: str, query: str) -> UploadGrant | None:
+    """What the URL allows; None if it is not one of ours, too old, or changed."""
     try:
-        told = parse_qs(query, max_num_fields=10).get("signature", [""])[0]
-        key, token, filename = signing.loads(told, salt=SALT, max_age=SECONDS)
+        signature = parse_qs(query, max_num_fields=10).get("signature", [""])[0]
+        key, token, filename = signing.loads(signature, salt=SALT, max_age=MAX_AGE)
     except (signing.BadSignature, ValueError):
         return None
-    return Permit(uuid.UUID(key), token, filename) if key == key_in(path) else None
+    return UploadGrant(uuid.UUID(key), token, filename) if key == key_in(path) else None
 
 
 def key_in(path: str) -> str:
-    found = PATH.match(path)
-    return found[1] if found else ""
+    match = PATH.match(path)
+    return match[1] if match else ""
 
 
 def dataset_key(url: str) -> uuid.UUID | None:
-    """The dataset that one of our own addresses names; None for any other address."""
+    """The key of the dataset that one of our own URLs names; None for any other URL."""
     try:
         parts = urlsplit(url)
-        ours = validate_host(parts.hostname or "", settings.ALLOWED_HOSTS)
-        return uuid.UUID(key_in(parts.path)) if ours else None
+        is_own = validate_host(parts.hostname or "", settings.ALLOWED_HOSTS)
+        return uuid.UUID(key_in(parts.path)) if is_own else None
     except ValueError:
         return None

@@ -1,11 +1,11 @@
-"""The calls on the upstream's own paths, the tokens under /tokens/, the reference under /api/."""
+"""The calls under the provider's own paths, personal tokens under /tokens/, the reference under /api/."""
 
 from __future__ import annotations
 
 from django.urls import path
 
 from finetune_portal.gateway import endpoints, views
-from finetune_portal.gateway.calls import nothing_here
+from finetune_portal.gateway.api_call import not_found
 
 app_name = "gateway"
 urlpatterns = [
@@ -20,6 +20,6 @@ urlpatterns = [
     path("finetune/request/access-update", endpoints.access_update, name="access-update"),
     path("finetune/request/file/download", endpoints.download, name="download"),
     path("v1/get-user-credits", endpoints.balance, name="balance"),
-    path("finetune/uploads/<uuid:key>/<str:filename>", nothing_here, name="uploaded"),
-    path("finetune/<path:rest>", nothing_here, name="nothing"),
+    path("finetune/uploads/<uuid:key>/<str:filename>", not_found, name="uploaded"),
+    path("finetune/<path:rest>", not_found, name="nothing"),
 ]

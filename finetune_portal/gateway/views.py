@@ -1,4 +1,4 @@
-"""The page of the tokens, and the reference of the API for people and for tools."""
+"""The pages of personal tokens, and the API reference for people and for tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from finetune_portal.gateway.openapi import document
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def tokens(request: PortalRequest) -> HttpResponse:
-    """The list, and the form that makes one. The new token is in this one answer and nowhere else."""
+    """List the tokens, or make one. The new token is shown in this one answer and stored nowhere."""
     form = TokenForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method != "POST":
         return render(request, "gateway/tokens.html", _context(request, form))
@@ -29,9 +29,9 @@ def tokens(request: PortalRequest) -> HttpResponse:
         return reauthentication.redirect_to_reauthentication(back_to=reverse("gateway:tokens"))
     if not form.is_valid():
         return render(request, "gateway/tokens.html", _context(request, form), status=422)
-    told = form.cleaned_data
+    fields = form.cleaned_data
     token, text = services.new_token(
-        owner=request.user, name=told["name"], rights=told.get("rights", []), days=told["days"]
+        owner=request.user, name=fields["name"], rights=fields.get("rights", []), days=fields["days"]
     )
     return render(request, "gateway/made.html", {"token": token, "text": text, "base_url": base_url(request)})
 
@@ -40,7 +40,7 @@ def tokens(request: PortalRequest) -> HttpResponse:
 def revoke(request: PortalRequest, pk: int) -> HttpResponse:
     token = access.token_to_revoke(request.user, pk)
     services.revoke(token, actor=request.user)
-    messages.success(request, f"“{token}” is revoked. What uses it is refused from now on.")
+    messages.success(request, f"“{token}” is revoked. Requests with it are rejected from now on.")
     return redirect("gateway:tokens")
 
 
@@ -56,10 +56,10 @@ def openapi_document(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: PortalRequest, form: TokenForm) -> dict[str, Any]:
-    found = list(access.tokens(request.user))
+    rows = list(access.tokens(request.user))
     return {
         "form": form,
         "asks_first": reauthentication.is_required(request),
-        "own": [token for token in found if token.owner_id == request.user.pk],
-        "others": [token for token in found if token.owner_id != request.user.pk],
+        "own": [token for token in rows if token.owner_id == request.user.pk],
+        "others": [token for token in rows if token.owner_id != request.user.pk],
     }

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from finetune_portal.accounts.models import User
-from finetune_portal.gateway.models import AccessToken
+from finetune_portal.gateway.models import PersonalToken
 from finetune_portal.gateway.services import new_token
 
 ALL = ("train", "publish", "download")
@@ -27,8 +27,8 @@ def token_of(user: User, *rights: str, days: int | None = 90, name: str = "night
     return new_token(owner=user, name=name, rights=rights, days=days)[1]
 
 
-def row_of(text: str) -> AccessToken:
-    return AccessToken.objects.get(last_four=text[-4:])
+def row_of(text: str) -> PersonalToken:
+    return PersonalToken.objects.get(last_four=text[-4:])
 
 
 def call(token: str, method: str, path: str, told: Any = None, *, form: bool = False, **headers: str) -> Any:

@@ -377,4 +377,4 @@ def test_a_token_that_came_in_the_open_is_told_so_and_not_led_on(alice: User, se
     answer = call(text, "GET", LIST)
     assert (answer.status_code, error_of(answer).partition(".")[0]) == (403, "Call by https")
     assert Client().get(LIST, headers={"x-api-key": text}, secure=True).status_code == 200
-    assert row_of(text).last_used
+    assert row_of(text).last_used_at

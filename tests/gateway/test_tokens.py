@@ -1,4 +1,4 @@
-"""The page of the access tokens: make, see, revoke; and what a token is good for afterwards."""
+"""The page of personal tokens: make, see and revoke them, and what a token can do afterwards."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.gateway.models import AccessToken
-from finetune_portal.gateway.services import recognise
+from finetune_portal.gateway.forms import TokenForm
+from finetune_portal.gateway.models import PersonalToken
+from finetune_portal.gateway.services import find_token
 from tests.gateway.api_client import ALL, LIST, PRESIGNED, call, error_of, row_of, token_of
 from tests.people import PASSWORD, just_signed_in, signed_in
 
@@ -36,11 +37,11 @@ def shown(response: HttpResponse) -> str:
 
 def test_a_token_is_shown_once_and_only_its_hash_is_kept(alice: User) -> None:
     text = shown(make(alice, rights=["train", "download"]))
-    row = AccessToken.objects.get()
-    assert recognise(text) == row
-    assert (row.rights, row.rights_now) == (["download", "train"], ["Read", "Train", "Download"])
-    assert timedelta(days=29) < row.expires - now() < timedelta(days=31)
-    assert text not in str([AccessToken.objects.values(), AuditEvent.objects.values()])
+    row = PersonalToken.objects.get()
+    assert find_token(text) == row
+    assert (row.rights, row.effective_rights) == (["download", "train"], ["Read", "Train", "Download"])
+    assert timedelta(days=29) < row.expires_at - now() < timedelta(days=31)
+    assert text not in str([PersonalToken.objects.values(), AuditEvent.objects.values()])
 
     page = signed_in(alice).get(PAGE).content.decode()
     assert not TOKEN.search(page)
@@ -54,10 +55,10 @@ def test_a_name_is_needed_and_nothing_ticked_is_lost(alice: User) -> None:
     response = make(alice, name="", rights=["publish"], days="365")
     assert response.status_code == 422
     html = response.content.decode()
-    assert "Give the token a name" in html
+    assert "Enter a name, so that you know later what uses the token." in html
     assert re.search(r'value="publish"[^>]*checked', html)
     assert re.search(r'value="365" selected', html)
-    assert not AccessToken.objects.exists()
+    assert not PersonalToken.objects.exists()
 
 
 @pytest.mark.parametrize("told", [{"rights": ["everything"]}, {"days": "4000"}])
@@ -65,18 +66,27 @@ def test_what_the_form_does_not_offer_is_refused(alice: User, told: dict[str, An
     assert make(alice, **told).status_code == 422
 
 
+def test_the_help_of_a_wrong_field_stays_linked(alice: User) -> None:
+    form = TokenForm({"name": "", "days": "30"}, user=alice)
+    form.fields["name"].help_text = "What uses it?"
+    assert not form.is_valid()
+    field = str(form["name"])
+    assert 'aria-describedby="id_name_helptext id_name_error"' in field
+    assert 'aria-invalid="true"' in field
+
+
 def test_a_token_may_have_no_end(alice: User) -> None:
     make(alice, days="")
-    assert AccessToken.objects.get().expires is None
+    assert PersonalToken.objects.get().expires_at is None
 
 
 def test_a_lent_browser_makes_none(alice: User) -> None:
-    """R8: a token outlasts the visit, so a sign-in of long ago is not enough."""
+    """A token outlasts the visit, so a sign-in of long ago is not enough."""
     client = signed_in(alice)
-    assert "whether it is you" in client.get(PAGE).content.decode()
+    assert "confirm first that it is you" in client.get(PAGE).content.decode()
     answer = client.post(PAGE, {"name": "nightly", "days": "30"})
     assert answer.headers["Location"] == "/profile/confirm/?next=%2Ftokens%2F"
-    assert not AccessToken.objects.exists()
+    assert not PersonalToken.objects.exists()
     confirmed = client.post(answer.headers["Location"], {"password": PASSWORD})
     assert confirmed.headers["Location"] == PAGE
     shown(client.post(PAGE, {"name": "nightly", "days": "30"}))
@@ -84,7 +94,7 @@ def test_a_lent_browser_makes_none(alice: User) -> None:
 
 def test_a_viewers_token_only_reads(charlie: User) -> None:
     make(charlie, rights=["train"])
-    assert AccessToken.objects.get().rights_now == ["Read"]
+    assert PersonalToken.objects.get().effective_rights == ["Read"]
     assert "your tokens can only read" in just_signed_in(charlie).get(PAGE).content.decode()
 
 
@@ -111,10 +121,10 @@ def test_others_see_and_revoke_it_only_as_admins(alice: User, bob: User, dana: U
     address = reverse("gateway:revoke", args=[row_of(text).pk])
     assert "of alice" not in signed_in(bob).get(PAGE).content.decode()
     assert signed_in(bob).post(address).status_code == 404
-    assert recognise(text).trouble == ""
+    assert find_token(text).problem == ""
     assert "of alice" in signed_in(dana).get(PAGE).content.decode()
     signed_in(dana).post(address)
-    assert recognise(text).trouble == "This token was revoked."
+    assert find_token(text).problem == "This token was revoked."
     event = AuditEvent.objects.get(action="token.revoke")
     assert (event.actor, event.detail["owner"]) == (dana, alice.email)
 
@@ -128,7 +138,7 @@ def test_an_unknown_token_is_refused(db: None, text: str) -> None:
 
 def test_an_expired_token_is_refused(alice: User) -> None:
     text = token_of(alice, days=30)
-    AccessToken.objects.update(expires=now() - timedelta(seconds=1))
+    PersonalToken.objects.update(expires_at=now() - timedelta(seconds=1))
     answer = call(text, "GET", LIST)
     assert (answer.status_code, error_of(answer)) == (401, "This token has expired.")
 
@@ -141,19 +151,19 @@ def test_a_token_has_no_more_rights_than_its_person_has_now(alice: User) -> None
     assert call(text, "GET", LIST).status_code == 200
     User.objects.update(is_active=False)
     answer = call(text, "GET", LIST)
-    assert (answer.status_code, error_of(answer)) == (401, "The account of this token is switched off.")
+    assert (answer.status_code, error_of(answer)) == (401, "The account of this token is deactivated.")
 
 
 def test_its_last_use_is_written_once_a_minute(alice: User) -> None:
     text = token_of(alice)
     call(text, "GET", LIST)
-    first = row_of(text).last_used
+    first = row_of(text).last_used_at
     assert first is not None
     call(text, "GET", LIST)
-    assert row_of(text).last_used == first
-    AccessToken.objects.update(last_used=first - timedelta(minutes=2))
+    assert row_of(text).last_used_at == first
+    PersonalToken.objects.update(last_used_at=first - timedelta(minutes=2))
     call(text, "GET", LIST)
-    assert row_of(text).last_used > first
+    assert row_of(text).last_used_at > first
 
 
 def test_too_many_calls_a_minute_are_refused(alice: User, settings: Any) -> None:

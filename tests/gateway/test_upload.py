@@ -93,10 +93,12 @@ def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: WebServer, to
 def test_a_put_that_a_killed_process_left_begins_anew(web: WebServer, token: str) -> None:
     """The row and half of the file stay behind; a job that waits for them goes on."""
     urls = presigned(web, token)
-    permit = upload_urls.read(urlsplit(urls["presigned_url"]).path, urlsplit(urls["presigned_url"]).query)
-    assert permit
+    grant = upload_urls.read_grant(
+        urlsplit(urls["presigned_url"]).path, urlsplit(urls["presigned_url"]).query
+    )
+    assert grant
     owner = row_of(token).owner
-    left = start_upload(owner=owner, filename="pairs.zip", size=99, key=permit.key)
+    left = start_upload(owner=owner, filename="pairs.zip", size=99, key=grant.key)
     left.path.write_bytes(b"x" * 50)
     assert put(urls["presigned_url"]).status_code == 200
     dataset = Dataset.objects.get()
@@ -141,8 +143,8 @@ def test_a_changed_or_old_address_is_refused(web: WebServer, token: str, monkeyp
     one, two = (presigned(web, token)["presigned_url"] for _ in range(2))
     swapped = f"{one.partition('?')[0]}?{two.partition('?')[2]}"
     monkeypatch.setattr(signing.time, "time", lambda: 1_700_000_000.0)
-    permit = upload_urls.Permit(uuid.uuid4(), row_of(token).pk, "a.zip")
-    old = upload_urls.signed(web.url, permit)
+    grant = upload_urls.UploadGrant(uuid.uuid4(), row_of(token).pk, "a.zip")
+    old = upload_urls.presigned_url(web.url, grant)
     monkeypatch.undo()
     for url in (one[:-1], swapped, old, one.partition("?")[0]):
         answer = put(url)

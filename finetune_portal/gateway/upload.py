@@ -1,7 +1,7 @@
-"""Takes a ZIP that a script PUTs to its signed address, as a raw ASGI endpoint beside Django.
+"""Receive a ZIP that a script PUTs to its presigned URL, as a raw ASGI endpoint beside Django.
 
-The rule of truth is that of datasets/upload/tus.py. A PUT that broke off is forgotten, and begins anew at the
-same address; a file that came whole stays, and the address has served.
+As in datasets/upload/tus.py, only what is on disk counts. A PUT that breaks off is dropped and starts again
+at the same URL; once a file has arrived whole, its URL cannot be used again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import discard_upload, restart_upload, start_upload
 from finetune_portal.datasets.upload.tus import Chunk, TusError, lock_file, write_chunk
 from finetune_portal.gateway import upload_urls
-from finetune_portal.gateway.models import AccessToken, Right
-from finetune_portal.gateway.upload_urls import Permit
+from finetune_portal.gateway.models import PersonalToken, Right
+from finetune_portal.gateway.upload_urls import UploadGrant
 from finetune_portal.web.asgi import Receive, Scope, Send, headers_of, respond, run_in_thread
 from finetune_portal.web.request_context import acting_with_token
 
@@ -37,46 +37,46 @@ async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _open_upload(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, BinaryIO]:
-    """The dataset, empty, and its file to write into."""
-    permit = upload_urls.read(path, query)
-    if permit is None:
-        raise TusError(403, "This upload address is wrong or too old. Ask for a new one.")
-    token = AccessToken.objects.select_related("owner").filter(pk=permit.token).first()
-    if token is None or token.trouble or not token.may(Right.TRAIN):
-        raise TusError(403, "The access token behind this upload address may not upload any more.")
-    size = _size(permit, headers)
+    """The empty dataset, and its file to write into."""
+    grant = upload_urls.read_grant(path, query)
+    if grant is None:
+        raise TusError(403, "This upload URL is wrong or too old. Ask for a new one.")
+    token = PersonalToken.objects.select_related("owner").filter(pk=grant.token).first()
+    if token is None or token.problem or not token.has_right(Right.TRAIN):
+        raise TusError(403, "The personal token of this upload URL may not upload any more.")
+    size = _size(grant, headers)
     with acting_with_token(f"{token} …{token.last_four}"):
-        dataset = _dataset(permit, token, size)
+        dataset = _dataset(grant, token, size)
     try:
         file = lock_file(dataset)
     except FileNotFoundError:
-        raise _has_served() from None
+        raise _already_used() from None
     if not restart_upload(dataset, size):
         file.close()
-        raise _has_served()
+        raise _already_used()
     file.truncate(0)
     return dataset, file
 
 
-def _size(permit: Permit, headers: dict[str, str]) -> int:
+def _size(grant: UploadGrant, headers: dict[str, str]) -> int:
     length = headers.get("content-length", "")
     if not (length.isascii() and length.isdecimal()) or "transfer-encoding" in headers:
-        raise TusError(411, "Say how long the file is, by the header Content-Length.")
-    form = UploadForm({"filename": permit.filename, "size": length})
+        raise TusError(411, "Send the length of the file in the header Content-Length.")
+    form = UploadForm({"filename": grant.filename, "size": length})
     if not form.is_valid():
         raise TusError(422, form.sentence)
     return int(form.cleaned_data["size"])
 
 
-def _dataset(permit: Permit, token: AccessToken, size: int) -> Dataset:
-    known = Dataset.objects.filter(key=permit.key).first()
-    if known:
-        return known
+def _dataset(grant: UploadGrant, token: PersonalToken, size: int) -> Dataset:
+    dataset = Dataset.objects.filter(key=grant.key).first()
+    if dataset:
+        return dataset
     try:
-        return start_upload(owner=token.owner, filename=permit.filename, size=size, key=permit.key)
+        return start_upload(owner=token.owner, filename=grant.filename, size=size, key=grant.key)
     except IntegrityError:
-        raise TusError(423, "Another connection has just begun this upload.") from None
+        raise TusError(423, "Another connection has just started this upload.") from None
 
 
-def _has_served() -> TusError:
-    return TusError(409, "This address has served already. Ask for a new one.")
+def _already_used() -> TusError:
+    return TusError(409, "This upload URL was used already. Ask for a new one.")

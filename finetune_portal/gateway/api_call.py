@@ -1,7 +1,7 @@
-"""What the calls share: the token, the methods, the limit, the fields in any encoding, the shape of an error.
+"""What every call of the API shares: token, method, rate limit, fields in any encoding, and errors.
 
-The vendor's page puts a JSON body or a multipart form on a GET, the vendor's SDK an urlencoded form, and some
-tools can only write a query string. All of them are read. No session and no cookie has a part in it.
+The vendor documents a JSON body or a multipart form on a GET, its SDK sends an urlencoded form, and some
+tools can only send a query string. All of them are read. Sessions and cookies are ignored.
 """
 
 from __future__ import annotations
@@ -22,55 +22,55 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
 from finetune_portal.gateway import services
-from finetune_portal.gateway.models import AccessToken, Right
+from finetune_portal.gateway.models import PersonalToken, Right
 from finetune_portal.web.errors import ActionError, ProviderError
 from finetune_portal.web.request_context import acting_with_token
 
 Fields = dict[str, Any]
-Call = Callable[[HttpRequest, AccessToken, Fields], HttpResponse]
-LACKS = {
+Call = Callable[[HttpRequest, PersonalToken, Fields], HttpResponse]
+MISSING_RIGHT = {
     Right.TRAIN: "This token may not upload or train.",
     Right.PUBLISH: "This token may not make models public or private.",
     Right.DOWNLOAD: "This token may not download models.",
 }
 
 
-class Refused(Exception):
-    """An answer other than 200: its status and the sentence in its `error`."""
+class ApiError(Exception):
+    """An answer other than 200: the status and the sentence of its `error`."""
 
     def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(sentence)
         self.status, self.headers = status, headers
 
 
-def call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpResponse]]:
-    """A view of this one method for holders of a token with this right."""
+def api_call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpResponse]]:
+    """Make a view of one method, for holders of a token with this right."""
 
     def decorate(view: Call) -> Callable[..., HttpResponse]:
         @csrf_exempt
         @login_not_required
         @wraps(view)
-        def answer(request: HttpRequest) -> HttpResponse:
+        def respond(request: HttpRequest) -> HttpResponse:
             try:
                 if request.method != method:
-                    raise Refused(405, f"This address answers {method} only.", {"Allow": method})
-                _by_https(request)
-                token = _token(request.headers.get("x-api-key", ""))
+                    raise ApiError(405, f"This address answers {method} only.", {"Allow": method})
+                _require_https(request)
+                token = _authenticate(request.headers.get("x-api-key", ""))
                 request.user = token.owner
                 check_right(token, right)
                 with acting_with_token(f"{token} …{token.last_four}"):
                     return view(request, token, _fields(request))
-            except (Refused, ActionError, PermissionDenied, Http404) as exc:
-                return _refusal(exc)
+            except (ApiError, ActionError, PermissionDenied, Http404) as exc:
+                return _response_for(exc)
 
-        return answer
+        return respond
 
     return decorate
 
 
-def _refusal(exc: Exception) -> HttpResponse:
+def _response_for(exc: Exception) -> HttpResponse:
     match exc:
-        case Refused():
+        case ApiError():
             return error(exc.status, str(exc), exc.headers)
         case Http404():
             return error(404, "There is no such fine-tune request or model.")
@@ -88,42 +88,42 @@ def error(status: int, sentence: str, headers: Mapping[str, str] | None = None) 
 
 @csrf_exempt
 @login_not_required
-def nothing_here(request: HttpRequest, **_: Any) -> HttpResponse:
-    return error(404, "There is nothing at this address. The page /api/ lists the calls.")
+def not_found(request: HttpRequest, **_: Any) -> HttpResponse:
+    return error(404, "Not found. The page /api/ lists the calls.")
 
 
-def check_right(token: AccessToken, right: Right) -> None:
-    if token.may(right):
+def check_right(token: PersonalToken, right: Right) -> None:
+    if token.has_right(right):
         return
     if not token.owner.can_train:
-        raise Refused(403, "Viewers can look, but cannot train. An admin can change your role.")
-    raise Refused(403, f"{LACKS[right]} Make one that may, on the page /tokens/.")
+        raise ApiError(403, "Viewers can look, but cannot train. An admin can change your role.")
+    raise ApiError(403, f"{MISSING_RIGHT[right]} Make one with this right on the page /tokens/.")
 
 
-def _by_https(request: HttpRequest) -> None:
-    """No redirect: a script that sends its token in the open must notice."""
+def _require_https(request: HttpRequest) -> None:
+    """Reject plain http without a redirect, so that a script that exposes its token fails."""
     if settings.SECURE and not request.is_secure():
-        raise Refused(403, "Call by https. A token that came by plain http may have been read: revoke it.")
+        raise ApiError(403, "Use https. A token that was sent over plain http may have been read: revoke it.")
 
 
-def _token(text: str) -> AccessToken:
-    token = services.recognise(text)
+def _authenticate(text: str) -> PersonalToken:
+    token = services.find_token(text)
     if token is None:
-        raise Refused(401, "The access token is missing or wrong. Send it in the header x-api-key.")
-    if token.trouble:
-        raise Refused(401, token.trouble)
+        raise ApiError(401, "The personal token is missing or wrong. Send it in the header x-api-key.")
+    if token.problem:
+        raise ApiError(401, token.problem)
     _throttle(token)
-    services.note_use(token)
+    services.update_last_used(token)
     return token
 
 
-def _throttle(token: AccessToken) -> None:
-    """So many calls a minute; each web process counts its own."""
+def _throttle(token: PersonalToken) -> None:
+    """Limit the calls of a token per minute; each web process counts its own."""
     minute, second = divmod(int(time.time()), 60)
     counter = f"gateway:{token.pk}:{minute}"
     cache.add(counter, 0, timeout=120)
     if cache.incr(counter) > settings.TOKEN_CALLS:
-        raise Refused(429, "Too many calls in this minute.", {"Retry-After": str(60 - second)})
+        raise ApiError(429, "Too many calls in this minute.", {"Retry-After": str(60 - second)})
 
 
 def _fields(request: HttpRequest) -> Fields:
@@ -135,30 +135,30 @@ def _fields(request: HttpRequest) -> Fields:
             return MultiPartParser(request.META, BytesIO(body), [], "utf-8").parse()[0].dict()
         if kind == "application/x-www-form-urlencoded":
             return QueryDict(body, encoding="utf-8").dict()
-        told = json.loads(body)
-        json.dumps(told, ensure_ascii=False).encode()  # half of a surrogate pair fits in no database
+        fields = json.loads(body)
+        json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair fits in no database
     except (MultiPartParserError, BadRequest, UnreadablePostError, ValueError, RecursionError):
-        raise Refused(400, "The body of the call cannot be read.") from None
+        raise ApiError(400, "The body of the call cannot be read.") from None
     except SuspiciousOperation:
-        raise Refused(413, "The body of the call is too large.") from None
-    if not isinstance(told, dict):
-        raise Refused(422, "The body must be a JSON object.")
-    return told
+        raise ApiError(413, "The body of the call is too large.") from None
+    if not isinstance(fields, dict):
+        raise ApiError(422, "The body must be a JSON object.")
+    return fields
 
 
 def text(fields: Fields, name: str) -> str:
     value = fields.get(name)
     if value is None or value == "":
-        raise Refused(422, f"{name} is missing.")
+        raise ApiError(422, f"{name} is missing.")
     if not isinstance(value, str) or "\x00" in value:
-        raise Refused(422, f"{name} must be text.")
+        raise ApiError(422, f"{name} must be text.")
     return value
 
 
 def boolean(fields: Fields, name: str) -> bool:
-    """True or false, or the text "True" that the form of docs/provider-api.md, 5 sends."""
+    """True or false, or the text "True" of the form in docs/provider-api.md, 5."""
     known = {"true": True, "false": False}
     word = str(fields.get(name, "")).lower()
     if word not in known:
-        raise Refused(422, f"{name} must be true or false.")
+        raise ApiError(422, f"{name} must be true or false.")
     return known[word]
