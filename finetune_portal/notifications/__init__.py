@@ -1,1 +1,1 @@
-"""Tells people when a training is done, by e-mail or through Apprise."""
+"""Tell people when a training ends, by e-mail or through Apprise."""

@@ -1,4 +1,4 @@
-"""The one door to channels: each person has their own, admins the team's as well."""
+"""Which channels a person may see and change: their own, and for admins the team's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finetune_portal.notifications.models import Channel, Notification
 
 
 def visible(user: User) -> QuerySet[Channel]:
-    """With `is_sending`: whether a message is on its way."""
+    """Annotated with `is_sending`: whether a message is on its way."""
     own = Q(owner=user)
     waiting = Notification.objects.filter(channel=OuterRef("pk"), finished_at=None)
     rows = Channel.objects.filter(own | Q(owner=None) if user.can_administer else own)

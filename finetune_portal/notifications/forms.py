@@ -1,4 +1,4 @@
-"""One field for every kind of address: an e-mail address, a service's webhook, or an Apprise URL."""
+"""The form of a channel: one field for an e-mail address, a service's webhook or an Apprise URL."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notifications import addresses
+from finetune_portal.notifications import apprise_client
 from finetune_portal.notifications.models import Channel
 
-MOST = 20
+MAX_CHANNELS = 20
 
 
 class ChannelForm(forms.Form):
@@ -23,13 +23,13 @@ class ChannelForm(forms.Form):
         label="Where to",
         max_length=2000,
         help_text=(
-            "An e-mail address, or the webhook address that Slack, Discord or Teams gave you. "
-            "Any other service by its Apprise address, such as ntfy://topic"
+            "An e-mail address, or the webhook URL from Slack, Discord or Teams. "
+            "For other services, the Apprise URL, such as ntfy://topic"
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     label = forms.CharField(
-        label="Name", max_length=60, required=False, help_text="If you like: #trainings, my phone"
+        label="Name", max_length=60, required=False, help_text="Optional, such as #trainings or my phone"
     )
     for_team = forms.BooleanField(label="For the whole team", required=False)
 
@@ -42,25 +42,27 @@ class ChannelForm(forms.Form):
     def clean_address(self) -> str:
         address = str(self.cleaned_data["address"])
         if "://" in address:
-            self.kind, self.shown = Channel.Kind.APPRISE, self._service(address)
+            self.kind, self.display_address = Channel.Kind.APPRISE, self._service(address)
         elif not settings.EMAIL_HOST:
-            raise ValidationError("This portal sends no e-mail yet. An operator sets PORTAL_EMAIL_HOST.")
+            raise ValidationError("This portal cannot send e-mail yet. An operator sets PORTAL_EMAIL_HOST.")
         else:
             validate_email(address)
-            self.kind, self.shown = Channel.Kind.EMAIL, address
+            self.kind, self.display_address = Channel.Kind.EMAIL, address
         return address
 
     def _service(self, address: str) -> str:
         try:
-            return addresses.shown(addresses.read(address))
-        except addresses.Unreadable as exc:
+            return apprise_client.display_address(apprise_client.parse(address))
+        except apprise_client.AddressError as exc:
             raise ValidationError(str(exc)) from None
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         for_team = bool(data.get("for_team"))
-        if Channel.objects.filter(owner=None if for_team else self.user).count() >= MOST:
-            raise ValidationError(f"{MOST} channels are enough. Delete one that is not needed any more.")
+        if Channel.objects.filter(owner=None if for_team else self.user).count() >= MAX_CHANNELS:
+            raise ValidationError(
+                f"{MAX_CHANNELS} channels are the limit. Delete one that you no longer need."
+            )
         if "address" in data:
-            data |= {"kind": self.kind, "shown": self.shown, "for_team": for_team}
+            data |= {"kind": self.kind, "display_address": self.display_address, "for_team": for_team}
         return data

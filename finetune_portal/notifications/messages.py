@@ -1,4 +1,4 @@
-"""The words of each message: short, with a link to the job page. No key, and no word of the upstream."""
+"""The text of each message: short, with a link to the job page. No key, and no text of the provider."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SENTENCES = {
     Event.READY: "The training is done, and its model can be downloaded.",
     Event.FAILED: "The job page says why, and what to do next.",
     Event.DECISION: (
-        "The upstream’s answer was lost, so nobody knows whether the training was accepted. "
+        "The provider’s answer was lost, so nobody knows whether the training was accepted. "
         "An admin sends it again or closes it."
     ),
 }
@@ -39,7 +39,7 @@ def about(job: Job, event: str) -> Message:
     if job.is_cancelled:
         subject, sentence = "“{name}” was cancelled", "Somebody ended the training before it was done."
     if event == Event.READY and job.is_simulated:
-        sentence += " The local engine only simulates: nothing was learnt."
+        sentence += " The local engine only simulates: nothing was trained."
     link = settings.PORTAL_URL + reverse("jobs:detail", args=[job.pk])
     body = f"{sentence}\n\n{_facts(job)}\n\n{link}\n"
     return Message(subject.format(name=name), body)
@@ -47,7 +47,7 @@ def about(job: Job, event: str) -> Message:
 
 def test() -> Message:
     link = settings.PORTAL_URL + reverse("notifications:list")
-    body = f"It works: news of your trainings will arrive here.\n\n{link}\n"
+    body = f"It works: notifications of your trainings will arrive here.\n\n{link}\n"
     return Message("A test from the Finetune Portal", body)
 
 

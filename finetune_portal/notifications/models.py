@@ -1,4 +1,4 @@
-"""Where news of trainings goes, and each piece of news on its way there."""
+"""The channels that notifications of trainings go to, and each notification on its way."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Event(models.TextChoices):
     TEST = "test", "Test"
 
 
-SUBSCRIBABLE = (Event.READY, Event.FAILED, Event.DECISION)  # the ones that a channel switches on and off
+SUBSCRIBABLE = (Event.READY, Event.FAILED, Event.DECISION)  # a channel switches these on and off
 
 
 class Channel(models.Model):
-    """A person's own, for the trainings they started; without an owner the team's, for all trainings.
+    """A person's own, for the trainings they start; without an owner the team's, for all trainings.
 
-    The address may hold a token: it is kept sealed, and `shown` is all of it that a page may tell.
+    The address may hold a token: it is stored encrypted, and pages show only `display_address`.
     """
 
     class Kind(models.TextChoices):
@@ -38,7 +38,7 @@ class Channel(models.Model):
     is_subscribed_to_ready = models.BooleanField(default=True)
     is_subscribed_to_failed = models.BooleanField(default=True)
     is_subscribed_to_decision = models.BooleanField(default=True)
-    subscribed_at = models.DateTimeField(default=now)  # what happened before is no news to it
+    subscribed_at = models.DateTimeField(default=now)  # earlier events are not sent
     last_delivered_at = models.DateTimeField(null=True)
     last_failed_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
@@ -59,12 +59,12 @@ class Channel(models.Model):
 
 
 class Notification(Leased):
-    """One message to one channel. The same event of a job makes no second row, so no second message."""
+    """One message to one channel. An event of a job has one row per channel, so it is sent once."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notifications")
     job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, related_name="notifications")
     event = models.CharField(max_length=10, choices=Event.choices)
-    finished_at = models.DateTimeField(null=True)  # delivered, or given up with the `error`
+    finished_at = models.DateTimeField(null=True)  # delivered, or given up with an `error`
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:

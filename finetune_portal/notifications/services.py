@@ -1,4 +1,4 @@
-"""What people do with channels: add, test, switch, remove. Nothing is sent here; the worker sends."""
+"""Add, test, switch and remove channels. The worker sends the messages."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.web import encryption
 
 
-def add(*, actor: User, kind: str, address: str, shown: str, label: str, for_team: bool) -> Channel:
-    """Add a channel and have a first message sent to it, so that a slip shows at once."""
+def add(*, actor: User, kind: str, address: str, display_address: str, label: str, for_team: bool) -> Channel:
+    """Add a channel and send it a first message, so that a mistake shows at once."""
     owner = None if for_team else actor
-    sealed = encryption.encrypt(address)
+    encrypted_address = encryption.encrypt(address)
     with transaction.atomic():
         channel = Channel.objects.create(
-            owner=owner, kind=kind, label=label, display_address=shown, encrypted_address=sealed
+            owner=owner,
+            kind=kind,
+            label=label,
+            display_address=display_address,
+            encrypted_address=encrypted_address,
         )
         Notification.objects.create(channel=channel, event=Event.TEST)
-        record(actor, "notice.add", channel, to=shown, whose="team" if for_team else "own")
+        record(actor, "notice.add", channel, to=display_address, whose="team" if for_team else "own")
     return channel
 
 
 def test(channel: Channel, *, actor: User) -> None:
-    """Send a test; while one is on its way, there is no second."""
+    """Send a test, unless one is on its way."""
     with transaction.atomic():
         tests = Notification.objects.filter(channel=channel, event=Event.TEST, finished_at=None)
         if not tests.exists():
@@ -34,7 +38,7 @@ def test(channel: Channel, *, actor: User) -> None:
 
 
 def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
-    """What happened while it was off stays untold."""
+    """Switch one event. What happens while it is off is never sent."""
     name = f"is_subscribed_to_{event}"
     with transaction.atomic():
         changed = Channel.objects.filter(pk=channel.pk, **{name: not on}).update(**{name: on})

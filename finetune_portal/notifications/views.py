@@ -1,4 +1,4 @@
-"""The notifications page: one's own channels, for admins the team's, and the switch of this browser."""
+"""The notifications page: a person's channels, for admins the team's, and this browser's switch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add(request: PortalRequest) -> HttpResponse:
 
 @require_safe
 def state(request: PortalRequest, pk: int) -> HttpResponse:
-    """What came of the last message; asks for itself while one is on its way. 204 as long as it is."""
+    """The result of the last message. 204 while one is on its way, as the fragment polls."""
     channel = access.channel_to_change(request.user, pk)
     if request.htmx and channel.notifications.filter(finished_at=None).exists():
         return HttpResponse(status=204)
@@ -55,7 +55,7 @@ def switch(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
     event, on = request.POST.get("event"), request.POST.get("on") == "on"
     if event not in SUBSCRIBABLE:
-        raise BadRequest("Which news? The form did not say.")
+        raise BadRequest("The form names no event.")
     services.switch(channel, Event(event), on=on, actor=request.user)
     context = {"channel": channel, "event": Event(event), "on": on}
     return fragment_or_redirect(request, "notifications/_switch.html", context, back_to=_page())
@@ -65,7 +65,7 @@ def switch(request: PortalRequest, pk: int) -> HttpResponse:
 def remove(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
     services.remove(channel, actor=request.user)
-    messages.success(request, f"Nothing goes to {channel} any more.")
+    messages.success(request, f"{channel} was deleted.")
     return redirect_to(request, _page())
 
 

@@ -18,7 +18,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import LEASE
 from finetune_portal.jobs.sync import model_file, poll, progress
 from finetune_portal.jobs.sync import submit as sync_submit
-from finetune_portal.notifications import outbox
+from finetune_portal.notifications import tasks as notifications
 from finetune_portal.playground import generate
 from finetune_portal.queue.leases import claim, renewing
 from finetune_portal.webhooks import self_test
@@ -59,7 +59,7 @@ def make_version() -> bool:
 
 def cleanup() -> bool:
     files = (retention.clear_abandoned, retention.clear_old_files)
-    rows = (webhooks.delete_old, outbox.forget_old, audit.delete_old, sessions.delete_expired)
+    rows = (webhooks.delete_old, notifications.delete_old, audit.delete_old, sessions.delete_expired)
     return any(step() for step in (*files, *rows))
 
 
@@ -87,6 +87,6 @@ TASKS = (
     PeriodicTask("generate-2", generate.generate_next, 0.3),
     PeriodicTask("process-delivery", webhooks.process_next_delivery, 0.2),
     PeriodicTask("self-test", self_test.run_next, 0.5),
-    PeriodicTask("write-notification", outbox.write, 1),
-    PeriodicTask("send-notification", outbox.send_next, 0.3),
+    PeriodicTask("write-notification", notifications.create_notifications, 1),
+    PeriodicTask("send-notification", notifications.send_next, 0.3),
 )

@@ -49,7 +49,7 @@ def test_a_tab_that_nobody_looks_at_tells(signed_in: Page, tmp_path: Path) -> No
     page = signed_in
     page.add_init_script(PLAYED)
     page.goto("/settings/notices/")
-    switch = page.get_by_role("switch", name="Show them")
+    switch = page.get_by_role("switch", name="Show notifications")
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "true")
 
@@ -83,15 +83,15 @@ def test_the_trainings_of_others_only_when_asked_for(signed_in: Page, tmp_path: 
     page.goto("/")
     expect(badge).to_contain_text("Ready")
     page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Show them").click()
+    page.get_by_role("switch", name="Show notifications").click()
     page.goto("/")
     assert badge.evaluate(FLIP) == []
     page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Other people’s too").click()
+    page.get_by_role("switch", name="Also for other people’s trainings").click()
     page.goto("/")
     assert badge.evaluate(FLIP) == [["“Theirs” failed", "/jobs/0/"]]
     page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Show them").click()
+    page.get_by_role("switch", name="Show notifications").click()
     page.goto("/")
     assert badge.evaluate(FLIP) == []
 
@@ -101,7 +101,7 @@ def test_a_browser_that_says_no_is_told_what_to_do(signed_in: Page) -> None:
     page.add_init_script("Object.defineProperty(Notification, 'permission', { get: () => 'denied' })")
     page.goto("/settings/notices/")
     expect(page.get_by_text("This browser was told to block them.")).to_be_visible()
-    expect(page.get_by_role("switch", name="Show them")).to_be_hidden()
+    expect(page.get_by_role("switch", name="Show notifications")).to_be_hidden()
 
 
 def test_a_page_by_plain_http_says_why_it_cannot(signed_in: Page) -> None:
@@ -127,5 +127,5 @@ def test_a_channel_from_its_address_to_a_failure_that_is_seen(signed_in: Page) -
     expect(card).to_contain_text("Not delivered")
     card.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete", exact=True).click()
-    expect(page.get_by_text("Nothing goes to #inside any more.")).to_be_visible()
+    expect(page.get_by_text("#inside was deleted.")).to_be_visible()
     expect(card).to_have_count(0)

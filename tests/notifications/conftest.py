@@ -17,7 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from finetune_portal.notifications.models import Channel
-from finetune_portal.notifications.outbox import send_next, write
+from finetune_portal.notifications.tasks import create_notifications, send_next
 from tests.engine.sink import Sink, listening
 from tests.running import free_port
 
@@ -85,7 +85,7 @@ def near(settings: Any) -> None:
 
 def work() -> None:
     """What the worker does until there is nothing left to do now."""
-    write()
+    create_notifications()
     for _ in range(50):
         if not send_next():
             return

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.notifications.forms import MOST
+from finetune_portal.notifications.forms import MAX_CHANNELS
 from finetune_portal.notifications.models import Channel, Notification
 from finetune_portal.web import encryption
 from tests.engine.sink import Sink
@@ -86,7 +86,7 @@ def test_others_cannot_make_one_for_the_team(alice: User) -> None:
     [
         ("", "This field is required."),
         ("alice@", "Enter a valid email address."),
-        ("file:///etc/passwd", "This is not an address that the portal can send to."),
+        ("file:///etc/passwd", "The portal cannot send to this address."),
         ("json://" + "a" * 2000, "at most 2000 characters"),
     ],
 )
@@ -103,18 +103,18 @@ def test_an_address_that_does_not_work_is_said(
 
 def test_without_a_mail_server_the_page_says_so(alice: User, settings: Any) -> None:
     settings.EMAIL_HOST = ""
-    assert "This portal sends no e-mail yet" in page_of(alice)
+    assert "This portal cannot send e-mail yet" in page_of(alice)
     answer = signed_in(alice).post(f"{PAGE}add/", {"address": "alice@example.com"})
     assert "An operator sets PORTAL_EMAIL_HOST." in answer.content.decode()
     assert not Channel.objects.exists()
 
 
 def test_there_is_an_end_to_channels(alice: User) -> None:
-    for _ in range(MOST):
+    for _ in range(MAX_CHANNELS):
         make_channel(alice)
     answer = signed_in(alice).post(f"{PAGE}add/", {"address": SLACK})
-    assert f"{MOST} channels are enough." in answer.content.decode()
-    assert Channel.objects.count() == MOST
+    assert f"{MAX_CHANNELS} channels are the limit." in answer.content.decode()
+    assert Channel.objects.count() == MAX_CHANNELS
 
 
 @pytest.mark.usefixtures("near")
@@ -171,7 +171,7 @@ def test_an_unknown_event_is_refused(alice: User, channel: Channel) -> None:
 def test_a_deleted_channel_is_gone_with_what_it_had_to_tell(alice: User, channel: Channel) -> None:
     Notification.objects.create(channel=channel, event="test")
     html = signed_in(alice).post(action_url(channel, "remove"), follow=True).content.decode()
-    assert "Nothing goes to #trainings any more." in html
+    assert "#trainings was deleted." in html
     assert not Channel.objects.exists()
     assert not Notification.objects.exists()
     assert AuditEvent.objects.get().action == "notice.remove"

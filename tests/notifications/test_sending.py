@@ -1,4 +1,4 @@
-"""What is told to whom, and that nothing is told twice."""
+"""Who is notified of what, and that nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
-from finetune_portal.notifications import outbox, services
+from finetune_portal.notifications import services, tasks
 from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.queue.leases import claim
 from finetune_portal.web import encryption
@@ -43,7 +43,7 @@ def over(owner: User | None, state: str = "ready", **fields: Any) -> Job:
 
 
 def test_both_steps_are_tasks_of_the_worker() -> None:
-    assert {outbox.write, outbox.send_next} <= {task.step for task in TASKS}
+    assert {tasks.create_notifications, tasks.send_next} <= {task.step for task in TASKS}
 
 
 def test_a_move_of_the_job_is_told_once(alice: User, channel: Channel, sink: Sink) -> None:
@@ -63,7 +63,7 @@ def test_nothing_is_told_again_after_a_restart(alice: User, channel: Channel, si
     work()
     assert len(sink.seen) == 1
     over(alice, "failed")
-    outbox.write()
+    tasks.create_notifications()
     held = claim(Notification.objects.filter(finished_at=None), seconds=60)
     work()
     assert len(sink.seen) == 1, "another worker has it in hand"
@@ -154,11 +154,11 @@ def test_who_has_left_hears_nothing(alice: User, channel: Channel, sink: Sink) -
 def test_a_look_costs_three_queries_however_many_jobs(alice: User, channel: Channel, sink: Sink) -> None:
     for _ in range(12):
         over(alice)
-    outbox.write()
+    tasks.create_notifications()
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        outbox.write()
+        tasks.create_notifications()
     assert len(queries) == 3
 
 
@@ -171,6 +171,6 @@ def test_what_was_told_a_month_ago_is_forgotten_and_not_told_anew(
         Notification.objects.create(channel=channel, job=job, event=Event.READY, finished_at=moment)
     waiting = Notification.objects.create(channel=channel, job=None, event=Event.TEST)
     next(task for task in TASKS if task.name == "cleanup").step()
-    outbox.write()
+    tasks.create_notifications()
     assert set(Notification.objects.values_list("job", flat=True)) == {recent.pk, None}
     assert waiting in Notification.objects.all()

@@ -13,7 +13,7 @@ from apprise import NotificationManager
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notifications import addresses, services
+from finetune_portal.notifications import apprise_client, services
 from finetune_portal.notifications.models import Channel, Notification
 from finetune_portal.web import encryption
 from tests.engine.sink import Answer, Sink, listening
@@ -30,7 +30,7 @@ TEAMS = (
 
 
 def channel_to(owner: User | None, address: str) -> Channel:
-    shown = addresses.shown(addresses.read(address))
+    shown = apprise_client.display_address(apprise_client.parse(address))
     return Channel.objects.create(
         owner=owner, kind="apprise", display_address=shown, encrypted_address=encryption.encrypt(address)
     )
@@ -61,7 +61,7 @@ def test_the_words_arrive_as_they_were_written(alice: User, sink: Sink) -> None:
     work()
     told = json.loads(sink.seen[0].body)
     assert told["title"] == "“Ä & <b> ${HOME} {{ name }}” is ready"
-    assert "The local engine only simulates: nothing was learnt." in told["message"]
+    assert "The local engine only simulates: nothing was trained." in told["message"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433"])
@@ -139,7 +139,7 @@ def test_a_receiver_that_is_not_there_is_shown(alice: User) -> None:
     ],
 )
 def test_what_a_service_gives_is_understood_and_shown_without_its_secrets(address: str, shown: str) -> None:
-    assert addresses.shown(addresses.read(address)) == shown
+    assert apprise_client.display_address(apprise_client.parse(address)) == shown
 
 
 @pytest.mark.parametrize(
@@ -154,18 +154,18 @@ def test_what_a_service_gives_is_understood_and_shown_without_its_secrets(addres
     ],
 )  # fmt: skip
 def test_what_is_not_a_plain_call_over_http_is_refused(address: str) -> None:
-    with pytest.raises(addresses.Unreadable):
-        addresses.read(address)
+    with pytest.raises(apprise_client.AddressError):
+        apprise_client.parse(address)
 
 
 def test_an_address_cannot_ask_for_longer_waits() -> None:
-    service = addresses.read("json://hooks.example.com/?rto=100000&cto=100000")
+    service = apprise_client.parse("json://hooks.example.com/?rto=100000&cto=100000")
     assert service.request_timeout == (5.0, 15.0)
 
 
 def test_every_listed_service_is_one_that_calls_by_requests_and_nothing_else() -> None:
     manager = NotificationManager()
-    names = addresses.SERVICES.split()
+    names = apprise_client.SERVICES.split()
     assert len(names) > 100
     for name in names:
         path = Path(inspect.getfile(manager[name]))
@@ -178,8 +178,8 @@ def test_every_listed_service_is_one_that_calls_by_requests_and_nothing_else() -
 @pytest.mark.usefixtures("near")
 def test_apprise_writes_nothing_into_the_log(alice: User, capfd: pytest.CaptureFixture[str]) -> None:
     """Its lines can hold hosts, addresses and what a service answered."""
-    with pytest.raises(addresses.Unreadable):
-        addresses.read("mailto://user:s3cr3t@example.com")
+    with pytest.raises(apprise_client.AddressError):
+        apprise_client.parse("mailto://user:s3cr3t@example.com")
     with listening(lambda seen: Answer(500)) as failing:
         services.test(channel_to(alice, address_of(failing, "/s3cr3t")), actor=alice)
         work()
@@ -199,7 +199,7 @@ def test_a_lost_key_is_said(alice: User, settings: Any) -> None:
     (settings.DATA_DIR / "secrets" / "sealing-key").write_text("another")
     services.test(channel, actor=alice)
     work()
-    assert fresh(channel).last_error.startswith("The key to this address is gone from DATA_DIR/secrets.")
+    assert fresh(channel).last_error.startswith("The encryption key of this address is gone.")
 
 
 def test_the_key_is_readable_by_its_owner_only(alice: User, settings: Any) -> None:
