@@ -1,1 +1,1 @@
-"""The upstreams that the team trains with: addresses, sealed keys, how each is, and the way to call."""
+"""The team's accounts at providers: address, encrypted key, health, rate limit and client."""

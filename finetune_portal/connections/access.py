@@ -1,4 +1,4 @@
-"""The one door to connections: everyone may see them, only admins change them (guards in views.py)."""
+"""Which connections a person may change: everyone may see them, only admins change them (views.py)."""
 
 from __future__ import annotations
 

@@ -10,15 +10,15 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 
 @register()
-def upstream(**_: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
+def built_in_connection(**_: Any) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
     if not settings.SEGMIND_API_KEY:
         hint = "Set SEGMIND_API_KEY or SEGMIND_API_KEY_FILE, or unset SEGMIND_BASE_URL."
-        found.append(Warning("SEGMIND_BASE_URL is set but no API key.", hint=hint, id="portal.W001"))
+        messages.append(Warning("SEGMIND_BASE_URL is set but no API key.", hint=hint, id="portal.W001"))
     address = urlsplit(settings.SEGMIND_BASE_URL)
     if address.scheme not in {"http", "https"} or not address.hostname:
-        found.append(Error("SEGMIND_BASE_URL must be an http(s) address.", id="portal.E001"))
+        messages.append(Error("SEGMIND_BASE_URL must be an http(s) address.", id="portal.E001"))
     elif address.scheme == "http" and address.hostname not in {"127.0.0.1", "localhost", "::1"}:
         hint = "The API key would travel unencrypted. Use https."
-        found.append(Warning("SEGMIND_BASE_URL is plain http.", hint=hint, id="portal.W002"))
-    return found
+        messages.append(Warning("SEGMIND_BASE_URL is plain http.", hint=hint, id="portal.W002"))
+    return messages

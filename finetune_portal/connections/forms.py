@@ -1,4 +1,4 @@
-"""What an admin gives to a connection: a name, an upstream from the operator's list, a key."""
+"""The forms of a connection: name, a provider from the operator's list, API key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finetune_portal.connections.models import Connection
 
 
 class KeyField(forms.CharField):
-    """An API key. Never shown again: after a mistake it is typed once more."""
+    """An API key. It is never shown again, not even after an error."""
 
     def __init__(self, **kwargs: Any) -> None:
         widget = forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"})
@@ -22,35 +22,37 @@ class KeyField(forms.CharField):
     def clean(self, value: Any) -> str:
         key = str(super().clean(value))
         if not re.fullmatch(r"[!-~]{8,}", key):
-            raise forms.ValidationError("That is no API key: it has at least 8 characters and no spaces.")
+            raise forms.ValidationError(
+                "This is not an API key. Keys have at least 8 characters and no spaces."
+            )
         return key
 
 
 class NameField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
-        required = {"required": "Give the connection a name, for example the account it belongs to."}
+        required = {"required": "Enter a name, for example the account it belongs to."}
         super().__init__(label="Name", max_length=60, error_messages=required, **kwargs)
 
 
 class AddForm(forms.Form):
     name = NameField()
     base_url = forms.ChoiceField(
-        label="Upstream",
+        label="Provider",
         choices=lambda: [(url, url.removeprefix("https://")) for url in settings.PROVIDER_URLS],
-        help_text="The operator lists others in PORTAL_PROVIDER_URLS, so that no key goes astray.",
-        error_messages={"invalid_choice": "That upstream is not on the operator's list."},
+        help_text="The operator lists others in PORTAL_PROVIDER_URLS, so that no key goes to a wrong address.",
+        error_messages={"invalid_choice": "This provider is not on the operator's list."},
     )
     key = KeyField()
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if Connection.objects.filter(name__iexact=name).exists():
-            raise forms.ValidationError("There is a connection of this name already. Choose another.")
+            raise forms.ValidationError("A connection with this name exists. Choose another name.")
         return name
 
 
-class OfConnection(forms.Form):
-    """A form in the card of one connection; the page has several cards, so its ids say which."""
+class ConnectionForm(forms.Form):
+    """A form in the card of one connection. The page has several cards, so the ids name the connection."""
 
     def __init__(self, *args: Any, connection: Connection, **kwargs: Any) -> None:
         kwargs["auto_id"] = f"connection-{connection.pk}-%s"
@@ -58,15 +60,15 @@ class OfConnection(forms.Form):
         self.connection = connection
 
 
-class RenameForm(OfConnection):
+class RenameForm(ConnectionForm):
     name = NameField()
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if Connection.objects.filter(name__iexact=name).exclude(pk=self.connection.pk).exists():
-            raise forms.ValidationError("There is a connection of this name already. Choose another.")
+            raise forms.ValidationError("A connection with this name exists. Choose another name.")
         return name
 
 
-class KeyForm(OfConnection):
+class KeyForm(ConnectionForm):
     key = KeyField()

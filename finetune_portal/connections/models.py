@@ -1,4 +1,4 @@
-"""A connection: one account at one upstream, and how that upstream is at the moment."""
+"""A connection: one account at one provider, and the state of that provider."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.utils.timezone import now
 
 from finetune_portal.queue.leases import Leased
 
-NEAR = {"127.0.0.1", "localhost", "::1"}
-VENDOR = "segmind.com"
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
+SEGMIND = "segmind.com"
 
 
 class Kind(models.TextChoices):
@@ -22,26 +22,26 @@ class Kind(models.TextChoices):
 
 
 def built_in_kind() -> Kind:
-    """What this installation has from its start: the local engine, or what the environment names instead."""
+    """The connection of every installation: the local engine, or the one of the environment instead."""
     return Kind.ENGINE if settings.LOCAL_ENGINE else Kind.ENVIRONMENT
 
 
-class Connections(models.QuerySet["Connection"]):
-    def in_use(self) -> Connections:
-        """Those that are followed and can be chosen. One that the environment no longer names rests."""
+class ConnectionQuerySet(models.QuerySet["Connection"]):
+    def in_use(self) -> ConnectionQuerySet:
+        """Those that the worker asks and people can choose; not one that the environment dropped."""
         return self.filter(Q(kind=built_in_kind()) | Q(kind=Kind.OWN), disabled_at=None).order_by("pk")
 
     def stalest(self) -> Connection | None:
-        """The one in use that answered longest ago: what a page shows is as old as that."""
+        """The one in use that answered longest ago: the age of what a page shows."""
         return self.in_use().order_by(F("last_answer_at").asc(nulls_last=True)).first()
 
 
 class Connection(Leased):
-    """Where trainings go and whose key pays. Only `client.py` beside this opens the key."""
+    """Where trainings go and whose key pays. Only `client.py` decrypts the key."""
 
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.OWN)
     name = models.CharField(max_length=60)
-    base_url = models.CharField(max_length=300, blank=True)  # of an own one; the settings know the others'
+    base_url = models.CharField(max_length=300, blank=True)  # of kind OWN; the settings hold the others'
     encrypted_key = models.TextField(blank=True)
     last_four = models.CharField(max_length=4, blank=True)
     is_default = models.BooleanField(default=False)
@@ -60,7 +60,7 @@ class Connection(Leased):
     capabilities_due_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
 
-    objects = Connections.as_manager()
+    objects = ConnectionQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -87,7 +87,7 @@ class Connection(Leased):
 
     @property
     def key_from_settings(self) -> str:
-        """The key that the environment gives; it wins over one that was set on the page."""
+        """The key of the environment, which wins over one that was set on the page."""
         return "" if self.is_own else settings.SEGMIND_API_KEY
 
     @property
@@ -96,41 +96,41 @@ class Connection(Leased):
 
     @property
     def shown_key(self) -> str:
-        """The last four characters, all of the key that a page may tell."""
+        """The last four characters, all of the key that a page may show."""
         key = self.key_from_settings
         return key[-4:] if len(key) > 8 else self.last_four
 
     @property
     def poll_seconds(self) -> float:
-        """A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute."""
+        """An engine on this machine has no rate limit; the vendor's free plan has 5 calls a minute."""
         if not self.is_own:
             return float(settings.POLL_SECONDS)
         return 1.0 if self.is_local else 20.0
 
     @property
     def idle_seconds(self) -> float:
-        """Between two looks while nothing moves."""
+        """Between two polls while no job is active."""
         if not self.is_own:
             return float(settings.POLL_IDLE_SECONDS)
         return 10.0 if self.is_local else 120.0
 
     @property
     def is_training_real(self) -> bool:
-        """Said of an engine: one that simulates has no losses to tell."""
+        """Of an engine: one that only simulates has no losses."""
         return "losses" in self.capabilities
 
     @property
     def calls_per_minute(self) -> int:
-        """What the operator set for an account; 0 leaves it to the upstream to tell."""
+        """The limit that the operator set for an account; with 0 the provider's headers decide."""
         return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)
 
     @property
     def is_local(self) -> bool:
-        return self._host in NEAR
+        return self._host in LOCAL_HOSTS
 
     @property
     def is_segmind(self) -> bool:
-        return self._host == VENDOR or self._host.endswith(f".{VENDOR}")
+        return self._host == SEGMIND or self._host.endswith(f".{SEGMIND}")
 
     @property
     def _host(self) -> str:

@@ -1,4 +1,4 @@
-"""The actions on connections: the built-in one, add, change the key, choose the default, switch off, test."""
+"""Add, test, rename and deactivate connections, change their keys, and choose the default."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def built_in() -> Connection:
 
 
 def default() -> Connection:
-    """Where a training goes when nobody chooses."""
+    """Where a training goes when nobody chooses a connection."""
     return Connection.objects.in_use().filter(is_default=True).first() or built_in()
 
 
@@ -36,13 +36,13 @@ def add(*, name: str, base_url: str, key: str, actor: User) -> Connection:
 
 
 def change_key(connection: Connection, key: str, *, actor: User) -> None:
-    """The new key is used from the next call on, and what waited for it goes on."""
+    """The next call uses the new key, and waiting jobs continue."""
     if connection.key_from_settings:
-        raise ActionError("The environment gives this key, and it wins. Change it there.")
+        raise ActionError("This key comes from the environment. Change it there.")
     with transaction.atomic():
-        _fine(connection, encrypted_key=encrypt(key), last_four=key[-4:])
-        told = {"before": f"…{connection.last_four}" if connection.last_four else "none"}
-        record(actor, "connection.key", connection, **told, after=f"…{key[-4:]}")
+        _mark_healthy(connection, encrypted_key=encrypt(key), last_four=key[-4:])
+        before = f"…{connection.last_four}" if connection.last_four else "none"
+        record(actor, "connection.key", connection, before=before, after=f"…{key[-4:]}")
 
 
 def rename(connection: Connection, name: str, *, actor: User) -> None:
@@ -53,7 +53,7 @@ def rename(connection: Connection, name: str, *, actor: User) -> None:
 
 def make_default(connection: Connection, *, actor: User) -> None:
     if connection.is_disabled:
-        raise ActionError("It is switched off. Switch it on first.")
+        raise ActionError("This connection is deactivated. Activate it first.")
     before = default()
     with transaction.atomic():
         Connection.objects.filter(is_default=True).update(is_default=False)
@@ -62,9 +62,9 @@ def make_default(connection: Connection, *, actor: User) -> None:
 
 
 def switch(connection: Connection, *, on: bool, actor: User) -> None:
-    """Off: its trainings run on upstream, but the portal no longer asks, and nobody can choose it."""
+    """Off: its trainings run on at the provider, but the portal no longer asks, and nobody can choose it."""
     if not on and connection == default():
-        raise ActionError("It is the default. Make another one the default first.")
+        raise ActionError("This connection is the default. Make another one the default first.")
     with transaction.atomic():
         disabled_at = None if on else now()
         Connection.objects.filter(pk=connection.pk).update(
@@ -74,25 +74,25 @@ def switch(connection: Connection, *, on: bool, actor: User) -> None:
 
 
 def test(connection: Connection, *, actor: User) -> float:
-    """Ask for the account's credits: free of charge, and it proves the key. Answers the balance."""
+    """Ask for the balance, which is free of charge and proves the key. Returns the balance."""
     try:
         with client_for_user_action(connection) as client:
             balance = client.credits().credits
     except SegmindError as exc:
         raise ActionError(exc.message, exc.detail) from None
     with transaction.atomic():
-        _fine(connection, credits=balance)
+        _mark_healthy(connection, credits=balance)
         record(actor, "connection.test", connection)
     return balance
 
 
-def _fine(connection: Connection, **fields: object) -> None:
-    """Nothing is known to be wrong; the worker looks at once."""
-    well = {
+def _mark_healthy(connection: Connection, **fields: object) -> None:
+    """Clear every known problem, so that the worker asks at once."""
+    healthy = {
         "is_key_rejected": False,
         "is_training_closed": False,
         "failing_since": None,
         "failure": "",
         "attempts": 0,
     }
-    Connection.objects.filter(pk=connection.pk).update(**well, **fields, due_at=now(), updated_at=now())
+    Connection.objects.filter(pk=connection.pk).update(**healthy, **fields, due_at=now(), updated_at=now())

@@ -1,4 +1,4 @@
-"""The API connections, under /settings/."""
+"""The pages of connections, under /settings/."""
 
 from __future__ import annotations
 

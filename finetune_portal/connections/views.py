@@ -1,4 +1,4 @@
-"""The settings page's connections: everyone sees them, admins add, test and change them."""
+"""The connections on the settings page: everyone sees them, admins add, test and change them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
     with action_messages(request):
         balance = services.test(connection, actor=request.user)
-        messages.success(request, f"The connection works. The account holds {balance:.2f} credits.")
+        messages.success(request, f"The connection works. The balance is {balance:.2f} credits.")
     return _card(request, pk)
 
 
@@ -55,7 +55,7 @@ def change_key(request: PortalRequest, pk: int) -> HttpResponse:
     form = KeyForm(request.POST, connection=connection)
     if not form.is_valid():
         return _card(request, pk, key_form=form)
-    with action_messages(request, "The new key is used from now on. Test it, then revoke the old one."):
+    with action_messages(request, "The new key is in use. Test it, then revoke the old one."):
         services.change_key(connection, form.cleaned_data["key"], actor=request.user)
     return _card(request, pk)
 
@@ -75,7 +75,9 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 @admin_only
 def make_default(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
-    with action_messages(request, f"New trainings go to “{connection}” unless someone chooses another."):
+    with action_messages(
+        request, f"New trainings go to “{connection}” unless someone chooses another connection."
+    ):
         services.make_default(connection, actor=request.user)
     return redirect_to(request, _page())
 
@@ -84,14 +86,14 @@ def make_default(request: PortalRequest, pk: int) -> HttpResponse:
 @admin_only
 def switch(request: PortalRequest, pk: int) -> HttpResponse:
     connection, on = access.connection_to_change(pk), request.POST.get("on") == "on"
-    state = "on again" if on else "off: nothing is sent there and nothing asked"
+    state = "active again" if on else "deactivated: the portal sends nothing there"
     with action_messages(request, f"“{connection}” is {state}."):
         services.switch(connection, on=on, actor=request.user)
     return redirect_to(request, _page())
 
 
 def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:
-    """The connection as it is now; with a form that was refused, its sentence."""
+    """The card of a connection; with an invalid form, its errors."""
     connection = access.connection_to_change(pk)
     _with_forms(connection, **forms)
     if forms:
@@ -107,17 +109,17 @@ def _page() -> str:
     return reverse("connections:list")
 
 
-def _page_context(form: AddForm, refused: Connection | None = None) -> dict[str, Any]:
+def _page_context(form: AddForm, invalid: Connection | None = None) -> dict[str, Any]:
     rows = [_with_forms(row) for row in Connection.objects.order_by("pk")]
-    rows = [refused if refused and refused.pk == row.pk else row for row in rows]
+    rows = [invalid if invalid and invalid.pk == row.pk else row for row in rows]
     return {"connections": rows, "form": form}
 
 
 def _with_forms(connection: Connection, **forms: Any) -> Connection:
-    named = {"name": connection.name}
+    initial = {"name": connection.name}
     connection.key_form = forms.get("key_form") or KeyForm(connection=connection)  # type: ignore[attr-defined]
     connection.rename_form = forms.get("rename_form") or RenameForm(  # type: ignore[attr-defined]
-        initial=named, connection=connection
+        initial=initial, connection=connection
     )
     connection.is_chosen = connection.pk == services.default().pk  # type: ignore[attr-defined]
     return connection

@@ -1,1 +1,1 @@
-"""News from the upstream: received, stored, digested later."""
+"""Webhooks of the provider: received, stored, processed later."""

@@ -1,4 +1,4 @@
-"""Where the upstream may knock, what it brought, and the test that knocks as it would."""
+"""The endpoints that a provider posts to, its deliveries, and the self-test that posts like a provider."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from django.utils.timezone import now
 
 from finetune_portal.queue.leases import Leased
 
-LONG = timedelta(seconds=15)
+LATE_AFTER = timedelta(seconds=15)
 
 
 class Endpoint(models.Model):
-    """A secret address. Only the hash of its token is kept; two may be valid while one is replaced."""
+    """A secret URL. Only the hash of its token is stored; two may be valid while one replaces the other."""
 
     token_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField(null=True)
-    is_local_engine = models.BooleanField(default=False)  # that of the local engine; no rotation ends it
-    last_unsigned_at = models.DateTimeField(null=True)  # when a post was last turned away for its signature
+    is_local_engine = models.BooleanField(default=False)  # never rotated
+    last_unsigned_at = models.DateTimeField(null=True)  # the last request without the right signature
 
     def __str__(self) -> str:
         return f"since {self.created_at:%Y-%m-%d}"
 
 
 class Delivery(models.Model):
-    """One webhook delivery as it came. A hint to look upstream, never a source of state."""
+    """One webhook delivery as it was received. A hint to ask the provider, never a source of state."""
 
     class Result(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -56,7 +56,7 @@ class Delivery(models.Model):
 
 
 class SelfTest(Leased):
-    """One knock at the portal's own public address, by a token that is good for this once."""
+    """One request to the portal's own public address, with a token that works once."""
 
     created_at = models.DateTimeField(default=now)
     token_hash = models.CharField(max_length=64, blank=True, db_index=True)
@@ -64,11 +64,11 @@ class SelfTest(Leased):
     finished_at = models.DateTimeField(null=True)
     seconds = models.FloatField(default=0)
     error = models.CharField(max_length=300, blank=True)
-    is_private = models.BooleanField(default=False)  # the name led to an address that is not public
+    is_private = models.BooleanField(default=False)  # the name resolved to a private IP address
 
     def __str__(self) -> str:
         return self.error or "back" if self.finished_at else "on its way"
 
     @property
     def is_late(self) -> bool:
-        return self.finished_at is None and self.created_at < now() - LONG
+        return self.finished_at is None and self.created_at < now() - LATE_AFTER

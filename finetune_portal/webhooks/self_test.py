@@ -1,7 +1,7 @@
-"""Posts a sample through the portal's own public address, as the vendor would, and notes what became of it.
+"""Post a sample to the portal's own public address, as the vendor does, and store the result.
 
-The worker does it, by a token made for this once: the real one is known only as its hash. It shows that
-name, certificate and proxy lead to the portal; whether the vendor's servers may pass, only the vendor knows.
+The worker does it with a token for this one test, as only the hash of the real token is stored. The test
+shows that name, certificate and proxy lead to the portal, but not whether the vendor's servers may pass.
 """
 
 from __future__ import annotations
@@ -26,23 +26,32 @@ from finetune_portal.webhooks.signature import sign
 
 SECONDS = 10.0
 LEASE = 60.0
-INNER = (".localhost", ".local", ".lan", ".internal", ".intranet", ".home.arpa", ".test", ".invalid")
+INTERNAL_SUFFIXES = (
+    ".localhost",
+    ".local",
+    ".lan",
+    ".internal",
+    ".intranet",
+    ".home.arpa",
+    ".test",
+    ".invalid",
+)
 
-STATUSES = {
-    400: "The portal does not know this name. Is the Host header kept by the proxy?",
+HINTS = {
+    400: "The portal does not know this name. Does the proxy keep the Host header?",
     401: "The signature was not accepted. Does the web process have the same SEGMIND_WEBHOOK_SECRET?",
-    403: "Something in front of the portal asks who is there. Let /hooks/ through without it.",
-    404: "Something answers there, but not the portal. Does the proxy hand on /hooks/segmind/?",
+    403: "Something in front of the portal asks for a sign-in. Let /hooks/ through without one.",
+    404: "Something answers there, but not the portal. Does the proxy forward /hooks/segmind/?",
     502: "The proxy answers but does not reach the portal.",
     503: "The proxy answers but does not reach the portal.",
     504: "The proxy answers but does not reach the portal.",
 }
-REDIRECT = "It is a redirect, which a sender need not follow. Is PORTAL_URL the final address?"
-OTHER = "The portal answers 200. Something in front of it must have said this."
+REDIRECT = "It is a redirect, which senders need not follow. Is PORTAL_URL the final address?"
+OTHER = "The portal itself answers 200, so something in front of it sent this."
 
 
 def start(*, actor: User) -> SelfTest:
-    """Ask the worker for a test. Only the last one is kept."""
+    """Let the worker run a test. Only the last one is stored."""
     with transaction.atomic():
         SelfTest.objects.all().delete()
         test = SelfTest.objects.create()
@@ -61,11 +70,13 @@ def run_next() -> bool:
         is_private, error = _post(settings.PORTAL_URL + receive_path(token)), ""
     except _SelfTestError as exc:
         is_private, error = False, str(exc)
-    took = time.monotonic() - began
+    seconds = time.monotonic() - began
     if not error and not held_by(test).filter(arrived_at__isnull=False).exists():
-        error = "Something answered 200, but the sample did not come in here. Whose address is PORTAL_URL?"
+        error = (
+            "Something answered 200, but the sample did not arrive here. Does PORTAL_URL lead to this portal?"
+        )
     held_by(test).update(
-        finished_at=now(), seconds=took, error=error, is_private=is_private, lease_expires_at=None
+        finished_at=now(), seconds=seconds, error=error, is_private=is_private, lease_expires_at=None
     )
     return True
 
@@ -85,21 +96,21 @@ def _post(url: str) -> bool:
     except outbound.UnreachableError as exc:
         raise _SelfTestError(str(exc)) from None
     if status != 200:
-        hint = REDIRECT if 300 <= status < 400 else STATUSES.get(status, OTHER)
+        hint = REDIRECT if 300 <= status < 400 else HINTS.get(status, OTHER)
         raise _SelfTestError(f"{urlsplit(url).hostname} answered {status}. {hint}")
     return is_private
 
 
-def outlook(url: str) -> str:
-    """Why nobody outside can reach this address, judged by its name alone; empty if they may."""
+def unreachable_reason(url: str) -> str:
+    """Why nobody outside can reach this address, by its name alone; empty if they may."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
         address = ip_address(host)
     except ValueError:
         if host == "localhost":
             return "It leads to this machine only."
-        is_inner = "." not in host or host.endswith(INNER)
-        return "Its name looks like one that only your own network knows." if is_inner else ""
+        is_internal = "." not in host or host.endswith(INTERNAL_SUFFIXES)
+        return "Its name looks like one that only your own network resolves." if is_internal else ""
     if address.is_loopback:
         return "It leads to this machine only."
     return "" if outbound.is_public(host) else "It is inside a private network."

@@ -1,6 +1,6 @@
-"""Takes webhook deliveries in milliseconds, digests them later by asking the upstream itself.
+"""Store webhook deliveries at once, and process them later by asking the provider itself.
 
-Makes the addresses that they come to, and forgets them in time.
+Also make the endpoints that they are posted to, and delete old deliveries.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
 
 ROTATION_OVERLAP = timedelta(hours=24)
 RETENTION, MAX_DELIVERIES = timedelta(days=30), 100_000
-DELETE_BATCH = 500  # rows forgotten in one go, so that no delivery waits for it
+DELETE_BATCH = 500  # rows per transaction, so that no delivery waits long
 ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
 EVENT_NAMES = ("status", "event", "event_type", "type")
 
@@ -49,7 +49,7 @@ def active_endpoints() -> QuerySet[Endpoint]:
 
 
 def endpoint_for_token(token: str) -> Endpoint | SelfTest | None:
-    """What this token opens."""
+    """The endpoint or self-test of this token."""
     key = sha256_of(token)
     return (
         active_endpoints().filter(token_hash=key).first()
@@ -58,13 +58,13 @@ def endpoint_for_token(token: str) -> Endpoint | SelfTest | None:
 
 
 def secret_of(endpoint: Endpoint | SelfTest) -> str:
-    """What its deliveries are signed by; empty where none was agreed on."""
+    """The secret that signs its deliveries; empty if there is none."""
     is_engine = isinstance(endpoint, Endpoint) and endpoint.is_local_engine
     return settings.ENGINE_WEBHOOK_SECRET if is_engine else settings.SEGMIND_WEBHOOK_SECRET
 
 
 def new_address(*, actor: User) -> str:
-    """A fresh address, shown this once; the one before stays valid for a day."""
+    """A new address, shown only once; the one before stays valid for a day."""
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         Endpoint.objects.filter(expires_at=None, is_local_engine=False).update(
@@ -76,7 +76,7 @@ def new_address(*, actor: User) -> str:
 
 
 def local_endpoint_url() -> str:
-    """The address that the local engine on this machine reports to."""
+    """The address that the local engine on this machine posts to."""
     token = env.made_once(Path(settings.DATA_DIR) / "secrets" / "engine-hook")
     defaults = {"is_local_engine": True, "expires_at": None}
     Endpoint.objects.update_or_create(token_hash=sha256_of(token), defaults=defaults)
@@ -84,9 +84,9 @@ def local_endpoint_url() -> str:
 
 
 def store_delivery(endpoint: Endpoint | SelfTest, body: bytes, message_id: str = "") -> None:
-    """Store what came. Nothing in it is believed: it only names a job to look at.
+    """Store a delivery. Nothing in it is trusted: it only names a job to ask the provider about.
 
-    `message_id` is that of a signed delivery: the same one, sent again, is not stored again.
+    `message_id` is the one of a signed delivery: a repeated one is stored once.
     """
     if isinstance(endpoint, SelfTest):
         SelfTest.objects.filter(pk=endpoint.pk).update(arrived_at=now())
@@ -102,7 +102,7 @@ def store_delivery(endpoint: Endpoint | SelfTest, body: bytes, message_id: str =
 
 
 def note_unsigned(endpoint: Endpoint | SelfTest) -> None:
-    """Note that a post came whose signature is missing or wrong."""
+    """Store that a request without the right signature was rejected."""
     if isinstance(endpoint, Endpoint):
         Endpoint.objects.filter(pk=endpoint.pk).update(last_unsigned_at=now())
 
@@ -125,16 +125,16 @@ def _first(payload: dict[str, Any], names: tuple[str, ...]) -> str:
 
 
 def process_next_delivery() -> bool:
-    """Ask the upstream about the job that the oldest delivery names; without a name, list all.
+    """Ask the provider about the job that the oldest delivery names; without a name, list all.
 
-    Only deliveries that came before the question count as answered: a later one may tell of news.
+    Only deliveries that arrived before the request are done with it: a later one may announce a change.
     """
-    just = now() - timedelta(seconds=min(poll.MIN_POLL_SECONDS, settings.POLL_SECONDS))
-    asked_just_now = (
-        Delivery.objects.filter(processed_at__gt=just).exclude(request_id="").values("request_id")
+    recently = now() - timedelta(seconds=min(poll.MIN_POLL_SECONDS, settings.POLL_SECONDS))
+    just_asked = (
+        Delivery.objects.filter(processed_at__gt=recently).exclude(request_id="").values("request_id")
     )
     waiting = Delivery.objects.filter(processed_at=None)
-    delivery = waiting.exclude(request_id__in=asked_just_now).order_by("pk").first()
+    delivery = waiting.exclude(request_id__in=just_asked).order_by("pk").first()
     if delivery is None:
         return False
     asked = now()
@@ -147,21 +147,21 @@ def process_next_delivery() -> bool:
 
 
 def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
-    """The job, brought in line, and what to note. Where it could not be asked, the list has to tell."""
+    """Update the job and return it with the result. If the provider cannot be asked, the list will tell."""
     job = Job.objects.filter(request_id=request_id).first() if request_id else None
     if job is None:
-        return None, Delivery.Result.LISTED, "No job of ours is named; listed all"
+        return None, Delivery.Result.LISTED, "It names no job of the portal; all were listed"
     if not rate_limit.take_call(job.connection, reserve=rate_limit.DETAILS):
-        return job, Delivery.Result.NOT_ASKED, "No call to spare; the next list tells it"
+        return job, Delivery.Result.NOT_ASKED, "No calls left; the next list will tell"
     try:
         details.refresh(job, source=Source.WEBHOOK)
     except SegmindError as exc:
-        return job, Delivery.Result.NOT_ASKED, f"The upstream could not be asked: {exc.message}"
+        return job, Delivery.Result.NOT_ASKED, f"The provider could not be asked: {exc.message}"
     return job, Delivery.Result.LOOKED_UP, f"Looked up: {status_text(job)}"
 
 
 def delete_old() -> bool:
-    """Remove some of what is older than a month or more than can be kept. False: nothing is left."""
+    """Delete a batch of the deliveries that are too old or too many. False if none is left."""
     newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True)
     beyond = newest[MAX_DELIVERIES : MAX_DELIVERIES + 1].first()
     old = Q(received_at__lt=now() - RETENTION)

@@ -1,6 +1,6 @@
-"""Is a delivery signed by whoever shares our secret? By Standard Webhooks (www.standardwebhooks.com).
+"""Sign and verify deliveries by Standard Webhooks (www.standardwebhooks.com).
 
-The vendor documents no signature; one that sends it is held to it as soon as a secret is set.
+The vendor documents no signature; once a secret is set, only signed deliveries are accepted.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 
 def is_right(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """One of the signatures fits id, time and body, and the time is within five minutes of ours."""
+    """Whether a signature matches id, time and body, and the time is within five minutes of ours."""
     try:
         _webhook(secret).verify(body, dict(headers), json_parse=False)
-    except (WebhookVerificationError, ValueError):  # a ValueError is what odd headers or bytes lead to
+    except (WebhookVerificationError, ValueError):  # malformed headers or bytes raise ValueError
         return False
     return True
 
@@ -39,5 +39,5 @@ def is_usable(secret: str) -> bool:
 
 
 def _webhook(secret: str) -> Webhook:
-    """A secret that begins with `whsec_` is base64, any other is taken as it is."""
+    """A secret that begins with `whsec_` is base64; any other is used unchanged."""
     return Webhook(secret if secret.startswith("whsec_") else secret.encode())

@@ -1,4 +1,4 @@
-"""What the deliveries page shows: one page of rows, the filters, and a stamp of it all."""
+"""The deliveries page: one page of rows, the filters, and a stamp that changes with them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from finetune_portal.web.paging import page_of
 from finetune_portal.webhooks.models import Delivery
 
 Result = Delivery.Result
-NARROWING = ("result", "event", "job")
+FILTERS = ("result", "event", "job")
 MOST_EVENTS = 30
 LARGEST_KEY = 18  # digits
 
 
 def context(params: Mapping[str, str]) -> dict[str, Any]:
-    """`params` is the query string: NARROWING, `before`, `after`."""
-    seen = stamp()  # before the rows, so that a change in between is told at the next look
+    """`params` is the query string: FILTERS, `before`, `after`."""
+    current = stamp()  # before the rows, so that the next poll sees a change in between
     job = _job(params)
     return {
         "page": page_of(
@@ -29,32 +29,32 @@ def context(params: Mapping[str, str]) -> dict[str, Any]:
         "events": _events(),
         "event": params.get("event", ""),
         "job": job,
-        "is_filtered": any(params.get(name) for name in NARROWING),
+        "is_filtered": any(params.get(name) for name in FILTERS),
         "is_first": not (params.get("before") or params.get("after")),
-        "stamp": seen,
+        "stamp": current,
     }
 
 
 def stamp() -> str:
-    """Changes whenever a delivery came or was digested."""
+    """Changes whenever a delivery is received or processed."""
     newest = Delivery.objects.aggregate(pk=Max("pk"), processed_at=Max("processed_at"))
     return f"{newest['pk'] or 0}-{newest['processed_at'].timestamp() if newest['processed_at'] else 0:.6f}"
 
 
 def _filtered(params: Mapping[str, str], job: Job | None) -> QuerySet[Delivery]:
-    """`is_again`: the same news of the same job came before. Words that make no sense narrow nothing."""
+    """`is_again`: the same event of the same job was received before. Unknown values filter nothing."""
     before = Delivery.objects.filter(
         request_id=OuterRef("request_id"), event=OuterRef("event"), pk__lt=OuterRef("pk")
     )
     rows = Delivery.objects.select_related("job").annotate(is_again=Exists(before.exclude(request_id="")))
-    wanted = Q()
+    condition = Q()
     if params.get("result") in Result.values:
-        wanted &= Q(result=params["result"])
+        condition &= Q(result=params["result"])
     if event := params.get("event"):
-        wanted &= Q(event=event)
+        condition &= Q(event=event)
     if job:
-        wanted &= Q(job=job)
-    return rows.filter(wanted)
+        condition &= Q(job=job)
+    return rows.filter(condition)
 
 
 def _job(params: Mapping[str, str]) -> Job | None:
@@ -68,5 +68,5 @@ def _choices() -> list[tuple[str, str]]:
 
 
 def _events() -> list[str]:
-    named = Delivery.objects.exclude(event="").order_by("event").values_list("event", flat=True)
-    return list(named.distinct()[:MOST_EVENTS])
+    names = Delivery.objects.exclude(event="").order_by("event").values_list("event", flat=True)
+    return list(names.distinct()[:MOST_EVENTS])

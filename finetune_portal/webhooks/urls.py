@@ -1,4 +1,4 @@
-"""Webhooks in, their settings page, and what came by them."""
+"""The webhook endpoint, its settings page, and the deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address that the upstream knocks at, the settings page of webhooks, and what came by them."""
+"""The endpoint that a provider posts to, the settings page of webhooks, and the deliveries."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ MAX_BODY = 64 * 1024
 @login_not_required
 @require_POST
 def receive(request: HttpRequest, token: str) -> HttpResponse:
-    """Store and answer at once; the worker asks the upstream what is true. While it cannot: come again."""
+    """Store and answer at once; the worker then asks the provider. 503 if the database is unavailable."""
     try:
-        return _take(request, token)
+        return _receive(request, token)
     except DatabaseError:
         log.exception("A webhook could not be stored.")
         return HttpResponse(status=503, headers={"Retry-After": "30"})
 
 
-def _take(request: HttpRequest, token: str) -> HttpResponse:
+def _receive(request: HttpRequest, token: str) -> HttpResponse:
     endpoint = services.endpoint_for_token(token)
     if endpoint is None:
         return HttpResponse(status=404)
@@ -63,7 +63,7 @@ def page(request: PortalRequest) -> HttpResponse:
 @require_POST
 @admin_only
 def rotate(request: PortalRequest) -> HttpResponse:
-    """Make a new webhook address and show it this once."""
+    """Make a new webhook address and show it once."""
     address = services.new_address(actor=request.user)
     return render(request, "webhooks/page.html", {**_context(), "address": address})
 
@@ -79,7 +79,7 @@ def test(request: PortalRequest) -> HttpResponse:
 @admin_only
 @fragment_of("webhooks:page")
 def test_state(request: PortalRequest) -> HttpResponse:
-    """What came of the self-test; asks for itself while it is on its way. 204 as long as nothing is new."""
+    """The result of the self-test. 204 while it is running, as the fragment polls."""
     test = SelfTest.objects.first()
     if test and not test.finished_at and not test.is_late:
         return HttpResponse(status=204)
@@ -96,7 +96,7 @@ def deliveries(request: PortalRequest) -> HttpResponse:
 @admin_only
 @fragment_of("webhooks:deliveries")
 def deliveries_table(request: PortalRequest) -> HttpResponse:
-    """The table's piece. 204 while nothing changed since the stamp that the asker saw."""
+    """The table's fragment. 204 while nothing has changed since the stamp of the request."""
     if request.GET.get("seen") == table.stamp():
         return HttpResponse(status=204)
     return render(request, "webhooks/_table.html", table.context(request.GET))
@@ -114,6 +114,6 @@ def _context() -> dict[str, Any]:
         "last_delivery": Delivery.objects.order_by("-pk").first(),
         "test": SelfTest.objects.first(),
         "portal_url": settings.PORTAL_URL,
-        "outlook": self_test.outlook(settings.PORTAL_URL),
+        "unreachable_reason": self_test.unreachable_reason(settings.PORTAL_URL),
         "has_secret": bool(settings.SEGMIND_WEBHOOK_SECRET),
     }

@@ -45,7 +45,7 @@ def provider(db: None, engine: RunningEngine, settings: Any) -> None:
 def test_it_proves_the_key_and_shows_the_balance(dana: User) -> None:
     html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
     assert html.lstrip().startswith('<article id="connection-')
-    assert "The connection works. The account holds" in html
+    assert "The connection works. The balance is" in html
     assert AuditEvent.objects.get().action == "connection.test"
     credits = Connection.objects.get().credits
     assert credits
@@ -134,12 +134,12 @@ def test_a_second_connection_is_added_and_proven(dana: User, engine: RunningEngi
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("name", "", "Give the connection a name"),
-        ("name", "local ENGINE", "There is a connection of this name already."),
+        ("name", "", "Enter a name, for example the account it belongs to."),
+        ("name", "local ENGINE", "A connection with this name exists."),
         ("base_url", "https://evil.example", "not on the operator"),
         ("base_url", "http://169.254.169.254", "not on the operator"),
         ("key", "", "Paste the API key."),
-        ("key", "two words here", "That is no API key"),
+        ("key", "two words here", "This is not an API key."),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_its_field(
@@ -168,11 +168,11 @@ def test_the_key_is_rotated(dana: User, engine: RunningEngine) -> None:
 
 
 def test_the_environment_wins_over_the_page(dana: User, settings: Any) -> None:
-    assert "made for this machine" in text_of(signed_in(dana), "/settings/")
+    assert "created for this machine" in text_of(signed_in(dana), "/settings/")
     settings.LOCAL_ENGINE = False
     assert "from the environment, which wins" in text_of(signed_in(dana), "/settings/")
     html = signed_in(dana).post(url("key"), {"key": SECRET}, headers=HTMX).content.decode()
-    assert "The environment gives this key, and it wins." in html
+    assert "This key comes from the environment. Change it there." in html
     assert not Connection.objects.exclude(encrypted_key="").exists()
 
 
@@ -181,7 +181,7 @@ def test_a_bad_key_is_refused_in_its_card(dana: User, engine: RunningEngine) -> 
     for headers in ({}, HTMX):
         response = signed_in(dana).post(url("key", own()), {"key": "short"}, headers=headers)
         assert response.status_code == 422
-        assert "That is no API key" in response.content.decode()
+        assert "This is not an API key." in response.content.decode()
 
 
 def test_a_lost_sealing_key_is_a_banner_and_no_crash(

@@ -49,7 +49,7 @@ def test_it_tells_when_what_and_what_came_of_it(dana: User, job: Job) -> None:
     newest, oldest = rows_of(dana)
     assert f"{now():%Y}" in oldest
     assert oldest.endswith("AVAILABLE Winter coats only these 291 bytes Looked up: Ready")
-    assert newest.endswith("not named other 2 bytes Waiting to be looked up")
+    assert newest.endswith("not named other 2 bytes Waiting")
     assert f'href="/jobs/{job.pk}/"' in signed_in(dana).get(PAGE).content.decode()
 
 
@@ -120,9 +120,9 @@ def test_without_htmx_the_piece_leads_to_the_page(dana: User) -> None:
 
 def test_an_empty_page_says_what_to_do(dana: User) -> None:
     html = signed_in(dana).get(PAGE).content.decode()
-    assert "Nothing has come yet" in html
+    assert "No deliveries yet" in html
     assert 'href="/settings/webhooks/"' in html
-    assert "No delivery fits" in signed_in(dana).get(f"{PAGE}?event=x").content.decode()
+    assert "No matching deliveries" in signed_in(dana).get(f"{PAGE}?event=x").content.decode()
 
 
 def test_more_rows_need_no_more_queries(dana: User, job: Job) -> None:

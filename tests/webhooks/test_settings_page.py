@@ -60,8 +60,8 @@ def test_after_a_new_one_the_page_tells_when_the_old_one_ends(dana: User) -> Non
         ("http://localhost", "this machine only"),
         ("http://[::1]:8000", "this machine only"),
         ("http://192.168.1.20", "inside a private network"),
-        ("https://portal", "only your own network knows"),
-        ("https://portal.company.internal", "only your own network knows"),
+        ("https://portal", "only your own network resolves"),
+        ("https://portal.company.internal", "only your own network resolves"),
         ("https://portal.example.com", ""),
         ("https://8.8.8.8", ""),
     ],
@@ -118,7 +118,7 @@ def test_a_sample_comes_back_and_is_no_delivery(
     live_server = request.getfixturevalue("live_server")  # once there is a folder for static files
     settings.SEGMIND_WEBHOOK_SECRET = "a secret"
     html = outcome(dana, live_server.url, settings)
-    assert "Came back after 0." in html
+    assert "Received after 0." in html
     assert "inside your network" in html
     assert not Delivery.objects.exists()
     assert AuditEvent.objects.get().action == "webhook.test"
@@ -128,7 +128,7 @@ def test_a_sample_comes_back_and_is_no_delivery(
 def test_its_token_is_good_for_this_once_and_stored_nowhere(dana: User, settings: Any) -> None:
     with listening() as sink:
         html = outcome(dana, sink.url, settings)
-    assert "the sample did not come in here" in html, "200 alone proves nothing"
+    assert "the sample did not arrive here" in html, "200 alone proves nothing"
     path = sink.seen[0].path
     assert knock(path, {}) == 404
     assert path.split("/")[-2] not in str(list(SelfTest.objects.values()))

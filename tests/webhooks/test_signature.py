@@ -72,7 +72,7 @@ def test_what_is_not_rightly_signed_is_turned_away(
 ) -> None:
     assert knock(address, BODY, headers) == 401
     assert not Delivery.objects.exists()
-    assert "without the right signature was turned away" in page_of(dana), "an admin learns of it"
+    assert "without the right signature was rejected" in page_of(dana), "an admin learns of it"
 
 
 @pytest.mark.parametrize(("late", "status"), [(290, 200), (310, 401), (-310, 401)])
