@@ -29,6 +29,6 @@ def test_an_address_is_made_tested_and_used(signed_in: Page) -> None:
     page.goto("/settings/webhooks/")
     page.get_by_role("button", name="Create a new address").click()
     page.get_by_role("button", name="Create address").click()
-    expect(page.get_by_text("The one before")).to_be_visible()
+    expect(page.get_by_text("Previous")).to_be_visible()
     assert page.locator(".new-address code").inner_text() != address
     assert requests.post(address, json={}, timeout=30).status_code == 200, "for another day"
