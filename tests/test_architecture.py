@@ -57,9 +57,9 @@ USES_HTTP = {
 }
 # Each third-party client has its module. allauth is the accounts app's own foundation.
 THIRD_PARTY = {
-    "apprise": {f"{PORTAL}.notifications.addresses", f"{PORTAL}.notifications.delivery"},
-    "django.core.mail": {f"{PORTAL}.accounts.emails", f"{PORTAL}.notifications.delivery"},
-    "smtplib": {f"{PORTAL}.accounts.emails", f"{PORTAL}.notifications.delivery"},
+    "apprise": {f"{PORTAL}.notifications.apprise_client"},
+    "django.core.mail": {f"{PORTAL}.accounts.emails"},
+    "smtplib": {f"{PORTAL}.accounts.emails"},
     "ray": {f"{PORTAL}.engine.trainers.on_ray.__main__"},
     "boto3": set(),
 }
