@@ -9,10 +9,11 @@ from contextvars import copy_context
 from threading import Thread
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 from django.db import connections
 
 logger = logging.getLogger(__name__)
+HEADERS = {"Auto-Submitted": "auto-generated"}
 
 INVITATION = """Hello,
 
@@ -45,7 +46,8 @@ class MailError(Exception):
 def deliver(subject: str, body: str, *, to: str) -> None:
     """Send one e-mail. Raises MailError."""
     try:
-        EmailMessage(subject, body, to=[to], headers={"Auto-Submitted": "auto-generated"}).send()
+        with get_connection() as server:  # it closes the socket after a failure, too
+            EmailMessage(subject, body, to=[to], headers=HEADERS, connection=server).send()
     except smtplib.SMTPAuthenticationError:
         text = (
             "The mail server rejected the portal’s name and password. An operator checks PORTAL_EMAIL_USER."

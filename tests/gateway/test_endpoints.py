@@ -361,7 +361,7 @@ def test_elsewhere_under_the_calls_there_is_nothing(alice: User, dataset: Datase
     for path in ("/finetune/request/delete", "/finetune/", s3_url(dataset).removeprefix(BASE)):
         answer = call(token_of(alice, *ALL), "GET", path)
         assert answer.status_code == 404
-    assert error_of(answer).startswith("There is nothing")
+    assert error_of(answer).startswith("Not found. The page /api/ lists the calls.")
 
 
 def test_a_dataset_of_another_is_usable_too(alice: User, bob: User) -> None:
@@ -375,6 +375,6 @@ def test_a_token_that_came_in_the_open_is_told_so_and_not_led_on(alice: User, se
     settings.SECURE = settings.SECURE_SSL_REDIRECT = True
     text = token_of(alice)
     answer = call(text, "GET", LIST)
-    assert (answer.status_code, error_of(answer).partition(".")[0]) == (403, "Call by https")
+    assert (answer.status_code, error_of(answer).partition(".")[0]) == (403, "Use https")
     assert Client().get(LIST, headers={"x-api-key": text}, secure=True).status_code == 200
     assert row_of(text).last_used_at

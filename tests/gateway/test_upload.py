@@ -148,7 +148,7 @@ def test_a_changed_or_old_address_is_refused(web: WebServer, token: str, monkeyp
     monkeypatch.undo()
     for url in (one[:-1], swapped, old, one.partition("?")[0]):
         answer = put(url)
-        assert (answer.status_code, answer.text[:19]) == (403, "This upload address"), url
+        assert (answer.status_code, answer.text[:15]) == (403, "This upload URL"), url
     assert not Dataset.objects.exists()
 
 
