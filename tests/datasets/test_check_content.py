@@ -1,4 +1,4 @@
-"""What the check says of a dataset's content: pairs, pictures, captions, layouts, possible repairs."""
+"""The verdict on the content of a dataset: pairs, pictures, captions, layouts, repairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the bytes, the check answers with a verdict of the stated shape and never raises (Z22)."""
+"""The check returns a verdict of the stated shape for any bytes and never raises (Z22)."""
 
 from __future__ import annotations
 

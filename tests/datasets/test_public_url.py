@@ -1,4 +1,4 @@
-"""A dataset at a public address: looked at by HEAD and ranged GETs through the guard, never fetched whole."""
+"""A dataset at a public address is checked by HEAD and ranged GETs through the guard, never fetched whole."""
 
 from __future__ import annotations
 

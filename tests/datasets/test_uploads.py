@@ -1,4 +1,4 @@
-"""The small calls of an upload, tus 1.0: what begins it, tells how far it is, and ends it."""
+"""The calls of tus 1.0 that create an upload, return its offset, and end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scripted provider, a job whose model it serves, and the worker's lane by hand."""
+"""A scripted provider, a job whose model it serves, and the steps of the worker's task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures that models are tried on: each is made upright, small enough, and nothing but a picture."""
+"""Input pictures are normalized: upright, small enough, without metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a run for each answer: a paid one is never sent twice by itself."""
+"""The outcome of a generation for each response; one that may be charged is never sent twice."""
 
 from __future__ import annotations
 

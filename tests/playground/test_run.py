@@ -1,4 +1,4 @@
-"""Running a model from the page of its job: the form, the worker's step, the picture, and who may what."""
+"""Run a model from the page of its job: the form, the worker's step, the picture, the permissions."""
 
 from __future__ import annotations
 
