@@ -111,12 +111,12 @@ WRONG = [
     ({"name": {"a": 1}}, "name must be text."),
     ({"instance_prompt": ["red"]}, "instance_prompt must be text."),
     ({"instance_prompt": "x" * 1001}, "instance_prompt: "),
-    ({"advance_parameters": {"learning_rate": 0.0004, "steps": 0}}, "steps: At least 1 step."),
-    ({"advance_parameters": {"learning_rate": 5, "steps": 300}}, "learning_rate: Too big"),
-    ({"advance_parameters": {"learning_rate": float("nan"), "steps": 300}}, "learning_rate: A learning rate"),
+    ({"advance_parameters": {"learning_rate": 0.0004, "steps": 0}}, "steps: Enter at least 1 step."),
+    ({"advance_parameters": {"learning_rate": 5, "steps": 300}}, "learning_rate: Too large"),
+    ({"advance_parameters": {"learning_rate": float("nan"), "steps": 300}}, "learning_rate: Enter the learning rate"),
     ({"advance_parameters": {"learning_rate": 0.0004, "steps": "300, 500"}}, "advance_parameters: one"),
-    ({"advance_parameters": None}, "learning_rate: Give a learning rate"),
-    ({"advance_parameters": [1]}, "learning_rate: Give a learning rate"),
+    ({"advance_parameters": None}, "learning_rate: Enter a learning rate"),
+    ({"advance_parameters": [1]}, "learning_rate: Enter a learning rate"),
     ({"machine_type": "NVIDIA_A100"}, "machine_type: "),
     ({"theme": "FLUX"}, "theme must be KONTEXT"),
     ({"theme": None}, "theme is missing."),
@@ -186,7 +186,7 @@ def test_the_limit_of_a_maker_holds_here_too(alice: User, dana: User, settings: 
     answer = call(token, "POST", SUBMIT, told)
     assert (answer.status_code, error_of(answer)) == (
         409,
-        "You may start 1 training a day, and none is left today.",
+        "You may start 1 job per day; none is left for today.",
     )
     assert (Job.objects.count(), Dataset.objects.count()) == (1, 1), "nothing is left of a refused one"
     answer = call(token, "POST", SUBMIT, {**told, "segmind_public": True})
