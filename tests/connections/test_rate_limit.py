@@ -75,11 +75,11 @@ def test_the_one_who_went_ahead_learns_the_real_end(connection: Connection) -> N
     rate_limit.note_rate_limited(connection, {}, 60.0)
     Connection.objects.update(calls_reset_at=now())
     assert rate_limit.take_call(connection, reserve=rate_limit.LIST)
-    told = {
+    fields = {
         "x-rate-limit-remaining": "0",
         "x-rate-limit-reset-at-utc": str(int(rate_limit.PROBE.total_seconds()) + 1),
     }
-    rate_limit.update_from_headers(connection, told)
+    rate_limit.update_from_headers(connection, fields)
     assert (rate_limit.available_at(connection) - now()) > rate_limit.PROBE
 
 

@@ -51,7 +51,7 @@ def error_of(answer: HttpResponse) -> str:
 
 def submit_body(data_source_path: str, **changes: Any) -> dict[str, Any]:
     """As in docs/provider-api.md, 1; a change to None leaves the field out."""
-    told = {
+    fields = {
         "name": "red hair",
         "data_source_path": data_source_path,
         "instance_prompt": "Change the hair to red",
@@ -63,4 +63,4 @@ def submit_body(data_source_path: str, **changes: Any) -> dict[str, Any]:
         "advance_parameters": {"learning_rate": 0.0004, "steps": 300},
         **changes,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

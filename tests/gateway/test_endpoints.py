@@ -113,7 +113,10 @@ WRONG = [
     ({"instance_prompt": "x" * 1001}, "instance_prompt: "),
     ({"advance_parameters": {"learning_rate": 0.0004, "steps": 0}}, "steps: Enter at least 1 step."),
     ({"advance_parameters": {"learning_rate": 5, "steps": 300}}, "learning_rate: Too large"),
-    ({"advance_parameters": {"learning_rate": float("nan"), "steps": 300}}, "learning_rate: Enter the learning rate"),
+    (
+        {"advance_parameters": {"learning_rate": float("nan"), "steps": 300}},
+        "learning_rate: Enter the learning rate",
+    ),
     ({"advance_parameters": {"learning_rate": 0.0004, "steps": "300, 500"}}, "advance_parameters: one"),
     ({"advance_parameters": None}, "learning_rate: Enter a learning rate"),
     ({"advance_parameters": [1]}, "learning_rate: Enter a learning rate"),
@@ -308,20 +311,20 @@ def test_a_viewer_and_a_bare_token_only_read(alice: User, charlie: User, dataset
 def test_only_the_owner_and_admins_publish(alice: User, bob: User, dana: User, settings: Any) -> None:
     settings.SEGMIND_BASE_URL = "http://127.0.0.1:9"
     settings.SEGMIND_API_KEY = "a-key"
-    told = {"request_id": str(ready_job(alice).form_key), "segmind_public": "True"}
-    answer = call(token_of(bob, *ALL), "PUT", ACCESS, told, form=True)
+    fields = {"request_id": str(ready_job(alice).form_key), "segmind_public": "True"}
+    answer = call(token_of(bob, *ALL), "PUT", ACCESS, fields, form=True)
     assert answer.status_code == 403
     assert error_of(answer).startswith("Only the person who started this job")
     for person in (alice, dana):
-        answer = call(token_of(person, *ALL), "PUT", ACCESS, told, form=True)
+        answer = call(token_of(person, *ALL), "PUT", ACCESS, fields, form=True)
         assert answer.status_code == 502, "the provider is asked, and is away"
         assert error_of(answer).startswith("Visibility was not changed.")
 
 
 def test_what_cannot_be_done_now_is_409_with_its_sentence(alice: User) -> None:
     job = make_job(alice, State.TRAINING, request_id=None)
-    told = {"request_id": str(job.form_key), "segmind_public": "True"}
-    answer = call(token_of(alice, *ALL), "PUT", ACCESS, told)
+    fields = {"request_id": str(job.form_key), "segmind_public": "True"}
+    answer = call(token_of(alice, *ALL), "PUT", ACCESS, fields)
     assert (answer.status_code, error_of(answer)) == (
         409,
         "There is no model yet to make public or private.",

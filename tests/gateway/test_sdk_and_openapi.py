@@ -55,8 +55,8 @@ class Person:
         return answer.text
 
     def makes_a_token(self) -> str:
-        told = {"name": "script", "rights": ["train", "publish", "download"], "days": "90"}
-        found = TOKEN.search(self.post("/tokens/", told))
+        fields = {"name": "script", "rights": ["train", "publish", "download"], "days": "90"}
+        found = TOKEN.search(self.post("/tokens/", fields))
         assert found
         return found[0]
 
@@ -91,9 +91,9 @@ def ours(portal: Portal, token: str) -> Iterator[SegmindClient]:
 
 
 def is_available(client: SegmindClient, request_id: str) -> bool:
-    told = client.details(request_id)
-    assert told.status != "FAILED", told.error_message
-    return told.status == "AVAILABLE" and bool(told.cloud_storage_url)
+    training = client.details(request_id)
+    assert training.status != "FAILED", training.error_message
+    return training.status == "AVAILABLE" and bool(training.cloud_storage_url)
 
 
 def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: SegmindClient) -> None:
@@ -102,7 +102,7 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
     finetune.base_url = f"{portal.url}/finetune/request"
     urls = finetune.upload_presigned_url("my-dataset.zip")
     assert requests.put(urls["presigned_url"], data=ZIP, timeout=30).status_code == 200
-    told = {
+    fields = {
         "name": "sdk",
         "data_source_path": urls["s3_url"],
         "instance_prompt": "turn day into night",
@@ -113,7 +113,7 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
         "theme": "KONTEXT",
         "advance_parameters": {"steps": 20, "learning_rate": 0.0004},
     }
-    request_id = finetune.submit(**told)["finetune_id"]
+    request_id = finetune.submit(**fields)["finetune_id"]
     assert request_id in [item["finetune_id"] for item in finetune.list()]
 
     until(lambda: is_available(ours, request_id))
@@ -123,7 +123,7 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
     weights = requests.get(finetune.file_download(job["cloud_storage_url"]), timeout=30)
     assert load(weights.content)
     with pytest.raises(VendorsError, match="steps: At least 1 step."):
-        finetune.submit(**{**told, "advance_parameters": {"steps": 0, "learning_rate": 0.0004}})
+        finetune.submit(**{**fields, "advance_parameters": {"steps": 0, "learning_rate": 0.0004}})
     client._client.close()  # the SDK has no close of its own
 
 
@@ -217,6 +217,6 @@ def test_whatever_fits_the_document_or_nearly_does_is_answered_as_it_says(
 
 
 def test_the_document_is_there_for_everyone(portal: Portal) -> None:
-    told = requests.get(f"{portal.url}/api/openapi.json", timeout=30).json()
-    assert told == document(portal.url)
-    assert told["openapi"] == "3.1.0"
+    payload = requests.get(f"{portal.url}/api/openapi.json", timeout=30).json()
+    assert payload == document(portal.url)
+    assert payload["openapi"] == "3.1.0"

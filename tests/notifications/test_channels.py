@@ -150,8 +150,12 @@ def test_a_failed_test_is_shown_and_tried_once(alice: User, sink: Sink) -> None:
 def test_each_event_is_switched_by_itself(alice: User, channel: Channel) -> None:
     client = signed_in(alice)
     html = client.post(action_url(channel, "switch"), {"event": "failed"}, headers=HTMX).content.decode()
-    told = fresh(channel)
-    assert (told.is_subscribed_to_ready, told.is_subscribed_to_failed, told.is_subscribed_to_decision) == (
+    channel_now = fresh(channel)
+    assert (
+        channel_now.is_subscribed_to_ready,
+        channel_now.is_subscribed_to_failed,
+        channel_now.is_subscribed_to_decision,
+    ) == (
         True,
         False,
         True,

@@ -34,11 +34,11 @@ LIMIT = 64 * 1024
 
 
 def test_a_delivery_is_stored_and_answered(address: str) -> None:
-    told = {"type": "finetune.available", "finetune_id": "f-1", "status": "AVAILABLE"}
-    assert knock(address, told) == 200
+    fields = {"type": "finetune.available", "finetune_id": "f-1", "status": "AVAILABLE"}
+    assert knock(address, fields) == 200
     delivery = Delivery.objects.get()
     assert (delivery.request_id, delivery.event, delivery.processed_at) == ("f-1", "AVAILABLE", None)
-    assert delivery.size == len(json.dumps(told))
+    assert delivery.size == len(json.dumps(fields))
 
 
 def test_a_delivery_asks_nobody_while_it_is_answered(address: str, settings: Any) -> None:
@@ -97,8 +97,8 @@ def test_the_payload_sets_nothing(address: str, alice: User, settings: Any) -> N
         request_id = provider.adds("hats").id
         job = make_job(alice, "training", request_id=request_id, provider_status="TRAINING_INITIATED")
         evil = f"{provider.url}/storage/evil.safetensors"
-        told = {"finetune_id": request_id, "status": "AVAILABLE", "name": "evil", "error_message": "evil"}
-        knock(address, {**told, "cloud_storage_url": evil, "trained_model_url": evil, "public_model": True})
+        fields = {"finetune_id": request_id, "status": "AVAILABLE", "name": "evil", "error_message": "evil"}
+        knock(address, {**fields, "cloud_storage_url": evil, "trained_model_url": evil, "public_model": True})
         assert services.process_next_delivery()
         assert [request.path for request in provider.requests] == ["/finetune/request/details"]
     job = fresh(job)

@@ -174,9 +174,9 @@ def test_a_refusal_needs_no_readable_words(
 ) -> None:
     """S11: the status has said it."""
     provider.script("submit", answer)
-    found = failure(lambda: client.submit(SUBMIT))
-    assert type(found) is UnauthorizedError
-    assert found.detail == ""
+    error = failure(lambda: client.submit(SUBMIT))
+    assert type(error) is UnauthorizedError
+    assert error.detail == ""
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
@@ -198,8 +198,8 @@ def test_an_upload_to_nowhere_and_of_a_file_that_shrank(
 ) -> None:
     query = f"?X-Amz-Signature={SECRET}"
     for base in (f"http://127.0.0.1:{free_port()}", "https://provider.invalid", "http://127.0.0.1:99999"):
-        found = failure(partial(client.upload, base + "/a.zip" + query, io.BytesIO(b"PK"), 2))
-        assert_never_left(found)
+        error = failure(partial(client.upload, base + "/a.zip" + query, io.BytesIO(b"PK"), 2))
+        assert_never_left(error)
     shrunk = failure(lambda: client.upload(f"{provider.url}/storage/a.zip{query}", io.BytesIO(b"P"), 2))
     assert shrunk.retryable
     assert provider.stored == {}

@@ -95,17 +95,17 @@ def test_submit_opens_a_connection_of_its_own(provider: ScriptedProvider, client
 
 def test_details(provider: ScriptedProvider, client: SegmindClient) -> None:
     provider.script("details", says(200, sample("details.json")))
-    found = client.details("FINETUNE_ID")
+    training = client.details("FINETUNE_ID")
     told = json.loads(sample("details.json"))["finetune"]
-    assert (found.id, found.ids, found.status) == ("uuid", frozenset({"uuid"}), "AVAILABLE")
-    assert (found.name, found.slug, found.public) == ("fine-tune-job-name", "model-slug", False)
-    assert found.error_message == ""
-    assert found.cloud_storage_url == told["cloud_storage_url"]
-    assert found.data_source_path == told["data_source_path"]
-    assert found.instance_prompt == "sample instance prompt"
-    assert found.created_at == found.updated_at == "2025-01-01T00:00:00Z"
-    assert (found.base_model, found.theme, found.steps) == ("BASE_MODEL_NAME", "", None)
-    assert found.raw == told
+    assert (training.id, training.ids, training.status) == ("uuid", frozenset({"uuid"}), "AVAILABLE")
+    assert (training.name, training.slug, training.public) == ("fine-tune-job-name", "model-slug", False)
+    assert training.error_message == ""
+    assert training.cloud_storage_url == told["cloud_storage_url"]
+    assert training.data_source_path == told["data_source_path"]
+    assert training.instance_prompt == "sample instance prompt"
+    assert training.created_at == training.updated_at == "2025-01-01T00:00:00Z"
+    assert (training.base_model, training.theme, training.steps) == ("BASE_MODEL_NAME", "", None)
+    assert training.raw == told
     request = only(provider, "details")
     assert request.json == page_body("details")
     assert request.headers["content-type"] == "application/json"

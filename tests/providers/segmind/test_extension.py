@@ -79,15 +79,15 @@ def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     backwards = [[step, step / 2] for step in range(5000, 0, -1)]
-    told = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"loss": [[9, 1], [0, 2]], "trained_on": True}}
-    provider.script("progress", says(200, told | {"samples": [50, 0, 50, "25"]}))
-    found = client.extension.progress("job")
-    steps = [step for step, _ in found.losses]
+    fields = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"loss": [[9, 1], [0, 2]], "trained_on": True}}
+    provider.script("progress", says(200, fields | {"samples": [50, 0, 50, "25"]}))
+    progress = client.extension.progress("job")
+    steps = [step for step, _ in progress.losses]
     assert steps == sorted(set(steps))
     assert len(steps) <= 1000
-    assert found.losses[-1] == (5000, 2500.0)
-    assert (found.held_out, found.held_out_is_trained) == ([(0, 2.0), (9, 1.0)], True)
-    assert found.samples == [0, 25, 50]
+    assert progress.losses[-1] == (5000, 2500.0)
+    assert (progress.held_out, progress.held_out_is_trained) == ([(0, 2.0), (9, 1.0)], True)
+    assert progress.samples == [0, 25, 50]
 
 
 def test_only_a_png_is_a_picture_and_not_a_large_one(

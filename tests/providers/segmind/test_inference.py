@@ -100,9 +100,9 @@ def test_one_that_cannot_be_fetched_may_be_paid(
 ) -> None:
     provider.script("run", says(200, {"image": f"{provider.url}/pictures/1"}))
     provider.script("picture", answer, answer)
-    found = failure(lambda: run(client))
-    assert isinstance(found, InvalidResponseError)
-    assert found.may_have_been_sent
+    error = failure(lambda: run(client))
+    assert isinstance(error, InvalidResponseError)
+    assert error.may_have_been_sent
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_each_failure_has_its_kind(
     client: SegmindClient, provider: ScriptedProvider, answer: Answer, kind: type[SegmindError], *, paid: bool
 ) -> None:
     provider.script("run", answer)
-    found = failure(lambda: run(client))
-    assert type(found) is kind
-    assert found.may_have_been_sent is paid
+    error = failure(lambda: run(client))
+    assert type(error) is kind
+    assert error.may_have_been_sent is paid
 
 
 def test_no_room_is_told_in_the_providers_words(client: SegmindClient, provider: ScriptedProvider) -> None:
@@ -145,8 +145,8 @@ def test_no_room_is_told_in_the_providers_words(client: SegmindClient, provider:
 
 
 def test_what_never_left_was_not_paid() -> None:
-    found = failure(lambda: run(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)))
-    assert type(found) is UnreachableError
+    error = failure(lambda: run(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)))
+    assert type(error) is UnreachableError
 
 
 def test_a_picture_is_hosted_for_the_provider(client: SegmindClient, provider: ScriptedProvider) -> None:
