@@ -109,12 +109,13 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
-        fresh = Portal(Path(folder) / "fresh" / "data")
+        fresh = Portal(Path(folder) / "fresh" / "data", is_prepared=False)
         portal = Portal(Path(folder) / "full" / "data")
         try:
             fresh.start(PORTAL_ADMIN_EMAIL="")
             link = re.search(r"/setup/\S+/", fresh.log_text())
-            shoot(browser, fresh, {"setup": link[0] if link else "/", "login": "/login/"}, signed_in=False)
+            assert link
+            shoot(browser, fresh, {"setup": link[0], "login": "/login/"}, signed_in=False)
             portal.start()
             page = browser.new_context(base_url=portal.url).new_page()
             sign_in(page)
