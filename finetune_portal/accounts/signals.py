@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import user_logged_in
 from allauth.mfa import signals as second_factor
 from allauth.mfa.models import Authenticator
@@ -30,7 +31,7 @@ def begun(request: HttpRequest, **_: Any) -> None:
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
-    methods = [each["method"] for each in request.session.get("account_authentication_methods", [])]
+    methods = [each["method"] for each in get_authentication_records(request, user)]
     record(user, "session.began", user, by=", ".join(methods))
 
 

@@ -64,6 +64,11 @@ class SignInView(LoginView):
 
 
 def _sign_in(request: HttpRequest, login: Login) -> HttpResponse:
+    """Sign in a user whose password was checked, by way of the second factor.
+
+    allauth's public `perform_login` does not record how the user signed in, and its LoginView has other
+    limits and redirects. A test pins the internal function.
+    """
     response: HttpResponse = perform_password_login(request, {}, login)
     return response
 
