@@ -81,7 +81,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     source_url = forms.CharField(
         required=False,
         max_length=2000,
-        label="Public URL of a ZIP file",
+        label="Public URL of a ZIP",
         help_text="Downloaded by the provider. Its server must answer HEAD and GET with a Content-Length.",
         widget=forms.TextInput(attrs={"inputmode": "url", "placeholder": "https://example.com/pairs.zip"}),
     )
