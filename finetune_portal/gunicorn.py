@@ -33,5 +33,5 @@ forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let the live streams see that this process was told to stop, else each holds it until the timeout."""
+    """Tell the live streams that this process stops; else each would hold it until the timeout."""
     worker.state["is_serving"] = lambda: worker.alive

@@ -22,7 +22,7 @@ def test_one_skipped_package_is_a_finding_and_all_of_them_are_no_audit() -> None
 
 
 @pytest.mark.parametrize(
-    ("dependencies", "status", "told"),
+    ("dependencies", "status", "output"),
     [
         ([FINE], PASSED, "1 packages audited, 0 findings."),
         ([{**FINE, "vulns": [HOLE]}], FAILED, "django 5.2.19: CVE-1"),
@@ -31,10 +31,10 @@ def test_one_skipped_package_is_a_finding_and_all_of_them_are_no_audit() -> None
     ],
 )
 def test_only_an_audit_without_a_finding_passes(
-    dependencies: list[dict[str, Any]], status: int, told: str, capsys: pytest.CaptureFixture[str]
+    dependencies: list[dict[str, Any]], status: int, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert judge(verdict(dependencies)) == status
-    assert told in capsys.readouterr().out
+    assert output in capsys.readouterr().out
 
 
 def test_where_no_source_is_in_reach_it_is_no_audit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,8 +158,8 @@ def cycle(graph: dict[str, set[str]]) -> list[str]:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as exc:
-        found: list[str] = exc.args[1]
-        return found
+        path: list[str] = exc.args[1]
+        return path
     return []
 
 

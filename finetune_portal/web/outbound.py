@@ -184,10 +184,10 @@ def is_public(address: str, listed: Sequence[Network] = ()) -> bool:
 
 def _dial(host: str, port: int) -> socket.socket:
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ForbiddenAddressError("The host of this address was not found. Is it spelled right?") from None
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in infos]
     if not all(is_public(address, settings.OUTBOUND_NETWORKS) for address in addresses):
         raise ForbiddenAddressError("This address is in a private network. The provider needs a public one.")
     trouble: OSError = OSError()

@@ -147,7 +147,7 @@ def addresses() -> list[str]:
         for each in patterns:
             route = before + str(each.pattern)
             if isinstance(each, URLPattern):
-                yield re.sub(r"<(?:(\w+):)?\w+>", lambda found: PIECES.get(found[1] or "", "x"), route)
+                yield re.sub(r"<(?:(\w+):)?\w+>", lambda results: PIECES.get(results[1] or "", "x"), route)
             else:
                 yield from below(each.url_patterns, route)
 
@@ -179,19 +179,21 @@ def main() -> int:
         User.objects.create_user("ada@example.com", "not used here", name="Ada Lovelace", role="admin")
         web.start()
         with serving(Redirect.secure, Proxy, tls=True), serving(http, Redirect, tls=False):
-            found = scores(script, Redirect.secure, http)
+            results = scores(script, Redirect.secure, http)
     finally:
         web.stop()
         shutil.rmtree(FOLDER, ignore_errors=True)
-    for each in found:
+    for each in results:
         say("{grade:<3} {score:>4}  {passed}  {status}  {path}  ".format(**each) + " ".join(each["failed"]))
-    worst = [each for each in found if each["grade"] != "A+"]
-    say(f"{len(found) - len(worst)} of {len(found)} addresses have A+, the lowest score is {lowest(found)}.")
-    return 1 if worst or len(found) != len(addresses()) else 0
+    worst = [each for each in results if each["grade"] != "A+"]
+    say(
+        f"{len(results) - len(worst)} of {len(results)} addresses have A+, the lowest score is {lowest(results)}."
+    )
+    return 1 if worst or len(results) != len(addresses()) else 0
 
 
-def lowest(found: list[dict[str, Any]]) -> int:
-    return min(int(each["score"]) for each in found)
+def lowest(results: list[dict[str, Any]]) -> int:
+    return min(int(each["score"]) for each in results)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ async def poll(viewer: Viewer, opened: asyncio.Event, until: asyncio.Event) -> N
         except (asyncio.IncompleteReadError, ConnectionError):  # kept open for 2 s only, as browsers know
             streams = None
             continue
-        if found := STAMP.search(body):
-            path = found[1].decode().replace("&amp;", "&")
+        if match := STAMP.search(body):
+            path = match[1].decode().replace("&amp;", "&")
         await asyncio.sleep(max(0.0, EVERY - (time.monotonic() - began)))
 
 

@@ -25,10 +25,10 @@ def fit(page: Page, address: str) -> None:
 
 def faults(page: Page, rules: list[str] = RULES) -> list[str]:
     until(lambda: bool(page.evaluate(STILL)), why="no colour is on its way to another")
-    found = Axe().run(page, options={"runOnly": rules}).response["violations"]
+    violations = Axe().run(page, options={"runOnly": rules}).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:90]} {node['failureSummary']}"
-        for rule in found
+        for rule in violations
         for node in rule["nodes"]
     ]
 

@@ -30,14 +30,14 @@ def known(form: Page, path: Path) -> str:
 
 def begun_uploads(form: Page) -> list[str]:
     """Grows with every upload that begins from here on."""
-    found: list[str] = []
+    urls: list[str] = []
 
     def note(request: Request) -> None:
         if request.method == "POST" and request.url.endswith("/uploads/"):
-            found.append(request.url)
+            urls.append(request.url)
 
     form.on("request", note)
-    return found
+    return urls
 
 
 def test_a_zip_that_is_there_is_used_without_sending_it(form: Page, tmp_path: Path) -> None:

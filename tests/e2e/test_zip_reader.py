@@ -104,9 +104,9 @@ def test_the_reader_knows_zips_of_every_kind(
         path = tmp_path / "case.zip"
         path.write_bytes(data)
         page.locator("#probe").set_input_files(path)
-        found = page.evaluate(READ, f"/static/{names['js/zip-reader.js']}")
+        result = page.evaluate(READ, f"/static/{names['js/zip-reader.js']}")
         if isinstance(expected, str):
-            assert found.get("sentence", "").startswith(expected), case
+            assert result.get("sentence", "").startswith(expected), case
         else:
             first = "first" if expected and case != "many" else ""
-            assert found == {"names": expected, "first": first}, case
+            assert result == {"names": expected, "first": first}, case

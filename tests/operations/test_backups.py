@@ -67,9 +67,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         running.stop()
 
 
-def post(maker: Maker, path: str, told: dict[str, str]) -> requests.Response:
+def post(maker: Maker, path: str, fields: dict[str, str]) -> requests.Response:
     token = {"csrfmiddlewaretoken": maker.session.cookies["csrftoken"]}
-    return maker.session.post(maker.portal.url + path, told | token, timeout=30)
+    return maker.session.post(maker.portal.url + path, fields | token, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +125,9 @@ def test_an_empty_folder_becomes_the_portal_of_then(
     backup: Path, ready: str, tmp_path: Path, portal: Portal
 ) -> None:
     restored = Portal(tmp_path / "data")
-    told = bring_back(backup, restored.data)
-    assert "Restored as of " in told
-    assert "1 API keys or notification addresses cannot be decrypted" in told
+    output = bring_back(backup, restored.data)
+    assert "Restored as of " in output
+    assert "1 API keys or notification addresses cannot be decrypted" in output
     for path in (restored.data / "datasets").rglob("*"):
         assert path.read_bytes() == (portal.data / path.relative_to(restored.data)).read_bytes()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -158,7 +158,7 @@ def goes_on_without_the_sealing_key(maker: Maker) -> None:
     url = maker.portal.url
     until(lambda: KEY_LOST in maker.session.get(url, timeout=30).text, why="the banner is there")
     for route in ROUTES.values():
-        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PIECES.get(found[1], "1"), route)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: PIECES.get(match[1], "1"), route)
         if "logout" not in path:
             answer = maker.session.get(f"{url}/{path}", timeout=30)
             assert answer.status_code < 500, path
@@ -232,8 +232,8 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
         assert len(portal.provider.sent("submit")) == 3
         for path in data.glob("portal.sqlite3*"):
             path.unlink()
-        told = bring_back(tmp_path / "b.tar", data)
-        assert "4 jobs were waiting and may have been submitted since" in told
+        output = bring_back(tmp_path / "b.tar", data)
+        assert "4 jobs were waiting and may have been submitted since" in output
         assert portal.work() == 0
         assert len(portal.provider.sent("submit")) == 3, "none is sent again"
         states = sorted(Job.objects.values_list("state", flat=True))

@@ -24,7 +24,7 @@ def test_no_address_breaks(
     second = services.add(name="Second", base_url=NOBODY, key="sk-0123456789", actor=dana)
     Job.objects.update(connection=second)
     settings.ENCRYPTION_KEYS = ["another key than that of then"]
-    told = people["admin"].post(f"/settings/connections/{second.pk}/test/", follow=True).content.decode()
-    assert "The API key of “Second” cannot be opened" in told
+    page = people["admin"].post(f"/settings/connections/{second.pk}/test/", follow=True).content.decode()
+    assert "The API key of “Second” cannot be opened" in page
     for line in table():
         outcome_for(people["admin"], line, route_values)

@@ -27,8 +27,8 @@ SECRETS = {
 
 
 def line(message: str, *, as_json: bool = False, fault: BaseException | None = None) -> str:
-    told = (type(fault), fault, fault.__traceback__) if fault else None
-    record = logging.LogRecord("portal", logging.WARNING, "x.py", 1, message, None, told)
+    exc_info = (type(fault), fault, fault.__traceback__) if fault else None
+    record = logging.LogRecord("portal", logging.WARNING, "x.py", 1, message, None, exc_info)
     return RedactingFormatter([KEY, "short"], as_json=as_json).format(record)
 
 

@@ -135,16 +135,16 @@ def test_a_redirect_to_this_machine_is_not_followed(host: str, redirector: str, 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """What a name server answers, one after the other; the last one for ever."""
-    told: dict[str, list[str]] = {}
+    resolved: dict[str, list[str]] = {}
     system = socket.getaddrinfo
 
     def answer(host: str, port: int, *rest: Any, **more: Any) -> list[Any]:
-        addresses = told.get(host, [host])
+        addresses = resolved.get(host, [host])
         address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
         return [entry for each in address.split() for entry in system(each, port, *rest, **more)]
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
-    return told
+    return resolved
 
 
 def test_a_name_with_one_private_address_among_public_ones_is_refused(

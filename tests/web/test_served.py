@@ -27,9 +27,9 @@ def test_every_script_is_held_to_its_digest(web_server: WebServer) -> None:
     bare = [path.name for path in (ROOT / "templates").rglob("*.html") if "<script" in path.read_text()]
     assert bare == []
     html = requests.get(f"{web_server.url}/login/", timeout=30).text
-    found = SCRIPT.findall(html)
-    assert len(found) == html.count("<script") > 3
-    for path, digest in found:
+    scripts = SCRIPT.findall(html)
+    assert len(scripts) == html.count("<script") > 3
+    for path, digest in scripts:
         content = requests.get(web_server.url + path, timeout=30).content
         assert b64encode(sha384(content).digest()).decode() == digest
 

@@ -57,8 +57,8 @@ def followed_until(job: Job, *states: str) -> Job:
 
     def look() -> Job | None:
         follow_now()
-        found = fresh(job)
-        return found if found.state in (states or ENDED) else None
+        current = fresh(job)
+        return current if current.state in (states or ENDED) else None
 
     return until(look)
 
