@@ -186,9 +186,8 @@ def main() -> int:
     for each in results:
         say("{grade:<3} {score:>4}  {passed}  {status}  {path}  ".format(**each) + " ".join(each["failed"]))
     worst = [each for each in results if each["grade"] != "A+"]
-    say(
-        f"{len(results) - len(worst)} of {len(results)} addresses have A+, the lowest score is {lowest(results)}."
-    )
+    best = len(results) - len(worst)
+    say(f"{best} of {len(results)} addresses have A+, the lowest score is {lowest(results)}.")
     return 1 if worst or len(results) != len(addresses()) else 0
 
 
