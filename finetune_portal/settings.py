@@ -27,7 +27,7 @@ LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS = [_public.hostname or "", *LOOPBACK, *env.listing("PORTAL_HOSTS")]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
-# The upstream -------------------------------------------------------------------------------
+# The provider -------------------------------------------------------------------------------
 
 LOCAL_ENGINE = not env.text("SEGMIND_BASE_URL")
 ENGINE_PORT = env.integer("ENGINE_PORT", 8100)

@@ -93,7 +93,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
             PORTAL_ADMIN_PASSWORD=own.secrets["password"],
             SECRET_KEY=own.secrets["signing key"],
             ENGINE_WEBHOOK_SECRET=own.secrets["webhook secret"],
-            PORTAL_UPSTREAMS=own.portal.engine_url,
+            PORTAL_PROVIDER_URLS=own.portal.engine_url,
             PORTAL_ACCESS_LOG="yes",
             PORTAL_LOG_JSON="yes",
         )

@@ -130,8 +130,8 @@ def test_counts_dataset_and_banners_are_sent(web: WebServer) -> None:
         dataset.save()
         row_of(stream, waiting, "hats")
         assert stream.next("counts") == {"all": "2", "active": "1", "ready": "0", "failed": "1"}
-        Connection.objects.update(failing_since=now(), failure="The upstream is away.", updated_at=now())
-        while "The upstream is away." not in stream.next("banners")["html"]:
+        Connection.objects.update(failing_since=now(), failure="The provider is away.", updated_at=now())
+        while "The provider is away." not in stream.next("banners")["html"]:
             pass  # of what the watcher saw before
 
 

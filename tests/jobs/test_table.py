@@ -73,7 +73,13 @@ def test_while_nothing_changed_the_answer_is_empty(alice: User) -> None:
         lambda job: Dataset.objects.update(updated_at="2100-01-01T00:00Z"),
         lambda job: Training.objects.create(job=job, percent=60),
     ],
-    ids=["a job moves", "a job is new", "the provider's mood", "a dataset's trip", "a training's percent"],
+    ids=[
+        "a job moves",
+        "a job is new",
+        "the provider's banner",
+        "a dataset's transfer",
+        "a training's percent",
+    ],
 )
 def test_a_change_brings_the_table(alice: User, dataset: Dataset, change: Callable[[Job], Any]) -> None:
     job, client = make_job(alice, dataset=dataset), signed_in(alice)

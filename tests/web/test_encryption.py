@@ -19,12 +19,12 @@ NOBODY = "http://127.0.0.1:9"
 def test_no_address_breaks(
     route_values: dict[str, str], people: dict[str, Client], dana: User, settings: Any
 ) -> None:
-    """The jobs are of a connection whose key cannot be opened; each action is tried by an admin."""
-    settings.UPSTREAMS = [NOBODY]
+    """The jobs are of a connection whose key cannot be decrypted; each action is tried by an admin."""
+    settings.PROVIDER_URLS = [NOBODY]
     second = services.add(name="Second", base_url=NOBODY, key="sk-0123456789", actor=dana)
     Job.objects.update(connection=second)
     settings.ENCRYPTION_KEYS = ["another key than that of then"]
     page = people["admin"].post(f"/settings/connections/{second.pk}/test/", follow=True).content.decode()
-    assert "The API key of “Second” cannot be opened" in page
+    assert "The API key of “Second” cannot be decrypted" in page
     for line in table():
         outcome_for(people["admin"], line, route_values)

@@ -154,7 +154,7 @@ def test_a_change_while_an_answer_is_under_way_is_asked_for_after_it(visit: Open
 def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
     page = visit(alice)
     says(page, "Live")
-    for number, failure in enumerate(("The upstream is away.", "")):
+    for number, failure in enumerate(("The provider is away.", "")):
         Connection.objects.update(
             failure=failure, is_training_closed=not number, updated_at=f"2030-01-01T00:00:0{number}Z"
         )
