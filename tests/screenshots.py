@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.conftest import CHROMIUM_FLAGS, EMAIL, PASSWORD, ROOT, Portal, chromium_path, write_sample
+from tests.waiting import until
 
 FOLDER = ROOT / "docs" / "screenshots"
 LOOKS = {
@@ -113,9 +114,9 @@ def main() -> None:
         portal = Portal(Path(folder) / "full" / "data")
         try:
             fresh.start(PORTAL_ADMIN_EMAIL="")
-            link = re.search(r"/setup/\S+/", fresh.log_text())
-            assert link
-            shoot(browser, fresh, {"setup": link[0], "login": "/login/"}, signed_in=False)
+            until(lambda: "/setup/" in fresh.log_text(), why="the link to the first account is in the log")
+            link = re.findall(r"/setup/\S+/", fresh.log_text())[0]
+            shoot(browser, fresh, {"setup": link, "login": "/login/"}, signed_in=False)
             portal.start()
             page = browser.new_context(base_url=portal.url).new_page()
             sign_in(page)
