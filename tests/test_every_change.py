@@ -118,7 +118,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
 }
 ELSEWHERE = {
     "accounts:oidc": "leads to the provider; what comes of it is in tests/accounts/test_single_sign_on.py",
-    "accounts:forgot": "needs a mail server: tests/accounts/test_forgot.py",
+    "accounts:forgot": "needs a mail server: tests/accounts/test_forgotten_password.py",
     "mfa_add_webauthn": "needs a browser: tests/e2e/test_security_key.py",
     "mfa_reauthenticate_webauthn": "needs a browser: tests/e2e/test_security_key.py",
     "webhooks:receive": "a delivery has a row of its own, and changes nothing else",

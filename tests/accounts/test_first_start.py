@@ -50,7 +50,7 @@ def test_a_newer_link_ends_the_older(client: Client) -> None:
     assert client.get(new).status_code == 200
 
 
-def test_a_link_grows_old(client: Client) -> None:
+def test_a_link_expires(client: Client) -> None:
     link = path_of(services.first_admin_link())
     Invitation.objects.update(expires_at=now() - timedelta(seconds=1))
     assert client.get(link).status_code == 410
@@ -74,7 +74,7 @@ def test_no_link_once_somebody_is_there(alice: User) -> None:
         ("name", "", "required"),
     ],
 )
-def test_a_bad_field_is_told_and_nothing_is_lost(
+def test_an_invalid_field_has_an_error_and_the_rest_stays(
     client: Client, field: str, value: str, sentence: str
 ) -> None:
     response = client.post(path_of(services.first_admin_link()), {**ADA, field: value})
@@ -93,9 +93,7 @@ def test_the_environment_can_name_the_first_admin(monkeypatch: pytest.MonkeyPatc
     assert client.get("/").status_code == 200
 
 
-def test_a_link_that_nobody_used_dies_with_the_first_account(
-    monkeypatch: pytest.MonkeyPatch, client: Client
-) -> None:
+def test_an_unused_link_ends_with_the_first_account(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
     link = path_of(services.first_admin_link())
     monkeypatch.setenv("PORTAL_ADMIN_EMAIL", "ada@example.com")
     monkeypatch.setenv("PORTAL_ADMIN_PASSWORD", PASSWORD)
@@ -106,7 +104,7 @@ def test_a_link_that_nobody_used_dies_with_the_first_account(
 @pytest.mark.parametrize(
     "password", ["Finetune-Portal-2026", "segmindkontext!!", "localhost-2026", "LoraLoraLora1"]
 )
-def test_the_words_of_this_place_make_no_password(password: str, client: Client, settings: Any) -> None:
+def test_words_of_the_portal_are_no_password(password: str, client: Client, settings: Any) -> None:
     settings.PORTAL_URL = "http://localhost:8000"
     answer = client.post(path_of(services.first_admin_link()), {**ADA, "password": password})
     assert answer.status_code == 422
@@ -114,21 +112,21 @@ def test_the_words_of_this_place_make_no_password(password: str, client: Client,
     assert not User.objects.exists()
 
 
-def test_a_word_of_this_place_may_be_a_part_of_one(client: Client) -> None:
+def test_a_word_of_the_portal_may_be_part_of_a_password(client: Client) -> None:
     link = path_of(services.first_admin_link())
     assert client.post(link, {**ADA, "password": "segmind horse battery"}).status_code == 302
 
 
-def test_a_wrong_password_is_told_in_words(client: Client, alice: User) -> None:
+def test_a_wrong_password_has_an_error_message(client: Client, alice: User) -> None:
     response = client.post("/login/", {"username": alice.email, "password": "no"})
     assert "do not belong together" in response.content.decode()
 
 
-def test_strangers_are_led_to_the_login(client: Client) -> None:
+def test_without_a_session_the_sign_in_page_comes_first(client: Client) -> None:
     assert client.get("/").headers["Location"] == "/login/?next=/"
 
 
-def test_a_piece_without_session_leads_the_whole_page_to_the_login(client: Client) -> None:
+def test_a_fragment_without_a_session_redirects_the_whole_page(client: Client) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/?mine=on"}
     response = client.get("/jobs/table/", headers=headers)
     assert response.status_code == 401

@@ -1,4 +1,4 @@
-"""One's own account: name, password, and the browsers that are signed in."""
+"""The own account: name, password, and the browsers that are signed in."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NEW = "a brand new battery"
 
 
 @pytest.fixture(autouse=True)
-def nobody_was_seen() -> None:
+def empty_cache() -> None:
     cache.clear()
 
 
-def browser(user: User, user_agent: str) -> Client:
+def sign_in_from(user: User, user_agent: str) -> Client:
     client = Client(headers={"User-Agent": user_agent})
     client.post("/login/", {"username": user.email, "password": PASSWORD})
     assert client.get("/").status_code == 200
@@ -37,9 +37,9 @@ def headers(client: Client) -> dict[str, str]:
 
 
 def test_the_profile_lists_where_one_is_signed_in(alice: User, bob: User) -> None:
-    browser(bob, FIREFOX)
-    browser(alice, FIREFOX)
-    html = browser(alice, CHROME).get("/profile/").content.decode()
+    sign_in_from(bob, FIREFOX)
+    sign_in_from(alice, FIREFOX)
+    html = sign_in_from(alice, CHROME).get("/profile/").content.decode()
     assert html.count("Firefox on Linux") == 2  # shown, and named on its button
     assert html.count("Chrome on Windows") == 1
     assert html.count("This browser") == 1
@@ -47,7 +47,7 @@ def test_the_profile_lists_where_one_is_signed_in(alice: User, bob: User) -> Non
 
 
 def test_one_browser_is_signed_out(alice: User) -> None:
-    lost, mine = browser(alice, FIREFOX), browser(alice, CHROME)
+    lost, mine = sign_in_from(alice, FIREFOX), sign_in_from(alice, CHROME)
     session = UserSession.objects.get(user_agent=FIREFOX)
     mine.post(f"/profile/sessions/{session.pk}/end/")
     assert lost.get("/").headers["Location"].startswith("/login/")
@@ -55,15 +55,15 @@ def test_one_browser_is_signed_out(alice: User) -> None:
     assert AuditEvent.objects.latest("pk").action == "session.ended"
 
 
-def test_the_session_of_another_is_not_there(alice: User, bob: User) -> None:
-    hers = browser(alice, FIREFOX)
+def test_the_session_of_another_user_is_not_found(alice: User, bob: User) -> None:
+    hers = sign_in_from(alice, FIREFOX)
     session = UserSession.objects.get(user=alice)
     assert signed_in(bob).post(f"/profile/sessions/{session.pk}/end/").status_code == 404
     assert hers.get("/").status_code == 200
 
 
 def test_signing_out_everywhere_ends_pages_uploads_and_streams(alice: User) -> None:
-    others, mine = [browser(alice, FIREFOX) for _ in range(3)], browser(alice, CHROME)
+    others, mine = [sign_in_from(alice, FIREFOX) for _ in range(3)], sign_in_from(alice, CHROME)
     viewers = [Viewer(alice, headers(client)) for client in (*others, mine)]
     mine.post("/profile/sessions/end/")
     assert [client.get("/").status_code for client in others] == [302, 302, 302]
@@ -75,7 +75,7 @@ def test_signing_out_everywhere_ends_pages_uploads_and_streams(alice: User) -> N
 
 
 def test_a_new_password_keeps_this_browser_and_ends_the_others(alice: User) -> None:
-    other, mine = browser(alice, FIREFOX), browser(alice, CHROME)
+    other, mine = sign_in_from(alice, FIREFOX), sign_in_from(alice, CHROME)
     answer = mine.post("/profile/password/", {"current": PASSWORD, "password": NEW})
     assert answer.headers["Location"] == "/profile/"
     assert other.get("/").status_code == 302
@@ -93,7 +93,9 @@ def test_a_new_password_keeps_this_browser_and_ends_the_others(alice: User) -> N
         ({"current": PASSWORD, "password": "alice@example.com"}, "too similar"),
     ],
 )
-def test_a_bad_password_is_said_and_nothing_changes(data: dict[str, str], words: str, alice: User) -> None:
+def test_an_invalid_password_has_an_error_and_nothing_changes(
+    data: dict[str, str], words: str, alice: User
+) -> None:
     answer = signed_in(alice).post("/profile/password/", data)
     assert answer.status_code == 422
     assert words in answer.content.decode()
@@ -101,7 +103,7 @@ def test_a_bad_password_is_said_and_nothing_changes(data: dict[str, str], words:
     assert alice.check_password(PASSWORD)
 
 
-def test_a_name_is_changed_and_the_record_has_both(alice: User) -> None:
+def test_the_audit_record_has_the_old_and_the_new_name(alice: User) -> None:
     client = signed_in(alice)
     html = client.post("/profile/", {"name": "Alice Liddell", "role": "admin"}, follow=True).content.decode()
     assert "Alice Liddell" in html
@@ -114,7 +116,7 @@ def test_a_name_is_changed_and_the_record_has_both(alice: User) -> None:
     assert "required" in answer.content.decode()
 
 
-def test_a_page_that_asks_by_itself_is_no_activity(alice: User) -> None:
+def test_polling_is_no_activity(alice: User) -> None:
     client = signed_in(alice)
     client.get("/jobs/table/", headers=HTMX)
     alice.refresh_from_db()
@@ -124,7 +126,7 @@ def test_a_page_that_asks_by_itself_is_no_activity(alice: User) -> None:
     assert alice.last_seen_at
 
 
-def test_being_seen_costs_a_write_once_in_five_minutes(alice: User, django_assert_num_queries: Any) -> None:
+def test_last_seen_is_written_once_in_five_minutes(alice: User, django_assert_num_queries: Any) -> None:
     client = signed_in(alice)
     client.get("/profile/second-factor/")
     with django_assert_num_queries(4):  # session, person, their factors, the banner's state

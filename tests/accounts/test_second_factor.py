@@ -1,4 +1,4 @@
-"""Second factors without a browser: the app, recovery codes, and a portal that asks everyone for one.
+"""Second factors without a browser: the app, recovery codes, and a portal that requires a factor.
 
 Security keys need a browser: tests/e2e/test_security_key.py.
 """
@@ -24,44 +24,44 @@ HOME = "/profile/second-factor/"
 
 
 @pytest.fixture(autouse=True)
-def no_code_was_tried() -> None:
+def empty_cache() -> None:
     cache.clear()
 
 
-def enter(user: User) -> tuple[Client, Any]:
+def sign_in(user: User) -> tuple[Client, Any]:
     client = Client()
     return client, client.post("/login/", {"username": user.email, "password": PASSWORD})
 
 
 def code_of(secret: str, *, steps: int = 0) -> str:
-    """What the app shows now, or so many half minutes from now."""
+    """Return what the app shows now, or `steps` half minutes from now."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps)))
 
 
-def set_up(client: Client) -> str:
+def add_app(client: Client) -> str:
     html = client.get(f"{HOME}app/").content.decode()
     assert "<svg" in html
     assert "data:" not in html
-    found = re.search(r"<code>([A-Z2-7]{32})</code>", html)
-    assert found
-    answer = client.post(f"{HOME}app/", {"code": code_of(found[1], steps=-1)})
+    match = re.search(r"<code>([A-Z2-7]{32})</code>", html)
+    assert match
+    answer = client.post(f"{HOME}app/", {"code": code_of(match[1], steps=-1)})
     assert answer.headers["Location"] == f"{HOME}codes/"
-    return found[1]
+    return match[1]
 
 
-def codes_on(html: str) -> list[str]:
-    found = re.search(r"<code>([\d\s]+)</code>", html)
-    return found[1].split() if found else []
+def recovery_codes_on(html: str) -> list[str]:
+    match = re.search(r"<code>([\d\s]+)</code>", html)
+    return match[1].split() if match else []
 
 
 @pytest.fixture
 def secret(alice: User) -> str:
-    client, _ = enter(alice)
-    return set_up(client)
+    client, _ = sign_in(alice)
+    return add_app(client)
 
 
 def test_the_app_is_asked_for_after_the_password(alice: User, secret: str) -> None:
-    client, answer = enter(alice)
+    client, answer = sign_in(alice)
     assert answer.headers["Location"] == "/login/second-factor/"
     assert client.get("/").headers["Location"].startswith("/login/")
     wrong = client.post("/login/second-factor/", {"code": "000000"})
@@ -74,31 +74,31 @@ def test_the_app_is_asked_for_after_the_password(alice: User, secret: str) -> No
     assert "second_factor.added" in actions
 
 
-def test_a_code_counts_once_in_any_process(alice: User, secret: str) -> None:
-    first, _ = enter(alice)
+def test_a_code_works_once_across_processes(alice: User, secret: str) -> None:
+    first, _ = sign_in(alice)
     first.post("/login/second-factor/", {"code": code_of(secret)})
     cache.clear()  # another process has its own memory
-    second, _ = enter(alice)
+    second, _ = sign_in(alice)
     answer = second.post("/login/second-factor/", {"code": code_of(secret)})
     assert answer.status_code == 422
     assert "already used" in answer.content.decode()
 
 
-def test_guessing_codes_comes_to_an_end(alice: User, secret: str) -> None:
-    client, _ = enter(alice)
+def test_guesses_of_a_code_are_limited(alice: User, secret: str) -> None:
+    client, _ = sign_in(alice)
     for _ in range(5):
         client.post("/login/second-factor/", {"code": "000000"})
     answer = client.post("/login/second-factor/", {"code": code_of(secret)})
     assert answer.status_code == 422
 
 
-def test_the_secret_is_sealed_in_the_database(secret: str) -> None:
+def test_the_secret_is_encrypted_in_the_database(secret: str) -> None:
     assert secret not in str(list(Authenticator.objects.values()))
 
 
-def test_a_lost_sealing_key_is_told_and_is_no_500(alice: User, secret: str, settings: Any) -> None:
+def test_a_lost_encryption_key_has_an_error_message(alice: User, secret: str, settings: Any) -> None:
     settings.ENCRYPTION_KEYS = ["another key altogether"]
-    client, _ = enter(alice)
+    client, _ = sign_in(alice)
     answer = client.post("/login/second-factor/", {"code": code_of(secret)})
     assert answer.status_code == 422
     assert "lost the key" in answer.content.decode()
@@ -109,23 +109,23 @@ def test_a_lost_sealing_key_is_told_and_is_no_500(alice: User, secret: str, sett
 
 
 def test_a_recovery_code_works_once_and_all_are_shown_once(alice: User) -> None:
-    client, _ = enter(alice)
-    set_up(client)
-    codes = codes_on(client.get(f"{HOME}codes/").content.decode())
+    client, _ = sign_in(alice)
+    add_app(client)
+    codes = recovery_codes_on(client.get(f"{HOME}codes/").content.decode())
     assert len(codes) == 10
     assert "already shown and cannot be shown again" in client.get(f"{HOME}codes/").content.decode()
     for expected in (302, 422):
-        visitor, _ = enter(alice)
+        visitor, _ = sign_in(alice)
         assert visitor.post("/login/second-factor/", {"code": codes[0]}).status_code == expected
     client.post(f"{HOME}codes/new/")
-    fresh = codes_on(client.get(f"{HOME}codes/").content.decode())
+    fresh = recovery_codes_on(client.get(f"{HOME}codes/").content.decode())
     assert len(fresh) == 10
     assert not set(fresh) & set(codes)
-    visitor, _ = enter(alice)
+    visitor, _ = sign_in(alice)
     assert visitor.post("/login/second-factor/", {"code": codes[1]}).status_code == 422
 
 
-def test_a_change_asks_again_who_it_is_when_the_sign_in_was_long_ago(alice: User, secret: str) -> None:
+def test_a_change_long_after_the_sign_in_needs_reauthentication(alice: User, secret: str) -> None:
     client = signed_in(alice)
     answer = client.get(f"{HOME}app/remove/")
     assert answer.headers["Location"].startswith("/profile/confirm/?")
@@ -136,16 +136,16 @@ def test_a_change_asks_again_who_it_is_when_the_sign_in_was_long_ago(alice: User
     assert client.post(f"{HOME}app/remove/").headers["Location"] == HOME
     assert not Authenticator.objects.exists()
     assert AuditEvent.objects.filter(action="second_factor.removed", actor=alice).exists()
-    _, answer = enter(alice)
+    _, answer = sign_in(alice)
     assert answer.headers["Location"] == "/"
 
 
-def test_an_admin_takes_off_what_was_lost_and_all_sessions_end(alice: User, dana: User) -> None:
-    client, _ = enter(alice)
-    set_up(client)
+def test_an_admin_removes_lost_factors_and_all_sessions_end(alice: User, dana: User) -> None:
+    client, _ = sign_in(alice)
+    add_app(client)
     signed_in(dana).post(f"/team/{alice.pk}/second-factor/")
     assert client.get("/").status_code == 302
-    assert enter(alice)[1].headers["Location"] == "/"
+    assert sign_in(alice)[1].headers["Location"] == "/"
     event = AuditEvent.objects.get(action="second_factor.reset")
     assert (event.actor, event.detail["removed"]) == (dana, 2)
 
@@ -156,24 +156,24 @@ def required(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("required")
-def test_where_it_is_required_it_is_set_up_first(alice: User) -> None:
-    client, _ = enter(alice)
+def test_a_required_second_factor_is_set_up_first(alice: User) -> None:
+    client, _ = sign_in(alice)
     for page in ("/", "/team/", "/profile/", "/datasets/"):
         assert client.get(page).headers["Location"] == HOME
-    piece = client.get("/jobs/table/", headers=HTMX)
-    assert (piece.status_code, piece.headers["HX-Redirect"]) == (403, HOME)
+    fragment = client.get("/jobs/table/", headers=HTMX)
+    assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (403, HOME)
     assert client.post("/presets/", {}).status_code == 403
     assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) is None
     assert "requires a second factor" in client.get(HOME).content.decode()
-    set_up(client)
+    add_app(client)
     assert client.get("/").status_code == 200
     assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) == alice
 
 
 @pytest.mark.usefixtures("required")
-def test_where_it_is_required_the_last_one_stays(alice: User) -> None:
-    client, _ = enter(alice)
-    set_up(client)
+def test_the_last_required_factor_cannot_be_removed(alice: User) -> None:
+    client, _ = sign_in(alice)
+    add_app(client)
     answer = client.post(f"{HOME}app/remove/")
     assert answer.status_code == 422
     assert "Add another one first" in answer.content.decode()
@@ -181,17 +181,17 @@ def test_where_it_is_required_the_last_one_stays(alice: User) -> None:
 
 
 @pytest.mark.usefixtures("required")
-def test_where_it_is_required_one_can_still_sign_out(alice: User) -> None:
-    client, _ = enter(alice)
+def test_without_the_required_factor_one_can_still_sign_out(alice: User) -> None:
+    client, _ = sign_in(alice)
     assert client.post("/logout/").headers["Location"] == "/login/"
 
 
 @pytest.mark.parametrize("page", ["", "app/", "app/remove/", "keys/", "keys/add/", "codes/", "codes/new/"])
-def test_strangers_are_led_to_the_login(page: str, client: Client) -> None:
+def test_without_a_session_the_sign_in_page_comes_first(page: str, client: Client) -> None:
     assert client.get(f"{HOME}{page}").headers["Location"].startswith("/login/")
 
 
-def test_the_second_step_is_only_for_those_who_made_the_first(client: Client) -> None:
+def test_the_second_step_needs_the_first(client: Client) -> None:
     assert client.get("/login/second-factor/").headers["Location"] == "/login/"
 
 

@@ -1,4 +1,4 @@
-"""The team page: who is there, invitations, roles, switching off and on."""
+"""The team page: users, invitations, roles, deactivation."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ ACTIONS = {
 
 
 def link_on(html: str) -> str:
-    found = re.search(r"<code>http://[^/]+(/[^<]+)</code>", html)
-    assert found
-    return found[1]
+    match = re.search(r"<code>http://[^/]+(/[^<]+)</code>", html)
+    assert match
+    return match[1]
 
 
 def last_event() -> AuditEvent:
@@ -52,7 +52,9 @@ def test_everyone_sees_the_team_and_only_admins_the_actions(
     assert ("Deactivate" in html) is (who == "dana")
 
 
-def test_the_page_asks_as_little_for_many_as_for_few(dana: User, django_assert_max_num_queries: Any) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_team(
+    dana: User, django_assert_max_num_queries: Any
+) -> None:
     for number in range(30):
         person(f"p{number}", User.Role.MAKER)
     client = signed_in(dana)
@@ -61,7 +63,7 @@ def test_the_page_asks_as_little_for_many_as_for_few(dana: User, django_assert_m
         client.get("/team/")
 
 
-def test_an_invitation_is_shown_once_and_brings_someone_in(dana: User) -> None:
+def test_an_invitation_is_shown_once_and_creates_an_account(dana: User) -> None:
     admin = signed_in(dana)
     html = admin.post("/team/invite/", {"role": "viewer", "email": "Eve@example.com"}).content.decode()
     link = link_on(html)
@@ -82,7 +84,7 @@ def test_an_invitation_is_shown_once_and_brings_someone_in(dana: User) -> None:
     assert not Invitation.objects.exists()
 
 
-def test_an_invitation_can_be_taken_back(dana: User) -> None:
+def test_an_invitation_can_be_revoked(dana: User) -> None:
     link = link_on(signed_in(dana).post("/team/invite/", {"role": "maker"}).content.decode())
     pk = Invitation.objects.get().pk
     signed_in(dana).post(f"/team/invitations/{pk}/revoke/")
@@ -90,7 +92,7 @@ def test_an_invitation_can_be_taken_back(dana: User) -> None:
     assert last_event().action == "invitation.revoked"
 
 
-def test_an_invitation_grows_old(dana: User) -> None:
+def test_an_invitation_expires(dana: User) -> None:
     link = link_on(signed_in(dana).post("/team/invite/", {"role": "maker"}).content.decode())
     Invitation.objects.update(expires_at=now())
     assert Client().get(link).status_code == 410
@@ -104,7 +106,7 @@ def test_an_invitation_grows_old(dana: User) -> None:
         ({"role": "maker", "email": "DANA@example.com"}, "already on the team"),
     ],
 )
-def test_a_bad_invitation_is_said(data: dict[str, str], words: str, dana: User) -> None:
+def test_an_invalid_invitation_has_an_error_message(data: dict[str, str], words: str, dana: User) -> None:
     answer = signed_in(dana).post("/team/invite/", data)
     assert answer.status_code == 422
     assert words in answer.content.decode()
@@ -116,12 +118,12 @@ def test_with_a_mail_server_the_invitation_is_sent(dana: User, mail: MailServer)
         signed_in(dana).post("/team/invite/", {"role": "maker", "email": "eve@example.com"}).content.decode()
     )
     assert "Sent to eve@example.com." in html
-    (letter,) = mail.mails
-    assert letter["To"] == "eve@example.com"
-    assert link_on(html) in letter.get_payload()
+    (message,) = mail.mails
+    assert message["To"] == "eve@example.com"
+    assert link_on(html) in message.get_payload()
 
 
-def test_a_mail_server_that_is_gone_is_said_and_the_link_is_there(dana: User, settings: Any) -> None:
+def test_without_the_mail_server_the_page_has_the_link_and_a_message(dana: User, settings: Any) -> None:
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = "127.0.0.1", 1, False
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     html = (
@@ -147,7 +149,7 @@ def test_an_unknown_role_is_refused(dana: User, alice: User) -> None:
     assert alice.role == "maker"
 
 
-def test_someone_switched_off_is_out_at_once_and_nothing_is_lost(dana: User, alice: User) -> None:
+def test_deactivation_ends_access_at_once_and_keeps_the_work(dana: User, alice: User) -> None:
     job = make_job(alice)
     maker = Client()
     maker.post("/login/", {"username": alice.email, "password": PASSWORD})
@@ -184,15 +186,15 @@ def test_an_inactive_admin_does_not_count(dana: User) -> None:
 
 
 def test_two_admins_who_demote_each_other_leave_one(tmp_path: Path) -> None:
-    """In a process of its own: the tests' database in memory has no second connection to wait."""
+    """Runs in a process of its own: the database in memory has no second connection."""
     own = {
         "DATA_DIR": str(tmp_path),
         "DATABASE_URL": "",
         "DJANGO_SETTINGS_MODULE": "finetune_portal.settings",
     }
-    command = [sys.executable, "-m", "tests.accounts.demote"]
-    ran = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False)
-    assert ran.stdout == "1 " * 20, ran.stderr
+    command = [sys.executable, "-m", "tests.accounts.concurrent_demotion"]
+    result = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    assert result.stdout == "1 " * 20, result.stderr
 
 
 def test_a_link_to_a_new_password_works_once_and_ends_all_sessions(dana: User, alice: User) -> None:
@@ -222,7 +224,7 @@ def test_the_actions_are_for_admins(
 ) -> None:
     url = "/team/" + action.format(pk=bob.pk)
     assert signed_in(request.getfixturevalue(who)).post(url, ACTIONS[action]).status_code == 403
-    untouched(bob)
+    assert_unchanged(bob)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -235,15 +237,15 @@ def test_an_action_refuses_get_strangers_and_foreign_pages(
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(dana)
     assert strict.post(url, ACTIONS[action]).status_code == 403
-    untouched(bob)
+    assert_unchanged(bob)
 
 
 @pytest.mark.parametrize("action", [action for action in ACTIONS if "{pk}" in action])
-def test_nobody_there_is_404(action: str, dana: User) -> None:
+def test_an_unknown_user_is_404(action: str, dana: User) -> None:
     assert signed_in(dana).post("/team/" + action.format(pk=9999), ACTIONS[action]).status_code == 404
 
 
-def untouched(person: User) -> None:
+def assert_unchanged(person: User) -> None:
     before = (person.role, person.is_active)
     person.refresh_from_db()
     assert (person.role, person.is_active) == before
@@ -251,9 +253,9 @@ def untouched(person: User) -> None:
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("way", ["demoted", "switched off"])
-def test_who_is_no_admin_any_more_has_no_open_invitations(way: str, alice: User, dana: User) -> None:
-    """Else an admin who has to leave makes a link first, and comes back by it."""
+@pytest.mark.parametrize("way", ["demoted", "deactivated"])
+def test_the_invitations_of_a_former_admin_are_revoked(way: str, alice: User, dana: User) -> None:
+    """Otherwise a leaving admin could create a link first and come back with it."""
     eve = person("eve", User.Role.ADMIN)
     link = services.invite("admin", email="", actor=eve).partition("127.0.0.1:8000")[2]
     stays = services.invite("maker", email="", actor=dana).partition("127.0.0.1:8000")[2]

@@ -1,4 +1,4 @@
-"""The record of who did what: it only grows, and it says from where."""
+"""The audit record: append-only, filtered, exported."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.people import make_dataset, signed_in
 
 
 @pytest.fixture
-def sealed(db: None) -> Iterator[None]:
-    """With the triggers that every installation has."""
+def append_only_table(db: None) -> Iterator[None]:
+    """Install the triggers that every installation has."""
     append_only.install()
     yield
     append_only.remove()
@@ -39,12 +39,12 @@ def text(client: Client, query: str = "") -> str:
 
 
 def empty_the_table() -> None:
-    """Not row by row: by TRUNCATE on PostgreSQL."""
+    """By TRUNCATE on PostgreSQL, not row by row."""
     connection.check_constraints()
     connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), [append_only.TABLE]))
 
 
-def test_the_database_refuses_to_change_a_line(sealed: None, dana: User) -> None:
+def test_the_database_refuses_to_change_an_entry(append_only_table: None, dana: User) -> None:
     event(dana)
     for change in (
         empty_the_table,
@@ -57,26 +57,28 @@ def test_the_database_refuses_to_change_a_line(sealed: None, dana: User) -> None
     assert AuditEvent.objects.get().action == "job.start"
 
 
-def test_old_lines_are_forgotten_by_the_setting_alone(sealed: None, dana: User, settings: Any) -> None:
+def test_old_entries_are_deleted_only_by_the_setting(
+    append_only_table: None, dana: User, settings: Any
+) -> None:
     event(at=now() - timedelta(days=100))
-    young = event(at=now() - timedelta(days=80))
-    assert not services.delete_old(), "0 keeps all for ever"
+    recent = event(at=now() - timedelta(days=80))
+    assert not services.delete_old(), "0 keeps all of them"
     settings.AUDIT_KEEP_DAYS = 90
     assert services.delete_old()
     assert not services.delete_old()
-    assert list(AuditEvent.objects.all()) == [young]
+    assert list(AuditEvent.objects.all()) == [recent]
 
 
-def test_an_action_says_who_from_where_and_with_which_request(alice: User) -> None:
+def test_an_entry_has_actor_address_and_request(alice: User) -> None:
     dataset = make_dataset(alice)
     response = signed_in(alice).post(f"/datasets/{dataset.pk}/rename/", {"name": "dusk"})
-    line = AuditEvent.objects.get(action="dataset.rename")
-    assert (line.actor, line.thing, line.address) == (alice, f"dataset {dataset.pk}", "127.0.0.1")
-    assert line.request_id == response.headers["X-Request-ID"]
-    assert line.change == ("night", "dusk")
+    entry = AuditEvent.objects.get(action="dataset.rename")
+    assert (entry.actor, entry.thing, entry.address) == (alice, f"dataset {dataset.pk}", "127.0.0.1")
+    assert entry.request_id == response.headers["X-Request-ID"]
+    assert entry.change == ("night", "dusk")
 
 
-def test_only_admins_read_it(alice: User, charlie: User, client: Client) -> None:
+def test_only_admins_read_the_audit_record(alice: User, charlie: User, client: Client) -> None:
     for url in ("/audit/", "/audit/csv/"):
         assert signed_in(alice).get(url).status_code == 403
         assert signed_in(charlie).get(url).status_code == 403
@@ -84,11 +86,11 @@ def test_only_admins_read_it(alice: User, charlie: User, client: Client) -> None
         assert "/audit/" not in signed_in(alice).get("/").content.decode()
 
 
-def test_it_is_narrowed_by_the_query(alice: User, dana: User) -> None:
+def test_the_query_filters_the_entries(alice: User, dana: User) -> None:
     event(alice, thing="job 1"), event(dana, "job.download", thing="job 2")
     event(None, "dataset.check", thing="dataset 3", at=now() - timedelta(days=3))
     client = signed_in(dana)
-    for query, there, not_there in (
+    for query, shown, hidden in (
         ("", "job 1", "nothing of the kind"),
         (f"?actor={alice.pk}", "job 1", "job 2"),
         ("?action=job.download", "job 2", "job 1"),
@@ -99,8 +101,8 @@ def test_it_is_narrowed_by_the_query(alice: User, dana: User) -> None:
         ("?actor=x&since=never&action=no.such", "job 1", "nothing of the kind"),
     ):
         html = text(client, query).partition("<tbody>")[2]
-        assert there in html, query
-        assert not_there not in html, query
+        assert shown in html, query
+        assert hidden not in html, query
     assert "No matching entries" in text(client, "?thing=job+99")
 
 
@@ -111,7 +113,7 @@ def test_a_person_is_named_beside_the_number(alice: User, dana: User) -> None:
     assert f'user {alice.pk}</a> <span class="muted small">Alice</span>' in shown
 
 
-def test_it_is_read_page_by_page(dana: User) -> None:
+def test_the_entries_are_paged(dana: User) -> None:
     for number in range(60):
         event(dana, thing=f"job {number:03}")
     first = text(signed_in(dana))
@@ -127,9 +129,9 @@ def test_the_csv_holds_what_is_shown_and_starts_no_formula(alice: User, dana: Us
     event(dana, "job.download")
     response = signed_in(dana).get(f"/audit/csv/?actor={alice.pk}")
     head, line = csv.reader(io.StringIO(response.content.decode()))
-    told = dict(zip(head, line, strict=True))
-    assert told["who"] == "Alice <alice@example.com>"
-    assert (told["on what"], told["details"]) == ("'=HYPERLINK(1)", '{"name": "hats"}')
-    assert told["address"] == "10.0.0.7"
+    row = dict(zip(head, line, strict=True))
+    assert row["who"] == "Alice <alice@example.com>"
+    assert (row["on what"], row["details"]) == ("'=HYPERLINK(1)", '{"name": "hats"}')
+    assert row["address"] == "10.0.0.7"
     assert "attachment" in response.headers["Content-Disposition"]
-    assert AuditEvent.objects.latest("pk").action == "audit.export", "who takes the record away is in it"
+    assert AuditEvent.objects.latest("pk").action == "audit.export", "an export is recorded, too"

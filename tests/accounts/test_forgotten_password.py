@@ -1,4 +1,4 @@
-"""A forgotten password: a letter with a link, and the same answer for those who have no account."""
+"""A forgotten password: an e-mail with a link, and the same page for those who have no account."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.people import PASSWORD
 from tests.waiting import until
 
 FORGOT = "/password/forgot/"
-pytestmark = pytest.mark.django_db(transaction=True)  # the letter is written behind the answer
+pytestmark = pytest.mark.django_db(transaction=True)  # the e-mail is sent by a thread of its own
 
 
 @pytest.fixture(autouse=True)
-def nobody_asked_yet() -> None:
+def empty_cache() -> None:
     cache.clear()
 
 
-def asked(email: str) -> HttpResponse:
-    """The answer, once the letter is written: the memory that holds the tests' database has room for one."""
+def request_link(email: str) -> HttpResponse:
+    """Return the response once the e-mail is sent: the database in memory serves one thread at a time."""
     answer = Client().post(FORGOT, {"email": email})
     for thread in threading.enumerate():
         if thread.name == "e-mail":
@@ -34,16 +34,16 @@ def asked(email: str) -> HttpResponse:
     return answer
 
 
-def test_the_letter_leads_to_a_new_password(alice: User, mail: MailServer) -> None:
+def test_the_link_in_the_e_mail_sets_a_new_password(alice: User, mail: MailServer) -> None:
     assert "Forgot your password?" in Client().get("/login/").content.decode()
-    assert "is on its way" in asked("Alice@example.com").content.decode()
-    until(lambda: bool(mail.mails), why="the letter is there")
-    (letter,) = mail.mails
-    assert letter["To"] == "alice@example.com"
-    found = re.search(r"http://[^/]+(/password/\S+)", letter.get_payload())
-    assert found
+    assert "is on its way" in request_link("Alice@example.com").content.decode()
+    until(lambda: bool(mail.mails), why="the e-mail has arrived")
+    (message,) = mail.mails
+    assert message["To"] == "alice@example.com"
+    match = re.search(r"http://[^/]+(/password/\S+)", message.get_payload())
+    assert match
     guest = Client()
-    form = guest.get(found[1], follow=True).redirect_chain[-1][0]
+    form = guest.get(match[1], follow=True).redirect_chain[-1][0]
     guest.post(form, {"password": "a brand new battery"})
     alice.refresh_from_db()
     assert alice.check_password("a brand new battery")
@@ -54,20 +54,20 @@ def test_nobody_learns_who_has_an_account(alice: User, mail: MailServer) -> None
     User.objects.create_user("gone@example.com", PASSWORD, name="Gone", is_active=False)
     answers = set()
     for email in ("alice@example.com", "nobody@example.com", "gone@example.com"):
-        html = asked(email).content.decode()
+        html = request_link(email).content.decode()
         answers.add(
             re.sub(r'value="[^"]*"|nonce="[^"]*"', "", html.replace(email, "…")).partition("<main")[2]
         )
     assert len(answers) == 1
-    until(lambda: bool(mail.mails), why="the letter is there")
-    assert [letter["To"] for letter in mail.mails] == ["alice@example.com"]
+    until(lambda: bool(mail.mails), why="the e-mail has arrived")
+    assert [message["To"] for message in mail.mails] == ["alice@example.com"]
 
 
-def test_asking_again_and_again_comes_to_an_end(alice: User, mail: MailServer) -> None:
+def test_requests_for_one_account_are_limited(alice: User, mail: MailServer) -> None:
     for number in range(1, 6):
-        assert asked(alice.email).status_code == 200
-        until(lambda wanted=number: len(mail.mails) == wanted, why="the letter is there")
-    assert asked(alice.email).status_code == 429
+        assert request_link(alice.email).status_code == 200
+        until(lambda wanted=number: len(mail.mails) == wanted, why="the e-mail has arrived")
+    assert request_link(alice.email).status_code == 429
     assert len(mail.mails) == 5
 
 
@@ -77,7 +77,7 @@ def test_without_a_mail_server_there_is_no_such_page(settings: Any, db: None) ->
     assert "Forgot your password?" not in Client().get("/login/").content.decode()
 
 
-def test_a_bad_address_is_said(mail: MailServer, db: None) -> None:
-    answer = asked("alice@")
+def test_an_invalid_address_has_an_error_message(mail: MailServer, db: None) -> None:
+    answer = request_link("alice@")
     assert answer.status_code == 422
     assert "valid email" in answer.content.decode()

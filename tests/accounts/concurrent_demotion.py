@@ -1,4 +1,4 @@
-"""Two admins demote each other at the same moment, twenty times; prints how many stay."""
+"""Demote two admins at the same moment, twenty times. Prints how many stay each time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from finetune_portal.accounts import services  # noqa: E402 - needs the apps loa
 from finetune_portal.accounts.models import User  # noqa: E402
 
 
-def demote(someone: User, start: Barrier) -> None:
+def demote(user: User, start: Barrier) -> None:
     start.wait()
     try:
-        services.set_role(someone, User.Role.MAKER, actor=None)
+        services.set_role(user, User.Role.MAKER, actor=None)
     except services.LastAdminError:
         pass
     finally:
@@ -27,13 +27,13 @@ def demote(someone: User, start: Barrier) -> None:
 
 def main() -> None:
     call_command("migrate", verbosity=0)
-    pair = [
+    admins = [
         User.objects.create_user(f"{name}@example.com", name=name, role="admin") for name in ("dana", "erin")
     ]
     for _ in range(20):
         User.objects.update(role=User.Role.ADMIN)
         start = Barrier(2)
-        threads = [Thread(target=demote, args=(someone, start)) for someone in pair]
+        threads = [Thread(target=demote, args=(user, start)) for user in admins]
         for thread in threads:
             thread.start()
         for thread in threads:

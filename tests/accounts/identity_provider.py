@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider in a process of its own, a lying one, and a browser's way through them."""
+"""Two OpenID Connect identity providers, a real one and a scripted one, and a browser's part."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tests.waiting import until
 
 
 @dataclass
-class Provider:
+class IdentityProvider:
     port: int = field(default_factory=free_port)
 
     @property
     def issuer(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def knows(self, subject: str, **claims: Any) -> None:
+    def add_user(self, subject: str, **claims: Any) -> None:
         answer = requests.put(f"{self.issuer}/users/{subject}", json=claims, timeout=30)
         answer.raise_for_status()
 
-    def let_in(self, address: str, subject: str) -> str:
-        """What the person does there; answers the path that the browser is sent back to."""
+    def authorize(self, address: str, subject: str) -> str:
+        """Sign in at the identity provider. Return the path that it sends the browser back to."""
         answer = requests.post(address, data={"sub": subject}, allow_redirects=False, timeout=30)
         assert answer.status_code == 302, answer.text
         back = urlsplit(answer.headers["Location"])
@@ -46,13 +46,13 @@ class Provider:
 
 
 @contextmanager
-def running_provider() -> Iterator[Provider]:
-    provider = Provider()
+def running_identity_provider() -> Iterator[IdentityProvider]:
+    provider = IdentityProvider()
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(provider.port), "--require-nonce"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         discovery = f"{provider.issuer}/.well-known/openid-configuration"
-        until(lambda: answers(discovery), why="the provider is there")
+        until(lambda: answers(discovery), why="the identity provider answers")
         yield provider
     finally:
         process.terminate()
@@ -65,29 +65,31 @@ def key(name: str) -> RSAPrivateKey:
 
 
 @dataclass
-class LyingProvider:
-    """Answers as a provider does, but for the one lie that `prepare` is told."""
+class ScriptedIdentityProvider:
+    """Answers correctly, but for the deviations that `prepare` gets."""
 
     issuer: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
 
-    def prepare(self, lies: dict[str, Any]) -> None:
+    def prepare(self, deviations: dict[str, Any]) -> None:
         now = int(time.time())
-        true = {"iss": self.issuer, "sub": "s-1", "aud": "portal", "iat": now, "exp": now + 600, "nonce": ""}
+        valid = {"iss": self.issuer, "sub": "s-1", "aud": "portal", "iat": now, "exp": now + 600, "nonce": ""}
         claims = {
-            name: value for name, value in {**true, **lies}.items() if name in true and value is not None
+            name: value
+            for name, value in {**valid, **deviations}.items()
+            if name in valid and value is not None
         }
-        token = self._signed(claims, lies.get("signed", ""))
+        token = self._signed(claims, deviations.get("signed", ""))
         self.answers["/token"] = {"access_token": "a", "token_type": "Bearer", "id_token": token}
-        user = {"sub": lies.get("userinfo_sub", "s-1"), "email": "erin@example.com", "name": "Erin"}
+        user = {"sub": deviations.get("userinfo_sub", "s-1"), "email": "erin@example.com", "name": "Erin"}
         self.answers["/userinfo"] = user
-        self.discover(lies.get("discovered_issuer", self.issuer))
+        self.discover(deviations.get("discovered_issuer", self.issuer))
 
     def discover(self, issuer: str) -> None:
         paths = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
-        told = {f"{name}_endpoint": f"{self.issuer}/{path}" for name, path in paths.items()}
-        told |= {"issuer": issuer, "jwks_uri": f"{self.issuer}/keys"}
-        self.answers["/.well-known/openid-configuration"] = told
+        document = {f"{name}_endpoint": f"{self.issuer}/{path}" for name, path in paths.items()}
+        document |= {"issuer": issuer, "jwks_uri": f"{self.issuer}/keys"}
+        self.answers["/.well-known/openid-configuration"] = document
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key("own").public_key()))
         self.answers["/keys"] = {"keys": [{**public, "kid": "1", "alg": "RS256", "use": "sig"}]}
 
@@ -105,13 +107,13 @@ class LyingProvider:
 
 
 @contextmanager
-def lying_provider() -> Iterator[LyingProvider]:
-    liar = LyingProvider()
+def scripted_identity_provider() -> Iterator[ScriptedIdentityProvider]:
+    scripted = ScriptedIdentityProvider()
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = json.dumps(liar.answers[self.path]).encode()
+            body = json.dumps(scripted.answers[self.path]).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -124,18 +126,18 @@ def lying_provider() -> Iterator[LyingProvider]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        liar.issuer = f"http://127.0.0.1:{server.server_port}"
-        liar.discover(liar.issuer)
+        scripted.issuer = f"http://127.0.0.1:{server.server_port}"
+        scripted.discover(scripted.issuer)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield liar
+        yield scripted
         server.shutdown()
 
 
-def leave(client: Client, **data: str) -> str:
-    """Press the button; the address that the page leads on to."""
+def authorization_url(client: Client, **data: str) -> str:
+    """Press the button. Return the URL that the page redirects to."""
     html = client.post("/login/oidc/", data).content.decode()
     return html.partition('content="0;url=')[2].partition('"')[0].replace("&amp;", "&")
 
 
-def asked(address: str) -> dict[str, str]:
+def query_of(address: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
