@@ -170,7 +170,7 @@ def test_the_key_is_rotated(dana: User, engine: RunningEngine) -> None:
 def test_the_environment_wins_over_the_page(dana: User, settings: Any) -> None:
     assert "created for this machine" in text_of(signed_in(dana), "/settings/")
     settings.LOCAL_ENGINE = False
-    assert "from the environment, which wins" in text_of(signed_in(dana), "/settings/")
+    assert "from the environment, which overrides this page" in text_of(signed_in(dana), "/settings/")
     html = signed_in(dana).post(url("key"), {"key": SECRET}, headers=HTMX).content.decode()
     assert "This key comes from the environment. Change it there." in html
     assert not Connection.objects.exclude(encrypted_key="").exists()

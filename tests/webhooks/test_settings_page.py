@@ -47,10 +47,10 @@ def test_after_a_new_one_the_page_tells_when_the_old_one_ends(dana: User) -> Non
         signed_in(dana).post(ROTATE)
     old = Endpoint.objects.get(expires_at__isnull=False)
     html = text_of(dana)
-    assert "The one before" in html
+    assert "<dt>Previous</dt>" in html
     assert f"{old.expires_at:%H:%M} UTC" in html
     Endpoint.objects.filter(pk=old.pk).update(expires_at=old.created_at)
-    assert "The one before" not in text_of(dana)
+    assert "<dt>Previous</dt>" not in text_of(dana)
 
 
 @pytest.mark.parametrize(
