@@ -51,11 +51,11 @@ def test_a_sweep_is_compared(sweep: Page) -> None:
     for row in page.locator("#job-table tbody tr").all()[:2]:
         row.get_by_role("checkbox").check()
     page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 trainings")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 jobs")
     expect(page.get_by_role("row", name=re.compile("Learning rate"))).to_contain_text("0.0004")
 
 
-def test_ticked_jobs_are_archived_and_brought_back(sweep: Page) -> None:
+def test_selected_jobs_are_archived_and_restored(sweep: Page) -> None:
     page = sweep
     first = page.locator("#job-table tbody tr").first
     expect(page.locator("#job-table tbody tr").filter(has_text="Ready")).to_have_count(6)
@@ -67,7 +67,7 @@ def test_ticked_jobs_are_archived_and_brought_back(sweep: Page) -> None:
     expect(page.locator("#job-table tbody tr")).to_have_count(5)
     assert "sweep=" in page.url, "the filter stays"
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#messages")).to_contain_text("1 back in the table")
+    expect(page.locator("#messages")).to_contain_text("1 restored")
     expect(page.locator("#job-table tbody tr")).to_have_count(6)
     assert "sweep=" in page.url
 
@@ -95,7 +95,7 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
 
 
-def test_ticked_jobs_and_filters_by_keyboard(sweep: Page) -> None:
+def test_selected_jobs_and_filters_by_keyboard(sweep: Page) -> None:
     page, rows, press = sweep, sweep.locator("#job-table tbody tr"), sweep.keyboard.press
     for key in ("j", "x", "j", "x", "b"):
         press(key)
