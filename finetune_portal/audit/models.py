@@ -38,5 +38,6 @@ class AuditEvent(models.Model):
 
     @property
     def facts(self) -> dict[str, object]:
-        """The other details."""
-        return {name: value for name, value in self.detail.items() if name not in ("before", "after")}
+        """The other details that are not empty."""
+        details = self.detail.items()
+        return {name: value for name, value in details if name not in ("before", "after") and value != ""}

@@ -72,12 +72,6 @@ def test_a_message_waits_while_there_is_no_piece_to_ride_on(alice: User) -> None
     assert "not there yet" in client.get("/").content.decode()
 
 
-def test_the_page_for_an_unknown_address_leads_back(alice: User) -> None:
-    response = signed_in(alice).get("/nowhere/")
-    assert response.status_code == 404
-    assert 'href="/"' in response.content.decode()
-
-
 def test_a_broken_page_leaks_nothing_but_a_number(dana: User, settings: Any) -> None:
     """Whatever broke: here the jobs are gone."""
     client = signed_in(dana)

@@ -1,0 +1,34 @@
+"""Error pages: a title, a sentence and a way back, without anything from the context processors."""
+
+from __future__ import annotations
+
+from django.test import Client
+
+from finetune_portal.accounts.models import User
+from tests.people import signed_in
+
+
+def test_an_unknown_address_is_not_found(alice: User) -> None:
+    response = signed_in(alice).get("/nowhere/")
+    assert response.status_code == 404
+    assert_error_page(response.content.decode(), "Not found")
+
+
+def test_a_page_for_admins_says_that_a_maker_has_no_access(alice: User) -> None:
+    response = signed_in(alice).get("/audit/")
+    assert response.status_code == 403
+    html = response.content.decode()
+    assert_error_page(html, "You do not have access")
+    assert "Only admins can do this." in html
+
+
+def test_an_unknown_host_is_a_bad_request(client: Client) -> None:
+    response = client.get("/login/", headers={"Host": "elsewhere.example"})
+    assert response.status_code == 400
+    assert_error_page(response.content.decode(), "Bad request")
+
+
+def assert_error_page(html: str, title: str) -> None:
+    assert f"<title>{title} · Finetune Portal</title>" in html
+    assert f"<h1>{title}</h1>" in html
+    assert 'href="/">Back to jobs</a>' in html
