@@ -24,8 +24,14 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.audit.services import record
 
 
-class UnprocessableFormMixin:
-    """Answer an invalid form with 422."""
+class PortalFormMixin:
+    """Answer an invalid form with 422, and drop placeholders that repeat the label."""
+
+    def get_form(self, form_class: Any = None) -> Any:
+        form = super().get_form(form_class)  # type: ignore[misc]
+        for field in form.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+        return form
 
     def form_invalid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
@@ -33,7 +39,7 @@ class UnprocessableFormMixin:
         return response
 
 
-class ReauthenticateMixin(UnprocessableFormMixin):
+class ReauthenticateMixin(PortalFormMixin):
     """Confirm who is signed in, and give the session a new key."""
 
     template_name = "accounts/confirm.html"
@@ -68,7 +74,7 @@ def index(request: PortalRequest) -> HttpResponse:
     return render(request, "accounts/second_factor.html", context)
 
 
-class Authenticate(UnprocessableFormMixin, AuthenticateView):  # type: ignore[misc]  # allauth has no types
+class Authenticate(PortalFormMixin, AuthenticateView):  # type: ignore[misc]  # allauth has no types
     template_name = "accounts/second_step.html"
 
 
@@ -88,7 +94,7 @@ class ReauthenticateByKey(ReauthenticateMixin, ReauthenticateWebAuthnView):  # t
         return response
 
 
-class AddApp(UnprocessableFormMixin, ActivateTOTPView):  # type: ignore[misc]
+class AddApp(PortalFormMixin, ActivateTOTPView):  # type: ignore[misc]
     template_name = "accounts/app_add.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -98,12 +104,12 @@ class AddApp(UnprocessableFormMixin, ActivateTOTPView):  # type: ignore[misc]
         return context
 
 
-class RemoveApp(UnprocessableFormMixin, DeactivateTOTPView):  # type: ignore[misc]
+class RemoveApp(PortalFormMixin, DeactivateTOTPView):  # type: ignore[misc]
     template_name = "accounts/factor_remove.html"
     extra_context = {"what": "the authenticator app"}
 
 
-class AddKey(UnprocessableFormMixin, AddWebAuthnView):  # type: ignore[misc]
+class AddKey(PortalFormMixin, AddWebAuthnView):  # type: ignore[misc]
     template_name = "accounts/key_add.html"
 
 
@@ -116,5 +122,5 @@ class Codes(DecryptErrorMixin, ViewRecoveryCodesView):  # type: ignore[misc]
     template_name = "accounts/codes.html"
 
 
-class NewCodes(UnprocessableFormMixin, DecryptErrorMixin, GenerateRecoveryCodesView):  # type: ignore[misc]
+class NewCodes(PortalFormMixin, DecryptErrorMixin, GenerateRecoveryCodesView):  # type: ignore[misc]
     template_name = "accounts/codes_new.html"
