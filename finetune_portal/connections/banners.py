@@ -1,4 +1,4 @@
-"""The banners on top of every page: the state of the providers; and the account's balance in the top bar."""
+"""The banners on top of every page, which say how the providers are, and the context of the top bar."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.timezone import now
 
+from finetune_portal.connections.balance import balance_of
 from finetune_portal.connections.models import Connection, built_in_kind
 
 OVERDUE = timedelta(seconds=90)  # a worker asks within a minute, even after a kill
@@ -25,31 +26,13 @@ class Banner:
     as_of: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Balance:
-    """The credits of the account that a training goes to when nobody chooses another."""
-
-    credits: float
-    connection_name: str
-
-    @property
-    def text(self) -> str:
-        return (
-            f"{self.credits:,.0f}" if abs(self.credits) >= 100 else f"{self.credits:.1f}".removesuffix(".0")
-        )
-
-    @property
-    def is_low(self) -> bool:
-        return self.credits < settings.LOW_CREDITS
-
-
 def banners(request: HttpRequest) -> dict[str, Any]:
     """Context processor. Strangers see nothing of the account."""
     context = {"plain_http": settings.PLAIN_HTTP and not settings.SECURE}
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return context
     connections = _in_use()
-    balance = _balance(connections) if request.user.can_train else None
+    balance = balance_of(connections) if request.user.can_train else None
     return {
         **context,
         "banners": _banners(connections),
@@ -64,12 +47,6 @@ def current() -> list[Banner]:
 
 def _in_use() -> list[Connection]:
     return list(Connection.objects.in_use()) or [Connection(kind=built_in_kind())]
-
-
-def _balance(connections: list[Connection]) -> Balance | None:
-    """None until the provider has named it, which not every one does."""
-    default = min(connections, key=lambda each: (not each.is_default, each.is_own))
-    return None if default.credits is None else Balance(default.credits, default.name)
 
 
 def _banners(connections: list[Connection]) -> list[Banner]:
