@@ -32,7 +32,7 @@ EVENT_OF = {
 }
 FINISHED = (State.READY, State.FAILED, State.REFUSED)
 RETENTION = timedelta(days=30)  # far longer than MAX_AGE, so that nothing is sent again
-OLD_WHEN_FOUND = timedelta(minutes=1)
+IMPORT_MARGIN = timedelta(minutes=1)
 
 
 def create_notifications() -> bool:
@@ -58,9 +58,11 @@ def _recent_jobs() -> QuerySet[Job]:
     happened = Q(state__in=FINISHED, ended_at__gte=since) | Q(
         state=State.NEEDS_DECISION, updated_at__gte=since
     )
-    found_old = Q(owner=None, ended_at__lte=F("created_at") + OLD_WHEN_FOUND)
+    ended_before_import = Q(owner=None, ended_at__lte=F("created_at") + IMPORT_MARGIN)
     return (
-        Job.objects.filter(happened).exclude(found_old).only("pk", "owner", "state", "ended_at", "updated_at")
+        Job.objects.filter(happened)
+        .exclude(ended_before_import)
+        .only("pk", "owner", "state", "ended_at", "updated_at")
     )
 
 

@@ -20,8 +20,8 @@ from tests.worker.driving import follow_now, point_at
 def shown(user: User) -> str:
     """The words in the top bar, or nothing."""
     html = signed_in(user).get("/datasets/").content.decode()
-    found = re.search(r'<a class="balance.*?</a>', html, re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
+    match = re.search(r'<a class="balance.*?</a>', html, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", match[0]).split()) if match else ""
 
 
 def holds(credits: float | None, **fields: Any) -> None:

@@ -50,8 +50,8 @@ def test_the_headers_have_several_names(
 ) -> None:
     at = datetime.now(UTC) + timedelta(seconds=30)
     name, value = reset
-    told = value.format(at=at.isoformat(), epoch=int(at.timestamp()))
-    rate_limit.update_from_headers(connection, {left: " 3 ", name: told})
+    header = value.format(at=at.isoformat(), epoch=int(at.timestamp()))
+    rate_limit.update_from_headers(connection, {left: " 3 ", name: header})
     stands = fresh(connection)
     assert stands.calls_left == 3
     assert stands.calls_reset_at

@@ -163,8 +163,8 @@ def test_the_key_is_rotated(dana: User, engine: RunningEngine) -> None:
     response = signed_in(dana).post(url("key", own()), {"key": engine.key}, headers=HTMX)
     assert f"…{engine.key[-4:]}" in response.content.decode()
     assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
-    told = AuditEvent.objects.get(action="connection.key").detail
-    assert told == {"before": "…0815", "after": f"…{engine.key[-4:]}"}
+    detail = AuditEvent.objects.get(action="connection.key").detail
+    assert detail == {"before": "…0815", "after": f"…{engine.key[-4:]}"}
 
 
 def test_the_environment_wins_over_the_page(dana: User, settings: Any) -> None:
@@ -226,5 +226,5 @@ def test_it_gets_another_name(dana: User, engine: RunningEngine) -> None:
         "Studio account"
         in client.post(url("rename", own()), {"name": "Studio account"}, headers=HTMX).content.decode()
     )
-    told = AuditEvent.objects.get(action="connection.rename").detail
-    assert told == {"before": "Second account", "after": "Studio account"}
+    detail = AuditEvent.objects.get(action="connection.rename").detail
+    assert detail == {"before": "Second account", "after": "Studio account"}

@@ -31,22 +31,24 @@ def row_of(text: str) -> PersonalToken:
     return PersonalToken.objects.get(last_four=text[-4:])
 
 
-def call(token: str, method: str, path: str, told: Any = None, *, form: bool = False, **headers: str) -> Any:
+def call(
+    token: str, method: str, path: str, payload: Any = None, *, form: bool = False, **headers: str
+) -> Any:
     """With a JSON body, or a multipart form; no session and no cookie."""
     data, kind = b"", ""
-    if told is not None:
-        data, kind = json.dumps(told).encode(), "application/json"
+    if payload is not None:
+        data, kind = json.dumps(payload).encode(), "application/json"
     if form:
-        data, kind = encode_multipart(BOUNDARY, told), MULTIPART_CONTENT
+        data, kind = encode_multipart(BOUNDARY, payload), MULTIPART_CONTENT
     answer = Client().generic(method, path, data, kind, headers={"x-api-key": token, **headers})
     assert not answer.cookies
     return answer
 
 
 def error_of(answer: HttpResponse) -> str:
-    told = json.loads(answer.content)
-    assert told.keys() == {"error"}
-    return str(told["error"])
+    body = json.loads(answer.content)
+    assert body.keys() == {"error"}
+    return str(body["error"])
 
 
 def submit_body(data_source_path: str, **changes: Any) -> dict[str, Any]:

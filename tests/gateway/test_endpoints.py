@@ -36,7 +36,7 @@ from tests.people import make_dataset, make_job
 SAMPLES = Path(__file__).resolve().parent.parent / "contract"
 BASE = "http://testserver"
 PROVIDER_ID = "7d6c9a4e-0000-4000-8000-000000000001"
-TOLD = {
+PROVIDER_DATA = {
     "id": PROVIDER_ID,
     "finetune_id": PROVIDER_ID,
     "request_id": PROVIDER_ID,
@@ -59,15 +59,15 @@ def s3_url(dataset: Dataset) -> str:
 
 def ready_job(owner: User | None, dataset: Dataset | None = None, **fields: Any) -> Job:
     weights = "https://storage.example/model.safetensors"
-    told = {
+    fields = {
         "request_id": PROVIDER_ID,
         "provider_status": "AVAILABLE",
         "cloud_storage_url": weights,
         "slug": "a-slug",
-        "provider_data": TOLD,
+        "provider_data": PROVIDER_DATA,
         **fields,
     }
-    return make_job(owner, State.READY, dataset=dataset, **told)
+    return make_job(owner, State.READY, dataset=dataset, **fields)
 
 
 def assert_same_shape(answer: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -169,13 +169,13 @@ def test_a_refused_dataset_says_why(alice: User, dataset: Dataset) -> None:
 
 
 def test_the_same_idempotency_key_is_the_same_job(alice: User, bob: User, dataset: Dataset) -> None:
-    told, key = submit_body("https://example.com/pairs.zip"), {"Idempotency-Key": "run 7"}
+    body, key = submit_body("https://example.com/pairs.zip"), {"Idempotency-Key": "run 7"}
     token = token_of(alice, "train")
-    first, second = (call(token, "POST", SUBMIT, told, **key) for _ in range(2))
+    first, second = (call(token, "POST", SUBMIT, body, **key) for _ in range(2))
     assert first.json() == second.json()
     assert (Job.objects.count(), Dataset.objects.exclude(source_url="").count()) == (1, 1)
-    assert call(token, "POST", SUBMIT, told).json() != first.json()
-    other = call(token_of(bob, "train"), "POST", SUBMIT, told, **key)
+    assert call(token, "POST", SUBMIT, body).json() != first.json()
+    other = call(token_of(bob, "train"), "POST", SUBMIT, body, **key)
     assert other.json()["finetune_id"] != first.json()["finetune_id"]
     assert Job.objects.count() == 3
 
@@ -184,24 +184,24 @@ def test_the_limit_of_a_maker_holds_here_too(alice: User, dana: User, settings: 
     settings.LOCAL_ENGINE = False
     settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = "http://127.0.0.1:9", "a-key-of-the-vendor"
     Limits.objects.create(pk=1, per_person_day=1, only_admins_publish=True)
-    token, told = token_of(alice, *ALL), submit_body("https://example.com/pairs.zip")
-    assert call(token, "POST", SUBMIT, told).status_code == 200
-    answer = call(token, "POST", SUBMIT, told)
+    token, body = token_of(alice, *ALL), submit_body("https://example.com/pairs.zip")
+    assert call(token, "POST", SUBMIT, body).status_code == 200
+    answer = call(token, "POST", SUBMIT, body)
     assert (answer.status_code, error_of(answer)) == (
         409,
         "You may start 1 job per day; none is left for today.",
     )
     assert (Job.objects.count(), Dataset.objects.count()) == (1, 1), "nothing is left of a refused one"
-    answer = call(token, "POST", SUBMIT, {**told, "segmind_public": True})
+    answer = call(token, "POST", SUBMIT, {**body, "segmind_public": True})
     assert (answer.status_code, "Only admins" in error_of(answer)) == (422, True)
-    assert call(token_of(dana, *ALL), "POST", SUBMIT, told).status_code == 200
+    assert call(token_of(dana, *ALL), "POST", SUBMIT, body).status_code == 200
 
 
 def test_publishing_at_the_start_needs_the_right_to_publish(alice: User, dataset: Dataset) -> None:
-    told = submit_body(s3_url(dataset), segmind_public=True)
-    answer = call(token_of(alice, "train"), "POST", SUBMIT, told)
+    body = submit_body(s3_url(dataset), segmind_public=True)
+    answer = call(token_of(alice, "train"), "POST", SUBMIT, body)
     assert (answer.status_code, Job.objects.count()) == (403, 0)
-    assert call(token_of(alice, "train", "publish"), "POST", SUBMIT, told).status_code == 200
+    assert call(token_of(alice, "train", "publish"), "POST", SUBMIT, body).status_code == 200
     assert Job.objects.get().wants_public
 
 
@@ -209,14 +209,18 @@ def test_details_have_the_shape_of_the_page_and_the_portals_own_id(alice: User, 
     job = ready_job(alice, dataset)
     answer = call(token_of(alice), "GET", DETAILS, {"request_id": str(job.form_key)})
     assert answer.json().keys() == {"finetune"}
-    told = answer.json()["finetune"]
-    assert_same_shape(told, sample("details.json")["finetune"])
-    assert told["id"] == told["finetune_id"] == str(job.form_key)
-    assert (told["status"], told["slug"], told["a_field_of_tomorrow"]) == ("AVAILABLE", "a-slug", 7)
-    assert told["data_source_path"] == s3_url(dataset)
-    assert told["model_information"] == {"simulated": True}
-    assert PROVIDER_ID not in str(told)
-    assert "reached" not in told
+    finetune = answer.json()["finetune"]
+    assert_same_shape(finetune, sample("details.json")["finetune"])
+    assert finetune["id"] == finetune["finetune_id"] == str(job.form_key)
+    assert (finetune["status"], finetune["slug"], finetune["a_field_of_tomorrow"]) == (
+        "AVAILABLE",
+        "a-slug",
+        7,
+    )
+    assert finetune["data_source_path"] == s3_url(dataset)
+    assert finetune["model_information"] == {"simulated": True}
+    assert PROVIDER_ID not in str(finetune)
+    assert "reached" not in finetune
 
 
 def test_the_list_is_a_bare_array_of_what_the_team_has(alice: User, charlie: User, dataset: Dataset) -> None:
@@ -227,7 +231,7 @@ def test_the_list_is_a_bare_array_of_what_the_team_has(alice: User, charlie: Use
     assert [each["finetune_id"] for each in answer] == [str(job.form_key), str(old.form_key)]
     for item in answer:
         assert_same_shape(item, sample("list.json")[0])
-    assert answer[0]["data_source_path"] == TOLD["data_source_path"]
+    assert answer[0]["data_source_path"] == PROVIDER_DATA["data_source_path"]
     assert PROVIDER_ID not in str(answer)
 
 
@@ -256,20 +260,20 @@ def test_statuses_are_the_vendors_words(
     alice: User, state: str, provider: str, status: str, error: str | None
 ) -> None:
     job = make_job(alice, state, provider_status=provider, error="Out of luck.")
-    told = call(token_of(alice), "GET", DETAILS, {"request_id": str(job.form_key)}).json()["finetune"]
-    assert (told["status"], told["error_message"]) == (status, error)
+    finetune = call(token_of(alice), "GET", DETAILS, {"request_id": str(job.form_key)}).json()["finetune"]
+    assert (finetune["status"], finetune["error_message"]) == (status, error)
 
 
 @pytest.mark.parametrize("request_id", ["nonsense", PROVIDER_ID, "é" * 40])
 def test_an_unknown_request_is_404(alice: User, request_id: str) -> None:
     ready_job(alice)
     token = token_of(alice, *ALL)
-    for method, path, told in (
+    for method, path, payload in (
         ("GET", DETAILS, {"request_id": request_id}),
         ("PUT", ACCESS, {"request_id": request_id, "segmind_public": "True"}),
         ("GET", DOWNLOAD, {"cloud_storage_url": request_id}),
     ):
-        answer = call(token, method, path, told)
+        answer = call(token, method, path, payload)
         assert (answer.status_code, bool(error_of(answer))) == (404, True), path
 
 
@@ -300,8 +304,8 @@ def test_a_viewer_and_a_bare_token_only_read(alice: User, charlie: User, dataset
         (token_of(charlie, *ALL), "Viewers can look"),
         (token_of(alice), "This token may not"),
     ):
-        for method, path, told in changing:
-            answer = call(token, method, path, told)
+        for method, path, payload in changing:
+            answer = call(token, method, path, payload)
             assert (answer.status_code, error_of(answer)[: len(why)]) == (403, why), path
         assert call(token, "GET", LIST).status_code == 200
         assert call(token, "GET", CREDITS).json() == {"credits": 4.5, "free-credits": 0}

@@ -47,18 +47,18 @@ class Person:
     def get(self, path: str) -> str:
         return self.session.get(self.url + path, timeout=30).text
 
-    def post(self, path: str, told: dict[str, Any]) -> str:
+    def post(self, path: str, fields: dict[str, Any]) -> str:
         token = CSRF.search(self.get(path))
         assert token
-        answer = self.session.post(self.url + path, {**told, "csrfmiddlewaretoken": token[1]}, timeout=30)
+        answer = self.session.post(self.url + path, {**fields, "csrfmiddlewaretoken": token[1]}, timeout=30)
         assert answer.ok, answer.text
         return answer.text
 
     def makes_a_token(self) -> str:
         fields = {"name": "script", "rights": ["train", "publish", "download"], "days": "90"}
-        found = TOKEN.search(self.post("/tokens/", fields))
-        assert found
-        return found[0]
+        match = TOKEN.search(self.post("/tokens/", fields))
+        assert match
+        return match[0]
 
 
 @pytest.fixture(scope="module")

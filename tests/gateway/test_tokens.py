@@ -25,14 +25,14 @@ PAGE = "/tokens/"
 TOKEN = re.compile(r"ftp_[A-Za-z0-9]{32}[0-9a-f]{8}")
 
 
-def make(user: User, **told: Any) -> HttpResponse:
-    return just_signed_in(user).post(PAGE, {"name": "nightly", "days": "30", **told})
+def make(user: User, **fields: Any) -> HttpResponse:
+    return just_signed_in(user).post(PAGE, {"name": "nightly", "days": "30", **fields})
 
 
 def shown(response: HttpResponse) -> str:
-    found = TOKEN.search(response.content.decode())
-    assert found
-    return found[0]
+    match = TOKEN.search(response.content.decode())
+    assert match
+    return match[0]
 
 
 def test_a_token_is_shown_once_and_only_its_hash_is_kept(alice: User) -> None:
@@ -61,9 +61,9 @@ def test_a_name_is_needed_and_nothing_ticked_is_lost(alice: User) -> None:
     assert not PersonalToken.objects.exists()
 
 
-@pytest.mark.parametrize("told", [{"rights": ["everything"]}, {"days": "4000"}])
-def test_what_the_form_does_not_offer_is_refused(alice: User, told: dict[str, Any]) -> None:
-    assert make(alice, **told).status_code == 422
+@pytest.mark.parametrize("fields", [{"rights": ["everything"]}, {"days": "4000"}])
+def test_what_the_form_does_not_offer_is_refused(alice: User, fields: dict[str, Any]) -> None:
+    assert make(alice, **fields).status_code == 422
 
 
 def test_the_help_of_a_wrong_field_stays_linked(alice: User) -> None:

@@ -65,8 +65,8 @@ def test_the_file_becomes_a_dataset_of_the_person(web: WebServer, token: str) ->
     assert event.detail["token"] == f"nightly …{token[-4:]}"
     assert "signature" not in str(AuditEvent.objects.values())
 
-    told = submit_body(urls["s3_url"])
-    answer = requests.post(web.url + SUBMIT, json=told, headers={"x-api-key": token}, timeout=30)
+    body = submit_body(urls["s3_url"])
+    answer = requests.post(web.url + SUBMIT, json=body, headers={"x-api-key": token}, timeout=30)
     assert answer.status_code == 200, answer.text
     assert dataset.jobs.get().state == "waiting"
 
@@ -107,14 +107,14 @@ def test_a_put_that_a_killed_process_left_begins_anew(web: WebServer, token: str
 
 def test_two_at_once_end_in_one_whole_file(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
-    found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(put(url).status_code)) for _ in range(4)]
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(put(url).status_code)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found.count(200) == 1
-    assert set(found) <= {200, 409, 423}
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 409, 423}
     assert Dataset.objects.get().path.read_bytes() == ZIP
 
 

@@ -48,9 +48,9 @@ def test_a_finished_training_is_told(scheme: str, alice: User, sink: Sink) -> No
     work()
     (seen,) = sink.seen
     assert (seen.method, seen.path) == ("POST", "/hook")
-    told = unquote_plus(seen.body.decode())
+    text = unquote_plus(seen.body.decode())
     for word in ("Day to night", "is ready", "Started by Alice", f"/jobs/{job.pk}/"):
-        assert word in told
+        assert word in text
     assert fresh(channel).last_delivered_at is not None
 
 
@@ -59,9 +59,9 @@ def test_the_words_arrive_as_they_were_written(alice: User, sink: Sink) -> None:
     channel_to(alice, address_of(sink))
     make_job(alice, "ready", ended_at=now(), name="Ä & <b> ${HOME} {{ name }}", is_simulated=True)
     work()
-    told = json.loads(sink.seen[0].body)
-    assert told["title"] == "“Ä & <b> ${HOME} {{ name }}” is ready"
-    assert "The local engine only simulates: nothing was trained." in told["message"]
+    payload = json.loads(sink.seen[0].body)
+    assert payload["title"] == "“Ä & <b> ${HOME} {{ name }}” is ready"
+    assert "The local engine only simulates: nothing was trained." in payload["message"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433"])

@@ -56,15 +56,15 @@ def test_everyone_has_channels_of_their_own(name: str, request: pytest.FixtureRe
     assert (event.action, event.actor) == ("notice.add", user)
     html = page_of(user)
     assert "#trainings" in html
-    for told in (html, str(event.detail)):
-        assert "TIiajkdnlazkcOXrIdevi7FQ" not in told
+    for text in (html, str(event.detail)):
+        assert "TIiajkdnlazkcOXrIdevi7FQ" not in text
 
 
 def test_adding_sends_a_test_at_once(alice: User, mail: MailServer) -> None:
     signed_in(alice).post(f"{PAGE}add/", {"address": "alice@home.example"})
     work()
-    (told,) = mail.mails
-    assert (told["To"], told["Subject"]) == ("alice@home.example", "A test from the Finetune Portal")
+    (message,) = mail.mails
+    assert (message["To"], message["Subject"]) == ("alice@home.example", "A test from the Finetune Portal")
     assert "Delivered" in page_of(alice)
 
 

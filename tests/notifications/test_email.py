@@ -36,10 +36,10 @@ def test_a_finished_training_is_told_in_a_mail(
     Channel.objects.update(subscribed_at=channel_was_there)
     job = make_job(alice, "ready", created_at=started, ended_at=started + timedelta(minutes=4, seconds=10))
     work()
-    (told,) = mail.mails
-    assert told["Subject"] == "“Day to night” is ready"
-    assert (told["To"], told["From"]) == ("alice@example.com", settings.DEFAULT_FROM_EMAIL)
-    body = told.get_content()
+    (message,) = mail.mails
+    assert message["Subject"] == "“Day to night” is ready"
+    assert (message["To"], message["From"]) == ("alice@example.com", settings.DEFAULT_FROM_EMAIL)
+    body = message.get_content()
     assert "Started by Alice · 300 steps at 0.0004 · took 4 min 10 s" in body
     assert f"https://portal.example.com/jobs/{job.pk}/" in body
     assert fresh(channel).last_delivered_at is not None
@@ -61,17 +61,17 @@ def test_trouble_is_told_without_the_words_of_the_provider(
         alice, state, ended_at=now() if state != "needs_decision" else None, error=f"Cannot read {secret}"
     )
     work()
-    (told,) = mail.mails
-    assert told["Subject"] == subject
-    assert secret not in told.as_string()
+    (message,) = mail.mails
+    assert message["Subject"] == subject
+    assert secret not in message.as_string()
 
 
 def test_a_name_with_line_ends_makes_one_subject(alice: User, channel: Channel, mail: MailServer) -> None:
     make_job(alice, "ready", ended_at=now(), name="Night\r\nBcc: eve@example.com")
     work()
-    (told,) = mail.mails
-    assert told["Subject"].strip() == "“Night Bcc: eve@example.com” is ready"
-    assert told["Bcc"] is None
+    (message,) = mail.mails
+    assert message["Subject"].strip() == "“Night Bcc: eve@example.com” is ready"
+    assert message["Bcc"] is None
 
 
 def test_a_refused_recipient_is_shown_and_not_tried_again(

@@ -134,7 +134,7 @@ def test_a_picture_comes_as_jpeg_and_from_a_hosted_one(
 
 
 @pytest.mark.parametrize(
-    ("fields", "status", "says"),
+    ("fields", "status", "error"),
     [
         ({"prompt": None}, 422, "prompt is missing."),
         ({"input_image": None}, 422, "input_image is missing."),
@@ -153,10 +153,10 @@ def test_a_picture_comes_as_jpeg_and_from_a_hosted_one(
     ],
 )
 def test_a_bad_request_is_refused_in_a_sentence(
-    engine: RunningEngine, trained: dict[str, Any], fields: dict[str, Any], status: int, says: str
+    engine: RunningEngine, trained: dict[str, Any], fields: dict[str, Any], status: int, error: str
 ) -> None:
     answer = run(engine, trained["slug"], **fields)
-    assert (answer.status_code, says in answer.json()["error"]) == (status, True), answer.text
+    assert (answer.status_code, error in answer.json()["error"]) == (status, True), answer.text
 
 
 def test_only_a_whole_slug_names_a_model(engine: RunningEngine, trained: dict[str, Any]) -> None:

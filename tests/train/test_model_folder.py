@@ -51,7 +51,7 @@ def half_a_download(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("harm", "error"),
     [
         (another_pipeline, "{} holds StableDiffusionPipeline, not FluxKontextPipeline."),
         (half_a_download, "{}/transformer has no .safetensors file: the download was not finished."),
@@ -60,10 +60,10 @@ def half_a_download(model: Path) -> None:
         (lambda model: shutil.rmtree(model / "tokenizer_2"), "{} has no folder tokenizer_2."),
     ],
 )
-def test_an_incomplete_folder_is_named(tmp_path: Path, model: Path, harm: Harm, says: str) -> None:
+def test_an_incomplete_folder_is_named(tmp_path: Path, model: Path, harm: Harm, error: str) -> None:
     harmed = tmp_path / "model"
     shutil.copytree(model, harmed)
     harm(harmed)
     ended = run(tmp_path / "data", harmed, "-m", "finetune_portal.engine", "trainer")
     assert ended.returncode == 1
-    assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: {says.format(harmed)}\n"
+    assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: {error.format(harmed)}\n"

@@ -131,5 +131,5 @@ def test_a_cluster_that_does_not_answer_stops_the_start(tmp_path: Path, model: P
             timeout=60,
         )
         assert ended.returncode == 1
-        says = f"CommandError: RAY_ADDRESS: No Ray cluster answers at {address}. "
-        assert ended.stderr == f"{says}It must be the head's host:port, such as 10.0.0.5:6379.\n"
+        error = f"CommandError: RAY_ADDRESS: No Ray cluster answers at {address}. "
+        assert ended.stderr == f"{error}It must be the head's host:port, such as 10.0.0.5:6379.\n"

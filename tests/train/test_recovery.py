@@ -87,11 +87,11 @@ def test_the_third_death_in_one_place_is_the_end(trainer: RunningEngine) -> None
     for _ in range(3):
         killed = child(trainer, job, after=killed)
         os.kill(killed, signal.SIGKILL)
-    says = ended(trainer, job, "FAILED")["error_message"]
-    assert says.startswith(
+    error = ended(trainer, job, "FAILED")["error_message"]
+    assert error.startswith(
         "The trainer was started 3 times and did not get further. It was killed from outside"
     )
-    assert "batch_size 1" in says
+    assert "batch_size 1" in error
 
 
 def test_without_memory_it_says_what_to_set(trainer: RunningEngine) -> None:
@@ -103,16 +103,16 @@ def test_without_memory_it_says_what_to_set(trainer: RunningEngine) -> None:
     assert size
     most = int(size[1]) * 1024 + 64 * 1024**2
     resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
-    says = ended(trainer, job, "FAILED")["error_message"]
-    assert says.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution")
+    error = ended(trainer, job, "FAILED")["error_message"]
+    assert error.startswith("Memory ran out. Set advance_parameters to use less: a smaller resolution")
 
 
 def test_a_damaged_picture_is_named(trainer: RunningEngine) -> None:
     """Its head is whole, so that the first look at the dataset lets it pass."""
     files = turned_colours(3)
     files["02_end.png"] = files["02_end.png"][:-400]
-    says = ended(trainer, begun(trainer, files), "FAILED")["error_message"]
-    assert says == "02_end.png is damaged: its picture ends early or cannot be decoded."
+    error = ended(trainer, begun(trainer, files), "FAILED")["error_message"]
+    assert error == "02_end.png is damaged: its picture ends early or cannot be decoded."
 
 
 def test_one_trains_at_a_time_in_order_and_a_cancel_makes_room(trainer: RunningEngine) -> None:

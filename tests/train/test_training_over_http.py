@@ -69,7 +69,7 @@ def test_its_samples_are_images_of_the_validation_pair(
 
 
 def test_an_unknown_parameter_is_refused_by_name(trainer: RunningEngine) -> None:
-    for wrong, says in (
+    for wrong, error in (
         ({"ranks": 8}, "'ranks', which is not known"),
         ({"rank": 0}, "rank must be"),
         ({"memory": "huge"}, "memory must be one of: auto, full, small"),
@@ -77,7 +77,7 @@ def test_an_unknown_parameter_is_refused_by_name(trainer: RunningEngine) -> None
         fields = body("https://example.com/a.zip", advance_parameters={**TRAINING, **wrong})
         answer = submit(trainer, fields)
         assert answer.status_code == 422
-        assert says in answer.json()["error"]
+        assert error in answer.json()["error"]
 
 
 def test_the_metadata_records_the_training(file: Path, done: dict[str, Any]) -> None:

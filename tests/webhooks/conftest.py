@@ -19,8 +19,8 @@ def address(dana: User) -> str:
     return urlsplit(services.new_address(actor=dana)).path
 
 
-def knock(address: str, told: Any, headers: dict[str, str] | None = None) -> int:
+def knock(address: str, payload: Any, headers: dict[str, str] | None = None) -> int:
     """The status of the answer."""
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     client = Client(enforce_csrf_checks=True)
     return client.post(address, body, content_type="application/json", headers=headers or {}).status_code

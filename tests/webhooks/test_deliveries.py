@@ -25,14 +25,14 @@ def job(alice: User) -> Job:
 
 def delivered(job: Job | None = None, event: str = "AVAILABLE", **fields: Any) -> Delivery:
     result = {"result": "looked_up", "outcome": "Looked up: Ready"} if job else {"result": "listed"}
-    told = {
+    fields = {
         "processed_at": now(),
         "job": job,
         "request_id": job.request_id if job else "",
         **result,
         **fields,
     }
-    return Delivery.objects.create(**{"event": event, "size": 291, **told})
+    return Delivery.objects.create(**{"event": event, "size": 291, **fields})
 
 
 def rows_of(user: User, query: str = "", url: str = PAGE) -> list[str]:
@@ -77,9 +77,9 @@ def test_filters_are_in_the_address(dana: User, job: Job, query: str, events: li
     for event in ("AVAILABLE", "DEPLOYING"):
         delivered(job, event)
     delivered(None, "TEST")
-    found = rows_of(dana, query.format(job=job.pk))
+    rows = rows_of(dana, query.format(job=job.pk))
     assert [
-        next(event for event in ("TEST", "DEPLOYING", "AVAILABLE") if event in row) for row in found
+        next(event for event in ("TEST", "DEPLOYING", "AVAILABLE") if event in row) for row in rows
     ] == events
 
 

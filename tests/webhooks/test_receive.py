@@ -134,12 +134,12 @@ def test_a_thousand_copies_are_one_look_up(address: str, alice: User, settings: 
         assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize("told", [{"finetune_id": "someone-elses"}, {}])
-def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str, told: Any) -> None:
+@pytest.mark.parametrize("payload", [{"finetune_id": "someone-elses"}, {}])
+def test_what_names_no_job_of_ours_makes_none_but_has_the_list_read(address: str, payload: Any) -> None:
     """W6"""
     connections.built_in()
     Connection.objects.update(due_at=now() + timedelta(hours=1))
-    knock(address, told)
+    knock(address, payload)
     assert services.process_next_delivery()
     assert Connection.objects.get().due_at <= now()
     assert Delivery.objects.get().result == "listed"

@@ -34,8 +34,8 @@ def signed(body: bytes = BODY, *, message: str = "msg-1", late: int = 0, key: by
     """The headers of the standard, made by its text and not by the portal's library."""
     stamp = str(int(time.time()) - late)
     mac = hmac.new(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
-    told = f"v1,{base64.b64encode(mac).decode()}"
-    return {"webhook-id": message, "webhook-timestamp": stamp, "webhook-signature": told}
+    signature = f"v1,{base64.b64encode(mac).decode()}"
+    return {"webhook-id": message, "webhook-timestamp": stamp, "webhook-signature": signature}
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_the_engines_own_signature_is_understood(
 )
 def test_a_secret_that_cannot_be_one_stops_the_start(value: str, is_usable: bool, settings: Any) -> None:
     settings.SEGMIND_WEBHOOK_SECRET = value
-    assert [found.id for found in checks.webhook_secret()] == ([] if is_usable else ["portal.E004"])
+    assert [message.id for message in checks.webhook_secret()] == ([] if is_usable else ["portal.E004"])
 
 
 names = st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature", "Webhook-Id"])

@@ -46,16 +46,16 @@ def submit_to(base_url: str, key: str = KEY) -> SegmindError:
     return failure(lambda: SegmindClient(base_url, key).submit(SUBMIT))
 
 
-def assert_never_left(found: SegmindError) -> None:
-    assert type(found) is UnreachableError
-    assert found.retryable
-    assert not found.may_have_been_sent
+def assert_never_left(error: SegmindError) -> None:
+    assert type(error) is UnreachableError
+    assert error.retryable
+    assert not error.may_have_been_sent
 
 
-def assert_may_have_arrived(found: SegmindError) -> None:
-    assert isinstance(found, ConnectionLostError | InvalidResponseError)
-    assert found.retryable
-    assert found.may_have_been_sent
+def assert_may_have_arrived(error: SegmindError) -> None:
+    assert isinstance(error, ConnectionLostError | InvalidResponseError)
+    assert error.retryable
+    assert error.may_have_been_sent
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_a_stopped_provider_and_its_return(provider: ScriptedProvider, client: S
 
 @pytest.mark.parametrize("key", ["ключ", "line\nbreak", "\udcff", "a\r\nx-more: 1"])
 def test_a_key_that_no_header_can_hold(provider: ScriptedProvider, key: str) -> None:
-    found = submit_to(provider.url, key)
-    assert not found.may_have_been_sent
-    assert isinstance(found, UnauthorizedError | UnreachableError)
-    assert key not in f"{found} {found.detail}"
+    error = submit_to(provider.url, key)
+    assert not error.may_have_been_sent
+    assert isinstance(error, UnauthorizedError | UnreachableError)
+    assert key not in f"{error} {error.detail}"
     assert provider.jobs == []
 
 
@@ -228,9 +228,9 @@ def test_a_certificate_that_is_not_trusted() -> None:
         context.wrap_socket(connection, server_side=True).close()
 
     with listening(shake_hands) as port:
-        found = submit_to(f"https://localhost:{port}")
-    assert_never_left(found)
-    assert "certificate" in found.message
+        error = submit_to(f"https://localhost:{port}")
+    assert_never_left(error)
+    assert "certificate" in error.message
 
 
 @pytest.mark.parametrize("hello", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])

@@ -33,10 +33,10 @@ def sample(name: str) -> bytes:
 def page_body(call: str) -> dict[str, Any]:
     """The JSON body of a curl line of the vendor's page, as it stands."""
     line = (CONTRACT / "curl" / f"{call}.sh").read_text(encoding="utf-8")
-    found = re.search(r"--data '(.*)'\s*$", line, re.DOTALL)
-    assert found, line
-    told: dict[str, Any] = json.loads(found[1])
-    return told
+    match = re.search(r"--data '(.*)'\s*$", line, re.DOTALL)
+    assert match, line
+    body: dict[str, Any] = json.loads(match[1])
+    return body
 
 
 def page_form(call: str) -> dict[str, str]:
@@ -79,9 +79,9 @@ def test_submit_carries_more_parameters_where_the_page_has_its_two(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     client.submit(SubmitRequest("n", "https://h/d.zip", "p", 1e-4, 10, public=True, extra={"lora_rank": 16}))
-    told = only(provider, "submit").json
-    assert told["advance_parameters"] == {"learning_rate": 1e-4, "steps": 10, "lora_rank": 16}
-    assert told["segmind_public"] is True
+    body = only(provider, "submit").json
+    assert body["advance_parameters"] == {"learning_rate": 1e-4, "steps": 10, "lora_rank": 16}
+    assert body["segmind_public"] is True
 
 
 def test_submit_opens_a_connection_of_its_own(provider: ScriptedProvider, client: SegmindClient) -> None:
@@ -96,16 +96,16 @@ def test_submit_opens_a_connection_of_its_own(provider: ScriptedProvider, client
 def test_details(provider: ScriptedProvider, client: SegmindClient) -> None:
     provider.script("details", says(200, sample("details.json")))
     training = client.details("FINETUNE_ID")
-    told = json.loads(sample("details.json"))["finetune"]
+    expected = json.loads(sample("details.json"))["finetune"]
     assert (training.id, training.ids, training.status) == ("uuid", frozenset({"uuid"}), "AVAILABLE")
     assert (training.name, training.slug, training.public) == ("fine-tune-job-name", "model-slug", False)
     assert training.error_message == ""
-    assert training.cloud_storage_url == told["cloud_storage_url"]
-    assert training.data_source_path == told["data_source_path"]
+    assert training.cloud_storage_url == expected["cloud_storage_url"]
+    assert training.data_source_path == expected["data_source_path"]
     assert training.instance_prompt == "sample instance prompt"
     assert training.created_at == training.updated_at == "2025-01-01T00:00:00Z"
     assert (training.base_model, training.theme, training.steps) == ("BASE_MODEL_NAME", "", None)
-    assert training.raw == told
+    assert training.raw == expected
     request = only(provider, "details")
     assert request.json == page_body("details")
     assert request.headers["content-type"] == "application/json"
@@ -113,12 +113,12 @@ def test_details(provider: ScriptedProvider, client: SegmindClient) -> None:
 
 def test_list(provider: ScriptedProvider, client: SegmindClient) -> None:
     provider.script("list", says(200, sample("list.json")))
-    (found,) = client.list()
-    assert (found.id, found.name, found.status) == ("uuid", "fine-tune-job-name", "AVAILABLE")
-    assert (found.learning_rate, found.steps, found.theme) == (0.0001, 10, "sample-theme")
-    assert (found.cloud_storage_url, found.error_message, found.public) == ("", "", False)
-    assert found.model_information == {}
-    assert found.raw == json.loads(sample("list.json"))[0]
+    (finetune,) = client.list()
+    assert (finetune.id, finetune.name, finetune.status) == ("uuid", "fine-tune-job-name", "AVAILABLE")
+    assert (finetune.learning_rate, finetune.steps, finetune.theme) == (0.0001, 10, "sample-theme")
+    assert (finetune.cloud_storage_url, finetune.error_message, finetune.public) == ("", "", False)
+    assert finetune.model_information == {}
+    assert finetune.raw == json.loads(sample("list.json"))[0]
     request = only(provider, "list")
     assert request.body == b""
     assert "content-type" not in request.headers
@@ -126,8 +126,10 @@ def test_list(provider: ScriptedProvider, client: SegmindClient) -> None:
 
 def test_presigned_url(provider: ScriptedProvider, client: SegmindClient) -> None:
     provider.script("presigned_url", says(200, sample("presigned_url.json")))
-    told = json.loads(sample("presigned_url.json"))
-    assert client.presigned_url("NAME_OF_THE_FILE") == PresignedUpload(told["presigned_url"], told["s3_url"])
+    payload = json.loads(sample("presigned_url.json"))
+    assert client.presigned_url("NAME_OF_THE_FILE") == PresignedUpload(
+        payload["presigned_url"], payload["s3_url"]
+    )
     request = only(provider, "presigned_url")
     assert request.json == page_body("presigned_url")
     assert request.headers["content-type"] == "application/json"

@@ -57,7 +57,7 @@ def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provid
 
 
 @pytest.mark.parametrize(
-    ("told", "found"),
+    ("payload", "progress"),
     [
         ({}, NOTHING),
         ({"percent": 101, "step": -1, "ahead": "no", "seconds_left": -5, "memory_bytes": 1e30}, NOTHING),
@@ -69,10 +69,10 @@ def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provid
     ],
 )
 def test_what_makes_no_sense_is_not_told(
-    provider: ScriptedProvider, client: SegmindClient, told: Any, found: Progress
+    provider: ScriptedProvider, client: SegmindClient, payload: Any, progress: Progress
 ) -> None:
-    provider.script("progress", says(200, told))
-    assert client.extension.progress("job") == found
+    provider.script("progress", says(200, payload))
+    assert client.extension.progress("job") == progress
 
 
 def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(

@@ -58,7 +58,7 @@ def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, provider: Scr
 
 
 @pytest.mark.parametrize(
-    "told",
+    "payload_with",
     [
         lambda url: {"image": url},
         lambda url: {"output": [url]},
@@ -69,10 +69,10 @@ def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, provider: Scr
     ],
 )
 def test_an_address_in_the_answer_is_followed_without_the_key(
-    client: SegmindClient, provider: ScriptedProvider, told: Any
+    client: SegmindClient, provider: ScriptedProvider, payload_with: Any
 ) -> None:
     provider.stored["/pictures/1"] = PICTURE
-    provider.script("run", says(200, told(f"{provider.url}/pictures/1")))
+    provider.script("run", says(200, payload_with(f"{provider.url}/pictures/1")))
     assert run(client) == PICTURE
     assert all("x-api-key" not in request.headers for request in provider.sent("picture"))
 
@@ -159,9 +159,11 @@ def test_a_picture_is_hosted_for_the_provider(client: SegmindClient, provider: S
     assert UPLOAD_BASE_URLS == {"https://api.segmind.com": "https://workflows-api.segmind.com"}
 
 
-@pytest.mark.parametrize("told", [{}, {"file_urls": []}, {"file_urls": ["data:image/png;base64,AA=="]}, "x"])
+@pytest.mark.parametrize(
+    "payload", [{}, {"file_urls": []}, {"file_urls": ["data:image/png;base64,AA=="]}, "x"]
+)
 def test_a_hosting_without_an_address_is_a_bad_reply(
-    client: SegmindClient, provider: ScriptedProvider, told: Any
+    client: SegmindClient, provider: ScriptedProvider, payload: Any
 ) -> None:
-    provider.script("host", says(200, told))
+    provider.script("host", says(200, payload))
     assert isinstance(failure(lambda: client.inference.upload_image(PICTURE)), InvalidResponseError)

@@ -111,10 +111,10 @@ def assert_typed(value: object) -> None:
     elif is_dataclass(value):
         hints = get_type_hints(type(value))
         for field in fields(value):
-            hint, found = hints[field.name], getattr(value, field.name)
+            hint, content = hints[field.name], getattr(value, field.name)
             origin = get_origin(hint)
-            assert isinstance(found, hint if origin in (None, UnionType) else origin), field.name
-            assert_kept(found)
+            assert isinstance(content, hint if origin in (None, UnionType) else origin), field.name
+            assert_kept(content)
     else:
         assert_kept(value)
 
@@ -130,17 +130,17 @@ def assert_answered(provider: ScriptedProvider, method: str, answer: Answer) -> 
     provider.requests.clear()
     provider.script(method, answer)
     watch.look(method)
-    found: object = None
-    said = ""
+    result: object = None
+    error_text = ""
     with closing(SegmindClient(provider.url, KEY, max_seconds=5)) as client:
         try:
-            found = call(client, provider.url)
+            result = call(client, provider.url)
         except SegmindError as exc:
-            said = f"{exc.message} {exc!r} {exc.detail}"
-    assert KEY not in said
-    if not said:
-        assert isinstance(found, kind)
-        assert_typed(found)
+            error_text = f"{exc.message} {exc!r} {exc.detail}"
+    assert KEY not in error_text
+    if not error_text:
+        assert isinstance(result, kind)
+        assert_typed(result)
     assert len(provider.requests) == 1, "it was asked twice, or not at all"
 
 
@@ -150,9 +150,9 @@ def test_every_call_is_here() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(status=statuses, told=documents)
-def test_any_json(hostile: ScriptedProvider, method: str, status: int, told: Any) -> None:
-    body = b"" if status in (204, 304) else json.dumps(told).encode()
+@given(status=statuses, payload=documents)
+def test_any_json(hostile: ScriptedProvider, method: str, status: int, payload: Any) -> None:
+    body = b"" if status in (204, 304) else json.dumps(payload).encode()
     assert_answered(hostile, method, Answer(status, body, taken=False))
 
 
@@ -173,7 +173,7 @@ def test_any_bytes(hostile: ScriptedProvider, method: str, data: st.DataObject) 
 @given(
     status=statuses,
     headers=st.lists(st.tuples(st.sampled_from(HEADERS.split()), header_values), max_size=4),
-    body=st.binary(max_size=60) | documents.map(lambda told: json.dumps(told).encode()),
+    body=st.binary(max_size=60) | documents.map(lambda payload: json.dumps(payload).encode()),
     line=st.sampled_from(
         [b"HTTP/1.1 %d OK\r\n", b"HTTP/1.0 %d\r\n", b"HTTP/2 %d\r\n", b"%d\r\n", b"HTTP/1.1 %d9\n"]
     ),

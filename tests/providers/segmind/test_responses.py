@@ -30,15 +30,15 @@ SIGNED = "https://bucket.example/w.safetensors?AWSAccessKeyId=AKIDEXAMPLE&Signat
 HTML = b"<!doctype html><title>502 Bad Gateway</title>"
 
 
-def details(provider: ScriptedProvider, client: SegmindClient, told: Any) -> FineTune:
-    provider.script("details", says(200, told))
+def details(provider: ScriptedProvider, client: SegmindClient, payload: Any) -> FineTune:
+    provider.script("details", says(200, payload))
     return client.details("job")
 
 
 def refused(
-    provider: ScriptedProvider, client: SegmindClient, status: int, told: Any, **headers: str
+    provider: ScriptedProvider, client: SegmindClient, status: int, body: Any, **headers: str
 ) -> SegmindError:
-    provider.script("submit", says(status, told, taken=status < 400, **headers))
+    provider.script("submit", says(status, body, taken=status < 400, **headers))
     with pytest.raises(SegmindError) as caught:
         client.submit(SUBMIT)
     assert caught.value.status == status
@@ -56,29 +56,29 @@ def test_the_id_has_many_names(provider: ScriptedProvider, client: SegmindClient
 def test_an_id_that_differs_from_the_finetune_id_is_known_too(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
-    found = details(provider, client, {"finetune": ITEM | {"request_id": 77}})
-    assert found.id == "job"
-    assert found.ids == {"job", "row", "77"}
+    finetune = details(provider, client, {"finetune": ITEM | {"request_id": 77}})
+    assert finetune.id == "job"
+    assert finetune.ids == {"job", "row", "77"}
 
 
 @pytest.mark.parametrize("name", ["public_model", "segmind_public_model", "segmind_public"])
 @pytest.mark.parametrize(
-    ("told", "public"),
+    ("value", "public"),
     [(True, True), ("True", True), ("true ", True), (False, False), ("False", False), (None, False)],
 )
 def test_the_public_flag_has_three_names_and_two_types(
-    provider: ScriptedProvider, client: SegmindClient, name: str, told: Any, public: bool
+    provider: ScriptedProvider, client: SegmindClient, name: str, value: Any, public: bool
 ) -> None:
-    assert details(provider, client, ITEM | {name: told}).public is public
+    assert details(provider, client, ITEM | {name: value}).public is public
 
 
-@pytest.mark.parametrize("told", [{"finetune": ITEM}, ITEM, {"finetune": None, **ITEM}])
-def test_details_wrapped_or_not(provider: ScriptedProvider, client: SegmindClient, told: Any) -> None:
-    assert details(provider, client, told).id == "job"
+@pytest.mark.parametrize("payload", [{"finetune": ITEM}, ITEM, {"finetune": None, **ITEM}])
+def test_details_wrapped_or_not(provider: ScriptedProvider, client: SegmindClient, payload: Any) -> None:
+    assert details(provider, client, payload).id == "job"
 
 
 @pytest.mark.parametrize(
-    "told",
+    "payload",
     [
         [ITEM],
         {"finetunes": [ITEM]},
@@ -88,9 +88,9 @@ def test_details_wrapped_or_not(provider: ScriptedProvider, client: SegmindClien
     ],
 )
 def test_the_list_wrapped_or_not_and_among_rubbish(
-    provider: ScriptedProvider, client: SegmindClient, told: Any
+    provider: ScriptedProvider, client: SegmindClient, payload: Any
 ) -> None:
-    provider.script("list", says(200, told))
+    provider.script("list", says(200, payload))
     assert [item.id for item in client.list()] == ["job"]
 
 
@@ -127,25 +127,25 @@ def test_skipped_states(provider: ScriptedProvider, client: SegmindClient) -> No
 def test_states_are_kept_as_they_are_told(
     provider: ScriptedProvider, client: SegmindClient, status: str, expected: str
 ) -> None:
-    found = details(provider, client, ITEM | {"status": status})
-    assert found.status == status
-    assert phase(found.status) == expected
+    finetune = details(provider, client, ITEM | {"status": status})
+    assert finetune.status == status
+    assert phase(finetune.status) == expected
 
 
 def test_fields_that_no_page_shows_are_kept(provider: ScriptedProvider, client: SegmindClient) -> None:
-    told = ITEM | {"output_image_url": "https://h/i.png", "training_metadata": '{"loss": [0.2]}'}
-    assert details(provider, client, told).raw == told
+    fields = ITEM | {"output_image_url": "https://h/i.png", "training_metadata": '{"loss": [0.2]}'}
+    assert details(provider, client, fields).raw == fields
 
 
 @pytest.mark.parametrize(
     "advanced", [{"steps": "300", "learning_rate": "4e-4"}, '{"steps": 300, "learning_rate": 0.0004}']
 )
 def test_parameters_as_text(provider: ScriptedProvider, client: SegmindClient, advanced: Any) -> None:
-    found = details(
+    finetune = details(
         provider, client, ITEM | {"advance_parameters": advanced, "model_information": '{"a": 1}'}
     )
-    assert (found.steps, found.learning_rate) == (300, 0.0004)
-    assert found.model_information == {"a": 1}
+    assert (finetune.steps, finetune.learning_rate) == (300, 0.0004)
+    assert finetune.model_information == {"a": 1}
 
 
 @pytest.mark.parametrize("value", [None, [], {}, True, -1, 1e300, "", "NaN", "{", [[1]], {"steps": []}])
@@ -153,27 +153,27 @@ def test_wrong_types_are_as_good_as_nothing(
     provider: ScriptedProvider, client: SegmindClient, value: Any
 ) -> None:
     names = ("name", "error_message", "slug", "cloud_storage_url", "created_ts", "status", "public_model")
-    told = dict.fromkeys((*names, "advance_parameters", "model_information", "theme"), value)
-    found = details(provider, client, {"id": "job", **told})
-    assert (found.steps, found.learning_rate) == (None, None)
-    assert isinstance(found.name, str)
-    assert isinstance(found.status, str)
-    assert isinstance(found.model_information, dict)
+    fields = dict.fromkeys((*names, "advance_parameters", "model_information", "theme"), value)
+    finetune = details(provider, client, {"id": "job", **fields})
+    assert (finetune.steps, finetune.learning_rate) == (None, None)
+    assert isinstance(finetune.name, str)
+    assert isinstance(finetune.status, str)
+    assert isinstance(finetune.model_information, dict)
 
 
 def test_what_a_database_cannot_hold_does_not_come_through(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     """One prompt with a NUL, typed elsewhere with the same key, must not stop the following of all jobs."""
-    told = (
+    body = (
         rb'[{"id":"a\u0000b","name":"\ud800x\u0007","steps":1e999,'
         rb'"more":[{"k\u0000":"\udfff"}],"ok":"\ud83d\ude00"}]'
     )
-    provider.script("list", says(200, told))
-    (found,) = client.list()
-    assert (found.id, found.name) == ("ab", "?x")
-    assert found.raw == {"id": "ab", "name": "?x\a", "steps": None, "more": [{"k": "?"}], "ok": "😀"}
-    assert json.loads(json.dumps(found.raw, allow_nan=False)) == found.raw
+    provider.script("list", says(200, body))
+    (finetune,) = client.list()
+    assert (finetune.id, finetune.name) == ("ab", "?x")
+    assert finetune.raw == {"id": "ab", "name": "?x\a", "steps": None, "more": [{"k": "?"}], "ok": "😀"}
+    assert json.loads(json.dumps(finetune.raw, allow_nan=False)) == finetune.raw
 
 
 def test_what_no_column_has_room_for_does_not_come_through(
@@ -188,10 +188,10 @@ def test_what_no_column_has_room_for_does_not_come_through(
         client.presigned_url("hats")
 
 
-@pytest.mark.parametrize("told", [b"", b"200", b"OK", b"{}", b'{"status": true}', b"null", HTML])
-def test_any_2xx_publishes(provider: ScriptedProvider, client: SegmindClient, told: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"200", b"OK", b"{}", b'{"status": true}', b"null", HTML])
+def test_any_2xx_publishes(provider: ScriptedProvider, client: SegmindClient, body: bytes) -> None:
     job = provider.adds("hats")
-    provider.script("set_public", says(200, told), says(204))
+    provider.script("set_public", says(200, body), says(204))
     client.set_public(job.id, public=True)
     assert job.public
     client.set_public(job.id, public=False)
@@ -199,7 +199,7 @@ def test_any_2xx_publishes(provider: ScriptedProvider, client: SegmindClient, to
 
 
 @pytest.mark.parametrize(
-    "told",
+    "body",
     [
         SIGNED.encode(),
         f"\ufeff  {SIGNED}\r\n".encode(),
@@ -209,26 +209,26 @@ def test_any_2xx_publishes(provider: ScriptedProvider, client: SegmindClient, to
     ],
 )
 def test_the_download_link_as_text_or_json(
-    provider: ScriptedProvider, client: SegmindClient, told: bytes
+    provider: ScriptedProvider, client: SegmindClient, body: bytes
 ) -> None:
-    provider.script("download_url", says(200, told))
+    provider.script("download_url", says(200, body))
     assert client.download_url("https://bucket.example/w.safetensors") == SIGNED
 
 
 @pytest.mark.parametrize(
-    "told",
+    "body",
     [b"", b"200", b"null", HTML, b"javascript:alert(1)", b"ftp://h/x", b"https://h/a b", b"[]", b"https://["],
 )
 def test_what_is_no_link_is_not_taken_for_one(
-    provider: ScriptedProvider, client: SegmindClient, told: bytes
+    provider: ScriptedProvider, client: SegmindClient, body: bytes
 ) -> None:
-    provider.script("download_url", says(200, told))
+    provider.script("download_url", says(200, body))
     with pytest.raises(InvalidResponseError):
         client.download_url("https://bucket.example/w.safetensors")
 
 
 @pytest.mark.parametrize(
-    "told",
+    "body",
     [
         b"",
         b"{",
@@ -249,10 +249,10 @@ def test_what_is_no_link_is_not_taken_for_one(
     ],
 )
 def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(
-    provider: ScriptedProvider, client: SegmindClient, told: bytes
+    provider: ScriptedProvider, client: SegmindClient, body: bytes
 ) -> None:
     """S6: money may be spent, so it is not for the client to call it unsent."""
-    provider.script("submit", says(200, told))
+    provider.script("submit", says(200, body))
     with pytest.raises(InvalidResponseError) as caught:
         client.submit(SUBMIT)
     assert caught.value.may_have_been_sent
@@ -260,10 +260,10 @@ def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(
 
 
 @pytest.mark.parametrize(
-    "told", [b'{"credits": null}', b'{"credits": "much"}', b'{"credits": true}', b"12.5"]
+    "body", [b'{"credits": null}', b'{"credits": "much"}', b'{"credits": true}', b"12.5"]
 )
-def test_a_balance_that_is_none(provider: ScriptedProvider, client: SegmindClient, told: bytes) -> None:
-    provider.script("credits", says(200, b'{"credits": "12.50", "free-credits": null}'), says(200, told))
+def test_a_balance_that_is_none(provider: ScriptedProvider, client: SegmindClient, body: bytes) -> None:
+    provider.script("credits", says(200, b'{"credits": "12.50", "free-credits": null}'), says(200, body))
     assert client.credits().credits == 12.5
     with pytest.raises(InvalidResponseError):
         client.credits()
@@ -293,7 +293,7 @@ def test_a_balance_that_is_none(provider: ScriptedProvider, client: SegmindClien
         (304, ServerError, True, True),
     ],
 )
-@pytest.mark.parametrize("told", [b"", HTML, {"error": "so it is"}])
+@pytest.mark.parametrize("body", [b"", HTML, {"error": "so it is"}])
 def test_each_status_has_its_meaning(
     provider: ScriptedProvider,
     client: SegmindClient,
@@ -301,17 +301,17 @@ def test_each_status_has_its_meaning(
     kind: type[SegmindError],
     retryable: bool,
     may_have_been_sent: bool,
-    told: Any,
+    body: Any,
 ) -> None:
-    found = refused(provider, client, status, told if status != 304 else b"")
-    assert type(found) is kind
-    assert (found.retryable, found.may_have_been_sent) == (retryable, may_have_been_sent)
-    assert "html" not in f"{found.message} {found.detail}"
-    assert found.message[-1] in ".," or found.message.endswith("so it is")
+    error = refused(provider, client, status, body if status != 304 else b"")
+    assert type(error) is kind
+    assert (error.retryable, error.may_have_been_sent) == (retryable, may_have_been_sent)
+    assert "html" not in f"{error.message} {error.detail}"
+    assert error.message[-1] in ".," or error.message.endswith("so it is")
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("body", "reason"),
     [
         ({"error": "steps is too big"}, "steps is too big"),
         ({"message": "steps is too big"}, "steps is too big"),
@@ -330,11 +330,11 @@ def test_each_status_has_its_meaning(
     ],
 )
 def test_the_reason_is_found_in_every_shape(
-    provider: ScriptedProvider, client: SegmindClient, told: Any, reason: str
+    provider: ScriptedProvider, client: SegmindClient, body: Any, reason: str
 ) -> None:
-    found = refused(provider, client, 422, told)
-    assert found.detail == reason
-    assert found.message.endswith(f"It says: {reason}" if reason else "(status 422).")
+    error = refused(provider, client, 422, body)
+    assert error.detail == reason
+    assert error.message.endswith(f"It says: {reason}" if reason else "(status 422).")
 
 
 @pytest.mark.parametrize(
@@ -354,16 +354,16 @@ def test_the_reason_is_found_in_every_shape(
 def test_how_long_a_pause_is(
     provider: ScriptedProvider, client: SegmindClient, retry_after: str, seconds: float | None
 ) -> None:
-    found = refused(provider, client, 429, {"error": "slow down"}, Retry_After=retry_after)
-    assert isinstance(found, RateLimitedError)
-    assert found.retry_after == seconds
+    error = refused(provider, client, 429, {"error": "slow down"}, Retry_After=retry_after)
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after == seconds
 
 
 def test_a_pause_until_a_date(provider: ScriptedProvider, client: SegmindClient) -> None:
     date = formatdate(time.time() + 120, usegmt=True)
-    found = refused(provider, client, 429, b"", Retry_After=date)
-    assert isinstance(found, RateLimitedError)
-    assert found.retry_after == pytest.approx(120, abs=5)
+    error = refused(provider, client, 429, b"", Retry_After=date)
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after == pytest.approx(120, abs=5)
     unnamed = refused(provider, client, 429, b"")
     assert isinstance(unnamed, RateLimitedError)
     assert unnamed.retry_after is None
@@ -375,9 +375,9 @@ def test_a_redirect_is_not_followed(
     provider: ScriptedProvider, client: SegmindClient, status: int, target: str
 ) -> None:
     """A13: the key goes to the configured host alone."""
-    found = refused(provider, client, status, {}, Location=target)
-    assert isinstance(found, ServerError)
-    assert found.may_have_been_sent
+    error = refused(provider, client, status, {}, Location=target)
+    assert isinstance(error, ServerError)
+    assert error.may_have_been_sent
     assert [request.path for request in provider.requests] == ["/finetune/request/submit"]
 
 
@@ -385,9 +385,9 @@ def test_a_redirect_is_not_followed(
 def test_neither_the_key_nor_a_signed_url_comes_back_in_an_error(
     provider: ScriptedProvider, client: SegmindClient, status: int
 ) -> None:
-    for told in (f"key {KEY} is bad", {"message": f"cannot read {SIGNED}, says {KEY}"}):
-        found = refused(provider, client, status, {"error": told})
-        shown = f"{found} {found!r} {found.detail} {found.__dict__} {found.args}"
+    for reason in (f"key {KEY} is bad", {"message": f"cannot read {SIGNED}, says {KEY}"}):
+        error = refused(provider, client, status, {"error": reason})
+        shown = f"{error} {error!r} {error.detail} {error.__dict__} {error.args}"
         assert KEY not in shown
         assert "AKIDEXAMPLE" not in shown
         assert "c2VjcmV0" not in shown
@@ -401,5 +401,5 @@ def test_a_signed_url_is_not_in_the_repr_of_its_holder(client: SegmindClient) ->
 
 
 def test_long_words_are_cut(provider: ScriptedProvider, client: SegmindClient) -> None:
-    found = refused(provider, client, 400, {"error": "x" * 100_000})
-    assert len(found.message) < 600
+    error = refused(provider, client, 400, {"error": "x" * 100_000})
+    assert len(error.message) < 600
