@@ -13,7 +13,7 @@ from finetune_portal.web.templatetags.portal import duration, rate
 
 SUBJECTS = {
     Event.READY: "“{name}” is ready",
-    Event.FAILED: "“{name}” did not work out",
+    Event.FAILED: "“{name}” failed",
     Event.DECISION: "“{name}” needs a decision",
 }
 SENTENCES = {

@@ -176,7 +176,7 @@ def test_a_caption_in_capitals_is_read_all_the_same(tmp_path: Path) -> None:
 def test_no_caption_at_all_is_a_warning(tmp_path: Path) -> None:
     files = {name: data for name, data in dataset().items() if not name.endswith(".txt")}
     assert verdict_on(tmp_path, files | {"README.txt": b"hats"}).warnings == [
-        "No pair has a caption, so the instruction prompt alone must describe the edit."
+        "No pair has a caption, so the prompt alone must describe the edit."
     ]
 
 
@@ -185,7 +185,7 @@ def test_a_caption_that_only_some_pairs_have_is_a_warning(tmp_path: Path) -> Non
     del files["02.txt"], files["04.txt"]
     verdict = verdict_on(tmp_path, files)
     assert verdict.warnings == [
-        "“02” and “04” have no caption, unlike the others; the instruction prompt is used instead."
+        "“02” and “04” have no caption, unlike the others; the prompt is used instead."
     ]
     assert verdict.facts["captions"] == 3
 

@@ -48,8 +48,8 @@ def test_a_finished_training_is_told_in_a_mail(
 @pytest.mark.parametrize(
     ("state", "subject"),
     [
-        ("failed", "“Day to night” did not work out"),
-        ("refused", "“Day to night” did not work out"),
+        ("failed", "“Day to night” failed"),
+        ("refused", "“Day to night” failed"),
         ("needs_decision", "“Day to night” needs a decision"),
     ],
 )

@@ -183,8 +183,8 @@ FINDING_TYPES = {
     "same": FindingType("warning", "Before and after are the same picture in {}."),
     "empty caption": FindingType(
         "warning",
-        "{} is empty; the instruction prompt is used instead.",
-        "{} are empty; the instruction prompt is used instead.",
+        "{} is empty; the prompt is used instead.",
+        "{} are empty; the prompt is used instead.",
     ),
     "long caption": FindingType(
         "warning",
@@ -192,12 +192,12 @@ FINDING_TYPES = {
         "{} are longer than 2,000 characters; training may cut them.",
     ),
     "no captions": FindingType(
-        "warning", "No pair has a caption, so the instruction prompt alone must describe the edit."
+        "warning", "No pair has a caption, so the prompt alone must describe the edit."
     ),
     "some captions": FindingType(
         "warning",
-        "{} has no caption, unlike the others; the instruction prompt is used instead.",
-        "{} have no caption, unlike the others; the instruction prompt is used instead.",
+        "{} has no caption, unlike the others; the prompt is used instead.",
+        "{} have no caption, unlike the others; the prompt is used instead.",
     ),
     "much text": FindingType("problem", "The captions hold more than 4 MB of text. Shorten them."),
     "few": FindingType("warning", "Only {detail}. The provider’s own examples have 5 or more."),
