@@ -22,7 +22,7 @@ It works once, for a week:
 
 {link}
 """
-PASSWORD_LINK = """Hello,
+RESET_LINK = """Hello,
 
 set a new password for the Finetune Portal with this link. It works once, for a day:
 

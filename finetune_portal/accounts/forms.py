@@ -13,7 +13,7 @@ from django.contrib.auth.password_validation import validate_password
 from finetune_portal.accounts import second_factor
 from finetune_portal.accounts.models import User
 
-PASSWORD_HELP = "At least 12 characters. A few plain words make a good one."
+LENGTH_HELP = "At least 12 characters. A few plain words make a good one."
 
 
 class SignInForm(AuthenticationForm):
@@ -54,7 +54,7 @@ def password_field(autocomplete: str = "new-password", **fields: Any) -> forms.C
 
 
 class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    password = password_field(label="Password", help_text=PASSWORD_HELP)
+    password = password_field(label="Password", help_text=LENGTH_HELP)
 
     class Meta:
         model = User
@@ -81,7 +81,7 @@ class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
 class NewPasswordForm(forms.Form):
     """Set a password by a one-time link."""
 
-    password = password_field(label="New password", help_text=PASSWORD_HELP)
+    password = password_field(label="New password", help_text=LENGTH_HELP)
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

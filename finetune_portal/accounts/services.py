@@ -145,7 +145,7 @@ def send_password_link(email: str) -> None:
     person = User.objects.filter(email=email, is_active=True).first()
     if person and person.has_usable_password():
         link = password_link(person, actor=None)
-        emails.send("A new password", emails.PASSWORD_LINK.format(link=link), to=email)
+        emails.send("A new password", emails.RESET_LINK.format(link=link), to=email)
 
 
 def rename(person: User, name: str) -> None:

@@ -85,11 +85,11 @@ class Pipeline:
 
 
 def main(folder: Path) -> int:
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    pending: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(pending,), daemon=True).start()
     pipeline: Pipeline | None = None
     while True:
-        request = requests.get()
+        request = pending.get()
         try:
             pipeline = pipeline or Pipeline(folder)
             image = pipeline.generate(request)
@@ -104,9 +104,9 @@ def main(folder: Path) -> int:
             _answer(request, picture=base64.b64encode(image).decode())
 
 
-def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _read(pending: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin.buffer:
-        requests.put(json.loads(line))
+        pending.put(json.loads(line))
     os._exit(1)
 
 
