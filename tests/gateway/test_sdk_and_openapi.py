@@ -122,7 +122,7 @@ def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: S
     assert (job["public_model"], job["name"]) == (True, "sdk")
     weights = requests.get(finetune.file_download(job["cloud_storage_url"]), timeout=30)
     assert load(weights.content)
-    with pytest.raises(VendorsError, match="steps: At least 1 step."):
+    with pytest.raises(VendorsError, match="steps: Enter at least 1 step."):
         finetune.submit(**{**fields, "advance_parameters": {"steps": 0, "learning_rate": 0.0004}})
     client._client.close()  # the SDK has no close of its own
 
