@@ -32,7 +32,7 @@ EVENT_OF = {
 }
 FINISHED = (State.READY, State.FAILED, State.REFUSED)
 RETENTION = timedelta(days=30)  # far longer than MAX_AGE, so that nothing is sent again
-IMPORT_MARGIN = timedelta(minutes=1)
+FIRST_SEEN_MARGIN = timedelta(minutes=1)
 
 
 def create_notifications() -> bool:
@@ -58,10 +58,10 @@ def _recent_jobs() -> QuerySet[Job]:
     happened = Q(state__in=FINISHED, ended_at__gte=since) | Q(
         state=State.NEEDS_DECISION, updated_at__gte=since
     )
-    ended_before_import = Q(owner=None, ended_at__lte=F("created_at") + IMPORT_MARGIN)
+    ended_before_first_seen = Q(owner=None, ended_at__lte=F("created_at") + FIRST_SEEN_MARGIN)
     return (
         Job.objects.filter(happened)
-        .exclude(ended_before_import)
+        .exclude(ended_before_first_seen)
         .only("pk", "owner", "state", "ended_at", "updated_at")
     )
 
