@@ -54,11 +54,11 @@ def png() -> bytes:
 
 def rows(html: str) -> dict[str, list[str]]:
     """The words of each row, by what the row is called."""
-    found = {}
+    cells_by_name = {}
     for row in re.findall(r"<tr[^>]*><th scope=\"row\">(.*?)</tr>", html, re.DOTALL):
         name, *cells = re.split(r"</th>|<td[^>]*>", row)
-        found[name] = [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells if cell]
-    return found
+        cells_by_name[name] = [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells if cell]
+    return cells_by_name
 
 
 def test_parameters_times_and_results_stand_side_by_side(
@@ -67,14 +67,14 @@ def test_parameters_times_and_results_stand_side_by_side(
     client = signed_in(charlie)
     answer = client.post("/jobs/bulk/", {"job": [job.pk for job in tries], "action": "compare"})
     html = text_of(client, answer.url)
-    told = rows(html)
-    assert told["Learning rate"] == ["0.0001", "0.0002"], "in the order of the parameters"
-    assert told["Training"] == ["–", "1 min"]
-    assert told["Data"] == ["1 min", "–"]
-    assert told["State"] == ["Failed", "Ready"]
-    assert "could not download the dataset" in told["What went wrong"][0]
-    assert told["Estimated cost"] == ["–", "1.50 credits"]
-    assert "Next" not in told, "a viewer trains nothing"
+    cells = rows(html)
+    assert cells["Learning rate"] == ["0.0001", "0.0002"], "in the order of the parameters"
+    assert cells["Training"] == ["–", "1 min"]
+    assert cells["Data"] == ["1 min", "–"]
+    assert cells["State"] == ["Failed", "Ready"]
+    assert "could not download the dataset" in cells["What went wrong"][0]
+    assert cells["Estimated cost"] == ["–", "1.50 credits"]
+    assert "Next" not in cells, "a viewer trains nothing"
     assert re.findall(r"<tr data-differs><th scope=\"row\">([^<]+)", html) == ["Learning rate"]
 
 
@@ -91,10 +91,10 @@ def test_what_the_models_make_of_the_held_out_picture_is_shown(alice: User, trie
 def test_it_asks_again_only_for_what_changed(alice: User, tries: list[Job]) -> None:
     client = signed_in(alice)
     html = text_of(client, f"/jobs/compare/?sweep={SWEEP}")
-    found = re.search(r'data-jobs="([\d ]+)" hx-get="([^"]+)"', html)
-    assert found
-    assert set(found[1].split()) == {str(job.pk) for job in tries}
-    address = found[2].replace("&amp;", "&")
+    match = re.search(r'data-jobs="([\d ]+)" hx-get="([^"]+)"', html)
+    assert match
+    assert set(match[1].split()) == {str(job.pk) for job in tries}
+    address = match[2].replace("&amp;", "&")
     assert client.get(address, headers=HTMX).status_code == 204
     Job.objects.filter(pk=tries[0].pk).update(name="Renamed", updated_at=now())
     piece = client.get(address, headers=HTMX).content.decode()

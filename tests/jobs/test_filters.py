@@ -48,7 +48,7 @@ def counts(html: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("query", "names", "told"),
+    ("query", "names", "expected"),
     [
         ("", ["b1", "a3", "a2", "a1"], ["4", "0", "2", "2"]),
         ("state=failed", ["b1", "a3"], ["4", "0", "2", "2"]),
@@ -65,7 +65,7 @@ def counts(html: str) -> list[str]:
     ],
 )
 def test_each_filter_narrows_and_the_tabs_count_what_they_lead_to(
-    client: Client, query: str, names: list[str], told: list[str]
+    client: Client, query: str, names: list[str], expected: list[str]
 ) -> None:
     for key, value in (
         ("by=bob", f"by={User.objects.get(name='Bob').pk}"),
@@ -74,7 +74,7 @@ def test_each_filter_narrows_and_the_tabs_count_what_they_lead_to(
         query = query.replace(key, value)
     html = text_of(client, f"/?{query}")
     assert sorted(shown(html)) == sorted(names)
-    assert counts(html) == told
+    assert counts(html) == expected
 
 
 def test_a_search_and_the_menu_keep_what_else_was_chosen(client: Client) -> None:

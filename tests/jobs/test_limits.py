@@ -39,10 +39,10 @@ def test_an_admin_sets_them_and_the_record_tells_what_changed(dana: User) -> Non
     assert "of yours today" not in text_of(client, "/jobs/new/")
     data = {"per_person_day": "3", "per_team_month": "", "only_admins_publish": "on"}
     assert client.post(URL, data).headers["Location"] == URL
-    found = Limits.objects.get()
-    assert (found.per_person_day, found.per_team_month, found.only_admins_publish) == (3, None, True)
-    told = {event.action: event.change for event in AuditEvent.objects.all()}
-    assert told == {"limit.per_person_day": (None, 3), "limit.only_admins_publish": (False, True)}
+    limits = Limits.objects.get()
+    assert (limits.per_person_day, limits.per_team_month, limits.only_admins_publish) == (3, None, True)
+    changes = {event.action: event.change for event in AuditEvent.objects.all()}
+    assert changes == {"limit.per_person_day": (None, 3), "limit.only_admins_publish": (False, True)}
 
 
 def test_what_is_no_number_is_told_at_its_field(dana: User) -> None:

@@ -43,9 +43,9 @@ def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job
     assert model_file.check_next()
     link = signed_in(alice).get(f"/jobs/{job.pk}/download/").headers["Location"]
     content = requests.get(link, timeout=TIMEOUT).content
-    found = fresh(job)
-    assert (found.file_sha256, found.file_size) == (hashlib.sha256(content).hexdigest(), len(content))
-    assert found.file_sha256 in text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    checked = fresh(job)
+    assert (checked.file_sha256, checked.file_size) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert checked.file_sha256 in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert AuditEvent.objects.filter(action="job.check-file", actor=bob).count() == 1
     assert not model_file.check_next()
 

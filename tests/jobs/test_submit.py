@@ -66,12 +66,12 @@ def test_an_accepted_job_arrives_as_it_was_asked_for(dataset: Dataset, engine: R
     assert (job.state, job.provider_status, job.error) == ("requested", "REQUESTED", "")
     assert job.sent_at
     [listed] = jobs_at_provider(engine, job)
-    told = details(engine, str(job.request_id))
+    sent = details(engine, str(job.request_id))
     assert listed["finetune_id"] == job.request_id
-    assert told["name"] == f"Day to night-{job.nonce}"
-    assert told["data_source_path"] == dataset.s3_url_for(job.connection)
-    assert told["instance_prompt"] == "turn day into night"
-    assert told["public_model"] is True
+    assert sent["name"] == f"Day to night-{job.nonce}"
+    assert sent["data_source_path"] == dataset.s3_url_for(job.connection)
+    assert sent["instance_prompt"] == "turn day into night"
+    assert sent["public_model"] is True
     assert (listed["advance_parameters"]["steps"], listed["advance_parameters"]["learning_rate"]) == (
         300,
         0.0004,
@@ -173,9 +173,9 @@ def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: Ru
         before = now()
         job = send_now(job)
         assert job.state == "queued"
-        told = timedelta(seconds=1)
-        assert before + told <= job.due_at < now() + timedelta(seconds=5)
-        assert before + told <= Connection.objects.get().calls_reset_at < now() + timedelta(seconds=5)
+        sent = timedelta(seconds=1)
+        assert before + sent <= job.due_at < now() + timedelta(seconds=5)
+        assert before + sent <= Connection.objects.get().calls_reset_at < now() + timedelta(seconds=5)
         Connection.objects.update(
             calls_reset_at=now() + timedelta(hours=1)
         )  # however long the next lines take

@@ -38,9 +38,9 @@ def piece(client: Client, **params: str) -> str:
 
 def stamp_in(html: str) -> str:
     """The stamp that the table sends along when it asks again by itself."""
-    found = re.search(r'hx-get="/jobs/table/\?[^"]*seen=([^"&]+)"', html)
-    assert found
-    return found[1]
+    match = re.search(r'hx-get="/jobs/table/\?[^"]*seen=([^"&]+)"', html)
+    assert match
+    return match[1]
 
 
 def shown(html: str) -> list[str]:
@@ -50,9 +50,9 @@ def shown(html: str) -> list[str]:
 
 def link(html: str, text: str) -> str:
     """Where the link with this text leads."""
-    found = re.search(rf'<a [^>]*href="([^"]+)"[^>]*>\s*{text}\b', html)
-    assert found, text
-    return found[1].replace("&amp;", "&")
+    match = re.search(rf'<a [^>]*href="([^"]+)"[^>]*>\s*{text}\b', html)
+    assert match, text
+    return match[1].replace("&amp;", "&")
 
 
 def test_while_nothing_changed_the_answer_is_empty(alice: User) -> None:
@@ -166,9 +166,9 @@ def test_only_mine(alice: User, bob: User) -> None:
 def test_a_filter_and_a_search_hold_while_the_table_asks_again(alice: User) -> None:
     make_job(alice, "ready", name="Hats")
     html = text_of(signed_in(alice), "/?state=ready&q=hat")
-    found = re.search(r'hx-get="(/jobs/table/[^"]+)"', html)
-    assert found
-    asks = found[1]
+    match = re.search(r'hx-get="(/jobs/table/[^"]+)"', html)
+    assert match
+    asks = match[1]
     assert "state=ready" in asks
     assert "q=hat" in asks
     assert signed_in(alice).get(asks.replace("&amp;", "&"), headers=HTMX).status_code == 204

@@ -100,10 +100,10 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
 ) -> None:
     look()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    for name, told in (("losses", TOLD["loss"]), ("held-out", TOLD["held_out"]["loss"])):  # type: ignore[index]
-        found = re.search(rf'data-{name}="([^"]*)"', html)
-        assert found
-        assert json.loads(found[1]) == told
+    for name, points in (("losses", TOLD["loss"]), ("held-out", TOLD["held_out"]["loss"])):  # type: ignore[index]
+        match = re.search(rf'data-{name}="([^"]*)"', html)
+        assert match
+        assert json.loads(match[1]) == points
     page = page_of(alice, job)
     assert "The loss went from 0.975 to 0.615" in page
     assert "On the held-out pair, which is not trained on, it went from 0.800 to 0.400 : 50 % lower" in page
@@ -283,9 +283,9 @@ def test_more_trainings_take_no_more_queries(alice: User, provider: ScriptedProv
         client = signed_in(alice)
         client.get(url)
         make_job(alice, "ready", request_id=None)  # so that the page is rendered anew
-        with CaptureQueriesContext(connection) as found:
+        with CaptureQueriesContext(connection) as match:
             client.get(url)
-        return len(found)
+        return len(match)
 
     few = queries("/")
     for number in range(20):

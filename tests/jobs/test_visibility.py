@@ -38,9 +38,9 @@ def url(job: Job) -> str:
 
 def is_public(engine: RunningEngine, job: Job) -> bool:
     """What the portal says; the engine must say the same."""
-    told = bool(details(engine, str(job.request_id))["public_model"])
-    assert fresh(job).is_public is told
-    return told
+    at_provider = bool(details(engine, str(job.request_id))["public_model"])
+    assert fresh(job).is_public is at_provider
+    return at_provider
 
 
 def test_it_publishes_and_takes_back(alice: User, job: Job, engine: RunningEngine) -> None:

@@ -35,7 +35,7 @@ from tests.test_secrets import PIECES
 from tests.waiting import until
 from tests.worker.driving import fresh
 
-KEY_LOST = "The API key of “Second” cannot be opened"
+KEY_LOST = "The API key of “Second” cannot be decrypted"
 pytestmark = pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own tools")
 
 

@@ -11,7 +11,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation
 from tests.people import make_job, signed_in
-from tests.playground.conftest import form, image, lane, own, ready
+from tests.playground.conftest import form, image, own, ready, run_task
 from tests.provider import ScriptedProvider
 from tests.worker.driving import text_of
 
@@ -31,7 +31,7 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provid
     assert "This makes 3 pictures. Each run is charged" in html
     answer = client.post("/try/", form(job=[job.pk for job in jobs], strength="0.7"))
     assert answer.status_code == 302, answer.content.decode()
-    while lane():
+    while run_task():
         pass
     calls = [(request.path, request.json["lora_strength"], request.json["seed"]) for request in provider.runs]
     assert calls == [("/v1/slug-blue", 0.0, 7), ("/v1/slug-blue", 0.7, 7), ("/v1/slug-red", 0.7, 7)]

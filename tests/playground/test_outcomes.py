@@ -16,7 +16,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import generate
 from finetune_portal.playground.models import Generation
 from tests.people import HTMX, signed_in
-from tests.playground.conftest import fresh, lane, ordered, ready, step
+from tests.playground.conftest import fresh, ordered, ready, run_task, step
 from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
 from tests.worker.driving import point_nowhere, text_of
 
@@ -42,8 +42,8 @@ def test_a_lost_answer_waits_for_a_person(
     alice: User, generation: Generation, provider: ScriptedProvider, answer: Answer
 ) -> None:
     provider.script("run", answer)
-    lane()
-    assert not lane()
+    run_task()
+    assert not run_task()
     updated = fresh(generation)
     assert updated.state == "unconfirmed"
     assert updated.error.startswith("The answer was lost.")
@@ -56,16 +56,16 @@ def test_a_person_runs_it_again(
     alice: User, bob: User, generation: Generation, provider: ScriptedProvider
 ) -> None:
     provider.script("run", breaks(taken=True))
-    lane()
+    run_task()
     html = text_of(signed_in(alice), f"/jobs/{generation.job_id}/")
     assert "the run may be charged a second time" in html
     signed_in(alice).post(f"/try/runs/{generation.pk}/again/")
-    lane()
+    run_task()
     assert fresh(generation).state == "done"
     assert AuditEvent.objects.filter(action="model.run-again", actor=alice).count() == 1
     late = signed_in(alice).post(f"/try/runs/{generation.pk}/again/", follow=True).content.decode()
     assert "there is nothing to run again" in late
-    assert not lane()
+    assert not run_task()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_rejected_run_is_reported_and_costs_nothing(
     generation: Generation, provider: ScriptedProvider, answer: Answer, sentence: str
 ) -> None:
     provider.script("run", answer)
-    lane()
+    run_task()
     updated = fresh(generation)
     assert updated.state == "failed"
     assert sentence in updated.error
@@ -91,25 +91,25 @@ def test_a_rejected_run_is_reported_and_costs_nothing(
 def test_a_pause_that_was_asked_for_is_made(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="30"))
     before = now()
-    lane()
+    run_task()
     updated = fresh(generation)
     assert (updated.state, updated.error) == ("queued", "Trainings have all of it.")
     assert before + timedelta(seconds=25) < updated.due_at < now() + timedelta(seconds=31)
-    lane()
+    run_task()
     assert fresh(generation).state == "done"
 
 
 def test_after_a_429_nothing_is_asked_for_a_while(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(429, {"error": "Slow down"}, Retry_After="60"))
-    lane()
+    run_task()
     assert fresh(generation).state == "queued"
-    assert not lane(), "the account has no call to spare"
+    assert not run_task(), "the account has no call to spare"
 
 
 def test_retries_end(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(503, {"error": "Trainings have all of it."}, Retry_After="1"))
     Generation.objects.update(created_at=now() - generate.RETRY_FOR)
-    lane()
+    run_task()
     assert fresh(generation).state == "failed"
 
 
@@ -123,7 +123,7 @@ def test_each_step_takes_one_call_of_a_limit_that_is_set(generation: Generation,
 
 def test_a_provider_that_is_away_is_waited_for(generation: Generation, settings: Any) -> None:
     point_nowhere(settings)
-    lane()
+    run_task()
     updated = fresh(generation)
     assert (updated.state, updated.error) == (
         "queued",
@@ -136,16 +136,16 @@ def test_a_hosting_whose_answer_is_lost_is_tried_again(
 ) -> None:
     """It is free."""
     provider.script("host", breaks(taken=True))
-    lane()
+    run_task()
     assert fresh(generation).state == "queued"
-    lane()
+    run_task()
     assert fresh(generation).state == "done"
     assert len(provider.runs) == 1
 
 
 def test_a_result_that_is_no_picture_is_reported(generation: Generation, provider: ScriptedProvider) -> None:
     provider.script("run", says(200, PICTURE[:60], taken=True))
-    lane()
+    run_task()
     updated = fresh(generation)
     assert (updated.state, updated.error) == (
         "failed",
@@ -159,7 +159,7 @@ def test_a_worker_that_died_leaves_an_open_question(
     Generation.objects.update(
         state="running", started_at=now(), lease_expires_at=now() - timedelta(seconds=1)
     )
-    assert not lane()
+    assert not run_task()
     assert fresh(generation).state == "unconfirmed"
     assert provider.runs == []
 
@@ -174,14 +174,14 @@ def test_on_the_own_engine_a_lost_answer_is_tried_again(
         generation = ordered(client, job)
         provider.script("run", *[says(500, {"error": "Oops"})] * lost)
         for _ in range(generate.TRIES):
-            assert lane()
+            assert run_task()
         updated = fresh(generation)
         assert (updated.state, updated.detail) == (state, detail)
 
 
 def test_an_input_that_is_gone_fails_its_run(generation: Generation, provider: ScriptedProvider) -> None:
     generation.input.path.unlink()
-    lane()
+    run_task()
     assert fresh(generation).error == "The input picture of this run no longer exists."
     assert provider.runs == []
 
@@ -190,7 +190,7 @@ def test_the_page_shows_an_outcome_with_its_detail(
     alice: User, generation: Generation, provider: ScriptedProvider
 ) -> None:
     provider.script("run", says(500, {"error": "CUDA out of memory"}, taken=True))
-    lane()
+    run_task()
     html = signed_in(alice).get(f"/try/runs/{generation.pk}/", headers=HTMX).content.decode()
     assert "Technical detail" in html
     assert "CUDA out of memory" in html

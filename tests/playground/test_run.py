@@ -16,7 +16,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.worker.tasks import TASKS
 from tests.people import HTMX, make_job, signed_in
-from tests.playground.conftest import content, form, fresh, image, lane, ordered, own, ready
+from tests.playground.conftest import content, form, fresh, image, ordered, own, ready, run_task
 from tests.provider import PICTURE, ScriptedProvider
 from tests.worker.driving import text_of
 
@@ -33,20 +33,20 @@ def test_one_click_makes_a_picture(alice: User, job: Job, provider: ScriptedProv
     assert "turn day into night" in html
     generation = ordered(client, job)
     assert "Waits its turn" in text_of(client, f"/jobs/{job.pk}/")
-    assert lane()
+    assert run_task()
     assert fresh(generation).state == "done"
     assert content(client.get(f"/try/runs/{generation.pk}/large.webp")).startswith(b"RIFF")
     got = client.get(f"/try/runs/{generation.pk}/result/")
     assert content(got) == PICTURE
     assert got.headers["Content-Disposition"] == 'attachment; filename="Day to night 7.png"'
-    assert not lane()
+    assert not run_task()
 
 
 def test_it_sends_what_was_filled_in(
     alice: User, job: Job, provider: ScriptedProvider, dataset: Dataset
 ) -> None:
     ordered(signed_in(alice), job, strength="0.8", steps="20", guidance="3", prompt="make it rain")
-    lane()
+    run_task()
     (sent,) = provider.runs
     payload = sent.json
     assert sent.path == f"/v1/{job.slug}"
@@ -61,7 +61,7 @@ def test_the_same_picture_is_hosted_once(alice: User, job: Job, provider: Script
     client = signed_in(alice)
     for seed in ("1", "2"):
         ordered(client, job, seed=seed)
-        assert lane()
+        assert run_task()
     assert len(provider.sent("host")) == 1
     assert len(provider.runs) == 2
     assert Input.objects.count() == 1
@@ -144,12 +144,12 @@ def test_the_price_is_confirmed_once(alice: User, job: Job, settings: Any) -> No
 def test_the_base_model_is_shown_for_comparison(alice: User, job: Job, provider: ScriptedProvider) -> None:
     client = signed_in(alice)
     generation = ordered(client, job, strength="0.8")
-    lane()
+    run_task()
     html = client.post(f"/try/runs/{generation.pk}/without-lora/", headers=HTMX).content.decode()
     assert "Without the LoRA: Waits its turn" in html
     client.post(f"/try/runs/{generation.pk}/without-lora/")
-    assert lane()
-    assert not lane()
+    assert run_task()
+    assert not run_task()
     first, second = (request.json for request in provider.runs)
     assert (first.pop("lora_strength"), second.pop("lora_strength")) == (0.8, 0.0)
     assert first == second
@@ -175,7 +175,7 @@ def test_the_fragment_polls_until_the_generation_is_finished(alice: User, job: J
     assert client.get(page).headers["Location"] == f"/jobs/{job.pk}/?generation={generation.pk}#playground"
     seen = client.get(f"{page}?seen={generation.stamp}", headers=HTMX)
     assert seen.status_code == 204
-    lane()
+    run_task()
     html = client.get(f"{page}?seen={generation.stamp}", headers=HTMX).content.decode()
     assert "The picture is ready." in html
     assert "hx-trigger" not in html
@@ -197,9 +197,9 @@ def test_not_too_many_wait_at_once(alice: User, bob: User, job: Job) -> None:
 def test_a_deleted_run_is_gone_with_its_files(alice: User, job: Job) -> None:
     client = signed_in(alice)
     generation = ordered(client, job, file=own(image()))
-    lane()
+    run_task()
     client.post(f"/try/runs/{generation.pk}/without-lora/")
-    lane()
+    run_task()
     generation = fresh(generation)
     files = [generation.path, generation.baseline.path, generation.input.path]
     content(client.get(f"/try/runs/{generation.pk}/small.webp"))
@@ -217,13 +217,13 @@ def test_a_run_that_is_deleted_while_it_is_made_leaves_nothing(
     generation = ordered(signed_in(alice), job)
     Generation.objects.filter(pk=generation.pk).update(compare_to=None)
     signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
-    assert not lane()
+    assert not run_task()
     assert provider.runs == []
 
 
 def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: Job) -> None:
     generation = ordered(signed_in(alice), job)
-    lane()
+    run_task()
     viewer = signed_in(charlie)
     html = text_of(viewer, f"/jobs/{job.pk}/")
     assert "Result of the model" in html
