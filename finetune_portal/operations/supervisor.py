@@ -90,7 +90,7 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
             if not child.can_restart():
                 say("up", f"{child.name} ended {CRASHES} times within a minute (last status {code}).")
                 return 1
-            say("up", f"{child.name} ended with status {code}; it is started again.")
+            say("up", f"{child.name} ended with status {code}; starting it again.")
             if stop.wait(1.0):
                 break
             child.start()
