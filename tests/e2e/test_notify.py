@@ -87,7 +87,7 @@ def test_the_trainings_of_others_only_when_asked_for(signed_in: Page, tmp_path: 
     page.goto("/")
     assert badge.evaluate(FLIP) == []
     page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Also for other people’s trainings").click()
+    page.get_by_role("switch", name="Also for other people’s jobs").click()
     page.goto("/")
     assert badge.evaluate(FLIP) == [["“Theirs” failed", "/jobs/0/"]]
     page.goto("/settings/notices/")
@@ -100,7 +100,7 @@ def test_a_browser_that_says_no_is_told_what_to_do(signed_in: Page) -> None:
     page = signed_in
     page.add_init_script("Object.defineProperty(Notification, 'permission', { get: () => 'denied' })")
     page.goto("/settings/notices/")
-    expect(page.get_by_text("This browser was told to block them.")).to_be_visible()
+    expect(page.get_by_text("This browser blocks them.")).to_be_visible()
     expect(page.get_by_role("switch", name="Show notifications")).to_be_hidden()
 
 
@@ -108,7 +108,7 @@ def test_a_page_by_plain_http_says_why_it_cannot(signed_in: Page) -> None:
     page = signed_in
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', { get: () => false })")
     page.goto("/settings/notices/")
-    expect(page.get_by_text("Browsers allow it only over https")).to_be_visible()
+    expect(page.get_by_text("Browsers allow this only over https")).to_be_visible()
 
 
 def test_a_channel_from_its_address_to_a_failure_that_is_seen(signed_in: Page) -> None:
