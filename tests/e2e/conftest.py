@@ -83,7 +83,7 @@ class Portal:
 
     def reports(self) -> list[str]:
         """What browsers told of pages that broke their own policy."""
-        return [line for line in self.log_text().splitlines() if "The browser refused something" in line]
+        return [line for line in self.log_text().splitlines() if "Content security policy violated" in line]
 
     def start(self, **environment: str) -> None:
         own = {

@@ -83,7 +83,7 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     page.keyboard.press("x")
     expect(page.locator("#job-table tbody tr").nth(1).get_by_role("checkbox")).to_be_checked()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
