@@ -112,7 +112,7 @@ class Portal:
             self.process.wait(timeout=60 * PATIENCE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(tmp_path_factory.mktemp("portal") / "data")
     try:
@@ -128,7 +128,7 @@ def chromium_path() -> str:
     return needed("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
     expect.set_options(timeout=60_000 * PATIENCE)
