@@ -123,5 +123,5 @@ def test_a_file_that_is_gone_here_is_offered_only_where_it_lies(
     Dataset.objects.update(file_removed_at=dataset.created_at)
     response = signed_in(alice).post("/jobs/new/", form_data(dataset, connection=own().pk))
     assert response.status_code == 422
-    assert "does not have this file, nor has the portal any more" in response.content.decode()
+    assert "nor the portal has this file any more" in response.content.decode()
     assert train(alice, dataset, services.built_in()).state == "queued"
