@@ -35,8 +35,8 @@ def test_a_picture_its_base_and_two_models_compared(
 
     page.locator("#job-table tbody .name a").first.click()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_alt_text(re.compile("What the model made of it"))).to_be_visible(**SOON)
-    expect(page.locator("#playground-status")).to_have_text("The picture is there.", **SOON)
+    expect(page.get_by_alt_text(re.compile("Result of the model"))).to_be_visible(**SOON)
+    expect(page.locator("#playground-status")).to_have_text("The picture is ready.", **SOON)
     page.get_by_role("button", name="Same seed without the LoRA").click()
     slider = page.get_by_role("slider", name="How much of the picture without the LoRA is shown")
     slider.focus()
@@ -47,7 +47,7 @@ def test_a_picture_its_base_and_two_models_compared(
     expect(page.get_by_role("spinbutton", name="Strength of the LoRA")).to_have_value("0.5")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#generation")).to_contain_text("Strength 0.5 · seed 7", **SOON)
-    expect(page.get_by_role("slider", name="How much of the picture before is shown")).to_be_visible(**SOON)
+    expect(page.get_by_role("slider", name="How much of the input picture is shown")).to_be_visible(**SOON)
     page.locator(".generations a").last.click()
     expect(page.get_by_role("spinbutton", name="Strength of the LoRA")).to_have_value("1.0", **SOON)
 
@@ -55,5 +55,5 @@ def test_a_picture_its_base_and_two_models_compared(
     page.get_by_role("link", name="Try them on one image").click()
     page.get_by_role("button", name="Run 3").click()
     page.wait_for_url(re.compile(r"run="))
-    made = page.get_by_alt_text(re.compile("What (Night|the base model) made of it"))
+    made = page.get_by_alt_text(re.compile("Result of (Night|the base model)"))
     expect(made).to_have_count(3, **SOON)
