@@ -11,7 +11,7 @@ from finetune_portal.connections.models import Connection
 
 @dataclass(frozen=True)
 class Balance:
-    """The credits of the account that a training goes to when nobody chooses another."""
+    """The credits of the account that a job goes to when nobody chooses another."""
 
     credits: float
     connection_name: str

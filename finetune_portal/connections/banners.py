@@ -78,6 +78,6 @@ def _banner_for(connection: Connection) -> Banner | None:
         text = f"{connection.failure} Jobs wait and continue by themselves."
         return Banner("warning", text, connection.failing_since, connection.last_answer_at)
     if connection.is_training_closed:
-        text = "The provider takes no new trainings at the moment. Finished models still work."
+        text = "The provider takes no new jobs at the moment. Finished models still work."
         return Banner("warning", text)
     return None

@@ -37,7 +37,7 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
 
 
 class Connection(Leased):
-    """Where trainings go and whose key pays. Only `client.py` decrypts the key."""
+    """Where jobs go and whose key pays. Only `client.py` decrypts the key."""
 
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.OWN)
     name = models.CharField(max_length=60)

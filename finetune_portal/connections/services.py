@@ -22,7 +22,7 @@ def built_in() -> Connection:
 
 
 def default() -> Connection:
-    """Where a training goes when nobody chooses a connection."""
+    """Where a job goes when nobody chooses a connection."""
     return Connection.objects.in_use().filter(is_default=True).first() or built_in()
 
 
@@ -62,7 +62,7 @@ def make_default(connection: Connection, *, actor: User) -> None:
 
 
 def switch(connection: Connection, *, on: bool, actor: User) -> None:
-    """Off: its trainings run on at the provider, but the portal no longer asks, and nobody can choose it."""
+    """Off: its jobs run on at the provider, but the portal no longer asks, and nobody can choose it."""
     if not on and connection == default():
         raise ActionError("This connection is the default. Make another one the default first.")
     with transaction.atomic():

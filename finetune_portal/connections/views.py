@@ -76,7 +76,7 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 def make_default(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
     with action_messages(
-        request, f"New trainings go to “{connection}” unless someone chooses another connection."
+        request, f"New jobs go to “{connection}” unless someone chooses another connection."
     ):
         services.make_default(connection, actor=request.user)
     return redirect_to(request, _page())

@@ -14,7 +14,7 @@ from finetune_portal.jobs.forms import JobForm
 
 DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
 RIGHTS = (
-    (Right.TRAIN, "Upload datasets and start trainings, which cost money"),
+    (Right.TRAIN, "Upload datasets and start jobs, which cost money"),
     (Right.PUBLISH, "Make models public or private"),
     (Right.DOWNLOAD, "Download models"),
 )
@@ -31,7 +31,7 @@ class TokenForm(forms.Form):
     name = forms.CharField(
         max_length=60,
         error_messages={"required": "Enter a name, so that you know later what uses the token."},
-        widget=forms.TextInput(attrs={"placeholder": "nightly trainings", "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"placeholder": "nightly jobs", "autocomplete": "off"}),
     )
     rights = forms.MultipleChoiceField(
         choices=RIGHTS, required=False, label="Besides reading, it can", widget=forms.CheckboxSelectMultiple

@@ -139,13 +139,13 @@ IDEMPOTENCY: Part = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "maxLength": 255},
-    "description": "The same key of the same person means the same training, however often it is sent.",
+    "description": "The same key of the same person means the same job, however often it is sent.",
 }
 PATHS: dict[str, Part] = {
     "/finetune/request/submit": {
         "post": _operation(
             "submit",
-            "Start a training",
+            "Start a job",
             _ref("Submitted"),
             "403",
             "409",
@@ -157,7 +157,7 @@ PATHS: dict[str, Part] = {
     "/finetune/request/details": {
         "get": _operation(
             "details",
-            "All about one training",
+            "All about one job",
             _object("finetune", finetune=_ref("Details")),
             "404",
             **_field(ID, "request_id", JSON),
@@ -166,7 +166,7 @@ PATHS: dict[str, Part] = {
     "/finetune/request/list": {
         "get": _operation(
             "list",
-            "All trainings of the team, newest first, without archived ones",
+            "All jobs of the team, newest first, without archived ones",
             {"type": "array", "items": _ref("Listed")},
         )
     },

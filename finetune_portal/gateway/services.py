@@ -1,4 +1,4 @@
-"""Make, find and revoke a personal token, and start the training that a call asks for."""
+"""Make, find and revoke a personal token, and start the job that a call asks for."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def form_key_for(owner: User, idempotency_key: str) -> uuid.UUID:
 def submit(
     *, actor: User, dataset: Dataset | None, source_url: str, key: uuid.UUID, training: dict[str, Any]
 ) -> Job:
-    """Start one training, with a dataset of the library or one at a public URL. All of it or nothing."""
+    """Start one job, with a dataset of the library or one at a public URL. All of it or nothing."""
     with transaction.atomic():
         dataset = dataset or add_url(source_url, owner=actor)
         return start_all(actor=actor, dataset=dataset, form_key=key, parameter_sets=[training])[0]

@@ -32,7 +32,7 @@ def is_cancelled(state: str, error: str) -> bool:
 
 
 class Job(Leased):
-    """One training. `state` is the portal's word for where it is, `provider_status` the provider's."""
+    """One job. `state` is the portal's word for where it is, `provider_status` the provider's."""
 
     name = models.CharField(max_length=80)
     nonce = models.CharField(max_length=8, default=new_nonce, unique=True, editable=False)

@@ -1,1 +1,1 @@
-"""Tell people when a training ends, by e-mail or through Apprise."""
+"""Tell people when a job ends, by e-mail or through Apprise."""

@@ -29,7 +29,7 @@ class ChannelForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     label = forms.CharField(
-        label="Name", max_length=60, required=False, help_text="Optional, such as #trainings or my phone"
+        label="Name", max_length=60, required=False, help_text="Optional, such as #jobs or my phone"
     )
     for_team = forms.BooleanField(label="For the whole team", required=False)
 

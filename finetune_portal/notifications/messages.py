@@ -20,7 +20,7 @@ SENTENCES = {
     Event.READY: "The training is done, and its model can be downloaded.",
     Event.FAILED: "The job page says why, and what to do next.",
     Event.DECISION: (
-        "The provider’s answer was lost, so nobody knows whether the training was accepted. "
+        "The provider’s answer was lost, so nobody knows whether the job was accepted. "
         "An admin sends it again or closes it."
     ),
 }
@@ -37,7 +37,7 @@ def about(job: Job, event: str) -> Message:
     name = " ".join(job.name.split())
     subject, sentence = SUBJECTS[event], SENTENCES[event]
     if job.is_cancelled:
-        subject, sentence = "“{name}” was cancelled", "Somebody ended the training before it was done."
+        subject, sentence = "“{name}” was cancelled", "Somebody ended the job before it was done."
     if event == Event.READY and job.is_simulated:
         sentence += " The local engine only simulates: nothing was trained."
     link = settings.PORTAL_URL + reverse("jobs:detail", args=[job.pk])
@@ -47,7 +47,7 @@ def about(job: Job, event: str) -> Message:
 
 def test() -> Message:
     link = settings.PORTAL_URL + reverse("notifications:list")
-    body = f"It works: notifications of your trainings will arrive here.\n\n{link}\n"
+    body = f"It works: notifications of your jobs will arrive here.\n\n{link}\n"
     return Message("A test from the Finetune Portal", body)
 
 

@@ -1,4 +1,4 @@
-"""The channels that notifications of trainings go to, and each notification on its way."""
+"""The channels that notifications of jobs go to, and each notification on its way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUBSCRIBABLE = (Event.READY, Event.FAILED, Event.DECISION)  # a channel switches
 
 
 class Channel(models.Model):
-    """A person's own, for the trainings they start; without an owner the team's, for all trainings.
+    """A person's own, for the jobs they start; without an owner the team’s, for all jobs.
 
     The address may hold a token: it is stored encrypted, and pages show only `display_address`.
     """

@@ -154,11 +154,11 @@ def test_a_closed_provider_is_said_on_every_page(dataset: Dataset, alice: User, 
     """The others wait until an admin finds it open again (docs/reliability.md, S13)."""
     job, other = send_now(queued(dataset, "refuse-closed")), queued(dataset)
     assert job.state == "refused"
-    assert "takes no new trainings" in job.error
-    banner = "The provider takes no new trainings at the moment."
+    assert "takes no new jobs" in job.error
+    banner = "The provider takes no new jobs at the moment."
     assert banner in text_of(signed_in(alice))
     follow_now()
-    assert banner in text_of(signed_in(alice)), "the list still answers, that says nothing of trainings"
+    assert banner in text_of(signed_in(alice)), "the list still answers, that says nothing of jobs"
     assert not is_sent_again(other)
 
     signed_in(dana).post(f"/settings/connections/{job.connection_id}/test/")

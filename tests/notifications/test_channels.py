@@ -25,7 +25,7 @@ ACTIONS = {"test": {}, "switch": {"event": "ready"}, "remove": {}}
 def make_channel(owner: User | None, **fields: Any) -> Channel:
     values = {
         "kind": "apprise",
-        "label": "#trainings",
+        "label": "#jobs",
         "display_address": "Slack",
         "encrypted_address": encryption.encrypt(SLACK),
     }
@@ -48,14 +48,14 @@ def page_of(user: User) -> str:
 @pytest.mark.parametrize("name", ["alice", "charlie", "dana"])
 def test_everyone_has_channels_of_their_own(name: str, request: pytest.FixtureRequest) -> None:
     user = request.getfixturevalue(name)
-    answer = signed_in(user).post(f"{PAGE}add/", {"address": SLACK, "label": "#trainings"})
+    answer = signed_in(user).post(f"{PAGE}add/", {"address": SLACK, "label": "#jobs"})
     assert answer.headers["Location"] == PAGE
     channel = Channel.objects.get()
     assert (channel.owner, channel.kind, channel.display_address) == (user, "apprise", "Slack")
     event = AuditEvent.objects.get()
     assert (event.action, event.actor) == ("notice.add", user)
     html = page_of(user)
-    assert "#trainings" in html
+    assert "#jobs" in html
     for text in (html, str(event.detail)):
         assert "TIiajkdnlazkcOXrIdevi7FQ" not in text
 
@@ -175,7 +175,7 @@ def test_an_unknown_event_is_refused(alice: User, channel: Channel) -> None:
 def test_a_deleted_channel_is_gone_with_what_it_had_to_tell(alice: User, channel: Channel) -> None:
     Notification.objects.create(channel=channel, event="test")
     html = signed_in(alice).post(action_url(channel, "remove"), follow=True).content.decode()
-    assert "#trainings was deleted." in html
+    assert "#jobs was deleted." in html
     assert not Channel.objects.exists()
     assert not Notification.objects.exists()
     assert AuditEvent.objects.get().action == "notice.remove"

@@ -27,7 +27,7 @@ def error_for(status: int, retry_after: str, content: bytes, key: str) -> errors
         sentence = f"The account does not have enough credits. Top it up and start again.{quote}"
         return errors.OutOfCreditsError(sentence, status=status, detail=reason)
     if status == 410:
-        sentence = f"The provider takes no new trainings.{quote}"
+        sentence = f"The provider takes no new jobs.{quote}"
         return errors.TrainingClosedError(sentence, status=status, detail=reason)
     if status == 429:
         sentence = "The provider limits the calls of this account. The portal tries again by itself."

@@ -5,7 +5,7 @@
     ├── ConnectionLostError   the connection broke or the time ran out after the request was sent
     ├── UnauthorizedError     401: the key is not accepted
     ├── OutOfCreditsError     402, 406: most often not enough credits (docs/provider-api.md, 12.1)
-    ├── TrainingClosedError   410: the provider takes no new trainings
+    ├── TrainingClosedError   410: the provider takes no new jobs
     ├── RateLimitedError      429: too many calls; `retry_after` in seconds where the answer names it
     ├── UnavailableError      503 with Retry-After to a run: not accepted, there is no capacity now
     ├── RequestRejectedError  any other 4xx: the provider rejects the request and says why
