@@ -1,4 +1,4 @@
-"""Fixtures that tests of every room share."""
+"""Fixtures that tests of every app share."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from tests.running import RunningEngine, start_engine
 
 # Playwright keeps an event loop in the main thread, in which Django would refuse to ask the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+# Without bytecode on the disk, each of the hundreds of processes that tests start compiles the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 pytest_plugins = ["tests.people", "tests.scheduling", "tests.web_server"]
 StartEngine = Callable[..., RunningEngine]

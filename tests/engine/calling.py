@@ -15,6 +15,14 @@ from tests.waiting import until
 
 T = TypeVar("T")
 TIMEOUT = 15
+EVENTS = [  # what a job without trouble sends to a webhook
+    "DATA_PROCESSING",
+    "TRAINING_INITIATED",
+    "TRAINING_COMPLETED",
+    "INFERENCE_QUEUED",
+    "DEPLOYING",
+    "AVAILABLE",
+]
 
 
 def image(kind: str = "PNG", size: tuple[int, int] = (24, 32)) -> bytes:

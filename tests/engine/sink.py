@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,18 @@ class Sink:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The webhooks it took, in their order."""
+        return [json.loads(seen.body) for seen in self.seen]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [event["status"] for event in self.events]
+
+    def statuses_of(self, job_id: str) -> list[str]:
+        return [event["status"] for event in self.events if event["finetune_id"] == job_id]
 
 
 @contextmanager

@@ -13,23 +13,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartEngine
-from tests.engine.calling import call, reached, started
-from tests.engine.sink import Answer, Seen, Sink, listening
+from tests.engine.calling import EVENTS, call, reached, started
+from tests.engine.sink import Answer, Seen, listening
 from tests.running import RunningEngine, free_port
 from tests.waiting import until
-
-EVENTS = [
-    "DATA_PROCESSING",
-    "TRAINING_INITIATED",
-    "TRAINING_COMPLETED",
-    "INFERENCE_QUEUED",
-    "DEPLOYING",
-    "AVAILABLE",
-]
-
-
-def statuses(sink: Sink) -> list[str]:
-    return [json.loads(seen.body)["status"] for seen in sink.seen]
 
 
 def test_every_state_is_told_in_order(engines: StartEngine) -> None:
@@ -37,7 +24,7 @@ def test_every_state_is_told_in_order(engines: StartEngine) -> None:
         engine = engines(ENGINE_WEBHOOK_URL=f"{sink.url}/hooks/secret/")
         job = reached(engine, started(engine, "hooked"), "AVAILABLE")
         until(lambda: len(sink.seen) == len(EVENTS))
-    assert statuses(sink) == EVENTS
+    assert sink.statuses == EVENTS
     events = {seen["status"]: seen for seen in (json.loads(seen.body) for seen in sink.seen)}
     assert {event["finetune_id"] for event in events.values()} == {job["id"]}
     assert {event["name"] for event in events.values()} == {"hooked"}
@@ -89,7 +76,7 @@ def test_it_is_tried_again_with_the_same_id(engines: StartEngine, trouble: int) 
         assert seen.path == "/"
         tries[seen.headers["webhook-id"]] = tries.get(seen.headers["webhook-id"], 0) + 1
     assert sum(tries.values()) == 4
-    assert set(statuses(sink)) == {"DATA_PROCESSING", "FAILED"}
+    assert set(sink.statuses) == {"DATA_PROCESSING", "FAILED"}
 
 
 def test_a_receiver_that_was_down_gets_everything(engines: StartEngine) -> None:
@@ -99,7 +86,7 @@ def test_a_receiver_that_was_down_gets_everything(engines: StartEngine) -> None:
     engine.kill()
     engine.start()
     with listening(port=port) as sink:
-        until(lambda: set(statuses(sink)) == set(EVENTS))
+        until(lambda: set(sink.statuses) == set(EVENTS))
 
 
 def test_410_ends_it(engines: StartEngine) -> None:
