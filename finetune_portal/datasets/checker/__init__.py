@@ -3,6 +3,7 @@
 The portal imports names from here only. `check_zip` and `repair_zip` run in a child process with limits.
 """
 
+from finetune_portal.datasets.checker.accepted import as_json as accepted_files
 from finetune_portal.datasets.checker.images import (
     FORMATS,
     IMAGE_ERRORS,
@@ -24,6 +25,7 @@ __all__ = [
     "UnusableImageError",
     "Verdict",
     "ZipRejectedError",
+    "accepted_files",
     "check_zip",
     "inspect_image",
     "inspect_remote",

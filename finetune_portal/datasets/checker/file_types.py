@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from finetune_portal.datasets.checker import accepted
+from finetune_portal.datasets.checker.accepted import PictureType
+
 HEAD_BYTES = 512
 ARCHIVES = {
     b"PK\x03\x04": "a ZIP archive",
@@ -14,17 +17,11 @@ ARCHIVES = {
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
 }
 TAR = b"ustar"
-TRAINABLE = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PN": "a PNG picture"}
 OTHER_TYPES = {
-    b"GIF8": "a GIF picture",
-    b"II*\x00": "a TIFF picture",
-    b"MM\x00*": "a TIFF picture",
-    b"8BPS": "a Photoshop file",
     b"%PDF": "a PDF",
     b"MZ": "a Windows program",
     b"\x7fELF": "a program",
     b"#!": "a script",
-    b"BM": "a BMP picture",
 }
 ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".cab", ".iso")
 
@@ -38,26 +35,29 @@ def archive_type(head: bytes) -> str:
 
 def file_type(head: bytes) -> str:
     """The type of a file, such as “a GIF picture” or “a web page”; empty if unknown."""
-    if trainable := TRAINABLE.get(head[:3]):  # first, because nearly all files are
-        return "a tar archive" if head[257:262] == TAR else trainable
-    return archive_type(head) or _by_container(head) or _by_markup(head) or _by_magic(head, OTHER_TYPES)
+    if head[257:262] == TAR:
+        return "a tar archive"
+    if picture := picture_type(head):
+        return picture.label
+    video = "a video" if head[4:8] == b"ftyp" else ""
+    return archive_type(head) or video or _by_markup(head) or _by_magic(head, OTHER_TYPES)
+
+
+def picture_type(head: bytes) -> PictureType | None:
+    """The picture type whose magic `head` has; None for other files."""
+    return next((each for each in accepted.PICTURES if _has_magic(head, each)), None)
+
+
+def _has_magic(head: bytes, picture: PictureType) -> bool:
+    return any(
+        all(head.startswith(magic, offset) for offset, magic in alternative) for alternative in picture.magic
+    )
 
 
 def _by_magic(head: bytes, types: dict[bytes, str]) -> str:
     if not head.startswith(tuple(types)):
         return ""
     return next(name for magic, name in types.items() if head.startswith(magic))
-
-
-def _by_container(head: bytes) -> str:
-    """Container formats, whose brand follows a size."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "a WebP picture"
-    if head[4:8] != b"ftyp":
-        return ""
-    if head[8:12] in (b"avif", b"avis"):
-        return "an AVIF picture"
-    return "a HEIC picture" if head[8:12] in (b"heic", b"heix", b"mif1", b"msf1") else "a video"
 
 
 def _by_markup(head: bytes) -> str:
