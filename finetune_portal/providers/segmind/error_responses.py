@@ -14,6 +14,7 @@ from finetune_portal.providers.segmind.types import number, text
 MAX_REASON = 500
 MAX_PAUSE = 24 * 3600.0
 SIGNED_URL = re.compile(r"(https?://[^\s?]*)\?\S*")
+PLACES = (["body"], ["query"], ["header"], ["path"], ["cookie"])  # of a parameter, first in FastAPI's `loc`
 S3_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 
 
@@ -64,8 +65,26 @@ def _reason(content: bytes) -> str:
 def _text_of(value: Any) -> str:
     """The text in a string, in an object with a message, or in a list of either."""
     values = value[:5] if isinstance(value, list) else [value]
-    texts = [text(v.get("message") or v.get("msg")) if isinstance(v, dict) else text(v) for v in values]
+    texts = [_message_of(each) if isinstance(each, dict) else text(each) for each in values]
     return "; ".join(each for each in texts if each)
+
+
+def _message_of(error: dict[str, Any]) -> str:
+    """The message with the field that it is about, or one message a field: `{"steps": ["Too many."]}`."""
+    if message := text(error.get("message") or error.get("msg")):
+        field = _field_of(error)
+        return f"{field}: {message}" if field and field not in message else message
+    fields = [(text(name), _text_of(value)) for name, value in list(error.items())[:5] if name != "type"]
+    return "; ".join(f"{name}: {message}" for name, message in fields if message)
+
+
+def _field_of(error: dict[str, Any]) -> str:
+    """The name of the field: `loc` as FastAPI says it, without the place of the parameter, or plain text."""
+    loc = error.get("loc")
+    if isinstance(loc, list):
+        parts = [text(part) for part in loc[:5]]
+        return ".".join(part for part in (parts[1:] if parts[:1] in PLACES else parts) if part)
+    return text(error.get("field") or error.get("param"))
 
 
 def _without_secrets(reason: str, key: str) -> str:

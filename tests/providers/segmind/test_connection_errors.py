@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import socket
 import ssl
 import threading
@@ -177,6 +178,31 @@ def test_a_refusal_needs_no_readable_words(
     error = failure(lambda: client.submit(SUBMIT))
     assert type(error) is UnauthorizedError
     assert error.detail == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            {"detail": [{"loc": ["body", "steps"], "msg": "Input should be less than 5000", "type": "x"}]},
+            "steps: Input should be less than 5000",
+        ),
+        (
+            {"detail": [{"loc": ["body", "advance_parameters", "rank"], "msg": "Field required"}]},
+            "advance_parameters.rank: Field required",
+        ),
+        ({"detail": [{"loc": ["body"], "msg": "Not JSON"}]}, "Not JSON"),
+        ({"error": {"message": "too many", "param": "steps"}}, "steps: too many"),
+        ({"error": {"message": "steps is too many", "param": "steps"}}, "steps is too many"),
+        ({"error": {"steps": ["Too many."], "name": "Taken."}}, "steps: Too many.; name: Taken."),
+    ],
+)
+def test_a_rejection_keeps_the_name_of_the_field(
+    provider: ScriptedProvider, client: SegmindClient, body: dict[str, object], sentence: str
+) -> None:
+    """docs/provider-api.md, 12.1: FastAPI's form, and others that name a field."""
+    provider.script("submit", says(422, json.dumps(body).encode()))
+    assert failure(lambda: client.submit(SUBMIT)).detail == sentence
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
