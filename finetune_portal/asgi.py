@@ -12,6 +12,7 @@ from io import BytesIO
 
 import django
 from django.core.handlers.asgi import ASGIRequest
+from django.db import DatabaseError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django.setup(set_prefix=False)
@@ -20,7 +21,8 @@ from finetune_portal.datasets.upload.tus import override_method, receive_chunk  
 from finetune_portal.gateway.upload import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
 from finetune_portal.jobs.live.stream import live  # noqa: E402
-from finetune_portal.web.asgi import Receive, Scope, Send  # noqa: E402
+from finetune_portal.web import busy  # noqa: E402
+from finetune_portal.web.asgi import Receive, Scope, Send, respond  # noqa: E402
 from finetune_portal.web.asgi_handler import ThreadPoolASGIHandler  # noqa: E402
 from finetune_portal.web.body_limits import limit_body  # noqa: E402
 from finetune_portal.web.request_context import bind_request  # noqa: E402
@@ -38,6 +40,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         raise ValueError(f"The portal speaks HTTP alone, not {scope['type']}.")
     scope = override_method(scope)
+    try:
+        await _respond(scope, receive, send)
+    except DatabaseError as exc:  # of what runs beside Django; web/views.py answers for pages
+        if not busy.is_busy(exc):
+            raise
+        await respond(send, 503, busy.HEADERS, busy.SENTENCE)
+
+
+async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
     for method, path, endpoint in BESIDE_DJANGO:
         if method == scope["method"] and path.fullmatch(scope["path"]):
             with bind_request(ASGIRequest(scope, BytesIO())):

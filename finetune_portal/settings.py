@@ -149,7 +149,7 @@ SQLITE = {
     "OPTIONS": {
         # A transaction that reads first and writes later fails at once unless it starts IMMEDIATE.
         "transaction_mode": "IMMEDIATE",
-        "timeout": 10,
+        "timeout": env.decimal("SQLITE_WAIT_SECONDS", 10),  # for a writer; then web/busy.py answers
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
             "PRAGMA journal_size_limit=67108864;"

@@ -17,12 +17,14 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
 from finetune_portal.gateway import services
 from finetune_portal.gateway.models import PersonalToken, Right
+from finetune_portal.web import busy
 from finetune_portal.web.errors import ActionError, ProviderError
 from finetune_portal.web.request_context import acting_with_token
 
@@ -62,6 +64,10 @@ def api_call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRe
                     return view(request, token, _fields(request))
             except (ApiError, ActionError, PermissionDenied, Http404) as exc:
                 return _response_for(exc)
+            except DatabaseError as exc:
+                if not busy.is_busy(exc):
+                    raise
+                return error(503, busy.SENTENCE, busy.HEADERS)
 
         return respond
 

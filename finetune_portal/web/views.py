@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
@@ -12,12 +13,21 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.web import request_context
+from finetune_portal.web import busy, request_context
 from finetune_portal.web.http import PLAIN
 
 logger = logging.getLogger(__name__)
 
 MAX_REPORT = 8 * 1024
+STALE = "This page was open for too long, or it came from another site. Reload it and try again."
+NO_ORIGIN = (
+    "Your browser hid from which page this form came (“Origin: null”), so the portal did not accept it. "
+    "A proxy, a browser extension or a privacy setting does that."
+)
+PROXY = (
+    "The portal sends “Referrer-Policy: same-origin”. Let the proxy pass it on unchanged: with “no-referrer” "
+    "browsers send “Origin: null” with every form."
+)
 REPORTS_A_MINUTE = 20  # a page in a loop, or a stranger, must not fill the log
 
 
@@ -41,11 +51,24 @@ def csp_report(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Render 500.html without database, session or context processors: any of them may be what broke."""
+    """Render 500.html without database, session or context processors: any of them may be what broke.
+
+    Django calls this in the `except` clause of whatever view or middleware failed.
+    """
+    if busy.is_busy(sys.exception()):
+        return database_busy(request)
     html = render_to_string("500.html", {"request_id": request_context.current().request_id})
     return HttpResponse(html, status=500)
 
 
+def database_busy(request: HttpRequest) -> HttpResponse:
+    if "Tus-Resumable" in request.headers:
+        return HttpResponse(busy.SENTENCE, status=503, content_type=PLAIN, headers=busy.HEADERS)
+    html = render_to_string("503.html", {"sentence": busy.SENTENCE})
+    return HttpResponse(html, status=503, headers=busy.HEADERS)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    sentence = "This page was open for too long, or it came from another site. Reload it and try again."
-    return render(request, "403.html", {"exception": sentence}, status=403)
+    has_no_origin = request.headers.get("Origin") == "null"
+    context = {"sentence": NO_ORIGIN if has_no_origin else STALE, "operator": PROXY if has_no_origin else ""}
+    return render(request, "403_csrf.html", context, status=403)
