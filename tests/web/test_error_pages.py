@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.test import Client
 
 from finetune_portal.accounts.models import User
@@ -26,6 +27,24 @@ def test_an_unknown_host_is_a_bad_request(client: Client) -> None:
     response = client.get("/login/", headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
     assert_error_page(response.content.decode(), "Bad request")
+
+
+@pytest.mark.parametrize(
+    ("origin", "sentence"),
+    [
+        ("null", "hid from which page this form came (“Origin: null”)"),
+        ("https://elsewhere.example", "open for too long, or it came from another site"),
+    ],
+)
+def test_a_form_without_a_known_origin_says_what_to_change(alice: User, origin: str, sentence: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    response = client.post("/profile/", {"name": "Alice"}, headers={"Origin": origin})
+    assert response.status_code == 403
+    html = response.content.decode()
+    assert_error_page(html, "The form was not accepted")
+    assert sentence in html
+    assert ("Referrer-Policy: same-origin" in html) is (origin == "null")
 
 
 def assert_error_page(html: str, title: str) -> None:
