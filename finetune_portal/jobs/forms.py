@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import uuid
 from itertools import product
@@ -19,36 +18,12 @@ from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
+from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
 from finetune_portal.web.forms import InlineForm
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
-
-
-class NumbersField(forms.CharField):
-    """One or several numbers, separated by commas or spaces, as a list without duplicates."""
-
-    def __init__(self, *, kind: type[float], least: float, most: float, **kwargs: Any) -> None:
-        super().__init__(max_length=200, **kwargs)
-        self.kind, self.least, self.most = kind, least, most
-
-    def clean(self, value: Any) -> list[float]:
-        words = re.split(r"[\s,;]+", str(super().clean(value)).strip(" ,;"))
-        numbers = list(dict.fromkeys(self._number(word) for word in words))
-        if len(numbers) > choices.MAX_SWEEP:
-            raise forms.ValidationError(f"Enter at most {choices.MAX_SWEEP} values.")
-        return numbers
-
-    def _number(self, word: str) -> float:
-        try:
-            number = self.kind(word)
-        except ValueError:
-            raise forms.ValidationError(self.error_messages["invalid"]) from None
-        code = "min_value" if number < self.least else "max_value" if number > self.most else ""
-        if math.isnan(number):
-            code = "invalid"
-        if code:
-            raise forms.ValidationError(self.error_messages[code])
-        return number
+MAX_LIMIT = 2_147_483_647  # what the column holds
+WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
 
 
 class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
@@ -68,6 +43,43 @@ def _has_all_captions(dataset: Dataset | None) -> bool:
     return dataset.caption_count == len(dataset.pairs)
 
 
+def _rate_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersField:
+    return NumbersField(
+        kind=float,
+        least=choices.MIN_RATE,
+        most=choices.MAX_RATE,
+        count=count,
+        help_text="How far each step changes the model. Each of several values, such as 0.0001; 0.0004, "
+        "trains a model of its own.",
+        error_messages={
+            "required": "Enter a learning rate, for example 0.0004.",
+            "invalid": "Enter the learning rate as a number such as 0.0004.",
+            "min_value": "Too small to learn anything. Try 0.0004.",
+            "max_value": "Too large: the training would diverge. Stay below 0.01; try 0.0004.",
+            **({"count": single} if single else {}),
+        },
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+
+
+def _steps_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersField:
+    return NumbersField(
+        kind=int,
+        least=choices.MIN_STEPS,
+        most=choices.MAX_STEPS,
+        count=count,
+        help_text="More steps take longer and cost more. Write 2500, and several values as 300; 1000.",
+        error_messages={
+            "required": "Enter a number of steps, for example 300.",
+            "invalid": "Enter the steps as a whole number such as 300.",
+            "min_value": "Enter at least 1 step.",
+            "max_value": f"Enter at most {choices.MAX_STEPS} steps.",
+            **({"count": single} if single else {}),
+        },
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+
+
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A job, or several as a sweep: name, dataset, prompt, learning rate, steps, GPU, visibility."""
 
@@ -85,33 +97,8 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         help_text="Downloaded by the provider. Its server must answer HEAD and GET with a Content-Length.",
         widget=forms.TextInput(attrs={"inputmode": "url", "placeholder": "https://example.com/pairs.zip"}),
     )
-    learning_rate = NumbersField(
-        kind=float,
-        least=choices.MIN_RATE,
-        most=choices.MAX_RATE,
-        help_text="How far each step changes the model. Each of several values trains a model of its own.",
-        error_messages={
-            "required": "Enter a learning rate, for example 0.0004.",
-            "invalid": "Enter the learning rate as a number such as 0.0004.",
-            "min_value": "Too small to learn anything. Try 0.0004.",
-            "max_value": "Too large: the training would diverge. Stay below 0.01; try 0.0004.",
-        },
-        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-    )
-    steps = NumbersField(
-        kind=int,
-        least=choices.MIN_STEPS,
-        most=choices.MAX_STEPS,
-        help_text="More steps take longer and cost more.",
-        error_messages={
-            "required": "Enter a number of steps, for example 300.",
-            "invalid": "Enter the steps as a whole number such as 300.",
-            "min_value": "Enter at least 1 step.",
-            "max_value": f"Enter at most {choices.MAX_STEPS:,} steps.",
-        },
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-    )
-
+    learning_rate = _rate_field()
+    steps = _steps_field()
     connection = ConnectionField(
         queryset=Connection.objects.none(),
         required=False,
@@ -230,45 +217,41 @@ class DescribeForm(InlineForm):
 
 
 class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    per_person_day = WholeNumberField(
+        label="Jobs per person and day",
+        help_text="No limit if empty. Jobs of the local engine are free and do not count.",
+        required=False,
+        min_value=0,
+        max_value=MAX_LIMIT,
+        widget=WHOLE_NUMBER_INPUT,
+    )
+    per_team_month = WholeNumberField(
+        label="Jobs of the team per month",
+        help_text="No limit if empty. Days and months are in UTC.",
+        required=False,
+        min_value=0,
+        max_value=MAX_LIMIT,
+        widget=WHOLE_NUMBER_INPUT,
+    )
+
     class Meta:
         model = Limits
         fields = limits.NAMES
-        labels = {
-            "per_person_day": "Jobs per person and day",
-            "per_team_month": "Jobs of the team per month",
-            "only_admins_publish": "Only admins make models public",
-        }
-        help_texts = {
-            "per_person_day": "No limit if empty. Jobs of the local engine are free and do not count.",
-            "per_team_month": "No limit if empty. Days and months are in UTC.",
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("per_person_day", "per_team_month"):
-            self.fields[name].required = False
+        labels = {"only_admins_publish": "Only admins make models public"}
 
 
 class PresetForm(InlineForm):
     """Sent with the job form, whose `name` is the job's, hence `preset_name`."""
 
     preset_name = forms.CharField(max_length=40, error_messages={"required": "Enter a name for the preset."})
-    learning_rate = forms.FloatField(
-        min_value=choices.MIN_RATE,
-        max_value=choices.MAX_RATE,
-        error_messages={
-            "invalid": "A preset has a single learning rate.",
-            "required": "Enter a learning rate.",
-        },
-    )
-    steps = forms.IntegerField(
-        min_value=choices.MIN_STEPS,
-        max_value=choices.MAX_STEPS,
-        error_messages={
-            "invalid": "A preset has a single number of steps.",
-            "required": "Enter a number of steps.",
-        },
-    )
+    learning_rate = _rate_field(count=1, single="A preset has a single learning rate.")
+    steps = _steps_field(count=1, single="A preset has a single number of steps.")
+
+    def clean_learning_rate(self) -> float:
+        return float(self.cleaned_data["learning_rate"][0])
+
+    def clean_steps(self) -> int:
+        return int(self.cleaned_data["steps"][0])
 
     def clean_preset_name(self) -> str:
         name = str(self.cleaned_data["preset_name"])

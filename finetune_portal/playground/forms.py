@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 
+from finetune_portal.jobs.number_fields import WholeNumberField
 from finetune_portal.playground import choices, inputs
 from finetune_portal.playground.input_choices import Choice, chosen
 from finetune_portal.playground.models import Input
@@ -37,16 +38,14 @@ class GenerationForm(forms.Form):
         help_text="1 is as trained, 0 is the base model alone.",
         widget=forms.NumberInput(attrs={"step": "0.05"}),
     )
-    seed = forms.IntegerField(
+    seed = WholeNumberField(
         required=False,
         min_value=0,
         max_value=choices.MOST_SEED,
         help_text="The same seed makes the same picture again. Leave it empty for a random one.",
         widget=forms.NumberInput(attrs={"placeholder": "random", "autocomplete": "off"}),
     )
-    steps = forms.IntegerField(
-        label="Steps", min_value=1, max_value=choices.MOST_STEPS, initial=choices.STEPS
-    )
+    steps = WholeNumberField(label="Steps", min_value=1, max_value=choices.MOST_STEPS, initial=choices.STEPS)
     guidance = forms.FloatField(
         min_value=0,
         max_value=choices.MOST_GUIDANCE,

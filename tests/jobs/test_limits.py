@@ -104,7 +104,7 @@ def test_what_never_left_and_what_others_made_do_not_count(alice: User, dataset:
 
 def test_a_sweep_starts_whole_or_not_at_all(alice: User, dataset: Dataset) -> None:
     limit(per_person_day=5)
-    six = {"learning_rate": "0.0001 0.0002", "steps": "100 200 300", "confirmed": "6"}
+    six = {"learning_rate": "0.0001; 0.0002", "steps": "100; 200; 300", "confirmed": "6"}
     response = start(alice, dataset, **six)
     assert "You may start 5 jobs per day; 5 are left for today." in response.content.decode()
     assert not Job.objects.exists()

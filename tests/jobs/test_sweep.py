@@ -13,7 +13,7 @@ from tests.worker.driving import text_of
 
 def test_a_sweep_asks_first_and_starts_each_once(alice: User, dataset: Dataset) -> None:
     client = signed_in(alice)
-    data = form_data(dataset, learning_rate="0.0001, 0.0004", steps="300 500; 1000")
+    data = form_data(dataset, learning_rate="0.0001, 0.0004", steps="300, 500; 1000")
     asked = client.post("/jobs/new/", data)
     assert "This starts 6 jobs" in asked.content.decode()
     assert not Job.objects.exists()
@@ -36,7 +36,7 @@ def test_a_sweep_asks_first_and_starts_each_once(alice: User, dataset: Dataset) 
         ("learning_rate", "0.0001, 5", "Too large"),
         ("learning_rate", "nan", "Enter the learning rate as a number"),
         ("steps", "300, 0", "Enter at least 1 step"),
-        ("steps", "1 2 3 4 5 6 7", "Enter at most 6 values"),
+        ("steps", "1; 2; 3; 4; 5; 6; 7", "Enter at most 6 values"),
     ],
 )
 def test_one_wrong_value_of_a_sweep_is_named(
