@@ -2,7 +2,8 @@
 
 The layout is the vendor's (docs/provider-api.md, 8.1): pairs `INDEX_start.EXT` (control image) and
 `INDEX_end.EXT` (target image) in one folder, with an optional caption `INDEX.txt`. Nothing in the archive is
-trusted, and nothing is unpacked to disk.
+trusted, and nothing is unpacked to disk. `check` decodes every image to its end, so that no training begins
+that a damaged file ends later.
 """
 
 from __future__ import annotations
@@ -10,30 +11,27 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
+from finetune_portal.engine import images
 
 MAX_ENTRIES = 20_000
 MAX_DIRECTORY = 8 * 1024**2
 MAX_UNPACKED = 20_000_000_000
 MAX_IMAGE = 100 * 1024**2
 MAX_CAPTION = 64 * 1024
-MAX_PIXELS = 100_000_000
 ZIP64 = 56 + 20  # bytes of the two records that may stand before the end record
 TAIL = ZIP64 + 22 + 0xFFFF
-HEAD = 1024**2  # bytes of an image that are read for its size
-FORMATS = ("JPEG", "PNG", "WEBP")  # WebP under the name .jpg is in the vendor's own sample
+UTF8_FLAG = 0x800
 
-_IMAGE = re.compile(r"(?P<index>.+)_(?P<half>start|end)\.(?:jpe?g|png)", re.IGNORECASE)
+_IMAGE = re.compile(r"(?P<index>.+)_(?P<half>start|end)\.(?:jpe?g|jfif|png|webp)", re.IGNORECASE | re.DOTALL)
 _LAYOUT = "Name them like 01_start.png and 01_end.png, with 01.txt as the caption, in one folder."
-
-Image.MAX_IMAGE_PIXELS = None  # this module counts the pixels itself
 
 
 class DatasetError(Exception):
@@ -59,40 +57,52 @@ class Pair:
     instruction: str
 
 
-@dataclass
-class _PairMembers:
+@dataclass(frozen=True)
+class _File:
+    """A file in the ZIP, and its name as people read it."""
+
+    entry: zipfile.ZipInfo
     name: str
-    halves: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
-    caption: zipfile.ZipInfo | None = None
 
 
-def check(path: Path, *, instance_prompt: str) -> Dataset:
-    """Check the whole archive. Raises DatasetError at the first fault."""
+@dataclass
+class _PairFiles:
+    name: str
+    halves: dict[str, _File] = field(default_factory=dict)
+    caption: _File | None = None
+
+
+def check(path: Path, *, instance_prompt: str, check_in: Callable[[], None] = lambda: None) -> Dataset:
+    """Check the whole archive. Raises DatasetError at the first fault.
+
+    `check_in` is called before each pair, and raises when the work is to end.
+    """
     _check_directory(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _pair_members(_files(archive))
-            for pair in members:
+            pair_files = _pair_files(_files(archive))
+            for pair in pair_files:
+                check_in()
                 _check_pair(archive, pair, instance_prompt)
     except (zipfile.BadZipFile, UnicodeDecodeError, struct.error):
         raise DatasetError("The dataset is not a readable ZIP file.") from None
     except NotImplementedError:  # the ZIP asks for a later version of the format than zipfile knows
         raise DatasetError("The dataset is packed in an unusual way. Make the ZIP anew.") from None
     with path.open("rb") as file:
-        return Dataset(path, hashlib.file_digest(file, "sha256").hexdigest(), len(members))
+        return Dataset(path, hashlib.file_digest(file, "sha256").hexdigest(), len(pair_files))
 
 
 def pairs(path: Path, *, instance_prompt: str) -> Iterator[Pair]:
     """Read the pairs of an archive that `check` has accepted, one at a time."""
     with zipfile.ZipFile(path) as archive:
-        for pair in _pair_members(_files(archive)):
+        for pair in _pair_files(_files(archive)):
             control, target = pair.halves["start"], pair.halves["end"]
             caption = _caption(archive, pair.caption) if pair.caption else ""
             yield Pair(
                 PurePosixPath(pair.name).name,
-                control.filename,
+                control.name,
                 _read(archive, control, MAX_IMAGE),
-                target.filename,
+                target.name,
                 _read(archive, target, MAX_IMAGE),
                 caption or instance_prompt,
             )
@@ -114,14 +124,28 @@ def _check_directory(path: Path) -> None:
         raise DatasetError(f"The dataset has more than {MAX_ENTRIES:,} files.")
 
 
-def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+def _files(archive: zipfile.ZipFile) -> list[_File]:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
         raise DatasetError(f"The dataset has more than {MAX_ENTRIES:,} files.")
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
         raise DatasetError("The dataset is too large: more than 20 GB when unpacked.")
     named = [entry for entry in entries if entry.filename]  # without a name, even `is_dir` stumbles
-    return [entry for entry in named if not entry.is_dir() and not _is_ignored(entry.filename)]
+    files = [_File(entry, _readable_name(entry)) for entry in named if not entry.is_dir()]
+    return [file for file in files if not _is_ignored(file.name)]
+
+
+def _readable_name(entry: zipfile.ZipInfo) -> str:
+    """The name by which files of a pair meet: equal for equal text, whichever way it was written.
+
+    macOS writes letters and their accents apart. Many programs write UTF-8 and do not set its flag. A name in
+    a code page of old stays as zipfile reads it: not readable, but equal where the bytes are.
+    """
+    name = entry.filename
+    if not entry.flag_bits & UTF8_FLAG:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_ignored(name: str) -> bool:
@@ -129,70 +153,79 @@ def _is_ignored(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1:] == ("README.md",)
 
 
-def _pair_members(files: list[zipfile.ZipInfo]) -> list[_PairMembers]:
-    pairs: dict[str, _PairMembers] = {}
-    for entry in files:
-        name = PurePosixPath(entry.filename)
-        if match := _IMAGE.fullmatch(name.name):
-            index = str(name.with_name(match["index"]))
+def _pair_files(files: list[_File]) -> list[_PairFiles]:
+    pairs: dict[str, _PairFiles] = {}
+    for file in files:
+        path = PurePosixPath(file.name)
+        if match := _IMAGE.fullmatch(path.name):
+            index = str(path.with_name(match["index"]))
             half = match["half"].lower()
-            pair = pairs.setdefault(index, _PairMembers(index))
+            pair = pairs.setdefault(index, _PairFiles(index))
             if half in pair.halves:
                 raise DatasetError(f"There are two images for {index}_{half}.")
-            pair.halves[half] = entry
+            pair.halves[half] = file
     if not pairs:
         raise DatasetError(f"The dataset holds no image pairs. {_LAYOUT}")
-    for entry in files:
-        name = PurePosixPath(entry.filename)
-        if name.suffix.lower() == ".txt" and (captioned := pairs.get(str(name.with_suffix("")))):
-            captioned.caption = entry
+    for file in files:
+        path = PurePosixPath(file.name)
+        if path.suffix.lower() == ".txt" and (captioned := pairs.get(str(path.with_suffix("")))):
+            captioned.caption = file
     return [pairs[index] for index in sorted(pairs)]
 
 
-def _check_pair(archive: zipfile.ZipFile, pair: _PairMembers, instance_prompt: str) -> None:
+def _check_pair(archive: zipfile.ZipFile, pair: _PairFiles, instance_prompt: str) -> None:
     for half, partner in (("start", "end"), ("end", "start")):
         if half not in pair.halves:
-            present = pair.halves[partner].filename
+            present = pair.halves[partner].name
             raise DatasetError(f"{present} has no partner: {pair.name}_{half} is missing in the same folder.")
-    for entry in pair.halves.values():
-        _check_image(archive, entry)
+    for file in pair.halves.values():
+        _check_image(archive, file)
     caption = _caption(archive, pair.caption) if pair.caption else ""
     if not caption and not instance_prompt:
         raise DatasetError(f"The pair {pair.name} has no caption, and the job has no instance prompt.")
 
 
-def _check_image(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    if entry.file_size > MAX_IMAGE:
-        raise DatasetError(f"{entry.filename} is too large: more than 100 MiB.")
-    head = _read(archive, entry, HEAD)
+def _check_image(archive: zipfile.ZipFile, file: _File) -> None:
+    if file.entry.file_size > MAX_IMAGE:
+        raise DatasetError(f"{file.name} is too large: more than 100 MiB.")
+    content = _read(archive, file, MAX_IMAGE)
     try:
-        with Image.open(BytesIO(head), formats=FORMATS) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, struct.error):
-        raise DatasetError(f"{entry.filename} is not a readable JPEG or PNG image.") from None
-    if width * height > MAX_PIXELS:
-        raise DatasetError(f"{entry.filename} is too large: {width} x {height} pixels.")
+        images.check(content)
+    except images.ImageError as error:
+        raise DatasetError(f"{file.name} {error}") from None
 
 
-def _caption(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
-    if entry.file_size > MAX_CAPTION:
-        raise DatasetError(f"The caption {entry.filename} is too long: more than 64 KiB.")
+def _caption(archive: zipfile.ZipFile, file: _File) -> str:
+    if file.entry.file_size > MAX_CAPTION:
+        raise DatasetError(f"The caption {file.name} is too long: more than 64 KiB.")
     try:
-        text = _read(archive, entry, MAX_CAPTION).decode("utf-8-sig")  # the vendor's own start with a BOM
+        text = _read(archive, file, MAX_CAPTION).decode("utf-8-sig")  # the vendor's own start with a BOM
     except UnicodeDecodeError:
         text = "\x00"
     if "\x00" in text:
-        raise DatasetError(f"The caption {entry.filename} is not UTF-8 text.")
+        raise DatasetError(f"The caption {file.name} is not UTF-8 text.")
     return text.strip()
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, length: int) -> bytes:
-    if entry.flag_bits & 0x1:
-        raise DatasetError(f"{entry.filename} is encrypted. Make the ZIP without a password.")
+def _read(archive: zipfile.ZipFile, file: _File, length: int) -> bytes:
+    if file.entry.flag_bits & 0x1:
+        raise DatasetError(f"{file.name} is encrypted. Make the ZIP without a password.")
     try:
-        with archive.open(entry) as file:
-            return file.read(length)
+        _accept_local_flag(archive, file.entry)
+        with archive.open(file.entry) as stream:
+            return stream.read(length)
     except NotImplementedError:
-        raise DatasetError(f"{entry.filename} is packed in an unusual way. Make the ZIP anew.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
-        raise DatasetError(f"{entry.filename} is damaged in the ZIP.") from None
+        raise DatasetError(f"{file.name} is packed in an unusual way. Make the ZIP anew.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, UnicodeError):
+        raise DatasetError(f"{file.name} is damaged in the ZIP.") from None
+
+
+def _accept_local_flag(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Let zipfile compare the bytes of a name where only the UTF-8 flags of its two headers differ."""
+    stream = archive.fp
+    if stream is None or entry.orig_filename.isascii():
+        return
+    stream.seek(entry.header_offset + 6)
+    local_flags = int.from_bytes(stream.read(2), "little")
+    listed, local = ("utf-8" if flags & UTF8_FLAG else "cp437" for flags in (entry.flag_bits, local_flags))
+    entry.orig_filename = entry.orig_filename.encode(listed).decode(local)

@@ -6,16 +6,11 @@ import base64
 import binascii
 import hashlib
 import re
-import struct
 import time
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
-
-from finetune_portal.engine import fetch
+from finetune_portal.engine import fetch, images
 from finetune_portal.engine.atomic_write import write_atomically
-from finetune_portal.engine.datasets import FORMATS
 from finetune_portal.engine.storage import keys
 
 MAX_BYTES = 12 * 1024**2
@@ -71,12 +66,9 @@ def host(content: bytes, *, storage: Path) -> str:
 
 def _check(content: bytes) -> bytes:
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, struct.error):
-        raise InputImageError("The picture is not a readable JPEG, PNG or WebP.") from None
-    if width * height > MAX_PIXELS:
-        raise InputImageError(f"The picture is too large: {width} x {height} pixels.")
+        images.check(content, max_pixels=MAX_PIXELS)
+    except images.ImageError as error:
+        raise InputImageError(f"The picture {error}") from None
     return content
 
 

@@ -129,14 +129,17 @@ def _do_work(job: Job, scenario: Scenario) -> dict[str, Any]:
 
 
 def _dataset(job: Job) -> datasets.Dataset:
+    def check_in() -> None:
+        _check_in(job)
+
     path = dataset_source.local_copy(
         job.data_source_path,
         storage=settings.STORAGE_DIR,
         into=settings.STORAGE_DIR / "fetched" / f"{job.pk}.zip",
         allow=settings.FETCH_ALLOW,
-        check_in=_check_in,
+        check_in=check_in,
     )
-    return datasets.check(path, instance_prompt=job.instance_prompt)
+    return datasets.check(path, instance_prompt=job.instance_prompt, check_in=check_in)
 
 
 def _train(job: Job) -> str:
@@ -158,18 +161,19 @@ def _train(job: Job) -> str:
 
     def report(event: Event) -> None:
         progress.add(work, event)
-        _check_in()
-        if Job.objects.filter(pk=job.pk, is_cancelled=True).exists():
-            raise JobFailedError(CANCELLED)
+        _check_in(job)
 
     weights = trainer.train(spec, work, settings.STORAGE_DIR / folder, report)
     progress.sync(work)
     return f"{folder}/{weights.name}"
 
 
-def _check_in() -> None:
+def _check_in(job: Job) -> None:
+    """Raise when the engine stops or the job is cancelled."""
     if poller.is_stopping:
         raise EngineStoppingError
+    if Job.objects.filter(pk=job.pk, is_cancelled=True).exists():
+        raise JobFailedError(CANCELLED)
 
 
 def _move(job: Job, scenario: Scenario, state: str, results: dict[str, Any]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import unicodedata
 import zipfile
 import zlib
 from contextlib import suppress
@@ -12,9 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from finetune_portal.engine import datasets
+from finetune_portal.engine import datasets, images
+from tests.datasets.corpus.zip_builder import UTF8, Entry, build
 from tests.engine.calling import image, pairs, zipped
+from tests.pictures import encoded, with_metadata
 
 PNG = image()
 
@@ -44,10 +49,93 @@ def header_only(width: int, height: int) -> bytes:
         ({"cat_start.png": PNG, "cat_end.png": PNG, "a/cat_start.png": PNG, "a/cat_end.png": PNG}, 2),
         (pairs(1) | {"__MACOSX/._01_start.png": b"x", ".DS_Store": b"x", "README.md": b"# hats"}, 1),
         (pairs(1) | {"notes.pdf": b"x", "preview.png": b"not even an image"}, 1),
+        ({"01_start.webp": image("WEBP"), "01_end.jfif": image("JPEG")}, 1),
     ],
 )
 def test_what_is_accepted(files: dict[str, bytes], count: int, tmp_path: Path) -> None:
     assert read(zipped(files), tmp_path).pairs == count
+
+
+def large_webp() -> bytes:
+    """A WebP of over 1 MiB, which no decoder opens without its last byte."""
+    content = encoded(Image.effect_noise((1200, 1100), 90).convert("RGB"), "WEBP", lossless=True, method=0)
+    assert len(content) > 1024**2
+    return content
+
+
+def test_pictures_are_read_whole(tmp_path: Path) -> None:
+    """As in the vendor's bigger-head.zip, and as Photoshop writes a JPEG: over 1 MiB before the pixels."""
+    webp, jpeg = large_webp(), with_metadata(image("JPEG"))
+    assert read(zipped({"8_start.jpg": webp, "8_end.jpg": jpeg}), tmp_path).pairs == 1
+    with pytest.raises(datasets.DatasetError, match="8_start.jpg is not a readable"):
+        read(zipped({"8_start.jpg": webp[:-1], "8_end.jpg": jpeg}), tmp_path)
+
+
+def test_a_picture_that_ends_early_is_named(tmp_path: Path) -> None:
+    whole = encoded(Image.effect_noise((400, 300), 90), "JPEG")
+    files = pairs(1) | {"06_start.jpg": whole[: len(whole) // 2], "06_end.jpg": whole}
+    with pytest.raises(datasets.DatasetError, match="^06_start.jpg is damaged: its picture ends early"):
+        read(zipped(files), tmp_path)
+
+
+def named(*names: bytes, **fields: int) -> bytes:
+    """A ZIP of these raw names: a caption if it ends in txt, else a picture."""
+    return build([Entry(name, b"hat" if name.endswith(b"txt") else PNG, **fields) for name in names])
+
+
+def parts(stem: str, encoding: str = "utf-8") -> list[bytes]:
+    return [f"{stem}{ending}".encode(encoding) for ending in ("_start.png", "_end.png", ".txt")]
+
+
+DECOMPOSED, COMPOSED = unicodedata.normalize("NFD", "größe"), "größe"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (named(*parts(DECOMPOSED)[:1], *parts(COMPOSED)[1:], flags=UTF8), COMPOSED),
+        (named(*parts(COMPOSED)[:2], *parts(DECOMPOSED)[2:], flags=UTF8), COMPOSED),
+        (named(*parts(COMPOSED)), COMPOSED),  # UTF-8 without its flag
+        (named(*parts(COMPOSED), flags=UTF8, local_flags=0), COMPOSED),
+        (named(*parts("set/ソ表", "shift_jis")), None),  # both letters end in a backslash
+        (named(*parts("猫", "gbk")), None),
+        (named(*parts("功", "big5")), None),
+        (named(*parts("모자", "euc_kr")), None),
+        (named(*parts("größe", "cp1252")), None),
+    ],
+)
+def test_names_of_a_pair_meet(content: bytes, name: str | None, tmp_path: Path) -> None:
+    read(content, tmp_path)
+    (pair,) = datasets.pairs(tmp_path / "dataset.zip", instance_prompt="")
+    assert pair.instruction == "hat"
+    assert name in (None, pair.name)
+
+
+def test_a_check_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(zipped(pairs(3)))
+    seen = []
+
+    def check_in() -> None:
+        seen.append(1)
+        if len(seen) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        datasets.check(path, instance_prompt="", check_in=check_in)
+    assert len(seen) == 2
+
+
+@pytest.mark.skipif("VENDOR_DATASETS" not in os.environ, reason="VENDOR_DATASETS names no folder")
+@pytest.mark.parametrize(("name", "count"), [("bigger-head.zip", 8), ("hat-overlay.zip", 5)])
+def test_the_vendors_own_datasets_are_taken_as_they_are(name: str, count: int) -> None:
+    path = Path(os.environ["VENDOR_DATASETS"]) / name
+    assert datasets.check(path, instance_prompt="").pairs == count
+    assert all(
+        images.decode(content).mode == "RGB"
+        for pair in datasets.pairs(path, instance_prompt="")
+        for content in (pair.control, pair.target)
+    )
 
 
 def broken(**files: bytes) -> bytes:
@@ -146,6 +234,7 @@ def compressed() -> bytes:
 WHOLE = compressed()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_a_damaged_archive_is_accepted_or_refused_in_words(folder: Path, data: st.DataObject) -> None:

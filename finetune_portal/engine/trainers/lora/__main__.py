@@ -11,16 +11,12 @@ import json
 import sys
 from pathlib import Path
 
-from PIL import Image
-
 from finetune_portal.engine.datasets import DatasetError
 from finetune_portal.engine.trainers.children import emit, exit_with_parent
 from finetune_portal.engine.trainers.families.kontext import MissingPackageError, is_out_of_memory
 from finetune_portal.engine.trainers.lora.distributed import join_process_group
 from finetune_portal.engine.trainers.lora.training import Training
 from finetune_portal.engine.trainers.parameters import MEMORY_ADVICE
-
-Image.MAX_IMAGE_PIXELS = None  # the dataset was checked
 
 
 def main(work: Path) -> int:

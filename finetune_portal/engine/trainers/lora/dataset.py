@@ -6,11 +6,11 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 
 from PIL import Image, ImageOps
 
-from finetune_portal.engine.datasets import FORMATS, DatasetError, Pair
+from finetune_portal.engine import images
+from finetune_portal.engine.datasets import DatasetError, Pair
 from finetune_portal.engine.trainers.families.examples import Example
 
 Size = tuple[int, int]  # width and height in pixels
@@ -20,8 +20,8 @@ def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> l
     """Decode the images of each pair and fit both to the bucket of the target."""
     examples = []
     for pair in pairs:
-        target = open_image(pair.target_name, pair.target)
-        control = open_image(pair.control_name, pair.control)
+        target = _decode(pair.target_name, pair.target)
+        control = _decode(pair.control_name, pair.control)
         size = bucket_size(target.size, resolution=resolution, multiple=multiple)
         control, target = (ImageOps.fit(image, size, Image.Resampling.LANCZOS) for image in (control, target))
         examples.append(Example(pair.name, control, target, pair.instruction))
@@ -41,15 +41,11 @@ def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
     )
 
 
-def open_image(name: str, content: bytes) -> Image.Image:
-    """Decode a whole image as RGB, turned as its EXIF data says, on white where it is transparent."""
+def _decode(name: str, content: bytes) -> Image.Image:
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
-            rgba = ImageOps.exif_transpose(image).convert("RGBA")
-    except (OSError, SyntaxError, ValueError, EOFError):
-        raise DatasetError(f"{name} is damaged: its picture ends early or cannot be decoded.") from None
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+        return images.decode(content)
+    except images.ImageError as error:
+        raise DatasetError(f"{name} {error}") from None
 
 
 def batches_per_epoch(sizes: Sequence[Size], *, batch_size: int) -> int:

@@ -21,14 +21,12 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image, ImageOps
 
-from finetune_portal.engine.datasets import DatasetError
+from finetune_portal.engine import images
 from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError, is_out_of_memory
-from finetune_portal.engine.trainers.lora.dataset import bucket_size, open_image
+from finetune_portal.engine.trainers.lora.dataset import bucket_size
 
 ADAPTER = "lora"
 OUT_OF_MEMORY = "Memory ran out while the picture was made. Try again when nothing else runs on this machine."
-
-Image.MAX_IMAGE_PIXELS = None  # the picture was checked
 
 
 class Pipeline:
@@ -52,7 +50,7 @@ class Pipeline:
     def generate(self, request: dict[str, Any]) -> bytes:
         """The encoded image, in the size that a training would have given the input image."""
         self._set_lora(request["weights"], request["strength"])
-        control = open_image("input_image", base64.b64decode(request["picture"]))
+        control = images.decode(base64.b64decode(request["picture"]))
         size = bucket_size(control.size, resolution=self.model.resolution, multiple=self.model.multiple)
         image = self.pipe(
             image=ImageOps.fit(control, size, Image.Resampling.LANCZOS),
@@ -93,7 +91,9 @@ def main(folder: Path) -> int:
         try:
             pipeline = pipeline or Pipeline(folder)
             image = pipeline.generate(request)
-        except (DatasetError, MissingPackageError) as error:
+        except images.ImageError as error:
+            _answer(request, message=f"input_image {error}")
+        except MissingPackageError as error:
             _answer(request, message=str(error))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):

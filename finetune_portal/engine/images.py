@@ -1,0 +1,134 @@
+"""Decode foreign images: for the check of a dataset, the trainer, input images and samples.
+
+`decode` is the one reading of pixels: upright, sRGB, 8 bits, flattened on white, the first frame.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+
+FORMATS = ("JPEG", "PNG", "WEBP")  # under any name of the three: the vendor's own sample has a WebP as .jpg
+MAX_PIXELS = 100_000_000
+METADATA_BYTES = (
+    16 * 1024**2
+)  # of one text or profile in a PNG; editors and node graphs exceed Pillow's 1 MiB
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+# 16 bits to 8: 0 to 0 and 65535 to 255, rounded.
+TO_8_BITS = [(value + 128) // 257 for value in range(2**16)]
+
+# What Pillow raises for damaged images.
+_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+Image.MAX_IMAGE_PIXELS = None  # this module counts the pixels itself
+PngImagePlugin.MAX_TEXT_CHUNK = METADATA_BYTES
+
+
+class ImageError(Exception):
+    """Says what is wrong with an image, as a sentence that lacks its subject, such as "is damaged."."""
+
+
+def check(content: bytes, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Decode the image to its end. Raises ImageError for all that `decode` cannot read."""
+    with _opened(content, max_pixels) as image:
+        # A JPEG is decoded in an eighth of its size, which reads all of its data in less time and memory.
+        image.draft("RGB", (1, 1))
+        image.load()
+        _to_rgb(image.crop((0, 0, 1, 1)))
+
+
+def decode(content: bytes) -> Image.Image:
+    """The image as RGB: upright, sRGB, 8 bits, on white where it is transparent. Raises ImageError."""
+    with _opened(content, MAX_PIXELS) as image:
+        return _to_rgb(_upright(image))
+
+
+@contextmanager
+def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    try:
+        image = Image.open(BytesIO(content), formats=FORMATS)
+    except _ERRORS:
+        raise ImageError("is not a readable JPEG, PNG or WebP image.") from None
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"is too large: {width} x {height} pixels.")
+    try:
+        with image:
+            yield image
+    except _ERRORS:
+        raise ImageError("is damaged: its picture ends early or cannot be decoded.") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data says. EXIF data that cannot be read turns nothing."""
+    image.load()  # outside of `try`: that the pixels are damaged must be said
+    try:
+        return ImageOps.exif_transpose(image)
+    except _ERRORS:
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    alpha = _alpha(image)
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):
+        image = image.convert("I").point(TO_8_BITS, "L")
+    colours = _to_srgb(_without_alpha(image), profile)
+    if alpha is None:
+        return colours
+    return Image.composite(colours, Image.new("RGB", image.size, "white"), alpha)
+
+
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """The opacity of each pixel, in 8 bits; None where all are opaque."""
+    if not image.has_transparency_data:
+        return None
+    transparent = image.info.get("transparency")
+    if image.mode.startswith("I") and isinstance(transparent, int):  # one shade of 16 bits
+        return image.convert("I").point([255 * (value != transparent) for value in range(2**16)], "L")
+    if isinstance(transparent, tuple) and max(transparent) > 255:  # Pillow has cut the pixels to 8 bits
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    return image.convert("RGBA").getchannel("A")
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """As L, RGB or CMYK, with the colours as they are."""
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image
+    if image.mode in ("1", "LA"):
+        return image.convert("L")
+    return image.convert("RGBA").convert("RGB")  # in one step, Pillow would warn of a palette's transparency
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert from the embedded ICC profile. One that cannot be read, or is for another mode, is ignored."""
+    if profile:
+        try:
+            source = ImageCms.getOpenProfile(BytesIO(profile))
+            if image.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
+                image = image.convert("RGB")
+            converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, *_ERRORS):
+            pass
+    return image.convert("RGB")

@@ -1,0 +1,74 @@
+"""Pictures of every depth, colour space and file type, as cameras, scanners and editors write them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6  # the colour types of PNG
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png16(colour: int, size: tuple[int, int], pixel: Sequence[int], transparent: Sequence[int] = ()) -> bytes:
+    """A PNG of 16 bits a channel, all of one pixel. `transparent` is the shade that counts as transparent."""
+    row = b"\0" + struct.pack(f">{len(pixel)}H", *pixel) * size[0]
+    header = struct.pack(">IIBBBBB", *size, 16, colour, 0, 0, 0)
+    shade = chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)) if transparent else b""
+    chunks = chunk(b"IHDR", header) + shade + chunk(b"IDAT", zlib.compress(row * size[1]))
+    return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")
+
+
+def profile(gamma: float = 2.2, space: bytes = b"RGB ") -> bytes:
+    """An ICC profile: the wide primaries of Adobe RGB (1998) and a gamma; or grey with that gamma."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+    text = b"a test profile\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(79),
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+    }
+    if space == b"GRAY":
+        tags |= {b"kTRC": curve}
+    else:
+        tags |= {b"rXYZ": xyz(0.60974, 0.31111, 0.01947), b"gXYZ": xyz(0.20528, 0.62567, 0.06087)}
+        tags |= {b"bXYZ": xyz(0.14919, 0.06322, 0.74457), b"rTRC": curve, b"gTRC": curve, b"bTRC": curve}
+    table, data, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, value in tags.items():
+        table += name + struct.pack(">II", at + len(data), len(value))
+        data += value + bytes(-len(value) % 4)
+    size = 128 + len(table) + len(data)
+    header = struct.pack(">I4s4s4s4s4s12s4s", size, b"\0\0\0\0", b"\x02\x10\0\0", b"mntr", space, b"XYZ ",
+                         bytes(12), b"acsp")  # fmt: skip
+    header = header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + data
+
+
+def turned(image: Image.Image, kind: str = "JPEG", orientation: int = 6) -> bytes:
+    """The image with an EXIF orientation: 6 says that it is to be turned to the right."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image, kind, exif=exif)
+
+
+def with_metadata(jpeg: bytes, count: int = 21) -> bytes:
+    """The JPEG with `count` segments of 64 kB before its picture, as Photoshop writes them."""
+    segment = b"\xff\xed" + struct.pack(">H", 65535) + b"Photoshop 3.0\0".ljust(65533, b"x")
+    return jpeg[:2] + segment * count + jpeg[2:]
