@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import BinaryIO, cast
 
@@ -24,7 +23,6 @@ from finetune_portal.web.errors import ActionError
 LEASE = 15.0
 FILE_MISSING = "The file is no longer on the portal's disk. Upload it again."
 ACTIVE_WITHIN = timedelta(seconds=5)
-ETAG_MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
 
 
 def schedule_transfer(dataset: Dataset, connection: Connection) -> None:
@@ -65,23 +63,18 @@ def _transfer(transfer: Transfer) -> None:
         with client_for(transfer.connection) as client:
             target = client.presigned_url(f"{dataset.key}.zip")
         with GrowingFile(dataset) as file:
-            etag = client.upload(target.presigned_url, cast(BinaryIO, file), dataset.size, progress)
-        if not _is_intact(etag, file.digests["md5"]):
+            stored = client.upload(target.presigned_url, cast(BinaryIO, file), dataset.size, progress)
+        if stored.md5 and stored.md5 != file.digests["md5"]:
             raise InvalidResponseError("The storage received different bytes. They are sent again.")
     except (SegmindError, UploadStalledError, FileNotFoundError) as exc:
         error = FILE_MISSING if isinstance(exc, FileNotFoundError) else str(exc)
         retry_at = now() + backoff(transfer.attempts)
         held_by(transfer).update(error=error[:500], bytes_sent=0, due_at=retry_at, lease_expires_at=None)
         return
-    result = {"s3_url": target.s3_url, "etag": etag[:100], "bytes_sent": dataset.size, "error": ""}
+    result = {"s3_url": target.s3_url, "etag": stored.etag[:100], "bytes_sent": dataset.size, "error": ""}
     with transaction.atomic():
         if held_by(transfer).update(finished_at=now(), lease_expires_at=None, **result):
             Dataset.objects.filter(pk=dataset.pk).update(updated_at=now(), **file.digests)
-
-
-def _is_intact(etag: str, md5: str) -> bool:
-    """Compare an ETag of 32 hex digits, the MD5 of an S3 object without multipart or KMS; accept others."""
-    return not ETAG_MD5.match(etag) or etag.lower() == md5
 
 
 def transfer_again(dataset: Dataset, *, actor: User) -> None:

@@ -119,6 +119,13 @@ def test_a_lost_try_is_repeated_with_a_fresh_url(
     assert fake.stored[urlsplit(transfer().s3_url).path] == dataset.path.read_bytes()
 
 
+def test_an_etag_under_a_kms_key_is_no_md5(dataset: Dataset, fake: ScriptedProvider) -> None:
+    etag = {"ETag": f'"{"ab" * 16}"', "x_amz_server_side_encryption": "aws:kms"}
+    fake.script("upload", says(200, b"", **etag))
+    transfer_now(dataset)
+    assert is_at_provider(dataset)
+
+
 def test_a_dead_provider_is_reported_and_the_dataset_waits(
     dataset: Dataset, alice: User, settings: Any
 ) -> None:

@@ -21,6 +21,7 @@ from finetune_portal.providers.segmind.types import (
     Credits,
     FineTune,
     PresignedUpload,
+    StoredObject,
     SubmitRequest,
     Submitted,
     ids_in,
@@ -61,6 +62,7 @@ class SegmindClient:
             json=request.as_json(),
             total=SUBMIT_SECONDS,
             new_connection=True,
+            for_new_job=True,
         )
         answer = _object(content)
         ids = ids_in(answer)
@@ -92,7 +94,7 @@ class SegmindClient:
     def presigned_url(self, name: str) -> PresignedUpload:
         """A new URL for an upload (docs/provider-api.md, 4)."""
         path = "/finetune/request/upload/pre-signed-url"
-        answer = _object(self._transport.call("GET", path, json={"name": name}))
+        answer = _object(self._transport.call("GET", path, json={"name": name}, for_new_job=True))
         url, s3_url = answer.get("presigned_url"), answer.get("s3_url")
         if not (
             isinstance(url, str) and isinstance(s3_url, str) and is_http_url(url) and is_http_url(s3_url)
@@ -108,8 +110,8 @@ class SegmindClient:
         file: IO[bytes],
         size: int,
         on_progress: Callable[[int], None] | None = None,
-    ) -> str:
-        """PUT the bare file of `size` bytes with no header that the URL does not sign. Return the ETag."""
+    ) -> StoredObject:
+        """PUT the bare file of `size` bytes with no header that the URL does not sign."""
         body = cast(IO[bytes], Body(file, size, on_progress))
         signed = parse_qs(urlsplit(presigned_url).query).get("X-Amz-SignedHeaders", [""])[0]
         headers = {"Content-Type": "application/zip"} if "content-type" in signed.split(";") else {}
@@ -129,6 +131,10 @@ class SegmindClient:
             raise missing("a link")
         self._transport.check_secure(url)
         return url
+
+    def check_file(self, signed_url: str) -> None:
+        """Check that the file of such a link is there. Raises StorageError, with `is_gone` if it is not."""
+        self._transport.check_file(signed_url)
 
     def fetch(self, signed_url: str) -> Iterator[bytes]:
         """Download the file of such a link, block by block."""

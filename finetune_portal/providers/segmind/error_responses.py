@@ -7,59 +7,104 @@ import time
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
-from finetune_portal.providers.segmind import errors
+from finetune_portal.providers.segmind import availability, errors
 from finetune_portal.providers.segmind.json_body import parse
 from finetune_portal.providers.segmind.types import number, text
 
 MAX_REASON = 500
 MAX_PAUSE = 24 * 3600.0
+MAX_WORDS = 8192
 SIGNED_URL = re.compile(r"(https?://[^\s?]*)\?\S*")
 PLACES = (["body"], ["query"], ["header"], ["path"], ["cookie"])  # of a parameter, first in FastAPI's `loc`
-S3_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
+MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+CREDITS = re.compile(r"credit|balance|fund|insufficient|top.?up|payment", re.IGNORECASE)
+SPEND_LIMIT = re.compile(r"spend|limit|\bcap\b|budget|quota", re.IGNORECASE)
+MEANINGS: dict[int, tuple[type[errors.SegmindError], str]] = {
+    401: (
+        errors.UnauthorizedError,
+        "The provider does not accept the API key. An admin should check it in the settings.",
+    ),
+    402: (
+        errors.OutOfCreditsError,
+        "The account does not have enough credits. Top it up and start again.",
+    ),
+    410: (
+        errors.RequestRejectedError,
+        "The provider no longer has this, or no longer offers it (status 410).",
+    ),
+    429: (
+        errors.RateLimitedError,
+        "The provider limits the calls of this account. The portal tries again by itself.",
+    ),
+}
+UNCLEAR_406 = (
+    "The provider refused with status 406: not enough credits, a spend limit of the team, or a content type "
+    "that it does not take."
+)
+QUOTED = (errors.OutOfCreditsError, errors.RequestRejectedError)
+CONTENT_TYPE = re.compile(r"content.?type|media.?type|\baccept\b|\bmime\b", re.IGNORECASE)
 
 
-def error_for(status: int, retry_after: str, content: bytes, key: str) -> errors.SegmindError:
+def error_for(
+    status: int, retry_after: str, content: bytes, key: str, *, for_new_job: bool = False
+) -> errors.SegmindError:
+    """`for_new_job`: the call starts a job or uploads for one, so its refusal may mean a closed service."""
     reason = _without_secrets(_reason(content), key)
     quote = f" It says: {reason}" if reason else ""
-    if status == 401:
-        sentence = "The provider does not accept the API key. An admin should check it in the settings."
-        return errors.UnauthorizedError(sentence, status=status, detail=reason)
-    if status in (402, 406):
-        sentence = f"The account does not have enough credits. Top it up and start again.{quote}"
-        return errors.OutOfCreditsError(sentence, status=status, detail=reason)
-    if status == 410:
+    if for_new_job and availability.is_closed(status, reason or _words(content)):
         sentence = f"The provider takes no new jobs.{quote}"
         return errors.TrainingClosedError(sentence, status=status, detail=reason)
-    if status == 429:
-        sentence = "The provider limits the calls of this account. The portal tries again by itself."
-        error = errors.RateLimitedError(sentence, status=status, detail=reason)
+    kind, sentence = _meaning(status, reason)
+    error = kind(f"{sentence}{quote if kind in QUOTED else ''}", status=status, detail=reason)
+    if isinstance(error, errors.RateLimitedError):
         error.retry_after = _pause(retry_after)
-        return error
+    return error
+
+
+def _meaning(status: int, reason: str) -> tuple[type[errors.SegmindError], str]:
+    if status == 406:
+        return _not_acceptable(reason)
+    if status in MEANINGS:
+        return MEANINGS[status]
     if status in (408, 409, 425) or not 400 <= status < 500:
         sentence = f"The provider has a problem of its own (status {status}). Try again in a few minutes."
-        return errors.ServerError(sentence, status=status, detail=reason)
-    sentence = f"The provider rejected the request (status {status}).{quote}"
-    return errors.RequestRejectedError(sentence, status=status, detail=reason)
+        return errors.ServerError, sentence
+    return errors.RequestRejectedError, f"The provider rejected the request (status {status})."
 
 
-def storage_error(status: int, content: bytes) -> errors.ServerError:
-    """The error of an answer of S3 other than 200: most often the signed URL is too old."""
-    match = S3_CODE.search(content[:8192])
-    code = match[1].decode() if match else f"status {status}"
-    sentence = "The storage did not accept the dataset. The portal tries again with a new address."
-    return errors.ServerError(sentence, status=status, detail=code)
+def _not_acceptable(reason: str) -> tuple[type[errors.SegmindError], str]:
+    """406 means credits, a team's spend limit or a content type: its words tell."""
+    if CREDITS.search(reason):
+        return MEANINGS[402]
+    if CONTENT_TYPE.search(reason):
+        return errors.RequestRejectedError, "The provider does not take this kind of request (status 406)."
+    if SPEND_LIMIT.search(reason):
+        return errors.OutOfCreditsError, "The account’s spend limit at the provider is reached."
+    return errors.OutOfCreditsError, UNCLEAR_406
 
 
 def _reason(content: bytes) -> str:
-    """The provider's own text, if it answered JSON; HTML is never passed on."""
+    """The provider's own text, if it answered JSON or plain text; HTML is never passed on."""
     try:
         payload = parse(content)
     except errors.InvalidResponseError:
-        return ""
+        return _plain(content)
     if not isinstance(payload, dict):
         payload = {"error": payload}
     reasons = (_text_of(payload.get(name)) for name in ("error", "message", "detail"))
     return next((reason for reason in reasons if reason), "")
+
+
+def _plain(content: bytes) -> str:
+    """The words of a short text without markup or JSON in it; empty for everything else."""
+    words = content[:MAX_WORDS].decode("utf-8", "replace").strip()
+    has_markup = any(mark in words for mark in "<>{}[]\ufffd")
+    return "" if has_markup or len(words) > MAX_REASON else text(words)
+
+
+def _words(content: bytes) -> str:
+    """The words of any body, to look for known ones; never to be shown."""
+    return " ".join(MARKUP.sub(" ", content[:MAX_WORDS].decode("utf-8", "replace")).split())
 
 
 def _text_of(value: Any) -> str:

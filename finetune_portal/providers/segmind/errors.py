@@ -5,11 +5,12 @@
     ├── ConnectionLostError   the connection broke or the time ran out after the request was sent
     ├── UnauthorizedError     401: the key is not accepted
     ├── OutOfCreditsError     402, 406: most often not enough credits (docs/provider-api.md, 12.1)
-    ├── TrainingClosedError   410: the provider takes no new jobs
+    ├── TrainingClosedError   410 or words to that effect: the provider takes no new jobs
     ├── RateLimitedError      429: too many calls; `retry_after` in seconds where the answer names it
     ├── UnavailableError      503 with Retry-After to a run: not accepted, there is no capacity now
     ├── RequestRejectedError  any other 4xx: the provider rejects the request and says why
     ├── ServerError           5xx and redirects: a fault of the provider
+    │   └── StorageError      any refusal of the storage behind a signed URL
     └── InvalidResponseError  2xx with a body that does not match docs/provider-api.md
 
 `may_have_been_sent` decides about a paid submit: can the provider have accepted it?
@@ -70,6 +71,16 @@ class RequestRejectedError(SegmindError):
 class ServerError(SegmindError):
     retryable = True
     may_have_been_sent = True
+
+
+class StorageError(ServerError):
+    """`code` is S3's own. `is_gone`: there is no such file. `is_lasting`: no fresh URL will change it.
+
+    `is_refusal`: not a passing fault, so once fresh URLs are refused in a row it is lasting, too.
+    """
+
+    code = ""
+    is_gone = is_lasting = is_refusal = False
 
 
 class InvalidResponseError(SegmindError):

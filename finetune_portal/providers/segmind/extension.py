@@ -16,7 +16,6 @@ from finetune_portal.providers.segmind.errors import (
     RequestRejectedError,
     SegmindError,
     ServerError,
-    TrainingClosedError,
 )
 from finetune_portal.providers.segmind.json_body import missing, parse
 from finetune_portal.providers.segmind.transport import Transport
@@ -60,7 +59,6 @@ class Extension:
             answer = self._get("/extra")
         except (
             InvalidResponseError,
-            TrainingClosedError,
             OutOfCreditsError,
             RequestRejectedError,
             ServerError,

@@ -18,9 +18,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from finetune_portal.providers.segmind import errors, url_checks
-from finetune_portal.providers.segmind.error_responses import error_for, storage_error
+from finetune_portal.providers.segmind.error_responses import error_for
 from finetune_portal.providers.segmind.json_body import invalid
-from finetune_portal.providers.segmind.types import text
+from finetune_portal.providers.segmind.storage_errors import storage_error
+from finetune_portal.providers.segmind.types import StoredObject
 
 CONNECT, READ = 5.0, 30.0
 SMALL, LARGE = 1024 * 1024, 32 * 1024 * 1024
@@ -99,11 +100,13 @@ class Transport:
         cap: int = SMALL,
         total: float = READ,
         new_connection: bool = False,
+        for_new_job: bool = False,
         **body: Any,
     ) -> bytes:
         """Return the body of the answer. `base_url`: another one of the same provider.
 
-        `new_connection` opens one for this call alone, as an idle one may be half dead.
+        `new_connection` opens one for this call alone, as an idle one may be half dead. `for_new_job`: a
+        refusal may mean that the provider takes no new jobs.
         """
         session = Session() if new_connection else self._session
         total = min(total, self._max_seconds)
@@ -117,9 +120,8 @@ class Transport:
                 if 200 <= response.status_code < 300:
                     return _read(response, cap, deadline)
                 pause = response.headers.get("Retry-After", "")
-                raise error_for(
-                    response.status_code, pause, _body_if_readable(response, deadline), self._api_key
-                )
+                content = _body_if_readable(response, deadline)
+                raise error_for(response.status_code, pause, content, self._api_key, for_new_job=for_new_job)
         finally:
             if new_connection:
                 session.close()
@@ -131,24 +133,33 @@ class Transport:
         """Raise InvalidResponseError for a URL of an answer to which no file may be sent."""
         url_checks.check_secure(url, self._base_url)
 
-    def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> str:
-        """PUT a file to a signed URL, without the key. Return the ETag."""
+    def put_file(self, url: str, body: IO[bytes], headers: Mapping[str, str]) -> StoredObject:
+        """PUT a file to a signed URL, without the key."""
         self.check_secure(url)
         request = requests.Request("PUT", url, data=body, headers=dict(headers))
         with _send(self._session, request, min(UPLOAD_READ, self._max_seconds)) as response:
             content = _body_if_readable(response, time.monotonic() + min(READ, self._max_seconds))
         if response.status_code not in (200, 201, 204):
-            raise storage_error(response.status_code, content)
-        return text(response.headers.get("ETag")).strip('"')
+            raise storage_error(response.status_code, content, sending=True)
+        return StoredObject.from_headers(response.headers)
+
+    def check_file(self, url: str) -> None:
+        """Ask for the first byte of a file behind a signed URL. Raises StorageError if it is not there."""
+        self.check_secure(url)
+        seconds = min(READ, self._max_seconds)
+        request = requests.Request("GET", url, headers={"Range": "bytes=0-0"})
+        with _send(Session(), request, seconds) as response:
+            if response.status_code not in (200, 206, 416):
+                content = _body_if_readable(response, time.monotonic() + seconds)
+                raise storage_error(response.status_code, content, sending=False)
 
     def get_file(self, url: str) -> Iterator[bytes]:
         """GET a file from a signed URL, without the key, block by block."""
         self.check_secure(url)
         with _send(self._session, requests.Request("GET", url), READ) as response:
             if response.status_code != 200:
-                raise storage_error(
-                    response.status_code, _body_if_readable(response, time.monotonic() + READ)
-                )
+                content = _body_if_readable(response, time.monotonic() + READ)
+                raise storage_error(response.status_code, content, sending=False)
             try:
                 yield from response.iter_content(BLOCK)
             except requests.RequestException as exc:
@@ -161,7 +172,8 @@ class Transport:
         deadline = time.monotonic() + seconds
         with _send(self._session, requests.Request("GET", url), seconds) as response:
             if response.status_code != 200:
-                raise storage_error(response.status_code, _body_if_readable(response, deadline))
+                content = _body_if_readable(response, deadline)
+                raise storage_error(response.status_code, content, sending=False)
             return _read(response, cap, deadline)
 
 

@@ -5,6 +5,8 @@ Unknown fields stay in `raw`. docs/provider-api.md, 10 and 15 list the known nam
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +16,9 @@ from finetune_portal.providers.segmind.json_body import parse
 
 ID_NAMES = ("finetune_id", "request_id", "id", "job_id")
 PUBLIC_NAMES = ("public_model", "segmind_public_model", "segmind_public")
+MD5 = re.compile(r"^[0-9a-fA-F]{32}$")
+CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
+MAX_RAW = 64 * 1024  # bytes of JSON kept of one job
 PHASES = {
     "REQUESTED": "requested",
     "QUEUED": "requested",
@@ -85,6 +90,22 @@ class PresignedUpload:
 
 
 @dataclass(frozen=True)
+class StoredObject:
+    """An uploaded object. `md5` is empty where its ETag is none (docs/provider-api.md, 14)."""
+
+    etag: str
+    md5: str
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> StoredObject:
+        """Read the ETag. That of an object encrypted with a KMS or customer key only looks like an MD5."""
+        etag = text(headers.get("ETag")).removeprefix("W/").strip('"')
+        encryption = text(headers.get("x-amz-server-side-encryption")).lower()
+        has_own_key = encryption.startswith("aws:kms") or bool(headers.get(CUSTOMER_KEY))
+        return cls(etag, "" if has_own_key or not MD5.match(etag) else etag.lower())
+
+
+@dataclass(frozen=True)
 class Credits:
     """The balance in US dollars."""
 
@@ -140,8 +161,27 @@ class FineTune:
             created_at=text(payload.get("created_ts")),
             updated_at=text(payload.get("updated_ts")),
             model_information=mapping(payload.get("model_information")),
-            raw=dict(payload),
+            raw=_capped(payload),
         )
+
+
+ROOM_FOR_NAMES = 6000  # ten of 60 characters, each at most 6 bytes a character
+LEFT_OUT = "left_out"  # in `raw`: the names of fields that are too large to keep
+
+
+def _capped(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload in at most MAX_RAW bytes of JSON. The largest fields are left out, and named."""
+    if len(json.dumps(payload)) <= MAX_RAW:
+        return dict(payload)
+    sizes = {name: len(json.dumps({name: value})) for name, value in payload.items()}
+    kept, left_out, total = dict(payload), [], sum(sizes.values())
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if total <= MAX_RAW - ROOM_FOR_NAMES:
+            break
+        total -= sizes[name]
+        del kept[name]
+        left_out.append(name[:60])
+    return {**kept, LEFT_OUT: left_out[:10]}
 
 
 MAX_TEXT, MAX_ID, MAX_ADDRESS = 4096, 100, 2000

@@ -163,8 +163,8 @@ def test_upload_sends_the_bare_file_and_nothing_that_was_not_signed(
     content = b"PK" + bytes(3 * 1024 * 1024)
     url = f"{provider.url}/storage/uploads/me/1-red%20hair.zip?X-Amz-SignedHeaders=host&X-Amz-Signature=a%2Fb"
     seen: list[int] = []
-    etag = client.upload(url, io.BytesIO(content), len(content), on_progress=seen.append)
-    assert etag == hashlib.md5(content).hexdigest()
+    stored = client.upload(url, io.BytesIO(content), len(content), on_progress=seen.append)
+    assert stored.etag == stored.md5 == hashlib.md5(content).hexdigest()
     (request,) = provider.sent("upload")
     assert f"{request.path}?{request.query}" == url.removeprefix(provider.url)
     assert request.body == content

@@ -23,6 +23,7 @@ from finetune_portal.providers.segmind import (
     RunRequest,
     SegmindClient,
     SegmindError,
+    StoredObject,
     Submitted,
 )
 from tests.memory import Watch
@@ -53,7 +54,7 @@ METHODS: dict[str, tuple[type, Callable[[SegmindClient, str], object]]] = {
     "cancel": (bool, lambda client, url: client.extension.cancel("job")),
     "host": (str, lambda client, url: client.inference.upload_image(PICTURE)),
     "run": (int, lambda client, url: len(client.inference.run("slug", RUN))),
-    "upload": (str, lambda client, url: client.upload(url + SIGNED, io.BytesIO(b"PK"), 2)),
+    "upload": (StoredObject, lambda client, url: client.upload(url + SIGNED, io.BytesIO(b"PK"), 2)),
 }
 
 watch = Watch()

@@ -307,7 +307,7 @@ def test_each_status_has_its_meaning(
     assert type(error) is kind
     assert (error.retryable, error.may_have_been_sent) == (retryable, may_have_been_sent)
     assert "html" not in f"{error.message} {error.detail}"
-    assert error.message[-1] in ".," or error.message.endswith("so it is")
+    assert error.message.endswith((".", "so it is"))
 
 
 @pytest.mark.parametrize(
