@@ -15,6 +15,7 @@ MAX_REASON = 500
 MAX_PAUSE = 24 * 3600.0
 MAX_WORDS = 8192
 SIGNED_URL = re.compile(r"(https?://[^\s?]*)\?\S*")
+KINDS = ("type", "code", "status")  # of an error, which say nothing to people
 PLACES = (["body"], ["query"], ["header"], ["path"], ["cookie"])  # of a parameter, first in FastAPI's `loc`
 MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 CREDITS = re.compile(r"credit|balance|fund|insufficient|top.?up|payment", re.IGNORECASE)
@@ -119,7 +120,7 @@ def _message_of(error: dict[str, Any]) -> str:
     if message := text(error.get("message") or error.get("msg")):
         field = _field_of(error)
         return f"{field}: {message}" if field and field not in message else message
-    fields = [(text(name), _text_of(value)) for name, value in list(error.items())[:5] if name != "type"]
+    fields = [(text(name), _text_of(value)) for name, value in list(error.items())[:5] if name not in KINDS]
     return "; ".join(f"{name}: {message}" for name, message in fields if message)
 
 
