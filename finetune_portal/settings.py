@@ -125,6 +125,7 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.static",
                 "finetune_portal.web.templatetags.portal",
+                "finetune_portal.connections.templatetags.connections",
                 "finetune_portal.jobs.templatetags.jobs",
                 "finetune_portal.playground.templatetags.playground",
             ],

@@ -73,6 +73,7 @@ TABLE = """
     jobs:cancel             POST    OWNER
     jobs:sample             GET     TEAM
     jobs:withdraw           POST    OWNER
+    jobs:connection         POST    OWNER
     jobs:decide             POST    ADMINS
     playground:panel        GET     TEAM
     playground:panel        POST    MAKERS
@@ -156,6 +157,7 @@ TABLE = """
     connections:list        GET     TEAM
     connections:add         POST    ADMINS
     connections:test        POST    ADMINS
+    connections:try-now     POST    ADMINS
     connections:key         POST    ADMINS
     connections:rename      POST    ADMINS
     connections:default     POST    ADMINS

@@ -58,6 +58,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "jobs:describe": ({"name": "Another", "note_text": "", "tags": ""}, "job.name"),
     "jobs:cancel": (lambda s: s.trains() and s.post("jobs:cancel"), "job.cancel"),
     "jobs:withdraw": (lambda s: s.in_state("queued") and s.post("jobs:withdraw"), "job.withdraw"),
+    "jobs:connection": (lambda s: s.moves(), "job.connection"),
     "jobs:decide": (lambda s: s.decides(), "job.close"),
     "datasets:add-url": ({"source_url": "https://example.com/a.zip"}, "dataset.url"),
     "datasets:captions": ({"for_all": "turn it to night"}, "dataset.version"),
@@ -97,6 +98,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "playground:delete": ({}, "model.forget-run"),
     "connections:add": (lambda s: s.post("connections:add", s.account("b")), "connection.test"),
     "connections:test": ({}, "connection.test"),
+    "connections:try-now": (lambda s: s.closes() and s.post("connections:try-now"), "connection.try"),
     "connections:key": ({"key": "sk-another-key"}, "connection.key"),
     "connections:rename": ({"name": "Another"}, "connection.rename"),
     "connections:default": ({}, "connection.default"),
@@ -158,6 +160,13 @@ class Scene:
 
     def archives(self) -> HttpResponse:
         return self.post("jobs:bulk", {"job": self.job.pk, "action": "archive"})
+
+    def closes(self) -> int:
+        return Connection.objects.update(is_training_closed=True)
+
+    def moves(self) -> HttpResponse:
+        self.in_state("queued")
+        return self.post("jobs:connection", {"connection": self.route_values["settings/connections"]})
 
     def decides(self) -> HttpResponse:
         self.in_state("needs_decision")

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.timezone import now
 
+from finetune_portal.connections import closing
 from finetune_portal.connections.balance import balance_of
 from finetune_portal.connections.models import Connection, built_in_kind
 
@@ -18,12 +19,16 @@ OVERDUE = timedelta(seconds=90)  # a worker asks within a minute, even after a k
 
 @dataclass(frozen=True)
 class Banner:
-    """`since`: when the problem began. `as_of`: the age of the states on the pages, where that matters."""
+    """`since`: when the problem began. `as_of`: the age of the states on the pages, where that matters.
+
+    `next_try_at`: when the portal sends the next job to a closed provider.
+    """
 
     kind: str
     text: str
     since: datetime | None = None
     as_of: datetime | None = None
+    next_try_at: datetime | None = None
 
 
 def banners(request: HttpRequest) -> dict[str, Any]:
@@ -78,6 +83,7 @@ def _banner_for(connection: Connection) -> Banner | None:
         text = f"{connection.failure} Jobs wait and continue by themselves."
         return Banner("warning", text, connection.failing_since, connection.last_answer_at)
     if connection.is_training_closed:
-        text = "The provider takes no new jobs at the moment. Finished models still work."
-        return Banner("warning", text)
+        text = f"{connection.closed_reason or closing.NO_REASON} Jobs wait; finished models still work."
+        next_try_at = connection.next_probe_at
+        return Banner("warning", text, connection.closed_at, next_try_at=next_try_at)
     return None

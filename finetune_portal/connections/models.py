@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -52,7 +53,11 @@ class Connection(Leased):
     failing_since = models.DateTimeField(null=True)
     failure = models.CharField(max_length=500, blank=True)
     is_key_rejected = models.BooleanField(default=False)
-    is_training_closed = models.BooleanField(default=False)
+    is_training_closed = models.BooleanField(default=False)  # to new jobs (closing.py)
+    closed_at = models.DateTimeField(null=True)
+    closed_reason = models.CharField(max_length=600, blank=True)
+    probe_at = models.DateTimeField(null=True)  # when a job is next sent to a closed provider
+    probes = models.PositiveIntegerField(default=0)  # sent since it closed
     credits = models.FloatField(null=True)
     calls_left = models.IntegerField(null=True)
     calls_reset_at = models.DateTimeField(null=True)
@@ -113,6 +118,16 @@ class Connection(Leased):
         if not self.is_own:
             return float(settings.POLL_IDLE_SECONDS)
         return 10.0 if self.is_local else 120.0
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether a job may be started here: the provider is not known to be closed, or is due for a try."""
+        return not self.is_training_closed or self.probe_at is None or self.probe_at <= now()
+
+    @property
+    def next_probe_at(self) -> datetime | None:
+        """When the portal sends the next job to a closed provider; None if any job is that one."""
+        return None if self.takes_jobs else self.probe_at
 
     @property
     def is_training_real(self) -> bool:

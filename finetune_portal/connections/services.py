@@ -7,6 +7,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.connections import closing
 from finetune_portal.connections.client import client_for_user_action
 from finetune_portal.connections.models import Connection, Kind, built_in_kind
 from finetune_portal.providers.segmind import SegmindError
@@ -41,6 +42,7 @@ def change_key(connection: Connection, key: str, *, actor: User) -> None:
         raise ActionError("This key comes from the environment. Change it there.")
     with transaction.atomic():
         _mark_healthy(connection, encrypted_key=encrypt(key), last_four=key[-4:])
+        closing.probe_now(connection)  # another account may be open
         before = f"…{connection.last_four}" if connection.last_four else "none"
         record(actor, "connection.key", connection, before=before, after=f"…{key[-4:]}")
 
@@ -74,7 +76,10 @@ def switch(connection: Connection, *, on: bool, actor: User) -> None:
 
 
 def test(connection: Connection, *, actor: User) -> float:
-    """Ask for the balance, which is free of charge and proves the key. Returns the balance."""
+    """Ask for the balance, which is free of charge and proves the key. Returns the balance.
+
+    Whether the provider takes new jobs stays as it was: no call but a paid one tells.
+    """
     try:
         with client_for_user_action(connection) as client:
             balance = client.credits().credits
@@ -87,10 +92,9 @@ def test(connection: Connection, *, actor: User) -> float:
 
 
 def _mark_healthy(connection: Connection, **fields: object) -> None:
-    """Clear every known problem, so that the worker asks at once."""
+    """Clear every known problem of key and network, so that the worker asks at once."""
     healthy = {
         "is_key_rejected": False,
-        "is_training_closed": False,
         "failing_since": None,
         "failure": "",
         "attempts": 0,

@@ -8,14 +8,17 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.connections import access, services
+from finetune_portal.connections import access, closing, services
 from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to
+
+NOT_TESTED = "Whether new jobs are taken was not tested: only a job tells."
 
 
 @require_safe
@@ -32,7 +35,7 @@ def add(request: PortalRequest) -> HttpResponse:
         template = "connections/_form.html" if request.htmx else "connections/list.html"
         return render(request, template, _page_context(form), status=422)
     added = services.add(actor=request.user, **form.cleaned_data)
-    with action_messages(request, f"“{added}” works."):
+    with action_messages(request, f"“{added}” is added. Its key works."):
         services.test(added, actor=request.user)
     return redirect_to(request, _page())
 
@@ -44,8 +47,22 @@ def test(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
     with action_messages(request):
         balance = services.test(connection, actor=request.user)
-        messages.success(request, f"The connection works. The balance is {balance:.2f} credits.")
+        messages.success(request, f"The key works. The balance is {balance:.2f} credits. {NOT_TESTED}")
     return _card(request, pk)
+
+
+@require_POST
+@admin_only
+def try_now(request: PortalRequest, pk: int) -> HttpResponse:
+    """Send the next job to a closed provider without waiting for the end of the pause."""
+    connection = access.connection_to_change(pk)
+    with action_messages(
+        request, "The next waiting job is sent now. If none waits, the next one is the try."
+    ):
+        closing.probe_now(connection, actor=request.user)
+    back_to = request.POST.get("next", "")
+    is_own = back_to.startswith("/") and url_has_allowed_host_and_scheme(back_to, None)
+    return redirect_to(request, back_to if is_own else _page())
 
 
 @require_POST

@@ -11,12 +11,12 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import rate_limit
+from finetune_portal.connections import closing, rate_limit
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import GrowingFile, UploadStalledError
 from finetune_portal.datasets.models import Dataset, Transfer
-from finetune_portal.providers.segmind import InvalidResponseError, SegmindError
+from finetune_portal.providers.segmind import InvalidResponseError, SegmindError, TrainingClosedError
 from finetune_portal.queue.leases import backoff, held_by, renewing
 from finetune_portal.web.errors import ActionError
 
@@ -66,6 +66,12 @@ def _transfer(transfer: Transfer) -> None:
             stored = client.upload(target.presigned_url, cast(BinaryIO, file), dataset.size, progress)
         if stored.md5 and stored.md5 != file.digests["md5"]:
             raise InvalidResponseError("The storage received different bytes. They are sent again.")
+    except TrainingClosedError as exc:
+        closing.note_closed(transfer.connection, exc.message)
+        transfer.connection.refresh_from_db(fields=["probe_at"])
+        fields = {"error": exc.message[:500], "bytes_sent": 0, "due_at": transfer.connection.probe_at}
+        held_by(transfer).update(**fields, lease_expires_at=None)
+        return
     except (SegmindError, UploadStalledError, FileNotFoundError) as exc:
         error = FILE_MISSING if isinstance(exc, FileNotFoundError) else str(exc)
         retry_at = now() + backoff(transfer.attempts)

@@ -6,6 +6,7 @@ import uuid
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from finetune_portal.connections import closing
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import access as datasets
 from finetune_portal.datasets.models import Dataset
@@ -32,6 +33,9 @@ def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpRe
     key = services.form_key_for(user, request.headers.get("Idempotency-Key", "")[:MAX_KEY])
     job = access.own_job(user, key)
     if job is None:
+        connection = connections.default()
+        if not connection.takes_jobs:
+            raise ApiError(409, closing.refusal(connection))
         dataset = _dataset(token, text(fields, "data_source_path"))
         form = training_form(fields, user=user, key=key, dataset=dataset, public=public)
         if not form.is_valid():

@@ -9,8 +9,10 @@ from typing import Any, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Q
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import closing
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.datasets import access
@@ -145,6 +147,11 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         self.initial.setdefault("form_key", uuid.uuid4())
         self.left, self.may_publish = limits.remaining(user), limits.may_publish(user)
 
+    @property
+    def has_choice(self) -> bool:
+        """Whether there are several connections to choose from."""
+        return len(self.connections) > 1
+
     def clean_name(self) -> str:
         name = " ".join(str(self.cleaned_data["name"]).split())
         if not NAME.match(name):
@@ -165,7 +172,15 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         return bool(self.cleaned_data["wants_public"])
 
     def clean_connection(self) -> Connection:
-        return self.cleaned_data["connection"] or connections.default()
+        connection = self.cleaned_data["connection"] or connections.default()
+        if not connection.takes_jobs and not self._is_sent_again():
+            raise forms.ValidationError(closing.refusal(connection))
+        return connection
+
+    def _is_sent_again(self) -> bool:
+        """Whether this form has started its jobs already."""
+        key = self.cleaned_data.get("form_key")
+        return Job.objects.filter(Q(form_key=key) | Q(sweep=key), owner=self.user).exists()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -214,6 +229,24 @@ class DescribeForm(InlineForm):
         """Return the comma-separated tags, each once."""
         words = (" ".join(word.split()) for word in str(self.cleaned_data["tags"]).split(","))
         return ", ".join(dict.fromkeys(word for word in words if word))
+
+
+class ConnectionForm(InlineForm):
+    """Another connection for a job that waits for a closed provider."""
+
+    connection = ConnectionField(
+        queryset=Connection.objects.none(),
+        empty_label=None,
+        error_messages={
+            "required": "Select a connection.",
+            "invalid_choice": "This connection was deactivated. Select another one.",
+        },
+    )
+
+    def __init__(self, *args: Any, job: Job, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = Connection.objects.in_use().exclude(pk=job.connection_id)
+        cast("ConnectionField", self.fields["connection"]).queryset = others
 
 
 class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

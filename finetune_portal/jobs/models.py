@@ -290,6 +290,7 @@ class Attempt(models.Model):
         ACCEPTED = "accepted", "Accepted"
         NOT_SENT = "not_sent", "Not sent"
         BUSY = "busy", "Rate limited"
+        CLOSED = "closed", "Closed to new jobs"
         REFUSED = "refused", "Refused"
         UNKNOWN = "unknown", "Answer lost"
 

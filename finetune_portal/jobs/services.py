@@ -10,8 +10,9 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.connections import closing
 from finetune_portal.connections.client import client_for_user_action
-from finetune_portal.connections.models import Connection
+from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.datasets import transfer
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import limits
@@ -54,11 +55,16 @@ def start_all(
 
 def _start(*, actor: User, dataset: Dataset, connection: Connection, **fields: Any) -> Job:
     """Make the job; the worker sends it."""
-    state = State.QUEUED if transfer.ensure_transferred(dataset, connection) else State.WAITING
+    state = _first_state(dataset, connection)
     job = Job.objects.create(owner=actor, dataset=dataset, connection=connection, state=state, **fields)
     note(job, "Started", source=Source.PERSON, actor=actor, state=state)
     record(actor, "job.start", job, name=job.name, steps=job.steps)
     return job
+
+
+def _first_state(dataset: Dataset | None, connection: Connection) -> State:
+    is_there = dataset is not None and transfer.ensure_transferred(dataset, connection)
+    return State.QUEUED if is_there else State.WAITING
 
 
 def withdraw(job: Job, *, actor: User) -> None:
@@ -68,6 +74,23 @@ def withdraw(job: Job, *, actor: User) -> None:
         if not (job.can_withdraw and move(job, State.CLOSED, text, source=Source.PERSON, actor=actor)):
             raise ActionError("Too late to withdraw: the job is already being sent.")
         record(actor, "job.withdraw", job)
+
+
+def change_connection(job: Job, connection: Connection, *, actor: User) -> None:
+    """Send a waiting job by another connection. Raises LimitExceededError where that one costs money."""
+    if not connection.takes_jobs:
+        raise ActionError(closing.refusal(connection))
+    with transaction.atomic():
+        if job.connection.kind == Kind.ENGINE:
+            limits.lock()
+            limits.check(actor, [connection])
+        before, text = str(job.connection), f"Moved to “{connection}”"
+        fields: dict[str, Any] = {"connection": connection, "error": "", "due_at": now(), "lease": None}
+        state = _first_state(job.dataset, connection)
+        is_waiting = job.can_withdraw and job.dataset is not None
+        if not (is_waiting and move(job, state, text, source=Source.PERSON, actor=actor, **fields)):
+            raise ActionError("Too late to change the connection: the job is already being sent.")
+        record(actor, "job.connection", job, before=before, after=str(connection))
 
 
 def set_public(job: Job, *, public: bool, actor: User) -> None:

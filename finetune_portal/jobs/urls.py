@@ -30,5 +30,6 @@ urlpatterns = [
     path("jobs/<int:pk>/samples/<slug:sample>/", views.sample, name="sample"),
     path("jobs/<int:pk>/cancel/", views.cancel, name="cancel"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
+    path("jobs/<int:pk>/connection/", views.change_connection, name="connection"),
     path("jobs/<int:pk>/decide/", views.decide, name="decide"),
 ]

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access, services
-from finetune_portal.jobs.forms import DescribeForm
+from finetune_portal.jobs.forms import ConnectionForm, DescribeForm
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.page.context import job_context
 from finetune_portal.jobs.sync import model_file, progress, samples
@@ -87,6 +87,21 @@ def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     with action_messages(request):
         services.withdraw(job, actor=request.user)
+    return redirect_to(request, _page(job))
+
+
+@require_POST
+@maker_only
+def change_connection(request: PortalRequest, pk: int) -> HttpResponse:
+    """Send a job that waits for a closed provider by another connection."""
+    job = access.job_to_change(request.user, pk)
+    form = ConnectionForm(request.POST, job=job)
+    if not form.is_valid():
+        messages.error(request, form.error_text)
+        return redirect_to(request, _page(job))
+    connection = form.cleaned_data["connection"]
+    with action_messages(request, f"“{job.name}” goes to “{connection}”."):
+        services.change_connection(job, connection, actor=request.user)
     return redirect_to(request, _page(job))
 
 

@@ -136,7 +136,7 @@ def test_what_is_set_holds_for_everyone(
     taken = [rate_limit.take_call(connection, reserve=rate_limit.LIST) for _ in range(6)]
     assert taken == [True] * 4 + [False] * 2
     path = f"/settings/connections/{connection.pk}/test/"
-    assert "The connection works." in signed_in(dana).post(path, headers=HTMX).content.decode()
+    assert "The key works." in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert "no calls left at the moment" in signed_in(dana).post(path, headers=HTMX).content.decode()
     assert len(fake.requests) == 1
     Call.objects.update(made_at=now() - timedelta(seconds=63))

@@ -18,7 +18,7 @@ from tests.running import RunningEngine
 from tests.worker.driving import point_at, point_nowhere, text_of
 
 SECRET = "sk-planted-key-4711"
-ACTIONS = ("test", "key", "rename", "default", "switch")
+ACTIONS = ("test", "try-now", "key", "rename", "default", "switch")
 
 
 def url(action: str, connection: Connection | None = None) -> str:
@@ -45,7 +45,7 @@ def provider(db: None, engine: RunningEngine, settings: Any) -> None:
 def test_it_proves_the_key_and_shows_the_balance(dana: User) -> None:
     html = signed_in(dana).post(url("test"), headers=HTMX).content.decode()
     assert html.lstrip().startswith('<article id="connection-')
-    assert "The connection works. The balance is" in html
+    assert "The key works. The balance is" in html
     assert AuditEvent.objects.get().action == "connection.test"
     credits = Connection.objects.get().credits
     assert credits
@@ -56,7 +56,6 @@ def test_a_connection_that_works_again_takes_every_warning_away(dana: User) -> N
     services.built_in()
     Connection.objects.update(
         is_key_rejected=True,
-        is_training_closed=True,
         failing_since=now() - timedelta(hours=1),
         failure="It is broken.",
         due_at=now() + timedelta(minutes=5),
@@ -162,7 +161,7 @@ def test_the_key_is_rotated(dana: User, engine: RunningEngine) -> None:
     assert "does not accept the API key" in text_of(signed_in(dana), "/settings/") or own().credits is None
     response = signed_in(dana).post(url("key", own()), {"key": engine.key}, headers=HTMX)
     assert f"…{engine.key[-4:]}" in response.content.decode()
-    assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+    assert "The key works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
     detail = AuditEvent.objects.get(action="connection.key").detail
     assert detail == {"before": "…0815", "after": f"…{engine.key[-4:]}"}
 
@@ -192,14 +191,14 @@ def test_a_lost_sealing_key_is_a_banner_and_no_crash(
     html = signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
     assert "cannot be decrypted: the encryption key has changed" in html
     settings.ENCRYPTION_KEYS = []
-    assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+    assert "The key works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
 
 
 def test_old_sealing_keys_still_open(dana: User, engine: RunningEngine, settings: Any) -> None:
     settings.ENCRYPTION_KEYS = ["the first"]
     add(dana, engine)
     settings.ENCRYPTION_KEYS = ["the second", "the first"]
-    assert "The connection works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
+    assert "The key works." in signed_in(dana).post(url("test", own()), headers=HTMX).content.decode()
 
 
 def test_the_default_can_be_chosen_but_not_switched_off(dana: User, engine: RunningEngine) -> None:

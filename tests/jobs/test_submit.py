@@ -150,22 +150,6 @@ def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine,
     assert send_now(queued(dataset)).state == "requested", "one refusal holds nobody else up"
 
 
-def test_a_closed_provider_is_said_on_every_page(dataset: Dataset, alice: User, dana: User) -> None:
-    """The others wait until an admin finds it open again (docs/reliability.md, S13)."""
-    job, other = send_now(queued(dataset, "refuse-closed")), queued(dataset)
-    assert job.state == "refused"
-    assert "takes no new jobs" in job.error
-    banner = "The provider takes no new jobs at the moment."
-    assert banner in text_of(signed_in(alice))
-    follow_now()
-    assert banner in text_of(signed_in(alice)), "the list still answers, that says nothing of jobs"
-    assert not is_sent_again(other)
-
-    signed_in(dana).post(f"/settings/connections/{job.connection_id}/test/")
-    assert banner not in text_of(signed_in(alice))
-    assert send_now(other).state == "requested"
-
-
 def test_when_told_to_wait_it_waits_as_long_as_told(dataset: Dataset, engine: RunningEngine) -> None:
     """The pause holds for every call of the account (docs/reliability.md, S10)."""
     job, other = queued(dataset, "busy"), queued(dataset)

@@ -77,7 +77,7 @@ def ready(portal: Portal) -> str:
     maker = Maker(portal).signs_in()
     key = (portal.data / "engine" / "api-key").read_text()
     own = {"name": "Second", "base_url": portal.engine_url, "key": key}
-    assert "“Second” works." in post(maker, "/settings/connections/add/", own).text
+    assert "“Second” is added. Its key works." in post(maker, "/settings/connections/add/", own).text
     job = maker.starts()
     maker.waits_for(job, "ready")
     return job
@@ -143,7 +143,7 @@ def test_an_empty_folder_becomes_the_portal_of_then(
         assert maker.state(ready) == "ready"
         goes_on_without_the_sealing_key(maker)
         shutil.copy(portal.data / "secrets" / "sealing-key", restored.data / "secrets" / "sealing-key")
-        assert "The connection works." in post(maker, "/settings/connections/2/test/", {}).text
+        assert "The key works." in post(maker, "/settings/connections/2/test/", {}).text
         assert KEY_LOST not in maker.session.get(restored.url, timeout=30).text
         another = maker.starts()
         maker.waits_for(another, "ready")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs import access
 from finetune_portal.jobs.choices import UNTRAINED
 from finetune_portal.jobs.models import Job, Training
@@ -18,6 +19,7 @@ from finetune_portal.jobs.page.stages import progress_line
 def job_context(user: User, job: Job) -> dict[str, Any]:
     events = list(job.events.select_related("actor"))
     training = job.training_or_none
+    closed = _closed_context(job)
     return {
         "job": job,
         "events": events,
@@ -26,11 +28,22 @@ def job_context(user: User, job: Job) -> dict[str, Any]:
         "training": training,
         "curves": Curves(training) if training else None,
         "has_progress": training is not None and (job.state in UNTRAINED or bool(training.losses)),
-        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}",
+        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}{closed['closed_stamp']}",
         "estimate": estimate(job),
         "diagnosis": diagnose(job, events),
         "snippets": snippets(job, job.connection.address),
+        **closed,
     }
+
+
+def _closed_context(job: Job) -> dict[str, Any]:
+    """For a job that waits for a closed provider: the connections to send it by instead."""
+    connection = job.connection
+    if not (job.can_withdraw and connection.is_training_closed):
+        return {"waits_for_closed": False, "closed_stamp": ""}
+    others = [each for each in Connection.objects.in_use().exclude(pk=connection.pk) if each.takes_jobs]
+    stamp = f"-{connection.updated_at.timestamp():.6f}-{connection.takes_jobs}"
+    return {"waits_for_closed": True, "other_connections": others, "closed_stamp": stamp}
 
 
 def _stamp(job: Job, training: Training | None) -> str:

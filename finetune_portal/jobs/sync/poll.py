@@ -88,7 +88,7 @@ def _succeeded(connection: Connection, credits: float | None) -> None:
         checked_at=now(),
         last_answer_at=now(),
         failing_since=None,
-        failure="" if not connection.is_training_closed else connection.failure,
+        failure="",
         is_key_rejected=False,
         credits=credits,
         attempts=0,

@@ -1,7 +1,8 @@
 """Submit a paid job exactly once: a provider can neither repeat nor undo it (docs/reliability.md, 1).
 
-A job goes back to the queue by itself only if its request provably never left, or after a 429. A job whose
-answer was lost is unconfirmed: `apply_list.py` looks for it in the list, and a person decides the rest.
+A job goes back to the queue by itself only if its request provably never left, after a 429, or if the
+provider takes no new jobs at all (connections/closing.py). A job whose answer was lost is unconfirmed:
+`apply_list.py` looks for it in the list, and a person decides the rest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils.timezone import now
 
-from finetune_portal.connections import rate_limit
+from finetune_portal.connections import closing, rate_limit
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset, Transfer
@@ -27,7 +28,7 @@ from finetune_portal.providers.segmind import (
     TrainingClosedError,
     UnauthorizedError,
 )
-from finetune_portal.queue.leases import backoff, unleased
+from finetune_portal.queue.leases import backoff, held_by, unleased
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
@@ -79,6 +80,9 @@ def send_next() -> bool:
     job = rate_limit.claim_with_call(ready, _sending_connections(), reserve=rate_limit.SUBMIT, seconds=LEASE)
     if job is None:
         return False
+    if job.connection.is_training_closed and not closing.take_probe(job.connection):
+        held_by(job).update(lease_expires_at=None)  # another worker sends the one try
+        return False
     request = _request(job)
     if request.data_source_path and (attempt := _start_attempt(job)):
         _send(job, attempt, request)
@@ -87,8 +91,8 @@ def send_next() -> bool:
 
 def _sending_connections() -> list[Connection]:
     """Connections that take jobs; after a 401 none is sent until the key works again."""
-    connections = Connection.objects.in_use().filter(is_key_rejected=False, is_training_closed=False)
-    return [connection for connection in connections if not _is_held_back(connection)]
+    connections = Connection.objects.in_use().filter(is_key_rejected=False)
+    return [each for each in connections if each.takes_jobs and not _is_held_back(each)]
 
 
 def _is_held_back(connection: Connection) -> bool:
@@ -106,9 +110,9 @@ def _is_held_back(connection: Connection) -> bool:
     return not (is_over and connection.last_answer_at and connection.last_answer_at > lost["last"])
 
 
-def _hold_back(connection: Connection, exc: SegmindError, **reason: bool) -> None:
+def _reject_key(connection: Connection, exc: SegmindError) -> None:
     """Note the failure for all senders and for the banner, even before the first poll."""
-    fields = {**reason, "failure": exc.message[:500], "updated_at": now()}
+    fields = {"is_key_rejected": True, "failure": exc.message[:500], "updated_at": now()}
     Connection.objects.filter(pk=connection.pk).update(**fields)
 
 
@@ -166,6 +170,8 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             ended_at=None,
             error="",
         )
+    if closing.note_open(job.connection):
+        _show_anew(job.connection)
     soon = now() + timedelta(seconds=job.connection.poll_seconds)
     Connection.objects.filter(pk=job.connection_id, due_at__gt=soon).update(due_at=soon)
 
@@ -176,7 +182,7 @@ def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         _lock(job)
         if isinstance(exc, UnauthorizedError):
             _close_attempt(attempt, Attempt.Outcome.NOT_SENT, exc)
-            _hold_back(job.connection, exc, is_key_rejected=True)
+            _reject_key(job.connection, exc)
             due = now() + backoff(job.attempts)
             move(job, State.QUEUED, exc.message, source=Source.PORTAL, error=exc.message, due_at=due)
         elif isinstance(exc, RateLimitedError):
@@ -191,12 +197,31 @@ def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         elif exc.retryable:
             _close_attempt(attempt, Attempt.Outcome.NOT_SENT, exc)
             _back_to_queue(job, exc, backoff(job.attempts, first=5))
+        elif isinstance(exc, TrainingClosedError) and not _is_closed_to_this_one(job, attempt):
+            _close_attempt(attempt, Attempt.Outcome.CLOSED, exc)
+            closing.note_closed(job.connection, exc.message)
+            move(job, State.QUEUED, exc.message, source=Source.PORTAL, error="", due_at=now())
+            _show_anew(job.connection)
         else:
             _close_attempt(attempt, Attempt.Outcome.REFUSED, exc)
-            if isinstance(exc, TrainingClosedError):
-                _hold_back(job.connection, exc, is_training_closed=True)
+            if job.connection.is_training_closed:  # its refusal says nothing of the others
+                closing.probe_now(job.connection)
             text = f"{exc.message} Nothing was charged."
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+
+
+def _is_closed_to_this_one(job: Job, attempt: Attempt) -> bool:
+    """Whether the provider took another job since it first said to this one that it takes none."""
+    first = job.submit_attempts.filter(outcome=Attempt.Outcome.CLOSED).order_by("started_at").first()
+    if first is None:
+        return False
+    taken = Attempt.objects.filter(job__connection=job.connection_id, outcome=Attempt.Outcome.ACCEPTED)
+    return taken.filter(started_at__range=(first.started_at, attempt.started_at)).exists()
+
+
+def _show_anew(connection: Connection) -> None:
+    """Have pages draw the jobs that wait for this connection again."""
+    connection.jobs.filter(state__in=UNSENT).update(updated_at=now())
 
 
 def _lock(job: Job) -> Job:
