@@ -1,4 +1,4 @@
-# The two commands of the README are `make run` and `make test`. Needs Python 3.11+ and nothing else.
+# The two commands of the README are `make run` and `make test`. Needs Python 3.11 or newer, and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 TRAIN := .venv-train/bin
@@ -51,20 +51,40 @@ format: .venv/dev ## put Python, templates, JavaScript and CSS into the house st
 screenshots: .venv/dev ## docs/screenshots anew, from a running portal of their own
 	@$(BIN)/python -m tests.screenshots
 
-.venv/run: requirements.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+# An environment is whole if its Python runs, is new enough, and finds its own pip: not after an update of the
+# system's Python, a failed `python -m venv`, or a move to another machine. Then it is made anew.
+is_new_enough = import sys; sys.exit(sys.version_info < (3, 11))
+is_whole = $(1)/bin/python -c 'import pip; $(is_new_enough)' 2>/dev/null
+anew = $(shell $(call is_whole,$(1)) || echo FORCE)
+
+define environment
+	@$(call is_whole,$(1)) || { \
+		command -v $(PYTHON) >/dev/null || { \
+			echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: PYTHON=python3.12 make run"; exit 1; }; \
+		$(PYTHON) -c '$(is_new_enough)' || { $(PYTHON) manage.py; exit 1; }; \
+		if test -e $(1) || test -L $(1); then echo "$(1) is not whole: it is made anew."; rm -rf $(1); fi; \
+		$(PYTHON) -m venv $(1) || { \
+			rm -rf $(1); echo "$(PYTHON) could not make $(1): its output says why. Then start again."; exit 1; }; \
+	}
+endef
+
+.SECONDEXPANSION:
+.PHONY: FORCE
+
+.venv/run: requirements.txt $$(call anew,.venv)
+	$(call environment,.venv)
 	@echo "Installing what the portal needs (once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev: requirements.txt requirements-dev.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+.venv/dev: requirements.txt requirements-dev.txt $$(call anew,.venv)
+	$(call environment,.venv)
 	@echo "Installing what the tests need (once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv/run $@
 
-.venv-train/run: requirements.txt requirements-train.txt
-	@test -x $(TRAIN)/python || $(PYTHON) -m venv .venv-train
+.venv-train/run: requirements.txt requirements-train.txt $$(call anew,.venv-train)
+	$(call environment,.venv-train)
 	@echo "Installing what training needs (once) …"
 	@$(TRAIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-train.txt
 	@touch $@

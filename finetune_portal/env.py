@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from contextlib import suppress
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -93,7 +95,17 @@ def kept_secret(name: str, path: Path) -> str:
 
 
 def made_once(path: Path) -> str:
-    """Return a random secret, created at the first call and kept in `path` for the owner only."""
+    """Return a random secret, created at the first call and kept in `path` for the owner only.
+
+    Raises ImproperlyConfigured where the file cannot be read or made.
+    """
+    try:
+        return _made_once(path)
+    except OSError as exc:
+        raise ImproperlyConfigured(not_usable(Path(exc.filename or path), str(exc.strerror))) from None
+
+
+def _made_once(path: Path) -> str:
     if path.exists() and not path.read_text(encoding="utf-8").strip():
         path.unlink()  # everybody could guess an empty secret
     if not path.exists():
@@ -115,3 +127,37 @@ def whole() -> dict[str, str]:
 def data_dir() -> Path:
     """Return DATA_DIR, the folder of everything that is written; by default `data/` in the checkout."""
     return (ROOT / text("DATA_DIR", "data")).resolve()
+
+
+def not_usable(path: Path, reason: str) -> str:
+    """Say that this user cannot use a file or folder of DATA_DIR, and what to do."""
+    folder, user = data_dir(), os.geteuid()
+    return (
+        f"{path} cannot be used by user {user} ({reason}). DATA_DIR is {folder}: give it and all that is "
+        f"in it to this user (chown -R {user} {shlex.quote(str(folder))}), start the portal as its owner, or "
+        "set DATA_DIR to another folder."
+    )
+
+
+def socket_address(host: str, port: int) -> str:
+    """Return `host:port` with an IPv6 address in brackets, as in URLs; `host` may have them already."""
+    host = host.strip("[]")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL without its port, as a Host header names it; empty without one."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def near_url(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server of its own that listens on `host`."""
+    host = host.strip("[]")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return f"http://{socket_address(host, port)}"
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://{socket_address(host, port)}"

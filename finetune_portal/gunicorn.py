@@ -6,7 +6,7 @@ from typing import Any
 
 from finetune_portal import env
 
-bind = f"{env.text('HOST', '127.0.0.1')}:{env.integer('PORT', 8000)}"
+bind = env.socket_address(env.text("HOST", "127.0.0.1"), env.integer("PORT", 8000))
 worker_class = "asgi"
 asgi_lifespan = "off"  # Django refuses the lifespan scope
 workers = env.integer("WEB_WORKERS", 2, least=1)

@@ -16,7 +16,8 @@ DATA_DIR = env.data_dir()
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.kept_secret("SECRET_KEY", DATA_DIR / "secrets" / "secret-key")
 
-PORTAL_URL = env.text("PORTAL_URL", f"http://127.0.0.1:{env.integer('PORT', 8000)}").rstrip("/")
+WEB_URL = env.near_url(env.text("HOST", "127.0.0.1"), env.integer("PORT", 8000))  # for this machine
+PORTAL_URL = env.text("PORTAL_URL", WEB_URL).rstrip("/")
 PLAIN_HTTP = env.flag("PORTAL_PLAIN_HTTP")
 PROXIES = (  # gunicorn.py reads them, too
     "*" if env.text("PORTAL_PROXIES") == "*" else env.networks("PORTAL_PROXIES", "127.0.0.1")
@@ -24,14 +25,19 @@ PROXIES = (  # gunicorn.py reads them, too
 _public = urlsplit(PORTAL_URL)
 SECURE = _public.scheme == "https"
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-ALLOWED_HOSTS = [_public.hostname or "", *LOOPBACK, *env.listing("PORTAL_HOSTS")]
+ALLOWED_HOSTS = [
+    *(env.host_of(url) for url in (PORTAL_URL, WEB_URL)),
+    *LOOPBACK,
+    *env.listing("PORTAL_HOSTS"),
+]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
 # The provider -------------------------------------------------------------------------------
 
 LOCAL_ENGINE = not env.text("SEGMIND_BASE_URL")
 ENGINE_PORT = env.integer("ENGINE_PORT", 8100)
-SEGMIND_BASE_URL = env.text("SEGMIND_BASE_URL", f"http://127.0.0.1:{ENGINE_PORT}").rstrip("/")
+ENGINE_HOST = env.text("ENGINE_HOST", "127.0.0.1")
+SEGMIND_BASE_URL = env.text("SEGMIND_BASE_URL", env.near_url(ENGINE_HOST, ENGINE_PORT)).rstrip("/")
 SEGMIND_API_KEY = (
     env.kept_secret("ENGINE_API_KEY", DATA_DIR / "engine" / "api-key")
     if LOCAL_ENGINE
@@ -44,7 +50,7 @@ PROVIDER_URLS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.lis
 ENCRYPTION_KEYS = env.secret("PORTAL_ENCRYPTION_KEYS").split()  # the newest first
 # A neighbour on this machine has no rate limit; the vendor's free plan has 5 calls a minute
 # (docs/provider-api.md, 12.2), shared with every other call to it.
-_near = (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+_near = LOCAL_ENGINE or (urlsplit(SEGMIND_BASE_URL).hostname or "") in {"127.0.0.1", "localhost", "::1"}
 POLL_SECONDS = env.decimal("POLL_SECONDS", 1 if _near else 20)
 POLL_IDLE_SECONDS = max(POLL_SECONDS, env.decimal("POLL_IDLE_SECONDS", 10 if _near else 120))
 CALLS_A_MINUTE = env.integer("SEGMIND_CALLS_A_MINUTE", 0)  # 0: as many as its answers allow

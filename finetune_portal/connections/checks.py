@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
 
 @register()
 def built_in_connection(**_: Any) -> list[CheckMessage]:
@@ -18,7 +20,7 @@ def built_in_connection(**_: Any) -> list[CheckMessage]:
     address = urlsplit(settings.SEGMIND_BASE_URL)
     if address.scheme not in {"http", "https"} or not address.hostname:
         messages.append(Error("SEGMIND_BASE_URL must be an http(s) address.", id="portal.E001"))
-    elif address.scheme == "http" and address.hostname not in {"127.0.0.1", "localhost", "::1"}:
+    elif address.scheme == "http" and not (settings.LOCAL_ENGINE or address.hostname in LOOPBACK):
         hint = "The API key would travel unencrypted. Use https."
         messages.append(Warning("SEGMIND_BASE_URL is plain http.", hint=hint, id="portal.W002"))
     return messages

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_portal.engine.settings"
+    try:
+        settings.INSTALLED_APPS  # noqa: B018 - reads every variable
+    except ImproperlyConfigured as exc:
+        sys.exit(str(exc))
     execute_from_command_line(["engine", *(sys.argv[1:] or ["serve"])])

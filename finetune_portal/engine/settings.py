@@ -17,7 +17,9 @@ API_KEY = env.kept_secret("ENGINE_API_KEY", ENGINE_DIR / "api-key")
 
 HOST = env.text("ENGINE_HOST", "127.0.0.1")
 PORT = env.integer("ENGINE_PORT", 8100, least=1)
-URL = env.text("ENGINE_URL", f"http://{HOST}:{PORT}").rstrip("/")  # for the nodes of a Ray cluster
+URL = env.text("ENGINE_URL", f"http://{env.socket_address(HOST, PORT)}").rstrip(
+    "/"
+)  # for the nodes of a Ray cluster
 TIME_SCALE = env.decimal("ENGINE_TIME_SCALE", 1.0)
 URL_SECONDS = env.integer("ENGINE_URL_SECONDS", 3600, least=1)  # docs/provider-api.md, 6: valid for 1 hour
 

@@ -80,7 +80,7 @@ def local_endpoint_url() -> str:
     token = env.made_once(Path(settings.DATA_DIR) / "secrets" / "engine-hook")
     defaults = {"is_local_engine": True, "expires_at": None}
     Endpoint.objects.update_or_create(token_hash=sha256_of(token), defaults=defaults)
-    return f"http://127.0.0.1:{env.integer('PORT', 8000)}" + receive_path(token)
+    return settings.WEB_URL + receive_path(token)
 
 
 def store_delivery(endpoint: Endpoint | SelfTest, body: bytes, message_id: str = "") -> None:

@@ -18,6 +18,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from gunicorn.app.base import BaseApplication
 
+from finetune_portal import env
 from finetune_portal.engine import outbox, runner
 from finetune_portal.engine.trainers.current import TrainerUnavailableError, current_trainer
 
@@ -30,7 +31,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load_config(self) -> None:
         options = {
-            "bind": f"{settings.HOST}:{settings.PORT}",
+            "bind": env.socket_address(settings.HOST, settings.PORT),
             "worker_class": "gthread",
             "workers": 1,
             "threads": THREADS,
@@ -68,7 +69,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
             outbox.adopt_operators_webhook()
             connections.close_all()  # a connection must not go through a fork
-            self.stdout.write(f"The engine answers on http://{settings.HOST}:{settings.PORT}")
+            self.stdout.write(f"The engine answers on {env.near_url(settings.HOST, settings.PORT)}")
             self.stdout.flush()
             Server().run()
 

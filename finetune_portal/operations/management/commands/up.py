@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from finetune_portal import env
 from finetune_portal.accounts.services import first_admin_link
+from finetune_portal.operations import data_folder
+from finetune_portal.operations.listening import ListenError, must_be_free
 from finetune_portal.operations.supervisor import Child, say, supervise
 from finetune_portal.web import outbound
 from finetune_portal.webhooks.services import local_endpoint_url
@@ -28,11 +29,14 @@ class Command(BaseCommand):
     help = "Start the portal: web, worker and, without SEGMIND_BASE_URL, the local engine."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port = env.integer("PORT", 8000)
-        _must_be_free(env.text("HOST", "127.0.0.1"), port, "PORT")
-        if settings.LOCAL_ENGINE:
-            _must_be_free("127.0.0.1", settings.ENGINE_PORT, "ENGINE_PORT")
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            must_be_free(env.text("HOST", "127.0.0.1"), env.integer("PORT", 8000), "HOST", "PORT")
+            if settings.LOCAL_ENGINE:
+                must_be_free(settings.ENGINE_HOST, settings.ENGINE_PORT, "ENGINE_HOST", "ENGINE_PORT")
+        except ListenError as error:
+            raise CommandError(str(error)) from None
+        if sentence := data_folder.problem(settings.DATA_DIR):
+            raise CommandError(sentence)
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=UNUSED_STATIC)
         if settings.LOCAL_ENGINE and env.secret("SEGMIND_API_KEY"):
@@ -40,7 +44,7 @@ class Command(BaseCommand):
         children = _children()
         trains = _trains(children[-1]) if settings.LOCAL_ENGINE else ""
         link = first_admin_link()
-        sys.exit(supervise(children, ready=lambda: _welcome(port, link, trains)))
+        sys.exit(supervise(children, ready=lambda: _welcome(link, trains)))
 
 
 def _children() -> list[Child]:
@@ -79,26 +83,15 @@ def _trains(engine: Child) -> str:
 _SERVE = ["--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
 
 
-def _must_be_free(host: str, port: int, name: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            raise CommandError(
-                f"Port {port} is in use. Stop what listens there, or choose another one: {name}={port + 1}"
-            ) from None
-
-
-def _welcome(port: int, link: str | None, trains: str) -> None:
+def _welcome(link: str | None, trains: str) -> None:
     """Print where to go, once the web process answers."""
     for _ in range(300):
-        if outbound.is_answering(f"http://127.0.0.1:{port}/healthz"):
+        if outbound.is_answering(f"{settings.WEB_URL}/healthz"):
             break
         time.sleep(0.1)
     say("up", f"The portal is ready: {settings.PORTAL_URL}")
     if link:
         say("up", f"Create the first admin here (one-time link, good for a day): {link}")
     if settings.LOCAL_ENGINE:
-        say("up", f"The local engine answers on http://127.0.0.1:{settings.ENGINE_PORT}. {trains}")
+        say("up", f"The local engine answers on {settings.SEGMIND_BASE_URL}. {trains}")
     say("up", "Ctrl-C stops everything.")
