@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from finetune_portal.jobs.choices import STAGE_OF_STATE, STAGES, State
+from finetune_portal.jobs.choices import STAGE_OF_STATE, State
 from finetune_portal.jobs.models import Job, Training
 
 MAX_MODEL_NAME = 100
@@ -26,21 +26,12 @@ def stage_number(job: Job) -> int:
     return STAGE_OF_STATE.get(State(job.reached), 0)
 
 
-def progress(job: Job) -> float:
-    """Return the share of the progress line that is done, from 0 to 1. Reads the training."""
-    training = _running_training(job)
-    done = (training.percent or 0) / 100 if training else 1
-    return round((stage_number(job) + done) / len(STAGES), 3)
-
-
-def percent(job: Job) -> float | None:
-    """Return how much of the training is done; None while it is not known or the job queues."""
-    training = _running_training(job)
-    return training.percent if training and not training.jobs_ahead else None
-
-
-def _running_training(job: Job) -> Training | None:
-    return job.training_or_none if job.state in (State.TRAINING, State.RUNNING) else None
+def percent(job: Job) -> int | None:
+    """Return how much of the training is done, rounded down; None while it is not known or the job queues."""
+    training = job.training_or_none if job.state in (State.TRAINING, State.RUNNING) else None
+    if training is None or training.percent is None or training.jobs_ahead:
+        return None
+    return int(training.percent)
 
 
 def cost(job: Job) -> float | None:

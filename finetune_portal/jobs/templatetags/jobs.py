@@ -15,7 +15,6 @@ from finetune_portal.jobs.table import rows
 register = template.Library()
 register.filter(display.status_text)
 register.filter(display.percent)
-register.filter(display.progress)
 register.filter(display.time_left)
 register.filter(display.trained_model)
 register.filter("job_cost", display.cost)
