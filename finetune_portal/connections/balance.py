@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from finetune_portal.connections.models import Connection
+from finetune_portal.web.templatetags.portal import credits_text
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,7 @@ class Balance:
 
     @property
     def text(self) -> str:
-        return (
-            f"{self.credits:,.0f}" if abs(self.credits) >= 100 else f"{self.credits:.1f}".removesuffix(".0")
-        )
+        return credits_text(self.credits)
 
     @property
     def is_low(self) -> bool:
@@ -28,6 +27,6 @@ class Balance:
 
 
 def balance_of(connections: list[Connection]) -> Balance | None:
-    """Return the balance of the default connection; None until its provider has named one."""
+    """Return the balance of the default connection; None if it is free or its provider has named none."""
     default = min(connections, key=lambda each: (not each.is_default, each.is_own))
-    return None if default.credits is None else Balance(default.credits, default.name)
+    return None if default.is_free or default.credits is None else Balance(default.credits, default.name)

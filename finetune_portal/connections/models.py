@@ -59,6 +59,8 @@ class Connection(Leased):
     probe_at = models.DateTimeField(null=True)  # when a job is next sent to a closed provider
     probes = models.PositiveIntegerField(default=0)  # sent since it closed
     credits = models.FloatField(null=True)
+    credits_at = models.DateTimeField(null=True)  # when the balance was asked for
+    other_payment_at = models.DateTimeField(null=True)  # the latest for something else than a job
     calls_left = models.IntegerField(null=True)
     calls_reset_at = models.DateTimeField(null=True)
     capabilities = models.JSONField(default=list)  # beyond the vendor API (capabilities.py)
@@ -81,6 +83,11 @@ class Connection(Leased):
     @property
     def is_own(self) -> bool:
         return self.kind == Kind.OWN
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is the local engine, the team's own hardware: no page names a price or a balance."""
+        return self.kind == Kind.ENGINE
 
     @property
     def is_disabled(self) -> bool:

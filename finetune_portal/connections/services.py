@@ -80,15 +80,21 @@ def test(connection: Connection, *, actor: User) -> float:
 
     Whether the provider takes new jobs stays as it was: no call but a paid one tells.
     """
+    asked_at = now()
     try:
         with client_for_user_action(connection) as client:
             balance = client.credits().credits
     except SegmindError as exc:
         raise ActionError(exc.message, exc.detail) from None
     with transaction.atomic():
-        _mark_healthy(connection, credits=balance)
+        _mark_healthy(connection, credits=balance, credits_at=asked_at)
         record(actor, "connection.test", connection)
     return balance
+
+
+def note_other_payment(connection: Connection) -> None:
+    """Note that something else than a job is being paid for, so that no job's cost includes it."""
+    Connection.objects.filter(pk=connection.pk).update(other_payment_at=now())
 
 
 def _mark_healthy(connection: Connection, **fields: object) -> None:

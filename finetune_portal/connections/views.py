@@ -17,6 +17,7 @@ from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to
+from finetune_portal.web.templatetags.portal import credits_text
 
 NOT_TESTED = "Whether new jobs are taken was not tested: only a job tells."
 
@@ -47,7 +48,8 @@ def test(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
     with action_messages(request):
         balance = services.test(connection, actor=request.user)
-        messages.success(request, f"The key works. The balance is {balance:.2f} credits. {NOT_TESTED}")
+        text = "" if connection.is_free else f" The balance is {credits_text(balance)} credits."
+        messages.success(request, f"The key works.{text} {NOT_TESTED}")
     return _card(request, pk)
 
 

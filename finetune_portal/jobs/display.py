@@ -34,13 +34,6 @@ def percent(job: Job) -> int | None:
     return int(training.percent)
 
 
-def cost(job: Job) -> float | None:
-    """Estimate the credits a job took; other payments of the account in between are included."""
-    if job.credits_before is None or job.credits_after is None:
-        return None
-    return job.credits_before - job.credits_after
-
-
 def time_left(training: Training) -> timedelta | None:
     """Round the time to the last step: to 5 seconds, from 10 minutes on to a minute."""
     if training.seconds_left is None:

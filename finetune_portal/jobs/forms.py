@@ -14,7 +14,7 @@ from django.db.models import Q
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import closing
 from finetune_portal.connections import services as connections
-from finetune_portal.connections.models import Connection, Kind
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
@@ -22,6 +22,7 @@ from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
 from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
 from finetune_portal.web.forms import InlineForm
+from finetune_portal.web.templatetags.portal import credits_text
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 MAX_LIMIT = 2_147_483_647  # what the column holds
@@ -32,10 +33,10 @@ class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not 
     """Connections with the balance of their account, where it is known."""
 
     def label_from_instance(self, obj: Connection) -> str:
-        if obj.kind == Kind.ENGINE:
+        if obj.is_free:
             work = "trains on your own hardware" if obj.is_training_real else "only simulates"
             return f"{obj}: {work}, free of charge"
-        return f"{obj}: {obj.credits:,.2f} credits" if obj.credits is not None else str(obj)
+        return f"{obj}: {credits_text(obj.credits)} credits" if obj.credits is not None else str(obj)
 
 
 def _has_all_captions(dataset: Dataset | None) -> bool:
@@ -210,6 +211,11 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     def _check_chosen(self, dataset: Dataset, connection: Connection | None) -> None:
         if connection and dataset.file_removed_at and not dataset.s3_url_for(connection):
             self.add_error("dataset", f"Neither “{connection}” nor the portal has this file any more.")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the chosen connection is the local engine."""
+        return bool(getattr(self.cleaned_data.get("connection"), "is_free", False))
 
     @property
     def job_parameters(self) -> list[dict[str, Any]]:

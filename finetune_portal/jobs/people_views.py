@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Q, Sum
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.timezone import now
@@ -18,9 +18,7 @@ from finetune_portal.jobs.choices import FOLLOWED, State
 LATEST_JOBS, LATEST_DATASETS = 10, 6
 # Accepted by a provider; jobs of the local engine are free.
 PAID = Q(state__in=(*FOLLOWED, State.READY, State.FAILED)) & ~Q(connection__kind=Kind.ENGINE)
-# The balance before less the balance after; not known if credits were added in between.
-SPENT = F("credits_before") - F("credits_after")
-KNOWN = PAID & Q(credits_before__gt=F("credits_after"))
+KNOWN = PAID & Q(cost__isnull=False)
 
 
 @require_safe
@@ -38,8 +36,10 @@ def person(request: PortalRequest, pk: int) -> HttpResponse:
             active=Count("pk", filter=Q(group="active")),
             paid=Count("pk", filter=PAID),
             paid_this_month=Count("pk", filter=PAID & Q(sent_at__gte=month)),
-            spent=Sum(SPENT, filter=KNOWN),
-            spent_this_month=Sum(SPENT, filter=KNOWN & Q(sent_at__gte=month)),
+            known=Count("pk", filter=KNOWN),
+            known_this_month=Count("pk", filter=KNOWN & Q(sent_at__gte=month)),
+            spent=Sum("cost", filter=PAID),
+            spent_this_month=Sum("cost", filter=PAID & Q(sent_at__gte=month)),
         ),
         "dataset_count": datasets.count(),
         "month": month,

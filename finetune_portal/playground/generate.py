@@ -11,6 +11,7 @@ from datetime import timedelta
 from django.utils.timezone import now
 
 from finetune_portal.connections import rate_limit
+from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.playground import access, results
@@ -79,6 +80,7 @@ def _run(generation: Generation, url: str) -> None:
         return
     numbers = (generation.strength, generation.seed, generation.steps, generation.guidance)
     request = RunRequest(generation.prompt, url, *numbers)
+    connections.note_other_payment(generation.connection)
     try:
         with renewing(generation, seconds=LEASE), client_for(generation.connection) as client:
             picture = client.inference.run(generation.job.slug, request)
@@ -93,6 +95,7 @@ def _run(generation: Generation, url: str) -> None:
     else:
         if not _end(generation, State.DONE, kind=kind):
             results.delete(generation)  # the generation was deleted meanwhile
+    connections.note_other_payment(generation.connection)
 
 
 def _answer_lost(generation: Generation, sentence: str, detail: str) -> None:

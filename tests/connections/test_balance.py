@@ -17,6 +17,11 @@ from tests.provider import ScriptedProvider
 from tests.worker.driving import follow_now, point_at
 
 
+@pytest.fixture(autouse=True)
+def a_provider_with_a_price(settings: Any) -> None:
+    settings.LOCAL_ENGINE = False
+
+
 def shown(user: User) -> str:
     """The words in the top bar, or nothing."""
     html = signed_in(user).get("/datasets/").content.decode()
@@ -32,10 +37,12 @@ def holds(credits: float | None, **fields: Any) -> None:
     ("credits", "words"),
     [
         (128, "128 credits"),
-        (1234.56, "1,235 credits"),
-        (42.5, "42.5 credits"),
+        (1234.56, "1,234.56 credits"),
+        (999.25, "999.25 credits"),
+        (999.999, "999.99 credits"),
+        (42.5, "42.50 credits"),
         (10, "10 credits"),
-        (9.9, "Only 9.9 credits left"),
+        (9.9, "Only 9.90 credits left"),
         (0, "Only 0 credits left"),
         (None, ""),
     ],

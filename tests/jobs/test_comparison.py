@@ -42,7 +42,7 @@ def tries(alice: User) -> list[Job]:
         for number, state in enumerate(states):
             at = now() + timedelta(minutes=number)
             JobEvent.objects.create(job=job, state=state, created_at=at, source="poll", text=state)
-    Job.objects.filter(pk=ready.pk).update(credits_before=10, credits_after=8.5, file_size=38_000_000)
+    Job.objects.filter(pk=ready.pk).update(cost=1.5, file_size=38_000_000)
     return [ready, failed]
 
 
@@ -73,7 +73,7 @@ def test_parameters_times_and_results_stand_side_by_side(
     assert cells["Data"] == ["1 min", "–"]
     assert cells["State"] == ["Failed", "Ready"]
     assert "could not download the dataset" in cells["What went wrong"][0]
-    assert cells["Estimated cost"] == ["–", "1.50 credits"]
+    assert cells["Cost"] == ["–", "about 1.50 credits"]
     assert "Next" not in cells, "a viewer trains nothing"
     assert re.findall(r"<tr data-differs><th scope=\"row\">([^<]+)", html) == ["Learning rate"]
 

@@ -40,17 +40,17 @@ def test_only_what_was_paid_is_counted_and_by_month(alice: User, settings: Any) 
     make_job(alice, State.READY, sent_at=now())  # by the local engine
     settings.LOCAL_ENGINE = False
     long_ago = now() - timedelta(days=40)
-    make_job(alice, State.READY, sent_at=now(), credits_before=100, credits_after=97.5)
-    make_job(alice, State.TRAINING, sent_at=now(), credits_before=97.5, credits_after=1000)  # topped up
-    make_job(alice, State.FAILED, sent_at=long_ago, credits_before=103, credits_after=100)
+    make_job(alice, State.READY, sent_at=now(), cost=2.5)
+    make_job(alice, State.TRAINING, sent_at=now(), credits_after=1000)  # topped up
+    make_job(alice, State.FAILED, sent_at=long_ago, cost=3)
     make_job(alice, State.REFUSED, sent_at=now())
     make_job(alice, State.QUEUED)
     html = page_of(alice, alice)
     assert tile(html, "Paid jobs in total") == 3
     assert tile(html, f"Paid jobs in {now():%B}") == 2
     assert tile(html, "Running now") == 2
-    assert "about 5.50 credits" in html
-    assert "about 2.50 credits" in html
+    assert "about 5.50 credits for 2 of them" in html
+    assert "about 2.50 credits for 1 of them" in html
 
 
 def test_it_asks_as_little_for_many_as_for_few(alice: User, django_assert_max_num_queries: Any) -> None:

@@ -14,7 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import choices, display
+from finetune_portal.jobs import choices
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import details, poll
 from finetune_portal.queue.leases import claim
@@ -82,23 +82,6 @@ def test_a_job_is_followed_to_its_end(alice: User, engine: RunningEngine) -> Non
     reached_in = [event.state for event in job.events.all()]
     assert reached_in == sorted(reached_in, key=order.index)
     assert reached_in[-1] == "ready"
-
-
-def test_the_balance_before_and_after_makes_an_estimate_of_the_cost(
-    alice: User, engine: RunningEngine
-) -> None:
-    follow_now()  # so that the balance is known when the job is sent
-    job = sent(alice)
-    page = f"/jobs/{job.pk}/"
-    before = Connection.objects.get().credits
-    assert job.credits_before == before
-    assert f"{before:.2f}</span> credits in the account before the job" in text_of(signed_in(alice), page)
-    followed_until(job)
-    follow_now()
-    job = fresh(job)
-    assert job.credits_after is not None
-    assert display.cost(job) == pytest.approx(0.0025 * 300)
-    assert 'about <span class="number">0.75</span> credits' in text_of(signed_in(alice), page)
 
 
 def test_a_state_that_nobody_knows_is_shown_as_it_is_and_treated_as_running(

@@ -321,7 +321,7 @@ def test_a_training_is_cancelled_at_the_engine(alice: User, engine: RunningEngin
     over = fresh(job)
     assert (over.state, over.group, status_text(over)) == ("failed", "failed", "Cancelled")
     html = text_of(client, f"/jobs/{job.pk}/")
-    assert "What was trained until then is lost, and the credits are not refunded." in html
+    assert "What was trained until then is lost." in html
     assert "banner error" not in html
     assert 'data-tone="calm"' in html
     texts = list(job.events.values_list("source", "actor", "text"))

@@ -59,6 +59,6 @@ def test_cancel_ends_a_training_in_its_midst(signed_in: Page, tmp_path: Path) ->
     page.get_by_role("button", name="Cancel job").click()
     page.get_by_role("button", name="Cancel the job").click()
     expect(page.locator("#job .badge").first).to_contain_text("Cancelled", timeout=PATIENCE)
-    expect(page.locator("#job .banner").first).to_contain_text("the credits are not refunded")
+    expect(page.locator("#job .banner").first).to_contain_text("What was trained until then is lost.")
     expect(page.locator("#job .banner.error")).to_have_count(0)
     expect(page.locator("#curve")).to_be_visible()

@@ -11,7 +11,6 @@ from functools import cached_property
 
 from django.db.models import QuerySet
 
-from finetune_portal.jobs import display
 from finetune_portal.jobs.choices import STAGES
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Change, Curves
@@ -95,4 +94,4 @@ class Comparison:
 
     @property
     def has_costs(self) -> bool:
-        return any(display.cost(job) is not None for job in self.jobs)
+        return any(job.cost is not None for job in self.jobs)

@@ -46,7 +46,8 @@ CAUSES = (
         "If that fails too, send the provider’s support the job id on this page.",
     ),
 )
-CANCELLED = "What was trained until then is lost, and the credits are not refunded."
+CANCELLED = "What was trained until then is lost{}."
+NOT_REFUNDED = ", and the credits are not refunded"
 NEXT_STEP_BY_STATE = {
     State.UNCONFIRMED: "Nothing for now. The portal looks for the job in the provider’s list. It will not "
     "send the job again by itself, because the job may already be paid for. If the job does not appear "
@@ -69,7 +70,8 @@ def diagnose(job: Job, events: Iterable[JobEvent]) -> Diagnosis | None:
     if not job.error:
         return None
     if job.is_cancelled:
-        return Diagnosis(CANCELLED, f"To train it after all, {AGAIN}.")
+        refund = "" if job.connection.is_free else NOT_REFUNDED
+        return Diagnosis(CANCELLED.format(refund), f"To train it after all, {AGAIN}.")
     if job.state == State.FAILED:
         return _diagnose_failure(job)
     details = [event.detail for event in events if event.detail and event.state == job.state]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.utils.timezone import now
 
@@ -11,6 +12,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOUBTFUL, FOLLOWED, State
+from finetune_portal.jobs.sync import cost
 from finetune_portal.jobs.sync.apply_list import apply_list
 from finetune_portal.jobs.sync.details import LEASE
 from finetune_portal.jobs.timeline import Source
@@ -63,7 +65,7 @@ def poll_next(*, source: str = Source.POLL) -> bool:
             connection.jobs.filter(state=State.UNCONFIRMED).update(due_at=now() + CATCH_UP)
         apply_list(finetunes, connection, asked_at, source)
         renew(connection, seconds=LEASE)
-        _succeeded(connection, _credits(connection))
+        _succeeded(connection, _balance(connection))
     return True
 
 
@@ -76,10 +78,11 @@ def _was_away(connection: Connection) -> bool:
     )
 
 
-def _succeeded(connection: Connection, credits: float | None) -> None:
+def _succeeded(connection: Connection, balance: dict[str, Any]) -> None:
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
     pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
     pause = max(pause, rate_limit.min_poll_interval(connection))
+    is_changed = "credits" in balance and balance["credits"] != connection.credits
     recovered = bool(connection.failing_since or connection.is_key_rejected)
     held_by(connection).filter(due_at=connection.due_at).update(due_at=now() + jitter(pause))
     if recovered:
@@ -90,26 +93,30 @@ def _succeeded(connection: Connection, credits: float | None) -> None:
         failing_since=None,
         failure="",
         is_key_rejected=False,
-        credits=credits,
+        **balance,
         attempts=0,
         lease_expires_at=None,
-        updated_at=now() if recovered or credits != connection.credits else connection.updated_at,
+        updated_at=now() if recovered or is_changed else connection.updated_at,
     )
 
 
-def _credits(connection: Connection) -> float | None:
-    """Fetch the balance once a minute and after each job, with a call that nothing else needs."""
-    ended = connection.jobs.filter(credits_before__isnull=False, credits_after=None, ended_at__isnull=False)
-    is_time = connection.checked_at is None or now().second < connection.poll_seconds or ended.exists()
+def _balance(connection: Connection) -> dict[str, Any]:
+    """Fetch the balance once a minute and after each job, with a call that nothing else needs.
+
+    Return it as fields of the connection, or nothing.
+    """
+    has_ended = cost.awaiting_balance(connection).exists()
+    is_time = connection.checked_at is None or now().second < connection.poll_seconds or has_ended
     if not (is_time and rate_limit.take_call(connection, reserve=rate_limit.CREDITS)):
-        return connection.credits
+        return {}
+    asked_at = now()
     try:
         with client_for(connection) as client:
-            balance = client.credits().credits
+            credits = client.credits().credits
     except SegmindError:
-        return connection.credits
-    ended.update(credits_after=balance, updated_at=now())
-    return balance
+        return {}
+    cost.record_balance(connection, credits, asked_at=asked_at)
+    return {"credits": credits, "credits_at": asked_at}
 
 
 def _wait_for_calls(connection: Connection) -> None:

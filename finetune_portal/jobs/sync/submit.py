@@ -19,6 +19,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
+from finetune_portal.jobs.sync import cost
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.providers.segmind import (
     RateLimitedError,
@@ -165,7 +166,7 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             request_id=accepted.request_id,
             provider_status=accepted.status[:100],
             is_public=job.wants_public,
-            credits_before=job.connection.credits,
+            **cost.before(job.connection),
             sent_at=now(),
             ended_at=None,
             error="",

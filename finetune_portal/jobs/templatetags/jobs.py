@@ -17,7 +17,6 @@ register.filter(display.status_text)
 register.filter(display.percent)
 register.filter(display.time_left)
 register.filter(display.trained_model)
-register.filter("job_cost", display.cost)
 
 DEFAULT_LOOK = ("turn", "moving")
 LOOKS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import ROUND_FLOOR, Decimal
 
 from django import template
 from django.templatetags.static import static
@@ -48,6 +49,13 @@ def duration(value: timedelta | None) -> str:
 def rate(value: float | None) -> str:
     """Format a learning rate without float noise: 0.0004, 1e-05."""
     return "–" if value is None else f"{value:.10g}"
+
+
+@register.filter("credits")
+def credits_text(value: float) -> str:
+    """Format credits to the cent, rounded down, so that no page names more than there is: 1,234.56 or 128."""
+    cents = Decimal(repr(value)).quantize(Decimal("0.01"), ROUND_FLOOR)
+    return f"{cents:,}".removesuffix(".00")
 
 
 @register.filter
