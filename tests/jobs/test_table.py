@@ -248,10 +248,10 @@ def test_the_page_needs_login(client: Client) -> None:
     assert client.get("/").headers["Location"] == "/login/?next=/"
 
 
-@pytest.mark.parametrize(("told", "shown"), [(14.2, 14), (57.9, 57), (99.7, 99), (0.0, 0)])
-def test_row_and_page_show_one_percentage_as_text_and_as_bar(alice: User, told: float, shown: int) -> None:
+@pytest.mark.parametrize(("reported", "shown"), [(14.2, 14), (57.9, 57), (99.7, 99), (0.0, 0)])
+def test_row_and_page_show_one_percentage_as_text_and_as_bar(alice: User, reported: float, shown: int) -> None:
     job, client = make_job(alice, "training"), signed_in(alice)
-    Training.objects.create(job=job, percent=told, jobs_ahead=0)
+    Training.objects.create(job=job, percent=reported, jobs_ahead=0)
     for html in (piece(client), text_of(client, f"/jobs/{job.pk}/")):
         assert set(re.findall(r"\b(\d+) %", html)) == {str(shown)}
         assert re.findall(r'<progress max="100" value="([^"]*)"', html) == [str(shown)]
