@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from finetune_portal.engine.trainers.current import PACKAGES
+from finetune_portal.engine.trainers import packages
 from tests import databases
 from tests.running import ROOT, free_port
 
 TINY = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
-MISSING = [name for name in PACKAGES if find_spec(name) is None]
+MISSING = [name for name in packages.TRAINING if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(not MISSING, reason="the packages of requirements-train.txt are here")
 
 
@@ -44,8 +44,10 @@ def test_with_one_the_start_says_what_to_install(
 ) -> None:
     ended = run(tmp_path, *command, KONTEXT_MODEL_DIR=str(TINY), RAY_ADDRESS=cluster)
     names = ", ".join([*MISSING, "ray"] if cluster and not find_spec("ray") else MISSING)
+    pip = Path(sys.prefix) / "bin" / "pip"
+    pip = pip.relative_to(ROOT) if pip.is_relative_to(ROOT) else pip
     assert ended.returncode == 1
     assert ended.stderr == (
         f"CommandError: KONTEXT_MODEL_DIR is set, but {names} is not installed. "
-        "Run: pip install -r requirements-train.txt\n"
+        f"Run: {pip} install -r requirements-train.txt\n"
     )

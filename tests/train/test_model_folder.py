@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests import databases
 from tests.running import ROOT, free_port
 
-Harm = Callable[[Path], object]
 
-
-def run(data: Path, model: object, *command: str) -> subprocess.CompletedProcess[str]:
+def run(data: Path, model: object, *command: str, **own: str) -> subprocess.CompletedProcess[str]:
     ports = {"PORT": str(free_port()), "ENGINE_PORT": str(free_port())}
+    variables = {**databases.variables_of(data), **ports, "KONTEXT_MODEL_DIR": str(model), **own}
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env={**databases.variables_of(data), **ports, "KONTEXT_MODEL_DIR": str(model)},
+        env={name: value for name, value in variables.items() if name != "CUDA_VISIBLE_DEVICES"},
         capture_output=True,
         text=True,
         timeout=240,
@@ -42,28 +42,30 @@ def test_a_missing_folder_stops_the_start(tmp_path: Path, command: tuple[str, ..
     assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: There is no folder {tmp_path / 'nowhere'}.\n"
 
 
-def another_pipeline(model: Path) -> None:
-    (model / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+def harmed(model: Path, folder: Path, file: str, text: str) -> Path:
+    shutil.copytree(model, folder)
+    (folder / file).write_text(text)
+    return folder
 
 
-def half_a_download(model: Path) -> None:
-    (model / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
-
-
-@pytest.mark.parametrize(
-    ("harm", "error"),
-    [
-        (another_pipeline, "{} holds StableDiffusionPipeline, not FluxKontextPipeline."),
-        (half_a_download, "{}/transformer has no .safetensors file: the download was not finished."),
-        (lambda model: (model / "model_index.json").unlink(), "{}/model_index.json is missing."),
-        (lambda model: (model / "vae" / "config.json").write_text("{"), "{}/vae/config.json is not JSON."),
-        (lambda model: shutil.rmtree(model / "tokenizer_2"), "{} has no folder tokenizer_2."),
-    ],
-)
-def test_an_incomplete_folder_is_named(tmp_path: Path, model: Path, harm: Harm, error: str) -> None:
-    harmed = tmp_path / "model"
-    shutil.copytree(model, harmed)
-    harm(harmed)
-    ended = run(tmp_path / "data", harmed, "-m", "finetune_portal.engine", "trainer")
+def test_an_incomplete_folder_is_named(tmp_path: Path, model: Path) -> None:
+    """The other faults of a folder are in tests/engine/test_model_folder.py."""
+    folder = harmed(model, tmp_path / "model", "vae/config.json", "{")
+    ended = run(tmp_path / "data", folder, "-m", "finetune_portal.engine", "trainer")
     assert ended.returncode == 1
-    assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: {error.format(harmed)}\n"
+    assert ended.stderr == f"CommandError: KONTEXT_MODEL_DIR: {folder}/vae/config.json is not JSON.\n"
+
+
+def test_a_full_model_without_cuda_stops_the_start(tmp_path: Path, model: Path) -> None:
+    """The driver lists two GPUs, but PyTorch is the build for CPUs, or finds none of them."""
+    folder = harmed(model, tmp_path / "full", "transformer/config.json", '{"num_attention_heads": 24}')
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\necho GPU-1\necho GPU-2\n")
+    driver.chmod(0o755)
+    path = {"PATH": f"{driver.parent}:{os.environ['PATH']}"}
+    ended = run(tmp_path / "data", folder, "-m", "finetune_portal.engine", "trainer", **path)
+    assert ended.returncode == 1
+    assert f"full cannot be trained here. The driver sees 2 GPUs, PyTorch {torch.__version__} sees none." in (
+        ended.stderr
+    )

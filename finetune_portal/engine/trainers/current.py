@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
 
 from finetune_portal import env
-from finetune_portal.engine.trainers import devices, model_folder, ray_cluster
+from finetune_portal.engine.trainers import devices, gpu_check, model_folder, packages, ray_cluster
 from finetune_portal.engine.trainers.image_generator import ImageGenerator
 from finetune_portal.engine.trainers.lora_trainer import LoraTrainer
 from finetune_portal.engine.trainers.model_folder import BaseModel
 from finetune_portal.engine.trainers.ray_cluster import RayTrainer
 from finetune_portal.engine.trainers.simulated import SimulatedTrainer
 from finetune_portal.engine.trainers.trainer import Trainer
-
-PACKAGES = ("accelerate", "diffusers", "peft", "safetensors", "torch", "transformers")
 
 
 class TrainerUnavailableError(Exception):
@@ -27,22 +24,25 @@ def current_trainer() -> Trainer:
     if not (named := env.text("KONTEXT_MODEL_DIR")):
         return SimulatedTrainer()
     address = env.text("RAY_ADDRESS")
-    needed = (*PACKAGES, "ray") if address else PACKAGES
-    if missing := [name for name in needed if find_spec(name) is None]:
+    if missing := packages.missing((*packages.TRAINING, "ray") if address else packages.TRAINING):
         raise TrainerUnavailableError(
             f"KONTEXT_MODEL_DIR is set, but {', '.join(missing)} is not installed. "
-            "Run: pip install -r requirements-train.txt"
+            f"Run: {packages.install_command('-r requirements-train.txt')}"
         )
     try:
-        model = model_folder.inspect(env.ROOT / named)
+        model = model_folder.inspect(model_folder.find(named))
         return _on_ray(model, address) if address else _on_this_machine(model, devices.find())
     except model_folder.ModelFolderError as error:
         raise TrainerUnavailableError(f"KONTEXT_MODEL_DIR: {error}") from None
+    except gpu_check.GpuError as error:
+        raise TrainerUnavailableError(f"{model.name} cannot be trained here. {error}") from None
     except ray_cluster.RayClusterError as error:
         raise TrainerUnavailableError(f"RAY_ADDRESS: {error}") from None
 
 
 def _on_this_machine(model: BaseModel, names: list[str]) -> LoraTrainer:
+    if not model.is_tiny:
+        gpu_check.check(names)
     shared = devices.Devices(names)
     return LoraTrainer(model, shared, _image_generator(model, shared))
 

@@ -1,16 +1,35 @@
-"""Inspect a folder of weights: whether it is a whole FLUX.1-Kontext in diffusers' layout, and which."""
+"""Find a folder of weights, and check that it is a whole FLUX.1-Kontext in diffusers' layout."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune_portal import env
+from finetune_portal.engine.trainers import weight_files
+
 PIPELINE = "FluxKontextPipeline"
-PARTS = ("scheduler", "vae", "text_encoder", "text_encoder_2", "transformer")  # each with a config of its own
-TOKENIZERS = ("tokenizer", "tokenizer_2")
+# Each part has a config of its own, and weights under this stem.
+PARTS = {
+    "scheduler": "",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+    "transformer": "diffusion_pytorch_model",
+}
+# A tokenizer has all files of one of these groups.
+TOKENIZERS = {
+    "tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt")),
+    "tokenizer_2": (("tokenizer.json",), ("spiece.model",)),
+}
 TINY_BELOW = 1024  # the width of the transformer; FLUX has 3072
+CACHE = re.compile(r"models--(?P<owner>.+?)--(?P<name>.+)")  # a folder of the Hugging Face cache
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+DOWNLOAD = "Run: hf download {} --local-dir /models/kontext, and set KONTEXT_MODEL_DIR to /models/kontext."
+KONTEXT = "black-forest-labs/FLUX.1-Kontext-dev"
 
 
 class ModelFolderError(Exception):
@@ -24,26 +43,94 @@ class BaseModel:
     is_tiny: bool
 
 
+def find(named: str) -> Path:
+    """The folder that KONTEXT_MODEL_DIR names: one with a model, or one of the Hugging Face cache.
+
+    Raises ModelFolderError if there is none.
+    """
+    path = env.ROOT / Path(named).expanduser()
+    if path.is_file():
+        raise ModelFolderError(
+            f"{path} is a file, as ComfyUI uses it. Training needs the folder in diffusers' layout. "
+            f"{DOWNLOAD.format(KONTEXT)}"
+        )
+    if not path.is_dir() and REPOSITORY.fullmatch(named):
+        raise ModelFolderError(
+            f"{named} is no folder here. If it is a name on Hugging Face: nothing is downloaded at run time. "
+            f"{DOWNLOAD.format(named)}"
+        )
+    if not path.is_dir():
+        raise ModelFolderError(f"There is no folder {path}.")
+    cache = path.parent if path.name == "snapshots" else path
+    return _snapshot(cache) if CACHE.fullmatch(cache.name) else path
+
+
 def inspect(folder: Path) -> BaseModel:
-    """Raise ModelFolderError unless the folder has every part. The weights themselves are not read."""
+    """Raise ModelFolderError unless every part is whole, as far as names, lengths and headers show it."""
     if not folder.is_dir():
         raise ModelFolderError(f"There is no folder {folder}.")
-    pipeline = _read_json(folder / "model_index.json").get("_class_name")
-    if pipeline != PIPELINE:
-        raise ModelFolderError(f"{folder} holds {pipeline or 'something else'}, not {PIPELINE}.")
-    for part in PARTS:
-        config = "scheduler_config.json" if part == "scheduler" else "config.json"
-        if part != "scheduler" and not any((folder / part).glob("*.safetensors")):
-            raise ModelFolderError(
-                f"{folder / part} has no .safetensors file: the download was not finished."
-            )
-        _read_json(folder / part / config)
-    for part in TOKENIZERS:
-        if not (folder / part).is_dir():
-            raise ModelFolderError(f"{folder} has no folder {part}.")
+    _check_pipeline(folder)
+    for part, stem in PARTS.items():
+        _read_json(folder / part / ("config.json" if stem else "scheduler_config.json"))
+        try:
+            if stem:
+                weight_files.check(folder / part, stem)
+        except weight_files.WeightFileError as error:
+            raise ModelFolderError(str(error)) from None
+    for part, groups in TOKENIZERS.items():
+        _check_tokenizer(folder / part, groups)
     transformer = _read_json(folder / "transformer" / "config.json")
     width = transformer.get("num_attention_heads", 24) * transformer.get("attention_head_dim", 128)
-    return BaseModel(folder, str(transformer.get("_name_or_path") or folder.name), width < TINY_BELOW)
+    return BaseModel(folder, str(transformer.get("_name_or_path") or _name(folder)), width < TINY_BELOW)
+
+
+def _snapshot(cache: Path) -> Path:
+    """The snapshot of a cached repository that its `main` names, else the only one."""
+    main = cache / "refs" / "main"
+    commit = main.read_text(encoding="utf-8").strip() if main.is_file() else ""
+    snapshots = sorted(each for each in (cache / "snapshots").glob("*") if each.is_dir())
+    chosen = [each for each in snapshots if each.name == commit] or snapshots
+    if len(chosen) != 1:
+        state = (
+            "several snapshots: name one of them" if chosen else "no snapshot: the download was not finished"
+        )
+        raise ModelFolderError(f"{cache / 'snapshots'} has {state}.")
+    return chosen[0]
+
+
+def _name(folder: Path) -> str:
+    """The name of the repository where the folder is a snapshot of the cache, else the folder's own."""
+    if folder.parent.name == "snapshots" and (match := CACHE.fullmatch(folder.parent.parent.name)):
+        return f"{match['owner']}/{match['name']}"
+    return folder.name
+
+
+def _check_pipeline(folder: Path) -> None:
+    index = folder / "model_index.json"
+    singles = sorted(path.name for path in folder.glob("*.safetensors"))
+    if singles and not index.exists():
+        raise ModelFolderError(
+            f"{folder} holds single files, such as {singles[0]}, as ComfyUI uses them. Training needs the "
+            f"folder in diffusers' layout. {DOWNLOAD.format(KONTEXT)}"
+        )
+    pipeline = _read_json(index).get("_class_name")
+    if pipeline != PIPELINE:
+        raise ModelFolderError(f"{folder} holds {pipeline or 'something else'}, not {PIPELINE}.")
+
+
+def _check_tokenizer(folder: Path, groups: tuple[tuple[str, ...], ...]) -> None:
+    if not folder.is_dir():
+        raise ModelFolderError(f"{folder.parent} has no folder {folder.name}.")
+    _read_json(folder / "tokenizer_config.json")
+    if not any(all(_has_content(folder / name) for name in group) for group in groups):
+        wanted = ", or ".join(" and ".join(group) for group in groups)
+        raise ModelFolderError(f"{folder} lacks {wanted}: {weight_files.UNFINISHED}.")
+    for path in folder.glob("*.json"):
+        _read_json(path)
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -23,9 +23,10 @@ from peft import LoraConfig
 from PIL import Image
 from torch import Tensor
 
+from finetune_portal.engine.trainers import packages
+from finetune_portal.engine.trainers.devices import SMALL_CARD
 from finetune_portal.engine.trainers.families.examples import Batch, Example
 
-SMALL_CARD = 40 * 1024**3  # bytes
 SAMPLE_STEPS = 20
 SAMPLE_GUIDANCE = 2.5
 ATTENTION = r"attn\.(to_q|to_k|to_v|to_out\.0|add_q_proj|add_k_proj|add_v_proj|to_add_out)"
@@ -174,11 +175,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _import_bitsandbytes() -> Any:
     try:
-        return importlib.import_module("bitsandbytes")
+        return importlib.import_module(packages.QUANTIZER)
     except ImportError:
         raise MissingPackageError(
-            "This card is small: the training needs the package bitsandbytes. Run: pip install bitsandbytes. "
-            "Or set memory to full in advance_parameters."
+            f"This training loads the base model in 4 bits, which needs the package {packages.QUANTIZER}. "
+            f"{packages.quantizer_advice()}. Or set memory to full in advance_parameters."
         ) from None
 
 

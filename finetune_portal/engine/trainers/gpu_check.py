@@ -1,0 +1,78 @@
+"""Check at the start that PyTorch can use this machine's GPUs for a model of full size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from finetune_portal import env
+from finetune_portal.engine.trainers import children, devices, packages
+
+SECONDS = 180.0  # to import PyTorch on a machine that is busy
+
+
+class GpuError(Exception):
+    """Says why a model of full size cannot be trained on this machine, in a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What PyTorch sees: the memory of each GPU in bytes, and its own version."""
+
+    memory: list[int]
+    torch: str
+
+
+def check(names: list[str]) -> None:
+    """Raise GpuError unless PyTorch sees each GPU of `names` (devices.find) and has what they need."""
+    if names == [devices.CPU]:
+        raise GpuError(
+            "No driver lists a GPU on this machine, and a model of full size is not trained on a CPU. "
+            "make run-train without KONTEXT_MODEL_DIR trains the tiny model."
+        )
+    seen = _ask_pytorch(names)
+    judge(names, seen, has_quantizer=not packages.missing((packages.QUANTIZER,)))
+
+
+def judge(names: list[str], seen: Seen, *, has_quantizer: bool) -> None:
+    """Raise GpuError unless what PyTorch sees is enough for the GPUs of `names`."""
+    count = sum(len(name.split(",")) for name in names)
+    if len(seen.memory) < count:
+        raise GpuError(
+            f"The driver sees {_gpus(count)}, PyTorch {seen.torch} sees {len(seen.memory) or 'none'}. "
+            "Install a PyTorch for the CUDA version of the driver: https://pytorch.org/get-started/locally/"
+        )
+    smallest = min(seen.memory)
+    if smallest < devices.SMALL_CARD and not has_quantizer:
+        raise GpuError(
+            f"A GPU has {smallest / 1024**3:.0f} GB. Below {devices.SMALL_CARD / 1024**3:.0f} GB the base "
+            f"model is loaded in 4 bits, which needs the package {packages.QUANTIZER}. "
+            f"{packages.quantizer_advice()}"
+        )
+
+
+def _gpus(count: int) -> str:
+    return "1 GPU" if count == 1 else f"{count} GPUs"
+
+
+def _ask_pytorch(names: list[str]) -> Seen:
+    """Ask in a process of its own, because this one does not import PyTorch."""
+    try:
+        child = subprocess.run(  # nosec B603  # our own module
+            [sys.executable, "-m", f"{children.PACKAGE}.lora.gpus"],
+            cwd=env.ROOT,
+            env=children.environment(",".join(names)),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise GpuError(f"PyTorch did not start within {SECONDS:.0f} seconds.") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or ["it said nothing"]
+        raise GpuError(f"PyTorch does not start: {lines[-1]}") from None
+    event = json.loads(child.stdout.splitlines()[-1])
+    return Seen(event["memory"], event["torch"])
