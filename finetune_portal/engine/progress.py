@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from django.conf import settings
 
 from finetune_portal.engine.storage import keys
-from finetune_portal.engine.trainers.children import Event
+from finetune_portal.engine.trainers.children import Event, refuse_constant
 
 FILE = "progress.jsonl"
 POINTS = 500  # of the loss curve, at most
@@ -105,6 +105,7 @@ def _events(work: Path) -> list[Event]:
     events = []
     with suppress(OSError):
         for line in (work / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError):  # a line that a killed engine did not finish
-                events.append(json.loads(line))
+            # A killed engine did not finish a line; one of an earlier version wrote NaN, which is no JSON.
+            with suppress(ValueError):
+                events.append(json.loads(line, parse_constant=refuse_constant))
     return [event for event in events if isinstance(event, dict)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from tests.running import ROOT
 CHILD = """
 print("some library talks")
 print("[1, 2]")
+print('{"event": "step", "step": 1, "loss": NaN}')
 from finetune_portal.engine.trainers.children import emit
 emit("step", step=1, loss=0.5)
 emit("failed", message="Memory ran out.")
@@ -33,3 +35,14 @@ def test_events_are_the_json_objects_among_the_lines() -> None:
 def test_the_reason_of_a_failure_is_read_from_a_child_of_this_and_of_the_last_version(field: str) -> None:
     assert children.failure_message({"event": "failed", field: "Memory ran out."}) == "Memory ran out."
     assert children.failure_message({"event": "step", "loss": 0.5}) == ""
+
+
+def test_a_child_leaves_one_core_free_and_does_not_spin() -> None:
+    variables = children.environment("")
+    assert int(variables["OMP_NUM_THREADS"]) == max(1, len(os.sched_getaffinity(0)) - 1)
+    assert variables["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_what_the_operator_set_for_its_threads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert children.environment("")["OMP_NUM_THREADS"] == "7"

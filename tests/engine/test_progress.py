@@ -63,6 +63,12 @@ def test_a_line_that_a_killed_engine_did_not_finish_costs_no_other(tmp_path: Pat
     assert len(progress.read(tmp_path).losses) == 4
 
 
+def test_a_loss_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    """An earlier version wrote it, and an answer with NaN is no JSON to other readers."""
+    write(tmp_path, started(0), *steps(1, 2), *steps(3, loss=float("nan")))
+    assert [step for step, _loss in progress.read(tmp_path).losses] == [1, 2]
+
+
 def test_without_a_file_there_is_no_progress(tmp_path: Path) -> None:
     assert progress.read(tmp_path) == ({}, {}, [], [], [])
     progress.sync(tmp_path)

@@ -113,6 +113,16 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
     assert (rows[-1].step, rows[-1].held_out) == (40, 0.4)
 
 
+def test_a_training_that_makes_it_worse_is_said(alice: User, provider: ScriptedProvider, job: Job) -> None:
+    look()
+    assert "above that of the untrained model" not in page_of(alice, job)
+    provider.tells = {**TOLD, "held_out": {"loss": [[0, 0.8], [20, 0.6], [40, 0.9]], "trained_on": False}}
+    look()
+    page = page_of(alice, job)
+    assert "it went from 0.800 to 0.900 : higher" in page
+    assert "The loss on the held-out pair is above that of the untrained model." in page
+
+
 def test_the_samples_are_fetched_once_and_shown(
     alice: User, charlie: User, provider: ScriptedProvider, job: Job
 ) -> None:

@@ -32,9 +32,11 @@ PASSED_VARIABLES = (
     "CUDA",
     "NVIDIA_",
     "OMP_",
+    "GOMP_",
     "PYTORCH_",
     "RAY_",
 )
+NICENESS = 10  # of a child, so that the portal stays quick on a machine whose cores are all at work
 SIGNALLED = 128  # plus a signal: the exit code of a child that reports how another process ended
 Child = subprocess.Popen[bytes]
 Event = dict[str, Any]
@@ -42,8 +44,17 @@ Events = queue.SimpleQueue[Event | None]
 
 
 def environment(device: str) -> dict[str, str]:
+    """The variables of a child on this device. What the operator set for its threads counts."""
     passed = {name: value for name, value in env.whole().items() if name.startswith(PASSED_VARIABLES)}
-    return passed | {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # One core stays free, and threads that wait sleep: spinning, they make each other and all else slow.
+    threads = {"OMP_NUM_THREADS": str(max(1, _cores() - 1)), "OMP_WAIT_POLICY": "PASSIVE"}
+    own = {"CUDA_VISIBLE_DEVICES": device, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**threads, **passed, **own}
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(module: str, argument: Path, *, device: str, log: Path, processes: int = 1) -> Child:
@@ -90,11 +101,21 @@ def last_log_line(log: Path) -> str:
     return texts[-1][:300] if texts else "it said nothing"
 
 
+def refuse_constant(name: str) -> None:
+    """Take NaN and Infinity for what they are to other readers of JSON: a fault."""
+    raise ValueError(f"{name} is not JSON.")
+
+
 def emit(event: str, **fields: Any) -> None:
     """In the child: report an event to the process that started it."""
     if stdout := sys.__stdout__:
-        stdout.write(json.dumps({"event": event, **fields}) + "\n")
+        stdout.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
         stdout.flush()
+
+
+def lower_priority() -> None:
+    """In the child: let the machine's other work go first."""
+    os.nice(NICENESS)
 
 
 def exit_with_parent() -> None:
@@ -113,6 +134,6 @@ def _read(stdout: IO[bytes], events: Events) -> None:
     with suppress(ValueError, OSError):  # the pipe was closed while this thread waited
         for line in stdout:
             with suppress(ValueError):
-                if isinstance(event := json.loads(line), dict):
+                if isinstance(event := json.loads(line, parse_constant=refuse_constant), dict):
                     events.put(event)
     events.put(None)

@@ -48,6 +48,11 @@ class Curves:
         return Change(losses[0], losses[-1]) if len(losses) > 1 else None
 
     @property
+    def is_worse(self) -> bool:
+        """Whether the held-out loss is above that of the untrained model."""
+        return bool(self.held_out and self.held_out.last > self.held_out.first)
+
+    @property
     def rows(self) -> list[Row]:
         steps = sorted(step for step, _ in (*self.training.losses, *self.training.held_out))
         ends = sorted(

@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 
 from finetune_portal.engine.datasets import DatasetError
-from finetune_portal.engine.trainers.children import emit, exit_with_parent
+from finetune_portal.engine.trainers.children import emit, exit_with_parent, lower_priority
 from finetune_portal.engine.trainers.families.kontext import MissingPackageError, is_out_of_memory
 from finetune_portal.engine.trainers.lora.distributed import join_process_group
-from finetune_portal.engine.trainers.lora.training import Training
+from finetune_portal.engine.trainers.lora.training import DivergedError, Training
 from finetune_portal.engine.trainers.parameters import MEMORY_ADVICE
 
 
 def main(work: Path) -> int:
     exit_with_parent()
+    lower_priority()
     group = join_process_group()
     with (work / "lock").open("w") as lock:
         if group.is_first:  # a child that a killed engine left behind ends within a moment
@@ -29,7 +30,7 @@ def main(work: Path) -> int:
         request = json.loads((work / "request.json").read_text(encoding="utf-8"))
         try:
             Training(work, request, emit, group).run()
-        except (DatasetError, MissingPackageError) as error:
+        except (DatasetError, DivergedError, MissingPackageError) as error:
             return _fail(str(error))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):

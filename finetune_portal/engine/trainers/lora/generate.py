@@ -22,6 +22,7 @@ from diffusers import FluxKontextPipeline
 from PIL import Image, ImageOps
 
 from finetune_portal.engine import images
+from finetune_portal.engine.trainers.children import lower_priority
 from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError, is_out_of_memory
 from finetune_portal.engine.trainers.lora.dataset import bucket_size
 
@@ -83,6 +84,7 @@ class Pipeline:
 
 
 def main(folder: Path) -> int:
+    lower_priority()
     pending: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pending,), daemon=True).start()
     pipeline: Pipeline | None = None

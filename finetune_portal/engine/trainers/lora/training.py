@@ -6,6 +6,7 @@ a checkpoint ends with the same weights as one that was not.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -26,6 +27,10 @@ from finetune_portal.engine.trainers.lora.save import save_lora
 Emit = Callable[..., None]
 VALIDATION_SIGMAS = tuple((index + 0.5) / 8 for index in range(8))
 HOLD_OUT_FROM = 3  # pairs; with fewer, all are trained on, and the first one is validated all the same
+
+
+class DivergedError(Exception):
+    """Says at which step a loss was no finite number, and what to do, in sentences for the job's owner."""
 
 
 class Training:
@@ -71,6 +76,7 @@ class Training:
         for step in range(done, self.steps):
             began = time.monotonic()
             loss = self.learner.step(step, self.batch(step))
+            self._check_loss(step + 1, loss)
             self._report_step(step + 1, loss, time.monotonic() - began)
             if self._is_validated(step + 1):
                 self.validate(step + 1)
@@ -92,6 +98,7 @@ class Training:
         if not self.group.is_first:
             return
         loss = self._validation_loss()
+        self._check_loss(step, loss)
         self.curve["held_out"].append([step, loss])
         self.emit("held_out", step=step, loss=loss)
         example, name = self.validation_example, f"sample-{step:06}.png"
@@ -143,6 +150,18 @@ class Training:
                 pairs=self.pair_count,
                 dtype=self.model.dtype,
             )
+
+    def _check_loss(self, step: int, loss: float) -> None:
+        """Stop at the first loss that is not finite: all weights after it are worthless."""
+        if math.isfinite(loss):
+            return
+        rate = self.request["learning_rate"]
+        raise DivergedError(
+            f"The loss was no number any more after step {step}: the training diverged and was stopped. "
+            f"Try a learning rate below {rate:g}, more warmup_steps, or a smaller gradient_clipping."
+            if step
+            else "The loss is no number before the first step: the base model does not work on this hardware."
+        )
 
     def _is_validated(self, step: int) -> bool:
         interval = self.request["sample_steps"] or max(1, self.steps // 4)
