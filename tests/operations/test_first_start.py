@@ -24,6 +24,7 @@ NO_PRIVILEGE = (
     "--bounding-set=-dac_override,-dac_read_search",
     "--inh-caps=-dac_override,-dac_read_search",
 )
+FOREIGN = ["secrets/secret-key", "portal.sqlite3", "datasets/one.zip", "previews/one/"]
 # A Python that calls itself older, for `-c PROGRAM` and for a file.
 OLDER = """import runpy, sys
 sys.version_info = (3, 10)
@@ -73,9 +74,7 @@ def test_a_bad_value_is_said_in_one_sentence(tmp_path: Path) -> None:
     assert up(tmp_path, PORT="x") == "PORT must be a whole number, not 'x'.\n"
 
 
-@pytest.mark.parametrize(
-    "foreign", ["secrets/secret-key", "portal.sqlite3", "datasets/one.zip", "previews/one/"]
-)
+@pytest.mark.parametrize("foreign", FOREIGN)
 def test_a_file_or_folder_of_another_owner_is_named_with_what_to_do(tmp_path: Path, foreign: str) -> None:
     data = tmp_path / "data of é"
     (data / "lost+found").mkdir(parents=True)  # of the volume, and not the portal's
@@ -118,7 +117,7 @@ def test_a_wrong_environment_is_made_anew_and_a_whole_one_is_kept(tmp_path: Path
 
     def make(**variables: str) -> str:
         command = ["make", ".venv/run"]
-        variables = {**environment, "PYTHON": link, **variables}
+        variables = {**os.environ, "PYTHON": link, "MAKEFLAGS": "", **variables}
         ended = subprocess.run(
             command, cwd=folder, env=variables, capture_output=True, text=True, timeout=240
         )
