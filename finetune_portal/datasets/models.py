@@ -158,7 +158,12 @@ class Dataset(Leased):
     @property
     def is_settled(self) -> bool:
         """Whether nothing changes any more without a person."""
-        return self.is_rejected or self.is_at_provider
+        return self.is_rejected or self.is_at_provider or self.is_transfer_failed
+
+    @property
+    def is_transfer_failed(self) -> bool:
+        """Whether the portal gave up to transfer the file, and no provider has it."""
+        return not self.is_at_provider and self.transfer is not None and self.transfer.failed_at is not None
 
     @property
     def bytes_done(self) -> int:
@@ -176,6 +181,8 @@ class Dataset(Leased):
             return Progress("Refused", 100)
         if self.is_at_provider:
             return Progress("Ready to train", 100)
+        if self.is_transfer_failed:
+            return Progress("Not transferred", 0)
         texts = {
             self.State.RECEIVING: "Uploading to the portal",
             self.State.MAKING: "Making the new version",
@@ -195,6 +202,8 @@ class Transfer(Leased):
     etag = models.CharField(max_length=100, blank=True)
     finished_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
+    refusals = models.PositiveIntegerField(default=0)  # in a row, each of a fresh URL
+    failed_at = models.DateTimeField(null=True)  # given up, until a person has it tried again
 
     class Meta:
         constraints = [

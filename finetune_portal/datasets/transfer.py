@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import BinaryIO, cast
 
@@ -16,13 +17,27 @@ from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.growing_file import GrowingFile, UploadStalledError
 from finetune_portal.datasets.models import Dataset, Transfer
-from finetune_portal.providers.segmind import InvalidResponseError, SegmindError, TrainingClosedError
+from finetune_portal.providers.segmind import (
+    RequestRejectedError,
+    SegmindError,
+    StorageError,
+    TrainingClosedError,
+)
 from finetune_portal.queue.leases import backoff, held_by, renewing
 from finetune_portal.web.errors import ActionError
 
+log = logging.getLogger(__name__)
 LEASE = 15.0
 FILE_MISSING = "The file is no longer on the portal's disk. Upload it again."
 ACTIVE_WITHIN = timedelta(seconds=5)
+MAX_REFUSALS = 5  # of fresh URLs in a row, within about a minute
+
+
+class OtherBytesError(Exception):
+    """The storage has other bytes than the file."""
+
+    def __str__(self) -> str:
+        return "The storage received different bytes than the portal sent."
 
 
 def schedule_transfer(dataset: Dataset, connection: Connection) -> None:
@@ -47,9 +62,8 @@ def _due() -> QuerySet[Transfer]:
     checked = Q(dataset__state__in=(Dataset.State.CHECKING, Dataset.State.READY))
     active = Q(dataset__updated_at__gt=now() - ACTIVE_WITHIN)
     uploading = Q(dataset__state=Dataset.State.RECEIVING, attempts=0) & active
-    return Transfer.objects.filter(checked | uploading, finished_at=None).select_related(
-        "dataset", "connection"
-    )
+    rows = Transfer.objects.filter(checked | uploading, finished_at=None, failed_at=None)
+    return rows.select_related("dataset", "connection")
 
 
 def _transfer(transfer: Transfer) -> None:
@@ -65,22 +79,47 @@ def _transfer(transfer: Transfer) -> None:
         with GrowingFile(dataset) as file:
             stored = client.upload(target.presigned_url, cast(BinaryIO, file), dataset.size, progress)
         if stored.md5 and stored.md5 != file.digests["md5"]:
-            raise InvalidResponseError("The storage received different bytes. They are sent again.")
-    except TrainingClosedError as exc:
-        closing.note_closed(transfer.connection, exc.message)
-        transfer.connection.refresh_from_db(fields=["probe_at"])
-        fields = {"error": exc.message[:500], "bytes_sent": 0, "due_at": transfer.connection.probe_at}
-        held_by(transfer).update(**fields, lease_expires_at=None)
-        return
-    except (SegmindError, UploadStalledError, FileNotFoundError) as exc:
-        error = FILE_MISSING if isinstance(exc, FileNotFoundError) else str(exc)
-        retry_at = now() + backoff(transfer.attempts)
-        held_by(transfer).update(error=error[:500], bytes_sent=0, due_at=retry_at, lease_expires_at=None)
+            raise OtherBytesError
+    except (SegmindError, UploadStalledError, FileNotFoundError, OtherBytesError) as exc:
+        _handle_error(transfer, exc)
         return
     result = {"s3_url": target.s3_url, "etag": stored.etag[:100], "bytes_sent": dataset.size, "error": ""}
     with transaction.atomic():
         if held_by(transfer).update(finished_at=now(), lease_expires_at=None, **result):
             Dataset.objects.filter(pk=dataset.pk).update(updated_at=now(), **file.digests)
+
+
+def _handle_error(transfer: Transfer, exc: Exception) -> None:
+    """Schedule a retry, or give up what no retry can change. The caller holds the lease."""
+    refusals = transfer.refusals + 1 if _is_refusal(exc) else 0
+    due_at, failed_at = now() + backoff(transfer.attempts), None
+    error = FILE_MISSING if isinstance(exc, FileNotFoundError) else str(exc)
+    if isinstance(exc, TrainingClosedError):
+        closing.note_closed(transfer.connection, exc.message)
+        transfer.connection.refresh_from_db(fields=["probe_at"])
+        due_at = transfer.connection.probe_at or due_at
+    elif isinstance(exc, FileNotFoundError) or _is_lasting(exc) or refusals >= MAX_REFUSALS:
+        failed_at = now()
+        error = f"{error} {exc.advice}" if isinstance(exc, StorageError) else error
+    elif isinstance(exc, StorageError):
+        error = f"{error} The portal tries again with a new address."
+    if isinstance(exc, StorageError):
+        log.warning("The storage refused dataset %s: %s", transfer.dataset.key, exc.detail)
+    fields = {"error": error[:500], "refusals": refusals, "failed_at": failed_at, "due_at": due_at}
+    with transaction.atomic():
+        if held_by(transfer).update(bytes_sent=0, lease_expires_at=None, **fields) and failed_at:
+            Dataset.objects.filter(pk=transfer.dataset_id).update(updated_at=now())
+
+
+def _is_lasting(exc: Exception) -> bool:
+    return isinstance(exc, StorageError) and exc.is_lasting
+
+
+def _is_refusal(exc: Exception) -> bool:
+    """Whether the provider or its storage answered, and did not take the file."""
+    if isinstance(exc, StorageError):
+        return exc.is_refusal
+    return isinstance(exc, RequestRejectedError | OtherBytesError)
 
 
 def transfer_again(dataset: Dataset, *, actor: User) -> None:
@@ -94,17 +133,21 @@ def transfer_again(dataset: Dataset, *, actor: User) -> None:
 
 
 def ensure_transferred(dataset: Dataset, connection: Connection) -> bool:
-    """Whether the provider has the file. If not, or if its copy may be gone, schedule a transfer."""
+    """Whether the provider has the file. If not, or if its copy may be gone, schedule a transfer.
+
+    A transfer that the portal gave up is tried again: a person started something with the file.
+    """
     if dataset.source_url:
         return dataset.state == Dataset.State.READY
     transfer, _ = Transfer.objects.get_or_create(dataset=dataset, connection=connection)
-    if transfer.is_old and dataset.has_file:
+    if (transfer.is_old or transfer.failed_at) and dataset.has_file:
         _reset(Transfer.objects.filter(pk=transfer.pk))
         return False
     return dataset.state == Dataset.State.READY and transfer.finished_at is not None
 
 
 def _reset(transfers: QuerySet[Transfer]) -> None:
-    """Make finished transfers due again from the first byte."""
-    initial = {"bytes_sent": 0, "attempts": 0, "error": "", "s3_url": ""}
-    transfers.exclude(finished_at=None).update(finished_at=None, due_at=now(), **initial)
+    """Make finished and failed transfers due again from the first byte."""
+    initial = {"bytes_sent": 0, "attempts": 0, "refusals": 0, "error": "", "s3_url": ""}
+    ended = transfers.exclude(finished_at=None, failed_at=None)
+    ended.update(finished_at=None, failed_at=None, due_at=now(), **initial)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.apps import apps
+from django.urls import reverse
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -19,7 +20,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import transfer_next
 from finetune_portal.worker import tasks
-from tests.people import HTMX, make_dataset, signed_in
+from tests.people import HTMX, form_data, make_dataset, make_job, signed_in
 from tests.provider import Answer, ScriptedProvider, breaks, says
 from tests.running import RunningEngine
 from tests.worker.driving import point_at, point_nowhere, transfer_now
@@ -124,6 +125,113 @@ def test_an_etag_under_a_kms_key_is_no_md5(dataset: Dataset, fake: ScriptedProvi
     fake.script("upload", says(200, b"", **etag))
     transfer_now(dataset)
     assert is_at_provider(dataset)
+
+
+def s3_error(code: str, message: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+
+
+def tries_until_it_rests(dataset: Dataset, fake: ScriptedProvider) -> int:
+    """How often the file is sent while the worker is given every chance."""
+    Transfer.objects.get_or_create(dataset=dataset, connection=connections.default())
+    for _ in range(12):
+        Transfer.objects.update(due_at=now())
+        if not transfer_next():
+            break
+    return len(fake.sent("upload"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries", "sentence"),
+    [
+        (
+            says(400, s3_error("EntityTooLarge", "Too big")),
+            1,
+            "Too big (EntityTooLarge). It takes no file of",
+        ),
+        (says(403, s3_error("InvalidAccessKeyId", "No such key id")), 1, "signs uploads with a key"),
+        (says(403, s3_error("AccessDenied", "Access Denied")), 5, "It refuses fresh addresses, too."),
+        (says(301, s3_error("PermanentRedirect", "Elsewhere"), taken=False), 5, "It redirects to another"),
+        (says(307, b"", taken=False, Location="https://elsewhere.example/"), 5, "It redirects to another"),
+        (says(200, b"", ETag=f'"{"ab" * 16}"'), 5, "different bytes than the portal sent"),
+    ],
+    ids=["too large", "unknown key", "denied", "moved", "redirect", "other bytes"],
+)
+def test_what_cannot_pass_ends_with_a_sentence_and_a_button(
+    dataset: Dataset,
+    fake: ScriptedProvider,
+    alice: User,
+    caplog: pytest.LogCaptureFixture,
+    answer: Answer,
+    tries: int,
+    sentence: str,
+) -> None:
+    """P18"""
+    fake.script("upload", *[answer] * 12)
+    assert tries_until_it_rests(dataset, fake) == tries
+    assert sentence in transfer().error
+    client = signed_in(alice)
+    html = client.get(f"/datasets/{dataset.pk}/status/", headers=HTMX).content.decode()
+    assert "Not transferred" in html
+    assert sentence in html
+    assert "every 1s" not in html, "nothing changes by itself"
+    assert "Try again" in html
+    assert "Signature" not in caplog.text + transfer().error
+
+    fake.unscript()
+    client.post(reverse("datasets:transfer-again", args=[dataset.pk]))
+    assert transfer_next()
+    assert is_at_provider(dataset)
+
+
+def test_what_the_storage_says_is_logged_without_the_signed_url(
+    dataset: Dataset, fake: ScriptedProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.script("upload", says(403, s3_error("AccessDenied", "Request has expired")))
+    transfer_now(dataset)
+    assert f"The storage refused dataset {dataset.key}: AccessDenied: Request has expired" in caplog.text
+    assert "Signature" not in caplog.text
+    assert "Request has expired (AccessDenied). The portal tries again" in transfer().error
+
+
+def test_a_passing_fault_never_ends_it(dataset: Dataset, fake: ScriptedProvider) -> None:
+    refused, busy = says(403, s3_error("AccessDenied", "no")), says(503, s3_error("SlowDown", "slowly"))
+    fake.script("upload", *[refused, refused, refused, busy] * 3)
+    assert tries_until_it_rests(dataset, fake) == 12
+    assert transfer().failed_at is None
+
+
+def test_a_new_job_has_a_failed_transfer_tried_again(
+    dataset: Dataset, fake: ScriptedProvider, alice: User
+) -> None:
+    fake.script("upload", says(400, s3_error("EntityTooLarge", "Too big")))
+    transfer_now(dataset)
+    job = make_job(alice, "waiting", dataset=dataset)
+    assert "Too big (EntityTooLarge)" in signed_in(alice).get(f"/jobs/{job.pk}/").content.decode()
+    signed_in(alice).post("/jobs/new/", form_data(dataset))
+    assert transfer_next()
+    assert is_at_provider(dataset)
+
+
+def test_a_failure_at_the_jobs_own_connection_is_said_though_another_has_the_file(
+    dataset: Dataset, fake: ScriptedProvider, alice: User, dana: User
+) -> None:
+    transfer_now(dataset)
+    other = connections.add(name="Studio", base_url=fake.url, key=fake.key, actor=dana)
+    job = make_job(alice, "waiting", dataset=dataset, connection=other)
+    fake.script("upload", says(400, s3_error("EntityTooLarge", "Too big")))
+    Transfer.objects.create(dataset=dataset, connection=other)
+    assert transfer_next()
+    html = signed_in(alice).get(f"/jobs/{job.pk}/").content.decode()
+    assert "The dataset cannot go to “Studio”." in html
+    assert "Too big (EntityTooLarge)" in html
+
+
+def test_a_file_that_is_gone_from_the_disk_ends_it(dataset: Dataset, fake: ScriptedProvider) -> None:
+    dataset.path.unlink()
+    assert tries_until_it_rests(dataset, fake) == 0
+    assert transfer().failed_at
+    assert "Upload it again" in transfer().error
 
 
 def test_a_dead_provider_is_reported_and_the_dataset_waits(

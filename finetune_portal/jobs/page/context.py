@@ -6,8 +6,9 @@ from typing import Any
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
+from finetune_portal.datasets.models import Transfer
 from finetune_portal.jobs import access
-from finetune_portal.jobs.choices import UNTRAINED
+from finetune_portal.jobs.choices import UNTRAINED, State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Curves
 from finetune_portal.jobs.page.diagnosis import diagnose
@@ -19,7 +20,8 @@ from finetune_portal.jobs.page.stages import progress_line
 def job_context(user: User, job: Job) -> dict[str, Any]:
     events = list(job.events.select_related("actor"))
     training = job.training_or_none
-    closed = _closed_context(job)
+    closed, failed_transfer = _closed_context(job), _failed_transfer(job)
+    waits = f"{closed['closed_stamp']}{failed_transfer or ''}"
     return {
         "job": job,
         "events": events,
@@ -28,12 +30,20 @@ def job_context(user: User, job: Job) -> dict[str, Any]:
         "training": training,
         "curves": Curves(training) if training else None,
         "has_progress": training is not None and (job.state in UNTRAINED or bool(training.losses)),
-        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}{closed['closed_stamp']}",
+        "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}{waits}",
         "estimate": estimate(job),
         "diagnosis": diagnose(job, events),
         "snippets": snippets(job, job.connection.address),
+        "failed_transfer": failed_transfer,
         **closed,
     }
+
+
+def _failed_transfer(job: Job) -> Transfer | None:
+    """The given-up transfer that a waiting job waits for, where the dataset's own status does not show it."""
+    if job.state != State.WAITING or job.dataset is None or job.dataset.is_transfer_failed:
+        return None
+    return job.dataset.transfers.filter(connection=job.connection_id, failed_at__isnull=False).first()
 
 
 def _closed_context(job: Job) -> dict[str, Any]:

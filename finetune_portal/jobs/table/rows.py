@@ -47,7 +47,11 @@ def render_rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
     }
     cached = cache.get_many(keys.values())
     missing = [pk for pk, key in keys.items() if key not in cached]
-    jobs_to_read = with_training(access.visible(user)).defer("dataset__verdict", "provider_data")
+    jobs_to_read = (
+        with_training(access.visible(user))
+        .select_related("connection")
+        .defer("dataset__verdict", "provider_data")
+    )
     for job in jobs_to_read.filter(pk__in=missing) if missing else ():
         cached[keys[job.pk]] = render_row(job, may_change=may_change(job))
     html = "".join(cached.get(key, "") for key in keys.values())

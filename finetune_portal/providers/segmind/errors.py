@@ -77,9 +77,10 @@ class StorageError(ServerError):
     """`code` is S3's own. `is_gone`: there is no such file. `is_lasting`: no fresh URL will change it.
 
     `is_refusal`: not a passing fault, so once fresh URLs are refused in a row it is lasting, too.
+    `advice`: what a person can do about it then.
     """
 
-    code = ""
+    code = advice = ""
     is_gone = is_lasting = is_refusal = False
 
 

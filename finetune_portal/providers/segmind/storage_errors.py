@@ -17,6 +17,14 @@ LASTING = {
     *("NoSuchBucket", "NoSuchKey", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException"),
     *("QuotaExceeded", "MethodNotAllowed", "NotImplemented"),
 }
+ASK_SUPPORT = "Ask the provider’s support about its storage, then try again."
+ADVICE = {
+    "EntityTooLarge": "It takes no file of this size (5 GB at most at S3). Make the dataset smaller.",
+    "InvalidAccessKeyId": "The provider signs uploads with a key that its storage does not know. "
+    + ASK_SUPPORT,
+    "AccessDenied": "It refuses fresh addresses, too. " + ASK_SUPPORT,
+}
+REDIRECTED = "It redirects to another address, which the portal does not follow. " + ASK_SUPPORT
 GONE = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion"}
 PASSING = {"RequestTimeout", "SlowDown", "ServiceUnavailable", "InternalError", "OperationAborted"}
 PASSING_STATUSES = (408, 409, 425, 429)
@@ -35,6 +43,7 @@ def storage_error(status: int, content: bytes, *, sending: bool) -> StorageError
         what + said, status=status, detail=": ".join(each for each in (name, message) if each)
     )
     error.code = code
+    error.advice = REDIRECTED if 300 <= status < 400 else ADVICE.get(code, ASK_SUPPORT)
     error.is_gone = code in GONE or (status in (404, 410) and not code)
     error.is_lasting = code in LASTING
     error.is_refusal = 300 <= status < 500 and status not in PASSING_STATUSES and code not in PASSING
