@@ -15,6 +15,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -96,7 +97,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         try:
-            single_sign_on.admit(request, sociallogin)
+            if sentence := single_sign_on.admit(request, sociallogin):
+                messages.warning(request, sentence)
         except single_sign_on.SignInRefusedError as exc:
             raise ImmediateHttpResponse(sign_in_refused(request, str(exc))) from None
 

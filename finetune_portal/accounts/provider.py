@@ -76,7 +76,19 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]
             "email": str(data.get("email") or "").lower(),
             "email_verified": data.get("email_verified") is True,
             "groups": [str(group) for group in ([groups] if isinstance(groups, str) else groups)],
+            "has_all_groups": _has_all_groups(data),
         }
+
+
+def _has_all_groups(claims: dict[str, Any]) -> bool:
+    """Return False for Entra's sign that a person is in too many groups to send them (over 200).
+
+    It then names another place for the claim, as OpenID Connect Core 1.0, 5.6.2 has it, or sends `hasgroups`.
+    """
+    elsewhere = claims.get("_claim_names")
+    if isinstance(elsewhere, dict) and settings.OIDC_GROUPS_CLAIM in elsewhere:
+        return False
+    return str(claims.get("hasgroups", "")).lower() != "true"
 
 
 provider_classes = [Provider]

@@ -18,6 +18,8 @@ from finetune_portal.audit.services import record
 
 logger = logging.getLogger(__name__)
 
+TOO_MANY_GROUPS = "You are in more groups than a sign-in can carry, so the portal did not learn them."
+
 
 class SignInRefusedError(Exception):
     """The sign-in is refused. The text says why, for the person who signs in."""
@@ -46,8 +48,11 @@ def authorization_url(request: HttpRequest, onward: str, invitation: str) -> str
     return str(answer.url)
 
 
-def admit(request: HttpRequest, sociallogin: Any) -> None:
-    """Connect `sociallogin` with the user who signs in. Raises SignInRefusedError."""
+def admit(request: HttpRequest, sociallogin: Any) -> str:
+    """Connect `sociallogin` with the user who signs in. Raises SignInRefusedError.
+
+    Return a sentence for that user where the identity provider did not send the groups; else nothing.
+    """
     claims = sociallogin.account.extra_data
     if not compare_digest(sociallogin.nonce, str(sociallogin.state.get("nonce"))):
         raise SignInRefusedError(
@@ -59,8 +64,9 @@ def admit(request: HttpRequest, sociallogin: Any) -> None:
             raise SignInRefusedError(
                 f"Someone else on the team already signs in with this {settings.OIDC_NAME} account."
             )
-        return
-    role = _role(claims["groups"])
+        return ""
+    has_all_groups = claims["has_all_groups"] or not any(settings.OIDC_GROUPS.values())
+    role = _role(claims["groups"]) if has_all_groups else None
     if known is None:
         known = _user_with_email(claims) or _create_user(claims, role, sociallogin.state.get("invitation"))
         sociallogin.connect(request, known)
@@ -68,6 +74,15 @@ def admit(request: HttpRequest, sociallogin: Any) -> None:
         raise SignInRefusedError("This account is deactivated. Ask an admin.")
     if role:
         _apply_role(known, role)
+    if has_all_groups:
+        return ""
+    logger.warning(
+        "%s did not send the groups of user %s: too many. The role stays %s. See docs/operations.md.",
+        settings.OIDC_NAME,
+        known.pk,
+        known.role,
+    )
+    return f"{TOO_MANY_GROUPS} Your role is {known.get_role_display()}; an admin can change it."
 
 
 def _role(groups: list[str]) -> str | None:
@@ -110,6 +125,8 @@ def _create_user(claims: dict[str, Any], role: str | None, invitation_id: int | 
         user = services.accept(invitation, email=claims["email"], name=name, password=None)
         if user:
             return user
+    if role is None and not claims["has_all_groups"] and not settings.OIDC_ADMIT_ALL:
+        raise SignInRefusedError(f"{TOO_MANY_GROUPS} Ask an admin for an invitation.")
     if role is None and not settings.OIDC_ADMIT_ALL:
         raise SignInRefusedError("You are not on the team yet. Ask an admin for an invitation.")
     with transaction.atomic():

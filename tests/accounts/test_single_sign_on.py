@@ -343,3 +343,59 @@ def test_an_invalid_token_is_refused(deviations: dict[str, Any], scripted: Scrip
     assert answer.status_code == 403
     assert "You are not signed in" in answer.content.decode()
     assert not User.objects.exists()
+
+
+TOO_MANY = [
+    {
+        "_claim_names": {"groups": "src1"},
+        "_claim_sources": {"src1": {"endpoint": "https://graph.example.com/"}},
+    },
+    {"hasgroups": True},
+    {"hasgroups": "true"},
+]
+
+
+@pytest.mark.usefixtures("roles_by_group")
+@pytest.mark.parametrize("claims", TOO_MANY)
+@pytest.mark.parametrize("admits_all", [False, True])
+def test_too_many_groups_to_send_change_no_role(
+    claims: dict[str, Any], admits_all: bool, identity_provider: IdentityProvider, settings: Any, caplog: Any
+) -> None:
+    """As Entra signs in who is in more than 200 groups."""
+    settings.OIDC_ADMIT_ALL = admits_all
+    identity_provider.add_user("sub-9", **ERIN, groups=["/artists"])
+    sign_in(identity_provider, "sub-9")
+    identity_provider.add_user("sub-9", **ERIN, groups=None, **claims)
+    client, _ = sign_in(identity_provider, "sub-9")
+    assert User.objects.get().role == "maker"
+    html = client.get("/").content.decode()
+    assert "more groups than a sign-in can carry" in html
+    assert "Your role is Maker" in html
+    assert "did not send the groups of user" in caplog.text
+
+
+@pytest.mark.usefixtures("roles_by_group")
+@pytest.mark.parametrize("claims", TOO_MANY)
+def test_a_new_person_with_too_many_groups_is_told(
+    claims: dict[str, Any], identity_provider: IdentityProvider, settings: Any
+) -> None:
+    identity_provider.add_user("sub-10", **ERIN, groups=None, **claims)
+    _, answer = sign_in(identity_provider, "sub-10")
+    assert answer.status_code == 403
+    assert "more groups than a sign-in can carry" in answer.content.decode()
+    assert not User.objects.exists()
+
+    settings.OIDC_ADMIT_ALL = True
+    client, _ = sign_in(identity_provider, "sub-10")
+    assert User.objects.get().role == "viewer"
+    assert "Your role is Viewer" in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("claims", TOO_MANY)
+def test_too_many_groups_are_no_matter_where_groups_give_no_role(
+    claims: dict[str, Any], identity_provider: IdentityProvider, settings: Any
+) -> None:
+    settings.OIDC_ADMIT_ALL = True
+    identity_provider.add_user("sub-11", **ERIN, groups=None, **claims)
+    client, _ = sign_in(identity_provider, "sub-11")
+    assert "more groups" not in client.get("/").content.decode()

@@ -249,7 +249,9 @@ def test_the_page_needs_login(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("reported", "shown"), [(14.2, 14), (57.9, 57), (99.7, 99), (0.0, 0)])
-def test_row_and_page_show_one_percentage_as_text_and_as_bar(alice: User, reported: float, shown: int) -> None:
+def test_row_and_page_show_one_percentage_as_text_and_as_bar(
+    alice: User, reported: float, shown: int
+) -> None:
     job, client = make_job(alice, "training"), signed_in(alice)
     Training.objects.create(job=job, percent=reported, jobs_ahead=0)
     for html in (piece(client), text_of(client, f"/jobs/{job.pk}/")):
