@@ -30,7 +30,8 @@ ZIP64 = 56 + 20  # bytes of the two records that may stand before the end record
 TAIL = ZIP64 + 22 + 0xFFFF
 UTF8_FLAG = 0x800
 
-_IMAGE = re.compile(r"(?P<index>.+)_(?P<half>start|end)\.(?:jpe?g|jfif|png|webp)", re.IGNORECASE | re.DOTALL)
+_ENDINGS = "jpe?g|jpe|jfif|jif|mpo|a?png|webp"  # whatever the name says, the content decides
+_IMAGE = re.compile(rf"(?P<index>.+)_(?P<half>start|end)\.(?:{_ENDINGS})", re.IGNORECASE | re.DOTALL)
 _LAYOUT = "Name them like 01_start.png and 01_end.png, with 01.txt as the caption, in one folder."
 
 

@@ -123,12 +123,15 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert from the embedded ICC profile. One that cannot be read, or is for another mode, is ignored."""
     if profile:
         try:
-            source = ImageCms.getOpenProfile(BytesIO(profile))
-            if image.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
-                image = image.convert("RGB")
-            converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
-            if converted is not None:
-                return converted
+            transform = ImageCms.buildTransform(
+                ImageCms.getOpenProfile(BytesIO(profile)),
+                SRGB,
+                image.mode,
+                "RGB",
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            return ImageCms.applyTransform(image, transform) or image.convert("RGB")
         except (ImageCms.PyCMSError, *_ERRORS):
             pass
     return image.convert("RGB")
