@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN := .venv-train/bin
 
-.PHONY: help run run-train test test-train test-faults test-postgresql lint format screenshots
+.PHONY: help run run-train test test-slow test-train test-faults test-postgresql lint format screenshots
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -19,6 +19,9 @@ test: .venv/dev ## the whole suite, but for the long share of the harnesses, in 
 
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train
+
+test-slow: .venv/dev ## the tests that are too slow for make test, but for those of test-faults
+	@$(BIN)/python -m pytest -m slow --ignore tests/faults --numprocesses $(WORKERS)
 
 test-faults: .venv/dev ## kill and harm it everywhere (over 1,200 runs, about half an hour), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
