@@ -12,6 +12,7 @@ from django.contrib.auth.password_validation import validate_password
 
 from finetune_portal.accounts import second_factor
 from finetune_portal.accounts.models import User
+from finetune_portal.web.names import NameField
 
 LENGTH_HELP = "At least 12 characters. A few plain words make a good one."
 
@@ -61,7 +62,7 @@ class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         fields = ("name", "email")
         labels = {"name": "Your name", "email": "E-mail"}
         widgets = {
-            "name": forms.TextInput(attrs={"autofocus": True, "autocomplete": "name"}),
+            "name": forms.TextInput(attrs={"autofocus": True, "autocomplete": "name", "dir": "auto"}),
             "email": forms.EmailInput(attrs={"autocomplete": "username"}),
         }
 
@@ -116,9 +117,7 @@ class ForgotForm(forms.Form):
 
 
 class NameForm(forms.Form):
-    name = forms.CharField(
-        label="Your name", max_length=80, widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
+    name = NameField(label="Your name", max_length=80, widget=forms.TextInput(attrs={"autocomplete": "name"}))
 
 
 class RoleForm(forms.Form):

@@ -9,6 +9,7 @@ from django import forms
 from django.conf import settings
 
 from finetune_portal.connections.models import Connection
+from finetune_portal.web.names import NameField
 
 
 class KeyField(forms.CharField):
@@ -28,14 +29,14 @@ class KeyField(forms.CharField):
         return key
 
 
-class NameField(forms.CharField):
+class ConnectionNameField(NameField):
     def __init__(self, **kwargs: Any) -> None:
         required = {"required": "Enter a name, for example the account it belongs to."}
         super().__init__(label="Name", max_length=60, error_messages=required, **kwargs)
 
 
 class AddForm(forms.Form):
-    name = NameField()
+    name = ConnectionNameField()
     base_url = forms.ChoiceField(
         label="Provider",
         choices=lambda: [(url, url.removeprefix("https://")) for url in settings.PROVIDER_URLS],
@@ -61,7 +62,7 @@ class ConnectionForm(forms.Form):
 
 
 class RenameForm(ConnectionForm):
-    name = NameField()
+    name = ConnectionNameField()
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])

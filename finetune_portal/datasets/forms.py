@@ -11,6 +11,7 @@ from django.conf import settings
 from finetune_portal.datasets.disk_space import disk_full_message
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web import outbound
+from finetune_portal.web.names import NameField
 from finetune_portal.web.templatetags.portal import size
 
 MAX_CAPTION = 2_000
@@ -72,7 +73,7 @@ class UrlForm(forms.Form):
 
 
 class NameForm(forms.Form):
-    name = forms.CharField(
+    name = NameField(
         label="Name", max_length=120, error_messages={"required": "Enter a name for the dataset."}
     )
 
@@ -84,7 +85,7 @@ class CaptionsForm(forms.Form):
         label="One caption for every pair",
         required=False,
         max_length=MAX_CAPTION,
-        widget=forms.Textarea(attrs={"rows": 2}),
+        widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
         help_text="Sets the same caption for all pairs. Leave it empty to edit them one by one.",
     )
 
@@ -100,7 +101,7 @@ class CaptionsForm(forms.Form):
                     MAX_CAPTION, len(caption) + caption.count("\n")
                 ),  # one from the ZIP may be longer
                 initial=caption,
-                widget=forms.Textarea(attrs={"rows": 2}),
+                widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
             )
 
     @property

@@ -13,6 +13,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.web.errors import ActionError
+from finetune_portal.web.names import clean_name
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:
@@ -39,7 +40,7 @@ def delete(dataset: Dataset, *, actor: User) -> None:
 
 def add_url(url: str, *, owner: User) -> Dataset:
     """Add a dataset that lies at a public address; the worker checks it by ranged requests."""
-    name = PurePosixPath(unquote(urlsplit(url).path)).name or "dataset.zip"
+    name = clean_name(PurePosixPath(unquote(urlsplit(url).path)).name) or "dataset.zip"
     with transaction.atomic():
         dataset = Dataset.objects.create(
             owner=owner,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -21,10 +20,10 @@ from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.queue.leases import held_by
 from finetune_portal.web import outbound
+from finetune_portal.web.names import clean_name
 
 EARLY_TRANSFER_BYTES = 16 * 1024 * 1024  # the transfer of a larger file starts during its upload
 REMOTE_CHECK_SECONDS = 60.0
-JOINERS = "\u200c\u200d"
 
 
 def start_upload(
@@ -41,12 +40,6 @@ def start_upload(
         dataset.save()
         record(owner, "dataset.upload", dataset, name=name, size=size)
     return dataset
-
-
-def clean_name(text: str) -> str:
-    """One line without invisible or direction-changing characters; joiners are part of some scripts."""
-    chars = (char for char in unicodedata.normalize("NFC", text) if char.isprintable() or char in JOINERS)
-    return " ".join("".join(chars).split())
 
 
 def commit_offset(dataset: Dataset, received: int) -> None:

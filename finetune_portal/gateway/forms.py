@@ -11,6 +11,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.models import Right
 from finetune_portal.jobs.forms import JobForm
+from finetune_portal.web.names import NameField
 
 DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
 RIGHTS = (
@@ -28,7 +29,7 @@ API_NAMES = {
 class TokenForm(forms.Form):
     """A viewer's token only reads, so a viewer has no rights to choose."""
 
-    name = forms.CharField(
+    name = NameField(
         max_length=60,
         error_messages={"required": "Enter a name, so that you know later what uses the token."},
         widget=forms.TextInput(attrs={"placeholder": "nightly jobs", "autocomplete": "off"}),

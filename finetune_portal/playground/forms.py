@@ -27,7 +27,7 @@ class GenerationForm(forms.Form):
     prompt = forms.CharField(
         label="Prompt",
         max_length=1000,
-        widget=forms.Textarea(attrs={"rows": 2}),
+        widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
         error_messages={"required": "Say how to change the picture."},
     )
     strength = forms.FloatField(

@@ -106,7 +106,7 @@ def test_a_public_address_goes_through_the_guard(alice: User) -> None:
 
 
 WRONG = [
-    ({"name": "<b>"}, "name: Use letters, digits"),
+    ({"name": "\u202e"}, "name: Enter a name for the job."),
     ({"name": None}, "name: Enter a name for the job."),
     ({"name": {"a": 1}}, "name must be text."),
     ({"instance_prompt": ["red"]}, "instance_prompt must be text."),

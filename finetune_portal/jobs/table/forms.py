@@ -9,10 +9,11 @@ from django.http import QueryDict
 
 from finetune_portal.jobs.table.query import FILTER_PARAMS
 from finetune_portal.web.forms import InlineForm
+from finetune_portal.web.names import NameField
 
 
 class ViewForm(InlineForm):
-    name = forms.CharField(max_length=40, error_messages={"required": "Give the view a name."})
+    name = NameField(max_length=40, error_messages={"required": "Give the view a name."})
     query = forms.CharField(max_length=500, required=False)
 
     def clean_query(self) -> str:
