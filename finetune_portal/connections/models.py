@@ -90,6 +90,11 @@ class Connection(Leased):
         return self.kind == Kind.ENGINE
 
     @property
+    def is_engine(self) -> bool:
+        """Whether an engine answers, on this machine or elsewhere: only engines have capabilities."""
+        return self.is_free or bool(self.capabilities)
+
+    @property
     def is_disabled(self) -> bool:
         return self.disabled_at is not None or not (self.is_own or self.kind == built_in_kind())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from finetune_portal.jobs.choices import STAGE_OF_STATE, State
 from finetune_portal.jobs.models import Job, Training
@@ -42,13 +43,20 @@ def time_left(training: Training) -> timedelta | None:
     return timedelta(seconds=max(grain, round(training.seconds_left / grain) * grain))
 
 
+def is_tiny_model(job: Job) -> bool:
+    return _model_information(job).get("tiny_model") is True
+
+
 def trained_model(job: Job) -> str:
     """Name the base model where the provider tells it, and say when nothing is learnt."""
-    information = job.provider_data.get("model_information")
-    fields = information if isinstance(information, dict) else {}
     if job.is_simulated:
         return "The local engine only simulates this training."
-    if fields.get("tiny_model") is True:
+    if is_tiny_model(job):
         return "Base model: the tiny test model, too small to make useful pictures."
-    name = fields.get("base_model")
+    name = _model_information(job).get("base_model")
     return f"Base model: {name[:MAX_MODEL_NAME]}" if name and isinstance(name, str) else ""
+
+
+def _model_information(job: Job) -> dict[str, Any]:
+    information = job.provider_data.get("model_information")
+    return information if isinstance(information, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from itertools import product
 from typing import Any, cast
@@ -22,9 +21,9 @@ from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
 from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
 from finetune_portal.web.forms import InlineForm
+from finetune_portal.web.names import NameField
 from finetune_portal.web.templatetags.portal import credits_text
 
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
 MAX_LIMIT = 2_147_483_647  # what the column holds
 WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
 
@@ -87,6 +86,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     """A job, or several as a sweep: name, dataset, prompt, learning rate, steps, GPU, visibility."""
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    name = NameField(max_length=80, error_messages={"required": "Enter a name for the job."})
     dataset = forms.ModelChoiceField(
         queryset=Dataset.objects.none(),
         required=False,
@@ -120,9 +120,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             "wants_public",
         )
         labels = {
-            "name": "Name",
             "instance_prompt": "Prompt",
-            "machine_type": "GPU",
             "wants_public": "Public model",
         }
         help_texts = {
@@ -130,10 +128,9 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             "Used for every pair without a caption.",
             "wants_public": "Anyone can see and use a public model. You can change this later.",
         }
-        error_messages = {"name": {"required": "Enter a name for the job."}}
         widgets = {
-            "instance_prompt": forms.Textarea(attrs={"rows": 3}),
-            "machine_type": forms.RadioSelect,
+            "instance_prompt": forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+            "machine_type": forms.HiddenInput,
         }
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -152,14 +149,6 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     def has_choice(self) -> bool:
         """Whether there are several connections to choose from."""
         return len(self.connections) > 1
-
-    def clean_name(self) -> str:
-        name = " ".join(str(self.cleaned_data["name"]).split())
-        if not NAME.match(name):
-            raise forms.ValidationError(
-                "Use letters, digits, spaces, dots and dashes, and begin with a letter or digit."
-            )
-        return name
 
     def clean_form_key(self) -> uuid.UUID:
         """Return the key of a form sent before unchanged, but never that of another person's form."""
@@ -213,6 +202,18 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             self.add_error("dataset", f"Neither “{connection}” nor the portal has this file any more.")
 
     @property
+    def gpu(self) -> str:
+        return choices.Machine.H100.label
+
+    @property
+    def has_paid_connection(self) -> bool:
+        return not all(connection.is_free for connection in self.connections)
+
+    @property
+    def has_free_connection(self) -> bool:
+        return any(connection.is_free for connection in self.connections)
+
+    @property
     def is_free(self) -> bool:
         """Whether the chosen connection is the local engine."""
         return bool(getattr(self.cleaned_data.get("connection"), "is_free", False))
@@ -227,7 +228,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
 
 class DescribeForm(InlineForm):
-    name = forms.CharField(max_length=80, error_messages={"required": "Enter a name for the job."})
+    name = NameField(max_length=80, error_messages={"required": "Enter a name for the job."})
     note_text = forms.CharField(max_length=4000, required=False)
     tags = forms.CharField(max_length=200, required=False)
 
@@ -282,7 +283,7 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 class PresetForm(InlineForm):
     """Sent with the job form, whose `name` is the job's, hence `preset_name`."""
 
-    preset_name = forms.CharField(max_length=40, error_messages={"required": "Enter a name for the preset."})
+    preset_name = NameField(max_length=40, error_messages={"required": "Enter a name for the preset."})
     learning_rate = _rate_field(count=1, single="A preset has a single learning rate.")
     steps = _steps_field(count=1, single="A preset has a single number of steps.")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import timedelta
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +17,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
 from finetune_portal.jobs.choices import State
 from finetune_portal.queue.leases import Leased
+from finetune_portal.web.names import ascii_name
 
 GROUPED = [
     (key, (label, [str(state) for state in states])) for key, (label, states) in choices.GROUPS.items()
@@ -123,8 +126,8 @@ class Job(Leased):
 
     @property
     def name_at_provider(self) -> str:
-        """The name sent to the provider; its nonce finds the job in the list when an answer is lost."""
-        return f"{self.name}-{self.nonce}"
+        """The name sent to the provider, in ASCII; its nonce finds the job when an answer is lost."""
+        return f"{ascii_name(self.name, otherwise='job')[:80]}-{self.nonce}"
 
     @property
     def is_active(self) -> bool:
@@ -156,6 +159,18 @@ class Job(Leased):
     @property
     def can_download(self) -> bool:
         return self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
+
+    @property
+    def model_file_name(self) -> str:
+        """The name that the download gives the model file; the provider chose it when the job was sent."""
+        return PurePosixPath(unquote(urlsplit(self.cloud_storage_url).path)).name
+
+    @property
+    def gpu(self) -> str:
+        """The GPU where it is known: a provider's choice, not the hardware of an engine."""
+        if self.is_external or self.connection.is_engine:
+            return ""
+        return choices.Machine(self.machine_type).label
 
     @property
     def can_change_visibility(self) -> bool:

@@ -38,6 +38,10 @@ def can_run(job: Job) -> bool:
     return is_trained(job) and not why_not(job)
 
 
+def was_run(job: Job) -> bool:
+    return Generation.objects.filter(job=job).exists()
+
+
 def is_paid(connection: Connection) -> bool:
     """Whether a run may cost money: at any provider but an engine, which is the team's own hardware."""
     return connection.kind != Kind.ENGINE and "run" not in connection.capabilities

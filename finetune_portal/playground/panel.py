@@ -17,6 +17,8 @@ from finetune_portal.playground.models import Generation
 from finetune_portal.web.keys import parse_key
 from finetune_portal.web.paging import page_of
 
+NOT_READY = "They are not ready yet."
+
 
 def context(
     user: User,
@@ -83,6 +85,7 @@ def comparison(
 ) -> dict[str, Any]:
     """One picture by several jobs. `params["run"]` is the batch to show."""
     runnable = [job for job in jobs if access.can_run(job)]
+    left_out = [job for job in jobs if job not in runnable]
     columns = list(_batch(user, params.get("run", ""), jobs)) if runnable else []
     if form is None and user.can_train and runnable:
         last = columns[-1] if columns else None
@@ -90,7 +93,8 @@ def comparison(
     paid = any(access.is_paid(job.connection) for job in runnable)
     return {
         "jobs": runnable,
-        "left_out": [job for job in jobs if job not in runnable],
+        "left_out": left_out,
+        "reason": next((why for job in left_out if (why := access.why_not(job))), NOT_READY),
         "form": form,
         "columns": columns,
         "earlier": _earlier(user, runnable),

@@ -21,3 +21,12 @@ def test_name_note_and_tags(alice: User, bob: User, charlie: User) -> None:
     assert "Night, second try" in text_of(client, "/?tag=moons")
     refused = client.post(f"/jobs/{job.pk}/describe/", {**data, "name": ""}, follow=True)
     assert "Enter a name for the job" in refused.content.decode()
+
+
+def test_a_long_prompt_and_a_long_note_are_clamped(alice: User) -> None:
+    short = make_job(alice, State.READY, instance_prompt="night", note="moons")
+    long = make_job(alice, State.READY, instance_prompt="night " * 160, note="moons\n" * 100)
+    client = signed_in(alice)
+    assert "long-text" not in text_of(client, f"/jobs/{short.pk}/")
+    for url in (f"/jobs/{long.pk}/", f"/jobs/compare/?job={long.pk}&job={short.pk}"):
+        assert text_of(client, url).count('<details class="long-text">') == 2

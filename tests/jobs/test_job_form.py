@@ -15,8 +15,8 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import sample
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs.models import Job
-from tests.people import HTMX, form_data, make_dataset, signed_in
+from finetune_portal.jobs.models import Job, Limits
+from tests.people import HTMX, form_data, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 
 URL = "/jobs/new/"
@@ -64,7 +64,7 @@ def test_a_file_may_come_with_the_form_itself(alice: User) -> None:
     ("field", "value", "sentence"),
     [
         ("name", "", "Enter a name for the job."),
-        ("name", "<b>", "Use letters, digits"),
+        ("name", "\u202e", "Enter a name for the job."),
         ("learning_rate", "fast", "Enter the learning rate as a number"),
         ("learning_rate", "0", "Too small to learn anything"),
         ("learning_rate", "nan", "Enter the learning rate as a number"),
@@ -153,3 +153,27 @@ def test_a_field_with_an_error_still_names_its_help_text(alice: User, dataset: D
     (rate,) = re.findall(r'<input[^>]*id="id_learning_rate"[^>]*>', html)
     assert 'aria-describedby="id_learning_rate_helptext"' in rate
     assert "aria-invalid" not in rate
+
+
+def test_a_gpu_is_named_only_where_it_trains(alice: User, settings: Any) -> None:
+    settings.LOCAL_ENGINE = True
+    local = connections.built_in()
+    assert "H100" not in text_of(signed_in(alice), URL).replace('value="NVIDIA_H100"', "")
+    paid = Connection.objects.create(name="Segmind", base_url="https://api.segmind.com")
+    assert "trains on an NVIDIA H100" in text_of(signed_in(alice), URL)
+    engine = Connection.objects.create(name="Studio", base_url="https://e.example", capabilities=["progress"])
+    external = make_job(None, "ready", connection=paid)
+    jobs = [make_job(alice, "ready", connection=each) for each in (local, engine, paid)]
+    pages = [text_of(signed_in(alice), f"/jobs/{job.pk}/") for job in (*jobs, external)]
+    assert ["NVIDIA H100" in page for page in pages] == [False, False, True, False]
+
+
+def test_limits_are_shown_only_where_a_job_counts(alice: User, settings: Any) -> None:
+    settings.LOCAL_ENGINE = True
+    connections.built_in()
+    Limits.objects.create(pk=1, per_person_day=1)
+    assert "of yours today" not in text_of(signed_in(alice), URL)
+    Connection.objects.create(name="Segmind", base_url="https://api.segmind.com")
+    page = text_of(signed_in(alice), URL)
+    assert "of yours today" in page
+    assert "Jobs of the local engine do not count." in page

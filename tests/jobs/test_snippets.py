@@ -1,36 +1,74 @@
-"""The job page's snippets that use the model: curl, Python, diffusers, ComfyUI."""
+"""The job page's snippets that use the model: diffusers, ComfyUI."""
 
 from __future__ import annotations
 
 import ast
-import json
-import shlex
+import re
+from typing import Any
+
+import pytest
+import requests
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.page.snippets import snippets
-from tests.people import make_job, signed_in
-from tests.worker.driving import text_of
+from finetune_portal.jobs.services import download_link
+from tests.people import make_dataset, make_job, signed_in
+from tests.running import RunningEngine
+from tests.worker.driving import followed_until, fresh, point_at, send_now, text_of, transfer_now
 
 ODD = 'make it "night", don\'t ask; $(rm -rf) é'
+FILE = "https://models.example/1/Day-to-night-abc.safetensors?X-Amz-Expires=3600"
 
 
-def test_snippets_are_valid_for_any_prompt(alice: User) -> None:
-    job = make_job(alice, State.READY, slug="abc-night", request_id="1", instance_prompt=ODD)
-    lines = {snippet.name: snippet.text for snippet in snippets(job, "https://api.example")}
-    words = shlex.split(lines["curl"].replace("\\\n", " "))
-    assert words[1] == "https://api.example/v1/abc-night"
-    assert json.loads(words[words.index("--json") + 1])["prompt"] == ODD
-    for name in ("Python", "diffusers"):
-        ast.parse(lines[name])
-        assert any(
-            isinstance(node, ast.Constant) and node.value == ODD for node in ast.walk(ast.parse(lines[name]))
-        )
+def ready(owner: User, **fields: Any) -> Job:
+    return make_job(owner, State.READY, request_id="1", cloud_storage_url=FILE, **fields)
+
+
+def test_a_snippet_is_valid_for_any_prompt(alice: User) -> None:
+    texts = {snippet.name: snippet.text for snippet in snippets(ready(alice, instance_prompt=ODD))}
+    constants = [
+        each.value for each in ast.walk(ast.parse(texts["diffusers"])) if isinstance(each, ast.Constant)
+    ]
+    assert ODD in constants
+    assert "Day-to-night-abc.safetensors" in constants
+    assert "Put Day-to-night-abc.safetensors into" in texts["ComfyUI"]
 
 
 def test_snippets_are_shown_only_for_an_existing_model(alice: User) -> None:
-    ready = make_job(alice, State.READY, slug="s", request_id="1", cloud_storage_url="x")
     failed = make_job(alice, State.FAILED, slug="s", request_id="2")
     client = signed_in(alice)
-    assert "load_lora_weights" in text_of(client, f"/jobs/{ready.pk}/")
+    assert "load_lora_weights" in text_of(client, f"/jobs/{ready(alice).pk}/")
     assert "load_lora_weights" not in text_of(client, f"/jobs/{failed.pk}/")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"is_simulated": True}, {"provider_data": {"model_information": {"tiny_model": True}}}]
+)
+def test_a_model_that_fits_no_pipeline_has_no_snippet(alice: User, fields: dict[str, Any]) -> None:
+    assert "Use the model" not in text_of(signed_in(alice), f"/jobs/{ready(alice, **fields).pk}/")
+
+
+def test_no_snippet_needs_a_key_or_an_address_that_only_the_server_has(alice: User) -> None:
+    html = text_of(signed_in(alice), f"/jobs/{ready(alice, slug='s').pk}/")
+    assert "API_KEY" not in html
+    assert "x-api-key" not in html
+    assert "127.0.0.1" not in html
+
+
+def test_after_a_rename_the_snippet_still_names_the_file_of_the_download(
+    alice: User, engine: RunningEngine, settings: Any
+) -> None:
+    point_at(settings, engine)
+    dataset = make_dataset(alice, stored=False)
+    transfer_now(dataset)
+    job = followed_until(send_now(make_job(alice, dataset=dataset, name="Hüte für Anna 👒")))
+    signed_in(alice).post(f"/jobs/{job.pk}/describe/", {"name": "Something else"})
+    job = fresh(job)
+    assert job.name == "Something else"
+    link = download_link(job, actor=alice)
+    header = requests.get(link, timeout=30).headers["Content-Disposition"]
+    assert re.findall('filename="([^"]+)"', header) == [job.model_file_name]
+    job.is_simulated = False
+    assert all(job.model_file_name in snippet.text for snippet in snippets(job))

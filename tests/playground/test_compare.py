@@ -53,11 +53,25 @@ def test_what_cannot_be_run_is_left_out(alice: User, jobs: list[Job]) -> None:
     training = make_job(alice, "training", name="Green", request_id="g")
     client = signed_in(alice)
     html = text_of(client, f"/try/?{query(*jobs, training)}")
-    assert "Left out, because they cannot be run here: Green." in html
+    assert "Left out, because they cannot be run here: <bdi>Green</bdi>." in html
     assert "One picture, 2 models" in html
     client.post("/try/", form(job=[job.pk for job in (*jobs, training)]))
     assert not Generation.objects.filter(job=training).exists()
     assert Generation.objects.count() == 3
+
+
+def test_what_cannot_be_tried_is_not_offered(alice: User, jobs: list[Job]) -> None:
+    """Nor does the page ask for what was just done."""
+    client = signed_in(alice)
+    compared = f"/jobs/compare/?{query(*jobs)}"
+    assert "Try them on one image" in text_of(client, compared)
+    Job.objects.update(is_simulated=True)
+    assert "Try them on one image" not in text_of(client, compared)
+    assert "Try it" not in text_of(client, f"/jobs/{jobs[0].pk}/")
+    html = text_of(client, f"/try/?{query(*jobs)}")
+    assert "None of these models can be run here" in html
+    assert "the local engine only simulated its training" in html
+    assert "Select two or more" not in html
 
 
 def test_nothing_runs_when_there_is_no_room_for_all(alice: User, jobs: list[Job]) -> None:

@@ -248,9 +248,10 @@ def test_a_model_that_cannot_be_run_says_why(
     alice: User, provider: ScriptedProvider, fields: dict[str, Any], says: str
 ) -> None:
     job, client = ready(alice, **fields), signed_in(alice)
-    html = text_of(client, f"/jobs/{job.pk}/")
+    html = text_of(client, address(job))
     assert says in html
     assert "playground-form" not in html
+    assert "Try it" not in text_of(client, f"/jobs/{job.pk}/"), "what cannot be tried is not offered"
     answer = client.post(address(job), form(file=own(image())), headers=HTMX)
     assert answer.status_code == 422
     assert not Generation.objects.exists()
@@ -258,9 +259,7 @@ def test_a_model_that_cannot_be_run_says_why(
 
 def test_an_engine_that_cannot_run_says_so(alice: User, job: Job) -> None:
     Connection.objects.filter(pk=job.connection_id).update(capabilities=["progress"])
-    assert "The engine that trained this model cannot run models." in text_of(
-        signed_in(alice), f"/jobs/{job.pk}/"
-    )
+    assert "The engine that trained this model cannot run models." in text_of(signed_in(alice), address(job))
     Connection.objects.filter(pk=job.connection_id).update(capabilities=["progress", "run"])
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "playground-form" in html

@@ -33,7 +33,7 @@ def job_context(user: User, job: Job) -> dict[str, Any]:
         "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}{waits}",
         "estimate": estimate(job),
         "diagnosis": diagnose(job, events),
-        "snippets": snippets(job, job.connection.address),
+        "snippets": snippets(job),
         "failed_transfer": failed_transfer,
         **closed,
     }

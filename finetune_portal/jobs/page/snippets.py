@@ -1,14 +1,14 @@
-"""Snippets that use a trained model: over the API, with diffusers, in ComfyUI. Pure text."""
+"""Snippets that use a downloaded model: with diffusers, in ComfyUI. Pure text.
+
+There is none for the provider's API: it needs the account's key, which only the server has.
+"""
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import dataclass
 
+from finetune_portal.jobs import display
 from finetune_portal.jobs.models import Job
-
-IMAGE_URL = "https://example.com/image.jpg"
 
 
 @dataclass(frozen=True)
@@ -17,44 +17,15 @@ class Snippet:
     text: str
 
 
-def snippets(job: Job, base_url: str) -> list[Snippet]:
-    """Use the request body of the base model: the provider documents none for a fine-tune.
-
-    Source: docs/provider-api.md, 13.
-    """
-    body = {"prompt": job.instance_prompt, "input_image": IMAGE_URL}
-    url = f"{base_url}/v1/{job.slug}"
-    file = f"{job.name_at_provider.replace(' ', '-')}.safetensors"
-    over_api = []
-    if job.slug:
-        over_api = [Snippet("curl", _curl(url, body)), Snippet("Python", _python(url, body))]
+def snippets(job: Job) -> list[Snippet]:
+    """Name the file as the download does; none for a model that its base model cannot load or use."""
+    if not job.can_download or job.is_simulated or display.is_tiny_model(job):
+        return []
+    file = job.model_file_name
     return [
-        *over_api,
         Snippet("diffusers", _diffusers(file, job.instance_prompt)),
         Snippet("ComfyUI", _comfy(file)),
     ]
-
-
-def _curl(url: str, body: dict[str, str]) -> str:
-    payload = shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))
-    return f"""curl {shlex.quote(url)} \\
-  --header "x-api-key: $SEGMIND_API_KEY" \\
-  --json {payload} \\
-  --output result.jpg"""
-
-
-def _python(url: str, body: dict[str, str]) -> str:
-    return f"""import os
-import requests
-
-response = requests.post(
-    {url!r},
-    headers={{"x-api-key": os.environ["SEGMIND_API_KEY"]}},
-    json={json.dumps(body, indent=8, ensure_ascii=False).replace("}", "    }")},
-    timeout=120,
-)
-response.raise_for_status()
-open("result.jpg", "wb").write(response.content)"""
 
 
 def _diffusers(file: str, prompt: str) -> str:

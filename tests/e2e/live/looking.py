@@ -10,7 +10,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 
-PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/b"}
+PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/night.safetensors"}
 
 
 def says(page: Page, words: str | re.Pattern[str]) -> None:
