@@ -76,6 +76,7 @@ class Job(Leased):
     file_sha256 = models.CharField(max_length=64, blank=True)
     file_size = models.BigIntegerField(null=True)
     file_error = models.CharField(max_length=300, blank=True)
+    file_gone_at = models.DateTimeField(null=True)  # the provider's storage no longer had it
 
     group = models.GeneratedField(
         expression=models.Case(

@@ -19,9 +19,11 @@ from finetune_portal.jobs import limits
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move, note
-from finetune_portal.providers.segmind import SegmindError
+from finetune_portal.providers.segmind import SegmindClient, SegmindError, StorageError
 from finetune_portal.web.errors import ActionError, ProviderError
 
+FILE_GONE = "The provider no longer has the file of this model: it was deleted there."
+GONE = (404, 410)  # of a link to a file that the provider had
 AUDIT_TEXT_LENGTH = 200  # of a changed text in the audit record
 
 
@@ -123,9 +125,37 @@ def download_link(job: Job, *, actor: User) -> str:
         with client_for_user_action(job.connection) as client:
             link = client.download_url(job.cloud_storage_url)
     except SegmindError as exc:
+        if exc.status in GONE:
+            mark_file_gone(job)
         raise ProviderError(f"No download link. {exc.message}", exc.detail) from None
+    _check_file(job, client, link)
     record(actor, "job.download", job, name=job.name)
     return link
+
+
+def _check_file(job: Job, client: SegmindClient, link: str) -> None:
+    """Check that the link leads to the file, as a browser would show the storage's XML instead.
+
+    A browser may reach a storage that the portal does not, so only an answer counts.
+    """
+    try:
+        client.check_file(link)
+    except StorageError as exc:
+        if exc.is_gone:
+            mark_file_gone(job)
+            raise ActionError(FILE_GONE, exc.detail) from None
+        raise ProviderError(f"No download. {exc.message}", exc.detail) from None
+    except SegmindError:
+        return
+    if job.file_gone_at:
+        Job.objects.filter(pk=job.pk).update(file_gone_at=None, updated_at=now())
+
+
+def mark_file_gone(job: Job) -> None:
+    """Note once that the provider deleted the model file."""
+    with transaction.atomic():
+        if Job.objects.filter(pk=job.pk, file_gone_at=None).update(file_gone_at=now(), updated_at=now()):
+            note(job, FILE_GONE, source=Source.PORTAL)
 
 
 def decide(job: Job, *, resend: bool, actor: User) -> None:

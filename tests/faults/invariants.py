@@ -22,7 +22,10 @@ TOLD = (*FOLLOWED, State.READY, State.FAILED)
 MAY_FOLLOW = {
     "": UNSENT,
     State.WAITING: (State.QUEUED, State.REFUSED, State.CLOSED),
-    State.QUEUED: (State.QUEUED, State.REQUESTED, State.UNCONFIRMED, State.REFUSED, State.CLOSED),
+    State.QUEUED: (
+        *(State.QUEUED, State.REQUESTED, State.UNCONFIRMED, State.NEEDS_DECISION),
+        *(State.WAITING, State.REFUSED, State.CLOSED),
+    ),
     State.UNCONFIRMED: (State.REQUESTED, State.NEEDS_DECISION),
     State.NEEDS_DECISION: (State.REQUESTED, State.QUEUED, State.CLOSED),
     State.REFUSED: (State.REQUESTED,),

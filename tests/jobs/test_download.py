@@ -15,6 +15,7 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.jobs.models import Job
 from tests.engine.calling import TIMEOUT, reached, started
 from tests.people import make_job, signed_in
+from tests.provider import ScriptedProvider, says
 from tests.running import RunningEngine
 from tests.worker.driving import point_at, point_nowhere, text_of
 
@@ -87,6 +88,40 @@ def test_a_model_that_is_gone_at_the_provider_is_told_in_its_words(alice: User, 
     html = text_of(signed_in(alice), url(job))
     assert "No download link. The provider rejected the request (status 404)." in html
     assert "not the address of a fine-tuned model" in html
+
+
+def test_a_file_that_was_deleted_at_the_provider_is_said_and_marked(alice: User, settings: Any) -> None:
+    """A16"""
+    gone = says(
+        404, b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
+    )
+    with ScriptedProvider() as fake:
+        point_at(settings, fake)
+        paid = fake.adds("hats")
+        paid.status = "AVAILABLE"
+        job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=paid.cloud_storage_url)
+        client = signed_in(alice)
+        fake.script("fetch", gone)
+        html = text_of(client, url(job))
+        assert "The provider no longer has the file of this model" in html
+        assert "<Error>" not in html
+        assert "found it deleted there on" in html
+        assert not AuditEvent.objects.exists()
+        assert "Deleted at the provider" in text_of(client)
+        assert client.get(url(job)).status_code == 303, "it is back"
+    assert Job.objects.get().file_gone_at is None
+
+
+def test_another_refusal_of_the_storage_is_said_in_its_words(alice: User, settings: Any) -> None:
+    denied = says(403, b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
+    with ScriptedProvider() as fake:
+        point_at(settings, fake)
+        paid = fake.adds("hats")
+        paid.status = "AVAILABLE"
+        job = make_job(alice, "ready", request_id=paid.id, cloud_storage_url=paid.cloud_storage_url)
+        fake.script("fetch", denied)
+        assert "Request has expired (AccessDenied)." in text_of(signed_in(alice), url(job))
+    assert Job.objects.get().file_gone_at is None
 
 
 @pytest.mark.parametrize(("state", "address"), [("training", "https://a.example/b"), ("ready", "")])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from time import monotonic
 from typing import Any
 
 from django.db import transaction
@@ -12,32 +12,73 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs.choices import DOWNLOADABLE, FOLLOWED, State
+from finetune_portal.jobs.choices import ACTIVE, DOWNLOADABLE, FOLLOWED, State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.sync import details
 from finetune_portal.jobs.sync.submit import UNTIL_DECISION
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import FineTune
+from finetune_portal.queue.leases import renew
+
+Unknown = tuple[FineTune, Job | None]  # an item of no job, and the job that has its nonce already
 
 PAGE = 500
 NONCE_LENGTH = 8
 WEIGHTS_DELAY = timedelta(hours=1)  # the weights of a finished job may be listed this late
+ADOPT_SECONDS = 5.0  # of one poll; what is left over is adopted with the next list
+MISSING_AT_ONCE = 200  # jobs that one poll marks as missing
+LISTED = (*FOLLOWED, State.READY)  # states of jobs that the list has until the provider deletes them
 
 
-def apply_list(finetunes: list[FineTune], connection: Connection, asked_at: datetime, source: str) -> None:
-    """Apply the list of a connection, asked for at `asked_at`, to its jobs."""
+def apply_list(finetunes: list[FineTune], connection: Connection, asked_at: datetime, source: str) -> bool:
+    """Apply the list of a connection, asked for at `asked_at`, to its jobs.
+
+    News of the portal's own jobs come first. New jobs of others are adopted for a limited time, and details
+    that could not be had before are fetched last, so that an account with a long past holds up nobody.
+    Return whether no job is left to adopt.
+    """
     fetcher = details.DetailFetcher(connection)
-    items, listed_ids = iter(finetunes), {key for finetune in finetunes for key in finetune.ids}
+    listed_ids = {key for finetune in finetunes for key in finetune.ids}
+    items = iter(_active_first(finetunes, connection))
+    unknown: list[Unknown] = []
+    partial: list[tuple[Job, FineTune]] = []
     while page := list(islice(items, PAGE)):
-        rows = list(_rows_of(page, listed_ids, asked_at, connection))
-        for job, finetune in sorted(rows, key=lambda row: _has_partial_data(row[0])):  # news first
-            _apply(job, finetune, fetcher, source)
+        renew(connection, seconds=details.LEASE)
+        rows, new = _rows_of(page, listed_ids, asked_at)
+        for job, finetune in rows:
+            if _has_partial_data(job):
+                partial.append((job, finetune))
+            else:
+                _apply(job, finetune, fetcher, source)
+        unknown += new
+    is_complete = _adopt_some(unknown, fetcher, source)
+    for job, finetune in partial:
+        _apply(job, finetune, fetcher, source)
     for job in connection.jobs.filter(state=State.UNCONFIRMED):
         _ask_for_decision(job)
-    sent_before = asked_at - UNTIL_DECISION
-    for job in connection.jobs.filter(state__in=FOLLOWED, error="", sent_at__lt=sent_before):
-        if job.request_id not in listed_ids and job.updated_at <= asked_at:
-            _mark_missing(job)
+    _mark_all_missing(connection, listed_ids, asked_at)
+    return is_complete
+
+
+def _active_first(finetunes: list[FineTune], connection: Connection) -> list[FineTune]:
+    active = connection.jobs.filter(state__in=ACTIVE)
+    ids, nonces = (
+        set(active.values_list("request_id", flat=True)),
+        set(active.values_list("nonce", flat=True)),
+    )
+    return sorted(finetunes, key=lambda each: ids.isdisjoint(each.ids) and _nonce(each) not in nonces)
+
+
+def _adopt_some(unknown: list[Unknown], fetcher: details.DetailFetcher, source: str) -> bool:
+    """Adopt jobs until the time is over, with the lease renewed. Return whether none is left."""
+    ends = monotonic() + ADOPT_SECONDS
+    for number, (finetune, first) in enumerate(unknown):
+        if monotonic() > ends:
+            return False
+        if number % 100 == 0:
+            renew(fetcher.connection, seconds=details.LEASE)
+        _apply(_adopt(finetune, first, fetcher.connection), finetune, fetcher, source)
+    return True
 
 
 def _apply(job: Job, finetune: FineTune, fetcher: details.DetailFetcher, source: str) -> None:
@@ -51,31 +92,31 @@ def _apply(job: Job, finetune: FineTune, fetcher: details.DetailFetcher, source:
 
 
 def _rows_of(
-    page: list[FineTune], listed_ids: set[str], asked_at: datetime, connection: Connection
-) -> Iterator[tuple[Job, FineTune]]:
-    """Yield the job of each item, except for jobs that changed after the list was asked for."""
+    page: list[FineTune], listed_ids: set[str], asked_at: datetime
+) -> tuple[list[tuple[Job, FineTune]], list[Unknown]]:
+    """Return the job of each item, and the items of no job of the portal.
+
+    Jobs that changed after the list was asked for are left out.
+    """
     ids = {key for finetune in page for key in finetune.ids}
     nonces = {_nonce(finetune) for finetune in page}
     jobs = list(Job.objects.filter(Q(request_id__in=ids) | Q(nonce__in=nonces)))
     by_id = {job.request_id: job for job in jobs if job.request_id}
     by_nonce = {job.nonce: job for job in jobs}
+    rows: list[tuple[Job, FineTune]] = []
+    unknown: list[Unknown] = []
     for finetune in page:
-        job = next((by_id[key] for key in finetune.ids if key in by_id), None)
-        if job is None:
-            job = _claim_or_adopt(finetune, by_nonce.get(_nonce(finetune)), listed_ids, connection)
-        elif job.updated_at > asked_at:
-            job = None
-        if job:
-            yield job, finetune
-
-
-def _claim_or_adopt(
-    finetune: FineTune, sent: Job | None, listed_ids: set[str], connection: Connection
-) -> Job | None:
-    """Find the job of an unknown id: `sent`, which has the nonce of its name, or else a new row."""
-    if sent is None or sent.request_id in listed_ids:
-        return _adopt(finetune, sent, connection)
-    return sent if _claim(sent, finetune) else None
+        job, sent = (
+            next((by_id[key] for key in finetune.ids if key in by_id), None),
+            by_nonce.get(_nonce(finetune)),
+        )
+        if job is None and (sent is None or sent.request_id in listed_ids):
+            unknown.append((finetune, sent))
+        elif job is None and sent and _claim(sent, finetune):
+            rows.append((sent, finetune))
+        elif job and job.updated_at <= asked_at:
+            rows.append((job, finetune))
+    return rows, unknown
 
 
 def _nonce(finetune: FineTune) -> str:
@@ -96,7 +137,7 @@ def _differs(job: Job, finetune: FineTune) -> bool:
     is_new = not is_shown and job.last_listed_as != _list_state(finetune)
     is_recent = job.updated_at > now() - WEIGHTS_DELAY
     lacks_weights = job.state in DOWNLOADABLE and not job.cloud_storage_url and is_recent
-    is_back = bool(job.error) and job.state in FOLLOWED
+    is_back = bool(job.error) and job.state in LISTED
     return is_new or lacks_weights or is_back or _has_partial_data(job)
 
 
@@ -118,9 +159,21 @@ def _claim(job: Job, finetune: FineTune) -> bool:
     return moved
 
 
+def _mark_all_missing(connection: Connection, listed_ids: set[str], asked_at: datetime) -> None:
+    """Mark the jobs that the list no longer has, some at a time. New ones may come late."""
+    sent_before = asked_at - UNTIL_DECISION
+    jobs = connection.jobs.filter(
+        state__in=LISTED, error="", sent_at__lt=sent_before, updated_at__lte=asked_at
+    )
+    missing = [pk for pk, key in jobs.values_list("pk", "request_id") if key not in listed_ids]
+    for job in Job.objects.filter(pk__in=missing[:MISSING_AT_ONCE]):
+        _mark_missing(job)
+
+
 def _mark_missing(job: Job) -> None:
     """Note once that a job is not listed. It keeps its last known state, as the list may recover."""
-    text = "The provider's list no longer has this job. It may have been deleted there."
+    what = "model" if job.state == State.READY else "job"
+    text = f"The provider's list no longer has this {what}. It may have been deleted there."
     with transaction.atomic():
         if Job.objects.filter(pk=job.pk, updated_at=job.updated_at).update(error=text, updated_at=now()):
             note(job, text, source=Source.POLL)

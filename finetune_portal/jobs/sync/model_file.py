@@ -15,8 +15,9 @@ from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.services import mark_file_gone
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.providers.segmind import SegmindError
+from finetune_portal.providers.segmind import SegmindError, StorageError
 from finetune_portal.queue.leases import backoff, held_by, renew
 from finetune_portal.web.errors import ActionError
 
@@ -50,6 +51,8 @@ def check_next() -> bool:
     try:
         digest, size = _hash_file(job)
     except SegmindError as exc:
+        if isinstance(exc, StorageError) and exc.is_gone:
+            mark_file_gone(job)
         _failed(job, exc)
         return True
     with transaction.atomic():
@@ -73,7 +76,8 @@ def _hash_file(job: Job) -> tuple[str, int]:
 
 
 def _failed(job: Job, exc: SegmindError) -> None:
-    is_over = job.attempts >= MAX_ATTEMPTS or not exc.retryable
+    is_gone = isinstance(exc, StorageError) and (exc.is_gone or exc.is_lasting)
+    is_over = is_gone or job.attempts >= MAX_ATTEMPTS or not exc.retryable
     pause = timedelta() if is_over else backoff(job.attempts)
     requested_at = None if is_over else job.file_check_requested_at
     error = f"The file could not be read. {exc.message}"[:300]

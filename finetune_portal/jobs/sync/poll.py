@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.timezone import now
@@ -63,9 +63,10 @@ def poll_next(*, source: str = Source.POLL) -> bool:
     else:
         if _was_away(connection):  # a lost job may be listed late, so no decision is asked for at once
             connection.jobs.filter(state=State.UNCONFIRMED).update(due_at=now() + CATCH_UP)
-        apply_list(finetunes, connection, asked_at, source)
+        is_complete = apply_list(finetunes, connection, asked_at, source)
         renew(connection, seconds=LEASE)
-        _succeeded(connection, _balance(connection))
+        balance = _balance(connection)
+        _succeeded(connection, balance, _next_poll_at(connection, asked_at, is_complete=is_complete))
     return True
 
 
@@ -78,13 +79,19 @@ def _was_away(connection: Connection) -> bool:
     )
 
 
-def _succeeded(connection: Connection, balance: dict[str, Any]) -> None:
+def _next_poll_at(connection: Connection, asked_at: datetime, *, is_complete: bool) -> datetime:
+    """`is_complete`: no job of others is left to adopt; else the next list is not put off by this one."""
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
-    pause = connection.poll_seconds if moving.exists() else connection.idle_seconds
+    is_idle = is_complete and not moving.exists()
+    pause = connection.idle_seconds if is_idle else connection.poll_seconds
     pause = max(pause, rate_limit.min_poll_interval(connection))
+    return now() + jitter(pause) if is_complete else max(now(), asked_at + jitter(pause))
+
+
+def _succeeded(connection: Connection, balance: dict[str, Any], due_at: datetime) -> None:
     is_changed = "credits" in balance and balance["credits"] != connection.credits
     recovered = bool(connection.failing_since or connection.is_key_rejected)
-    held_by(connection).filter(due_at=connection.due_at).update(due_at=now() + jitter(pause))
+    held_by(connection).filter(due_at=connection.due_at).update(due_at=due_at)
     if recovered:
         capabilities.expire(connection)
     held_by(connection).update(

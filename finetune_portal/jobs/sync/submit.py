@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils.timezone import now
 
@@ -20,7 +20,7 @@ from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.sync import cost
-from finetune_portal.jobs.timeline import Source, move
+from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import (
     RateLimitedError,
     SegmindError,
@@ -151,11 +151,26 @@ def _request(job: Job) -> SubmitRequest:
 
 
 def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
+    try:
+        _take_id(job, attempt, accepted)
+    except IntegrityError:  # another worker has just taken the same id
+        _take_id(job, attempt, accepted)
+    if closing.note_open(job.connection):
+        _show_anew(job.connection)
+    soon = now() + timedelta(seconds=job.connection.poll_seconds)
+    Connection.objects.filter(pk=job.connection_id, due_at__gt=soon).update(due_at=soon)
+
+
+def _take_id(job: Job, attempt: Attempt, accepted: Submitted) -> None:
     """Take the id of the answer, even if the job was given up or found in the list in the meantime."""
     with transaction.atomic():
         current = _lock(job)
+        others = Job.objects.filter(request_id=accepted.request_id).exclude(pk=job.pk)
+        others.filter(owner=None, created_at__gte=attempt.started_at).delete()  # adopted before the answer
+        if (other := others.first()) and not current.request_id:
+            _ask_about_same_id(current, attempt, other)
+            return
         _close_attempt(attempt, Attempt.Outcome.ACCEPTED)
-        Job.objects.filter(request_id=accepted.request_id, owner=None).exclude(pk=job.pk).delete()
         if current.request_id:
             return
         move(
@@ -171,10 +186,18 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
             ended_at=None,
             error="",
         )
-    if closing.note_open(job.connection):
-        _show_anew(job.connection)
-    soon = now() + timedelta(seconds=job.connection.poll_seconds)
-    Connection.objects.filter(pk=job.connection_id, due_at__gt=soon).update(due_at=soon)
+
+
+def _ask_about_same_id(job: Job, attempt: Attempt, other: Job) -> None:
+    """Two submits were answered with one id: perhaps one training for both. A person decides at once."""
+    text = (
+        f"The provider answered with the id of job {other.pk}, “{other.name}”. It may train only one of "
+        "them, and may have charged both."
+    )
+    fields = {"ended_at": now(), "outcome": Attempt.Outcome.UNKNOWN, "status": 200, "detail": text}
+    Attempt.objects.filter(pk=attempt.pk).update(**fields)
+    move(job, State.NEEDS_DECISION, text, source=Source.PORTAL, error=text)
+    note(other, f"The provider gave the same id to job {job.pk}, “{job.name}”", source=Source.PORTAL)
 
 
 def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
