@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 
 from finetune_portal import env
+from finetune_portal.web import cookies
 
 # Where it runs ------------------------------------------------------------------------------
 
@@ -108,6 +109,7 @@ MIDDLEWARE = [
     "finetune_portal.web.middleware.reject_nul_in_query",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "finetune_portal.web.middleware.HTMLGZipMiddleware",
+    "finetune_portal.web.cookies.rename_old_cookies",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -266,8 +268,13 @@ DEFAULT_FROM_EMAIL = env.text("PORTAL_EMAIL_FROM", f"portal@{_public.hostname}")
 
 # Browser ------------------------------------------------------------------------------------
 
-SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE else "sessionid"
-CSRF_COOKIE_NAME = "__Host-csrftoken" if SECURE else "csrftoken"
+_cookie_prefix = "__Host-" if SECURE else ""
+SESSION_COOKIE_NAME = _cookie_prefix + cookies.name_for("session", PORTAL_URL)
+CSRF_COOKIE_NAME = _cookie_prefix + cookies.name_for("csrf", PORTAL_URL)
+OLD_COOKIE_NAMES = {
+    SESSION_COOKIE_NAME: f"{_cookie_prefix}sessionid",
+    CSRF_COOKIE_NAME: f"{_cookie_prefix}csrftoken",
+}
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

@@ -18,6 +18,7 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import start_upload
 from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import PersonalToken
+from tests.cookies import session_cookie
 from tests.gateway.api_client import token_of
 from tests.people import person
 from tests.web_server import WebServer, session_of
@@ -55,7 +56,8 @@ def test_everyone_gets_what_the_table_says(web: WebServer) -> None:
         elif who == "off":
             services.deactivate(alice, actor=admin)
         headers = {"x-api-key": token_of(admin, "train")} if who == "token" else {}
-        headers["Cookie"] = f"sessionid={cookies.get(who, cookies['alice'] if who in WHO[-2:] else '')}"
+        session = cookies.get(who, cookies["alice"] if who in WHO[-2:] else "")
+        headers["Cookie"] = f"{session_cookie(web.url)}={session}"
         for line in TABLE:
             got[line].append(status(web, line, headers, alice, token))
     assert {line: tuple(statuses) for line, statuses in got.items()} == TABLE
@@ -87,7 +89,7 @@ def test_another_sites_page_gets_nothing(web: WebServer) -> None:
     alice = person("alice", "maker")
     dataset = start_upload(owner=alice, filename="night.zip", size=8)
     for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        headers = {"Cookie": f"sessionid={session_of(alice)}", **foreign}
+        headers = {"Cookie": f"{session_cookie(web.url)}={session_of(alice)}", **foreign}
         assert requests.get(f"{web.url}/live/", headers=headers, timeout=30).status_code == 403
         piece = requests.patch(
             f"{web.url}/uploads/{dataset.key}/", data=b"PK", headers={**headers, **TUS}, timeout=10

@@ -22,6 +22,7 @@ import requests
 
 from finetune_portal.datasets import sample
 from tests import databases
+from tests.cookies import csrf_cookie
 from tests.e2e.conftest import EMAIL, Portal
 from tests.operations.test_up import Maker, tree
 from tests.test_access import ROUTES
@@ -59,7 +60,7 @@ class Life:
 
     def send(self, path: str, fields: dict[str, Any], **options: Any) -> requests.Response:
         """A form, however it is answered."""
-        csrf = {"csrfmiddlewaretoken": self.maker.session.cookies["csrftoken"]}
+        csrf = {"csrfmiddlewaretoken": self.maker.session.cookies[csrf_cookie(self.portal.url)]}
         return self.maker.session.post(self.portal.url + path, fields | csrf, timeout=20, **options)
 
     def told_once(self, answer: requests.Response) -> str:

@@ -23,6 +23,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from finetune_portal.accounts.models import User
 from finetune_portal.audit import append_only
 from tests import databases, prepared
+from tests.cookies import session_cookie
 from tests.people import signed_in
 from tests.running import ROOT, free_port
 
@@ -94,7 +95,12 @@ class Reader:
     """One GET, read line by line as it comes."""
 
     def __init__(self, port: int, path: str, session: str = "", *, timeout: float = 30) -> None:
-        lines = [f"GET {path} HTTP/1.0", f"Host: 127.0.0.1:{port}", f"Cookie: sessionid={session}"]
+        url = f"http://127.0.0.1:{port}"
+        lines = [
+            f"GET {path} HTTP/1.0",
+            f"Host: 127.0.0.1:{port}",
+            f"Cookie: {session_cookie(url)}={session}",
+        ]
         with socket.create_connection(("127.0.0.1", port), timeout) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
             self.file = connection.makefile("rb")

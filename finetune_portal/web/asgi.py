@@ -15,6 +15,7 @@ from django.db import connections
 from django.http import HttpRequest
 
 from finetune_portal.web import middleware, request_context
+from finetune_portal.web.cookies import old_values
 
 SECOND_FACTOR = "second_factor"  # in a session: the person passed the second factor, or needs none
 
@@ -55,10 +56,10 @@ def same_origin(headers: dict[str, str]) -> bool:
 def session_key(headers: dict[str, str]) -> str:
     """Return the value of the session cookie; empty without one."""
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
+        cookies = {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
     except CookieError:
         return ""
-    return morsel.value if morsel else ""
+    return (cookies | old_values(cookies)).get(settings.SESSION_COOKIE_NAME, "")
 
 
 def signed_in_user(headers: dict[str, str], *, acts: bool = False) -> Any | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
@@ -14,6 +15,8 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.jobs.live.stream import Viewer, signed_out
 from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
+
+COOKIE = settings.SESSION_COOKIE_NAME
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
@@ -33,7 +36,7 @@ def sign_in_from(user: User, user_agent: str) -> Client:
 
 
 def headers(client: Client) -> dict[str, str]:
-    return {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
+    return {"cookie": f"{COOKIE}={client.cookies[COOKIE].value}"}
 
 
 def test_the_profile_lists_where_one_is_signed_in(alice: User, bob: User) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
@@ -19,6 +20,8 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
+
+COOKIE = settings.SESSION_COOKIE_NAME
 
 HOME = "/profile/second-factor/"
 
@@ -165,11 +168,11 @@ def test_a_required_second_factor_is_set_up_first(alice: User) -> None:
     fragment = client.get("/jobs/table/", headers=HTMX)
     assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (403, HOME)
     assert client.post("/presets/", {}).status_code == 403
-    assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) is None
+    assert signed_in_user({"cookie": f"{COOKIE}={client.cookies[COOKIE].value}"}) is None
     assert "requires a second factor" in client.get(HOME).content.decode()
     add_app(client)
     assert client.get("/").status_code == 200
-    assert signed_in_user({"cookie": f"sessionid={client.cookies['sessionid'].value}"}) == alice
+    assert signed_in_user({"cookie": f"{COOKIE}={client.cookies[COOKIE].value}"}) == alice
 
 
 @pytest.mark.usefixtures("required")

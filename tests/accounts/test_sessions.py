@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client
@@ -21,6 +22,8 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
+
+COOKIE = settings.SESSION_COOKIE_NAME
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +48,7 @@ def is_signed_in(client: Client) -> bool:
 
 
 def headers(client: Client) -> dict[str, str]:
-    return {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
+    return {"cookie": f"{COOKIE}={client.cookies[COOKIE].value}"}
 
 
 def test_an_idle_session_ends_after_an_hour(alice: User) -> None:
@@ -99,14 +102,14 @@ def test_each_sign_in_and_reauthentication_changes_the_key(alice: User) -> None:
     """A session key that someone planted or saw before is useless."""
     client = Client()
     client.get("/login/")
-    client.cookies["sessionid"] = "planted" * 4
+    client.cookies[COOKIE] = "planted" * 4
     client.post("/login/", {"username": alice.email, "password": PASSWORD})
-    first = client.cookies["sessionid"].value
+    first = client.cookies[COOKIE].value
     assert first != "planted" * 4
     client.post("/profile/confirm/?next=/profile/", {"password": PASSWORD})
-    second = client.cookies["sessionid"].value
+    second = client.cookies[COOKIE].value
     assert second != first
-    assert signed_in_user({"cookie": f"sessionid={first}"}) is None
+    assert signed_in_user({"cookie": f"{COOKIE}={first}"}) is None
     assert list(UserSession.objects.values_list("session_key", flat=True)) == [second]
     assert is_signed_in(client)
 

@@ -33,6 +33,7 @@ django.setup()
 
 from finetune_portal.accounts.models import User  # noqa: E402 - needs the settings
 from finetune_portal.jobs.choices import State  # noqa: E402
+from tests.cookies import session_cookie  # noqa: E402
 from tests.e2e.conftest import CHROMIUM_FLAGS, chromium_path  # noqa: E402
 from tests.people import make_dataset, make_job  # noqa: E402
 from tests.running import free_port  # noqa: E402
@@ -67,7 +68,7 @@ def chromium(url: str, session: str) -> Iterator[int]:
         context = playwright.chromium.launch_persistent_context(
             FOLDER / "chromium", executable_path=chromium_path(), args=flags
         )
-        context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
+        context.add_cookies([{"name": session_cookie(url), "value": session, "url": url}])
         yield port
         context.close()
 

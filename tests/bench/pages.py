@@ -29,7 +29,7 @@ def bench() -> None:
     client.force_login(User.objects.create_user("ada@example.com", "not used here", name="Ada", role="admin"))
     connections.built_in()
     hook = services.new_address(actor=User.objects.get()).split("8000", 1)[1]
-    session = f"sessionid={client.cookies['sessionid'].value}"
+    session = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
     handlers = {"Django's": ASGIHandler(), "pages.py": ThreadPoolASGIHandler()}
     say(f"{'':<16}" + "".join(f"{name:>14}" for name in handlers))
     for name, method, path in (

@@ -28,6 +28,7 @@ import requests
 
 from finetune_portal.datasets import sample
 from finetune_portal.providers.segmind import SegmindClient
+from tests.cookies import csrf_cookie
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
 from tests.waiting import until
 
@@ -102,7 +103,7 @@ class Person:
         data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
         self.session.headers["Referer"] = url
         self.session.post(f"{url}/login/", data=data, timeout=30).raise_for_status()
-        self.session.headers["X-CSRFToken"] = self.session.cookies["csrftoken"]
+        self.session.headers["X-CSRFToken"] = self.session.cookies[csrf_cookie(url)]
 
     def send(self, path: Path, through: str) -> tuple[str, str]:
         """Answers the dataset's id and key."""

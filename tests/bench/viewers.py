@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from tests.cookies import session_cookie
+
 EVERY = 2.0
 NAME = re.compile(rb"change (\d+)<")
 STAMP = re.compile(rb'hx-get="(/jobs/table/[^"]*)"')
@@ -31,8 +33,9 @@ class Viewer:
             self.seen.setdefault(int(number), moment)
 
     def request(self, path: str) -> bytes:
+        name = session_cookie(f"http://127.0.0.1:{self.port}")
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", "HX-Request: true"]
-        return "\r\n".join([*lines, f"Cookie: sessionid={self.session}", "", ""]).encode()
+        return "\r\n".join([*lines, f"Cookie: {name}={self.session}", "", ""]).encode()
 
 
 class Stream(asyncio.Protocol):

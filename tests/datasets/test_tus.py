@@ -16,6 +16,7 @@ from tusclient.exceptions import TusCommunicationError
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.sample import make
 from finetune_portal.worker import tasks
+from tests.cookies import csrf_cookie, session_cookie
 from tests.datasets.tus import CHUNK_HEADERS, TUS, begin, send
 from tests.people import person
 from tests.waiting import until
@@ -28,7 +29,8 @@ CSRF_TOKEN = "c" * 32
 def maker(web: WebServer) -> Iterator[requests.Session]:
     """Someone who is signed in, without a browser."""
     with requests.Session() as session:
-        session.cookies.update({"sessionid": session_of(person("alice", "maker")), "csrftoken": CSRF_TOKEN})
+        session.cookies[session_cookie(web.url)] = session_of(person("alice", "maker"))
+        session.cookies[csrf_cookie(web.url)] = CSRF_TOKEN
         session.headers.update({"X-CSRFToken": CSRF_TOKEN, "Referer": web.url})
         yield session
 

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from finetune_portal.datasets import sample
 from tests import databases, prepared
+from tests.cookies import csrf_cookie
 from tests.programs import needed
 from tests.waiting import PATIENCE, until
 
@@ -205,5 +206,5 @@ def ada(portal: Portal) -> Iterator[requests.Session]:
         assert token
         data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
         session.post(f"{portal.url}/login/", data=data, timeout=30).raise_for_status()
-        session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
+        session.headers["X-CSRFToken"] = session.cookies[csrf_cookie(portal.url)]
         yield session

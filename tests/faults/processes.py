@@ -20,6 +20,7 @@ from django.utils.timezone import now
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.worker.models import Heartbeat
 from tests import databases
+from tests.cookies import csrf_cookie, session_cookie
 from tests.engine.calling import call
 from tests.faults.portal import Workshop
 from tests.people import form_data
@@ -72,7 +73,7 @@ class Running:
     port: int
     web: Program
     worker: Program
-    cookies: dict[str, dict[str, str]]
+    sessions: dict[str, str]
     browser: requests.Session = field(default_factory=requests.Session)
 
     @property
@@ -81,7 +82,7 @@ class Running:
 
     def post(self, who: str, path: str, data: Any) -> bool:
         """Whether an answer came."""
-        cookies = {**self.cookies[who], "csrftoken": TOKEN}
+        cookies = {session_cookie(self.url): self.sessions[who], csrf_cookie(self.url): TOKEN}
         try:
             answer = self.browser.post(
                 self.url + path,
@@ -154,7 +155,7 @@ def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: st
         Connection.objects.update(kind=Kind.ENVIRONMENT)
         web = Program(SERVE, environment, folder / "web.log")
         worker = Program(("manage.py", "work"), environment, folder / "worker.log")
-        running = Running(port, web, worker, cookies_of(workshop))
+        running = Running(port, web, worker, sessions_of(workshop))
         stack.callback(web.kill)
         stack.callback(worker.kill)
         running.restart("web")
@@ -162,11 +163,9 @@ def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: st
         yield running
 
 
-def cookies_of(workshop: Workshop) -> dict[str, dict[str, str]]:
-    return {
-        name: {key: morsel.value for key, morsel in client.cookies.items()}
-        for name, client in workshop.people.items()
-    }
+def sessions_of(workshop: Workshop) -> dict[str, str]:
+    name = settings.SESSION_COOKIE_NAME
+    return {person: client.cookies[name].value for person, client in workshop.people.items()}
 
 
 @contextmanager

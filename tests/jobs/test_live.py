@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 from pytest_django.plugin import DjangoDbBlocker
@@ -218,7 +219,8 @@ def test_the_streams_end_when_the_server_stops(web: WebServer) -> None:
 
 def test_an_ended_session_and_a_new_role_are_noticed(web: WebServer) -> None:
     alice, bob = person("alice", "maker"), person("bob", "admin")
-    viewers = [Viewer(user, {"cookie": f"sessionid={session_of(user)}"}) for user in (alice, bob)]
+    cookie = settings.SESSION_COOKIE_NAME
+    viewers = [Viewer(user, {"cookie": f"{cookie}={session_of(user)}"}) for user in (alice, bob)]
     assert signed_out(viewers) == []
     User.objects.filter(pk=alice.pk).update(is_active=False)
     User.objects.filter(pk=bob.pk).update(role="viewer")

@@ -24,6 +24,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import submit
 from finetune_portal.operations import backups
 from tests import databases
+from tests.cookies import csrf_cookie
 from tests.e2e.conftest import Portal
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop, new_form_key
@@ -68,7 +69,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 def post(maker: Maker, path: str, fields: dict[str, str]) -> requests.Response:
-    token = {"csrfmiddlewaretoken": maker.session.cookies["csrftoken"]}
+    token = {"csrfmiddlewaretoken": maker.session.cookies[csrf_cookie(maker.portal.url)]}
     return maker.session.post(maker.portal.url + path, fields | token, timeout=30)
 
 

@@ -20,6 +20,7 @@ import requests
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
 from tests import databases
+from tests.cookies import session_cookie
 from tests.provider import PICTURE, WEIGHTS, Request
 from tests.upgrade.conftest import RELEASE, Upgraded
 from tests.waiting import until
@@ -40,7 +41,15 @@ def sha256(content: bytes) -> str:
 
 @pytest.mark.parametrize("name", ["ada", "alice"])
 def test_who_was_signed_in_still_is(migrated: Upgraded, name: str) -> None:
-    assert f"{name}@example.com" in migrated.person(name).page("/profile/")
+    person = migrated.person(name)
+    assert f"{name}@example.com" in person.page("/profile/")
+    assert person.post("/profile/", {"name": name.title()}).ok, "the CSRF token of before counts, too"
+
+    # From now on by the new names, whatever another Django on this host does with the old ones.
+    del person.session.cookies["sessionid"], person.session.cookies["csrftoken"]
+    assert session_cookie(person.url) in person.session.cookies
+    assert f"{name}@example.com" in person.page("/profile/")
+    assert person.post("/profile/", {"name": name.title()}).ok
 
 
 def test_nobody_else_is(migrated: Upgraded) -> None:

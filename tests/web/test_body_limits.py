@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from finetune_portal.web import body_limits
+from tests.cookies import csrf_cookie, session_cookie
 from tests.people import form_data, person
 from tests.web_server import WebServer, session_of
 
@@ -42,7 +43,7 @@ def test_nor_does_a_webhook(web: WebServer) -> None:
 
 
 def test_who_is_signed_in_sends_a_file_by_a_plain_form(web: WebServer) -> None:
-    cookies = {"sessionid": session_of(person("alice", "maker")), "csrftoken": "c" * 32}
+    cookies = {session_cookie(web.url): session_of(person("alice", "maker")), csrf_cookie(web.url): "c" * 32}
     fields = {**form_data(), "csrfmiddlewaretoken": "c" * 32}
     file = {"file": ("night.zip", b"PK" * 2 * MIB)}
     answer = requests.post(

@@ -19,6 +19,7 @@ from finetune_portal.gateway.services import new_token
 from finetune_portal.jobs.models import Job
 from finetune_portal.web.busy import SENTENCE, is_busy
 from tests import databases
+from tests.cookies import csrf_cookie, session_cookie
 from tests.gateway.api_client import submit_body
 from tests.people import form_data, make_dataset, person
 from tests.web_server import WebServer, database_of, running_web, session_of
@@ -43,10 +44,10 @@ def test_each_client_is_told_and_nothing_is_done(impatient: WebServer) -> None:
     dataset = make_dataset(alice)
     token = new_token(owner=alice, name="t", rights=["train"], days=1)[1]
     with requests.Session() as session:
-        session.cookies["sessionid"] = session_of(alice)
+        session.cookies[session_cookie(web.url)] = session_of(alice)
         session.headers["Referer"] = web.url
         session.get(f"{web.url}/jobs/new/", timeout=30)
-        session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
+        session.headers["X-CSRFToken"] = session.cookies[csrf_cookie(web.url)]
         begun = session.post(f"{web.url}/uploads/", headers=TUS, timeout=30)
         chunk = begun.headers["Location"]
         with databases.opened(web.data) as holder:

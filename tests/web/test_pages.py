@@ -13,6 +13,7 @@ from django.db import connection
 
 from finetune_portal.web.asgi_handler import THREADS
 from tests import databases
+from tests.cookies import session_cookie
 from tests.people import person
 from tests.web_server import WebServer, session_of
 
@@ -36,7 +37,7 @@ def test_one_who_hangs_up_in_the_middle_leaves_nothing_behind(web: WebServer) ->
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no connection that could be cut")
 def test_a_connection_that_the_database_cut_is_made_anew(web: WebServer) -> None:
-    cookies = {"sessionid": session_of(person("alice", "maker"))}
+    cookies = {session_cookie(web.url): session_of(person("alice", "maker"))}
     for _ in range(2):
         assert requests.get(web.url, cookies=cookies, timeout=30).status_code == 200
         with databases.opened(web.data) as own:

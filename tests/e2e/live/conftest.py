@@ -11,6 +11,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
+from tests.cookies import session_cookie
 from tests.people import person
 from tests.web_server import WebServer, database_of, running_web, session_of
 
@@ -48,7 +49,8 @@ def visit(browser: Browser, web: WebServer) -> Iterator[Open]:
         context = within.context if within else browser.new_context(base_url=url, reduced_motion="reduce")
         if not within:
             contexts.append(context)
-        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
+        name = session_cookie(web.url)
+        context.add_cookies([{"name": name, "value": session_of(user), "url": url}])
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
