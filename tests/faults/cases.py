@@ -147,7 +147,7 @@ def sample() -> Iterator[Case]:
     for number, (stage, condition) in enumerate(product(STAGES[1:], CONDITIONS)):
         yield Case(stage, condition, at=2 + 5 * number % 17, after=bool(number % 2))
     yield from (Case("web", at=at) for at in (1, 3))
-    yield from list(harms())[::12]
+    yield from list(harms())[::24]
 
 
 def kills(workshop: Workshop) -> Iterator[Case]:

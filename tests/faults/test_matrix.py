@@ -39,7 +39,7 @@ def test_a_sample_of_kills_and_harms(workshop: Workshop, say: Callable[[str], No
     runs, bad = go_through(workshop, sample())
     say(f"{runs.total()} kills and harms, {len(bad)} faults")
     assert bad == []
-    assert runs.total() >= 25
+    assert runs.total() >= 18
 
 
 @pytest.mark.slow

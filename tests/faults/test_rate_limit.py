@@ -183,7 +183,8 @@ def test_without_headers_it_waits_after_a_429(alice: User, dataset: Dataset, fak
     assert len(fake.jobs) == len(jobs)
 
 
-@pytest.mark.parametrize("how", ["503", pytest.param("refused", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["503", "refused"])
 def test_two_hours_away_and_back(fake: Limited, alice: User, dataset: Dataset, say: Say, how: str) -> None:
     """A1, S15: without a person. One answer was lost just before."""
     jobs = followed(alice, fake, 20)

@@ -149,7 +149,7 @@ def test_sigterm_stops_everything_and_a_start_goes_on(portal: Portal) -> None:
 def test_with_a_provider_there_is_no_engine_and_no_child_outlives_a_killed_supervisor(
     tmp_path: Path,
 ) -> None:
-    own = Portal(tmp_path / "data", is_prepared=False)
+    own = Portal(tmp_path / "data")
     try:
         with ScriptedProvider() as provider:
             own.start(SEGMIND_BASE_URL=provider.url, SEGMIND_API_KEY=provider.key)
