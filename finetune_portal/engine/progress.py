@@ -1,8 +1,8 @@
 """The progress of each training: one line of JSON for each event, in the job's folder.
 
-Events: started, step, held_out, sample, checkpoint, died, done, failed. Lines can be missing, because an
-engine that stops does not read its child's pipe to the end. A checkpoint holds all points of the curves up to
-its step, and the next `started` brings them.
+Events: phase, started, step, held_out, sample, checkpoint, died, done, failed. Lines can be missing, because
+an engine that stops does not read its child's pipe to the end. A checkpoint holds all points of the curves up
+to its step, and the next `started` brings them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.children import Event, refuse_constant
 
 FILE = "progress.jsonl"
+LOG = "log.txt"
+ENDS_A_PHASE = ("phase", "step", "died", "done", "failed")
 POINTS = 500  # of the loss curve, at most
 
 
@@ -31,6 +33,7 @@ class Progress(NamedTuple):
     losses: list[tuple[int, float]]
     held_out: list[tuple[int, float]]
     samples: list[tuple[int, str]]
+    phase: str  # what is done at present beside the steps; empty while it steps, and after the end
 
 
 def folder(job_id: uuid.UUID) -> Path:
@@ -61,8 +64,10 @@ def read(work: Path) -> Progress:
     samples: dict[int, str] = {}
     started: Event = {}
     latest: Event = {}
+    phase = ""
     for event in _events(work):
         kind, step = event.get("event", "step"), int(event.get("step", 0))
+        phase = str(event.get("phase", "")) if kind in ENDS_A_PHASE else phase
         if kind == "started":
             started, latest = event, {"step": step} if step else {}
             curve = event.get("curve", {})  # a checkpoint of an earlier version has none
@@ -78,7 +83,12 @@ def read(work: Path) -> Progress:
         elif kind == "sample":
             samples[step] = str(event["file"])
     return Progress(
-        started, latest, thinned(sorted(losses.items())), sorted(held_out.items()), sorted(samples.items())
+        started,
+        latest,
+        thinned(sorted(losses.items())),
+        sorted(held_out.items()),
+        sorted(samples.items()),
+        phase,
     )
 
 

@@ -218,6 +218,8 @@ class Training(Leased):
     held_out = models.JSONField(default=list)
     is_held_out_trained = models.BooleanField(default=False)  # too few pairs to hold one out
     samples = models.JSONField(default=list)
+    phase = models.CharField(max_length=80, blank=True)  # what is done beside the steps, in words
+    log = models.JSONField(default=list)  # the last lines of the trainer's log
     updated_at = models.DateTimeField(default=now, db_index=True)
 
     class Meta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +47,20 @@ def test_a_child_leaves_one_core_free_and_does_not_spin() -> None:
 def test_what_the_operator_set_for_its_threads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert children.environment("")["OMP_NUM_THREADS"] == "7"
+
+
+def test_the_end_of_a_log_is_read_as_people_see_it(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    assert children.log_lines(log, 3) == []
+    assert children.last_log_line(log) == "it said nothing"
+    log.write_bytes(
+        b"first\n" * 5000 + b"Loading:  10%|#   |\rLoading: 100%|####|\n\x1b[31mred\x1b[0m\x00\n====\n\n"
+        b"OSError: no file\n10:20:30 Step 3 of 9: loss 0.5.\n"
+    )
+    assert children.log_lines(log, 4) == [
+        "Loading: 100%|####|",
+        "red",
+        "OSError: no file",
+        "10:20:30 Step 3 of 9: loss 0.5.",
+    ]
+    assert children.last_log_line(log) == "OSError: no file"

@@ -69,6 +69,15 @@ def test_a_loss_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     assert [step for step, _loss in progress.read(tmp_path).losses] == [1, 2]
 
 
+def test_a_phase_lasts_until_the_next_step(tmp_path: Path) -> None:
+    write(tmp_path, {"event": "phase", "phase": "Encoding 6 pairs"})
+    assert progress.read(tmp_path).phase == "Encoding 6 pairs"
+    write(tmp_path, started(0), {"event": "phase", "phase": "Making the first sample"})
+    assert progress.read(tmp_path).phase == "Making the first sample"
+    write(tmp_path, *steps(1))
+    assert progress.read(tmp_path).phase == ""
+
+
 def test_without_a_file_there_is_no_progress(tmp_path: Path) -> None:
-    assert progress.read(tmp_path) == ({}, {}, [], [], [])
+    assert progress.read(tmp_path) == ({}, {}, [], [], [], "")
     progress.sync(tmp_path)

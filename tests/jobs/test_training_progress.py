@@ -113,6 +113,35 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
     assert (rows[-1].step, rows[-1].held_out) == (40, 0.4)
 
 
+def test_the_page_says_what_is_done_before_the_first_step(
+    alice: User, provider: ScriptedProvider, job: Job
+) -> None:
+    before = {"percent": 0, "phase": "Encoding 6 pairs", "log": ["10:20:30 Encoding 6 pairs.", "<b>", 7]}
+    provider.tells = before
+    training = look()
+    assert (training.phase, training.log) == ("Encoding 6 pairs", ["10:20:30 Encoding 6 pairs.", "<b>", "7"])
+    page = page_of(alice, job)
+    assert "Encoding 6 pairs…" in page
+    assert "0 %" not in page
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert "10:20:30 Encoding 6 pairs.\n&lt;b&gt;\n7" in html
+    provider.tells = {**TOLD, "phase": "Making the sample of step 40"}
+    look()
+    assert "40 % · step 40 of 100" in page_of(alice, job)
+    assert "· Making the sample of step 40…" in page_of(alice, job)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"phase": ["a"], "log": "text"}, {"phase": "x" * 9999, "log": ["y" * 9999] * 99}]
+)
+def test_an_odd_phase_or_log_is_cut_or_left_out(provider: ScriptedProvider, job: Job, odd: Any) -> None:
+    provider.tells = {**TOLD, **odd}
+    training = look()
+    assert len(training.phase) <= 80
+    assert len(training.log) <= 40
+    assert all(len(line) <= 300 for line in training.log)
+
+
 def test_a_training_that_makes_it_worse_is_said(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
     assert "above that of the untrained model" not in page_of(alice, job)

@@ -51,6 +51,19 @@ def test_its_progress_is_reported(trainer: RunningEngine, job: str, done: dict[s
     assert events(trainer, job, "step")[-1]["seconds_left"] == 0
     assert len(events(trainer, job, "checkpoint")) == 6
     assert children(trainer, job) == []
+    assert [event["phase"] for event in events(trainer, job, "phase")] == [
+        "Starting the trainer",
+        "Reading the dataset",
+        "Encoding 4 pairs",
+        "Loading the model",
+        "Making the first sample",
+        "Making the sample of step 12",
+        "Making the sample of step 24",
+        "Writing the model file",
+    ]
+    assert shown["phase"] == ""
+    assert any(line.endswith("Encoding 4 pairs.") for line in shown["log"])
+    assert any("Step 24 of 24: loss " in line for line in shown["log"])
 
 
 def test_its_samples_are_images_of_the_validation_pair(

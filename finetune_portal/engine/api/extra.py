@@ -13,10 +13,12 @@ from finetune_portal.engine.api.endpoint import ApiError, Fields, endpoint, numb
 from finetune_portal.engine.api.finetune import job_of
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.trainers import parameters
+from finetune_portal.engine.trainers.children import log_lines
 from finetune_portal.engine.trainers.current import current_trainer
 
 VERSION = 1
 ALWAYS = ("progress", "cancel")
+LOG_LINES = 40
 WHERE_IT_TRAINS = ("losses", "samples")
 
 
@@ -42,7 +44,8 @@ def capabilities(request: HttpRequest, fields: Fields) -> HttpResponse:
 @endpoint("GET", "HEAD", "POST")
 def progress_of(request: HttpRequest, fields: Fields) -> HttpResponse:
     job = job_of(fields)
-    training = progress.read(progress.folder(job.pk))
+    work = progress.folder(job.pk)
+    training = progress.read(work)
     latest = training.latest
     return JsonResponse(
         {
@@ -61,6 +64,8 @@ def progress_of(request: HttpRequest, fields: Fields) -> HttpResponse:
                 "loss": training.held_out,
             },
             "samples": [step for step, _file in training.samples],
+            "phase": training.phase if job.state == states.TRAINING_INITIATED else "",
+            "log": log_lines(work / progress.LOG, LOG_LINES),
         }
     )
 

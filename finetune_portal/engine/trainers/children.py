@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,10 @@ PASSED_VARIABLES = (
 )
 NICENESS = 10  # of a child, so that the portal stays quick on a machine whose cores are all at work
 SIGNALLED = 128  # plus a signal: the exit code of a child that reports how another process ended
+LINE_CHARACTERS = 300
+LINE_BYTES = 1000  # read from the end of a log for each line that is shown
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")  # colours, and what is no text
+_TIME = re.compile(r"\d\d:\d\d:\d\d ")
 Child = subprocess.Popen[bytes]
 Event = dict[str, Any]
 Events = queue.SimpleQueue[Event | None]
@@ -95,10 +100,23 @@ def kill(child: Child) -> None:
     child.communicate()
 
 
+def log_lines(log: Path, count: int) -> list[str]:
+    """The last lines of a log, at most `count`; of a progress bar, only its last state."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - count * LINE_BYTES))
+            tail = file.read()
+    except OSError:
+        return []
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in tail.decode("utf-8", "replace").split("\n"))
+    plain = (_CONTROL.sub("", line).rstrip() for line in lines)
+    return [line[:LINE_CHARACTERS] for line in plain if line.strip(" =-")][-count:]
+
+
 def last_log_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    texts = [line.strip() for line in lines if line.strip(" =-")]
-    return texts[-1][:300] if texts else "it said nothing"
+    """What a library or a traceback wrote last; the trainer's own lines begin with the time."""
+    lines = [line.strip() for line in log_lines(log, 50) if not _TIME.match(line)]
+    return lines[-1] if lines else "it said nothing"
 
 
 def refuse_constant(name: str) -> None:

@@ -50,6 +50,7 @@ class LoraTrainer:
         request = self.request(spec, work)
         (work / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
         with self._device(report) as device:
+            report({"event": "phase", "phase": "Starting the trainer"})
             _run_until_done(lambda: self.start_child(work, device), work, report)
         folder.mkdir(parents=True, exist_ok=True)
         return (work / "weights.safetensors").replace(folder / file_name(spec.name))
@@ -96,6 +97,7 @@ def _run_until_done(start: Callable[[], children.Child], work: Path, report: Rep
         deaths = deaths + 1 if _checkpoint_time(work) == reached else 1
         reached = _checkpoint_time(work)
         report({"event": "died", "code": code})
+        report({"event": "phase", "phase": "Starting the trainer again"})
         if deaths == MAX_DEATHS:
             raise TrainingError(_death_message(code, work))
 

@@ -106,6 +106,8 @@ def _fields(reported: Progress) -> dict[str, Any]:
         "losses": [list(point) for point in reported.losses],
         "held_out": [list(point) for point in reported.held_out],
         "is_held_out_trained": reported.held_out_is_trained,
+        "phase": reported.phase,
+        "log": reported.log,
     }
 
 

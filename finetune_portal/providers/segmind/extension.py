@@ -27,6 +27,8 @@ MAX_POINTS, MAX_SAMPLES, MAX_CAPABILITIES = 1000, 100, 50
 MAX_PICTURE = 8 * 1024 * 1024
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES = 2**53
+MAX_PHASE = 80
+MAX_LINES, MAX_LINE = 40, 300  # of the log
 
 T = TypeVar("T")
 Point = tuple[int, float]
@@ -45,6 +47,8 @@ class Progress:
     held_out: list[Point]
     held_out_is_trained: bool
     samples: list[int]
+    phase: str  # what is done beside the steps, in words; may be empty
+    log: list[str]  # the last lines of the trainer's log
 
 
 class Extension:
@@ -82,6 +86,8 @@ class Extension:
             held_out=_points(held_out.get("loss")),
             held_out_is_trained=truth(held_out.get("trained_on")),
             samples=_steps(answer.get("samples")),
+            phase=" ".join(text(answer.get("phase")).split())[:MAX_PHASE],
+            log=_lines(answer.get("log")),
         )
 
     def picture(self, request_id: str, name: str) -> bytes:
@@ -133,6 +139,11 @@ def _points(value: Any) -> list[Point]:
 def _steps(value: Any) -> list[int]:
     steps = (whole(each) for each in (value if isinstance(value, list) else ()))
     return _thinned(sorted({step for step in steps if step is not None}), MAX_SAMPLES)
+
+
+def _lines(value: Any) -> list[str]:
+    lines = (text(each)[:MAX_LINE] for each in (value[-MAX_LINES:] if isinstance(value, list) else ()))
+    return [line for line in lines if line]
 
 
 def _thinned(values: list[T], maximum: int) -> list[T]:

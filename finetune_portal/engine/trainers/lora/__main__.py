@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from finetune_portal.engine.datasets import DatasetError
 from finetune_portal.engine.trainers.children import emit, exit_with_parent, lower_priority
@@ -17,6 +19,8 @@ from finetune_portal.engine.trainers.families.kontext import MissingPackageError
 from finetune_portal.engine.trainers.lora.distributed import join_process_group
 from finetune_portal.engine.trainers.lora.training import DivergedError, Training
 from finetune_portal.engine.trainers.parameters import MEMORY_ADVICE
+
+LOGGED_STEPS = 10  # a line in the log each
 
 
 def main(work: Path) -> int:
@@ -29,7 +33,7 @@ def main(work: Path) -> int:
         group.barrier()
         request = json.loads((work / "request.json").read_text(encoding="utf-8"))
         try:
-            Training(work, request, emit, group).run()
+            Training(work, request, _report, group).run()
         except (DatasetError, DivergedError, MissingPackageError) as error:
             return _fail(str(error))
         except (MemoryError, RuntimeError) as error:
@@ -40,8 +44,31 @@ def main(work: Path) -> int:
     return 0
 
 
+def _report(event: str, **fields: Any) -> None:
+    """Emit the event, and write it into the log for people, among what the libraries write there."""
+    emit(event, **fields)
+    if text := _log_text(event, fields):
+        sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+        sys.stderr.flush()
+
+
+def _log_text(event: str, fields: dict[str, Any]) -> str:
+    match event:
+        case "phase":
+            return f"{fields['phase']}."
+        case "step" if fields["step"] % LOGGED_STEPS == 0 or fields["step"] == fields["steps"]:
+            return f"Step {fields['step']} of {fields['steps']}: loss {fields['loss']:.4f}."
+        case "held_out":
+            return f"Step {fields['step']}: loss {fields['loss']:.4f} on the held-out pair."
+        case "checkpoint":
+            return f"Checkpoint at step {fields['step']}."
+        case "failed":
+            return str(fields["message"])
+    return ""
+
+
 def _fail(message: str) -> int:
-    emit("failed", message=message)
+    _report("failed", message=message)
     return 1
 
 

@@ -49,10 +49,12 @@ class Training:
     def prepare(self) -> None:
         """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
         request = self.request
+        self._report_phase("Reading the dataset")
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
         pairs = datasets.pairs(self.work / request["dataset"], instance_prompt=request["instance_prompt"])
         resolution = request["resolution"] or self.model.resolution
         examples = load_examples(pairs, resolution=resolution, multiple=self.model.multiple)
+        self._report_phase(f"Encoding {len(examples)} pair{'s' * (len(examples) > 1)}")
         encoded = self.model.encode(examples)
         self.pair_count = len(examples)
         self.validation_example, self.validation_batch = examples[0], encoded[0]
@@ -61,6 +63,7 @@ class Training:
         self.encoded = encoded[trained_on]
         self.sizes = [example.target.size for example in examples[trained_on]]
         self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
+        self._report_phase("Loading the model")
         lora = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
         self.transformer = self.model.load_transformer(**lora)
         optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
@@ -71,6 +74,7 @@ class Training:
         self.prepare()
         done = self.load_checkpoint()
         self._report_start(done)
+        self._report_phase(f"Going on from step {done}" if done else "Making the first sample")
         if done == 0:
             self.validate(0)
         for step in range(done, self.steps):
@@ -82,6 +86,7 @@ class Training:
                 self.validate(step + 1)
             if (step + 1) % self.request["checkpoint_steps"] == 0:
                 self.save_checkpoint(step + 1)
+        self._report_phase("Writing the model file")
         self.save_lora()
         self.emit("done", step=self.steps)
 
@@ -97,6 +102,8 @@ class Training:
         """Report the loss on the validation pair, always with the same noise, and a sample of it."""
         if not self.group.is_first:
             return
+        if step:
+            self._report_phase(f"Making the sample of step {step}")
         loss = self._validation_loss()
         self._check_loss(step, loss)
         self.curve["held_out"].append([step, loss])
@@ -175,6 +182,10 @@ class Training:
         with torch.no_grad():
             losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
         return sum(losses) / len(losses)
+
+    def _report_phase(self, phase: str) -> None:
+        """Say what is done beside the steps, some of which takes minutes with a model of full size."""
+        self.emit("phase", phase=phase)
 
     def _report_start(self, done: int) -> None:
         self.emit(
