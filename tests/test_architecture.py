@@ -65,10 +65,8 @@ THIRD_PARTY = {
 }
 # Foreign pictures are to be decoded in the limited child of the checker; these places do it elsewhere today.
 DECODES_IN_PROCESS = {
-    f"{PORTAL}.datasets.previews",
     f"{PORTAL}.datasets.sample",
     f"{PORTAL}.jobs.sync.samples",
-    f"{PORTAL}.playground.inputs",
 }
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 

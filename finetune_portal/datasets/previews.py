@@ -1,66 +1,65 @@
-"""Make small pictures of a dataset's pairs when a page first shows them, and keep them beside the data."""
+"""Make small pictures of a dataset's pairs when a page first shows them, and keep them beside the data.
+
+The pictures are decoded in the checker's limited child, a dozen pairs at once.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import zipfile
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
 
-from PIL import Image, ImageOps
-
-from finetune_portal.datasets import remote
+from finetune_portal.datasets import checker
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.storage.files import write_atomically
 
 EDGES = {"small": 160, "large": 1024}
-REMOTE_PAIRS = 12
-MAX_PIXELS = 50_000_000
-MAX_BYTES = 100_000_000
-UNREADABLE = (OSError, KeyError, ValueError, zipfile.BadZipFile, Image.DecompressionBombError)
+PAIRS_AT_ONCE = 12
 
 
-def preview(dataset: Dataset, member: str, edge: str) -> Path | None:
-    """A WebP of the picture `member`, at most EDGES[edge] pixels wide and high; None if it cannot be made."""
-    path = _preview_path(dataset, member, edge)
-    if path.exists():
-        return path
-    if not dataset.has_file:
-        return None
-    with suppress(*UNREADABLE), zipfile.ZipFile(dataset.path) as archive:
-        _make(path, archive, member, edge)
+def preview(dataset: Dataset, number: int, half: str, edge: str) -> Path | None:
+    """A WebP of a half of a pair, at most EDGES[edge] pixels wide and high; None if it cannot be made.
+
+    `number` counts the pairs from 0. The previews of its neighbours are made with it.
+    """
+    pairs = dataset.pairs
+    path = _preview_path(dataset, pairs[number][half], edge)
+    if path.exists() or not dataset.has_file:
+        return path if path.exists() else None
+    first = number - number % PAIRS_AT_ONCE
+    beside = pairs[first : first + PAIRS_AT_ONCE] if edge == "small" else [pairs[number]]
+    members = [pairs[number][half], *(pair[each] for pair in beside for each in ("start", "end"))]
+    targets = {member: _preview_path(dataset, member, edge) for member in members}
+    tasks = [(str(dataset.path), member, target) for member, target in targets.items()]
+    make_previews(tasks, EDGES[edge])
     return path if path.exists() else None
 
 
-def make_remote_previews(dataset: Dataset, file: BinaryIO, pairs: list[dict[str, Any]]) -> None:
-    """Make the small previews of the first pairs of a remote ZIP. Unreadable pictures are left out."""
-    with suppress(remote.RemoteFileError, *UNREADABLE), zipfile.ZipFile(file) as archive:
-        for pair in pairs[:REMOTE_PAIRS]:
-            for half in ("start", "end"):
-                _make(_preview_path(dataset, pair[half], "small"), archive, pair[half], "small")
+def make_previews(sources: Sequence[tuple[str, str, Path]], edge: int) -> None:
+    """Make the previews that are missing, the first in any case.
+
+    Each source is a path, a member if it is a ZIP, and the preview's own path; all go into one folder.
+    """
+    folder = sources[0][2].parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _locked(folder):  # a page asks for all its pictures at once
+        tasks = [
+            checker.PictureTask(source, member, str(target), edge)
+            for source, member, target in sources
+            if not target.exists()
+        ]
+        if tasks and tasks[0].target == str(sources[0][2]):
+            checker.make_pictures(tasks)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _preview_path(dataset: Dataset, member: str, edge: str) -> Path:
     name = hashlib.sha256(member.encode()).hexdigest()[:24]
     return dataset.previews / f"{name}-{edge}.webp"
-
-
-def _make(path: Path, archive: zipfile.ZipFile, member: str, edge: str) -> None:
-    """Raises one of UNREADABLE."""
-    if archive.getinfo(member).file_size > MAX_BYTES:
-        raise ValueError("the picture has too many bytes")
-    with archive.open(member) as file:
-        shrink(file, path, EDGES[edge])
-
-
-def shrink(file: IO[bytes], path: Path, edge: int) -> None:
-    """Write a WebP of the picture, at most `edge` pixels wide and high. Raises one of UNREADABLE."""
-    with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError("the picture has too many pixels")
-        image.draft("RGB", (edge, edge))
-        small = ImageOps.exif_transpose(image).convert("RGB")
-        small.thumbnail((edge, edge))
-    with write_atomically(path) as target:
-        small.save(target, "WEBP", quality=80)

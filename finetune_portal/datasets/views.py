@@ -65,8 +65,8 @@ def duplicate(request: PortalRequest) -> HttpResponse:
 def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> FileResponse:
     """One picture of a pair as a small WebP. `number` counts the pairs from 0."""
     dataset = access.dataset_to_see(request.user, pk)
-    pair = _pair(dataset, number)
-    path = previews.preview(dataset, pair[half], edge) if edge in previews.EDGES else None
+    _pair(dataset, number)
+    path = previews.preview(dataset, number, half, edge) if edge in previews.EDGES else None
     if path is None:
         raise Http404
     return FileResponse(path.open("rb"), content_type="image/webp")
@@ -112,7 +112,8 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
     if not dataset.has_file or not dataset.repairs:
         messages.error(request, "This dataset has nothing that the portal can repair.")
         return redirect_to(request, _page(dataset))
-    version = versions.repaired(dataset, actor=request.user)
+    is_swapped = dataset.can_swap and request.POST.get("swap") == "on"
+    version = versions.repaired(dataset, actor=request.user, is_swapped=is_swapped)
     on_form = htmx_page_path(request).startswith(reverse("jobs:new"))
     return _chosen(request, version) if on_form else redirect_to(request, _page(version))
 

@@ -20,7 +20,7 @@ class UnreadableResultError(Exception):
 def save(generation: Generation, content: bytes) -> str:
     """Write the picture to disk and return its format: png, jpeg or webp. Raises UnreadableResultError."""
     try:
-        kind = checker.inspect_image(io.BytesIO(content), decode=True).format.lower()
+        kind = checker.inspect_image(io.BytesIO(content)).format.lower()
     except checker.UnusableImageError:
         raise UnreadableResultError from None
     generation.kind = kind
@@ -39,8 +39,7 @@ def preview(source: Generation | Input, edge: str) -> Path | None:
     """A WebP of the picture, at most EDGES[edge] pixels wide and high; None if it cannot be made."""
     path = _preview_path(source, edge)
     if not path.exists():
-        with suppress(*previews.UNREADABLE), source.path.open("rb") as file:
-            previews.shrink(file, path, EDGES[edge])
+        previews.make_previews([(str(source.path), "", path)], EDGES[edge])
     return path if path.exists() else None
 
 

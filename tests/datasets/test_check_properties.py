@@ -20,7 +20,7 @@ from tests.datasets.corpus.zip_builder import Entry, build, dataset, entries, pa
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SOURCES = ("Python, deflated", "macOS Finder", "Java's jar", "zip64 in every member", "unusual pictures")
 FACTS = {"files", "pairs", "captions", "bytes", "unpacked"}
-LAYOUTS = {"flat", "folder", "folders", "two folders", "metadata", "unknown"}
+LAYOUTS = {"flat", "folder", "folders", "names", "guess", "two folders", "metadata", "unknown"}
 
 
 @cache
@@ -33,19 +33,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any") / "dataset.zip"
 
 
+def all_sentences(verdict: dict[str, Any]) -> list[str]:
+    asked = [question["sentence"] for question in verdict["questions"]]
+    return [*verdict["problems"], *verdict["warnings"], *asked]
+
+
 def judged(path: Path, data: bytes) -> dict[str, Any]:
     """The verdict on `data`, through JSON; asserts that it has the stated shape."""
     path.write_bytes(data)
     verdict: dict[str, Any] = json.loads(json.dumps(checker.inspect_zip(path).as_json()))
-    assert verdict.keys() == {"problems", "warnings", "pairs", "facts", "layout", "repairs"}
-    assert all(
-        isinstance(text, str) and text.isprintable() for text in verdict["problems"] + verdict["warnings"]
-    )
+    assert verdict.keys() == {"problems", "warnings", "pairs", "facts", "layout", "repairs", "questions"}
+    assert all(isinstance(text, str) and text.isprintable() for text in all_sentences(verdict))
     assert verdict["facts"].keys() == FACTS
     assert all(isinstance(number, int) for number in verdict["facts"].values())
     assert verdict["facts"]["bytes"] == len(data)
     assert verdict["layout"] in LAYOUTS
-    assert all(repair.keys() == {"code", "sentence"} for repair in verdict["repairs"])
+    assert all(each.keys() == {"code", "sentence"} for each in verdict["repairs"] + verdict["questions"])
     for pair in verdict["pairs"]:
         assert pair.keys() == {"index", "start", "end", "caption", "start_size", "end_size"}
         assert all(len(pair[size]) == 2 for size in ("start_size", "end_size"))
@@ -171,11 +174,13 @@ def test_any_table(place: Path, table: list[dict[str, Any]]) -> None:
 
 @FEW
 @given(
-    kinds=st.lists(st.sampled_from(["PNG", "JPEG", "WEBP"]), min_size=2, max_size=6),
+    kinds=st.lists(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP"]), min_size=2, max_size=6),
     names=st.lists(st.text("ab1_ /é", min_size=1, max_size=6), min_size=1, max_size=3, unique=True),
     caption=st.text(max_size=40).map(str.encode)
     | st.just(b"\xef\xbb\xbfhat")
-    | st.just("hat".encode("utf-16")),
+    | st.just("hat".encode("utf-16"))
+    | st.just("the man’s hat".encode("cp1252"))
+    | st.just("帽子".encode("shift-jis")),
 )
 def test_what_can_be_repaired_is_then_in_order(
     place: Path, kinds: list[str], names: list[str], caption: bytes

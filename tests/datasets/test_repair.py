@@ -81,7 +81,7 @@ def test_each_picture_gets_the_name_of_its_type_and_webp_becomes_png(tmp_path: P
 @pytest.mark.parametrize("table", [False, True])
 def test_two_folders_become_one(tmp_path: Path, table: bool) -> None:
     files = {}
-    for name in ("cat", "dog", "owl", "fox", "hen"):
+    for name in ("cat", "dog", "fox", "hen", "owl"):
         files[f"target/{name}.jpg"] = picture("JPEG", colour=(9, 0, len(files)))
         files[f"control/{name}.png"] = picture(colour=(0, 9, len(files)))
         if not table:
@@ -90,10 +90,10 @@ def test_two_folders_become_one(tmp_path: Path, table: bool) -> None:
         rows = [{"file_name": name, "text": CAPTION.decode()} for name in files if name.startswith("target")]
         files["metadata.jsonl"] = "\n".join(map(json.dumps, rows)).encode()
     _, content = outcome(tmp_path, files)
-    assert [*content][:3] == ["01_start.png", "01_end.jpg", "01.txt"]
-    assert content["01_start.png"] == files["control/cat.png"]
-    assert content["01_end.jpg"] == files["target/cat.jpg"]
-    assert content["05.txt"] == CAPTION
+    assert [*content][:3] == ["cat_start.png", "cat_end.jpg", "cat.txt"]
+    assert content["cat_start.png"] == files["control/cat.png"]
+    assert content["cat_end.jpg"] == files["target/cat.jpg"]
+    assert content["owl.txt"] == CAPTION
 
 
 def test_the_same_number_in_two_folders_is_numbered_anew(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_process_that_is_ended_leaves_no_half_of_a_zip(tmp_path: Path) -> None
 
 
 def test_memory_stays_flat_however_large_the_zip(tmp_path: Path) -> None:
-    large = picture("BMP", size=(1, 1)) + bytes(1_000_000)
+    large = b"film" + bytes(1_000_000)
     with zipfile.ZipFile(tmp_path / "source.zip", "w") as archive:
         for name, data in dataset(folder="set/").items():
             archive.writestr(name, data)

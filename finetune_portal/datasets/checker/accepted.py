@@ -14,8 +14,9 @@ check reads it from there. Its shape (endings are lower case and begin with a do
     halves      {start, end}: words at the end of a file name, or as the name of a folder
     guesses     [[start, end]]: endings that mean a pair only if a person confirms it
     numbered    words of `halves` that may be numbered, such as control1 and control2
-    tables      {files, captions, start, end}: names of tables of pairs, their columns with the caption,
-                and columns of the input and target image besides the words of `halves`
+    tables      {files, captions, start, end, general}: names of tables of pairs, their columns with the
+                caption, and columns of the input and target image besides the words of `halves`. A
+                `general` column says neither: its folder or the other column does, else it is the target
     junk        {files, folders, notes}: names, lower case, that systems leave behind; `notes` are the stems
                 of text files about the dataset. A name that begins with a dot is junk, too
     limits      {files, pixels, image_bytes, caption_bytes, table_bytes, caption_length, small, few, shape}
@@ -146,7 +147,8 @@ NUMBERED = ("control", "condition", "conditioning", "cond", "input", "source", "
 TABLES = ("metadata.jsonl", "metadata.csv")
 CAPTION_COLUMNS = ("prompt", "caption", "instruction", "edit_prompt", "edit_instruction", "text")
 START_COLUMNS = ("kontext_images", "edit_image", "input_image", "control_image")
-END_COLUMNS = ("image", "file_name", "filename", "edited_image", "output_image", "target_image")
+END_COLUMNS = ("edited_image", "edited", "output_image", "target_image")
+GENERAL_COLUMNS = ("image", "file_name", "filename", "path")
 
 JUNK_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 JUNK_FOLDERS = (
@@ -193,6 +195,7 @@ def as_json() -> dict[str, Any]:
             "captions": CAPTION_COLUMNS,
             "start": START_COLUMNS,
             "end": END_COLUMNS,
+            "general": GENERAL_COLUMNS,
         },
         "junk": {"files": JUNK_FILES, "folders": JUNK_FOLDERS, "notes": NOTES},
         "limits": {

@@ -24,8 +24,10 @@ class FindingType:
 REPAIRS = {
     "folder": "Move the pictures out of their folder.",
     "junk": "Leave out files of the operating system (__MACOSX, .DS_Store and the like).",
-    "names": "Give each picture the suffix of its true type.",
+    "names": "Give each picture a plain name in UTF-8 with the suffix of its true type.",
     "webp": "Convert WebP pictures to PNG, without loss.",
+    "convert": "Convert pictures of other types to PNG, without loss.",
+    "pixels": "Save pictures upright, in sRGB, with 8 bits and on white, as PNG without further loss.",
     "captions": "Save the captions as plain UTF-8, named like 01.txt.",
     "layout": "Rename the pictures to 01_start and 01_end, in one folder.",
 }
@@ -35,7 +37,12 @@ FINDING_TYPES = {
         "problem", "There are no pictures in the ZIP. It needs pairs such as 01_start.png and 01_end.png."
     ),
     "no pairs": FindingType(
-        "problem", "No picture is named as a pair. Name them 01_start.png (before) and 01_end.png (after)."
+        "problem",
+        "No picture is named as a pair: {}. Name them 01_start.png (before) and 01_end.png (after).",
+    ),
+    "several inputs": FindingType(
+        "problem",
+        "A pair has one input image here, but several are there: {}. Keep one and leave out the others.",
     ),
     "missing start": FindingType(
         "problem",
@@ -80,8 +87,32 @@ FINDING_TYPES = {
     ),
     "not text": FindingType(
         "problem",
-        "{} is not plain UTF-8 text. Save it as UTF-8 and pack again.",
-        "{} are not plain UTF-8 text. Save them as UTF-8 and pack again.",
+        "{} is no text that can be read. Save it as plain UTF-8 and pack again.",
+        "{} are no text that can be read. Save them as plain UTF-8 and pack again.",
+    ),
+    "encoding": FindingType(
+        "problem",
+        "{} is not UTF-8, which training needs; it reads like {detail}.",
+        "{} are not UTF-8, which training needs; they read like {detail}.",
+        repair="captions",
+    ),
+    "converted": FindingType(
+        "problem",
+        "{} is {detail}; training takes PNG and JPEG.",
+        "{} are {detail}; training takes PNG and JPEG.",
+        repair="convert",
+    ),
+    "names": FindingType(
+        "problem",
+        "The pairs are named in another way, such as {}. Training needs 01_start.png and 01_end.png.",
+        "The pairs are named in another way, such as {}. Training needs 01_start.png and 01_end.png.",
+        repair="layout",
+    ),
+    "guess": FindingType(
+        "problem",
+        "No picture ends in _start or _end, but {} look like a pair.",
+        "No picture ends in _start or _end, but {} look like a pair.",
+        repair="layout",
     ),
     "long file": FindingType(
         "problem",
@@ -117,6 +148,35 @@ FINDING_TYPES = {
         "{} are really WebP. Training may reject them.",
         repair="webp",
     ),
+    "profile": FindingType(
+        "warning",
+        "{} has the colours of another profile ({detail}), which training may read as sRGB.",
+        "{} have the colours of another profile ({detail}), which training may read as sRGB.",
+        repair="pixels",
+    ),
+    "profiles differ": FindingType(
+        "warning",
+        "The halves of {} are in different colour spaces, so training may learn the difference.",
+        repair="pixels",
+    ),
+    "spelling": FindingType(
+        "warning",
+        "{} are spelled in two ways that look alike; training may not take them for a pair.",
+        "{} are spelled in two ways that look alike; training may not take them for pairs.",
+        repair="names",
+    ),
+    "code page": FindingType(
+        "warning",
+        "{} is named in an old code page, so training may show another name.",
+        "{} are named in an old code page, so training may show other names.",
+        repair="names",
+    ),
+    "ending": FindingType(
+        "warning",
+        "{} has an unusual ending, which training may not know. The usual one is {detail}.",
+        "{} have unusual endings, which training may not know. The usual one is {detail}.",
+        repair="names",
+    ),
     "name": FindingType(
         "warning",
         "{} is really {detail}. Training may fail on the wrong suffix.",
@@ -128,6 +188,33 @@ FINDING_TYPES = {
         "{} may be ignored in training. Name a caption like its pair: 01.txt.",
         repair="captions",
     ),
+    "caption ending": FindingType(
+        "warning",
+        "{} holds a caption, but training reads .txt only.",
+        "{} hold captions, but training reads .txt only.",
+        repair="captions",
+    ),
+    "caption table": FindingType(
+        "warning",
+        "Captions are in {}, but training reads one .txt file for each pair.",
+        repair="captions",
+    ),
+    "second caption": FindingType(
+        "warning",
+        "{} is left out: its pair has another caption.",
+        "{} are left out: their pairs have other captions.",
+    ),
+    "placeholder": FindingType(
+        "warning",
+        "{} has the placeholder {detail}, which is trained as it stands. Put a word in its place.",
+        "{} have the placeholder {detail}, which is trained as it stands. Put a word in its place.",
+    ),
+    "missing in table": FindingType(
+        "warning",
+        "The table names {}, which is not in the ZIP.",
+        "The table names {}, which are not in the ZIP.",
+    ),
+    "equal pairs": FindingType("warning", "{} are the same pair. Keep one of them."),
     "byte order mark": FindingType(
         "warning",
         "{} begins with a byte order mark (BOM), which training may read as text.",
@@ -155,26 +242,31 @@ FINDING_TYPES = {
         "warning",
         "{} is animated; only its first frame is used.",
         "{} are animated; only their first frames are used.",
+        repair="pixels",
     ),
     "cmyk": FindingType(
         "warning",
-        "{} has print colours (CMYK), which may change. Save it as RGB.",
-        "{} have print colours (CMYK), which may change. Save them as RGB.",
+        "{} has print colours (CMYK), which training may change.",
+        "{} have print colours (CMYK), which training may change.",
+        repair="pixels",
     ),
     "16 bit": FindingType(
         "warning",
-        "{} has 16 bits per channel and may turn white. Save it with 8.",
-        "{} have 16 bits per channel and may turn white. Save them with 8.",
+        "{} has more than 8 bits per channel and may turn white in training.",
+        "{} have more than 8 bits per channel and may turn white in training.",
+        repair="pixels",
     ),
     "transparent": FindingType(
         "warning",
-        "{} is partly transparent, which training ignores. Give it a background.",
-        "{} are partly transparent, which training ignores. Give them a background.",
+        "{} is partly transparent, which training may ignore.",
+        "{} are partly transparent, which training may ignore.",
+        repair="pixels",
     ),
     "rotated": FindingType(
         "warning",
-        "{} is rotated by its EXIF data, which training may ignore. Save it upright.",
-        "{} are rotated by their EXIF data, which training may ignore. Save them upright.",
+        "{} is rotated by its EXIF data, which training may ignore.",
+        "{} are rotated by their EXIF data, which training may ignore.",
+        repair="pixels",
     ),
     "shapes": FindingType(
         "warning",
@@ -205,11 +297,18 @@ FINDING_TYPES = {
         "warning",
         "The ZIP is {detail} MB. The provider’s limit for other trainings is 100 MB; less is safer.",
     ),
-    "unpaired": FindingType("warning", "{} will be ignored: the name does not end in _start or _end."),
+    "unpaired": FindingType(
+        "warning", "{} belongs to no pair and is left out.", "{} belong to no pair and are left out."
+    ),
+    "unused": FindingType(
+        "warning",
+        "{} is left out: neither a picture of a pair nor a caption.",
+        "{} are left out: neither pictures of pairs nor captions.",
+    ),
     "unused captions": FindingType(
         "warning",
-        "{} belongs to no pair and will be ignored. Name a caption like its pair: 01.txt.",
-        "{} belong to no pair and will be ignored. Name a caption like its pair: 01.txt.",
+        "{} belongs to no pair and is left out. Name a caption like its pair: 01.txt.",
+        "{} belong to no pair and are left out. Name a caption like its pair: 01.txt.",
     ),
 }
 

@@ -2,41 +2,22 @@
 
 Segmind (docs/provider-api.md, 8.1), fal and Replicate: `01_start.png`, `01_end.png`, `01.txt`.
 ai-toolkit: the same names in a folder of control images and a folder of target images.
-Hugging Face: two such folders and a `metadata.jsonl` with the prompts.
+Hugging Face: such folders or any names, and a table with the paths and the prompts.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
-from finetune_portal.datasets.checker import zip_names
+from finetune_portal.datasets.checker import accepted, captions, tables, words, zip_names
+from finetune_portal.datasets.checker.captions import path_without_suffix
+from finetune_portal.datasets.checker.tables import Table
 from finetune_portal.datasets.checker.zip_members import Member
 
-IMAGE = re.compile(r".+\.(?:jpe?g|jfif|png|webp|gif|bmp|tiff?|heic|heif|avif|svg)", re.IGNORECASE | re.DOTALL)
-HALF = re.compile(r"(?P<index>.+)_(?P<half>start|end)", re.IGNORECASE | re.DOTALL)
-BEFORE = {
-    "before",
-    "control",
-    "controls",
-    "cond",
-    "condition",
-    "conditions",
-    "conditioning",
-    "input",
-    "inputs",
-}
-BEFORE |= {"original", "originals", "source", "sources", "start"}
-AFTER = {"after", "edited", "end", "output", "outputs", "result", "results", "target", "targets"}
-JUNK_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", zip_names.MAC_ICON.lower()}
-JUNK_FOLDERS = {"__macosx", "meta-inf", "@eadir", "#recycle", "$recycle.bin", "system volume information"}
-NOTES = re.compile(r"(?:read.?me|licen[cs]e|change.?log|notes?)", re.IGNORECASE)
-CAPTION_KEYS = ("prompt", "caption", "instruction", "edit_prompt", "edit_instruction", "text")
-
+PROVIDER_LAYOUTS = ("flat", "folder", "folders")
 ReadText = Callable[[Member], str]
 
 
@@ -52,202 +33,277 @@ class Pair:
 
 
 @dataclass
+class Group:
+    """The images that belong together by their names: `several` are further input images."""
+
+    index: str
+    halves: dict[str, Member] = field(default_factory=dict)
+    several: list[Member] = field(default_factory=list)
+
+
+@dataclass
+class Layout:
+    """Groups by a key that their files share. `unclear` are folders that do not say which is which."""
+
+    name: str = "unknown"
+    groups: dict[str, Group] = field(default_factory=dict)
+    duplicates: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    is_guess: bool = False
+    several: list[str] = field(default_factory=list)
+
+    @property
+    def has_pair(self) -> bool:
+        return any(len(group.halves) == 2 for group in self.groups.values())
+
+    def put(self, key: str, index: str, half: str, number: str, image: Member) -> None:
+        group = self.groups.setdefault(key.casefold(), Group(index))
+        earlier = group.halves.get(half)
+        if earlier is None:
+            group.halves[half] = image
+        elif number and half == "start":
+            group.several.append(image)
+        else:
+            self.duplicates.append(f"{zip_names.join_path(image.folder, image.stem)}")
+
+
+@dataclass
 class Arrangement:
-    """`layout` is flat, folder, folders, two folders, metadata or unknown; the lists hold what is left."""
+    """The pairs, and every file that is in none of them by what it is.
+
+    `layout` is flat, folder, folders (the provider's names), names, two folders, guess, metadata or unknown.
+    """
 
     layout: str = "unknown"
+    is_guess: bool = False
     pairs: list[Pair] = field(default_factory=list)
-    missing_start: list[str] = field(default_factory=list)
-    missing_end: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
-    unpaired: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    misnamed_captions: list[str] = field(default_factory=list)
-    unused_captions: list[str] = field(default_factory=list)
+    table: Table | None = None
+    lists: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-
-Halves = dict[str, dict[str, Member]]
+    @property
+    def is_providers(self) -> bool:
+        return self.layout in PROVIDER_LAYOUTS
 
 
 def junk_part(label: str) -> str:
     """The part of a path that a system or file manager added, such as __MACOSX; else empty."""
     parts = zip_names.path_parts(label)
-    if parts[-1].lower() in JUNK_FILES:
+    if parts[-1].lower() in accepted.JUNK_FILES:
         return parts[-1]
-    return next((part for part in parts if part.startswith(".") or part.lower() in JUNK_FOLDERS), "")
+    junk = (part for part in parts if part.startswith(".") or part.lower() in accepted.JUNK_FOLDERS)
+    return next(junk, "")
 
 
 def is_image(member: Member) -> bool:
-    return bool(IMAGE.fullmatch(member.label))
-
-
-def is_text(label: str) -> bool:
-    return label.lower().endswith((".txt", "metadata.jsonl"))
-
-
-def path_without_suffix(member: Member) -> str:
-    """The path without its suffix, which the files of a pair share."""
-    return zip_names.join_path(member.folder, member.stem)
+    return member.suffix.lower() in accepted.IMAGE_ENDINGS
 
 
 def arrange(files: list[Member], read_text: ReadText) -> Arrangement:
     """Find the pairs among `files`, the members of the ZIP without junk."""
-    texts = {f"{path_without_suffix(file)}.txt": file for file in files if file.suffix.lower() == ".txt"}
     images = [file for file in files if is_image(file)]
-    arrangement = Arrangement()
-    if halves := _group_by_name(images, arrangement):
-        folders = {stem.rpartition("/")[0] for stem in halves}
-        arrangement.layout = "flat" if folders == {""} else "folder" if len(folders) == 1 else "folders"
-        arrangement.folders = sorted(folders - {""})
-        _pair_up(halves, texts, {}, arrangement)
-        _sort_captions(halves, texts, arrangement)
-    else:
-        metadata = next((file for file in files if _is_metadata(file)), None)
-        captions = _pair_by_metadata(metadata, images, read_text(metadata), arrangement) if metadata else {}
-        if not arrangement.pairs:
-            _pair_two_folders(images, texts, captions, arrangement)
-        if metadata and arrangement.pairs:
-            arrangement.layout = "metadata"
+    table_file = next((file for file in files if tables.is_table(file)), None)
+    table = tables.read_table(table_file, read_text(table_file), images) if table_file else None
+    layout = _best_layout(images, table, files)
+    arrangement = Arrangement(layout.name, layout.is_guess, table=table)
+    groups = [group for _, group in sorted(layout.groups.items(), key=lambda item: _natural_order(item[0]))]
+    keys = {id(group): key for key, group in layout.groups.items()}
+    _add_pairs(groups, keys, captions.Captions(files, table), arrangement)
+    lists = arrangement.lists
+    lists["duplicate"] = layout.duplicates
+    lists["unclear folders"] = [] if arrangement.pairs else layout.unclear
+    lists["several inputs"] = layout.several or [
+        image.label for group in groups if group.several for image in (group.halves["start"], *group.several)
+    ]
+    arrangement.folders = _folders(layout, arrangement)
+    _list_unused(files, groups, arrangement)
     return arrangement
 
 
-def _is_metadata(member: Member) -> bool:
-    return (member.stem + member.suffix).lower() == "metadata.jsonl"
+def _folders(layout: Layout, arrangement: Arrangement) -> list[str]:
+    if layout.name == "two folders":
+        halves = [half.folder or "." for pair in arrangement.pairs for half in (pair.start, pair.end)]
+        return list(dict.fromkeys(halves))
+    images = (image for group in layout.groups.values() for image in group.halves.values())
+    return sorted({image.folder for image in images} - {""})
 
 
-def _group_by_name(images: list[Member], arrangement: Arrangement) -> Halves:
-    halves: Halves = defaultdict(dict)
-    for image in images:
-        if not (match := HALF.fullmatch(image.stem)):
-            arrangement.unpaired.append(image.label)
-            continue
-        index, half = match["index"], match["half"].lower()
-        both = halves[zip_names.join_path(image.folder, index)]
-        if half in both:
-            arrangement.duplicates.append(f"{index}_{half}")
-        both.setdefault(half, image)
-    return halves
-
-
-def _pair_up(
-    halves: Halves, texts: dict[str, Member], captions: dict[str, str], arrangement: Arrangement
-) -> None:
-    """Add the pairs of `halves`. `captions` holds texts by the label of an image."""
-    names = Counter(stem.rpartition("/")[2] for stem in halves)
-    for stem in sorted(halves, key=_natural_order):
-        name = stem.rpartition("/")[2]
-        index = name if names[name] == 1 else stem
-        both = halves[stem]
-        if len(both) < 2:
-            (arrangement.missing_end if "start" in both else arrangement.missing_start).append(index)
-            continue
-        candidates = [stem, path_without_suffix(both["end"]), path_without_suffix(both["start"])]
-        own = (path for path in candidates if f"{path}.txt" in texts and (path == stem or path not in halves))
-        caption_file = next((texts[f"{path}.txt"] for path in own), None)
-        caption = captions.get(both["end"].label) or captions.get(both["start"].label, "")
-        arrangement.pairs.append(Pair(index, both["start"], both["end"], caption_file, caption))
-
-
-def _sort_captions(halves: Halves, texts: dict[str, Member], arrangement: Arrangement) -> None:
-    used = [pair.caption_file for pair in arrangement.pairs if pair.caption_file]
-    arrangement.misnamed_captions = [
-        file.label for file in used if HALF.fullmatch(file.stem) or file.suffix != ".txt"
+def _best_layout(images: list[Member], table: Table | None, files: list[Member]) -> Layout:
+    """The first layout with a whole pair, else the first with any image."""
+    guesses = ({start: "start", end: "end"} for start, end in accepted.GUESSES)
+    detectors: list[Callable[[], Layout]] = [
+        lambda: _by_suffix(images, words.PROVIDER_SUFFIX, words.HALF_OF, "flat"),
+        lambda: _by_table(table),
+        lambda: _by_suffix(images, words.WORD_SUFFIX, words.HALF_OF, "names"),
+        lambda: _by_suffix(images, words.WORD_SUFFIX, words.HALF_OF, "names", across=True),
+        lambda: _by_folders(images, files),
+        *(lambda each=each: _by_guess(images, each) for each in guesses),
     ]
-    names = {file.name for file in used}
-    arrangement.unused_captions = [
-        file.label
-        for path, file in texts.items()
-        if file.name not in names
-        and path.removesuffix(".txt") not in halves
-        and not NOTES.fullmatch(file.stem)
-    ]
+    best = Layout()
+    for detect in detectors:
+        layout = detect()
+        if layout.has_pair:
+            return layout
+        if not best.groups and not best.unclear and not best.several and layout.name != "guess":
+            best = layout
+    return best
 
 
-def _pair_two_folders(
-    images: list[Member], texts: dict[str, Member], captions: dict[str, str], arrangement: Arrangement
-) -> None:
-    by_folder: dict[str, dict[str, Member]] = defaultdict(dict)
+def _by_suffix(
+    images: list[Member], pattern: re.Pattern[str], halves: dict[str, str], name: str, *, across: bool = False
+) -> Layout:
+    """By words at the end of the name; in a folder of its own, the word alone. `across` ignores folders."""
+    layout = Layout(name)
     for image in images:
-        by_folder[image.folder][image.stem] = image
-    if len(by_folder) != 2:
-        return
-    one, other = by_folder
-    if not by_folder[one].keys() & by_folder[other].keys():
-        return
-    arrangement.layout, arrangement.unpaired, arrangement.folders = (
-        "two folders",
-        [],
-        [one or ".", other or "."],
-    )
-    if (sides := _sides(one, other)) is None:
-        return
-    halves: Halves = defaultdict(dict)
-    for half, folder in zip(("start", "end"), sides, strict=True):
-        for stem, image in by_folder[folder].items():
-            halves[stem][half] = image
-    _pair_up(halves, texts, captions, arrangement)
+        match = pattern.fullmatch(image.stem)
+        word = match["word"].lower() if match else ""
+        index = match["index"] if match else ""
+        number = match["number"] if match else ""
+        if number and word.rstrip("s") not in accepted.NUMBERED:
+            continue
+        if index:
+            key = index if across else zip_names.join_path(image.folder, index)
+        elif word and image.folder:
+            key, index = image.folder, image.folder.rpartition("/")[2]
+        else:
+            continue
+        layout.put(key, index, halves[word], number, image)
+    if name == "flat":
+        folders = {key.rpartition("/")[0] for key in layout.groups}
+        layout.name = "flat" if folders <= {""} else "folder" if len(folders) == 1 else "folders"
+    return layout
 
 
-def _sides(one: str, other: str) -> tuple[str, str] | None:
-    """The folder of input images and that of target images, if their names say which is which."""
-    for before, after in ((one, other), (other, one)):
-        matches = _words(before) & BEFORE or _words(after) & AFTER
-        if matches and not (_words(before) & AFTER or _words(after) & BEFORE):
-            return before, after
-    return None
+def _by_guess(images: list[Member], halves: dict[str, str]) -> Layout:
+    layout = _by_suffix(images, words.suffix_pattern(halves), halves, "guess")
+    layout.is_guess = True
+    return layout
 
 
-def _words(path: str) -> set[str]:
-    return set(re.findall(r"[a-z]+", path.rpartition("/")[2].lower()))
+def _by_table(table: Table | None) -> Layout:
+    layout = Layout("metadata")
+    for number, (start, end) in enumerate(table.pairs if table else (), 1):
+        layout.groups[f"{number:06}"] = Group(f"{number:02}", {"start": start, "end": end})
+    if table and table.several:
+        layout.several = table.several
+    return layout
 
 
-def _pair_by_metadata(
-    metadata: Member, images: list[Member], text: str, arrangement: Arrangement
+def _by_folders(images: list[Member], files: list[Member]) -> Layout:
+    """By two folders beside each other, or one in the other, with the same names."""
+    layout = Layout("two folders")
+    by_folder: dict[str, list[Member]] = defaultdict(list)
+    for image in images:
+        by_folder[image.folder].append(image)
+    for parent in dict.fromkeys(folder.rpartition("/")[0] for folder in by_folder if folder):
+        siblings = [each for each in by_folder if each and each.rpartition("/")[0] == parent]
+        stems = {each: {image.stem.casefold() for image in by_folder[each]} for each in siblings}
+        if parent in by_folder:
+            own = {image.stem.casefold() for image in by_folder[parent]}
+            if any(own & each for each in stems.values()):
+                siblings.append(parent)
+                stems[parent] = own
+        sides = _sides(siblings, stems, files, layout)
+        for half, folder in sides.items():
+            for image in by_folder[folder]:
+                layout.put(zip_names.join_path(parent, image.stem), image.stem, half, "", image)
+    return layout
+
+
+def _sides(
+    siblings: list[str], stems: dict[str, set[str]], files: list[Member], layout: Layout
 ) -> dict[str, str]:
-    """Add a pair for each row that names two new images; return the captions by the label of an image."""
-    root = PurePosixPath(metadata.folder)
-    by_path = {path_without_suffix(image) + image.suffix: image for image in images}
-    captions: dict[str, str] = {}
-    used: set[str] = set()
-    for row in _rows(text):
-        columns = {key: str(root / value) for key, value in row.items() if isinstance(value, str)}
-        named = {key: by_path[path] for key, path in columns.items() if path in by_path}
-        labels = {image.label for image in named.values()}
-        caption = _row_caption(row)
-        captions.update(dict.fromkeys(labels, caption))
-        if len(named) == len(labels) == 2 and not labels & used and (sides := _row_sides(named)):
-            used |= labels
-            arrangement.pairs.append(Pair(f"{len(used) // 2:02}", *sides, caption=caption))
-    arrangement.unpaired = [label for label in arrangement.unpaired if label not in used]
-    return captions
+    """The folder of each half: by words in the names, by the other one, or by where the captions lie."""
+    halves = {folder: words.half_of_words(folder.rpartition("/")[2]) for folder in siblings}
+    starts, ends = ([each for each in siblings if halves[each] == half] for half in ("start", "end"))
+    others = [each for each in siblings if not halves[each]]
+    known = starts or ends
+    if not (starts and ends) and len(known) == 1:
+        paired = [each for each in others if stems[each] & stems[known[0]]]
+        (ends if starts else starts).extend(paired if len(paired) == 1 else [])
+    elif not known and len(others) == 2 and stems[others[0]] & stems[others[1]]:
+        ends = captions.captioned_folders(others, stems, files)
+        if len(ends) != 1:
+            layout.unclear.extend(each or "." for each in others)
+            return {}
+        starts = [each for each in others if each not in ends]
+        layout.is_guess = True  # captions lie beside the target image
+    if len(ends) == 1 and len(starts) > 1 and all(stems[each] & stems[ends[0]] for each in starts):
+        layout.several.extend(starts)
+        return {}
+    return {"start": starts[0], "end": ends[0]} if len(starts) == len(ends) == 1 else {}
 
 
-def _row_caption(row: dict[str, object]) -> str:
-    texts = (row.get(key) for key in CAPTION_KEYS)
-    return next((text.strip() for text in texts if isinstance(text, str)), "")
-
-
-def _rows(text: str) -> Iterator[dict[str, object]]:
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+def _add_pairs(
+    groups: list[Group], keys: dict[int, str], texts: captions.Captions, arrangement: Arrangement
+) -> None:
+    names = Counter(group.index for group in groups)
+    lists = arrangement.lists
+    for group in groups:
+        key = keys[id(group)]
+        halves = group.halves
+        index = group.index if names[group.index] == 1 else _unique_index(group)
+        if len(halves) < 2:
+            lists["missing end" if "start" in halves else "missing start"].append(index)
             continue
-        if isinstance(row, dict):
-            yield row
+        start, end = halves["start"], halves["end"]
+        caption_file = texts.file_of(key, start, end, keys.values())
+        caption = texts.caption_in_table(start, end) if caption_file is None else ""
+        arrangement.pairs.append(Pair(index, start, end, caption_file, caption))
+        if arrangement.is_providers:
+            if caption_file and captions.is_misnamed(caption_file, start):
+                lists["caption name"].append(caption_file.label)
+            if _spelling(start) != _spelling(end):
+                lists["spelling"].extend((start.label, end.label))
+    images = (half for pair in arrangement.pairs for half in (pair.start, pair.end))
+    lists["code page"] = [image.label for image in images if captions.is_in_code_page(image)]
+    lists["second caption"] = texts.second(
+        pair.caption_file for pair in arrangement.pairs if pair.caption_file
+    )
+    if arrangement.table and any(pair.caption for pair in arrangement.pairs):
+        if arrangement.is_providers:
+            lists["caption table"] = [arrangement.table.file.label]
+        else:
+            arrangement.layout = "metadata"
 
 
-def _row_sides(named: dict[str, Member]) -> tuple[Member, Member] | None:
-    """The input image and the target image of a row, by their folders, else by their columns."""
-    (one_key, one), (other_key, other) = named.items()
-    folders = _sides(one.folder, other.folder)
-    if folders:
-        return (one, other) if one.folder == folders[0] else (other, one)
-    columns = _sides(one_key, other_key)
-    if columns:
-        return (one, other) if one_key == columns[0] else (other, one)
-    return None
+def _unique_index(group: Group) -> str:
+    image = next(iter(group.halves.values()))
+    return zip_names.join_path(image.folder, group.index)
+
+
+def _spelling(image: Member) -> bytes:
+    """The bytes of the name before `_start` or `_end`, which both halves must share for other programs."""
+    return image.raw.rpartition(b"_")[0]
+
+
+def _list_unused(files: list[Member], groups: list[Group], arrangement: Arrangement) -> None:
+    used = {pair.caption_file.name for pair in arrangement.pairs if pair.caption_file}
+    used |= {image.name for group in groups for image in (*group.halves.values(), *group.several)}
+    lists = arrangement.lists
+    several = set(lists["several inputs"])
+    told = {*lists["second caption"], *several}
+    is_told_whole = not arrangement.pairs and bool(several or lists["unclear folders"])
+    is_table_used = arrangement.layout == "metadata" or any(pair.caption for pair in arrangement.pairs)
+    if arrangement.table and is_table_used:
+        used.add(arrangement.table.file.name)
+        lists["missing in table"] = list(dict.fromkeys(arrangement.table.missing))
+    duplicates = set(lists["duplicate"])
+    for file in files:
+        path = path_without_suffix(file)
+        if file.name in used or file.label in told or path in duplicates:
+            continue
+        if is_told_whole and is_image(file):
+            continue
+        is_caption = captions.is_caption(file) and not captions.is_note(file)
+        kind = "unpaired" if is_image(file) else "unused captions" if is_caption else "unused"
+        lists[kind].append(file.label)
 
 
 def _natural_order(text: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
+    return list(_natural_parts(text))
+
+
+def _natural_parts(text: str) -> Iterator[tuple[int, str]]:
+    for part in re.split(r"(\d+)", text):
+        yield (int(part), "") if part.isdecimal() and len(part) < 4_000 else (0, part)

@@ -1,4 +1,4 @@
-"""Write a repaired copy of a ZIP: flat, with true suffixes, captions in plain UTF-8."""
+"""Write a repaired copy of a ZIP: flat, with true suffixes, plain pixels, captions in plain UTF-8."""
 
 from __future__ import annotations
 
@@ -7,39 +7,44 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageOps
-
-from finetune_portal.datasets.checker import inspect, zip_members
+from finetune_portal.datasets.checker import evaluate, inspect, pixels, reading, zip_members
 from finetune_portal.datasets.checker.images import ImageInfo
 from finetune_portal.datasets.checker.layouts import Arrangement
 from finetune_portal.datasets.checker.messages import ZipRejectedError
 from finetune_portal.datasets.checker.zip_members import Member
 
-SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".png"}
+KEPT = {"JPEG": ".jpg", "PNG": ".png"}
+CHANGES_PIXELS = {"animated", "cmyk", "16 bit", "transparent", "rotated"}
 
 
-def repair(source: Path, target: Path, captions: dict[str, str]) -> None:
-    """Write the repaired pairs of `source` to `target`. Raises ZipRejectedError for what cannot be repaired.
+def repair(source: Path, target: Path, captions: dict[str, str], *, is_swapped: bool = False) -> None:
+    """Write the repaired pairs of `source` to `target`. Raises ZipRejectedError where a problem remains.
 
-    `captions` replaces captions by the index of their pair; an empty text removes the caption.
+    `captions` replaces captions by the index of their pair; an empty text removes the caption. `is_swapped`
+    exchanges the halves.
     """
     try:
         with source.open("rb") as file, zipfile.ZipFile(target, "w") as archive:
-            _write(file, archive, captions)
+            _write(file, archive, captions, is_swapped=is_swapped)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _write(file: BinaryIO, archive: zipfile.ZipFile, captions: dict[str, str]) -> None:
-    content = inspect.read(file, zip_members.read_members(file))
-    inspect.evaluate(content)
+def _write(file: BinaryIO, archive: zipfile.ZipFile, captions: dict[str, str], *, is_swapped: bool) -> None:
+    members = zip_members.read_members(file)
+    content = inspect.arrange(file, members)
+    inspect.look_on(file, members, content)
+    evaluate.evaluate(content)
     if problems := content.findings.unrepairable():
         raise ZipRejectedError(problems[0])
     pairs = content.arrangement.pairs
     for pair, name in zip(pairs, _pair_names(content.arrangement), strict=True):
-        for half, member in (("start", pair.start), ("end", pair.end)):
-            _add_image(archive, f"{name}_{half}", file, member, content.images[member.name])
+        halves = (pair.end, pair.start) if is_swapped else (pair.start, pair.end)
+        for half, member in zip(("start", "end"), halves, strict=True):
+            if (info := content.image(member.name)) is None:
+                raise ZipRejectedError(f"The picture “{member.label}” cannot be read.")
+            _add_image(archive, f"{name}_{half}", file, member, info)
         text = captions.get(pair.index, content.caption(pair)).strip().lstrip("\ufeff")
         if text:
             archive.writestr(zipfile.ZipInfo(f"{name}.txt"), text.encode("utf-8", "replace"))
@@ -49,20 +54,20 @@ def _pair_names(arrangement: Arrangement) -> list[str]:
     """The pairs' own names if those stay distinct, else 01, 02, and so on."""
     names = [pair.index for pair in arrangement.pairs]
     distinct = {unicodedata.normalize("NFC", name).casefold().rstrip(". ") for name in names}
-    has_names = arrangement.layout in ("flat", "folder", "folders")
-    if has_names and len(distinct) == len(names) and not any("/" in name for name in names):
+    if len(distinct) == len(names) and not any("/" in name for name in names):
         return names
     width = max(2, len(str(len(names))))
     return [f"{number:0{width}}" for number in range(1, len(names) + 1)]
 
 
 def _add_image(archive: zipfile.ZipFile, name: str, file: BinaryIO, member: Member, info: ImageInfo) -> None:
-    entry = zipfile.ZipInfo(name + SUFFIXES[info.format])
-    entry.file_size = member.size
+    is_kept = info.format in KEPT and not info.profile and not CHANGES_PIXELS.intersection(info.notes)
+    entry = zipfile.ZipInfo(name + (KEPT[info.format] if is_kept else ".png"))
+    entry.file_size = member.size if is_kept else 4 * info.size[0] * info.size[1]
     with archive.open(entry, "w") as target:
-        if info.format == "WEBP":
-            with Image.open(inspect.read_member(file, member), formats=("WEBP",)) as image:
-                ImageOps.exif_transpose(image).save(target, "PNG")
-        else:
+        if is_kept:
             for chunk in zip_members.unpack(file, member):
                 target.write(chunk)
+        else:
+            with pixels.open_picture(reading.read_member(file, member)) as image:
+                pixels.plain(image).save(target, "PNG")

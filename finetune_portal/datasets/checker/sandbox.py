@@ -1,4 +1,6 @@
-"""Check and repair ZIPs in a child process with limits, so that a hostile file ends only that process.
+"""Check and repair ZIPs and make pictures in a child process with limits.
+
+So a hostile file ends only that process.
 
 The child imports no Django, has an empty environment, and writes its result to a file of limited size.
 """
@@ -11,12 +13,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune_portal.datasets.checker import inspect
 from finetune_portal.datasets.checker.messages import ZipRejectedError
+from finetune_portal.datasets.checker.pictures import PictureTask
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,36 +33,86 @@ ADVICE = "Use fewer or smaller pictures."
 class Limits:
     """Bytes of memory, seconds of CPU, bytes of each file it writes, seconds on the clock."""
 
-    memory: int = 512 * 1024**2
+    memory: int = 1024**3
     cpu: int = 60
     output: int = 64 * 1024**2
     clock: float = 180.0
 
 
 LIMITS = Limits()
-REPAIR_LIMITS = Limits(cpu=240, output=20_000_000_000, clock=240.0)
+REPAIR_LIMITS = Limits(cpu=1_200, output=20_000_000_000, clock=1_500.0)
+SLICE_SECONDS = 8.0
+PICTURE_LIMITS = Limits(cpu=30, clock=40.0)
+PICTURE_SECONDS = 3.0
+WRITTEN = ("webp", "png", "jpeg")
 
 
 def check_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Any]:
     """The verdict on the ZIP at `path`, as `Verdict.as_json` returns it. Never raises for a bad file."""
+    outcome: dict[str, Any] = {"verdict": None, "seen": {}}
+    while outcome["verdict"] is None:
+        outcome = check_slice(path, outcome["seen"], limits)
+    return dict(outcome["verdict"])
+
+
+def check_slice(
+    path: Path, seen: dict[str, Any], limits: Limits = LIMITS, seconds: float = SLICE_SECONDS
+) -> dict[str, Any]:
+    """Check for about so many seconds what is not `seen`, as the fields of `inspect.Slice`.
+
+    Never raises for a bad file.
+    """
     try:
-        verdict: dict[str, Any] = _run("check", path, limits=limits)
+        stdin = json.dumps({"seen": seen, "seconds": seconds})
+        return _run("check", path, limits=limits, stdin=stdin)
     except ZipRejectedError as exc:
-        verdict = inspect.rejected(str(exc), path.stat().st_size).as_json()
-    return verdict
+        return refused(path, str(exc))
+
+
+def refused(path: Path, sentence: str) -> dict[str, Any]:
+    """The outcome for a file of which no more is checked."""
+    verdict = inspect.rejected(sentence, path.stat().st_size).as_json()
+    return {"verdict": verdict, "seen": {}, "done": 0, "total": 0}
 
 
 def repair_zip(
-    source: Path, target: Path, captions: dict[str, str] | None = None, limits: Limits = REPAIR_LIMITS
+    source: Path,
+    target: Path,
+    captions: dict[str, str] | None = None,
+    limits: Limits = REPAIR_LIMITS,
+    *,
+    is_swapped: bool = False,
 ) -> None:
     """Write a repaired copy with new captions (index to text). Raises ZipRejectedError and leaves no file."""
+    changes = {"captions": captions or {}, "is_swapped": is_swapped}
     try:
-        result = _run("repair", source, target, limits=limits, stdin=json.dumps(captions or {}))
+        result = _run("repair", source, target, limits=limits, stdin=json.dumps(changes))
         if result["error"]:
             raise ZipRejectedError(result["error"])
     except ZipRejectedError:
         target.unlink(missing_ok=True)
         raise
+
+
+def make_pictures(tasks: Sequence[PictureTask], seconds: float = PICTURE_SECONDS) -> list[str]:
+    """Make plain copies of pictures, all of them or those that fit into the time; see `pictures.make_all`.
+
+    A picture that ends the child is `broken`. Each stands at its target wholly or not at all.
+    """
+    drafts = [Path(task.target).with_name(f".{uuid.uuid4().hex}.part") for task in tasks]
+    given = [task._replace(target=str(draft)) for task, draft in zip(tasks, drafts, strict=True)]
+    try:
+        result = _run(
+            "pictures", limits=PICTURE_LIMITS, stdin=json.dumps({"tasks": given, "seconds": seconds})
+        )
+        outcomes = [str(outcome) for outcome in result["outcomes"]]
+    except ZipRejectedError:
+        outcomes = ["broken"] * len(tasks)
+    for task, draft, outcome in zip(tasks, drafts, outcomes, strict=True):
+        if outcome in WRITTEN:
+            draft.replace(task.target)
+        draft.unlink(missing_ok=True)
+    return outcomes
 
 
 def _run(command: str, *paths: Path, limits: Limits, stdin: str = "") -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Check or repair a ZIP inside the limits that sandbox.py sets. No Django.
 
-    python -m finetune_portal.datasets.checker.sandbox_child LIMITS check ZIP
-    python -m finetune_portal.datasets.checker.sandbox_child LIMITS repair ZIP TARGET < captions.json
+    python -m finetune_portal.datasets.checker.sandbox_child LIMITS check ZIP < seen.json
+    python -m finetune_portal.datasets.checker.sandbox_child LIMITS repair ZIP TARGET < changes.json
+    python -m finetune_portal.datasets.checker.sandbox_child LIMITS pictures < tasks.json
 
 LIMITS are bytes of memory, seconds of CPU and bytes of output. Prints JSON: the verdict of the check, or why
-the ZIP cannot be repaired.
+the ZIP cannot be repaired, or what became of each picture.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import gc
 import json
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finetune_portal.datasets.checker import inspect, repair
+from finetune_portal.datasets.checker import inspect, pictures, repair
 from finetune_portal.datasets.checker.messages import ZipRejectedError
 
 TOO_MUCH_MEMORY = "The ZIP needs too much memory to check. Use fewer or smaller pictures."
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> None:
     memory, cpu, output, command, *paths = arguments
     _limit(int(memory), int(cpu), int(output))
     gc.disable()  # the process ends after one ZIP; collecting among 20,000 members costs more than it frees
-    result = (_check if command == "check" else _repair)(*map(Path, paths))
+    result = COMMANDS[command](*map(Path, paths))
     sys.stdout.write(json.dumps(result))
 
 
@@ -44,21 +46,37 @@ def _limit(memory: int, cpu: int, output: int) -> None:
 
 
 def _check(path: Path) -> dict[str, Any]:
+    task = json.load(sys.stdin)
     try:
-        return inspect.inspect_zip(path).as_json()
+        outcome = inspect.inspect_slice(path, task["seen"], task["seconds"])
     except MemoryError:
-        return inspect.rejected(TOO_MUCH_MEMORY, path.stat().st_size).as_json()
+        rejected = inspect.rejected(TOO_MUCH_MEMORY, path.stat().st_size)
+        outcome = inspect.Slice(rejected, {}, 0, 0)
+    verdict = outcome.verdict.as_json() if outcome.verdict else None
+    return {**outcome._asdict(), "verdict": verdict}
 
 
 def _repair(source: Path, target: Path) -> dict[str, str]:
     try:
-        repair.repair(source, target, json.load(sys.stdin))
+        repair.repair(source, target, **json.load(sys.stdin))
     except MemoryError:
         return {"error": TOO_MUCH_MEMORY}
     except ZipRejectedError as exc:
         return {"error": str(exc)}
     return {"error": ""}
 
+
+def _pictures() -> dict[str, list[str]]:
+    given = json.load(sys.stdin)
+    tasks = [pictures.PictureTask(*task) for task in given["tasks"]]
+    return {"outcomes": pictures.make_all(tasks, given["seconds"])}
+
+
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "check": _check,
+    "repair": _repair,
+    "pictures": _pictures,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

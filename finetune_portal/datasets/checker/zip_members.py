@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import compress, pairwise
 from typing import BinaryIO, NamedTuple
 
-from finetune_portal.datasets.checker import file_types, zip_names
+from finetune_portal.datasets.checker import code_pages, file_types, zip_names
 from finetune_portal.datasets.checker.messages import REPACK, ZipRejectedError, quoted
 from finetune_portal.datasets.checker.zip_end import SPLIT, EndRecord, read_end
 
@@ -37,7 +38,7 @@ UNREADABLE = f"The ZIP is damaged: its list of files cannot be read. {REPACK}"
 class Member(NamedTuple):
     """A file in the ZIP: `name` as zipfile reads it, `label` as people read it, and where its data begins.
 
-    `folder`, `stem` and `suffix` are the parts of the label.
+    `folder`, `stem` and `suffix` are the parts of the label. `raw` is the name's bytes in the ZIP.
     """
 
     name: str
@@ -50,31 +51,27 @@ class Member(NamedTuple):
     size: int
     crc: int
     method: int
+    raw: bytes = b""
 
 
-def read_members(file: BinaryIO, needed: Callable[[str], bool] = lambda label: True) -> list[Member]:
-    """The files of the ZIP in `file`, in the order of its directory. Raises ZipRejectedError.
-
-    Only the local headers that are `needed` are read, since reading a remote file is slow; the others start
-    at -1.
-    """
+def read_members(file: BinaryIO) -> list[Member]:
+    """The files of the ZIP, in the order of its directory. Raises ZipRejectedError."""
     end = read_end(file, file.seek(0, 2))
     infos = _directory(file, end)
-    labels = [_label(info) for info in infos]
+    labels = _labels(infos)
     for info, label in zip(infos, labels, strict=True):
         _check_entry(info, label)
-    files = [not _is_folder(info) for info in infos]
+    files = [not _is_folder(info, label) for info, label in zip(infos, labels, strict=True)]
     zip_names.check_duplicates(compress(labels, files))
     _check_totals(infos)
-    starts = _data_starts(file, infos, end, [needed(label) for label in labels])
+    starts = _data_starts(file, infos, end)
     return [_member(*entry) for entry in compress(zip(infos, labels, starts, strict=True), files)]
 
 
 def _member(info: zipfile.ZipInfo, label: str, start: int) -> Member:
     sizes = (info.compress_size, info.file_size)
-    return Member(
-        info.filename, label, *zip_names.split_path(label), start, *sizes, info.CRC, info.compress_type
-    )
+    parts = zip_names.split_path(label)
+    return Member(info.filename, label, *parts, start, *sizes, info.CRC, info.compress_type, _raw_name(info))
 
 
 def _directory(file: BinaryIO, end: EndRecord) -> list[zipfile.ZipInfo]:
@@ -104,18 +101,39 @@ def _raw_name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("utf-8" if info.flag_bits & UTF8 else "cp437")
 
 
-def _label(info: zipfile.ZipInfo) -> str:
-    """The name, decoded as UTF-8 also where the UTF-8 flag is missing, as in ZIPs of older macOS."""
-    if info.orig_filename.isascii():
-        return info.orig_filename
+def _labels(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """The names as people read them, in composed form (NFC).
+
+    Names without the UTF-8 flag are UTF-8 in ZIPs of older macOS, and in a code page in those of Windows.
+    """
+    raws = [_raw_name(info) for info in infos]
+    page, is_old = "", {raw for raw in raws if not _is_utf8(raw)}
+    if is_old:
+        # Words in a code page may happen to be valid UTF-8, so all names without the flag are read alike.
+        unflagged = {raw for info, raw in zip(infos, raws, strict=True) if not info.flag_bits & UTF8}
+        page = code_pages.guess(unflagged, code_pages.IN_NAMES)
+        is_old = unflagged if page else is_old
+        page = page or code_pages.guess(is_old, code_pages.IN_NAMES)
+    return [
+        unicodedata.normalize(
+            "NFC",
+            _unicode_path(info.extra, info)
+            or (code_pages.decode_name(raw, page) if raw in is_old else raw.decode()),
+        )
+        for info, raw in zip(infos, raws, strict=True)
+    ]
+
+
+def _is_utf8(raw: bytes) -> bool:
     try:
-        return _raw_name(info).decode()
+        raw.decode()
     except UnicodeDecodeError:
-        return info.orig_filename
+        return False
+    return True
 
 
-def _is_folder(info: zipfile.ZipInfo) -> bool:
-    return info.filename.endswith(("/", "\\")) or stat.S_ISDIR(info.external_attr >> 16)
+def _is_folder(info: zipfile.ZipInfo, label: str) -> bool:
+    return label.endswith(("/", "\\")) or stat.S_ISDIR(info.external_attr >> 16)
 
 
 def _check_entry(info: zipfile.ZipInfo, label: str) -> None:
@@ -130,15 +148,15 @@ def _check_entry(info: zipfile.ZipInfo, label: str) -> None:
         raise ZipRejectedError(SPLIT)
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ZipRejectedError(f"{quoted(label)} is a link or a device, not a file. Pack the file itself.")
-    for name in {label, info.orig_filename, _unicode_path(info.extra, info) or label}:
+    for name in {label, info.orig_filename}:
         zip_names.check_name(name)
-    if not _is_folder(info) and label.lower().endswith(file_types.ARCHIVE_SUFFIXES):
+    if not _is_folder(info, label) and label.lower().endswith(file_types.ARCHIVE_SUFFIXES):
         raise ZipRejectedError(f"{quoted(label)} is an archive in the ZIP. Pack the pictures themselves.")
     _check_sizes(info, label)
 
 
 def _check_sizes(info: zipfile.ZipInfo, label: str) -> None:
-    if _is_folder(info) and info.file_size:
+    if _is_folder(info, label) and info.file_size:
         raise ZipRejectedError(f"{quoted(label)} is a folder with data of its own, which is unsafe. {REPACK}")
     if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
         raise ZipRejectedError(f"{quoted(label)} does not have the size that the ZIP says. {REPACK}")
@@ -184,9 +202,7 @@ def _unicode_path(extra: bytes, info: zipfile.ZipInfo) -> str | None:
     return name
 
 
-def _data_starts(
-    file: BinaryIO, infos: list[zipfile.ZipInfo], end: EndRecord, needed: list[bool]
-) -> list[int]:
+def _data_starts(file: BinaryIO, infos: list[zipfile.ZipInfo], end: EndRecord) -> list[int]:
     """The offset of each member's data; verifies that the members fill the file up to the directory."""
     starts = [-1] * len(infos)
     order = sorted(range(len(infos)), key=lambda number: infos[number].header_offset)
@@ -198,8 +214,7 @@ def _data_starts(
             raise ZipRejectedError(
                 f"There is other data in the ZIP before {quoted(info.orig_filename)}. {REPACK}"
             )
-        if needed[number]:
-            starts[number] = _check_local_header(file, info, limit)
+        starts[number] = _check_local_header(file, info, limit)
         offset = limit
     if offset != end.directory:
         raise ZipRejectedError(f"There is other data in the ZIP before its list of files. {REPACK}")
@@ -220,7 +235,7 @@ def _check_local_header(file: BinaryIO, info: zipfile.ZipInfo, limit: int) -> in
         raise ZipRejectedError(
             f"{quoted(info.orig_filename)} overlaps another file in the ZIP, which is unsafe. {REPACK}"
         )
-    if raw_name != _raw_name(info) or (not raw_name.isascii() and (flags ^ info.flag_bits) & UTF8):
+    if raw_name != _raw_name(info):  # the UTF-8 flag alone may differ: Info-ZIP sets it in one place only
         raise ZipRejectedError(f"{quoted(info.orig_filename)} has two different names in the ZIP. {REPACK}")
     _unicode_path(extra, info)
     local = (crc, *_local_sizes(packed, size, extra))

@@ -26,6 +26,7 @@ from tests.datasets.corpus.zip_builder import (
     packed,
     picture,
     unicode_path,
+    with_one,
 )
 
 TIMES_LOCAL = extra(0x5455, b"\x03" + bytes(8)) + extra(0x7875, b"\x01\x04\xe8\x03\0\0\x04\xe8\x03\0\0")
@@ -202,6 +203,7 @@ HONEST: dict[str, Callable[[], bytes]] = {
     "Ant, deflated folders": lambda: build(
         [Entry("set/", method=DEFLATED), *entries(dataset(folder="set/"))]
     ),
+    "the UTF-8 flag in one place only": lambda: build(with_one(Entry("ä.txt", b"x", local_flags=0))),
     "Go": lambda: build(entries(method=DEFLATED, flags=STREAMED, mode=0, extra=extra(0x5455, bytes(5)))),
     "a browser, stored and streamed": lambda: build(entries(flags=STREAMED | UTF8, mode=0)),
     "Android, padded": lambda: build(entries(local_extra=bytes(3), mode=0)),

@@ -1,0 +1,309 @@
+"""Each layout that other trainers use is understood, and every file in the ZIP is used or named."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from finetune_portal.datasets import checker
+from finetune_portal.datasets.checker import Verdict, code_pages
+from finetune_portal.datasets.checker.repair import repair
+from tests.datasets.corpus.zip_builder import CAPTION, Entry, build, dataset, packed, picture
+
+
+def verdict_on(tmp_path: Path, files: dict[str, bytes] | bytes) -> Verdict:
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(packed(files) if isinstance(files, dict) else files)
+    return checker.inspect_zip(path)
+
+
+def repaired(tmp_path: Path, *, is_swapped: bool = False) -> dict[str, bytes]:
+    """The content of the repaired copy, which must be in order."""
+    target = tmp_path / "repaired.zip"
+    repair(tmp_path / "dataset.zip", target, {}, is_swapped=is_swapped)
+    verdict = checker.inspect_zip(target)
+    assert verdict.problems == verdict.repairs == verdict.questions == []
+    with zipfile.ZipFile(target) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pairs(start: str, end: str, caption: str = "") -> dict[str, bytes]:
+    """Five pairs whose files are named by patterns with a number."""
+    files = {}
+    for number in range(1, 6):
+        files[start.format(number)] = picture(colour=(number, 0, 0))
+        files[end.format(number)] = picture(colour=(number, 0, 90))
+        if caption:
+            files[caption.format(number)] = CAPTION
+    return files
+
+
+LAYOUTS = {
+    "words after an underscore": ("{}_before.png", "{}_after.png", "{}.txt"),
+    "words after a dot": ("{}.input.png", "{}.output.png", "{}.txt"),
+    "words after a hyphen": ("{}-Source.png", "{}-Target.png", "{}-Target.txt"),
+    "words, in two folders": ("a/{}_control.png", "b/{}_target.png", "b/{}_target.txt"),
+    "a folder for each pair": ("{}/before.png", "{}/after.png", "{}/caption.txt"),
+    "a numbered word": ("{}_control1.png", "{}_target.png", "{}.txt"),
+    "two folders": ("control/{}.png", "target/{}.png", "target/{}.txt"),
+    "two folders in a folder": ("set/control/{}.png", "set/target/{}.png", "set/target/{}.txt"),
+    "a folder in a folder": ("set/control/{}.png", "set/{}.png", "set/{}.txt"),
+    "one folder with a word": ("control_images/{}.png", "dataset/{}.png", "dataset/{}.txt"),
+    "captions in a folder of their own": ("control/{}.png", "target/{}.png", "captions/{}.txt"),
+    "kohya's captions": ("{}_start.png", "{}_end.png", "{}.caption"),
+    "letters in another case": ("Cat{}_START.png", "cat{}_end.png", "CAT{}.TXT"),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_understood_and_can_be_repaired(tmp_path: Path, name: str) -> None:
+    verdict = verdict_on(tmp_path, pairs(*LAYOUTS[name]))
+    assert (len(verdict.pairs), verdict.facts["captions"]) == (5, 5)
+    start, end, _ = LAYOUTS[name]
+    assert {(pair.start, pair.end) for pair in verdict.pairs} == {
+        (start.format(number), end.format(number)) for number in range(1, 6)
+    }
+    content = repaired(tmp_path)
+    assert len(content) == 15
+    assert sum(data == CAPTION for data in content.values()) == 5
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("{}_R.png", "{}_T.png"), ("{}-a.png", "{}-b.png"), ("{}_src.png", "{}_dst.png")]
+)
+def test_a_guess_is_asked_about_and_can_be_turned_round(tmp_path: Path, start: str, end: str) -> None:
+    files = pairs(start, end, "{}.txt")
+    verdict = verdict_on(tmp_path, files)
+    assert "look like a pair" in verdict.problems[0]
+    assert [question["code"] for question in verdict.questions] == ["halves"]
+    assert start.format(1) in verdict.questions[0]["sentence"]
+    assert repaired(tmp_path)["1_start.png"] == files[start.format(1)]
+    assert repaired(tmp_path, is_swapped=True)["1_start.png"] == files[end.format(1)]
+
+
+def test_captions_beside_one_of_two_folders_are_a_guess(tmp_path: Path) -> None:
+    verdict = verdict_on(tmp_path, pairs("left/{}.png", "right/{}.png", "right/{}.txt"))
+    assert verdict.pairs[0].end == "right/1.png"
+    assert [question["code"] for question in verdict.questions] == ["halves"]
+
+
+TABLE = "file_name,source,prompt\n" + "".join(f"t/{n}.png,s/{n}.png,add snow\n" for n in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("metadata.csv", TABLE.encode()),
+        ("metadata.csv", TABLE.replace(",", ";").encode("utf-8-sig")),
+        ("metadata.csv", TABLE.encode("utf-16")),
+        (
+            "metadata.jsonl",
+            b"\n".join(
+                b'{"image": "t/%d.png", "kontext_images": ["s/%d.png"], "prompt": "add snow"}' % (n, n)
+                for n in range(1, 6)
+            ),
+        ),
+        (
+            "metadata.jsonl",
+            b"\n".join(
+                b'{"image": "s/%d.png", "edited_image": "./t\\\\%d.png", "edit_prompt": "add snow"}' % (n, n)
+                for n in range(1, 6)
+            ),
+        ),
+    ],
+    ids=["CSV", "semicolons", "UTF-16", "a list", "a general column"],
+)
+def test_a_table_of_pairs_is_read(tmp_path: Path, name: str, table: bytes) -> None:
+    verdict = verdict_on(tmp_path, pairs("s/{}.png", "t/{}.png") | {name: table})
+    assert verdict.layout == "metadata"
+    assert (verdict.pairs[0].start, verdict.pairs[0].end) == ("s/1.png", "t/1.png")
+    assert [pair.caption for pair in verdict.pairs] == ["add snow"] * 5
+    assert len(repaired(tmp_path)) == 15
+
+
+def test_what_a_table_names_and_the_zip_lacks_is_named(tmp_path: Path) -> None:
+    files = pairs("s/{}.png", "t/{}.png") | {"metadata.csv": TABLE.encode()}
+    del files["t/3.png"]
+    warnings = verdict_on(tmp_path, files).warnings
+    assert "The table names “t/3.png”, which is not in the ZIP." in warnings
+    assert "“s/3.png” belongs to no pair and is left out." in warnings
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pairs("control1/{}.png", "target/{}.png") | pairs("control2/{}.png", "target/{}.png"),
+        pairs("{}_control1.png", "{}_target.png") | pairs("{}_control2.png", "{}_target.png"),
+    ],
+    ids=["folders", "names"],
+)
+def test_several_inputs_for_a_pair_are_refused_by_name(tmp_path: Path, files: dict[str, bytes]) -> None:
+    verdict = verdict_on(tmp_path, files)
+    assert verdict.problems[0].startswith("A pair has one input image here, but several are there:")
+    assert "control1" in verdict.problems[0]
+    assert "control2" in verdict.problems[0]
+    assert verdict.repairs == []
+
+
+STRAYS = {
+    "preview.png": picture(),
+    "film.mp4": b"\0\0\0\x18ftypmp42",
+    "01.caption": b"another text",
+    "notes.txt": b"hats",
+    "else.json": b'{"prompt": "x"}',
+    "deep/er/cat.webp": picture("WEBP"),
+    "table.csv": b"a,b",
+}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pairs("0{}_start.png", "0{}_end.png", "0{}.txt"),
+        pairs("control/0{}.png", "target/0{}.png", "target/0{}.txt"),
+        pairs("0{}-before.png", "0{}-after.png", "0{}.txt"),
+    ],
+    ids=["flat", "folders", "words"],
+)
+@pytest.mark.parametrize("stray", STRAYS)
+def test_every_other_file_is_named(tmp_path: Path, files: dict[str, bytes], stray: str) -> None:
+    verdict = verdict_on(tmp_path, files | {stray: STRAYS[stray]})
+    assert len(verdict.pairs) == 5
+    assert [warning for warning in verdict.warnings if f"“{stray}”" in warning and "left out" in warning]
+    assert len(repaired(tmp_path)) == 15
+
+
+def test_two_files_of_one_name_are_a_problem(tmp_path: Path) -> None:
+    files = pairs("control/{}.png", "target/{}.png") | {"control/3.jpg": picture("JPEG")}
+    assert "two pictures called “control/3”" in verdict_on(tmp_path, files).problems[0]
+
+
+def test_equal_pairs_are_named(tmp_path: Path) -> None:
+    files = dataset()
+    files |= {name.replace("01", "06"): data for name, data in files.items() if name.startswith("01")}
+    assert verdict_on(tmp_path, files).warnings == ["“01” and “06” are the same pair. Keep one of them."]
+
+
+def test_halves_of_equal_pixels_are_named_whatever_their_bytes(tmp_path: Path) -> None:
+    packed_harder = io.BytesIO()
+    with Image.open(io.BytesIO(picture(colour=(1, 90, 200)))) as image:
+        image.save(packed_harder, "PNG", compress_level=0)
+    verdict = verdict_on(tmp_path, dataset() | {"01_start.png": packed_harder.getvalue()})
+    assert "Before and after are the same picture in “01”." in verdict.warnings
+
+
+# Names ------------------------------------------------------------------------------------------------------
+
+NAMES = {
+    "cp932": ["帽表", "ソ", "猫", "予定表", "能力"],
+    "gb18030": ["帽子", "图片", "猫", "风景", "大头"],
+    "big5": ["圖片", "貓", "功能", "照片", "帽子"],
+    "cp949": ["고양이", "모자", "사진", "집", "한국"],
+    "cp437": ["größe", "café", "niño", "schön", "Übung"],
+    "cp1251": ["кот", "шапка", "дом", "зима", "лето"],
+}
+
+
+def named_in(page: str) -> bytes:
+    members = []
+    for number, name in enumerate(NAMES[page]):
+        for ending, data in (
+            ("_start.png", picture(colour=(number, 0, 0))),
+            ("_end.png", picture(colour=(number, 0, 90))),
+            (".txt", CAPTION),
+        ):
+            members.append(Entry((name + ending).encode(page), data, flags=0))
+    return build(members)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_names_in_an_old_code_page_are_read(tmp_path: Path, page: str) -> None:
+    verdict = verdict_on(tmp_path, named_in(page))
+    assert sorted(pair.index for pair in verdict.pairs) == sorted(NAMES[page])
+    assert (verdict.problems, verdict.facts["captions"]) == ([], 5)
+    assert {unicodedata.normalize("NFC", name) for name in repaired(tmp_path)} == {
+        name + ending for name in NAMES[page] for ending in ("_start.png", "_end.png", ".txt")
+    }
+
+
+def test_names_that_no_code_page_reads_lose_no_pair(tmp_path: Path) -> None:
+    raws = [b"\x81", b"\xff\xfe\x5c", b"\x98\x81\x8d\x8f\x90\x9d", b"\xa0\xfd", b"\x80\x5c"]
+    members = []
+    for number, raw in enumerate(raws):
+        members.append(Entry(raw + b"_start.png", picture(colour=(number, 0, 0)), flags=0))
+        members.append(Entry(raw + b"_end.png", picture(colour=(number, 0, 90)), flags=0))
+    assert len(verdict_on(tmp_path, build(members)).pairs) == 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(raws=st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=4))
+def test_a_guess_reads_all_names_or_none(raws: list[bytes]) -> None:
+    page = code_pages.guess(raws, code_pages.IN_NAMES)
+    if page:
+        assert all(isinstance(raw.decode(page), str) for raw in raws)
+    assert not any("\\" in code_pages.decode_name(raw, "") for raw in raws)
+
+
+@pytest.mark.parametrize("halves", [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_composed_and_decomposed_names_meet(tmp_path: Path, halves: tuple[str, str]) -> None:
+    files = {}
+    for number in range(5):
+        for half, form in zip(("start", "end"), halves, strict=True):
+            name = unicodedata.normalize(form, f"größe{number}_{half}.png")
+            files[name] = picture(colour=(number, 0, len(half)))
+        files[f"größe{number}.txt"] = CAPTION
+    verdict = verdict_on(tmp_path, files)
+    assert (verdict.problems, len(verdict.pairs), verdict.facts["captions"]) == ([], 5, 5)
+    assert len(repaired(tmp_path)) == 15
+
+
+# Captions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "label"),
+    [
+        ("put a hat on the man’s head", "cp1252", "Windows-1252"),
+        ("帽子をかぶせる", "cp932", "Shift-JIS"),
+        ("给他戴上帽子", "gb18030", "GBK"),
+        ("모자를 씌우다", "cp949", "EUC-KR"),
+        ("надень шапку", "cp1251", "Windows-1251"),
+    ],
+)
+def test_a_caption_in_a_code_page_is_shown_and_confirmed(
+    tmp_path: Path, text: str, page: str, label: str
+) -> None:
+    verdict = verdict_on(tmp_path, dataset() | {"02.txt": text.encode(page)})
+    assert f"reads like {label}" in verdict.problems[0]
+    assert verdict.pairs[1].caption == text
+    assert [question["code"] for question in verdict.questions] == ["encoding"]
+    assert text in verdict.questions[0]["sentence"]
+    assert repaired(tmp_path)["02.txt"].decode() == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    verdict = verdict_on(tmp_path, dataset() | {"02.txt": "add a hat".encode(encoding)})
+    assert verdict.pairs[1].caption == "add a hat"
+    assert repaired(tmp_path)["02.txt"] == b"add a hat"
+
+
+@pytest.mark.parametrize("word", ["[trigger]", "[NAME]", "[filewords]", "{trigger}"])
+def test_a_placeholder_is_named(tmp_path: Path, word: str) -> None:
+    verdict = verdict_on(tmp_path, dataset() | {"02.txt": f"{word} wears a hat".encode()})
+    assert f"“02.txt” has the placeholder {word}, which is trained as it stands" in verdict.warnings[0]
+
+
+def test_a_caption_in_json_is_read(tmp_path: Path) -> None:
+    files = {name.replace(".txt", ".json"): data for name, data in dataset().items()}
+    files |= {name: b'{"caption": "add a hat"}' for name in files if name.endswith(".json")}
+    verdict = verdict_on(tmp_path, files)
+    assert [pair.caption for pair in verdict.pairs] == ["add a hat"] * 5
+    assert repaired(tmp_path)["01.txt"] == b"add a hat"
