@@ -34,7 +34,8 @@ def delete(dataset: Dataset, *, actor: User) -> None:
         rows.update(deleted_at=at, file_removed_at=at, updated_at=at)
         Transfer.objects.filter(dataset=dataset, finished_at=None).delete()
         record(actor, "dataset.delete", dataset, name=dataset.name)
-    dataset.path.unlink(missing_ok=True)
+    for path in (dataset.path, dataset.seen_path):
+        path.unlink(missing_ok=True)
     shutil.rmtree(dataset.previews, ignore_errors=True)
 
 

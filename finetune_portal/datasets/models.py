@@ -30,7 +30,9 @@ class Dataset(Leased):
     """One ZIP of pairs. `received` counts the bytes safely on disk, `size` the bytes announced.
 
     A dataset is uploaded, lies at a public address (`source_url`), or is a new version that the worker makes
-    from its `parent` by a `recipe`. `metadata` is the tus 1.0 metadata of its upload, verbatim.
+    from its `parent` by a `recipe`. `metadata` is the tus 1.0 metadata of its upload, verbatim. A file at a
+    public address `is_fetched` once the portal has a copy, which it checks; the provider gets the address.
+    While the check goes on, `files_checked` of `files_to_check` files in the ZIP are done.
     """
 
     class State(models.TextChoices):
@@ -56,6 +58,9 @@ class Dataset(Leased):
     recipe = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
     pair_count = models.PositiveIntegerField(default=0)
+    files_checked = models.PositiveIntegerField(default=0)
+    files_to_check = models.PositiveIntegerField(default=0)
+    is_fetched = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now, db_index=True)
     file_removed_at = models.DateTimeField(null=True)
@@ -68,6 +73,11 @@ class Dataset(Leased):
     def path(self) -> Path:
         """Where the file lies. No part of the upload's name reaches the disk."""
         return Path(settings.DATA_DIR) / "datasets" / f"{self.key}.zip"
+
+    @property
+    def seen_path(self) -> Path:
+        """What the check has seen so far, while it goes on in slices."""
+        return self.path.with_suffix(".seen.json")
 
     @property
     def previews(self) -> Path:
@@ -112,7 +122,8 @@ class Dataset(Leased):
     def has_file(self) -> bool:
         """Whether the portal has the whole file on disk: to inspect, edit or transfer it."""
         whole = self.state in (self.State.CHECKING, self.State.READY, self.State.REJECTED)
-        return whole and not self.source_url and self.file_removed_at is None
+        is_here = self.is_fetched or not self.source_url
+        return whole and is_here and self.file_removed_at is None
 
     @property
     def facts(self) -> dict[str, int]:
@@ -125,6 +136,16 @@ class Dataset(Leased):
         sides = (pair.get(side) for pair in self.pairs for side in ("start_size", "end_size"))
         sizes = sorted({(size[0], size[1]) for size in sides if size and all(size)}, key=prod)
         return list(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else []
+
+    @property
+    def questions(self) -> list[dict[str, str]]:
+        """Guesses that a person confirms by making a repaired copy, each with a `code` and a `sentence`."""
+        return list(self.verdict.get("questions", []))
+
+    @property
+    def can_swap(self) -> bool:
+        """Whether the check guessed which half is which."""
+        return any(question["code"] == "halves" for question in self.questions)
 
     @property
     def repairs(self) -> list[dict[str, str]]:
@@ -186,10 +207,18 @@ class Dataset(Leased):
         texts = {
             self.State.RECEIVING: "Uploading to the portal",
             self.State.MAKING: "Making the new version",
-            self.State.CHECKING: "Checking the pictures",
+            self.State.CHECKING: self._checking,
         }
         text = texts.get(self.State(self.state), "Transferring to the provider")
         return Progress(text, min(99, 100 * self.bytes_done // max(1, self.bytes_total)))
+
+    @property
+    def _checking(self) -> str:
+        if self.source_url and not self.is_fetched:
+            return "Downloading from the public address"
+        if not self.files_to_check:
+            return "Checking the files"
+        return f"Checking, {self.files_checked:,} of {self.files_to_check:,} files"
 
 
 class Transfer(Leased):

@@ -14,6 +14,8 @@ from finetune_portal.audit.services import record
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import discard_upload
 
+HAS_COPY = Q(source_url="") | Q(is_fetched=True)
+
 
 def clear_abandoned() -> bool:
     """Delete one upload that made no progress for UPLOAD_KEEP_HOURS. False if none is left."""
@@ -24,7 +26,7 @@ def clear_abandoned() -> bool:
 
 def storage() -> dict[str, Any]:
     """Disk usage of the library: `bytes`, `files`, and the `days` that a file is kept (0: for ever)."""
-    stored = Dataset.objects.filter(file_removed_at=None, source_url="")
+    stored = Dataset.objects.filter(HAS_COPY, file_removed_at=None)
     return {**stored.aggregate(bytes=Sum("received"), files=Count("pk")), "days": settings.DATASET_KEEP_DAYS}
 
 
@@ -36,7 +38,7 @@ def clear_old_files() -> bool:
     recently_used = Q(jobs__created_at__gte=limit)
     settled = Q(state__in=(Dataset.State.READY, Dataset.State.REJECTED))
     stale = Q(state=Dataset.State.RECEIVING)
-    old = Dataset.objects.filter(settled | stale, file_removed_at=None, source_url="", updated_at__lt=limit)
+    old = Dataset.objects.filter(settled | stale, HAS_COPY, file_removed_at=None, updated_at__lt=limit)
     for dataset in old.exclude(recently_used).order_by("pk")[:20]:
         if not any(job.needs_dataset for job in dataset.jobs.all()):
             with transaction.atomic():

@@ -1,13 +1,12 @@
-"""Services of datasets: start an upload, commit its offset, discard it, check the file."""
+"""Services of datasets: start an upload, commit its offset, discard it."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.timezone import now
@@ -15,15 +14,11 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets import checker, previews, remote
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer
-from finetune_portal.queue.leases import held_by
-from finetune_portal.web import outbound
 from finetune_portal.web.names import clean_name
 
 EARLY_TRANSFER_BYTES = 16 * 1024 * 1024  # the transfer of a larger file starts during its upload
-REMOTE_CHECK_SECONDS = 60.0
 
 
 def start_upload(
@@ -90,35 +85,3 @@ def discard_upload(dataset: Dataset, *, actor: User | None, **conditions: Any) -
     if deleted:
         dataset.path.unlink(missing_ok=True)
     return bool(deleted)
-
-
-def check(dataset: Dataset) -> None:
-    """Check the ZIP and store the verdict. The caller holds the lease."""
-    fields = _check_url(dataset) if dataset.source_url else _check_file(dataset)
-    state = Dataset.State.REJECTED if fields["verdict"]["problems"] else Dataset.State.READY
-    fields |= {"state": state, "pair_count": len(fields["verdict"]["pairs"])}
-    with transaction.atomic():
-        rows = held_by(dataset).filter(state=Dataset.State.CHECKING)
-        if not rows.update(updated_at=now(), lease_expires_at=None, **fields):
-            return
-        if state == Dataset.State.READY and not dataset.source_url:
-            schedule_transfer(dataset, connections.default())
-
-
-def _check_file(dataset: Dataset) -> dict[str, Any]:
-    return {"verdict": checker.check_zip(dataset.path)}
-
-
-def _check_url(dataset: Dataset) -> dict[str, Any]:
-    """The verdict on the directory and captions of a remote file; makes the previews that pages show."""
-    try:
-        with (
-            outbound.within(REMOTE_CHECK_SECONDS),
-            remote.open_remote(dataset.source_url, max_bytes=settings.DATASET_MAX_BYTES) as file,
-        ):
-            verdict = checker.inspect_remote(cast(BinaryIO, file)).as_json()
-            if not verdict["problems"]:
-                previews.make_remote_previews(dataset, cast(BinaryIO, file), verdict["pairs"])
-            return {"verdict": verdict, "size": file.size, "received": file.size}
-    except remote.RemoteFileError as exc:
-        return {"verdict": {"problems": [str(exc)], "warnings": [], "pairs": []}}

@@ -22,11 +22,15 @@ def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) ->
     return _new_version(dataset, {"captions": captions}, actor=actor)
 
 
-def repaired(dataset: Dataset, *, actor: User) -> Dataset:
-    """Start a version with every repair that the check offers. A second request returns the same version."""
-    rows = Dataset.objects.filter(recipe={"repair": True, "from": dataset.pk})
+def repaired(dataset: Dataset, *, actor: User, is_swapped: bool = False) -> Dataset:
+    """Start a version with every repair that the check offers. A second request returns the same version.
+
+    `is_swapped` exchanges the halves of all pairs, where the check guessed them the wrong way round.
+    """
+    recipe = {"repair": True, "swap": True} if is_swapped else {"repair": True}
+    rows = Dataset.objects.filter(recipe={**recipe, "from": dataset.pk})
     existing = rows.filter(deleted_at=None, file_removed_at=None).exclude(state=Dataset.State.REJECTED)
-    return existing.first() or _new_version(dataset, {"repair": True}, actor=actor)
+    return existing.first() or _new_version(dataset, recipe, actor=actor)
 
 
 def _new_version(dataset: Dataset, recipe: dict[str, Any], *, actor: User) -> Dataset:
@@ -54,7 +58,8 @@ def make(dataset: Dataset) -> None:
     if not source.path.exists():
         return _reject(dataset, "The new version could not be made: the file of the original is gone.")
     try:
-        checker.repair_zip(source.path, draft, dataset.recipe.get("captions"))
+        is_swapped = bool(dataset.recipe.get("swap"))
+        checker.repair_zip(source.path, draft, dataset.recipe.get("captions"), is_swapped=is_swapped)
         size = draft.stat().st_size
         draft.replace(dataset.path)
     except checker.ZipRejectedError as exc:

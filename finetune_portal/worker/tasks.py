@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
 from finetune_portal.connections import capabilities
-from finetune_portal.datasets import retention, transfer, versions
-from finetune_portal.datasets import services as datasets
+from finetune_portal.datasets import checking, retention, transfer, versions
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import LEASE
 from finetune_portal.jobs.sync import model_file, poll, progress
@@ -44,7 +43,7 @@ def check_dataset() -> bool:
     if dataset is None:
         return False
     with renewing(dataset, seconds=LEASE):
-        datasets.check(dataset)
+        checking.check(dataset)
     return True
 
 

@@ -71,7 +71,7 @@ def test_the_status_asks_again_until_nothing_more_will_change(alice: User) -> No
     client, url = signed_in(alice), f"/datasets/{dataset.pk}/status/"
     assert client.get(url).headers["Location"] == f"/datasets/{dataset.pk}/"
     html = client.get(url, headers=HTMX).content.decode()
-    assert "Checking the pictures" in html
+    assert "Checking the files" in html
     assert f'hx-get="{url}"' in html
     Dataset.objects.update(state=Dataset.State.REJECTED)
     assert "hx-get" not in client.get(url, headers=HTMX).content.decode()
