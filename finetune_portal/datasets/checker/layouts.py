@@ -282,8 +282,8 @@ def _list_unused(files: list[Member], groups: list[Group], arrangement: Arrangem
     used |= {image.name for group in groups for image in (*group.halves.values(), *group.several)}
     lists = arrangement.lists
     several = set(lists["several inputs"])
-    told = {*lists["second caption"], *several}
-    is_told_whole = not arrangement.pairs and bool(several or lists["unclear folders"])
+    listed = {*lists["second caption"], *several}
+    is_listed_whole = not arrangement.pairs and bool(several or lists["unclear folders"])
     is_table_used = arrangement.layout == "metadata" or any(pair.caption for pair in arrangement.pairs)
     if arrangement.table and is_table_used:
         used.add(arrangement.table.file.name)
@@ -291,9 +291,9 @@ def _list_unused(files: list[Member], groups: list[Group], arrangement: Arrangem
     duplicates = set(lists["duplicate"])
     for file in files:
         path = path_without_suffix(file)
-        if file.name in used or file.label in told or path in duplicates:
+        if file.name in used or file.label in listed or path in duplicates:
             continue
-        if is_told_whole and is_image(file):
+        if is_listed_whole and is_image(file):
             continue
         is_caption = captions.is_caption(file) and not captions.is_note(file)
         kind = "unpaired" if is_image(file) else "unused captions" if is_caption else "unused"
