@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from diffusers import FluxKontextPipeline
 from PIL import Image
 from safetensors import safe_open
 
+from finetune_portal.engine.trainers import parameters
 from tests.engine.calling import body, call, submit
 from tests.running import RunningEngine
 from tests.train.jobs import TRAINING, children, events, progress, weights
@@ -99,7 +101,11 @@ def test_the_metadata_records_the_training(file: Path, done: dict[str, Any]) -> 
     versions = json.loads(metadata.pop("versions"))
     assert versions["torch"] == torch.__version__
     assert set(versions) == {"torch", "diffusers", "peft", "transformers"}
-    assert metadata == {
+    settings = json.loads(metadata.pop("parameters"))
+    assert settings.keys() == parameters.KNOWN.keys()
+    assert (settings["guidance"], settings["checkpoint_steps"]) == (1.0, 4)
+    assert float(metadata.pop("held_out_loss")) > 0
+    assert {name: value for name, value in metadata.items() if "." not in name and name[:3] != "ss_"} == {
         "format": "pt",
         "simulated": "false",
         "base_model": "finetune-portal/tiny-kontext",
@@ -115,6 +121,20 @@ def test_the_metadata_records_the_training(file: Path, done: dict[str, Any]) -> 
         "pairs": "4",
         "dataset_sha256": done["model_information"]["dataset_sha256"],
     }
+
+
+def test_managers_of_loras_know_the_base_model(file: Path) -> None:
+    """Keys of ModelSpec, and of kohya's scripts, which most managers read."""
+    with safe_open(file, "pt") as opened:
+        metadata = opened.metadata()
+    assert metadata["modelspec.sai_model_spec"] == "1.0.0"
+    assert metadata["modelspec.architecture"] == "flux-1-dev/lora"
+    assert (metadata["modelspec.title"], metadata["modelspec.trigger_phrase"]) == ("hats", WORDS)
+    assert datetime.fromisoformat(metadata["modelspec.date"]).tzinfo
+    assert metadata["ss_base_model_version"] == "flux_kontext"
+    assert metadata["ss_sd_model_name"] == "finetune-portal/tiny-kontext"
+    assert (metadata["ss_network_dim"], metadata["ss_network_alpha"]) == ("4", "4")
+    assert metadata["ss_resolution"] == metadata["modelspec.resolution"].replace("x", ", ").join("()")
 
 
 def test_the_file_changes_a_fresh_pipeline_and_not_with_strength_0(file: Path, model: Path) -> None:

@@ -22,7 +22,7 @@ from finetune_portal.engine.trainers.families.kontext import Kontext
 from finetune_portal.engine.trainers.lora.dataset import batches_per_epoch, epoch_batches, load_examples
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
-from finetune_portal.engine.trainers.lora.save import save_lora
+from finetune_portal.engine.trainers.lora.save import Facts, save_lora
 
 Emit = Callable[..., None]
 VALIDATION_SIGMAS = tuple((index + 0.5) / 8 for index in range(8))
@@ -52,8 +52,8 @@ class Training:
         self._report_phase("Reading the dataset")
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
         pairs = datasets.pairs(self.work / request["dataset"], instance_prompt=request["instance_prompt"])
-        resolution = request["resolution"] or self.model.resolution
-        examples = load_examples(pairs, resolution=resolution, multiple=self.model.multiple)
+        self.resolution: int = request["resolution"] or self.model.resolution
+        examples = load_examples(pairs, resolution=self.resolution, multiple=self.model.multiple)
         self._report_phase(f"Encoding {len(examples)} pair{'s' * (len(examples) > 1)}")
         encoded = self.model.encode(examples)
         self.pair_count = len(examples)
@@ -149,12 +149,13 @@ class Training:
         return int(checkpoint["step"])
 
     def save_lora(self) -> None:
+        held_out = self.curve["held_out"]
         if self.group.is_first:
             save_lora(
                 self.work / "weights.safetensors",
                 self.transformer,
                 {**self.request, "batch_size": self.request["batch_size"] * self.group.size},
-                pairs=self.pair_count,
+                Facts(self.pair_count, self.resolution, held_out_loss=held_out[-1][1] if held_out else None),
                 dtype=self.model.dtype,
             )
 
