@@ -14,6 +14,11 @@ export function formatDuration(seconds) {
   return seconds < 3600 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
+// Joins texts so that each ends in one full stop.
+export function sentences(texts) {
+  return texts.map((text) => (/[.!?…]$/.test(text) ? text : `${text}.`)).join(" ");
+}
+
 // Returns a function from the bytes done so far to bytes a second, averaged over the last seconds; 0 while
 // that is unknown. Bytes done before the first call do not count.
 export function speedMeter() {

@@ -7,6 +7,7 @@ import {
   endTask,
   hidePreviewForVerdict,
   partsOf,
+  removeDataset,
   resetDatasetStatus,
   selectDataset,
   showDataset,
@@ -15,7 +16,7 @@ import {
   zone,
 } from "./drop-zone.js";
 import { filesOfDrop, filesOfInput } from "./dropped-files.js";
-import { formatBytes } from "./format.js";
+import { formatBytes, sentences } from "./format.js";
 import { PackError, packPairs } from "./pack-zip.js";
 import { readFiles, readZip } from "./pairs.js";
 import { CHUNK_SIZE, cancel, sendUnlessDuplicate } from "./send-upload.js";
@@ -115,7 +116,7 @@ async function readAndSend(files, task) {
   result.problems.push(...problems);
   result.warnings.push(...warnings);
   if (!zone.parts.preview.hidden) preview.showFindings(zone.parts.preview, result);
-  announce([preview.describeCount(result), ...result.problems].join(". "));
+  announce(sentences([preview.describeCount(result), ...result.problems]));
   if (!isPacking) return;
   if (result.problems.length) throw new FilesError(NOT_SENT);
   if (result.isGuessed) await preview.askToPack(zone.parts.preview, result);
@@ -188,5 +189,6 @@ document.addEventListener(
   "dataset-chosen",
   ({ detail }) => zone.parts && selectDataset(detail.id, detail.name),
 );
+document.addEventListener("dataset-refused", ({ detail }) => zone.parts && removeDataset(detail.id));
 document.addEventListener("htmx:load", bindAll);
 bindAll();
