@@ -14,6 +14,7 @@ from finetune_portal.datasets.models import Dataset
 
 # A subquery per row of the page; a join would count the jobs of every dataset.
 _JOB_COUNT = Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=Count("jobs")).values("count")
+REFUSED_URL = Q(state=Dataset.State.REJECTED) & ~Q(source_url="")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -23,9 +24,19 @@ def visible(user: User) -> QuerySet[Dataset]:
     return rows if user.is_active else Dataset.objects.none()
 
 
+def listed(user: User) -> QuerySet[Dataset]:
+    """Datasets that are not deleted; a public address that was refused is none."""
+    return visible(user).filter(deleted_at=None).exclude(REFUSED_URL).defer("verdict")
+
+
+def unfinished(user: User) -> QuerySet[Dataset]:
+    """Uploads that are not complete, newest first."""
+    return listed(user).filter(state=Dataset.State.RECEIVING).order_by("-pk")
+
+
 def search(user: User, query: str) -> QuerySet[Dataset]:
-    """The library: datasets that are not deleted, whose name, file name or owner's name holds `query`."""
-    rows = visible(user).filter(deleted_at=None).defer("verdict").annotate(job_count=Subquery(_JOB_COUNT))
+    """The library: complete datasets whose name, file name or owner's name holds `query`."""
+    rows = listed(user).exclude(state=Dataset.State.RECEIVING).annotate(job_count=Subquery(_JOB_COUNT))
     if query:
         by_name = Q(name__icontains=query) | Q(filename__icontains=query)
         rows = rows.filter(by_name | Q(owner__name__icontains=query))

@@ -70,6 +70,18 @@ class Dataset(Leased):
         return self.name
 
     @property
+    def label(self) -> str:
+        """The name, and the version where it is not the first."""
+        return f"{self.name} v{self.version}" if self.version > 1 else self.name
+
+    @property
+    def choice_label(self) -> str:
+        """What tells this dataset from others of the same name, for a select."""
+        pairs = f"{self.pair_count} pair{'' if self.pair_count == 1 else 's'}"
+        what = pairs if self.state == self.State.READY else self.progress.text
+        return f"{self.label} · {what} · {self.created_at:%-d %b %Y, %H:%M} UTC"
+
+    @property
     def path(self) -> Path:
         """Where the file lies. No part of the upload's name reaches the disk."""
         return Path(settings.DATA_DIR) / "datasets" / f"{self.key}.zip"

@@ -11,6 +11,7 @@ from django.db.models import Count, Q, Sum
 from django.utils.timezone import now
 
 from finetune_portal.audit.services import record
+from finetune_portal.datasets import access
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import discard_upload
 
@@ -22,6 +23,22 @@ def clear_abandoned() -> bool:
     conditions = {"updated_at__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
     rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **conditions)
     return any(discard_upload(dataset, actor=None, **conditions) for dataset in rows.order_by("pk")[:20])
+
+
+def clear_refused_urls() -> bool:
+    """Delete one public address that was refused and that no job names. False if none is left.
+
+    It stays for an hour, so that the page of whoever entered it can say why.
+    """
+    limit = now() - timedelta(hours=1)
+    refused = Dataset.objects.filter(access.REFUSED_URL, jobs=None, updated_at__lt=limit).order_by("pk")
+    dataset = refused.first()
+    if dataset is None:
+        return False
+    with transaction.atomic():
+        record(None, "dataset.drop", dataset, name=dataset.name)
+        dataset.delete()
+    return True
 
 
 def storage() -> dict[str, Any]:

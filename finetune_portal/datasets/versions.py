@@ -5,6 +5,7 @@ The web process writes only the row and its recipe; the worker writes the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -49,6 +50,20 @@ def _new_version(dataset: Dataset, recipe: dict[str, Any], *, actor: User) -> Da
         )
         record(actor, "dataset.version", version, of=dataset.pk, what=", ".join(recipe))
     return version
+
+
+def with_origins(datasets: Iterable[Dataset]) -> list[tuple[Dataset, str]]:
+    """Pair each dataset with what it was made from, in words; empty for an upload."""
+    rows = list(datasets)
+    sources = {row.recipe["from"] for row in rows if "from" in row.recipe}
+    numbers = dict(Dataset.objects.filter(pk__in=sources).values_list("pk", "version"))
+    return [(row, _origin(row, numbers.get(row.recipe.get("from")))) for row in rows]
+
+
+def _origin(dataset: Dataset, source: int | None) -> str:
+    if source is None:
+        return ""
+    return f"{'Repaired copy' if 'repair' in dataset.recipe else 'New captions'} of version {source}"
 
 
 def make(dataset: Dataset) -> None:

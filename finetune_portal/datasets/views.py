@@ -21,6 +21,7 @@ from finetune_portal.web.http import PLAIN, action_messages, fragment_of, htmx_p
 from finetune_portal.web.paging import page_of
 
 JOBS_SHOWN = 20
+UNFINISHED_SHOWN = 20
 
 
 @require_safe
@@ -32,7 +33,8 @@ def dataset_list(request: PortalRequest) -> HttpResponse:
         after=request.GET.get("after", ""),
         size=24,
     )
-    context = {"page": page, "query": query, "storage": retention.storage()}
+    unfinished = access.unfinished(request.user)[:UNFINISHED_SHOWN]
+    context = {"page": page, "query": query, "storage": retention.storage(), "unfinished": unfinished}
     return render(request, "datasets/list.html", context)
 
 
@@ -46,6 +48,9 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """Progress of upload, check and transfer; the fragment polls until the dataset is settled."""
     dataset = access.dataset_to_see(request.user, pk)
+    if dataset.is_rejected and dataset.source_url and _is_on_form(request):
+        answer = render(request, "datasets/_refused_url.html", {"dataset": dataset})
+        return trigger_client_event(answer, "dataset-refused", {"id": dataset.pk})
     context = {"dataset": dataset, "duplicate": library.duplicate_of(dataset)}
     return render(request, "datasets/_status.html", context)
 
@@ -114,8 +119,7 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
         return redirect_to(request, _page(dataset))
     is_swapped = dataset.can_swap and request.POST.get("swap") == "on"
     version = versions.repaired(dataset, actor=request.user, is_swapped=is_swapped)
-    on_form = htmx_page_path(request).startswith(reverse("jobs:new"))
-    return _chosen(request, version) if on_form else redirect_to(request, _page(version))
+    return _chosen(request, version) if _is_on_form(request) else redirect_to(request, _page(version))
 
 
 @require_POST
@@ -172,7 +176,11 @@ def sample_dataset(request: PortalRequest) -> HttpResponse:
 def _chosen(request: PortalRequest, dataset: Dataset) -> HttpResponse:
     """The status fragment, with the event that selects this dataset in the form of a new job."""
     answer = render(request, "datasets/_status.html", {"dataset": dataset})
-    return trigger_client_event(answer, "dataset-chosen", {"id": dataset.pk, "name": dataset.name})
+    return trigger_client_event(answer, "dataset-chosen", {"id": dataset.pk, "name": dataset.label})
+
+
+def _is_on_form(request: PortalRequest) -> bool:
+    return htmx_page_path(request).startswith(reverse("jobs:new"))
 
 
 def _pair(dataset: Dataset, number: int) -> dict[str, Any]:
@@ -191,7 +199,8 @@ def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
         "dataset": dataset,
         "jobs": dataset.jobs.order_by("-pk")[:JOBS_SHOWN],
         "more_jobs": max(0, dataset.jobs.count() - JOBS_SHOWN),
-        "versions": access.versions(request.user, dataset),
+        "versions": versions.with_origins(access.versions(request.user, dataset)),
+        "origin": versions.with_origins([dataset])[0][1],
         "duplicate": library.duplicate_of(dataset),
         "may_change": access.may_change(request.user, dataset),
         "name_form": NameForm({"name": dataset.name}),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q
+from django.forms.models import ModelChoiceIterator
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import closing
@@ -26,6 +28,27 @@ from finetune_portal.web.templatetags.portal import credits_text
 
 MAX_LIMIT = 2_147_483_647  # what the column holds
 WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+
+
+class DatasetIterator(ModelChoiceIterator):
+    """Complete datasets, then unfinished uploads as a group of their own."""
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = list(self.queryset)
+        yield "", self.field.empty_label
+        yield from (self.choice(row) for row in rows if row.state != Dataset.State.RECEIVING)
+        unfinished = [self.choice(row) for row in rows if row.state == Dataset.State.RECEIVING]
+        if unfinished:
+            yield "Unfinished uploads", unfinished
+
+
+class DatasetField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
+    """Datasets with what tells them from others of the same name."""
+
+    iterator = DatasetIterator
+
+    def label_from_instance(self, obj: Dataset) -> str:
+        return obj.choice_label
 
 
 class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
@@ -87,7 +110,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
     name = NameField(max_length=80, error_messages={"required": "Enter a name for the job."})
-    dataset = forms.ModelChoiceField(
+    dataset = DatasetField(
         queryset=Dataset.objects.none(),
         required=False,
         empty_label="Select a dataset",
@@ -137,7 +160,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         super().__init__(*args, **kwargs)
         self.user = user
         field = cast("forms.ModelChoiceField[Dataset]", self.fields["dataset"])
-        field.queryset = access.usable(user).order_by("-pk")
+        field.queryset = access.usable(user).defer("verdict").order_by("-pk")
         field.error_messages["invalid_choice"] = "This dataset was rejected or deleted. Select another one."
         self.connections = Connection.objects.in_use()
         cast("ConnectionField", self.fields["connection"]).queryset = self.connections

@@ -12,6 +12,7 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Kind
 from finetune_portal.datasets import access as dataset_access
+from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access
 from finetune_portal.jobs.choices import FOLLOWED, State
 
@@ -25,12 +26,12 @@ KNOWN = PAID & Q(cost__isnull=False)
 def person(request: PortalRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(User, pk=pk)
     jobs = access.visible(request.user).filter(owner=member)
-    datasets = dataset_access.visible(request.user).filter(owner=member, deleted_at=None)
+    datasets = dataset_access.listed(request.user).filter(owner=member).exclude(state=Dataset.State.RECEIVING)
     month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     context = {
         "person": member,
         "jobs": jobs.order_by("-pk")[:LATEST_JOBS],
-        "datasets": datasets.defer("verdict").order_by("-pk")[:LATEST_DATASETS],
+        "datasets": datasets.order_by("-pk")[:LATEST_DATASETS],
         "counts": jobs.order_by().aggregate(
             all=Count("pk"),
             active=Count("pk", filter=Q(group="active")),

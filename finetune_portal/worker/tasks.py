@@ -57,7 +57,7 @@ def make_version() -> bool:
 
 
 def cleanup() -> bool:
-    files = (retention.clear_abandoned, retention.clear_old_files)
+    files = (retention.clear_abandoned, retention.clear_refused_urls, retention.clear_old_files)
     rows = (webhooks.delete_old, notifications.delete_old, audit.delete_old, sessions.delete_expired)
     return any(step() for step in (*files, *rows))
 

@@ -53,6 +53,10 @@ export function selectDataset(id, name) {
   select.value = id;
 }
 
+export function removeDataset(id) {
+  zone.parts.select.querySelector(`option[value="${id}"]`)?.remove();
+}
+
 export function showDataset(id, { keepPreview = false } = {}) {
   const { root, preview } = zone.parts;
   if (!root.isConnected) return; // the form was sent; the job page shows the dataset now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import timedelta
 from typing import Any
@@ -228,7 +229,7 @@ def test_known_content_is_offered_before_the_upload(dataset: Dataset, bob: User)
     Dataset.objects.update(sha256="ab" * 32)
     make_dataset(bob, name="a later one", sha256="ab" * 32)
     html = offer(bob, "ab" * 32).content.decode()
-    assert f"You already have this: <strong>{dataset.name}</strong>" in html
+    assert f"You already have this: <strong><bdi>{dataset.name}</bdi></strong>" in html
     assert f'href="/jobs/new/?dataset={dataset.pk}"' in html
     assert "a later one" not in html
     plain = signed_in(bob).get("/datasets/twin/", {"sha256": "ab" * 32})
@@ -292,3 +293,41 @@ def test_viewers_only_look(dataset: Dataset, charlie: User) -> None:
 @pytest.mark.parametrize("action", ["repair", "rename", "delete", "hand-over"])
 def test_actions_are_not_done_by_looking(dataset: Dataset, alice: User, action: str) -> None:
     assert signed_in(alice).get(f"/datasets/{dataset.pk}/{action}/").status_code == 405
+
+
+def test_versions_are_told_apart_wherever_one_is_chosen_or_named(alice: User) -> None:
+    first = make_dataset(alice, name="hats")
+    second = make_dataset(
+        alice, name="hats", parent=first, version=2, recipe={"captions": {}, "from": first.pk}
+    )
+    third = make_dataset(
+        alice, name="hats", parent=first, version=3, recipe={"repair": True, "from": first.pk}
+    )
+    made = f"{first.created_at:%-d %b %Y, %H:%M} UTC"
+    jobs = [make_job(alice, dataset=dataset) for dataset in (first, second, third)]
+    client = signed_in(alice)
+    for page in ("/jobs/new/", "/"):
+        html = text_of(client, page)
+        for label in ("hats", "hats v2", "hats v3"):
+            assert re.search(rf"<option [^>]*>{label} · 6 pairs · {made}</option>", html), (page, label)
+    compared = f"/jobs/compare/?{'&'.join(f'job={job.pk}' for job in jobs)}"
+    for page in ("/", compared, f"/jobs/{jobs[1].pk}/", f"/team/{alice.pk}/", "/datasets/"):
+        assert re.search("hats(?: <span[^>]*>| )v2", text_of(client, page)), page
+    html = text_of(client, f"/datasets/{third.pk}/")
+    assert "<dt>Made as</dt><dd>Repaired copy of version 1</dd>" in html
+    assert "New captions of version 1" in html
+
+
+def test_unfinished_uploads_stand_apart(alice: User) -> None:
+    make_dataset(alice, name="whole")
+    fields = {"state": Dataset.State.RECEIVING, "received": 10, "pair_count": 0, "verdict": {}}
+    part = make_dataset(alice, name="half", stored=False, **fields)
+    client = signed_in(alice)
+    library, _, rest = text_of(client, "/datasets/").partition("Unfinished uploads")
+    assert "half" not in library
+    assert f'href="/datasets/{part.pk}/"' in rest
+    form = text_of(client, "/jobs/new/")
+    group = form.partition('<optgroup label="Unfinished uploads">')[2].partition("</optgroup>")[0]
+    assert f'<option value="{part.pk}">half · Uploading to the portal' in group
+    assert group.count("<option") == 1
+    assert "Latest datasets" not in text_of(client, f"/team/{alice.pk}/").partition("whole")[2]

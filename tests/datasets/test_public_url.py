@@ -7,22 +7,25 @@ import re
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets import sample
+from finetune_portal.datasets import retention, sample
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import transfer_next
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.sync import submit
 from finetune_portal.worker import tasks
-from tests.people import HTMX, form_data, signed_in
+from tests.people import HTMX, form_data, make_job, signed_in
+from tests.worker.driving import text_of
 
 
 class FileServer(ThreadingHTTPServer):
@@ -140,6 +143,31 @@ def test_what_the_provider_could_not_fetch_is_refused_in_words(
     dataset = look_at(alice, f"{files.url}/{habit}/night.zip")
     assert dataset.is_rejected
     assert sentence in dataset.problems[0]
+
+
+def test_a_refused_address_is_an_error_of_the_form_and_no_dataset(
+    alice: User, dana: User, files: FileServer
+) -> None:
+    dataset = look_at(alice, f"{files.url}/gone/night.zip")
+    client = signed_in(alice)
+    on_form = {**HTMX, "HX-Current-URL": "http://testserver/jobs/new/"}
+    answer = client.get(f"/datasets/{dataset.pk}/status/", headers=on_form)
+    html = answer.content.decode()
+    assert "dataset-refused" in answer.headers["HX-Trigger"]
+    assert re.search(r'id="id_source_url_error"[^>]*hx-swap-oob="true">[^<]*status 404', html)
+    assert "every 1s" not in html, "nothing polls on"
+    assert f'<option value="{dataset.pk}"' not in text_of(client, "/jobs/new/")
+    for page in ("/datasets/", "/", f"/team/{alice.pk}/"):
+        assert f"/datasets/{dataset.pk}/" not in text_of(client, page)
+        assert f'<option value="{dataset.pk}"' not in text_of(client, page)
+    assert "status 404" in text_of(client, f"/datasets/{dataset.pk}/"), "without JavaScript it is said here"
+    assert not retention.clear_refused_urls()
+    Dataset.objects.update(updated_at=now() - timedelta(hours=2))
+    job = make_job(alice, "refused", dataset=dataset)
+    assert not retention.clear_refused_urls(), "a job still names it"
+    job.delete()
+    assert retention.clear_refused_urls()
+    assert not Dataset.objects.exists()
 
 
 def test_a_file_over_the_limit_is_refused(alice: User, files: FileServer, settings: Any) -> None:

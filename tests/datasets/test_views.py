@@ -49,7 +49,7 @@ def test_a_datasets_page_shows_its_pairs_and_its_jobs(charlie: User, alice: User
     job = make_job(alice, name="Night by night", dataset=dataset)
     html = text_of(signed_in(charlie), f"/datasets/{dataset.pk}/")
     assert html.count("turn day into night, with a moon and lit windows") == 6
-    assert f'href="/jobs/{job.pk}/">Night by night<' in html
+    assert f'href="/jobs/{job.pk}/" dir="auto">Night by night<' in html
     assert "6 pairs, 6 with a caption" in html
     assert "/jobs/new/" not in html, "a viewer cannot train"
 

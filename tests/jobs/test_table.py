@@ -45,7 +45,7 @@ def stamp_in(html: str) -> str:
 
 def shown(html: str) -> list[str]:
     """The names in the table, from top to bottom."""
-    return re.findall(r'<a href="/jobs/\d+/">([^<]+)</a>', html)
+    return re.findall(r'<a href="/jobs/\d+/" dir="auto">([^<]+)</a>', html)
 
 
 def link(html: str, text: str) -> str:

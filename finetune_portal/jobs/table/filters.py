@@ -20,11 +20,11 @@ MAX_DATASETS = 50  # the page of any other dataset links to its jobs
 def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Any]:
     """`active` are the parameters that filter and sort the table now, `orders` the label of each order."""
     library = datasets.search(user, "").order_by("-pk")[:MAX_DATASETS]
-    people = _names(User.objects.filter(is_active=True).order_by("name"), active.get("by", ""))
-    options = _names(library, active.get("dataset", ""))
+    people = _options(User.objects.filter(is_active=True).order_by("name"), active.get("by", ""))
+    options = _options(library, active.get("dataset", ""))
     chips = {
-        "by": people.get(active.get("by", ""), ""),
-        "dataset": options.get(active.get("dataset", ""), ""),
+        "by": getattr(people.get(active.get("by", "")), "name", ""),
+        "dataset": getattr(options.get(active.get("dataset", "")), "label", ""),
         "public": {"on": "Public", "off": "Private"}.get(active.get("public", ""), ""),
         "tag": active.get("tag", ""),
         "sweep": "One sweep" if "sweep" in active else "",
@@ -32,8 +32,8 @@ def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, s
     }
     return {
         "active": active,
-        "people": people,
-        "datasets": options,
+        "people": {key: person.name for key, person in people.items()},
+        "datasets": {key: dataset.choice_label for key, dataset in options.items()},
         "orders": orders,
         "chips": [(label, urlencode(_without(active, name))) for name, label in chips.items() if label],
         "filter_count": sum(name in active for name in MENU_PARAMS),
@@ -47,9 +47,9 @@ def _without(active: Mapping[str, str], *names: str) -> dict[str, str]:
     return {name: value for name, value in active.items() if name not in names}
 
 
-def _names(rows: QuerySet[Any], chosen: str) -> dict[str, str]:
-    """Map keys, as text, to names. The chosen one is never missing."""
-    names = dict(rows.values_list("pk", "name"))
-    if (pk := parse_key(chosen)) is not None and pk not in names:
-        names |= dict(rows.model._default_manager.filter(pk=pk).values_list("pk", "name"))
-    return {str(key): name for key, name in names.items()}
+def _options(rows: QuerySet[Any], chosen: str) -> dict[str, Any]:
+    """Map keys, as text, to rows. The chosen one is never missing."""
+    options = {str(row.pk): row for row in rows}
+    if (pk := parse_key(chosen)) is not None and str(pk) not in options:
+        options |= {str(row.pk): row for row in rows.model._default_manager.filter(pk=pk)}
+    return options
