@@ -63,7 +63,9 @@ def with_origins(datasets: Iterable[Dataset]) -> list[tuple[Dataset, str]]:
 def _origin(dataset: Dataset, source: int | None) -> str:
     if source is None:
         return ""
-    return f"{'Repaired copy' if 'repair' in dataset.recipe else 'New captions'} of version {source}"
+    what = "Repaired copy" if "repair" in dataset.recipe else "New captions"
+    swapped = ", with before and after swapped" if "swap" in dataset.recipe else ""
+    return f"{what} of version {source}{swapped}"
 
 
 def make(dataset: Dataset) -> None:
