@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 
 from django import template
+from django.forms import BaseForm, BoundField
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -56,6 +57,12 @@ def credits_text(value: float) -> str:
     """Format credits to the cent, rounded down, so that no page names more than there is: 1,234.56 or 128."""
     cents = Decimal(repr(value)).quantize(Decimal("0.01"), ROUND_FLOOR)
     return f"{cents:,}".removesuffix(".00")
+
+
+@register.filter
+def bad_fields(form: BaseForm) -> list[BoundField]:
+    """The visible fields with errors, in the order of the form."""
+    return [field for field in form.visible_fields() if field.errors]
 
 
 @register.filter
