@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "finetune_portal.web.middleware.security_headers",
     "finetune_portal.web.middleware.reject_nul_in_query",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "finetune_portal.web.middleware.redirect_forms",
     "finetune_portal.web.middleware.HTMLGZipMiddleware",
     "finetune_portal.web.cookies.rename_old_cookies",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -242,6 +242,10 @@ ROUTES = dict(urls())
 
 @pytest.fixture
 def route_values(alice: User) -> dict[str, str]:
+    return things_of(alice)
+
+
+def things_of(alice: User) -> dict[str, str]:
     """What stands in the routes, all of it alice's."""
     dataset = make_dataset(alice)
     channel = Channel.objects.create(

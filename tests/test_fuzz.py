@@ -242,7 +242,7 @@ def test_what_is_no_address_leads_nowhere(alice: User) -> None:
     """Found above: in allauth's look at `next`, and in that of htmx at the page that it asks from."""
     lost = "http://[::1"
     response = Client().get("/jobs/table/", headers={"HX-Request": "true", "HX-Current-URL": lost})
-    assert (response.status_code, response.headers["HX-Redirect"]) == (401, "/login/?next=%2F")
+    assert (response.status_code, response.headers["HX-Redirect"]) == (401, "/login/?next=%2F&ended=on")
     signed_in = Client()
     signed_in.force_login(alice)
     for path in ("/login/", reverse("mfa_authenticate"), reverse("account_reauthenticate")):

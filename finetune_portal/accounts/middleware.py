@@ -12,10 +12,9 @@ from django.contrib.auth import middleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
-from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, sessions
-from finetune_portal.web.http import PLAIN, htmx_page_path
+from finetune_portal.web.http import PLAIN, is_sent_by_script, session_ended
 
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
@@ -44,15 +43,13 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
     ) -> HttpResponseBase:
         if "Tus-Resumable" in request.headers:
             return HttpResponse("Sign in again.", status=401, content_type=PLAIN)
-        if getattr(request, "htmx", None):
-            page = htmx_page_path(request) or "/"
-            address = f"{resolve_url('accounts:login')}?{urlencode({'next': page})}"
-            return HttpResponse(status=401, headers={"HX-Redirect": address})
+        if is_sent_by_script(request):
+            return session_ended(request)
         return super().handle_no_permission(request, view_func)
 
     def _require_second_factor(self, request: HttpRequest) -> HttpResponseBase:
         page = resolve_url("mfa_index")
-        if getattr(request, "htmx", None):
+        if is_sent_by_script(request):
             return HttpResponse(status=403, headers={"HX-Redirect": page})
         if request.method in ("GET", "HEAD"):
             return redirect(page)

@@ -53,7 +53,8 @@ class SignInView(LoginView):
         return super().post(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | sign_in_options.context()
+        has_ended = "ended" in self.request.GET or "ended" in self.request.POST
+        return super().get_context_data(**kwargs) | sign_in_options.context() | {"has_ended": has_ended}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         login = Login(user=form.get_user(), redirect_url=self.get_success_url())

@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
+from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
 
 from finetune_portal.web.errors import ActionError
 
 PLAIN = "text/plain; charset=utf-8"
+SENT_BY_SCRIPT = "Portal-Form"  # the header of a plain form that static/js/forms.js sends
 
 
 class HtmxRequest(HttpRequest):
@@ -66,13 +69,24 @@ def action_messages(request: HtmxRequest, success: str = "") -> Iterator[None]:
             messages.success(request, success)
 
 
+def is_sent_by_script(request: HttpRequest) -> bool:
+    """Return whether a script of the portal sent this, which shows a failure on its page."""
+    return bool(getattr(request, "htmx", None)) or SENT_BY_SCRIPT in request.headers
+
+
 def htmx_page_path(request: HttpRequest) -> str:
-    """Return the path of the page that htmx sends from; empty for another site's page or no htmx."""
-    htmx = getattr(request, "htmx", None)
+    """Return the path of the page that a script sends from; empty for another site's page."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
     try:
-        return (htmx and htmx.current_url_abs_path) or ""
+        return (htmx.current_url_abs_path if htmx is not None else "") or ""
     except ValueError:  # the header holds no valid URL
         return ""
+
+
+def session_ended(request: HttpRequest) -> HttpResponse:
+    """Send a script's page to the sign-in, which says why and leads back."""
+    query = urlencode({"next": htmx_page_path(request) or "/", "ended": "on"})
+    return HttpResponse(status=401, headers={"HX-Redirect": f"{resolve_url(settings.LOGIN_URL)}?{query}"})
 
 
 def redirect_to(request: HtmxRequest, url: str) -> HttpResponse:

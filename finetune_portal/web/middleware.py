@@ -13,6 +13,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
 
+from finetune_portal.web.http import SENT_BY_SCRIPT
+
 logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -74,6 +76,20 @@ def reject_nul_in_query(get_response: GetResponse) -> GetResponse:
         if "%00" in request.META["QUERY_STRING"]:
             raise BadRequest("NUL in the query.")
         return get_response(request)
+
+    return middleware
+
+
+def redirect_forms(get_response: GetResponse) -> GetResponse:
+    """Tell static/js/forms.js where to go: a script cannot see where a redirect leads."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if SENT_BY_SCRIPT in request.headers and response.status_code in (301, 302, 303):
+            response.status_code = 204
+            response.headers["Portal-Location"] = response.headers["Location"]
+            del response.headers["Location"]
+        return response
 
     return middleware
 

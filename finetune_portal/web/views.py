@@ -8,13 +8,12 @@ import sys
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.web import busy, request_context
-from finetune_portal.web.http import PLAIN
+from finetune_portal.web.http import PLAIN, is_sent_by_script, session_ended
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +68,11 @@ def database_busy(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    is_guarded = request.resolver_match and getattr(request.resolver_match.func, "login_required", True)
+    if is_guarded and is_sent_by_script(request) and not request.user.is_authenticated:
+        return session_ended(request)  # the cookies went with the session, that of the CSRF token, too
     has_no_origin = request.headers.get("Origin") == "null"
     context = {"sentence": NO_ORIGIN if has_no_origin else STALE, "operator": PROXY if has_no_origin else ""}
-    return render(request, "403_csrf.html", context, status=403)
+    headers = {} if has_no_origin else {"Portal-Stale": "1"}  # reloading helps
+    html = render_to_string("403_csrf.html", context)
+    return HttpResponse(html, status=403, headers=headers)

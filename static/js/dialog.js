@@ -6,7 +6,7 @@ const UNDO_SHOWN = 20_000;
 
 const dialog = document.getElementById("confirm");
 
-async function isConfirmed(form) {
+export async function isConfirmed(form) {
   const setText = (selector, text) => {
     dialog.querySelector(selector).textContent = text;
   };
@@ -20,17 +20,11 @@ async function isConfirmed(form) {
   return dialog.returnValue === "yes";
 }
 
+// Forms of htmx; forms.js asks for the others.
 document.addEventListener("htmx:confirm", async (event) => {
   if (!event.target.dataset?.confirm) return;
   event.preventDefault();
   if (await isConfirmed(event.target)) event.detail.issueRequest(true);
-});
-
-document.addEventListener("submit", async (event) => {
-  const form = event.target;
-  if (!form.dataset.confirm || form.hasAttribute("hx-post")) return;
-  event.preventDefault();
-  if (await isConfirmed(form)) HTMLFormElement.prototype.submit.call(form);
 });
 
 function removeMessages() {

@@ -1,6 +1,7 @@
 // Security keys (WebAuthn): shows the forms that need one, asks the browser for it, and posts the credential.
 
-const forms = document.querySelectorAll("form[data-ceremony]");
+import { sendForm } from "./forms.js";
+
 const ERRORS = {
   NotAllowedError: "No key answered. Try again, and touch the key when your browser asks for it.",
   InvalidStateError: "This key is on your list already.",
@@ -24,17 +25,24 @@ async function onSubmit(event) {
   message.textContent = "";
   try {
     form.elements.credential.value = JSON.stringify(await credentialFor(form));
-    HTMLFormElement.prototype.submit.call(form);
+    await sendForm(form);
   } catch (error) {
     message.textContent = ERRORS[error.name] || `The browser said: ${error.message}`;
   }
 }
 
 const isIPAddress = /^[\d.]+$|^\[/.test(location.hostname);
-if (window.isSecureContext && !isIPAddress && window.PublicKeyCredential?.parseCreationOptionsFromJSON) {
-  for (const form of forms) {
+const isSupported =
+  window.isSecureContext && !isIPAddress && window.PublicKeyCredential?.parseCreationOptionsFromJSON;
+
+function bindAll() {
+  if (!isSupported) return;
+  for (const form of document.querySelectorAll("form[data-ceremony][hidden]")) {
     form.hidden = false;
     form.addEventListener("submit", onSubmit);
   }
   document.querySelector("[data-security-key-unsupported]")?.remove();
 }
+
+document.addEventListener("htmx:load", bindAll);
+bindAll();

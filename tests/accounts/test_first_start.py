@@ -130,4 +130,4 @@ def test_a_fragment_without_a_session_redirects_the_whole_page(client: Client) -
     headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/?mine=on"}
     response = client.get("/jobs/table/", headers=headers)
     assert response.status_code == 401
-    assert response.headers["HX-Redirect"] == "/login/?next=%2F%3Fmine%3Don"
+    assert response.headers["HX-Redirect"] == "/login/?next=%2F%3Fmine%3Don&ended=on"
