@@ -68,6 +68,7 @@ TABLE = """
     jobs:state              GET     TEAM
     jobs:set-public         POST    OWNER
     jobs:download           GET     TEAM
+    jobs:model-file         GET     no no no no no
     jobs:check-file         POST    MAKERS
     jobs:describe           POST    OWNER
     jobs:cancel             POST    OWNER

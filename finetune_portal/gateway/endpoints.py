@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urljoin
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -84,7 +85,8 @@ def access_update(request: HttpRequest, token: PersonalToken, fields: Fields) ->
 def download(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 6: the answer is the bare URL."""
     job = access.job_with_model(token.owner, text(fields, "cloud_storage_url"))
-    return HttpResponse(download_link(job, actor=token.owner), content_type=PLAIN)
+    link = urljoin(base_url(request), download_link(job, actor=token.owner))
+    return HttpResponse(link, content_type=PLAIN)
 
 
 @api_call("GET", Right.READ)

@@ -15,9 +15,10 @@ from finetune_portal.connections.client import client_for_user_action
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.datasets import transfer
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import limits
+from finetune_portal.jobs import limits, model_links
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync.model_stream import ModelStream
 from finetune_portal.jobs.timeline import Source, move, note
 from finetune_portal.providers.segmind import SegmindClient, SegmindError, StorageError
 from finetune_portal.web.errors import ActionError, ProviderError
@@ -117,7 +118,8 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
 def download_link(job: Job, *, actor: User) -> str:
     """Get a fresh link to the `.safetensors`, valid for one hour and never stored.
 
-    Source: docs/provider-api.md, 6.
+    A URL of the provider's storage (docs/provider-api.md, 6). For an engine, which a browser may not reach, a
+    path of the portal, to be joined with its address.
     """
     if not job.can_download:
         raise ActionError("The model file is not there yet. Download it once the training is done.")
@@ -130,7 +132,15 @@ def download_link(job: Job, *, actor: User) -> str:
         raise ProviderError(f"No download link. {exc.message}", exc.detail) from None
     _check_file(job, client, link)
     record(actor, "job.download", job, name=job.name)
-    return link
+    return model_links.link_for(job, actor) if job.connection.is_engine else link
+
+
+def open_model_file(job: Job) -> ModelStream:
+    """Open the file of a model at an engine, to pass it on. Raises ProviderError."""
+    try:
+        return ModelStream(job)
+    except SegmindError as exc:
+        raise ProviderError(f"No download. {exc.message}", exc.detail) from None
 
 
 def _check_file(job: Job, client: SegmindClient, link: str) -> None:

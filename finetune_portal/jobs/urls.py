@@ -25,6 +25,7 @@ urlpatterns = [
     path("jobs/<int:pk>/state/", views.job_state, name="state"),
     path("jobs/<int:pk>/public/", views.set_public, name="set-public"),
     path("jobs/<int:pk>/download/", views.download, name="download"),
+    path("jobs/<int:pk>/file/", views.signed_model_file, name="model-file"),
     path("jobs/<int:pk>/check-file/", views.check_file, name="check-file"),
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
     path("jobs/<int:pk>/samples/<slug:sample>/", views.sample, name="sample"),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.jobs import access, services
+from finetune_portal.jobs import access, model_links, services
 from finetune_portal.jobs.forms import ConnectionForm, DescribeForm
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.page.context import job_context
 from finetune_portal.jobs.sync import model_file, progress, samples
+from finetune_portal.web.downloads import file_response
+from finetune_portal.web.errors import ActionError
 from finetune_portal.web.guards import admin_only, maker_only
-from finetune_portal.web.http import action_messages, fragment_of, fragment_or_redirect, redirect_to
+from finetune_portal.web.http import PLAIN, action_messages, fragment_of, fragment_or_redirect, redirect_to
 
 
 @require_safe
@@ -56,6 +60,22 @@ def download(request: PortalRequest, pk: int) -> HttpResponse:
         link = services.download_link(job, actor=request.user)
         return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
     return redirect("jobs:detail", pk=pk)
+
+
+@require_safe
+@login_not_required
+def signed_model_file(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The file of a model at an engine, for whoever has a signed link (model_links.py)."""
+    user = model_links.user_of(pk, request.GET.get("signature", ""))
+    if user is None:
+        text = "This link is wrong or too old. Open the job in the portal and download the model again."
+        return HttpResponse(text, status=403, content_type=PLAIN)
+    job = access.job_to_see(user, pk)
+    try:
+        file = services.open_model_file(job)
+    except ActionError as exc:
+        return HttpResponse(str(exc), status=502, content_type=PLAIN)
+    return file_response(request, file, job.model_file_name)
 
 
 @require_POST

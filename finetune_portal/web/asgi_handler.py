@@ -26,8 +26,11 @@ from django.core.signals import request_started
 from django.urls import set_script_prefix
 
 from finetune_portal.web.asgi import Message, Receive, Scope, Send
+from finetune_portal.web.downloads import BlockResponse
 
 THREADS = 32  # some wait for a provider; each may hold a database connection
+READERS = 4  # of large files, so that downloads never take the threads of pages
+SEND_BYTES, SEND_SECONDS = 256 * 1024, 120.0  # who reads more slowly than 2 kB/s is cut off
 
 
 class ThreadPoolASGIHandler(ASGIHandler):
@@ -35,6 +38,7 @@ class ThreadPoolASGIHandler(ASGIHandler):
         super().__init__()
         import_module(settings.ROOT_URLCONF)  # loads all views now, so that the first page does not wait
         self._threads = ThreadPoolExecutor(THREADS, "page")
+        self._readers = ThreadPoolExecutor(READERS, "block")
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Load middleware as plain functions, whatever the base class asks for."""
@@ -47,22 +51,48 @@ class ThreadPoolASGIHandler(ASGIHandler):
             return
         work = copy_context().run
         loop = asyncio.get_running_loop()
-        for message in await loop.run_in_executor(self._threads, work, self._respond, scope, body):
-            await send(message)
+        start, content = await loop.run_in_executor(self._threads, work, self._respond, scope, body)
+        await send(start)
+        if isinstance(content, BlockResponse):
+            await self._send_blocks(content, receive, send)
+        else:
+            await send({"type": "http.response.body", "body": content})
 
-    def _respond(self, scope: Scope, body: IO[bytes]) -> tuple[Message, Message]:
-        """Run Django for one request to its end. Streamed responses are small: pictures."""
+    async def _send_blocks(self, response: BlockResponse, receive: Receive, send: Send) -> None:
+        """Send a large file. A thread is held while a block is read, and not while it is sent.
+
+        Raises TimeoutError when the browser takes nothing for SEND_SECONDS, so that its connection ends.
+        """
+        loop = asyncio.get_running_loop()
+        blocks = iter(response)
+        gone = asyncio.ensure_future(receive())  # the body was read, so what comes is the end
+        try:
+            while not gone.done() and (block := await loop.run_in_executor(self._readers, next, blocks, b"")):
+                for at in range(0, len(block), SEND_BYTES):
+                    part = block[at : at + SEND_BYTES]
+                    message = {"type": "http.response.body", "body": part, "more_body": True}
+                    await asyncio.wait_for(send(message), SEND_SECONDS)
+            await send({"type": "http.response.body"})
+        finally:
+            gone.cancel()
+            await loop.run_in_executor(self._readers, response.close)
+
+    def _respond(self, scope: Scope, body: IO[bytes]) -> tuple[Message, bytes | BlockResponse]:
+        """Run Django for one request to its end. Streamed responses but BlockResponse are small: pictures."""
         with closing(body):
             set_script_prefix(get_script_prefix(scope))
             request_started.send(sender=type(self), scope=scope)
             request, error = self.create_request(scope, body)
             response: Any = self.get_response(request) if request else error
             response._handler_class = type(self)  # noqa: SLF001 - as Django does it; request_finished names the handler
-            with closing(response):
-                content = response.getvalue()
+            if isinstance(response, BlockResponse):
+                content: bytes | BlockResponse = response
+            else:
+                with closing(response):
+                    content = response.getvalue()
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
         cookies = [
             (b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()
         ]
         start = {"type": "http.response.start", "status": response.status_code, "headers": headers + cookies}
-        return start, {"type": "http.response.body", "body": content}
+        return start, content

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -15,10 +14,10 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import model_file
 from finetune_portal.worker.tasks import TASKS
-from tests.engine.calling import TIMEOUT, reached, started
+from tests.engine.calling import reached, started
 from tests.people import make_job, signed_in
 from tests.running import RunningEngine
-from tests.worker.driving import fresh, point_at, point_nowhere, text_of
+from tests.worker.driving import content_of, fresh, point_at, point_nowhere, text_of
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def test_the_sum_is_that_of_the_file_that_people_get(alice: User, bob: User, job
     assert model_file.check_next in {task.step for task in TASKS}
     assert model_file.check_next()
     link = signed_in(alice).get(f"/jobs/{job.pk}/download/").headers["Location"]
-    content = requests.get(link, timeout=TIMEOUT).content
+    content = content_of(signed_in(alice).get(link))
     checked = fresh(job)
     assert (checked.file_sha256, checked.file_size) == (hashlib.sha256(content).hexdigest(), len(content))
     assert checked.file_sha256 in text_of(signed_in(alice), f"/jobs/{job.pk}/")

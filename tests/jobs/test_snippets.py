@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-import requests
+from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
@@ -68,7 +68,7 @@ def test_after_a_rename_the_snippet_still_names_the_file_of_the_download(
     job = fresh(job)
     assert job.name == "Something else"
     link = download_link(job, actor=alice)
-    header = requests.get(link, timeout=30).headers["Content-Disposition"]
+    header = Client().get(link).headers["Content-Disposition"]
     assert re.findall('filename="([^"]+)"', header) == [job.model_file_name]
     job.is_simulated = False
     assert all(job.model_file_name in snippet.text for snippet in snippets(job))

@@ -77,3 +77,8 @@ def text_of(client: Client, url: str = "/") -> str:
     response = client.get(url, follow=True)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def content_of(response: Any) -> bytes:
+    """The body of a page or of a streamed file."""
+    return b"".join(response.streaming_content) if response.streaming else response.content

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urljoin
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 
@@ -35,7 +37,8 @@ def download_links(jobs: Iterable[Job], *, actor: User) -> str:
     for job in jobs:
         name = " ".join(job.name.split())  # without a tab or line break
         try:
-            lines.append(f"{name}\t{services.download_link(job, actor=actor)}")
+            link = services.download_link(job, actor=actor)
+            lines.append(f"{name}\t{urljoin(settings.PORTAL_URL, link)}")
         except ActionError as exc:
             lines.append(f"{name}\t# {exc}")
     return "\n".join(lines) + "\n"

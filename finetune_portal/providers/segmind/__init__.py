@@ -21,6 +21,7 @@ from finetune_portal.providers.segmind.extension import Progress
 from finetune_portal.providers.segmind.inference import RunRequest
 from finetune_portal.providers.segmind.types import (
     Credits,
+    FileSlice,
     FineTune,
     PresignedUpload,
     StoredObject,
@@ -32,6 +33,7 @@ from finetune_portal.providers.segmind.types import (
 __all__ = [
     "ConnectionLostError",
     "Credits",
+    "FileSlice",
     "FineTune",
     "InvalidResponseError",
     "OutOfCreditsError",

@@ -19,6 +19,7 @@ from finetune_portal.providers.segmind.transport import LARGE, Body, Transport
 from finetune_portal.providers.segmind.types import (
     MAX_ADDRESS,
     Credits,
+    FileSlice,
     FineTune,
     PresignedUpload,
     StoredObject,
@@ -139,6 +140,10 @@ class SegmindClient:
     def fetch(self, signed_url: str) -> Iterator[bytes]:
         """Download the file of such a link, block by block."""
         return self._transport.get_file(signed_url)
+
+    def fetch_slice(self, signed_url: str, start: int, end: int) -> FileSlice:
+        """Download a part of the file of such a link: the bytes from `start` to before `end`."""
+        return self._transport.get_slice(signed_url, start, end)
 
     def credits(self) -> Credits:
         """The account's balance (docs/provider-api.md, 11.3). Free of charge."""

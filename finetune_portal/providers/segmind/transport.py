@@ -5,6 +5,7 @@ The only module that imports requests. Neither a key nor a signed URL reaches th
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from finetune_portal.providers.segmind import errors, url_checks
 from finetune_portal.providers.segmind.error_responses import error_for
 from finetune_portal.providers.segmind.json_body import invalid
 from finetune_portal.providers.segmind.storage_errors import storage_error
-from finetune_portal.providers.segmind.types import StoredObject
+from finetune_portal.providers.segmind.types import FileSlice, StoredObject
 
 CONNECT, READ = 5.0, 30.0
 SMALL, LARGE = 1024 * 1024, 32 * 1024 * 1024
@@ -165,6 +166,23 @@ class Transport:
             except requests.RequestException as exc:
                 raise _fault(exc) from None
 
+    def get_slice(self, url: str, start: int, end: int) -> FileSlice:
+        """GET the bytes from `start` to before `end` of a file behind a signed URL, or those that it has."""
+        self.check_secure(url)
+        deadline = time.monotonic() + READ
+        request = requests.Request("GET", url, headers={"Range": f"bytes={start}-{end - 1}"})
+        with _send(self._session, request, READ) as response:
+            if response.status_code not in (200, 206):
+                raise storage_error(
+                    response.status_code, _body_if_readable(response, deadline), sending=False
+                )
+            content = _read(response, end - start, deadline)
+        total = _total_of(response, start)
+        if len(content) != min(end, total) - start:
+            raise errors.InvalidResponseError(invalid("another part of the file"))
+        etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+        return FileSlice(content, total, etag, modified)
+
     def get_whole(self, url: str, cap: int) -> bytes:
         """GET the file that an answer names, without the key, in one piece."""
         self.check_secure(url)
@@ -239,6 +257,17 @@ def _body_if_readable(response: requests.Response, deadline: float) -> bytes:
         return _read(response, SMALL, deadline)
     except errors.SegmindError:
         return b""
+
+
+def _total_of(response: requests.Response, start: int) -> int:
+    """Return the size of the whole file, of which an answer has the part from `start` on."""
+    header = response.headers.get("Content-Range", "") if response.status_code == 206 else ""
+    if match := re.fullmatch(rf"bytes {start}-[0-9]+/([0-9]+)", header):
+        return int(match[1])
+    length = response.headers.get("Content-Length", "")
+    if response.status_code == 200 and start == 0 and length.isdecimal():  # the file is smaller than the part
+        return int(length)
+    raise errors.InvalidResponseError(invalid("another part of the file"))
 
 
 def _fault(exc: Exception) -> errors.SegmindError:

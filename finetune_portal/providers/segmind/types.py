@@ -106,6 +106,16 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class FileSlice:
+    """A part of a file of `total` bytes. `etag` and `modified` are the headers of the whole file."""
+
+    content: bytes
+    total: int
+    etag: str
+    modified: str
+
+
+@dataclass(frozen=True)
 class Credits:
     """The balance in US dollars."""
 
