@@ -113,6 +113,28 @@ def logs(engine: RunningEngine, webhook_id: str) -> list[dict[str, Any]]:
     return answer.json()["logs"]
 
 
+def test_a_deleted_webhook_is_not_changed_but_added_anew(engines: StartEngine) -> None:
+    """There is one at a time, so an update that brought it back could make a second one."""
+    engine = engines()
+    deleted = added(engine, "https://example.com/a").json()["webhook_id"]
+    call(engine, "GET", "/webhook/inactive", params={"webhook_id": deleted})
+    fields = {
+        "webhook_id": deleted,
+        "webhook_url": "https://example.com/b",
+        "event": {"types": ["FINETUNE"]},
+    }
+    answer = call(engine, "POST", "/webhook/update", json=fields)
+    assert (answer.status_code, "Add a new one" in answer.json()["error"]) == (409, True)
+    current = added(engine, "https://example.com/c").json()["webhook_id"]
+    assert call(engine, "POST", "/webhook/update", json=fields).status_code == 409
+    for name, wrong in (("webhook_url", "javascript:alert(1)"), ("event", {"types": []})):
+        changed = fields | {"webhook_id": current, name: wrong}
+        assert call(engine, "POST", "/webhook/update", json=changed).status_code == 422
+    assert call(engine, "POST", "/webhook/update", json=fields | {"webhook_id": current}).status_code == 200
+    [webhook] = call(engine, "GET", "/webhook/get").json()["webhooks"]
+    assert (webhook["webhook_id"], webhook["webhook_url"]) == (current, "https://example.com/b")
+
+
 def test_one_at_a_time_by_the_api(engines: StartEngine) -> None:
     engine = engines()
     with listening() as sink:

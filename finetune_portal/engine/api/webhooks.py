@@ -38,7 +38,10 @@ def add(request: HttpRequest, fields: Fields) -> HttpResponse:
 
 @endpoint("POST")
 def update(request: HttpRequest, fields: Fields) -> HttpResponse:
+    """Change the active webhook. A deleted one stays deleted, as there is one at a time."""
     webhook = _webhook(fields)
+    if not webhook.is_active:
+        raise ApiError(409, "This webhook is no longer active. Add a new one.")
     if webhook.is_trusted:
         raise ApiError(409, "This webhook is set by ENGINE_WEBHOOK_URL and is changed there.")
     webhook.url, webhook.types = url(fields, "webhook_url"), _types(fields)
