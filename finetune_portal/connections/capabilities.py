@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 
 from django.utils.timezone import now
@@ -10,7 +9,7 @@ from django.utils.timezone import now
 from finetune_portal.connections import rate_limit
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
-from finetune_portal.providers.segmind import SegmindError
+from finetune_portal.providers.segmind import Capabilities, SegmindError
 
 LOCAL_TTL = timedelta(minutes=1)  # an engine on this machine may restart with another trainer
 TTL = timedelta(days=1)
@@ -21,7 +20,7 @@ def refresh_next() -> bool:
     outdated = Connection.objects.in_use().filter(capabilities_due_at__lte=now(), failing_since=None)
     for connection in outdated:
         if connection.is_segmind:
-            _store(connection, ())
+            _store(connection, Capabilities())
         elif rate_limit.take_call(connection, reserve=rate_limit.EXTENSION):
             _fetch(connection)
             return True
@@ -44,8 +43,8 @@ def _fetch(connection: Connection) -> None:
         return  # what is known stays valid, and is asked again soon
 
 
-def _store(connection: Connection, names: Iterable[str]) -> None:
+def _store(connection: Connection, known: Capabilities) -> None:
     ttl = LOCAL_TTL if connection.is_local else TTL
     Connection.objects.filter(pk=connection.pk).update(
-        capabilities=sorted(names), capabilities_due_at=now() + ttl
+        capabilities=sorted(known.can), parameters=list(known.parameters), capabilities_due_at=now() + ttl
     )

@@ -64,6 +64,7 @@ class Connection(Leased):
     calls_left = models.IntegerField(null=True)
     calls_reset_at = models.DateTimeField(null=True)
     capabilities = models.JSONField(default=list)  # beyond the vendor API (capabilities.py)
+    parameters = models.JSONField(null=True)  # names beside steps and learning rate; None until asked
     capabilities_due_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
 

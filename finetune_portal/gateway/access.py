@@ -17,7 +17,7 @@ from finetune_portal.jobs.models import Job
 # The columns of the list; a script may ask for 100,000 rows again and again.
 LISTED = (
     *("form_key", "name", "state", "provider_status", "error", "request_id", "is_public", "wants_public"),
-    *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "provider_data"),
+    *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "parameters", "provider_data"),
     *("dataset__key", "dataset__filename", "dataset__source_url"),
 )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
 from django import forms
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import parameters
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.gateway.api_call import ApiError
 from finetune_portal.gateway.models import Right
 from finetune_portal.jobs.forms import JobForm
 from finetune_portal.web.names import NameField
@@ -21,6 +24,7 @@ RIGHTS = (
 )
 API_NAMES = {
     "wants_public": "segmind_public",
+    "parameters": "advance_parameters",
     "dataset": "data_source_path",
     "source_url": "data_source_path",
 }
@@ -56,8 +60,8 @@ def training_form(
     fields: dict[str, Any], *, user: User, key: uuid.UUID, dataset: Dataset | None, public: bool
 ) -> JobForm:
     """The same rules and messages as on the page."""
-    advanced = fields.get("advance_parameters")
-    numbers = advanced if isinstance(advanced, dict) else {}
+    numbers = _advance_parameters(fields)
+    further = {name: value for name, value in numbers.items() if name not in parameters.ELSEWHERE}
     data = {
         "form_key": str(key),
         "name": fields.get("name"),
@@ -65,6 +69,7 @@ def training_form(
         "machine_type": fields.get("machine_type"),
         "learning_rate": _plain(numbers.get("learning_rate")),
         "steps": _plain(numbers.get("steps")),
+        "parameters": json.dumps(further) if further else "",
         "wants_public": public,
         "dataset": dataset.pk if dataset else "",
         "source_url": "" if dataset else fields.get("data_source_path"),
@@ -78,6 +83,19 @@ def errors_of(form: JobForm) -> str:
         (API_NAMES.get(name, name), " ".join(map(str, errors))) for name, errors in form.errors.items()
     )
     return " ".join(f"{name}: {sentence}" for name, sentence in errors_by_name)
+
+
+def _advance_parameters(fields: dict[str, Any]) -> dict[str, Any]:
+    """An object, or the JSON text of one, as a form cannot hold an object."""
+    value = fields.get("advance_parameters") or {}
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, dict):
+        raise ApiError(422, "advance_parameters must be an object.")
+    return value
 
 
 def _plain(value: Any) -> str:

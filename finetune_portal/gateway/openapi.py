@@ -10,6 +10,8 @@ from typing import Any
 
 from finetune_portal import __version__
 from finetune_portal.jobs import choices
+from finetune_portal.providers.contract import Parameter
+from finetune_portal.providers.segmind import parameters
 
 Part = dict[str, Any]
 
@@ -39,6 +41,16 @@ READING = ("400", "401", "405", "413", "422", "429")
 def _object(required: str, **properties: Part) -> Part:
     """`required` are names with spaces between them."""
     return {"type": "object", "properties": properties, "required": required.split()}
+
+
+def _parameter(parameter: Parameter) -> Part:
+    if parameter.type == "flag":
+        return {**FLAG, "description": parameter.help}
+    if parameter.type == "choice":
+        return {"enum": list(parameter.choices), "description": parameter.help}
+    kind = "integer" if parameter.type == "whole" else "number"
+    bounds = {"minimum": parameter.least, "maximum": parameter.most}
+    return {"type": kind, **bounds, "description": parameter.help}
 
 
 COMMON: Part = {
@@ -74,7 +86,12 @@ SCHEMAS: dict[str, Part] = {
             "learning_rate steps",
             learning_rate={"type": "number", "minimum": choices.MIN_RATE, "maximum": choices.MAX_RATE},
             steps={"type": "integer", "minimum": choices.MIN_STEPS, "maximum": choices.MAX_STEPS},
-        ),
+            **{each.name: _parameter(each) for each in parameters.KNOWN.values()},
+        )
+        | {
+            "additionalProperties": False,
+            "description": "Beside the first two, what the connection's provider takes; the vendor takes none.",
+        },
     ),
     "Submitted": _object("status finetune_id name", status=TEXT, finetune_id=ID, name=TEXT),
     "Details": _object(
@@ -149,7 +166,8 @@ PATHS: dict[str, Part] = {
             _ref("Submitted"),
             "403",
             "409",
-            description="It costs money once the provider accepts it. The portal sends it once.",
+            description="It costs money once the provider accepts it. The portal sends it once. A form is read, "
+            "too, with advance_parameters as JSON text.",
             parameters=[IDEMPOTENCY],
             requestBody=_body(_ref("Submit"), JSON),
         )

@@ -13,7 +13,11 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 
 Json = dict[str, Any]
-INTERNAL_FIELDS = {"reached", "partial"}  # what jobs/sync/details.py adds to the provider's last answer
+INTERNAL_FIELDS = {
+    "reached",
+    "partial",
+    "left_out",
+}  # what jobs/sync/details.py adds to the provider's last answer
 ID_NAMES = {"request_id", "job_id"}
 DETAILS_ONLY = {"instance_prompt", "slug", "public_model", "created_ts", "updated_ts"}
 LIST_ONLY = {"segmind_model_path", "advance_parameters", "segmind_public_model", "train_type", "theme"}
@@ -46,7 +50,12 @@ def listed(job: Job, base_url: str) -> Json:
         **fields,
         **_common(job, base_url),
         "segmind_model_path": job.provider_data.get("segmind_model_path"),
-        "advance_parameters": {"steps": job.steps, "learning_rate": job.learning_rate, **advanced},
+        "advance_parameters": {
+            **job.parameters,
+            "steps": job.steps,
+            "learning_rate": job.learning_rate,
+            **advanced,
+        },
         "segmind_public_model": _is_public(job),
         "train_type": "LORA",
         "theme": "KONTEXT",

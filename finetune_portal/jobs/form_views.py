@@ -27,7 +27,7 @@ from finetune_portal.web.keys import parse_key
 
 REPEATED_FIELDS = (
     *("name", "dataset", "instance_prompt", "learning_rate", "steps"),
-    *("machine_type", "connection"),
+    *("machine_type", "connection", "parameters"),
 )
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.forms.models import ModelChoiceIterator
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import closing
+from finetune_portal.connections import closing, parameters
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import access
@@ -22,6 +22,8 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
 from finetune_portal.jobs.models import Job, Limits, Preset
 from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
+from finetune_portal.jobs.parameter_field import ParametersField
+from finetune_portal.providers.contract import ParameterError
 from finetune_portal.web.forms import InlineForm
 from finetune_portal.web.names import NameField
 from finetune_portal.web.templatetags.portal import credits_text
@@ -125,6 +127,11 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     )
     learning_rate = _rate_field()
     steps = _steps_field()
+    parameters = ParametersField(
+        required=False,
+        label="Further parameters",
+        help_text="From the earlier job, as name=value. Clear the field to train without them.",
+    )
     connection = ConnectionField(
         queryset=Connection.objects.none(),
         required=False,
@@ -206,9 +213,17 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             self._check_url(url)
         elif "dataset" not in self.errors:
             self.add_error("dataset", "Drop a ZIP file or select a dataset from the library.")
+        if (values := cleaned.get("parameters")) and (connection := cleaned.get("connection")):
+            self._read_parameters(connection, values)
         if not cleaned.get("instance_prompt") and not _has_all_captions(None if file else dataset):
             self.add_error("instance_prompt", "Enter a prompt: not every pair has a caption.")
         return cleaned
+
+    def _read_parameters(self, connection: Connection, values: dict[str, Any]) -> None:
+        try:
+            self.cleaned_data["parameters"] = parameters.read(connection, values)
+        except ParameterError as exc:
+            self.add_error("parameters", str(exc))
 
     def _check_file(self, file: UploadedFile) -> None:
         upload = UploadForm({"filename": file.name, "size": file.size})
@@ -244,7 +259,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     @property
     def job_parameters(self) -> list[dict[str, Any]]:
         """The parameters of each job: every learning rate with every number of steps."""
-        names = ("name", "instance_prompt", "machine_type", "wants_public", "connection")
+        names = ("name", "instance_prompt", "machine_type", "wants_public", "connection", "parameters")
         same = {name: self.cleaned_data[name] for name in names}
         pairs = product(self.cleaned_data["learning_rate"], self.cleaned_data["steps"])
         return [{**same, "learning_rate": rate, "steps": steps} for rate, steps in pairs]

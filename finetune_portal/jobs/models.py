@@ -46,6 +46,7 @@ class Job(Leased):
     instance_prompt = models.TextField("prompt", max_length=1000, blank=True)
     learning_rate = models.FloatField(null=True)
     steps = models.PositiveIntegerField(null=True)
+    parameters = models.JSONField(default=dict)  # further ones (connections/parameters.py)
     machine_type = models.CharField(
         max_length=40, choices=choices.Machine.choices, default=choices.Machine.H100
     )

@@ -10,9 +10,9 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import closing
+from finetune_portal.connections import closing, parameters
 from finetune_portal.connections.client import client_for_user_action
-from finetune_portal.connections.models import Connection, Kind
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import transfer
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import limits, model_links
@@ -20,6 +20,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync.model_stream import ModelStream
 from finetune_portal.jobs.timeline import Source, move, note
+from finetune_portal.providers.contract import ParameterError
 from finetune_portal.providers.segmind import SegmindClient, SegmindError, StorageError
 from finetune_portal.web.errors import ActionError, ProviderError
 
@@ -83,8 +84,12 @@ def change_connection(job: Job, connection: Connection, *, actor: User) -> None:
     """Send a waiting job by another connection. Raises LimitExceededError where that one costs money."""
     if not connection.takes_jobs:
         raise ActionError(closing.refusal(connection))
+    try:
+        parameters.read(connection, job.parameters)
+    except ParameterError as exc:
+        raise ActionError(str(exc)) from None
     with transaction.atomic():
-        if job.connection.kind == Kind.ENGINE:
+        if job.connection.is_free:
             limits.lock()
             limits.check(actor, [connection])
         before, text = str(job.connection), f"Moved to “{connection}”"

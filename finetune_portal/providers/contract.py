@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import cast
+
+MAX_TEXT = 200  # of a parameter of unknown type
 
 
 class Availability(StrEnum):
@@ -33,7 +37,8 @@ class ParameterError(ValueError):
 class Parameter:
     """A training parameter beside steps and learning rate. `choices` are in lower case.
 
-    `type` is whole, number, flag or choice; `least` and `most` belong to the first two, both inclusive.
+    `type` is whole, number, flag, choice or any; `least` and `most` belong to the first two, both inclusive.
+    The values of type any are numbers, truth values and short texts.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Parameter:
             return self._choice(value, ("true", "false")) == "true"
         if self.type == "choice":
             return self._choice(value, self.choices)
+        if self.type == "any":
+            return self._any(value)
         number = self._number(value)
         if self.type != "whole":
             return number
@@ -61,6 +68,12 @@ class Parameter:
         if word not in choices:
             raise ParameterError(f"{self.name} must be one of: {', '.join(choices)}.")
         return word
+
+    def _any(self, value: object) -> int | float | str | bool:
+        is_short = isinstance(value, bool | int) or (isinstance(value, str) and len(value) <= MAX_TEXT)
+        if is_short or (isinstance(value, float) and math.isfinite(value)):
+            return cast("int | float | str | bool", value)
+        raise ParameterError(f"{self.name} must be a number, a short text, true or false.")
 
     def _number(self, value: object) -> float:
         try:

@@ -147,6 +147,7 @@ def _request(job: Job) -> SubmitRequest:
         steps=job.steps or 0,
         public=job.wants_public,
         machine_type=job.machine_type,
+        extra=job.parameters,
     )
 
 

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from finetune_portal.jobs import display
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.parameter_field import as_text
 from finetune_portal.jobs.table import rows
 
 register = template.Library()
@@ -47,6 +48,11 @@ def state_icon(job: Job) -> str:
 def state_tone(job: Job) -> str:
     """Return calm, moving, good, warn or bad: a colour of tokens.css."""
     return _look(job)[1]
+
+
+@register.filter
+def further_parameters(job: Job) -> str:
+    return as_text(job.parameters)
 
 
 @register.simple_tag(takes_context=True)

@@ -17,7 +17,7 @@ from finetune_portal.providers.segmind.errors import (
     UnavailableError,
     UnreachableError,
 )
-from finetune_portal.providers.segmind.extension import Progress
+from finetune_portal.providers.segmind.extension import Capabilities, Progress
 from finetune_portal.providers.segmind.inference import RunRequest
 from finetune_portal.providers.segmind.types import (
     Credits,
@@ -31,6 +31,7 @@ from finetune_portal.providers.segmind.types import (
 )
 
 __all__ = [
+    "Capabilities",
     "ConnectionLostError",
     "Credits",
     "FileSlice",

@@ -51,14 +51,22 @@ class Progress:
     log: list[str]  # the last lines of the trainer's log
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """`can`: calls beyond the vendor's API. `parameters`: the names that `advance_parameters` may have."""
+
+    can: frozenset[str] = frozenset()
+    parameters: tuple[str, ...] = ()
+
+
 class Extension:
     """One typed method for each call. Every method may raise a SegmindError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def capabilities(self) -> frozenset[str]:
-        """The names of what the engine can do. Raises only if it is unreachable or the key is wrong."""
+    def capabilities(self) -> Capabilities:
+        """What the engine can do. Raises only if it is unreachable or the key is wrong."""
         try:
             answer = self._get("/extra")
         except (
@@ -67,11 +75,11 @@ class Extension:
             RequestRejectedError,
             ServerError,
         ):
-            return frozenset()
+            return Capabilities()
         names = answer.get("can")
         if whole(answer.get("version")) != VERSION or not isinstance(names, list):
-            return frozenset()
-        return frozenset(name for each in names[:MAX_CAPABILITIES] if (name := text(each)[:40]))
+            return Capabilities()
+        return Capabilities(frozenset(_names(names)), tuple(_names(answer.get("parameters"))))
 
     def progress(self, request_id: str) -> Progress:
         answer = self._get("/extra/progress", request_id=request_id)
@@ -113,6 +121,11 @@ class Extension:
         if not isinstance(answer, dict):
             raise missing("an object")
         return answer
+
+
+def _names(value: Any) -> list[str]:
+    names = (text(each)[:40] for each in (value[:MAX_CAPABILITIES] if isinstance(value, list) else ()))
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def _within(value: Any, maximum: float) -> float | None:

@@ -43,7 +43,7 @@ def test_whatever_is_odd_can_nothing(
     provider: ScriptedProvider, client: SegmindClient, answer: Answer
 ) -> None:
     provider.script("extra", answer)
-    assert not client.extension.capabilities() & {"progress", "losses", "samples", "cancel"}
+    assert not client.extension.capabilities().can & {"progress", "losses", "samples", "cancel"}
 
 
 def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provider: ScriptedProvider) -> None:
@@ -108,8 +108,8 @@ def test_it_tells_of_a_simulated_training_and_ends_it(engine: RunningEngine) -> 
     job = started(engine, "Hats slow", advance_parameters={"steps": 20_000, "learning_rate": 0.0001})
     reached(engine, job, "TRAINING_INITIATED")
     with closing(SegmindClient(engine.url, engine.key)) as client:
-        assert client.extension.capabilities() >= {"progress", "cancel"}
-        assert not client.extension.capabilities() & {"losses", "samples"}
+        assert client.extension.capabilities().can >= {"progress", "cancel"}
+        assert not client.extension.capabilities().can & {"losses", "samples"}
         first = client.extension.progress(job)
         assert first.percent is not None
         assert (first.ahead, first.losses, first.held_out, first.samples) == (0, [], [], [])

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_portal.providers.segmind import (
+    Capabilities,
     Credits,
     FineTune,
     PresignedUpload,
@@ -48,7 +49,7 @@ METHODS: dict[str, tuple[type, Callable[[SegmindClient, str], object]]] = {
     "set_public": (type(None), lambda client, url: client.set_public("job", public=True)),
     "download_url": (str, lambda client, url: client.download_url("https://h/w.safetensors")),
     "credits": (Credits, lambda client, url: client.credits()),
-    "extra": (frozenset, lambda client, url: client.extension.capabilities()),
+    "extra": (Capabilities, lambda client, url: client.extension.capabilities()),
     "progress": (Progress, lambda client, url: client.extension.progress("job")),
     "sample": (int, lambda client, url: len(client.extension.picture("job", "1"))),
     "cancel": (bool, lambda client, url: client.extension.cancel("job")),

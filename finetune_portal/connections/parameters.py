@@ -1,0 +1,30 @@
+"""The training parameters beside steps and learning rate that a connection's provider takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from finetune_portal.connections.models import Connection
+from finetune_portal.providers.contract import ParameterError
+from finetune_portal.providers.segmind import parameters
+
+# Fields of their own in a job; the provider's list repeats the last two among its parameters.
+ELSEWHERE = ("learning_rate", "steps", "prompt", "theme")
+
+
+def read(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values in their types. Raises ParameterError, which names each parameter at fault."""
+    known = {each.name: each for each in parameters.described(_names(connection))}
+    if unknown := [name for name in values if name not in known]:
+        names = ", ".join(f"“{name[:40]}”" for name in unknown[:10])
+        takes = ", ".join(("learning_rate", "steps", *known))
+        raise ParameterError(f"“{connection}” does not take {names}. It takes {takes}.")
+    return {name: known[name].read(value) for name, value in values.items()}
+
+
+def _names(connection: Connection) -> list[str]:
+    """The names that the provider told; before it was asked, those of an engine, which checks them itself."""
+    if connection.parameters is not None:
+        return list(connection.parameters)
+    return [] if connection.is_segmind else list(parameters.KNOWN)
