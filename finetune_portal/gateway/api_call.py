@@ -45,8 +45,8 @@ class ApiError(Exception):
         self.status, self.headers = status, headers
 
 
-def api_call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpResponse]]:
-    """Make a view of one method, for holders of a token with this right."""
+def api_call(*methods: str, right: Right) -> Callable[[Call], Callable[..., HttpResponse]]:
+    """Make a view of these methods, for holders of a token with this right."""
 
     def decorate(view: Call) -> Callable[..., HttpResponse]:
         @csrf_exempt
@@ -54,8 +54,9 @@ def api_call(method: str, right: Right) -> Callable[[Call], Callable[..., HttpRe
         @wraps(view)
         def respond(request: HttpRequest) -> HttpResponse:
             try:
-                if request.method != method:
-                    raise ApiError(405, f"This address answers {method} only.", {"Allow": method})
+                if request.method not in methods:
+                    allowed = ", ".join(methods)
+                    raise ApiError(405, f"This address answers {allowed} only.", {"Allow": allowed})
                 _require_https(request)
                 token = _authenticate(request.headers.get("x-api-key", ""))
                 request.user = token.owner
@@ -133,15 +134,9 @@ def _throttle(token: PersonalToken) -> None:
 
 
 def _fields(request: HttpRequest) -> Fields:
+    """The fields of the query, and those of the body over them."""
     try:
-        body, kind = request.body, request.content_type
-        if not body.strip():
-            return request.GET.dict()
-        if kind == "multipart/form-data":
-            return MultiPartParser(request.META, BytesIO(body), [], "utf-8").parse()[0].dict()
-        if kind == "application/x-www-form-urlencoded":
-            return QueryDict(body, encoding="utf-8").dict()
-        fields = json.loads(body)
+        fields: Any = _body_fields(request)
         json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair fits in no database
     except (MultiPartParserError, BadRequest, UnreadablePostError, ValueError, RecursionError):
         raise ApiError(400, "The body of the call cannot be read.") from None
@@ -149,7 +144,19 @@ def _fields(request: HttpRequest) -> Fields:
         raise ApiError(413, "The body of the call is too large.") from None
     if not isinstance(fields, dict):
         raise ApiError(422, "The body must be a JSON object.")
-    return fields
+    return request.GET.dict() | fields
+
+
+def _body_fields(request: HttpRequest) -> Any:
+    """A form by its content type, and JSON by any other; curl sends JSON as an urlencoded form."""
+    body, kind = request.body, request.content_type
+    if not body.strip():
+        return {}
+    if kind == "multipart/form-data":
+        return MultiPartParser(request.META, BytesIO(body), [], "utf-8").parse()[0].dict()
+    if kind == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):
+        return QueryDict(body, encoding="utf-8").dict()
+    return json.loads(body)
 
 
 def text(fields: Fields, name: str) -> str:
@@ -163,8 +170,8 @@ def text(fields: Fields, name: str) -> str:
 
 def boolean(fields: Fields, name: str) -> bool:
     """True or false, or the text "True" of the form in docs/provider-api.md, 5."""
-    known = {"true": True, "false": False}
-    word = str(fields.get(name, "")).lower()
+    known = {"true": True, "1": True, "false": False, "0": False}
+    word = str(fields.get(name, "")).strip().lower()
     if word not in known:
         raise ApiError(422, f"{name} must be true or false.")
     return known[word]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from urllib.parse import urljoin
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from finetune_portal.connections import closing
@@ -23,7 +24,7 @@ KONTEXT = {"base_model": "FLUX", "train_type": "LORA", "theme": "KONTEXT"}
 MAX_KEY = 255
 
 
-@api_call("POST", Right.TRAIN)
+@api_call("POST", right=Right.TRAIN)
 def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 1. The worker sends the job to the provider, once."""
     user = token.owner
@@ -48,14 +49,14 @@ def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpRe
     return JsonResponse(responses.submitted(job))
 
 
-@api_call("GET", Right.READ)
+@api_call("GET", "HEAD", right=Right.READ)
 def details(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 2."""
-    job = access.job_to_see(token.owner, text(fields, "request_id"))
+    job = access.job_to_see(token.owner, _request_id(fields))
     return JsonResponse({"finetune": responses.details(job, base_url(request))})
 
 
-@api_call("GET", Right.READ)
+@api_call("GET", "HEAD", right=Right.READ)
 def listing(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 3: a bare array, all at once."""
     base = base_url(request)
@@ -63,7 +64,7 @@ def listing(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpR
     return JsonResponse([responses.listed(job, base) for job in jobs], safe=False)
 
 
-@api_call("GET", Right.TRAIN)
+@api_call("GET", right=Right.TRAIN)
 def presigned_url(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 4. Changes nothing: the upload itself creates the dataset (upload.py)."""
     name = text(fields, "name").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".zip")[:200]
@@ -73,15 +74,15 @@ def presigned_url(request: HttpRequest, token: PersonalToken, fields: Fields) ->
     return JsonResponse({"presigned_url": upload_urls.presigned_url(base, grant), "s3_url": s3_url})
 
 
-@api_call("PUT", Right.PUBLISH)
+@api_call("PUT", right=Right.PUBLISH)
 def access_update(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 5: the answer is the number 200."""
-    job = access.job_to_change(token.owner, text(fields, "request_id"))
+    job = access.job_to_change(token.owner, _request_id(fields))
     set_public(job, public=boolean(fields, "segmind_public"), actor=token.owner)
     return JsonResponse(200, safe=False)
 
 
-@api_call("GET", Right.DOWNLOAD)
+@api_call("GET", right=Right.DOWNLOAD)
 def download(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """docs/provider-api.md, 6: the answer is the bare URL."""
     job = access.job_with_model(token.owner, text(fields, "cloud_storage_url"))
@@ -89,7 +90,7 @@ def download(request: HttpRequest, token: PersonalToken, fields: Fields) -> Http
     return HttpResponse(link, content_type=PLAIN)
 
 
-@api_call("GET", Right.READ)
+@api_call("GET", "HEAD", right=Right.READ)
 def balance(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
     """The balance of the default connection when the worker last asked."""
     credits = connections.default().credits
@@ -99,8 +100,18 @@ def balance(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpR
 
 
 def base_url(request: HttpRequest) -> str:
-    """The portal's address as this caller uses it."""
+    """The portal's public address; without PORTAL_URL, the one that this caller uses.
+
+    A proxy may hide host, port and path of the public address from the portal.
+    """
+    if settings.PORTAL_URL != settings.WEB_URL:
+        return str(settings.PORTAL_URL)
     return f"{request.scheme}://{request.get_host()}"
+
+
+def _request_id(fields: Fields) -> str:
+    """The id of a job, which submit and the list call finetune_id."""
+    return text(fields, "request_id" if "request_id" in fields else "finetune_id")
 
 
 def _check_constants(fields: Fields) -> None:
@@ -111,6 +122,8 @@ def _check_constants(fields: Fields) -> None:
     for name in ("name", "instance_prompt", "machine_type"):
         if fields.get(name):
             text(fields, name)
+    if fields.get("machine_type"):
+        fields["machine_type"] = fields["machine_type"].upper()
 
 
 def _dataset(token: PersonalToken, address: str) -> Dataset | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from django.conf import settings
 from django.core import signing
@@ -32,7 +32,7 @@ class UploadGrant:
 
 def s3_url(base_url: str, key: uuid.UUID, filename: str) -> str:
     """The URL to submit as `data_source_path`."""
-    return base_url + reverse("gateway:uploaded", args=[key, filename])
+    return urljoin(base_url, reverse("gateway:uploaded", args=[key, filename]))
 
 
 def presigned_url(base_url: str, grant: UploadGrant) -> str:
@@ -52,7 +52,7 @@ def read_grant(path: str, query: str) -> UploadGrant | None:
 
 
 def key_in(path: str) -> str:
-    match = PATH.match(path)
+    match = PATH.search(path)  # a proxy may serve the portal under a path
     return match[1] if match else ""
 
 

@@ -119,7 +119,11 @@ WRONG = [
     ),
     ({"advance_parameters": {"learning_rate": 0.0004, "steps": "300, 500"}}, "advance_parameters: one"),
     ({"advance_parameters": None}, "learning_rate: Enter a learning rate"),
-    ({"advance_parameters": [1]}, "learning_rate: Enter a learning rate"),
+    ({"advance_parameters": [1]}, "advance_parameters must be an object."),
+    (
+        {"advance_parameters": {"learning_rate": 0.0004, "steps": 300, "x": 8}},
+        "advance_parameters: “Local engine” does not take “x”",
+    ),
     ({"machine_type": "NVIDIA_A100"}, "machine_type: "),
     ({"theme": "FLUX"}, "theme must be KONTEXT"),
     ({"theme": None}, "theme is missing."),
@@ -352,13 +356,14 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_each_call_answers_its_method_only_and_nobody_without_a_token(
+def test_each_call_answers_its_methods_only_and_nobody_without_a_token(
     alice: User, method: str, path: str
 ) -> None:
     token = token_of(alice, *ALL)
-    for other in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} - {method}:
+    methods = ["GET", "HEAD"] if path in (DETAILS, LIST, CREDITS) else [method]
+    for other in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} - set(methods):
         answer = call(token, other, path)
-        assert (answer.status_code, answer.headers["Allow"]) == (405, method), other
+        assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(methods)), other
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     assert client.generic(method, path).status_code == 401, "a session opens nothing here"
@@ -369,6 +374,25 @@ def test_elsewhere_under_the_calls_there_is_nothing(alice: User, dataset: Datase
         answer = call(token_of(alice, *ALL), "GET", path)
         assert answer.status_code == 404
     assert error_of(answer).startswith("Not found. The page /api/ lists the calls.")
+
+
+@pytest.mark.parametrize("host", ["web:8000", "127.0.0.1:54321", "portal.example.com:8000"])
+def test_upload_urls_are_the_public_ones_behind_any_proxy(alice: User, settings: Any, host: str) -> None:
+    settings.PORTAL_URL, settings.ALLOWED_HOSTS = "https://portal.example.com:8443", ["*"]
+    token = token_of(alice, "train")
+    urls = call(token, "GET", PRESIGNED, {"name": "a.zip"}, Host=host).json()
+    for url in urls.values():
+        assert url.startswith("https://portal.example.com:8443/finetune/uploads/")
+    page = Client()
+    page.force_login(alice)
+    assert "https://portal.example.com:8443" in page.get("/api/", headers={"host": host}).content.decode()
+
+
+def test_without_a_public_address_upload_urls_are_those_of_the_caller(alice: User, settings: Any) -> None:
+    settings.PORTAL_URL = settings.WEB_URL
+    settings.ALLOWED_HOSTS = ["*"]
+    urls = call(token_of(alice, "train"), "GET", PRESIGNED, {"name": "a.zip"}, Host="10.0.0.7:8000").json()
+    assert urls["s3_url"].startswith("http://10.0.0.7:8000/finetune/uploads/")
 
 
 def test_a_dataset_of_another_is_usable_too(alice: User, bob: User) -> None:

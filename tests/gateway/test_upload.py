@@ -79,6 +79,19 @@ def test_an_address_serves_one_file(web: WebServer, token: str) -> None:
     assert requests.get(url, timeout=30).status_code == 404, "and hands none out"
 
 
+def test_the_same_bytes_may_be_sent_again(web: WebServer, token: str) -> None:
+    """A script that lost the answer sends once more, as it may at S3."""
+    url = presigned(web, token)["presigned_url"]
+    first, again = put(url), put(url)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.headers["ETag"] == again.headers["ETag"]
+    other = bytes([ZIP[0] ^ 1]) + ZIP[1:]
+    assert put(url, other).status_code == 409, "as many bytes, but others"
+    assert Dataset.objects.get().path.read_bytes() == ZIP
+    Dataset.objects.get().path.unlink()
+    assert put(url).status_code == 409, "the portal cannot compare them any more"
+
+
 def test_a_put_that_broke_off_begins_anew_at_the_same_address(web: WebServer, token: str) -> None:
     url = presigned(web, token)["presigned_url"]
     connection = begin(url, len(ZIP), ZIP[:HALF])

@@ -55,12 +55,16 @@ class TusError(Exception):
 
 @dataclass
 class Chunk:
-    """One PATCH: the dataset, the offset of the first byte, and the checksum that the body must have."""
+    """One PATCH: the dataset, the offset of the first byte, and the checksum that the body must have.
+
+    `digest`, if there is one, is updated with the body.
+    """
 
     dataset: Dataset
     offset: int
     algorithm: str
     checksum: bytes
+    digest: Any = None
 
 
 def override_method(scope: Scope) -> Scope:
@@ -200,9 +204,9 @@ async def _copy_chunk(chunk: Chunk, file: BinaryIO, receive: Receive) -> int:
     waiting, written, committed = 0, chunk.offset, chunk.offset
     digest = hashlib.new(chunk.algorithm, usedforsecurity=False) if chunk.algorithm else None
     more, is_disconnected = True, False
-    async with BackgroundWriter(file, digest) as writer:
+    async with BackgroundWriter(file, digest or chunk.digest) as writer:
         while more:
-            message = await _next_message(receive)
+            message = await next_message(receive)
             is_disconnected = message["type"] == "http.disconnect"
             more = not is_disconnected and message.get("more_body", False)
             blocks.append(message.get("body", b""))
@@ -220,7 +224,7 @@ async def _copy_chunk(chunk: Chunk, file: BinaryIO, receive: Receive) -> int:
     return int(await run_in_thread(_commit, chunk.dataset, file, written))
 
 
-async def _next_message(receive: Receive) -> Message:
+async def next_message(receive: Receive) -> Message:
     """The next message. A silent connection counts as closed: its sender may be back on another one."""
     try:
         return await asyncio.wait_for(receive(), settings.UPLOAD_QUIET_SECONDS)
