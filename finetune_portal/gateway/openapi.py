@@ -90,7 +90,7 @@ SCHEMAS: dict[str, Part] = {
         )
         | {
             "additionalProperties": False,
-            "description": "Beside the first two, what the connection's provider takes; the vendor takes none.",
+            "description": "Beside the first two, what the provider takes; the vendor takes none.",
         },
     ),
     "Submitted": _object("status finetune_id name", status=TEXT, finetune_id=ID, name=TEXT),
@@ -166,8 +166,8 @@ PATHS: dict[str, Part] = {
             _ref("Submitted"),
             "403",
             "409",
-            description="It costs money once the provider accepts it. The portal sends it once. A form is read, "
-            "too, with advance_parameters as JSON text.",
+            description="It costs money once the provider accepts it. The portal sends it once. It may also "
+            "be a form, with advance_parameters as JSON text.",
             parameters=[IDEMPOTENCY],
             requestBody=_body(_ref("Submit"), JSON),
         )

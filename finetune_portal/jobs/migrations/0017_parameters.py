@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0015_file_gone"),
+        ("jobs", "0016_training_phase"),
     ]
 
     operations = [
