@@ -21,13 +21,13 @@ PAIRS = 5
 SHADES = range(40, 40 + 20 * PAIRS, 20)  # one a pair
 
 AXES = {
-    "ending": ("png", "jpg", "JPEG", "jfif", "webp", "webp as jpg", "mixed"),
-    "layout": ("flat", "folder", "nested", "two folders", "table"),
-    "encoding": ("mark", "unflagged", "mac", "shift_jis", "gbk", "cp1252", "utf-16"),
+    "ending": ("png", "JPEG", "jfif", "webp", "webp as jpg", "mixed"),
+    "layout": ("flat", "words", "nested", "two folders", "jsonl", "csv"),
+    "encoding": ("mark", "mac halves", "shift_jis", "gbk", "cp1252", "utf-16"),
     "colour": ("rgb", "grey", "palette", "cmyk", "profile", "transparent", "turned"),
     "depth": ("8", "16"),
 }
-CODE_PAGES = {"shift_jis": "ソ表", "gbk": "猫", "cp1252": WORD}
+CODE_PAGES = {"shift_jis": "ソ表", "gbk": "蓝色的猫", "cp1252": WORD}
 Shown = tuple[int, int, int]
 
 
@@ -49,12 +49,10 @@ class Combination:
     @property
     def is_possible(self) -> bool:
         """Whether there is such a file: only PNG has 16 bits, and not in a palette; only JPEG has CMYK."""
-        if self.layout == "table" and self.encoding in (*CODE_PAGES, "mac"):
-            return False  # a table is UTF-8, and names its files as they are
         if self.depth == "16":
             return self.ending == "png" and self.colour not in ("palette", "cmyk")
         if self.colour == "cmyk":
-            return self.ending in ("jpg", "JPEG", "jfif")
+            return self.ending in ("JPEG", "jfif")
         return self.ending == "png" or self.colour not in ("palette", "transparent") or "webp" in self.ending
 
 
@@ -89,14 +87,14 @@ def dataset(of: Combination) -> tuple[bytes, list[tuple[str, Shown]]]:
             kind, suffix = _kind(of, half)
             content, colour = _picture(of, kind, shade if half == "end" else 20)
             entries.append(_entry(of, f"{name}.{suffix}", content, half))
-            rows.append((f"{name}.{suffix}", caption, half))
+            rows.append((f"{name}.{suffix}", caption))
         shown.append((caption, colour))
-        if of.layout != "table":
+        if of.layout not in TABLES:
             entries.append(
                 _entry(of, f"{_caption_stem(of, names[1], number)}.txt", _text(of, caption), "text")
             )
-    if of.layout == "table":
-        entries.append(Entry("metadata.jsonl", _table(rows)))
+    if of.layout in TABLES:
+        entries.append(Entry(f"metadata.{of.layout}", TABLES[of.layout](rows)))
     return build(entries), shown
 
 
@@ -105,15 +103,15 @@ def _names(of: Combination, number: int) -> tuple[str, str]:
     match of.layout:
         case "flat":
             return f"{stem}_start", f"{stem}_end"
-        case "folder":
-            return f"set/{stem}_start", f"set/{stem}_end"
+        case "words":
+            return f"{stem}_before", f"{stem}_after"
         case "nested":
             return f"a/{number % 2}/{stem}_start", f"a/{number % 2}/{stem}_end"
     return f"control/{stem}", f"target/{stem}"
 
 
 def _caption_stem(of: Combination, end: str, number: int) -> str:
-    return end if of.layout == "two folders" else end.removesuffix("_end")
+    return end if of.layout == "two folders" else end.removesuffix("_end").removesuffix("_after")
 
 
 def _kind(of: Combination, half: str) -> tuple[str, str]:
@@ -192,21 +190,29 @@ def _text(of: Combination, caption: str) -> bytes:
     return caption.encode("cp1252" if of.encoding == "cp1252" else "utf-8")
 
 
-def _table(rows: list[tuple[str, str, str]]) -> bytes:
-    before, after = rows[::2], rows[1::2]
-    lines = (
-        {"control_image": start[0], "target_image": end[0], "prompt": end[1]}
-        for start, end in zip(before, after, strict=True)
-    )
-    return "\n".join(map(json.dumps, lines)).encode()
+def _rows(names: list[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """The input image, the target image and the caption of each pair."""
+    for (start, _caption), (end, caption) in zip(names[::2], names[1::2], strict=True):
+        yield start, end, caption
+
+
+def _jsonl(names: list[tuple[str, str]]) -> bytes:
+    columns = ("control_image", "target_image", "prompt")
+    return "\n".join(json.dumps(dict(zip(columns, row, strict=True))) for row in _rows(names)).encode()
+
+
+def _csv(names: list[tuple[str, str]]) -> bytes:
+    lines = ["control_image,target_image,prompt", *(",".join(row) for row in _rows(names))]
+    return "\r\n".join(lines).encode("utf-8-sig")
+
+
+TABLES = {"jsonl": _jsonl, "csv": _csv}
 
 
 def _entry(of: Combination, name: str, content: bytes, part: str) -> Entry:
     """The member, its name written as the program behind the encoding does."""
     if of.encoding in CODE_PAGES:
         return Entry(name.encode(of.encoding), content)
-    if of.encoding == "unflagged":
-        return Entry(name.encode(), content, flags=0)
-    if of.encoding == "mac" or (of.encoding == "mac halves" and part == "start"):
+    if of.encoding == "mac halves" and part == "start":
         name = unicodedata.normalize("NFD", name)
     return Entry(name.encode(), content, flags=UTF8)

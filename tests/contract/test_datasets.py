@@ -6,11 +6,14 @@ They share no code. What only the portal's repair makes usable is judged after t
 from __future__ import annotations
 
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import ImageChops
 
 from finetune_portal.datasets.checker import inspect_zip
+from finetune_portal.datasets.checker.pixels import open_picture, plain
 from finetune_portal.datasets.checker.repair import repair
 from finetune_portal.engine import datasets, images
 from tests.contract.combinations import PAIRS, Combination, covering, dataset
@@ -42,5 +45,11 @@ def test_both_read_a_dataset_alike(combination: Combination, tmp_path: Path) -> 
         theirs = {(archive.read(pair.start), archive.read(pair.end), pair.caption) for pair in verdict.pairs}
     pairs = list(datasets.pairs(path, instance_prompt=""))
     assert {(pair.control, pair.target, pair.instruction) for pair in pairs} == theirs
+    for content in (pair.target for pair in pairs):
+        with open_picture(BytesIO(content)) as image:
+            theirs_seen, seen = plain(image), images.decode(content)
+        assert theirs_seen.size == seen.size
+        difference = ImageChops.difference(theirs_seen, seen)
+        assert max(most for _least, most in difference.getextrema()) <= TOLERANCE
     colours = {pair.instruction: images.decode(pair.target).getpixel((9, 9)) for pair in pairs}
     assert colours == {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}
