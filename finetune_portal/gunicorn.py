@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections import deque
 from typing import Any
 
 from finetune_portal import env
@@ -10,6 +14,8 @@ bind = env.socket_address(env.text("HOST", "127.0.0.1"), env.integer("PORT", 800
 worker_class = "asgi"
 asgi_lifespan = "off"  # Django refuses the lifespan scope
 workers = env.integer("WEB_WORKERS", 2, least=1)
+DEATHS_WITHIN = 60.0  # seconds
+_deaths: deque[float] = deque(maxlen=5 * workers)
 timeout = 60
 graceful_timeout = 5
 control_socket_disable = True
@@ -30,6 +36,14 @@ logconfig_dict = {
     },
 }
 forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """End the whole when its workers die in a row: what they inherit may be the cause. `up` starts it anew."""
+    _deaths.append(time.monotonic())
+    if len(_deaths) == _deaths.maxlen and _deaths[-1] - _deaths[0] < DEATHS_WITHIN:
+        server.log.error("%s workers died within %.0f s; ending.", len(_deaths), DEATHS_WITHIN)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def post_worker_init(worker: Any) -> None:

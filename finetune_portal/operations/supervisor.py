@@ -20,21 +20,30 @@ from typing import IO
 
 STOP_SECONDS = 8.0
 CRASHES, WITHIN = 5, 60.0
+# Long, as a machine that is busy with a training answers late.
+ASK_SECONDS, PATIENCE = 5.0, 120.0
 COLOURS = {"web": "36", "worker": "33", "engine": "35"}
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass
 class Child:
-    """A supervised program. `crashes` holds the monotonic times of its latest unexpected ends."""
+    """A supervised program. `crashes` holds the monotonic times of its latest unexpected ends.
+
+    `is_answering` asks it whether it is well; it is killed when it was not for `patience` seconds.
+    """
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
+    is_answering: Callable[[], bool] | None = None
+    patience: float = PATIENCE
     process: subprocess.Popen[bytes] | None = None
     crashes: deque[float] = field(default_factory=lambda: deque(maxlen=CRASHES))
+    answered_at: float = 0.0
 
     def start(self) -> None:
+        self.answered_at = time.monotonic()
         self.process = subprocess.Popen(  # nosec B603  # our own commands
             self.command,
             env=dict(self.environment),
@@ -74,6 +83,9 @@ def supervise(children: list[Child], *, ready: Callable[[], None]) -> int:
     for child in children:
         child.start()
     threading.Thread(target=ready, daemon=True).start()
+    for child in children:
+        if child.is_answering:
+            threading.Thread(target=_ask, args=(child, child.is_answering, stop), daemon=True).start()
     try:
         return _watch(children, stop)
     finally:
@@ -95,6 +107,17 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
                 break
             child.start()
     return 0
+
+
+def _ask(child: Child, is_answering: Callable[[], bool], stop: threading.Event) -> None:
+    """Kill a child that runs and does not answer; `_watch` starts it again."""
+    while not stop.wait(min(ASK_SECONDS, child.patience / 4)):
+        if is_answering():
+            child.answered_at = time.monotonic()
+        elif child.is_running and time.monotonic() - child.answered_at > child.patience:
+            say("up", f"{child.name} has not answered for {child.patience:.0f} s.")
+            child.kill_group()
+            child.answered_at = time.monotonic()
 
 
 def _end(children: list[Child]) -> None:

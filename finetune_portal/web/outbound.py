@@ -100,12 +100,12 @@ def _translated() -> Iterator[None]:
         raise OutboundError("The server of this address does not answer as it should. Try again.") from None
 
 
-def is_answering(url: str) -> bool:
-    """Whether a process of our own on this machine answers with a success within a second."""
+def is_answering(url: str, *, seconds: float = 1.0) -> bool:
+    """Whether a process of our own on this machine answers with a success in time."""
     try:
         with requests.Session() as session:
             session.trust_env = False
-            return session.get(url, timeout=1.0).ok
+            return session.get(url, timeout=seconds).ok
     except requests.RequestException:
         return False
 

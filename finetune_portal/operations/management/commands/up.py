@@ -54,7 +54,7 @@ def _children() -> list[Child]:
         kept = settings.DATA_DIR / "secrets" / "engine-hook-secret"
         environment["ENGINE_WEBHOOK_SECRET"] = env.kept_secret("ENGINE_WEBHOOK_SECRET", kept)
     children = [
-        Child("web", [python, "-m", "gunicorn", *_SERVE], environment),
+        Child("web", [python, "-m", "gunicorn", *_SERVE], environment, is_answering=_web_answers),
         Child("worker", [python, manage, "work"], environment),
     ]
     if settings.LOCAL_ENGINE:
@@ -81,6 +81,10 @@ def _trains(engine: Child) -> str:
 
 
 _SERVE = ["--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
+
+
+def _web_answers() -> bool:
+    return outbound.is_answering(f"{settings.WEB_URL}/healthz", seconds=15.0)
 
 
 def _welcome(link: str | None, trains: str) -> None:
