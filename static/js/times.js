@@ -12,7 +12,6 @@ const UNITS = [
   ["s", 1],
 ];
 const STEPS = [
-  [60, "second", 1],
   [3600, "minute", 60],
   [86400, "hour", 3600],
   [7 * 86400, "day", 86400],
@@ -20,9 +19,9 @@ const STEPS = [
 
 function ago(moment) {
   const seconds = (moment - Date.now()) / 1000;
-  if (Math.abs(seconds) < 5) return "just now";
+  if (Math.abs(seconds) < 60) return seconds > 5 ? "in a moment" : "just now";
   const step = STEPS.find(([limit]) => Math.abs(seconds) < limit);
-  return step ? relative.format(Math.round(seconds / step[2]), step[1]) : day.format(moment);
+  return step ? relative.format(Math.trunc(seconds / step[2]), step[1]) : day.format(moment);
 }
 
 function hourOrDay(moment) {
@@ -49,7 +48,7 @@ function show(root, format = "") {
   for (const element of root.querySelectorAll(`time[data-time${format && `="${format}"`}]`)) {
     const moment = new Date(element.dateTime);
     element.title = exact.format(moment);
-    element.textContent = FORMATS[element.dataset.time](moment);
+    element.textContent = (FORMATS[element.dataset.time] || FORMATS.clock)(moment);
   }
 }
 
