@@ -74,6 +74,15 @@ def is_sent_by_script(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", None)) or SENT_BY_SCRIPT in request.headers
 
 
+def ask_first(request: HtmxRequest, *, title: str, text: str, yes: str, back_to: str) -> HttpResponse | None:
+    """Return a page that asks, or None once the person confirmed; scripts ask before they send."""
+    if is_sent_by_script(request) or request.POST.get("confirmed") == "on":
+        return None
+    fields = [(name, value) for name, value in request.POST.items() if name != "csrfmiddlewaretoken"]
+    context = {"title": title, "text": text, "yes": yes, "fields": fields, "back_to": back_to}
+    return render(request, "confirm.html", context)
+
+
 def htmx_page_path(request: HttpRequest) -> str:
     """Return the path of the page that a script sends from; empty for another site's page."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)

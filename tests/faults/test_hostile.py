@@ -160,7 +160,7 @@ def goes_on(
 def look_at_all(maker: Client, admin: Client, job: Job) -> None:
     """Every page that shows or asks something of the provider."""
     answers = [
-        maker.post(f"/jobs/{job.pk}/public/", {"public": "on"}),
+        maker.post(f"/jobs/{job.pk}/public/", {"public": "on", "confirmed": "on"}),
         maker.get(f"/jobs/{job.pk}/download/"),
     ]
     for each in Job.objects.all()[:5]:

@@ -70,7 +70,9 @@ def come_to_rest(running: Installation) -> None:
     def rests() -> bool:
         pass_time(timedelta(seconds=61))
         for job in Job.objects.filter(state=State.NEEDS_DECISION):
-            assert running.portal.post("dana", f"/jobs/{job.pk}/decide/", {"decision": "resend"})
+            assert running.portal.post(
+                "dana", f"/jobs/{job.pk}/decide/", {"decision": "resend", "confirmed": "on"}
+            )
         return is_at_rest() and not Job.objects.filter(state=State.NEEDS_DECISION).exists()
 
     until(rests, seconds=120)
