@@ -11,8 +11,10 @@ import re
 from io import BytesIO
 
 import django
+from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.db import DatabaseError
+from django.urls import set_script_prefix
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_portal.settings")
 django.setup(set_prefix=False)
@@ -28,6 +30,7 @@ from finetune_portal.web.body_limits import limit_body  # noqa: E402
 from finetune_portal.web.request_context import bind_request  # noqa: E402
 
 pages = ThreadPoolASGIHandler()
+PREFIX = settings.FORCE_SCRIPT_NAME or ""
 
 BESIDE_DJANGO = (
     ("PATCH", re.compile("/uploads/.*"), receive_chunk),
@@ -39,7 +42,8 @@ BESIDE_DJANGO = (
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         raise ValueError(f"The portal speaks HTTP alone, not {scope['type']}.")
-    scope = override_method(scope)
+    set_script_prefix(f"{PREFIX}/")
+    scope = override_method({**scope, "path": _path_below_prefix(scope["path"])})
     try:
         await _respond(scope, receive, send)
     except DatabaseError as exc:  # of what runs beside Django; web/views.py answers for pages
@@ -54,4 +58,15 @@ async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
             with bind_request(ASGIRequest(scope, BytesIO())):
                 await endpoint(scope, receive, send)
             return
-    await limit_body(pages, scope, receive, send)
+    await limit_body(_page, scope, receive, send)
+
+
+async def _page(scope: Scope, receive: Receive, send: Send) -> None:
+    await pages({**scope, "path": PREFIX + scope["path"], "root_path": PREFIX}, receive, send)
+
+
+def _path_below_prefix(path: str) -> str:
+    """Return the path without that of PORTAL_URL, which a proxy may have taken away."""
+    if path == PREFIX or path.startswith(f"{PREFIX}/"):
+        path = path.removeprefix(PREFIX)
+    return path or "/"

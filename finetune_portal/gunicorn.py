@@ -39,7 +39,7 @@ forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """End the whole when its workers die in a row: what they inherit may be the cause. `up` starts it anew."""
+    """End the whole when its workers die in a row, for `up` to start: what they inherit may be the cause."""
     _deaths.append(time.monotonic())
     if len(_deaths) == _deaths.maxlen and _deaths[-1] - _deaths[0] < DEATHS_WITHIN:
         server.log.error("%s workers died within %.0f s; ending.", len(_deaths), DEATHS_WITHIN)

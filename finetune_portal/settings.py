@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -31,7 +32,9 @@ ALLOWED_HOSTS = [
     *LOOPBACK,
     *env.listing("PORTAL_HOSTS"),
 ]
-CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+# Under which path the portal is served: asgi.py adds it to a request where a proxy took it away.
+FORCE_SCRIPT_NAME = _public.path or None
 
 # The provider -------------------------------------------------------------------------------
 
@@ -269,12 +272,13 @@ DEFAULT_FROM_EMAIL = env.text("PORTAL_EMAIL_FROM", f"portal@{_public.hostname}")
 
 # Browser ------------------------------------------------------------------------------------
 
-_cookie_prefix = "__Host-" if SECURE else ""
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{_public.path}/"
+_cookie_prefix = "" if not SECURE else "__Secure-" if _public.path else "__Host-"
 SESSION_COOKIE_NAME = _cookie_prefix + cookies.name_for("session", PORTAL_URL)
 CSRF_COOKIE_NAME = _cookie_prefix + cookies.name_for("csrf", PORTAL_URL)
 OLD_COOKIE_NAMES = {
-    SESSION_COOKIE_NAME: f"{_cookie_prefix}sessionid",
-    CSRF_COOKIE_NAME: f"{_cookie_prefix}csrftoken",
+    SESSION_COOKIE_NAME: "__Host-sessionid" if SECURE else "sessionid",
+    CSRF_COOKIE_NAME: "__Host-csrftoken" if SECURE else "csrftoken",
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -288,14 +292,16 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = SECURE
+_below = re.escape(f"{_public.path}/".lstrip("/"))
 SECURE_REDIRECT_EXEMPT = [
-    *(r"^healthz$", r"^readyz$", r"^metrics$", r"^hooks/"),  # asked from this machine
-    *(r"^finetune/", r"^v1/"),  # gateway/api_call.py refuses instead
+    *(rf"^{_below}{name}$" for name in ("healthz", "readyz", "metrics")),  # asked from this machine
+    rf"^{_below}hooks/",
+    *(rf"^{_below}{name}/" for name in ("finetune", "v1")),  # gateway/api_call.py refuses instead
 ]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{_public.path}/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {

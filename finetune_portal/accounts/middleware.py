@@ -31,7 +31,7 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         is_public = not getattr(view_func, "login_required", True)
         if response or is_public or not request.user.is_authenticated:
             return response
-        if not request.path.startswith(WITHOUT_SECOND_FACTOR) and second_factor.is_missing(request):
+        if not request.path_info.startswith(WITHOUT_SECOND_FACTOR) and second_factor.is_missing(request):
             return self._require_second_factor(request)
         is_polling = getattr(request, "htmx", None) and request.method == "GET"
         if not is_polling:

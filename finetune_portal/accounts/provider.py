@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import urljoin
 
 import jwt
 from allauth.socialaccount.adapter import get_adapter
@@ -25,7 +26,7 @@ REQUIRED_CLAIMS = ["iss", "sub", "aud", "exp", "iat"]
 
 class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
-        return settings.PORTAL_URL + reverse("oidc_callback")
+        return urljoin(settings.PORTAL_URL, reverse("oidc_callback"))
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> Any:
         claims = self._verified_claims(str(kwargs["response"].get("id_token") or ""), app.client_id)

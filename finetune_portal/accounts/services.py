@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import timedelta
+from urllib.parse import urljoin
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -36,7 +37,7 @@ def _new_invitation(role: str, lifetime: timedelta, **fields: object) -> tuple[I
     """Return the invitation and its link, which cannot be shown again."""
     token = secrets.token_urlsafe(24)
     row = Invitation.objects.create(token_hash=_hash(token), role=role, expires_at=now() + lifetime, **fields)
-    return row, settings.PORTAL_URL + reverse("accounts:setup", args=[token])
+    return row, urljoin(settings.PORTAL_URL, reverse("accounts:setup", args=[token]))
 
 
 def ensure_first_admin() -> None:
@@ -137,7 +138,7 @@ def password_link(person: User, *, actor: User | None) -> str:
     record(actor, "account.password_link", person)
     key = urlsafe_base64_encode(force_bytes(person.pk))
     path = reverse("accounts:new-password", args=[key, default_token_generator.make_token(person)])
-    return settings.PORTAL_URL + path
+    return urljoin(settings.PORTAL_URL, path)
 
 
 def send_password_link(email: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.urls import reverse
@@ -40,13 +41,13 @@ def about(job: Job, event: str) -> Message:
         subject, sentence = "“{name}” was cancelled", "Somebody ended the job before it was done."
     if event == Event.READY and job.is_simulated:
         sentence += " The local engine only simulates: nothing was trained."
-    link = settings.PORTAL_URL + reverse("jobs:detail", args=[job.pk])
+    link = urljoin(settings.PORTAL_URL, reverse("jobs:detail", args=[job.pk]))
     body = f"{sentence}\n\n{_facts(job)}\n\n{link}\n"
     return Message(subject.format(name=name), body)
 
 
 def test() -> Message:
-    link = settings.PORTAL_URL + reverse("notifications:list")
+    link = urljoin(settings.PORTAL_URL, reverse("notifications:list"))
     body = f"It works: notifications of your jobs will arrive here.\n\n{link}\n"
     return Message("A test from the Finetune Portal", body)
 

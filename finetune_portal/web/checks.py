@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,12 +10,19 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
 
 @register()
 def public_address(**_: Any) -> list[CheckMessage]:
     address = urlsplit(settings.PORTAL_URL)
     if address.scheme not in {"http", "https"} or not address.hostname:
         return [Error("PORTAL_URL must be an http(s) address.", id="portal.E002")]
+    if address.query or address.fragment or not PLAIN_PATH.fullmatch(address.path):
+        hint = (
+            "Its path may have letters, digits and . _ ~ - between slashes, as in https://example.com/portal"
+        )
+        return [Error("PORTAL_URL has a path that cannot be served.", hint=hint, id="portal.E009")]
     near = address.hostname in {"127.0.0.1", "localhost", "::1"}
     if address.scheme == "http" and not near and not settings.PLAIN_HTTP:
         hint = "Serve the portal by https, or set PORTAL_PLAIN_HTTP=yes to accept the risk on a LAN."

@@ -25,7 +25,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
     "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
-    "report-uri /csp-report/"
+    f"report-uri {settings.FORCE_SCRIPT_NAME or ''}/csp-report/"
 )
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -67,7 +67,7 @@ def run_next() -> bool:
     held_by(test).update(token_hash=sha256_of(token))
     began = time.monotonic()
     try:
-        is_private, error = _post(settings.PORTAL_URL + receive_path(token)), ""
+        is_private, error = _post(urljoin(settings.PORTAL_URL, receive_path(token))), ""
     except _SelfTestError as exc:
         is_private, error = False, str(exc)
     seconds = time.monotonic() - began

@@ -11,6 +11,7 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.db import transaction
@@ -72,7 +73,7 @@ def new_address(*, actor: User) -> str:
         )
         endpoint = Endpoint.objects.create(token_hash=sha256_of(token))
         record(actor, "webhook.rotate", endpoint)
-    return settings.PORTAL_URL + receive_path(token)
+    return urljoin(settings.PORTAL_URL, receive_path(token))
 
 
 def local_endpoint_url() -> str:

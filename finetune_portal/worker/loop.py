@@ -7,7 +7,9 @@ import threading
 import time
 from datetime import datetime
 
+from django.conf import settings
 from django.db import DatabaseError, connections
+from django.urls import set_script_prefix
 from django.utils.timezone import now
 
 from finetune_portal.queue import data_version
@@ -54,6 +56,7 @@ def _write_heartbeats(beats: Beats) -> None:
 def _run_task(task: PeriodicTask, beats: Beats, stop: threading.Event) -> None:
     """Take a step when the database changed, and at intervals for what becomes due by itself."""
     seen, stepped_at = "", 0.0
+    set_script_prefix(f"{settings.FORCE_SCRIPT_NAME or ''}/")  # a thread has its own
     while not stop.is_set():
         pause = task.pause
         try:

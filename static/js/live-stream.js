@@ -9,7 +9,7 @@ export function openStream(callback) {
   let [source, timer, attempts] = [null, 0, 0];
 
   function open() {
-    source = new EventSource("/live/");
+    source = new EventSource(new URL("../../live/", import.meta.url)); // in a worker, too, and below any path
     for (const name of EVENTS) source.addEventListener(name, onEvent);
     source.addEventListener("error", reopen);
     watch();

@@ -15,8 +15,10 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connections
+from django.urls import set_script_prefix
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -108,7 +110,8 @@ class Hub:
     async def _watch(self) -> None:
         loop, beat_at = asyncio.get_running_loop(), 0.0
         self.watcher = watcher = ChangeWatcher()
-        with ThreadPoolExecutor(1, "live") as thread:
+        prefix = f"{settings.FORCE_SCRIPT_NAME or ''}/"  # of the URLs in rows; a thread has its own
+        with ThreadPoolExecutor(1, "live", set_script_prefix, (prefix,)) as thread:
             while self.viewers and self.is_serving():
                 try:
                     version = watcher.version
