@@ -1,5 +1,6 @@
 // Sends plain forms in the background, so that a failure leaves the page and what was typed as they are.
-// Without this script, and where a form leads to another site (data-native), the browser sends them.
+// Without this script, and where nothing but credentials is typed or a form leads to another site (data-native),
+// the browser sends them.
 
 import { isConfirmed } from "./dialog.js";
 import { hideFailure, showFailure } from "./failures.js";
@@ -7,6 +8,7 @@ import { focusError } from "./first-error.js";
 import { keepTyped } from "./keep-typed.js";
 
 const TIMEOUT = 60_000;
+const SHOWN = 6000; // for how long it says what was downloaded
 const FILES_TIMEOUT = 600_000; // a picture on a slow line
 const SIGN_IN_AGAIN = /^\/(?:login|profile\/confirm)\//;
 
@@ -61,7 +63,7 @@ async function send(url, form, submitter) {
   const { status, headers } = response;
   const next = headers.get("Portal-Location") ?? headers.get("HX-Redirect");
   if (next) return go(next);
-  if (headers.get("Content-Disposition")?.startsWith("attachment")) return download(content, headers, form);
+  if (headers.get("Content-Disposition")?.startsWith("attachment")) return download(content, headers);
   const text = await content.text();
   const page = new DOMParser().parseFromString(text, "text/html");
   const fromPortal = headers.has("X-Request-ID");
@@ -77,15 +79,18 @@ function go(address) {
   if (isSame && url.hash) location.reload(); // to another place of the same page, the browser only scrolls
 }
 
-function download(content, headers, form) {
+function download(content, headers) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
   link.download = /filename="([^"]+)"/.exec(headers.get("Content-Disposition"))?.[1] ?? "download";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  form.dispatchEvent(
-    new CustomEvent("portal:downloaded", { bubbles: true, detail: { name: link.download } }),
-  );
+  const message = document.querySelector("[data-downloaded]");
+  message.hidden = false;
+  message.querySelector("span").textContent = `“${link.download}” was downloaded.`;
+  setTimeout(() => {
+    message.hidden = true;
+  }, SHOWN);
 }
 
 // The page with its errors, or with the result: its main part and its messages replace those shown.
