@@ -1,0 +1,26 @@
+// Keeps which jobs of the table are selected while somebody looks at their comparison and comes back.
+
+const KEY = "selected-jobs";
+const COMPARISONS = /^\/(?:jobs\/compare|try)\//;
+
+const boxes = () => Array.from(document.querySelectorAll("#job-table [name=job]"));
+
+function isBack() {
+  const [{ type }] = performance.getEntriesByType("navigation");
+  const from = document.referrer && new URL(document.referrer);
+  return type === "back_forward" || (from?.origin === location.origin && COMPARISONS.test(from.pathname));
+}
+
+function restore() {
+  const selected = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+  for (const box of boxes()) if (selected.includes(box.value)) box.checked = true;
+}
+
+function keep() {
+  const selected = boxes().filter(({ checked }) => checked);
+  sessionStorage.setItem(KEY, JSON.stringify(selected.map(({ value }) => value)));
+}
+
+if (isBack()) restore();
+else sessionStorage.removeItem(KEY);
+document.addEventListener("change", ({ target }) => target.matches("#job-table [name=job]") && keep());
