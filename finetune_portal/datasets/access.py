@@ -52,6 +52,11 @@ def may_change(user: User, dataset: Dataset) -> bool:
     return dataset.deleted_at is None and (user.can_administer or is_own)
 
 
+def may_resume(user: User, dataset: Dataset) -> bool:
+    """Whether this person can go on with an upload that stopped."""
+    return dataset.is_stalled and user.can_train and dataset.owner_id == user.pk
+
+
 def dataset_to_change(user: User, pk: int) -> Dataset:
     dataset = dataset_to_see(user, pk)
     if not may_change(user, dataset):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from base64 import b64decode
+from contextlib import suppress
 from datetime import datetime, timedelta
 from math import prod
 from pathlib import Path
@@ -136,6 +138,16 @@ class Dataset(Leased):
         whole = self.state in (self.State.CHECKING, self.State.READY, self.State.REJECTED)
         is_here = self.is_fetched or not self.source_url
         return whole and is_here and self.file_removed_at is None
+
+    @property
+    def chosen_files(self) -> str:
+        """What its person chose for the upload, which the browser may have packed: “hats”, or the ZIP."""
+        for item in self.metadata.split(","):
+            key, _, value = item.strip().partition(" ")
+            if key == "chosen":
+                with suppress(ValueError):
+                    return b64decode(value).decode()
+        return f"“{self.filename}”"
 
     @property
     def facts(self) -> dict[str, int]:

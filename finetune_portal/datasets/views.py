@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -203,5 +204,7 @@ def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
         "origin": versions.with_origins([dataset])[0][1],
         "duplicate": library.duplicate_of(dataset),
         "may_change": access.may_change(request.user, dataset),
+        "may_resume": access.may_resume(request.user, dataset),
+        "max_bytes": settings.DATASET_MAX_BYTES,
         "name_form": NameForm({"name": dataset.name}),
     }

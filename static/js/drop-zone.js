@@ -1,7 +1,7 @@
 // The drop zone of the form: its elements, what is under way in it, and what it shows and says.
 
 import { discard, findUnfinished } from "./resume-upload.js";
-import { clear } from "./upload-preview.js";
+import { clear, clearFindings } from "./upload-preview.js";
 
 export const zone = {
   parts: null, // the elements of the drop zone on the page
@@ -75,10 +75,23 @@ export function resetDatasetStatus() {
   document.getElementById("dataset-status").replaceWith(fresh);
 }
 
-// Once the server's verdict is there, it replaces the preview.
-export function hidePreviewForVerdict() {
+// Once the server's verdict is there, it replaces the preview; whose pictures stay until the server's have
+// loaded.
+export async function hidePreviewForVerdict() {
+  const { preview } = zone.parts;
   const status = document.getElementById("dataset-status");
-  if (status?.querySelector(".pairs, [data-tone=bad], [data-tone=good]")) clear(zone.parts.preview);
+  if (preview.hidden || !status?.querySelector(".pairs, [data-tone=bad], [data-tone=good]")) return;
+  const pairs = status.querySelector(".pairs");
+  if (pairs) {
+    clearFindings(preview);
+    pairs.hidden = true;
+    const images = Array.from(pairs.querySelectorAll("img"));
+    for (const image of images) image.loading = "eager";
+    await Promise.all(images.map((image) => image.decode().catch(() => {})));
+    if (!pairs.isConnected) return; // a newer verdict waits for pictures of its own
+    pairs.hidden = false;
+  }
+  clear(preview);
 }
 
 export async function showUnfinished() {

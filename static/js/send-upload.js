@@ -9,11 +9,13 @@ import { clear } from "./upload-preview.js";
 export const CHUNK_SIZE = 8 * 1024 * 1024;
 const SMALL_CHUNK_SIZE = 512 * 1024; // less than any proxy refuses by default
 const RETRY_DELAYS = [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 60000];
+const AWAY = "The portal does not answer. The upload goes on by itself once it does.";
 const PROXY_HINT = "Ask an admin to let it take bodies of 8 MiB, in nginx by client_max_body_size.";
 
 // Where the library has the same content, a person says whether to send it again.
 export async function sendUnlessDuplicate(file, task, { chosen }) {
   const { root, duplicate } = zone.parts;
+  if (root.dataset.resumeUrl) return resume(file, task, root.dataset);
   const offer = await findDuplicate(file, root.dataset.duplicateUrl);
   if (zone.task !== task) return;
   if (!offer) return send(file, task, { chosen });
@@ -35,7 +37,16 @@ export async function sendUnlessDuplicate(file, task, { chosen }) {
   announce(duplicate.querySelector("p").textContent);
 }
 
-async function send(file, task, { chosen }) {
+// Goes on with an upload that another browser may have begun.
+function resume(file, task, { resumeUrl, resumeName, resumeSize }) {
+  if (file.name === resumeName && file.size === Number(resumeSize)) return send(file, task, { resumeUrl });
+  endTask();
+  const size = formatBytes(Number(resumeSize));
+  const chosen = `This is “${file.name}” with ${formatBytes(file.size)}`;
+  showError(`${chosen}; the upload that stopped was “${resumeName}” with ${size}. Nothing was sent.`);
+}
+
+async function send(file, task, { chosen, resumeUrl }) {
   const { root } = zone.parts;
   const upload = new tus.Upload(file, {
     endpoint: root.dataset.endpoint,
@@ -47,19 +58,28 @@ async function send(file, task, { chosen }) {
     removeFingerprintOnSuccess: true,
     onAfterResponse: (_, response) => {
       const id = response.getHeader("Dataset-Id");
-      if (id && zone.task === task) selectDataset(id, file.name);
+      if (id && zone.task === task) {
+        task.datasetId = id;
+        selectDataset(id, file.name);
+      }
       const bytesDone = response.getHeader("Dataset-Bytes-Done");
       if (bytesDone) task.bytesTransferred = bytesDone - response.getHeader("Upload-Offset");
     },
+    onShouldRetry: (error) => {
+      const status = error.originalResponse?.getStatus() ?? 0;
+      const isWorthIt = !(status >= 400 && status < 500) || status === 409 || status === 423;
+      if (isWorthIt && zone.task === task) zone.parts.text.textContent = AWAY;
+      return isWorthIt;
+    },
     onProgress: (sent, total) => zone.task === task && showProgress(task, sent, total),
     onSuccess: () => zone.task === task && finish(),
-    onError: (error) => zone.task === task && onError(error, task, { chosen }),
+    onError: (error) => zone.task === task && onError(error, task, { chosen, resumeUrl }),
   });
   const meters = { sentMeter: speedMeter(), doneMeter: speedMeter() };
   Object.assign(task, { file, upload, ...meters, bytesTransferred: 0, quarter: 0 });
   showProgress(task, 0, file.size);
   announce(`Uploading ${file.name}`);
-  const [earlier] = await upload.findPreviousUploads();
+  const [earlier] = resumeUrl ? [{ uploadUrl: resumeUrl }] : await upload.findPreviousUploads();
   if (zone.task !== task) return;
   if (earlier) upload.resumeFromPreviousUpload(earlier);
   upload.start();
@@ -85,12 +105,14 @@ function showProgress(task, sent, size) {
 function finish() {
   endTask();
   announce("Upload complete.");
+  if (zone.parts.root.dataset.resumeUrl) return location.reload(); // the page of the dataset
   showDataset(zone.parts.select.value, { keepPreview: true });
 }
 
 export function cancel() {
   zone.task?.abort.abort();
-  zone.task?.upload?.abort(true).catch(() => {});
+  const isToDelete = !zone.parts.root.dataset.resumeUrl;
+  zone.task?.upload?.abort(isToDelete).catch(() => {});
   endTask();
   zone.parts.select.value = "";
   clear(zone.parts.preview);
@@ -98,7 +120,7 @@ export function cancel() {
 }
 
 // A proxy in front of the portal may refuse a chunk that the portal would take: then smaller ones are tried.
-function onError(error, task, { chosen }) {
+function onError(error, task, { chosen, resumeUrl }) {
   const response = error.originalResponse;
   const isRefusedByProxy = response?.getStatus() === 413 && !portalMessage(response);
   if (isRefusedByProxy && task.chunkSize > SMALL_CHUNK_SIZE) {
@@ -107,7 +129,7 @@ function onError(error, task, { chosen }) {
     showError(
       `A proxy refuses chunks of ${size}. The upload continues in smaller ones, more slowly. ${PROXY_HINT}`,
     );
-    send(task.file, task, { chosen });
+    send(task.file, task, { chosen, resumeUrl });
     return;
   }
   endTask();

@@ -49,6 +49,12 @@ export function clear(preview) {
   preview.hidden = true;
   preview.querySelector("[data-preview-offer]").hidden = true;
   preview.querySelector("[data-preview-pairs]").replaceChildren();
+  clearFindings(preview);
+  for (const url of urls) URL.revokeObjectURL(url);
+  urls.clear();
+}
+
+export function clearFindings(preview) {
   preview.querySelector("[data-preview-findings]").replaceChildren();
 }
 
@@ -98,8 +104,10 @@ function fill(image, file, alt) {
   observer.observe(image);
 }
 
-// An image is unpacked when it comes near the screen, and its URL is revoked as soon as it is drawn.
+// An image is unpacked when it comes near the screen. Its URL lives as long as the preview: a browser may load
+// a picture again that it shows.
 const files = new WeakMap();
+const urls = new Set();
 const observer = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -118,6 +126,5 @@ async function load(image) {
     .catch(() => null);
   if (!blob) return;
   image.src = URL.createObjectURL(blob);
-  await image.decode().catch(() => {});
-  URL.revokeObjectURL(image.src);
+  urls.add(image.src);
 }

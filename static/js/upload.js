@@ -42,11 +42,10 @@ function bind(root) {
   }
   parts.select.addEventListener("change", () => showDataset(parts.select.value));
   parts.cancel.addEventListener("click", cancel);
-  bindDrop(root);
   if (zone.task) adopt(earlier);
   else if (parts.input.files.length)
     receiveFrom(parts.input); // chosen before this script ran
-  else showUnfinished();
+  else if (!root.dataset.resumeUrl) showUnfinished();
 }
 
 function receiveFrom(input) {
@@ -55,16 +54,19 @@ function receiveFrom(input) {
   if (files.length) receive(files);
 }
 
-function bindDrop(root) {
+// Files may be dropped anywhere on the page.
+function bindDrop() {
   const mark = (event, isOver) => {
+    if (!event.dataTransfer?.types.includes("Files")) return false;
     event.preventDefault();
-    root.classList.toggle("is-over", isOver);
+    zone.parts?.root.classList.toggle("is-over", isOver);
+    return zone.parts?.root.isConnected;
   };
-  root.addEventListener("dragenter", (event) => mark(event, true));
-  root.addEventListener("dragover", (event) => mark(event, true));
-  root.addEventListener("dragleave", (event) => root.contains(event.relatedTarget) || mark(event, false));
-  root.addEventListener("drop", async (event) => {
-    mark(event, false);
+  window.addEventListener("dragenter", (event) => mark(event, true));
+  window.addEventListener("dragover", (event) => mark(event, true));
+  window.addEventListener("dragleave", (event) => event.relatedTarget || mark(event, false));
+  window.addEventListener("drop", async (event) => {
+    if (!mark(event, false)) return;
     const files = await filesOfDrop(event.dataTransfer).catch(() => []);
     if (files.length) receive(files);
     else showError(UNREADABLE_DROP);
@@ -90,6 +92,7 @@ async function receive(files) {
   showError("");
   parts.stopped.hidden = true;
   parts.progress.hidden = true;
+  if (!parts.root.dataset.resumeUrl) parts.select.value = ""; // Start must not take an older one in their place
   parts.duplicate.replaceChildren();
   resetDatasetStatus();
   preview.clear(parts.preview);
@@ -176,12 +179,26 @@ function bindAll() {
   else bind(root);
 }
 
-// A file that misses the zone must not replace the page and the half-filled form.
-for (const kind of ["dragover", "drop"]) {
-  window.addEventListener(kind, (event) => {
-    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-  });
+// What keeps Start from including the chosen files: a sentence, and where to answer it.
+function obstacle() {
+  const { preview, duplicate, progress } = zone.parts;
+  const offer = preview.querySelector("[data-preview-offer]");
+  if (!preview.hidden && !offer.hidden) return ["Answer the question about your files first.", offer];
+  if (duplicate.childElementCount) return ["Say first which of the two to use.", duplicate];
+  const isOnItsWay = zone.task && !zone.task.datasetId;
+  return isOnItsWay ? ["Your files are still being read. Press Start again in a moment.", progress] : null;
 }
+
+document.addEventListener("htmx:confirm", (event) => {
+  if (event.target.id !== "job-form" || !zone.parts) return;
+  const [sentence, where] = obstacle() ?? [];
+  if (!sentence) return;
+  event.preventDefault();
+  showError(`Nothing was started. ${sentence}`);
+  zone.parts.error.scrollIntoView({ block: "center" });
+  where.querySelector("button, a")?.focus({ preventScroll: true });
+});
+
 // Leaving the page would end an upload, so the browser asks first.
 window.addEventListener("beforeunload", (event) => zone.task && event.preventDefault());
 // The portal made a dataset for this form: from a public address, or a repaired copy.
@@ -190,5 +207,8 @@ document.addEventListener(
   ({ detail }) => zone.parts && selectDataset(detail.id, detail.name),
 );
 document.addEventListener("dataset-refused", ({ detail }) => zone.parts && removeDataset(detail.id));
+// Dropped on another page, which opened this form: drop-anywhere.js.
+document.addEventListener("portal:files", ({ detail }) => receive(detail));
 document.addEventListener("htmx:load", bindAll);
+bindDrop();
 bindAll();

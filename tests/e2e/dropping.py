@@ -54,9 +54,9 @@ def choose_folder(page: Page, folder: Path) -> None:
     page.get_by_label("Choose a folder").set_input_files(folder)
 
 
-def drop(page: Page, *paths: Path) -> None:
+def drop(page: Page, *paths: Path, on: str = ".dropzone") -> None:
     """A real drag of real files from outside the browser."""
-    box = page.locator(".dropzone").bounding_box()
+    box = page.locator(on).bounding_box()
     assert box
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     devtools = page.context.new_cdp_session(page)

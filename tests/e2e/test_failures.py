@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +19,20 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import resolve
 from django.utils.timezone import now
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
-from finetune_portal.accounts import services
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.services import start_upload
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.playground.models import Generation
 from finetune_portal.web.busy import SENTENCE
 from tests.cookies import csrf_cookie, session_cookie
+from tests.e2e.dropping import MEBIBYTE, PNG, choose_files, choose_folder, drop, five_pairs, laid_out, packed
 from tests.people import PASSWORD, just_signed_in, make_dataset, make_generation, make_job, person
-from tests.test_access import READ, address, table, things_of
+from tests.test_access import READ, table, things_of
 from tests.test_every_change import recovery_code
 from tests.waiting import PATIENCE
 from tests.web_server import WebServer, session_of
@@ -37,6 +40,9 @@ from tests.web_server import WebServer, session_of
 pytestmark = pytest.mark.browser
 
 NO_CONTROL = {
+    "accounts:login": "sent by the browser, which shows its own page: nothing but credentials is typed",
+    "accounts:setup": "as accounts:login",
+    "mfa_authenticate": "as accounts:login",
     "accounts:oidc": "leads to another site, so the browser itself sends it; nothing is typed there",
     "account_login": "a second name of accounts:login",
     "csp-report": "sent by the browser itself",
@@ -47,7 +53,6 @@ NO_CONTROL = {
     "datasets:upload": "sent by the drop zone: tests/e2e/test_drop.py",
     "accounts:forgot": "there only with a mail server",
     "accounts:new-password": "there only behind a link",
-    "mfa_authenticate": "there only between password and second factor",
     "mfa_reauthenticate_webauthn": "needs a security key: tests/e2e/test_security_key.py",
     "mfa_remove_webauthn": "needs a security key: tests/e2e/test_security_key.py",
 }
@@ -99,8 +104,7 @@ TYPED = f"""() => [...document.querySelectorAll("{FIELDS}")].map(
 def open_page(browser: Browser, web: WebServer, session: str) -> Page:
     context = browser.new_context(base_url=web.url, reduced_motion="reduce", accept_downloads=True)
     context.set_default_timeout(20_000 * PATIENCE)
-    if session:
-        context.add_cookies([{"name": session_cookie(web.url), "value": session, "url": web.url}])
+    context.add_cookies([{"name": session_cookie(web.url), "value": session, "url": web.url}])
     return context.new_page()
 
 
@@ -140,7 +144,6 @@ def places(values: dict[str, str], ada: User) -> list[str]:
     AccessAttempt.objects.create(username=erin.email, ip_address="127.0.0.1", failures_since_start=9)
     other = {"ip": "127.0.0.1", "user_agent": "Firefox"}
     UserSession.objects.create(user=ada, session_key=session_of(ada), **other)
-    values["token"] = services.invite("maker", email="", actor=ada).split("/")[-2]
     own = [f"/jobs/{job.pk}/" for job in jobs]
     make_generation(ready)
     Generation.objects.filter(job=ready).update(state="failed")
@@ -170,13 +173,12 @@ def test_every_control_says_what_failed(browser: Browser, web: WebServer, ada: U
     walked = {"jobs:undo-archive"}
     page = open_page(browser, web, fresh_session(ada))
     frank = str(just_signed_in(person("frank", User.Role.VIEWER)).session.session_key)
-    newcomer, stranger = open_page(browser, web, frank), open_page(browser, web, "")
+    newcomer = open_page(browser, web, frank)
     archive_one(page)
     fail_each_way(page, "/jobs/bulk/undo/")
     for visitor, paths in (
         (page, places(values, ada)),
         (newcomer, ["/profile/second-factor/app/"]),
-        (stranger, ["/login/", address("accounts:setup", values)]),
     ):
         for path in paths:
             visitor.goto(path)
@@ -385,3 +387,136 @@ def test_a_refused_form_leads_to_its_first_bad_field(page: Page, web: WebServer,
     expect(sentence).to_contain_text("Nothing is started yet. Check: Name, Steps.")
     sentence.get_by_role("link", name="Steps").click()
     expect(page.get_by_label("Steps")).to_be_focused()
+
+
+def test_the_selection_is_there_after_the_comparison(page: Page, web: WebServer, ada: User) -> None:
+    """And the download of links says on the page that it came."""
+    jobs = [make_job(ada, "ready", request_id=f"r-{n}", cloud_storage_url="x") for n in range(3)]
+    page.goto("/")
+    for job in jobs[:2]:
+        page.locator(f"#select-{job.pk}").check()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 jobs")
+    page.go_back()
+    expect(page.locator("[name=job]:checked")).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download links").click()
+    assert download.value.suggested_filename == "download-links.txt"
+    expect(page.get_by_text("“download-links.txt” was downloaded.")).to_be_visible()
+    page.goto("/team/")
+    page.goto("/")
+    expect(page.locator("[name=job]:checked")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/jobs/new/", "/", "/datasets/"])
+def test_a_drop_anywhere_on_the_page_is_taken(
+    page: Page, web: WebServer, ada: User, tmp_path: Path, path: str
+) -> None:
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(five_pairs()))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(path)
+    drop(page, whole, on="h1")
+    expect(page.get_by_role("heading", level=1)).to_have_text("New job")
+    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    assert page.url.endswith("/jobs/new/")
+    assert Dataset.objects.get().filename == "hats.zip"
+
+
+def test_start_waits_for_the_answer_to_a_question(
+    page: Page, web: WebServer, ada: User, tmp_path: Path
+) -> None:
+    """Another dataset is selected, and a folder with a guessed layout was dropped."""
+    page.on("dialog", lambda dialog: dialog.accept())
+    fill_form(page, web, ada)
+    files = {f"{half}/{n}.png": PNG for half in ("before", "after") for n in range(3)}
+    choose_folder(page, laid_out(tmp_path / "set", files))
+    question = page.get_by_role("button", name="Pack and upload")
+    expect(question).to_be_visible()
+    start(page)
+    expect(page.get_by_text("Nothing was started. Answer the question about your files")).to_be_visible()
+    expect(question).to_be_focused()
+    question.click()
+    expect(page.locator("#dataset-status")).to_contain_text("set.zip")
+    start(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Day to night")
+    assert Job.objects.get().dataset.filename == "set.zip"
+
+
+def test_start_waits_while_a_file_is_read(page: Page, web: WebServer, ada: User, tmp_path: Path) -> None:
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(five_pairs()))
+    page.on("dialog", lambda dialog: dialog.accept())
+    fill_form(page, web, ada)
+    page.route("**/uploads/", lambda route: None)  # not yet begun
+    choose_files(page, whole)
+    expect(page.locator("[data-preview] .pair")).to_have_count(5)
+    start(page)
+    expect(page.get_by_text("Nothing was started. Your files are still being read.")).to_be_visible()
+    assert not Job.objects.exists()
+
+
+def test_an_upload_goes_on_from_another_browser(
+    page: Page, web: WebServer, ada: User, tmp_path: Path
+) -> None:
+    """From the library, the job and the dataset."""
+    whole, other = tmp_path / "big.zip", tmp_path / "other.zip"
+    whole.write_bytes(packed({**five_pairs(), "noise.bin": bytes(3 * MEBIBYTE)}))
+    other.write_bytes(packed(five_pairs()))
+    dataset = start_upload(owner=ada, filename="big.zip", size=whole.stat().st_size)
+    dataset.path.write_bytes(whole.read_bytes()[:MEBIBYTE])
+    before = now() - timedelta(hours=1)
+    Dataset.objects.filter(pk=dataset.pk).update(received=MEBIBYTE, updated_at=before)
+    job = make_job(ada, "waiting", dataset=dataset)
+    sent: list[int] = []
+    page.on("request", lambda each: each.method == "PATCH" and sent.append(offset_of(each)))
+    for path in ("/datasets/", f"/jobs/{job.pk}/"):
+        page.goto(path)
+        page.get_by_role("link", name="Choose “big.zip” again").click()
+        expect(page.get_by_role("heading", name="Choose “big.zip” again")).to_be_visible()
+    choose_files(page, other)
+    expect(page.get_by_text("the upload that stopped was “big.zip” with")).to_be_visible()
+    choose_files(page, whole)
+    expect(page.get_by_role("heading", name="Choose “big.zip” again")).to_have_count(0)
+    assert min(sent) == MEBIBYTE, "what had arrived is not sent again"
+    assert dataset.path.read_bytes() == whole.read_bytes()
+
+
+def offset_of(request: Request) -> int:
+    return int(request.headers["upload-offset"])
+
+
+def test_the_preview_stays_until_the_servers_pictures_have_loaded(
+    page: Page, web: WebServer, ada: User, tmp_path: Path
+) -> None:
+    """No picture is grey in between, and none is shown whose address is gone."""
+    missing: list[str] = []
+    page.on("console", lambda line: missing.append(line.text) if "ERR_FILE_NOT_FOUND" in line.text else None)
+    dataset = make_dataset(ada)
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(five_pairs()))
+    page.goto("/jobs/new/")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/uploads/*/", hold)
+    page.route("**-small.webp", hold)
+    choose_files(page, whole)
+    preview = page.locator("[data-preview] .pair")
+    expect(preview).to_have_count(5)
+    page.evaluate(
+        "(url) => htmx.ajax('GET', url, { target: '#dataset-status', swap: 'outerHTML' })",
+        f"/datasets/{dataset.pk}/status/",
+    )
+    expect(page.locator("#dataset-status .badge")).to_be_visible()
+    expect(page.locator("#dataset-status .pairs")).to_be_hidden()
+    expect(preview).to_have_count(5)
+    page.unroute("**-small.webp")
+    for route in held:
+        if route.request.url.endswith(".webp"):
+            route.continue_()
+    expect(page.locator("#dataset-status .pairs")).to_be_visible()
+    expect(preview).to_have_count(0)
+    assert missing == []

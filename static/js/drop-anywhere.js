@@ -1,0 +1,48 @@
+// Takes files that are dropped on a page without the drop zone, such as the table of jobs: opens the form of a new
+// job in its place, with these files.
+
+import { filesOfDrop } from "./dropped-files.js";
+
+const link = document.querySelector("[data-drop-anywhere]");
+const isHere = () => link.isConnected; // else the form is open, and upload.js takes what is dropped
+
+function mark(event, isOver) {
+  if (!isHere() || !event.dataTransfer?.types.includes("Files")) return false;
+  event.preventDefault();
+  document.body.classList.toggle("is-dropping", isOver);
+  return true;
+}
+
+window.addEventListener("dragenter", (event) => mark(event, true));
+window.addEventListener("dragover", (event) => mark(event, true));
+window.addEventListener("dragleave", (event) => event.relatedTarget || mark(event, false));
+window.addEventListener("drop", async (event) => {
+  if (!mark(event, false)) return;
+  const files = await filesOfDrop(event.dataTransfer).catch(() => []);
+  const scripts = Array.from(document.querySelector("[data-drop-scripts]").content.cloneNode(true).children);
+  await openForm();
+  await Promise.all(scripts.map(load));
+  document.dispatchEvent(new CustomEvent("portal:files", { detail: files }));
+});
+
+// Resolves once the form is there, also after a failure and “Try again”.
+function openForm() {
+  return new Promise((resolve) => {
+    const onSettled = ({ detail }) => {
+      if (detail.requestConfig?.elt !== link) return;
+      document.removeEventListener("htmx:afterSettle", onSettled);
+      resolve();
+    };
+    document.addEventListener("htmx:afterSettle", onSettled);
+    htmx.trigger(link, "portal:open");
+  });
+}
+
+function load(script) {
+  if (document.querySelector(`script[src="${script.getAttribute("src")}"]`)) return;
+  return new Promise((resolve, reject) => {
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", reject);
+    document.head.append(script);
+  });
+}
