@@ -23,14 +23,18 @@ from finetune_portal.queue.leases import held_by
 from finetune_portal.storage.files import write_atomically
 from finetune_portal.web import outbound
 
+SLICE_SECONDS = 8.0
 MAX_SECONDS = 600.0  # of work on one dataset, in all its slices
 TOO_LONG = "The ZIP takes over ten minutes to check, so the check was stopped. Use fewer or smaller pictures."
 DOWNLOAD_SECONDS = 10.0
 CHUNK = 4 * 1024 * 1024
 
 
-def check(dataset: Dataset) -> None:
-    """Check one slice of the ZIP and store the verdict or the progress. The caller holds the lease."""
+def check(dataset: Dataset, seconds: float = SLICE_SECONDS) -> None:
+    """Check the ZIP for about so many seconds, and store the verdict or the progress.
+
+    The caller holds the lease.
+    """
     if dataset.source_url and not dataset.is_fetched:
         try:
             is_whole = _download(dataset)
@@ -43,14 +47,14 @@ def check(dataset: Dataset) -> None:
         dataset.is_fetched = True
     work = _work_so_far(dataset)
     began = monotonic()
-    outcome = checker.check_slice(dataset.path, work["seen"])
-    seconds = work["seconds"] + monotonic() - began
-    if outcome["verdict"] is None and seconds > MAX_SECONDS:
+    outcome = checker.check_slice(dataset.path, work["seen"], seconds=seconds)
+    worked = work["seconds"] + monotonic() - began
+    if outcome["verdict"] is None and worked > MAX_SECONDS:
         outcome = checker.refused(dataset.path, TOO_LONG)
     if outcome["verdict"] is not None:
         return _store_verdict(dataset, outcome["verdict"])
     with write_atomically(dataset.seen_path) as file:
-        file.write(json.dumps({"seen": outcome["seen"], "seconds": seconds}).encode())
+        file.write(json.dumps({"seen": outcome["seen"], "seconds": worked}).encode())
     return _continue_later(dataset, files_checked=outcome["done"], files_to_check=outcome["total"])
 
 

@@ -95,12 +95,13 @@ def look_on(file: BinaryIO, members: list[Member], content: Content, seconds: fl
     halves = {half.name for pair in pairs for half in (pair.start, pair.end)}
     texts = {pair.caption_file.name for pair in pairs if pair.caption_file}
     deadline = monotonic() + seconds
+    had = len(content.looks)
     text_bytes = sum(len(look.raw or b"") for look in content.looks.values())
     with warnings.catch_warnings(action="ignore"):  # Pillow's; the findings say what matters
         for member in members:
             if member.name in content.looks:
                 continue
-            if content.looks and monotonic() > deadline:
+            if len(content.looks) > had and monotonic() > deadline:
                 return False
             role: Role = "image" if member.name in halves else "caption" if member.name in texts else "other"
             if role == "caption" and text_bytes > MAX_TEXT_BYTES:
