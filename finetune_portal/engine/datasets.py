@@ -109,6 +109,13 @@ def pairs(path: Path, *, instance_prompt: str) -> Iterator[Pair]:
             )
 
 
+def instructions(path: Path, *, instance_prompt: str) -> list[str]:
+    """The instruction of each pair of `pairs`, in its order, without reading an image."""
+    with zipfile.ZipFile(path) as archive:
+        captions = [pair.caption for pair in _pair_files(_files(archive))]
+        return [(_caption(archive, each) if each else "") or instance_prompt for each in captions]
+
+
 def _check_directory(path: Path) -> None:
     """Check the number of entries by the end record, before zipfile loads them all into memory."""
     size = path.stat().st_size

@@ -107,6 +107,7 @@ DECOMPOSED, COMPOSED = unicodedata.normalize("NFD", "größe"), "größe"
 def test_names_of_a_pair_meet(content: bytes, name: str | None, tmp_path: Path) -> None:
     read(content, tmp_path)
     (pair,) = datasets.pairs(tmp_path / "dataset.zip", instance_prompt="")
+    assert datasets.instructions(tmp_path / "dataset.zip", instance_prompt="") == [pair.instruction]
     assert pair.instruction == "hat"
     assert name in (None, pair.name)
 

@@ -32,7 +32,7 @@ def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def train(work: Path, *, lose_from: int = STEPS + 1, stop_at: int = 0) -> progress.Progress:
         def emit(event: str, **fields: Any) -> None:
-            if fields["step"] < lose_from:
+            if fields.get("step", 0) < lose_from:
                 progress.add(work, {"event": event, **fields})
             if event == "step" and fields["step"] == stop_at:
                 raise StopError

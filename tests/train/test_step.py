@@ -11,6 +11,8 @@ import torch
 from diffusers import FluxKontextPipeline
 from torch import Tensor
 
+from finetune_portal.engine import datasets
+from finetune_portal.engine.trainers.lora.dataset import load_examples
 from finetune_portal.engine.trainers.lora.training import Training
 from tests.train.training import WORDS, dataset, picture, spec, training
 
@@ -140,3 +142,12 @@ def test_the_learning_rate_warms_up_and_stays(model: Path, tmp_path: Path) -> No
         0.01,
         0.01,
     ]
+
+
+def test_one_pair_at_a_time_is_decoded(tmp_path: Path) -> None:
+    """10,000 pairs are allowed; decoded, each has 10 MB at 1024 pixels."""
+    path = dataset(tmp_path / "a.zip").path
+    pairs = datasets.pairs(path, instance_prompt=WORDS)
+    first = next(load_examples(pairs, resolution=SIDE, multiple=16))
+    assert (first.name, first.target.size) == ("01", (SIDE, SIDE))
+    assert [pair.name for pair in pairs] == ["02", "03", "04"]

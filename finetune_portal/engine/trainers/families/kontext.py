@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,21 +53,21 @@ class Kontext:
         self.multiple = 2 ** len(self.vae.config.block_out_channels)  # pixels: a token is 2 x 2 latents
         self.resolution = int(self.vae.config.sample_size)
 
-    def encode(self, examples: list[Example]) -> list[Batch]:
-        """Encode each example as a batch of one, on the CPU."""
-        with torch.no_grad():
-            prompts = self._encode_prompts([each.instruction for each in examples])
-            with self._vae_on_device():
-                return [
-                    Batch(
-                        self._encode_image(each.target),
-                        self._encode_image(each.control),
-                        *prompts[each.instruction],
-                    )
-                    for each in examples
-                ]
+    def encode(
+        self, instructions: Iterable[str], examples: Iterable[Example]
+    ) -> Iterator[tuple[Example, Batch]]:
+        """Encode each example as a batch of one, on the CPU. The images of one at a time are in memory.
 
-    def _encode_prompts(self, instructions: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
+        `instructions` are those of all examples: the text encoders read them first, and then leave.
+        """
+        with torch.no_grad():
+            prompts = self._encode_prompts(instructions)
+            with self._vae_on_device():
+                for each in examples:
+                    target, control = self._encode_image(each.target), self._encode_image(each.control)
+                    yield each, Batch(target, control, *prompts[each.instruction])
+
+    def _encode_prompts(self, instructions: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
         """Embed each instruction by both text encoders, then free them."""
         encoder = FluxKontextPipeline.from_pretrained(
             self.folder, transformer=None, vae=None, dtype=self.dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from PIL import Image, ImageOps
 
@@ -16,16 +16,14 @@ from finetune_portal.engine.trainers.families.examples import Example
 Size = tuple[int, int]  # width and height in pixels
 
 
-def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> list[Example]:
-    """Decode the images of each pair and fit both to the bucket of the target."""
-    examples = []
+def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> Iterator[Example]:
+    """Decode the images of each pair, when it is its turn, and fit both to the bucket of the target."""
     for pair in pairs:
         target = _decode(pair.target_name, pair.target)
         control = _decode(pair.control_name, pair.control)
         size = bucket_size(target.size, resolution=resolution, multiple=multiple)
         control, target = (ImageOps.fit(image, size, Image.Resampling.LANCZOS) for image in (control, target))
-        examples.append(Example(pair.name, control, target, pair.instruction))
-    return examples
+        yield Example(pair.name, control, target, pair.instruction)
 
 
 def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:

@@ -19,7 +19,12 @@ from finetune_portal.engine import datasets
 from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.trainers.families.examples import Batch
 from finetune_portal.engine.trainers.families.kontext import Kontext
-from finetune_portal.engine.trainers.lora.dataset import batches_per_epoch, epoch_batches, load_examples
+from finetune_portal.engine.trainers.lora.dataset import (
+    Size,
+    batches_per_epoch,
+    epoch_batches,
+    load_examples,
+)
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.lora.save import Facts, save_lora
@@ -51,23 +56,31 @@ class Training:
         request = self.request
         self._report_phase("Reading the dataset")
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
-        pairs = datasets.pairs(self.work / request["dataset"], instance_prompt=request["instance_prompt"])
         self.resolution: int = request["resolution"] or self.model.resolution
-        examples = load_examples(pairs, resolution=self.resolution, multiple=self.model.multiple)
-        self._report_phase(f"Encoding {len(examples)} pair{'s' * (len(examples) > 1)}")
-        encoded = self.model.encode(examples)
-        self.pair_count = len(examples)
-        self.validation_example, self.validation_batch = examples[0], encoded[0]
-        self.is_held_out = request["hold_out"] and len(examples) >= HOLD_OUT_FROM
-        trained_on = slice(1, None) if self.is_held_out else slice(None)
-        self.encoded = encoded[trained_on]
-        self.sizes = [example.target.size for example in examples[trained_on]]
+        self._encode_dataset(self.work / request["dataset"])
         self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
         self._report_phase("Loading the model")
         lora = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
         self.transformer = self.model.load_transformer(**lora)
         optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
         self.learner = Learner(self.transformer, optimizer, request, self.model.dtype, self.group)
+
+    def _encode_dataset(self, path: Path) -> None:
+        prompt = self.request["instance_prompt"]
+        instructions = datasets.instructions(path, instance_prompt=prompt)
+        self.pair_count = len(instructions)
+        self._report_phase(f"Encoding {self.pair_count} pair{'s' * (self.pair_count > 1)}")
+        pairs = datasets.pairs(path, instance_prompt=prompt)
+        examples = load_examples(pairs, resolution=self.resolution, multiple=self.model.multiple)
+        self.is_held_out = self.request["hold_out"] and self.pair_count >= HOLD_OUT_FROM
+        self.encoded: list[Batch] = []
+        self.sizes: list[Size] = []
+        for number, (example, batch) in enumerate(self.model.encode(instructions, examples)):
+            if number == 0:
+                self.validation_example, self.validation_batch = example, batch
+            if number or not self.is_held_out:
+                self.encoded.append(batch)
+                self.sizes.append(example.target.size)
 
     def run(self) -> None:
         """Train from the last checkpoint on, and write the LoRA."""
