@@ -9,6 +9,7 @@ from django import forms
 from django.conf import settings
 
 from finetune_portal.connections.models import Connection
+from finetune_portal.providers.segmind import keys
 from finetune_portal.web.names import NameField
 
 
@@ -43,7 +44,7 @@ class AddForm(forms.Form):
         help_text="The operator lists others in PORTAL_PROVIDER_URLS, so no key goes to a wrong address.",
         error_messages={"invalid_choice": "This provider is not on the operator's list."},
     )
-    key = KeyField()
+    key = KeyField(help_text=keys.HINT)
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
@@ -73,3 +74,8 @@ class RenameForm(ConnectionForm):
 
 class KeyForm(ConnectionForm):
     key = KeyField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.connection.is_segmind:
+            self.fields["key"].help_text = keys.HINT

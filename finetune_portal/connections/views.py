@@ -15,6 +15,7 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.connections import access, closing, services
 from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
+from finetune_portal.providers.segmind import keys
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to
 from finetune_portal.web.templatetags.portal import credits_text
@@ -36,6 +37,7 @@ def add(request: PortalRequest) -> HttpResponse:
         template = "connections/_form.html" if request.htmx else "connections/list.html"
         return render(request, template, _page_context(form), status=422)
     added = services.add(actor=request.user, **form.cleaned_data)
+    _warn_of_odd_key(request, added, form.cleaned_data["key"])
     with action_messages(request, f"“{added}” is added. Its key works."):
         services.test(added, actor=request.user)
     return redirect_to(request, _page())
@@ -76,6 +78,7 @@ def change_key(request: PortalRequest, pk: int) -> HttpResponse:
         return _card(request, pk, key_form=form)
     with action_messages(request, "The new key is in use. Test it, then revoke the old one."):
         services.change_key(connection, form.cleaned_data["key"], actor=request.user)
+        _warn_of_odd_key(request, connection, form.cleaned_data["key"])
     return _card(request, pk)
 
 
@@ -122,6 +125,12 @@ def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:
     return fragment_or_redirect(
         request, "connections/_card.html", {"connection": connection}, back_to=_page()
     )
+
+
+def _warn_of_odd_key(request: PortalRequest, connection: Connection, key: str) -> None:
+    """The key is kept as it is: its form is known from a third party only."""
+    if connection.is_segmind and not keys.looks_like_key(key):
+        messages.warning(request, f"The key does not look like one of this provider. {keys.HINT}")
 
 
 def _page() -> str:

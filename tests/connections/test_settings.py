@@ -229,3 +229,16 @@ def test_it_gets_another_name(dana: User, engine: RunningEngine) -> None:
     )
     detail = AuditEvent.objects.get(action="connection.rename").detail
     assert detail == {"before": "Second account", "after": "Studio account"}
+
+
+@pytest.mark.parametrize(("key", "is_odd"), [("SG_0123456789abcdef", False), ("sk-0123456789abcdef", True)])
+def test_a_key_of_another_form_is_kept_with_a_warning(dana: User, key: str, is_odd: bool) -> None:
+    """Its form is known from a third party only, so it is a hint at the field and refuses nothing."""
+    other = services.add(
+        name="Studio", base_url="https://api.segmind.com", key="SG_aaaaaaaaaaaaaaaa", actor=dana
+    )
+    client = signed_in(dana)
+    assert "Segmind’s keys are SG_" in text_of(client, "/settings/")
+    html = client.post(url("key", other), {"key": key}, headers=HTMX).content.decode()
+    assert ("does not look like one of this provider" in html) is is_odd
+    assert Connection.objects.get(pk=other.pk).last_four == key[-4:]
