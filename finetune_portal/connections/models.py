@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from finetune_portal.queue.leases import Leased
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 SEGMIND = "segmind.com"
+LEARNED_FOR = timedelta(hours=1)
 
 
 class Kind(models.TextChoices):
@@ -63,6 +64,8 @@ class Connection(Leased):
     other_payment_at = models.DateTimeField(null=True)  # the latest for something else than a job
     calls_left = models.IntegerField(null=True)
     calls_reset_at = models.DateTimeField(null=True)
+    calls_learned = models.PositiveIntegerField(null=True)  # a minute, counted until a 429
+    calls_learned_at = models.DateTimeField(null=True)
     capabilities = models.JSONField(default=list)  # beyond the vendor API (capabilities.py)
     parameters = models.JSONField(null=True)  # names beside steps and learning rate; None until asked
     capabilities_due_at = models.DateTimeField(default=now)
@@ -149,8 +152,11 @@ class Connection(Leased):
 
     @property
     def calls_per_minute(self) -> int:
-        """The limit that the operator set for an account; with 0 the provider's headers decide."""
-        return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)
+        """The limit that the operator set, or that was learned; with 0 the provider's headers decide."""
+        if self.kind == Kind.ENGINE or settings.CALLS_A_MINUTE:
+            return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)
+        is_fresh = self.calls_learned_at is not None and self.calls_learned_at > now() - LEARNED_FOR
+        return self.calls_learned or 0 if is_fresh else 0
 
     @property
     def is_local(self) -> bool:
@@ -166,7 +172,7 @@ class Connection(Leased):
 
 
 class Call(models.Model):
-    """A call of the last minute, kept where the operator set a limit. `rate_limit.py` counts them."""
+    """A call of the last minute. `rate_limit.py` counts them."""
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="calls")
     made_at = models.DateTimeField(default=now)

@@ -1,10 +1,11 @@
-"""Limit the calls of an account, for all processes: by the provider's headers or by the operator's setting.
+"""Limit the calls of an account, for all processes: by headers, the operator's setting, or an own count.
 
 While no answer names a limit, every call may go. Once one does, each call is subtracted from `calls_left`;
-after `calls_reset_at` a single call, the probe, goes first and its answer tells the new number. Where the
-operator set a limit, each call is a row for a minute, whatever the answers say. While the provider is away,
-only the list call asks whether it is back. The vendor's free plan has five calls a minute
-(docs/provider-api.md, 12.2).
+after `calls_reset_at` a single call, the probe, goes first and its answer tells the new number. Each call
+is a row for a minute: where the operator set a limit, the rows are held to it, whatever the answers say.
+The vendor documents when a limit ends but no counter, so after a 429 without one the number of calls in the
+minute before is the limit for an hour. While the provider is away, only the list call asks whether it is
+back. The vendor's free plan has five calls a minute (docs/provider-api.md, 12.2).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from django.db.models import F, Min, QuerySet
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils.timezone import now
 
-from finetune_portal.connections.models import Call, Connection
+from finetune_portal.connections.models import Call, Connection, Kind
 from finetune_portal.queue.leases import Leased, claim, claimable
 
 # The names that public clients read (docs/provider-api.md, 12.3), and those in use elsewhere.
@@ -29,6 +30,8 @@ RESET_HEADERS = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-re
 # The reserve: how many calls each kind of call leaves for more urgent kinds.
 USER, LIST, SUBMIT, TRANSFER, DETAILS, CREDITS, EXTENSION = 0, 1, 2, 2, 3, 3, 4
 
+MINUTE = timedelta(seconds=60)
+LEAST_LIMIT = 5  # of the vendor's free plan; neighbours with the same key may make the count smaller
 WINDOW = timedelta(seconds=62)  # two more than a minute: a call may travel longer than the next one
 PROBE = timedelta(seconds=10)  # how long the other calls wait for the answer of the probe
 LIST_DUE = timedelta(seconds=30)  # after this long since the last list, the next list is the probe,
@@ -42,14 +45,15 @@ R = TypeVar("R", bound=Leased)
 
 def take_call(connection: Connection, *, reserve: int) -> bool:
     """Take one of the calls that are left. False if only `reserve` are left, or the provider is away."""
+    fields = ["failing_since", "checked_at", "due_at"]
     connection.refresh_from_db(
-        fields=["failing_since", "calls_left", "calls_reset_at", "checked_at", "due_at"]
+        fields=[*fields, "calls_left", "calls_reset_at", "calls_learned", "calls_learned_at"]
     )
     if connection.failing_since and reserve > LIST:
         return False
     if reserve == LIST and _is_list_overdue(connection):
         reserve = USER
-    return _take_by_headers(connection, reserve) and _take_by_setting(connection, reserve)
+    return _take_by_headers(connection, reserve) and _take_by_count(connection, reserve)
 
 
 def claim_with_call(
@@ -106,6 +110,10 @@ def note_rate_limited(connection: Connection, headers: Mapping[str, str], retry_
     pause = timedelta(seconds=retry_after) if retry_after else _reset_in(headers)
     calls_left = 0 if _first_header(headers, REMAINING_HEADERS) else None
     _store(connection, calls_left, now() + (pause or DEFAULT_RESET))
+    if calls_left is None:
+        taken = connection.calls.filter(made_at__gt=now() - MINUTE).count() - 1  # without the refused one
+        learned = {"calls_learned": max(LEAST_LIMIT, taken), "calls_learned_at": now()}
+        Connection.objects.filter(pk=connection.pk).update(**learned)
 
 
 def _is_list_overdue(connection: Connection) -> bool:
@@ -143,15 +151,19 @@ def _may_probe(connection: Connection, reserve: int) -> bool:
     return not is_list_next and (list_age >= LIST_OVERDUE or not has_no_call_over)
 
 
-def _take_by_setting(connection: Connection, reserve: int) -> bool:
-    """Take a call by the operator's limit. The window slides: `min_poll_interval` keeps the list's share."""
-    limit = connection.calls_per_minute
-    if not limit:
+def _take_by_count(connection: Connection, reserve: int) -> bool:
+    """Take a call by the limit that was set or learned. The window slides.
+
+    `min_poll_interval` keeps the list's share.
+    """
+    if connection.kind == Kind.ENGINE:
         return True
+    limit = connection.calls_per_minute
     with transaction.atomic():
-        Connection.objects.select_for_update().get(pk=connection.pk)  # one caller after the other
+        if limit:
+            Connection.objects.select_for_update().get(pk=connection.pk)  # one caller after the other
         Call.objects.filter(connection=connection, made_at__lte=now() - WINDOW).delete()
-        if connection.calls.count() + min(reserve, SUBMIT, limit - 1) >= limit:
+        if limit and connection.calls.count() + min(reserve, SUBMIT, limit - 1) >= limit:
             return False
         Call.objects.create(connection=connection)
     return True

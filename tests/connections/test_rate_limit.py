@@ -159,6 +159,39 @@ def test_the_local_engine_has_no_limit(connection: Connection, settings: Any) ->
     assert not Call.objects.exists()
 
 
+def test_a_limit_without_a_counter_is_learned_from_the_own_calls(
+    fake: ScriptedProvider, settings: Any
+) -> None:
+    """Only the time of the reset is documented (docs/provider-api.md, 12.3)."""
+    settings.LOCAL_ENGINE = False
+    connection = services.built_in()
+    reset = {"x-rate-limit-reset-at-utc": (now() + timedelta(seconds=30)).isoformat()}
+    for _ in range(8):
+        assert rate_limit.take_call(connection, reserve=rate_limit.LIST), "nothing is known yet"
+        rate_limit.update_from_headers(connection, reset)
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST)
+    rate_limit.note_rate_limited(connection, reset, None)
+    assert not rate_limit.take_call(connection, reserve=rate_limit.USER), "it waits for the reset"
+
+    Connection.objects.update(calls_reset_at=None)
+    Call.objects.all().delete()
+    taken = sum(rate_limit.take_call(connection, reserve=rate_limit.LIST) for _ in range(12))
+    assert taken == 7, "one of the eight is left for people"
+    assert rate_limit.take_call(connection, reserve=rate_limit.USER)
+    assert not rate_limit.take_call(connection, reserve=rate_limit.USER)
+    Connection.objects.update(calls_learned_at=now() - timedelta(minutes=61))
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST), "the plan may have changed"
+
+
+def test_a_learned_limit_is_never_below_the_free_plans(fake: ScriptedProvider, settings: Any) -> None:
+    """A neighbour with the same key may have used the minute up."""
+    settings.LOCAL_ENGINE = False
+    connection = services.built_in()
+    assert rate_limit.take_call(connection, reserve=rate_limit.LIST)
+    rate_limit.note_rate_limited(connection, {}, 1.0)
+    assert fresh(connection).calls_learned == 5
+
+
 def test_news_do_not_use_the_calls_up(fake: ScriptedProvider, settings: Any) -> None:
     """The next look is as far away as makes the rest last."""
     settings.POLL_SECONDS = 1.0
