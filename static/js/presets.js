@@ -8,7 +8,7 @@ function mark(form) {
   const [rate, steps] = inputsOf(form);
   for (const preset of form.querySelectorAll("[data-preset]")) {
     const isMatch =
-      Number(rate.value) === Number(preset.dataset.learningRate) &&
+      Number(rate.value.replace(",", ".")) === Number(preset.dataset.learningRate) &&
       Number(steps.value) === Number(preset.dataset.steps);
     preset.setAttribute("aria-pressed", String(isMatch));
   }

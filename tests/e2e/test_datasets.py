@@ -69,3 +69,19 @@ def test_a_deleted_dataset_asks_first_and_leaves_the_library(signed_in: Page, da
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#messages")).to_contain_text("was deleted")
     expect(page.locator(".dataset-grid", has_text="Evenings to delete")).to_have_count(0)
+
+
+def test_a_refused_address_is_said_at_its_field_and_leaves_nothing_behind(signed_in: Page) -> None:
+    page = signed_in
+    page.goto("/jobs/new/")
+    page.get_by_text("or at a public URL").click()
+    page.get_by_label("Public URL of a ZIP").fill("https://nowhere.invalid/hats-from-nowhere.zip")
+    page.get_by_role("button", name="Check URL").click()
+    expect(page.locator("#id_source_url_error")).to_contain_text("was not found")
+    select = page.get_by_role("combobox", name="Dataset")
+    expect(select).to_have_value("")
+    expect(select.locator("option", has_text="hats-from-nowhere")).to_have_count(0)
+    expect(page.locator("#dataset-status")).to_be_empty()
+    expect(page.get_by_label("Public URL of a ZIP")).to_have_value(re.compile("nowhere"))
+    page.goto("/datasets/")
+    expect(page.get_by_text("hats-from-nowhere")).to_have_count(0)
