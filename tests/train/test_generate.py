@@ -143,7 +143,7 @@ def test_a_picture_comes_as_jpeg_and_from_a_hosted_one(
         ({"input_image": "http://127.0.0.1:9/a.png"}, 422, "not a public one"),
         ({"input_image": "http://here/storage/assets/" + "0" * 64}, 422, "not hosted here any more"),
         ({"input_image": "file:///etc/passwd"}, 422, "not a plain http or https URL"),
-        ({"input_image": as_data(drawing()[:-40])}, 500, "damaged"),
+        ({"input_image": as_data(drawing()[:-40])}, 422, "damaged"),
         ({"lora_strength": 11}, 422, "lora_strength must be from -10 to 10."),
         ({"lora_strength": "much"}, 422, "lora_strength must be a number."),
         ({"seed": 1.5}, 422, "seed must be a whole number."),
