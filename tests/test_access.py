@@ -90,6 +90,7 @@ TABLE = """
     datasets:list           GET     TEAM
     datasets:sample         GET     TEAM
     datasets:duplicate      GET     TEAM
+    datasets:code-page      POST    MAKERS
     datasets:add-url        POST    MAKERS
     datasets:detail         GET     TEAM
     datasets:status         GET     TEAM

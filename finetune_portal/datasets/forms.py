@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from itertools import repeat
 from typing import Any
 
@@ -76,6 +77,19 @@ class NameForm(forms.Form):
     name = NameField(
         label="Name", max_length=120, error_messages={"required": "Enter a name for the dataset."}
     )
+
+
+class CodePageForm(forms.Form):
+    """Names or captions in an unknown code page, each a line in base64."""
+
+    kind = forms.ChoiceField(choices=[("names", "names"), ("texts", "texts")])
+    samples = forms.CharField(max_length=64_000)
+
+    def clean_samples(self) -> list[bytes]:
+        try:
+            return [b64decode(line, validate=True) for line in self.cleaned_data["samples"].split()]
+        except ValueError:
+            raise forms.ValidationError("This is not base64.") from None
 
 
 class CaptionsForm(forms.Form):

@@ -20,6 +20,7 @@ urlpatterns = [
     path("datasets/", views.dataset_list, name="list"),
     path("datasets/sample.zip", views.sample_dataset, name="sample"),
     path("datasets/twin/", views.duplicate, name="duplicate"),
+    path("datasets/code-page/", views.code_page, name="code-page"),
     path("datasets/from-url/", views.add_url, name="add-url"),
     path("datasets/<int:pk>/", views.dataset_detail, name="detail"),
     path("datasets/<int:pk>/status/", views.dataset_status, name="status"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.datasets import access, library, previews, retention, sample, transfer, versions
-from finetune_portal.datasets.forms import CaptionsForm, NameForm, UrlForm
+from finetune_portal.datasets import access, checker, library, previews, retention, sample, transfer, versions
+from finetune_portal.datasets.forms import CaptionsForm, CodePageForm, NameForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import PLAIN, action_messages, fragment_of, htmx_page_path, redirect_to
@@ -64,6 +64,16 @@ def duplicate(request: PortalRequest) -> HttpResponse:
     if dataset is None:
         return HttpResponse(status=204)
     return render(request, "datasets/_duplicate.html", {"dataset": dataset})
+
+
+@require_POST
+@maker_only
+def code_page(request: PortalRequest) -> HttpResponse:
+    """Guess the code page of names or captions that a script is about to send. Changes nothing."""
+    form = CodePageForm(request.POST)
+    if not form.is_valid():
+        return JsonResponse({"errors": form.errors}, status=422)
+    return JsonResponse(checker.code_page(form.cleaned_data["kind"], form.cleaned_data["samples"]))
 
 
 @require_safe

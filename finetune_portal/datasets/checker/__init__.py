@@ -4,8 +4,8 @@ The portal imports names from here only. `check_zip` and `repair_zip` run in a c
 """
 
 from finetune_portal.datasets.checker.accepted import MAX_BYTES
-from finetune_portal.datasets.checker.accepted import as_json as accepted_files
 from finetune_portal.datasets.checker.evaluate import Verdict
+from finetune_portal.datasets.checker.for_page import accepted_files, code_page
 from finetune_portal.datasets.checker.images import ImageInfo, UnusableImageError, inspect_image
 from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.messages import ZipRejectedError
@@ -30,6 +30,7 @@ __all__ = [
     "accepted_files",
     "check_slice",
     "check_zip",
+    "code_page",
     "inspect_image",
     "inspect_zip",
     "make_pictures",

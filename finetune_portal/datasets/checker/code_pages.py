@@ -48,6 +48,25 @@ def guess(raws: Iterable[bytes], candidates: Sequence[str]) -> str:
     return max(scores, key=lambda page: scores[page], default="")
 
 
+def guess_for_names(raws: Iterable[bytes]) -> tuple[str, bool]:
+    """The page of names without a mark, and whether it reads those that are valid UTF-8, too.
+
+    Words in a code page may happen to be valid UTF-8, so all names are read alike if one page can.
+    """
+    unmarked = list(raws)
+    if page := guess(unmarked, IN_NAMES):
+        return page, True
+    return guess([raw for raw in unmarked if not is_utf8(raw)], IN_NAMES), False
+
+
+def is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def decode_name(raw: bytes, page: str) -> str:
     """The name in `page`; a neutral one where no page is known.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune_portal.datasets.checker import accepted, code_pages, texts
-from finetune_portal.datasets.checker.findings import Findings
+from finetune_portal.datasets.checker.findings import QUESTIONS, Findings
 from finetune_portal.datasets.checker.images import ImageInfo
 from finetune_portal.datasets.checker.layouts import Arrangement
 from finetune_portal.datasets.checker.layouts import Pair as ArrangedPair
@@ -118,7 +118,7 @@ def _layout(arrangement: Arrangement, findings: Findings) -> list[dict[str, str]
     if not arrangement.is_guess:
         return []
     before, after = map(quoted, examples)
-    return [{"code": "halves", "sentence": f"Is {before} before and {after} after, and so on?"}]
+    return [{"code": "halves", "sentence": QUESTIONS["halves"].format(before, after)}]
 
 
 def _looks(content: Content) -> None:
@@ -166,7 +166,9 @@ def _encoding_findings(file: Member, encoding: str, guess: str, findings: Findin
 
 
 def _encoding_question(label: str, guess: str, text: str) -> str:
-    return f"Is {quoted(label)} right, read as {code_pages.LABELS[guess]}: {quoted(_around_odd(text))}?"
+    return QUESTIONS["encoding"].format(
+        quoted(label), quoted(_around_odd(text)), detail=code_pages.LABELS[guess]
+    )
 
 
 def _around_odd(text: str) -> str:

@@ -31,6 +31,10 @@ REPAIRS = {
     "captions": "Save the captions as plain UTF-8, named like 01.txt.",
     "layout": "Rename the pictures to 01_start and 01_end, in one folder.",
 }
+QUESTIONS = {
+    "halves": "Is {} before and {} after, and so on?",
+    "encoding": "Is {} right, read as {detail}: {}?",
+}
 FINDING_TYPES = {
     "empty": FindingType("problem", "The ZIP is empty. Put the pairs into it and drop it again."),
     "no pictures": FindingType(

@@ -107,13 +107,11 @@ def _labels(infos: list[zipfile.ZipInfo]) -> list[str]:
     Names without the UTF-8 flag are UTF-8 in ZIPs of older macOS, and in a code page in those of Windows.
     """
     raws = [_raw_name(info) for info in infos]
-    page, is_old = "", {raw for raw in raws if not _is_utf8(raw)}
+    page, is_old = "", {raw for raw in raws if not code_pages.is_utf8(raw)}
     if is_old:
-        # Words in a code page may happen to be valid UTF-8, so all names without the flag are read alike.
         unflagged = {raw for info, raw in zip(infos, raws, strict=True) if not info.flag_bits & UTF8}
-        page = code_pages.guess(unflagged, code_pages.IN_NAMES)
-        is_old = unflagged if page else is_old
-        page = page or code_pages.guess(is_old, code_pages.IN_NAMES)
+        page, is_for_all = code_pages.guess_for_names(unflagged)
+        is_old = unflagged if is_for_all else is_old
     return [
         unicodedata.normalize(
             "NFC",
@@ -122,14 +120,6 @@ def _labels(infos: list[zipfile.ZipInfo]) -> list[str]:
         )
         for info, raw in zip(infos, raws, strict=True)
     ]
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _is_folder(info: zipfile.ZipInfo, label: str) -> bool:
