@@ -1,11 +1,11 @@
 // Packs pairs into a ZIP as the provider's API wants it: flat, named 01_start.jpg, 01_end.jpg and 01.txt,
-// extensions after the bytes, other formats converted to PNG, captions in UTF-8. No JPEG or PNG is copied:
-// the ZIP is a blob of small headers between the files themselves, which are read once for their checksums.
+// endings after the bytes, captions in UTF-8. What the browser can open is converted to PNG; other types go as
+// they are, and the server's check offers to convert them. No JPEG or PNG is copied: the ZIP is a blob of
+// small headers between the files themselves, which are read once for their checksums.
 // The same files give the same bytes, so that an upload can be resumed.
 
-import { readCaption } from "./captions.js";
-import { EXTENSIONS, toPng } from "./images.js";
-import { nameOf } from "./paths.js";
+import { listNames } from "./findings.js";
+import { isConvertedHere, toPng } from "./images.js";
 
 const PLAIN_NAME = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
 const MAX_TOTAL = 0xffff0000; // without zip64
@@ -49,28 +49,39 @@ export async function packPairs(pairs, { name, lastModified, signal, onProgress 
   return new File(parts, name, { type: "application/zip", lastModified });
 }
 
+// Sentences about pictures of types that trainers do not take.
+export function describeConversions(pairs) {
+  const images = pairs.flatMap(({ start, end }) => [start, end]).filter(({ type }) => type?.converts);
+  const here = images.filter(isConvertedHere).map(({ path }) => path);
+  const later = images.filter((image) => !isConvertedHere(image)).map(({ path }) => path);
+  const sentences = [];
+  if (here.length) sentences.push(`${listNames(here)} ${here.length === 1 ? "is" : "are"} packed as PNG.`);
+  if (later.length) {
+    const [rest, them] = later.length === 1 ? ["is sent as it is", "it"] : ["are sent as they are", "them"];
+    sentences.push(`${listNames(later)} ${rest}; the portal then offers to convert ${them}.`);
+  }
+  return sentences;
+}
+
 async function membersOf(pairs, signal) {
   const names = namesFor(pairs);
   const members = [];
-  for (const [number, { start, end, caption }] of pairs.entries()) {
+  for (const [number, { start, end, text }] of pairs.entries()) {
     signal.throwIfAborted();
     const add = (ending, blob) => members.push({ path: names[number] + ending, blob });
     for (const [side, file] of Object.entries({ start, end })) {
-      const extension = EXTENSIONS[file.kind];
-      add(`_${side}.${extension ?? "png"}`, extension ? await file.open() : await convert(file));
+      const { blob, suffix } = await plain(file);
+      add(`_${side}${suffix}`, blob);
     }
-    const { text } = await readCaption(caption);
     if (text) add(".txt", new Blob([text]));
   }
   return members;
 }
 
-async function convert(file) {
-  try {
-    return await toPng(await file.open());
-  } catch {
-    throw new PackError(`“${nameOf(file.path)}” cannot be opened. Save it as JPEG or PNG.`);
-  }
+async function plain(file) {
+  const blob = await file.open();
+  const png = isConvertedHere(file) ? await toPng(blob).catch(() => null) : null;
+  return png ? { blob: png, suffix: ".png" } : { blob, suffix: file.type.endings[0] };
 }
 
 // The names of the pairs if all are plain and different; else 01, 02 and so on.

@@ -1,118 +1,107 @@
-// Finds the pairs and captions among the chosen files by their names, and puts into sentences what is wrong.
-// Pure. A file is anything with path, size, open() and head(count): a member of a ZIP or a file on the disk.
+// Finds the pairs and captions among the chosen files by their names; every other file is named. A file is
+// anything with path, size, open() and head(count): a member of a ZIP or a file on the disk.
+// The same rules as finetune_portal/datasets/checker/layouts.py, which tests/e2e/test_same_pairs.py compares.
 
-import { captionFilesOf, detectLayout, put } from "./layouts.js";
-import {
-  compareNaturally,
-  folderOf,
-  IMAGE,
-  isJunk,
-  join,
-  listNames,
-  nameOf,
-  stemOf,
-  withoutExtension,
-} from "./paths.js";
+import { isCaption, isImage, isNote, isTable } from "./accepted.js";
+import { CaptionFiles } from "./caption-files.js";
+import { readTableText } from "./captions.js";
+import { Findings, questionOf } from "./findings.js";
+import { detectLayout, PROVIDERS } from "./layouts.js";
+import { compareNaturally, join, junkPart, withoutSuffix, withParts } from "./paths.js";
+import { readTable } from "./tables.js";
 
-const PROVIDER_NAME = /^(.+)_(start|end)$/i;
-const PEERS = "Named as fal and Replicate expect, which works here, too.";
-const MAX_FILES = 20_000;
-const FEW = 5;
-
-// Reads a ZIP that is sent as it is, exactly as the portal's own check will. Without pairs by the provider's
-// names, `isForeign` says that the ZIP has another tool's layout and must be packed again.
-export async function readZip(members) {
-  const files = members.filter(({ path }) => !isJunk(path));
-  const images = files.filter(({ path }) => IMAGE.test(path));
-  const texts = captionFilesOf(files);
-  const groups = new Map();
-  for (const file of images) {
-    const match = PROVIDER_NAME.exec(stemOf(file.path));
-    if (match) put(groups, join(folderOf(file.path), match[1]), match[2].toLowerCase(), file);
-  }
-  for (const group of groups.values()) {
-    const paths = [group.end, group.start].filter(Boolean).map(({ path }) => withoutExtension(path));
-    group.caption = [group.key, ...paths].map((path) => texts.get(path)).find(Boolean);
-  }
-  const result = summarize(files, images, [...groups.values()]);
-  const isEncrypted = members.some((member) => member.encrypted);
-  if (isEncrypted) result.problems.unshift("The ZIP has a password. Pack it again without one.");
-  if (!groups.size && images.length && !isEncrypted) {
-    const other = await readFiles(members);
-    if (other.pairs.length || other.isUnclear) return { ...other, isForeign: !other.isUnclear };
-  }
-  result.warnings.push(...zipWarnings(members, files));
-  const isNumbered = result.pairs.every(({ index }) => /^\d+$/.test(index));
-  return { ...result, note: isNumbered ? "" : PEERS };
+// { pairs, findings, questions, isProviders, isGuess }. A pair has index, start, end, and captionFile or caption.
+export async function readPairs(all) {
+  for (const file of all) withParts(file);
+  const files = all.filter(({ path }) => !junkPart(path));
+  const images = files.filter(isImage);
+  const tableFile = files.find(isTable);
+  const table = tableFile && readTable(tableFile, await readTableText(tableFile), images);
+  const layout = detectLayout(files, table);
+  const arrangement = arrange(files, layout, table);
+  const findings = new Findings();
+  findings.add("junk", new Set(all.map(({ path }) => junkPart(path)).filter(Boolean)));
+  if (!files.length) findings.add("empty", [""]);
+  else if (!images.length) findings.add("no pictures", [""]);
+  addLayoutFindings(findings, arrangement);
+  const { pairs, name } = arrangement;
+  const isProviders = PROVIDERS.includes(name);
+  const halves = pairs.length ? [pairs[0].start.path, pairs[0].end.path] : [];
+  const isGuess = layout.isGuess && pairs.length > 0;
+  const questions = isGuess ? [questionOf("halves", halves)] : [];
+  return { pairs, findings, questions, isProviders, isGuess };
 }
 
-// Reads loose files and folders in any known layout. `isGuessed` says that a person should look at the pairs
-// first.
-export async function readFiles(all) {
-  const files = all.filter(({ path }) => !isJunk(path));
-  const images = files.filter(({ path }) => IMAGE.test(path));
-  const { groups, note, unclear } = await detectLayout(files, images);
-  const result = summarize(files, images, groups);
-  const isUnclear = !groups.length && Boolean(unclear);
-  if (isUnclear) result.problems = [unclear];
-  return { ...result, note, isGuessed: Boolean(note), isUnclear };
+function arrange(files, layout, table) {
+  const groups = [...layout.groups.values()].sort((one, two) => compareNaturally(one.key, two.key));
+  const captions = new CaptionFiles(files, table);
+  const lists = { "missing start": [], "missing end": [] };
+  const pairs = pairsOf(groups, new Set(layout.groups.keys()), captions, lists);
+  const captionFiles = pairs.map(({ captionFile }) => captionFile).filter(Boolean);
+  lists["second caption"] = captions.second(captionFiles);
+  lists.duplicate = layout.duplicates;
+  lists["unclear folders"] = pairs.length ? [] : layout.unclear;
+  const several = groups.filter((group) => group.several.length);
+  lists["several inputs"] = layout.several.length
+    ? layout.several
+    : several.flatMap((group) => [group.start, ...group.several]).map(({ path }) => path);
+  const isProviders = PROVIDERS.includes(layout.name);
+  const hasTableCaptions = pairs.some(({ caption }) => caption);
+  if (hasTableCaptions && isProviders) lists["caption table"] = [table.file.path];
+  const name = hasTableCaptions && !isProviders ? "metadata" : layout.name;
+  const arrangement = { name, pairs, groups, lists, table };
+  listUnused(files, captionFiles, hasTableCaptions, arrangement);
+  return arrangement;
 }
 
-function summarize(files, images, groups) {
-  groups.sort((one, two) => compareNaturally(one.key, two.key));
-  const pairs = groups.filter((group) => group.start && group.end);
-  return {
-    pairs,
-    problems: problemsOf(files, images, groups),
-    warnings: warningsOf(images, groups, pairs),
-  };
+function pairsOf(groups, keys, captions, lists) {
+  const counts = Map.groupBy(groups, ({ index }) => index);
+  const pairs = [];
+  for (const group of groups) {
+    const { start, end } = group;
+    const isUnique = counts.get(group.index).length === 1;
+    const index = isUnique ? group.index : join((start ?? end).folder, group.index);
+    if (!start || !end) {
+      lists[start ? "missing end" : "missing start"].push(index);
+      continue;
+    }
+    const captionFile = captions.fileOf(group, keys);
+    pairs.push({ index, start, end, captionFile, caption: captionFile ? "" : captions.inTable(group) });
+  }
+  return pairs;
 }
 
-function problemsOf(files, images, groups) {
-  const problems = groups.filter(({ start, end }) => !start || !end).map(incompleteSentence);
-  if (files.length > MAX_FILES) {
-    const [count, limit] = [files.length, MAX_FILES].map((number) => number.toLocaleString("en"));
-    problems.unshift(`That is ${count} files; ${limit} is the limit.`);
+function listUnused(files, captionFiles, hasTableCaptions, { name, pairs, groups, lists, table }) {
+  const used = new Set(captionFiles);
+  for (const { start, end, several } of groups) for (const image of [start, end, ...several]) used.add(image);
+  if (table && (name === "metadata" || hasTableCaptions)) {
+    used.add(table.file);
+    lists["missing in table"] = [...new Set(table.missing)];
   }
-  if (!files.length) problems.push("It is empty. Add the pairs and drop it again.");
-  else if (!images.length) {
-    problems.push("There are no pictures in it. It needs pairs such as 01_start.png and 01_end.png.");
-  } else if (!groups.length) {
-    problems.push("No picture is named as a pair. Name them 01_start.png (before) and 01_end.png (after).");
+  const listed = new Set([...lists["second caption"], ...lists["several inputs"]]);
+  const duplicates = new Set(lists.duplicate);
+  const isListedWhole = !pairs.length && (lists["several inputs"].length || lists["unclear folders"].length);
+  for (const file of files) {
+    if (used.has(file) || listed.has(file.path) || duplicates.has(withoutSuffix(file))) continue;
+    if (isListedWhole && isImage(file)) continue;
+    const isText = isCaption(file) && !isNote(file);
+    const kind = isImage(file) ? "unpaired" : isText ? "unused captions" : "unused";
+    lists[kind] ??= [];
+    lists[kind].push(file.path);
   }
-  return problems;
 }
 
-function warningsOf(images, groups, pairs) {
-  const warnings = [];
-  const used = new Set(groups.flatMap((group) => [group.start, group.end]));
-  const unused = images.filter((file) => !used.has(file)).map(({ path }) => nameOf(path));
-  if (groups.length && unused.length) {
-    warnings.push(`${listNames(unused)} will be ignored: not one of a pair.`);
-  }
-  if (pairs.length && pairs.length < FEW) {
-    const only = pairs.length === 1 ? "Only 1 pair" : `Only ${pairs.length} pairs`;
-    warnings.push(`${only}. The vendor’s own examples have ${FEW} or more.`);
-  }
-  return warnings;
-}
-
-function incompleteSentence({ index, start }) {
-  return `“${index}” has no ${start ? "_end" : "_start"} picture. Each pair needs both halves.`;
-}
-
-function zipWarnings(members, files) {
-  const folders = new Set(files.map(({ path }) => (path.includes("/") ? path.split("/")[0] : "")));
-  const [folder] = folders;
-  const warnings = [];
-  if (folders.size === 1 && folder) {
-    warnings.push(
-      `The pictures lie in a folder “${folder}” inside the ZIP, where training may not find them. ` +
-        "Drop the unpacked folder here instead; the portal packs it flat.",
-    );
-  }
-  if (members.some(({ path }) => path.split("/").includes("__MACOSX"))) {
-    warnings.push("The ZIP also holds a Mac’s hidden files (__MACOSX). They are ignored here.");
-  }
-  return warnings;
+function addLayoutFindings(findings, { name, pairs, groups, lists, table }) {
+  const { unpaired = [], ...others } = lists;
+  for (const [key, names] of Object.entries(others)) findings.add(key, names);
+  findings.add(groups.length ? "unpaired" : "no pairs", unpaired);
+  if (!pairs.length) return;
+  const [{ start, end }] = pairs;
+  const images = groups.flatMap((group) => [group.start, group.end]).filter(Boolean);
+  const folders = new Set(images.map(({ folder }) => folder));
+  if (["folder", "folders"].includes(name)) findings.add("folder", [...folders].filter(Boolean).sort());
+  else if (name === "metadata") findings.add("metadata", [table.file.path]);
+  else if (name === "two folders") {
+    findings.add(name, new Set(pairs.flatMap((pair) => [pair.start.folder || ".", pair.end.folder || "."])));
+  } else if (["names", "guess"].includes(name)) findings.add(name, [start.path, end.path]);
 }

@@ -1,35 +1,47 @@
-// Takes paths and names of files apart. Pure.
+// Takes paths of files apart, and sorts them.
 
-export const IMAGE = /\.(?:jpe?g|png|webp|gif|bmp|tiff?|heic|heif|avif)$/i;
+import { accepted } from "./accepted.js";
 
 export const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
 export const folderOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
-export const stemOf = (path) => nameOf(path).replace(/\.[^.]*$/, "");
 export const join = (folder, name) => (folder ? `${folder}/${name}` : name);
-export const withoutExtension = (path) => join(folderOf(path), stemOf(path));
-export const compareNaturally = new Intl.Collator("en", { numeric: true }).compare;
 
-const JUNK_FILES = ["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"];
-const JUNK_FOLDERS = [
-  "__macosx",
-  "meta-inf",
-  "@eadir",
-  "#recycle",
-  "$recycle.bin",
-  "system volume information",
-];
-
-// Files that systems and archivers leave behind; the portal's own check ignores the same ones.
-export function isJunk(path) {
-  const parts = path.toLowerCase().split("/");
-  const isHidden = (part) => part.startsWith(".") && part !== "." && part !== "..";
-  return (
-    JUNK_FILES.includes(parts.at(-1)) || parts.some((part) => JUNK_FOLDERS.includes(part) || isHidden(part))
-  );
+// Adds a plain path in composed letters and its parts to a file: “a/b.txt” has the folder a, the stem b and
+// the suffix .txt.
+export function withParts(file) {
+  const parts = file.path.normalize("NFC").replaceAll("\\", "/").split("/");
+  const path = parts.filter((part) => part && part !== ".").join("/");
+  const name = nameOf(path);
+  const dot = name.lastIndexOf(".");
+  const end = dot > 0 && dot < name.length - 1 ? dot : name.length;
+  return Object.assign(file, {
+    path,
+    folder: folderOf(path),
+    stem: name.slice(0, end),
+    suffix: name.slice(end),
+  });
 }
 
-// The first three names in quotes, and how many more there are.
-export function listNames(names) {
-  const shown = names.slice(0, 3).map((name) => `“${name}”`);
-  return names.length <= 3 ? shown.join(", ") : `${shown.join(", ")} and ${names.length - 3} more`;
+export const withoutSuffix = ({ folder, stem }) => join(folder, stem);
+
+// The part of a path that a system or file manager added, such as __MACOSX; else empty.
+export function junkPart(path) {
+  const { files, folders } = accepted.junk;
+  const parts = path.split("/");
+  if (files.includes(parts.at(-1).toLowerCase())) return parts.at(-1);
+  return parts.find((part) => part.startsWith(".") || folders.includes(part.toLowerCase())) ?? "";
+}
+
+export function compareNaturally(one, two) {
+  const [parts, others] = [one, two].map((text) => text.split(/(\d+)/));
+  for (let at = 0; at < Math.min(parts.length, others.length); at += 1) {
+    const [part, other] = [parts[at], others[at]];
+    const difference = at % 2 ? part - other : (part > other) - (part < other);
+    if (difference) return difference;
+  }
+  return parts.length - others.length;
+}
+
+export function overlap(one, two) {
+  return [...one].some((each) => two.has(each));
 }

@@ -1,7 +1,5 @@
 // Shows what the browser found in the chosen files: [data-preview], until the server's verdict replaces it.
 
-import { readCaption } from "./captions.js";
-
 const MAX_PAIRS = 12;
 const MAX_SENTENCES = 6;
 const SWAPPED = "Before and after are swapped.";
@@ -17,24 +15,33 @@ export function show(preview, result) {
   showFindings(preview, result);
 }
 
-export function showFindings(preview, { note, problems, warnings }) {
+// Once the captions are read and the pictures looked at.
+export function showFindings(preview, result) {
+  const { notes, problems, warnings } = result;
   const lines = [
-    ...(note ? [line(preview, "note", note)] : []),
+    ...notes.map((sentence) => line(preview, "note", sentence)),
     ...shorten(problems).map((sentence) => line(preview, "bad", sentence)),
     ...shorten(warnings).map((sentence) => line(preview, "warn", sentence)),
   ];
   preview.querySelector("[data-preview-findings]").replaceChildren(...lines);
+  for (const [at, item] of [...preview.querySelectorAll("[data-preview-pairs] > li")].entries()) {
+    showCaption(item, result.pairs[at]);
+  }
 }
 
-// Offers to pack the ZIP again from another tool's layout; resolves once the person agrees.
-export function askToPack(preview, result) {
-  const [offer, convert, swap] = ["offer", "convert", "swap"].map((name) =>
+// Asks before the pairs are packed; resolves once the person agrees. `canSwap` where the names are another
+// tool's, so that the halves may be the wrong way round.
+export function askToPack(preview, result, { canSwap }) {
+  const [offer, convert, swap, order] = ["offer", "convert", "swap", "order"].map((name) =>
     preview.querySelector(`[data-preview-${name}]`),
   );
   offer.hidden = false;
+  swap.hidden = !canSwap;
+  order.hidden = !canSwap;
+  const { notes } = result;
   swap.onclick = () => {
     for (const pair of result.pairs) [pair.start, pair.end] = [pair.end, pair.start];
-    result.note = result.note === SWAPPED ? "" : SWAPPED;
+    result.notes = result.notes === notes ? [SWAPPED] : notes;
     show(preview, result);
   };
   return new Promise((resolve) => {
@@ -59,7 +66,7 @@ export function clearFindings(preview) {
 }
 
 export function describeCount({ pairs }) {
-  const captions = pairs.filter((pair) => pair.caption).length;
+  const captions = pairs.filter((pair) => pair.captionFile || pair.caption).length;
   const count = `${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`;
   if (!pairs.length) return "No pairs";
   if (!captions) return `${count} without captions`;
@@ -87,15 +94,13 @@ function tile(preview, pair) {
   const [start, end] = item.querySelectorAll("img");
   fill(start, pair.start, `Before, pair ${pair.index}`);
   fill(end, pair.end, `After, pair ${pair.index}`);
-  const caption = item.querySelector("p");
-  const showCaption = (text) => {
-    caption.textContent = text || caption.dataset.emptyText;
-  };
-  readCaption(pair.caption).then(
-    ({ text }) => showCaption(text),
-    () => showCaption(""),
-  );
+  showCaption(item, pair);
   return item;
+}
+
+function showCaption(item, { text }) {
+  const caption = item.querySelector("p");
+  caption.textContent = text === undefined ? "" : text || caption.dataset.emptyText;
 }
 
 function fill(image, file, alt) {

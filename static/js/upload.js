@@ -1,6 +1,7 @@
 // The upload on the form: takes a ZIP, folders or loose files, shows what is in them, packs what is no ZIP,
 // and sends it. Found by [data-upload]; without JavaScript the plain file input posts.
 
+import { accepted, isCaption, isImage } from "./accepted.js";
 import { checkPairs } from "./check-pairs.js";
 import {
   announce,
@@ -16,15 +17,22 @@ import {
   zone,
 } from "./drop-zone.js";
 import { filesOfDrop, filesOfInput } from "./dropped-files.js";
+import { isSolvedByPacking, quoted } from "./findings.js";
 import { formatBytes, sentences } from "./format.js";
-import { PackError, packPairs } from "./pack-zip.js";
-import { readFiles, readZip } from "./pairs.js";
+import { describeConversions, PackError, packPairs } from "./pack-zip.js";
+import { readPairs } from "./pairs.js";
+import { withParts } from "./paths.js";
 import { CHUNK_SIZE, cancel, sendUnlessDuplicate } from "./send-upload.js";
 import * as preview from "./upload-preview.js";
 import { readDirectory, ZipError } from "./zip-reader.js";
 
 const UNREADABLE_DROP = "Nothing there could be read. Drop a ZIP, a folder, or pictures and captions.";
 const UNREADABLE = "The files could not be read. Choose them again.";
+// What a packed copy would lose, or keep by mistake: a person sees it before anything is sent.
+const ASKED_ABOUT = [
+  ...["unpaired", "unused", "unused captions", "second caption", "missing in table"],
+  "placeholder",
+];
 const NOT_SENT = "Nothing was sent yet. Fix this and drop the files again.";
 
 class FilesError extends Error {}
@@ -109,30 +117,56 @@ async function receive(files) {
 async function readAndSend(files, task) {
   const { signal } = task.abort;
   const zip = zipAmong(files);
-  const result = zip ? await readZip(await directoryOf(zip)) : await readFiles(files);
+  const dataset = await readPairs(zip ? await directoryOf(zip) : files);
   if (signal.aborted) return;
-  preview.show(zone.parts.preview, result);
-  const isPacking = !zip || result.isForeign;
-  if (!isPacking) sendUnlessDuplicate(zip, task, {});
-  const { problems, warnings } = await checkPairs(result.pairs, { isPacking, signal });
+  const describe = () => ({ ...dataset, ...(zip ? describeZip(dataset) : describePacking(dataset)) });
+  preview.show(zone.parts.preview, describe());
+  if (zip) sendUnlessDuplicate(zip, task, {});
+  dataset.questions.push(...(await checkPairs(dataset, signal)));
   if (signal.aborted) return;
-  result.problems.push(...problems);
-  result.warnings.push(...warnings);
+  const result = describe();
   if (!zone.parts.preview.hidden) preview.showFindings(zone.parts.preview, result);
   announce(sentences([preview.describeCount(result), ...result.problems]));
-  if (!isPacking) return;
+  if (zip) return;
   if (result.problems.length) throw new FilesError(NOT_SENT);
-  if (result.isGuessed) await preview.askToPack(zone.parts.preview, result);
+  const { isProviders, questions, findings } = dataset;
+  if (!isProviders || questions.length || findings.has(ASKED_ABOUT)) {
+    await preview.askToPack(zone.parts.preview, result, { canSwap: !isProviders });
+  }
   if (zone.task !== task) return;
   await sendPacked(files, result.pairs, task);
+}
+
+// A ZIP goes as it is, and the server offers its repairs.
+function describeZip({ findings }) {
+  return { notes: [], problems: findings.sentences("problem"), warnings: findings.sentences("warning") };
+}
+
+// Loose files are packed by the provider's names in the provider's types, which solves some findings.
+function describePacking({ pairs, findings, questions, isProviders, isGuess }) {
+  const isSolved = (type) => isSolvedByPacking(type) || ["converted", "webp"].includes(type);
+  const notes = [...questions];
+  if (pairs.length && !isProviders && !isGuess) {
+    const [{ start, end }] = pairs;
+    notes.push(`${quoted(start.path)} is taken as before, ${quoted(end.path)} as after, and so on.`);
+  }
+  return {
+    notes,
+    problems: findings.sentences("problem", isSolved),
+    warnings: [...findings.sentences("warning", isSolved), ...describeConversions(pairs)],
+  };
 }
 
 function zipAmong(files) {
   const zips = files.filter(({ path }) => /\.zip$/i.test(path));
   if (zips.length > 1 && zips.length === files.length) throw new FilesError("Drop one ZIP at a time.");
+  const [limit, count] = [accepted.limits.files, files.length].map((number) => number.toLocaleString("en"));
+  if (files.length > accepted.limits.files)
+    throw new FilesError(`That is ${count} files; ${limit} is the limit.`);
   if (files.length > 1) return null;
-  const [{ file }] = files;
-  if (!zips.length && !/\.(?:jpe?g|png|webp|gif|bmp|avif|txt)$/i.test(file.name)) {
+  const [{ file, path }] = files;
+  const loose = withParts({ path });
+  if (!zips.length && !isImage(loose) && !isCaption(loose)) {
     throw new FilesError(`“${file.name}” is not a ZIP. Pack the pictures into a .zip and drop it again.`);
   }
   return zips.length ? file : null;

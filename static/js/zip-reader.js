@@ -1,15 +1,17 @@
 // Reads the central directory at the end of a ZIP, without the rest of the file, and opens members as blobs.
-// Supports zip64, data descriptors, comments, bytes before the ZIP, and names in UTF-8 or code page 437.
+// Supports zip64, data descriptors, comments, bytes before the ZIP, and names in UTF-8 or an old code page.
+
+import { quoted } from "./findings.js";
+import { decodeNames } from "./zip-names.js";
 
 const END_RECORD = 0x06054b50;
 const END64_RECORD = 0x06064b50;
 const END64_LOCATOR = 0x07064b50;
 const DIRECTORY_ENTRY = 0x02014b50;
 const LOCAL_HEADER = 0x04034b50;
+const ENCRYPTED = 0x1 | 0x40 | 0x2000;
+const UTF8 = 0x800;
 const MAX_DIRECTORY = 64 * 1024 * 1024;
-const CP437 =
-  "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐" +
-  "└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 const UNREADABLE = "This is not a readable ZIP file. Pack the pictures into a .zip and drop it again.";
 const DAMAGED = "The ZIP is damaged or cut off. Pack the pictures again and drop the new file.";
 
@@ -26,11 +28,14 @@ export async function readDirectory(file) {
     const sizes = [28, 30, 32].map((field) => view.getUint16(at + field, true));
     const next = at + 46 + sizes[0] + sizes[1] + sizes[2];
     if (next > view.byteLength) throw new ZipError(DAMAGED);
-    const member = new Member(file, view, at, sizes, shift);
-    if (!/(?:^|\/)$/.test(member.path)) members.push(member);
+    members.push(new Member(file, view, at, sizes, shift));
     at = next;
   }
-  return members;
+  const names = await decodeNames(members);
+  for (const [number, member] of members.entries()) member.path = names[number];
+  const files = members.filter(({ path }) => !/[\\/]$|^$/.test(path));
+  for (const member of files) member.checkMethod();
+  return files;
 }
 
 async function findDirectory(file) {
@@ -76,10 +81,11 @@ class Member {
   constructor(file, view, at, [nameSize, extraSize], shift) {
     const flags = view.getUint16(at + 8, true);
     this.file = file;
-    this.encrypted = Boolean(flags & 1);
+    this.isEncrypted = Boolean(flags & ENCRYPTED);
+    this.isUtf8 = Boolean(flags & UTF8);
     this.method = view.getUint16(at + 10, true);
-    const name = decodeName(bytesOf(view, at + 46, nameSize), flags);
-    this.path = name.replaceAll("\\", "/").replace(/^(?:\.\/)+/, "");
+    this.rawName = bytesOf(view, at + 46, nameSize);
+    this.extra = bytesOf(view, at + 46 + nameSize, extraSize);
     this.packed = view.getUint32(at + 20, true);
     this.size = view.getUint32(at + 24, true);
     this.offset = view.getUint32(at + 42, true);
@@ -101,6 +107,18 @@ class Member {
     }
   }
 
+  checkMethod() {
+    const name = quoted(this.path);
+    if (this.isEncrypted || this.method === 99) {
+      throw new ZipError(`${name} has a password. Pack the pictures again without one.`);
+    }
+    if (this.method !== 0 && this.method !== 8) {
+      throw new ZipError(
+        `${name} is packed in a way that few programs can read. Pack again with the usual method, “Deflate”.`,
+      );
+    }
+  }
+
   async open() {
     const data = await this.data();
     return this.method ? new Blob(await takeBytes(inflate(data), this.size)) : data;
@@ -113,7 +131,6 @@ class Member {
   }
 
   async data() {
-    if (this.encrypted || (this.method !== 0 && this.method !== 8)) throw new ZipError(UNREADABLE);
     const view = await viewOf(this.file, this.offset, this.offset + 30);
     if (view.byteLength < 30 || view.getUint32(0, true) !== LOCAL_HEADER) throw new ZipError(DAMAGED);
     const start = this.offset + 30 + view.getUint16(26, true) + view.getUint16(28, true);
@@ -137,15 +154,6 @@ async function takeBytes(stream, limit) {
   }
   reader.cancel().catch(() => {});
   return chunks;
-}
-
-// Some programs write UTF-8 without saying so; text in code page 437 is hardly ever valid UTF-8.
-function decodeName(bytes, flags) {
-  try {
-    return new TextDecoder("utf-8", { fatal: !(flags & 0x800) }).decode(bytes);
-  } catch {
-    return Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : CP437[byte - 128])).join("");
-  }
 }
 
 async function viewOf(file, from, to) {

@@ -66,10 +66,9 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     preview = form.locator("[data-preview]")
     for sentence in (
         "“03” has no _end picture",
-        "in a folder “set” inside the ZIP",
+        "in a folder inside the ZIP (“set”)",
         "__MACOSX",
-        "“06_end.jpg” is really WebP",
-        "“06” has a picture under 256 pixels",
+        "“set/06_end.jpg” is really WebP",
     ):
         expect(preview).to_contain_text(sentence)
     expect(preview.locator(".pair p").first).to_have_text("put a hat on person 1")
@@ -85,7 +84,6 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
 
 def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path) -> None:
     files = {f"{n}_{half}.png": PNG for n in range(1, 16) for half in HALVES}
-    files["15_end.png"] = picture(size=(320, 480))
     whole = tmp_path / "many.zip"
     whole.write_bytes(packed(files))
     hold_chunks(form)
@@ -94,7 +92,6 @@ def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path)
     expect(preview.locator(".pair")).to_have_count(12)
     expect(preview).to_contain_text("15 pairs without captions")
     expect(preview).to_contain_text("and 3 more pairs")
-    expect(preview).to_contain_text("The halves of “15” differ in shape: 320 × 320 and 320 × 480.")
     form.unroute("**/uploads/*/")
 
 

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect
 
-from finetune_portal.datasets.checker import inspect_zip
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import (
     HALVES,
@@ -19,7 +18,6 @@ from tests.e2e.dropping import (
     PNG,
     WEBP,
     Files,
-    begun,
     choose_files,
     choose_folder,
     convert,
@@ -28,7 +26,6 @@ from tests.e2e.dropping import (
     laid_out,
     packed,
     picture,
-    stopped,
     uploaded,
 )
 
@@ -65,7 +62,7 @@ OTHER_LAYOUTS: dict[str, tuple[Files, dict[str, str]]] = {
                 ]
             )
         },
-        {"7": "rain", "8": "sun"},
+        {"01": "rain", "02": "sun"},
     ),
     "prompts for two folders": (
         {"input/7.png": PNG, "output/7.png": PNG}
@@ -103,24 +100,26 @@ def test_other_layouts_are_packed_as_the_vendor_wants(form: Page, portal: Portal
             assert all(archive.read(name) == PNG for name in pictures), layout
 
 
-def test_a_zip_of_another_tool_is_packed_anew_and_explained(
+def test_a_zip_of_another_tool_goes_as_it_is_and_can_be_repaired(
     form: Page, portal: Portal, tmp_path: Path
 ) -> None:
     whole = tmp_path / "winter.zip"
-    whole.write_bytes(packed(two_folders("control", "target", "target"), zipfile.ZIP_DEFLATED))
+    strays = {"preview.png": PNG, "film.mp4": b"film"}
+    whole.write_bytes(packed(two_folders("control", "target", "target") | strays, zipfile.ZIP_DEFLATED))
     hold_chunks(form)
     choose_files(form, whole)
     preview = form.locator("[data-preview]")
-    expect(preview).to_contain_text("“control” is taken as before and “target” as after")
-    convert(form)
-    begun(form)
-    form.reload()
+    expect(preview).to_contain_text("in two folders with the same names (“control” and “target”)")
+    expect(preview).to_contain_text("“preview.png” belongs to no pair and is left out.")
+    expect(preview).to_contain_text("“film.mp4” is left out: neither a picture of a pair nor a caption.")
+    expect(preview.locator(".pair p").first).to_have_text("snow on bridge")
+    said = preview.locator(".findings li").all_inner_texts()
     form.unroute("**/uploads/*/")
-    expect(stopped(form)).to_contain_text("“winter.zip” stopped at 0 %")
-    choose_files(form, whole)
-    convert(form)
+    expect(form.get_by_role("button", name="Make a repaired copy")).to_be_visible()
+    verdict = form.locator("#dataset-status .findings li").all_inner_texts()
+    assert set(said) <= set(verdict)
     with uploaded(form, portal) as archive:
-        assert "01_start.png" in archive.namelist()
+        assert Path(str(archive.filename)).read_bytes() == whole.read_bytes()
 
 
 def test_nothing_is_packed_before_a_person_said_which_half_is_before(
@@ -128,11 +127,10 @@ def test_nothing_is_packed_before_a_person_said_which_half_is_before(
 ) -> None:
     files = {f"{side}/{n}.png": picture(colour=side) for side in ("red", "blue") for n in range(3)}
     folder = laid_out(tmp_path / "set", files | {f"red/{n}.txt": b"make it red" for n in range(3)})
-    sent: list[str] = []
-    form.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    sent = changes_of(form)
     choose_folder(form, folder)
     preview = form.locator("[data-preview]")
-    expect(preview).to_contain_text("“blue” is taken as before and “red” as after")
+    expect(preview).to_contain_text("Is “set/blue/0.png” before and “set/red/0.png” after, and so on?")
     form.get_by_role("button", name="Swap before and after").click()
     expect(preview).to_contain_text("Before and after are swapped.")
     assert sent == []
@@ -148,7 +146,7 @@ def test_extensions_follow_the_bytes_and_other_kinds_become_png(
 ) -> None:
     files = {"1_start.png": JPEG, "1_end.jpeg": PNG, "2_start.gif": picture("GIF"), "2_end.webp": WEBP}
     choose_folder(form, laid_out(tmp_path / "set", files))
-    expect(form.locator("[data-preview]")).to_contain_text("packed as PNG, without loss")
+    expect(form.locator("[data-preview]")).to_contain_text("are packed as PNG.")
     with uploaded(form, portal) as archive:
         assert set(archive.namelist()) == {"1_start.jpg", "1_end.png", "2_start.png", "2_end.png"}
         made = io.BytesIO(archive.read("2_end.png"))
@@ -157,68 +155,74 @@ def test_extensions_follow_the_bytes_and_other_kinds_become_png(
             assert ImageChops.difference(image.convert("RGB"), webp.convert("RGB")).getbbox() is None
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"\0\0\0\x18ftypheic" + bytes(40), "“2_end.png” is a HEIC picture. Save it as JPEG or PNG."),
-        (b"II*\0" + bytes(40), "“2_end.png” is a TIFF picture. Save it as JPEG or PNG."),
-        (b"<html>", "“2_end.png” is no picture. Save it as JPEG or PNG."),
-    ],
-)
-def test_what_no_browser_opens_is_named_and_nothing_sent(
-    form: Page, tmp_path: Path, content: bytes, sentence: str
+def test_what_no_browser_opens_goes_as_it_is_and_can_be_repaired(
+    form: Page, portal: Portal, tmp_path: Path
 ) -> None:
-    files = five_pairs() | {"02_start.png": PNG, "02_end.png": content}
-    sent: list[str] = []
-    form.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
-    choose_folder(form, laid_out(tmp_path / "set", files))
-    expect(form.locator("[data-preview]")).to_contain_text(sentence.replace("2_", "02_"))
+    tiff = picture("TIFF")
+    files = five_pairs() | {
+        "06_start.png": tiff,
+        "06_end.tif": tiff,
+        "07_start.jfif": JPEG,
+        "07_end.jfif": JPEG,
+    }
+    choose_folder(form, laid_out(tmp_path / "set", files | {"06.txt": b"six", "07.txt": b"seven"}))
+    expect(form.locator("[data-preview]")).to_contain_text(
+        "“set/06_start.png” and “set/06_end.tif” are sent as they are; the portal then offers to convert"
+    )
+    expect(form.get_by_role("button", name="Make a repaired copy")).to_be_visible()
+    with uploaded(form, portal) as archive:
+        assert archive.read("06_start.tif") == archive.read("06_end.tif") == tiff
+        assert archive.read("07_end.jpg") == JPEG
+
+
+def test_what_is_no_picture_is_named_and_nothing_sent(form: Page, tmp_path: Path) -> None:
+    sent = changes_of(form)
+    choose_folder(form, laid_out(tmp_path / "set", five_pairs() | {"02_end.png": b"<html>"}))
+    expect(form.locator("[data-preview]")).to_contain_text(
+        "“set/02_end.png” is really a web page. Save it as PNG or JPEG."
+    )
     expect(form.get_by_role("alert")).to_contain_text("Nothing was sent yet")
     assert sent == []
 
 
-ODD_ZIPS: dict[str, tuple[Files, str]] = {
-    "WebP by name": ({f"{n}_{half}.webp": WEBP for n in range(5) for half in HALVES}, "really WebP"),
-    "capitals": (
-        {f"{n}_{half.upper()}.PNG": PNG for n in range(5) for half in HALVES}
-        | {f"{n}.TXT": b"a hat" for n in range(5)},
-        "5 pairs with captions",
-    ),
-    "dots": ({f"./{name}": content for name, content in five_pairs().items()}, "5 pairs with captions"),
-    "litter": (
-        five_pairs() | {"THUMBS.DB": b"x", "Icon\r": b"", "@eaDir/01_start.png/SYNOFILE_THUMB_M.png": PNG},
-        "5 pairs with captions",
-    ),
-    "captions of the target": (
-        {name.replace(".txt", "_end.txt"): content for name, content in five_pairs().items()},
-        "5 pairs with captions",
-    ),
-    "UTF-16": (
-        {name: content.decode().encode("utf-16") if ".txt" in name else content
-         for name, content in five_pairs().items()},
-        "saved as “Unicode” (UTF-16). The portal can repair it.",
-    ),
-    "another code page": (five_pairs() | {"01.txt": "Größe".encode("cp1252")}, "“01.txt” is not plain UTF-8"),
-}  # fmt: skip
+def changes_of(page: Page) -> list[str]:
+    """The addresses to which the page sends more than questions, from now on."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    return sent
 
 
-def test_the_browser_sees_a_zip_as_the_portals_check_will(form: Page, tmp_path: Path) -> None:
-    for name, (files, sentence) in ODD_ZIPS.items():
-        whole = tmp_path / f"{name}.zip"
-        whole.write_bytes(packed(files))
-        hold_chunks(form)
-        choose_files(form, whole)
-        preview = form.locator("[data-preview]")
-        expect(preview).to_contain_text(sentence)
-        expect(preview).to_contain_text("5 pairs")
-        verdict = inspect_zip(whole)
-        assert len(verdict.pairs) == 5
-        assert preview.locator(".bad").count() == len(verdict.problems), name
-        form.unroute("**/uploads/*/")
+LEFT_OUT: dict[str, tuple[Files, str]] = {
+    "a stray picture": ({"preview.png": PNG}, "“set/preview.png” belongs to no pair and is left out."),
+    "a film": ({"film.mp4": b"film"}, "“set/film.mp4” is left out"),
+    "a second caption": ({"01.caption": b"a cap"}, "“set/01.caption” is left out: its pair has another"),
+    "a placeholder": ({"01.txt": b"[trigger] wears a hat"}, "“set/01.txt” has the placeholder [trigger]"),
+    "another encoding": (
+        {"01.txt": "put a hat on the man’s head".encode("cp1252")},
+        "Is “set/01.txt” right, read as Windows-1252: “put a hat on the man’s head”?",
+    ),
+}
+
+
+def test_what_a_packed_copy_would_lose_or_guess_is_asked_about_first(
+    form: Page, portal: Portal, tmp_path: Path
+) -> None:
+    for name, (files, sentence) in LEFT_OUT.items():
+        sent = changes_of(form)
+        choose_folder(form, laid_out(tmp_path / name / "set", five_pairs() | files))
+        expect(form.locator("[data-preview]")).to_contain_text(sentence)
+        expect(form.get_by_role("button", name="Pack and upload")).to_be_visible()
+        expect(form.get_by_role("button", name="Swap before and after")).to_be_hidden()
+        assert [url for url in sent if "/code-page/" not in url] == [], name
+        convert(form)
+        with uploaded(form, portal) as archive:
+            assert sorted(archive.namelist()) == sorted(five_pairs())
 
 
 def test_folders_that_cannot_be_told_apart_are_asked_about(form: Page, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "set", {f"{side}/{n}.png": PNG for side in "ab" for n in range(3)})
     choose_folder(form, folder)
     preview = form.locator("[data-preview]")
-    expect(preview).to_contain_text("“a” and “b” hold the same names, but nothing says")
+    expect(preview).to_contain_text(
+        "The folders “set/a” and “set/b” hold the same names, but which one is “before”?"
+    )

@@ -67,6 +67,12 @@ def with_name(name: bytes) -> bytes:
     return packed({"X" * len(name): b"first"}).replace(b"X" * len(name), name)
 
 
+def encrypted() -> bytes:
+    data = packed({"1.txt": b"first"})
+    directory = data.index(b"PK\x01\x02")
+    return data[: directory + 8] + b"\x01" + data[directory + 9 :]
+
+
 def commented() -> bytes:
     data = io.BytesIO(packed({"1.txt": b"first"}))
     with zipfile.ZipFile(data, "a") as archive:
@@ -75,11 +81,10 @@ def commented() -> bytes:
 
 
 def test_the_reader_knows_zips_of_every_kind(
-    page: Page, portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: Page, portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
-    page.goto("/login/")
-    page.evaluate(
+    form.evaluate(
         "document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'probe'}))"
     )
     plain = packed({"1.txt": b"first"})
@@ -91,6 +96,9 @@ def test_the_reader_knows_zips_of_every_kind(
         "zip64 behind a program": (b"MZ" * 50 + zip64(monkeypatch), ["1.txt", "2.txt"]),
         "comment": (commented(), ["1.txt"]),
         "code page 437": (with_name(b"caf\x82.txt"), ["café.txt"]),
+        "Shift-JIS with 5C": (with_name("予定表.txt".encode("cp932")), ["予定表.txt"]),
+        "a password": (encrypted(), "“1.txt” has a password."),
+        "an odd method": (packed({"1.txt": b"first"}, zipfile.ZIP_LZMA), "“1.txt” is packed in a way"),
         "UTF-8 unannounced": (with_name("größe.txt".encode()), ["größe.txt"]),
         "empty": (packed({}), []),
         "many": (many, [f"{n:05}.txt" for n in range(20_000)]),
@@ -103,10 +111,25 @@ def test_the_reader_knows_zips_of_every_kind(
     for case, (data, expected) in cases.items():
         path = tmp_path / "case.zip"
         path.write_bytes(data)
-        page.locator("#probe").set_input_files(path)
-        result = page.evaluate(READ, f"/static/{names['js/zip-reader.js']}")
+        form.locator("#probe").set_input_files(path)
+        result = form.evaluate(READ, f"/static/{names['js/zip-reader.js']}")
         if isinstance(expected, str):
             assert result.get("sentence", "").startswith(expected), case
         else:
             first = "first" if expected and case != "many" else ""
             assert result == {"names": expected, "first": first}, case
+
+
+def test_names_stay_whole_where_the_code_page_cannot_be_asked_for(
+    form: Page, portal: Portal, tmp_path: Path
+) -> None:
+    names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
+    path = tmp_path / "case.zip"
+    path.write_bytes(with_name("予定表.txt".encode("cp932")))
+    form.evaluate(
+        "document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'probe'}))"
+    )
+    form.locator("#probe").set_input_files(path)
+    form.route("**/code-page/", lambda route: route.abort())
+    result = form.evaluate(READ, f"/static/{names['js/zip-reader.js']}")
+    assert result == {"names": ["x97x5cx92xe8x95x5c.txt"], "first": "first"}

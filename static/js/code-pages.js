@@ -1,0 +1,56 @@
+// Asks the server in which old code page names or captions are that are not Unicode: it guesses one for all
+// of them together.
+
+import { csrfToken } from "./drop-zone.js";
+
+const MAX_SAMPLE = 32 * 1024; // bytes
+
+// `kind` is names or texts. Returns { label, isForAll, decode } or null; `decode` gives null for bytes that
+// the code page does not have, and `isForAll` says that names in valid UTF-8 are in the code page, too.
+export async function guessCodePage(kind, raws) {
+  const { codePageUrl } = document.querySelector("[data-code-page-url]").dataset;
+  const body = new URLSearchParams({ kind, samples: sampleOf(raws).join("\n") });
+  const headers = { "X-CSRFToken": csrfToken() };
+  const response = await fetch(codePageUrl, { method: "POST", body, headers }).catch(() => null);
+  if (!response?.ok) return null;
+  const page = await response.json().catch(() => ({}));
+  if (!page.label) return null;
+  return { ...page, decode: page.encoding ? decoderOf(page.encoding) : letterDecoderOf(page.letters) };
+}
+
+export function isAscii(bytes) {
+  return bytes.every((byte) => byte < 128);
+}
+
+export function decodeStrictly(bytes, encoding) {
+  try {
+    return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function decoderOf(encoding) {
+  return (bytes) => decodeStrictly(bytes, encoding);
+}
+
+// A code page of single bytes, by its letters from byte 80 to FF.
+function letterDecoderOf(letters) {
+  return (bytes) => {
+    const text = Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : letters[byte - 128]));
+    return text.includes("\ufffd") ? null : text.join("");
+  };
+}
+
+function sampleOf(raws) {
+  const samples = new Set();
+  let size = 0;
+  for (const raw of raws) {
+    if (isAscii(raw)) continue;
+    if (size + raw.length > MAX_SAMPLE && samples.size) break;
+    const part = raw.subarray(0, MAX_SAMPLE);
+    samples.add(btoa(Array.from(part, (byte) => String.fromCharCode(byte)).join("")));
+    size += part.length;
+  }
+  return [...samples];
+}

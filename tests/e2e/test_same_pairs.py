@@ -1,0 +1,216 @@
+"""The browser's check and the server's find the same pairs in the same files, and say the same of them."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from finetune_portal.datasets.checker import inspect_zip, zip_members, zip_names
+from tests.datasets.corpus.zip_builder import Entry, build
+from tests.e2e.conftest import Portal
+from tests.e2e.dropping import HALVES, JPEG, PNG, WEBP, Files, packed, picture
+
+pytestmark = pytest.mark.browser
+
+JUDGE = """async ([pairs, checks, zips]) => {
+  const { readPairs } = await import(pairs);
+  const { checkPairs } = await import(checks);
+  const { readDirectory } = await import(zips);
+  const verdicts = {};
+  for (const file of document.getElementById("probe").files) {
+    const members = await readDirectory(file).catch((error) => error.message);
+    if (typeof members === "string") {
+      verdicts[file.name] = { pairs: [], problems: [members], warnings: [], questions: [] };
+      continue;
+    }
+    const result = await readPairs(members);
+    const more = await checkPairs(result, new AbortController().signal);
+    verdicts[file.name] = {
+      pairs: result.pairs.map(({ index, start, end, text }) => [index, start.path, end.path, text]),
+      problems: result.findings.sentences("problem"),
+      warnings: result.findings.sentences("warning"),
+      questions: [...result.questions, ...more],
+    };
+  }
+  return verdicts;
+}"""
+# What only the decoded pixels or the bytes of names in the ZIP show.
+SERVER_ONLY = (
+    "smaller than 256 pixels",
+    "differ in shape",
+    "same picture",
+    "same pair",
+    "spelled in two ways",
+    "named in an old code page",
+    "may be ignored in training",
+)
+
+
+def pairs_named(start: str, end: str, caption: str = "", image: bytes = PNG) -> Files:
+    """Five pairs whose files are named by patterns with a number."""
+    files: Files = {}
+    for number in range(1, 6):
+        files |= {start.format(number): image, end.format(number): image + b" "}
+        if caption:
+            files[caption.format(number)] = f"add hat {number}".encode()
+    return files
+
+
+FLAT = pairs_named("0{}_start.png", "0{}_end.png", "0{}.txt")
+TWO_FOLDERS = pairs_named("control/{}.png", "target/{}.png", "target/{}.txt")
+TABLE = "file_name,source,prompt\n" + "".join(f't/{n}.png,s/{n}.png,"snow, ""much"""\n' for n in range(1, 6))
+ROWS = "\n".join(
+    json.dumps({"image": f"t/{n}.png", "kontext_images": [f"s/{n}.png"], "prompt": "añade"})
+    for n in range(1, 6)
+)
+BY_TABLE = pairs_named("s/{}.png", "t/{}.png")
+DECOMPOSED = {
+    unicodedata.normalize("NFD", name) if "start" in name else name: content
+    for name, content in pairs_named("größe{}_start.png", "größe{}_end.png", "größe{}.txt").items()
+}
+
+
+def captions(text: str, encoding: str) -> Files:
+    return FLAT | {f"0{n}.txt": f"{text} {n}".encode(encoding) for n in range(1, 6)}
+
+
+SETS: dict[str, Files] = {
+    "the provider's": FLAT,
+    "in a folder": {f"set/{name}": content for name, content in FLAT.items()},
+    "in folders": pairs_named("{}/1_start.png", "{}/1_end.png", "{}/1.txt"),
+    "captions of kohya": pairs_named("{}_start.png", "{}_end.png", "{}.caption"),
+    "JFIF": pairs_named("{}_start.jfif", "{}_end.jfif", image=JPEG),
+    "captions of the target": pairs_named("{}_start.png", "{}_end.png", "{}_end.txt"),
+    "dots and backslashes": {f"./set\\{name}": content for name, content in FLAT.items()},
+    "litter": FLAT | {"THUMBS.DB": b"x", "Icon\r": b"", "@eaDir/01_start.png/SYNOFILE_THUMB_M.png": PNG},
+    "capitals": pairs_named("CAT{}_START.PNG", "cat{}_end.png", "Cat{}.TXT"),
+    "words": pairs_named("{}-Source.png", "{}-Target.png", "{}-Target.txt"),
+    "words across folders": pairs_named("a/{}_control.png", "b/{}_target.png", "b/{}_target.txt"),
+    "a folder for each pair": pairs_named("{}/before.png", "{}/after.png", "{}/caption.txt"),
+    "a numbered word": pairs_named("{}_control1.png", "{}_target.png", "{}.txt"),
+    "two folders": TWO_FOLDERS,
+    "a folder in a folder": pairs_named("set/control/{}.png", "set/{}.png", "set/{}.txt"),
+    "one folder with a word": pairs_named("control_images/{}.png", "dataset/{}.png", "dataset/{}.txt"),
+    "captions in a third folder": pairs_named("control/{}.png", "target/{}.png", "captions/{}.txt"),
+    "captions beside one folder": pairs_named("left/{}.png", "right/{}.png", "right/{}.txt"),
+    "unclear folders": pairs_named("left/{}.png", "right/{}.png"),
+    "strays": TWO_FOLDERS
+    | {"preview.png": PNG, "README.txt": b"hats", "more.txt": b"hats", "film.mp4": b"", "a.json": b"{}"}
+    | {"control/6.png": PNG, "target/2.caption": b"another", "Thumbs.db": b"", "__MACOSX/x": b""},
+    "several folders of inputs": pairs_named("control1/{}.png", "target/{}.png")
+    | pairs_named("control2/{}.png", "target/{}.png"),
+    "several inputs by name": pairs_named("{}_control1.png", "{}_target.png")
+    | pairs_named("{}_control2.png", "{}_target.png"),
+    "R and T": pairs_named("{}_R.png", "{}_T.png", "{}.txt"),
+    "src and dst": pairs_named("{}_src.png", "{}_dst.png"),
+    "CSV": BY_TABLE | {"metadata.csv": TABLE.encode()},
+    "CSV with semicolons": BY_TABLE | {"metadata.csv": TABLE.replace(",", ";").encode("utf-8-sig")},
+    "CSV in UTF-16": BY_TABLE | {"metadata.csv": TABLE.encode("utf-16")},
+    "CSV in a code page": BY_TABLE | {"metadata.csv": TABLE.replace("snow", "größer").encode("cp1252")},
+    "JSON lines": BY_TABLE | {"metadata.jsonl": ROWS.encode()},
+    "a table with gaps": {name: content for name, content in BY_TABLE.items() if name != "t/3.png"}
+    | {"metadata.csv": TABLE.encode()},
+    "captions in a table": {name: content for name, content in FLAT.items() if ".png" in name}
+    | {"metadata.jsonl": b'{"file_name": "01_end.png", "text": "rain"}'},
+    "decomposed": DECOMPOSED,
+    "Windows-1252": captions("the man’s hat", "cp1252"),
+    "Shift-JIS": captions("帽子をかぶせる", "cp932"),
+    "GBK": captions("给他戴上帽子", "gb18030"),
+    "EUC-KR": captions("모자를 씌우다", "cp949"),
+    "Windows-1251": captions("надень шапку", "cp1251"),
+    "UTF-16": captions("größer", "utf-16"),
+    "UTF-16 without a mark": captions("add a hat", "utf-16-be"),
+    "a byte order mark": captions("größer", "utf-8-sig"),
+    "no text": FLAT | {"02.txt": bytes(range(256))},
+    "long and empty": FLAT | {"02.txt": b"x" * 70_000, "03.txt": b" \n", "04.txt": b"x " * 1_500},
+    "placeholders": FLAT | {"02.txt": b"[trigger] in a hat"},
+    "captions in JSON": {
+        name.replace(".txt", ".json"): b'{"caption": "a hat"}' if ".txt" in name else content
+        for name, content in FLAT.items()
+    },
+    "some captions": {name: content for name, content in FLAT.items() if name not in ("01.txt", "05.txt")},
+    "a half is missing": {name: content for name, content in FLAT.items() if name != "03_end.png"},
+    "two of one name": TWO_FOLDERS | {"control/3.jpg": JPEG},
+    "few": {name: content for name, content in FLAT.items() if name.startswith("01")},
+    "no pictures": {"01.txt": b"a hat"},
+    "no pairs": {"cat.png": PNG, "dog.png": PNG},
+    "nothing": {".DS_Store": b""},
+    "other types": FLAT
+    | {f"{number}_{half}{ending}": content for (number, ending, content), half in product(
+        [
+            (6, ".webp", WEBP), (7, ".gif", picture("GIF")), (8, ".bmp", picture("BMP")),
+            (9, ".tif", picture("TIFF")), (10, ".avif", picture("AVIF")), (11, ".png", JPEG),
+        ],
+        HALVES,
+    )},
+    "no pictures by their bytes": FLAT
+    | {"01_end.png": b"%PDF-1.7", "02_end.png": b"<html>", "03_end.png": b"x", "04_end.png": b"8BPS"},
+}  # fmt: skip
+
+NAMES = {
+    "cp932": ["帽表", "ソ", "猫", "予定表", "能力"],
+    "gb18030": ["帽子", "图片", "猫", "风景", "大头"],
+    "big5": ["圖片", "貓", "功能", "照片", "帽子"],
+    "cp949": ["고양이", "모자", "사진", "집", "한국"],
+    "cp437": ["größe", "café", "niño", "schön", "Übung"],
+    "cp1251": ["кот", "шапка", "дом", "зима", "лето"],
+    "utf-8": ["größe", "café", "niño", "帽", "кот"],
+}
+
+
+def named_in(page: str) -> bytes:
+    entries = []
+    for number, name in enumerate(NAMES[page]):
+        for ending, content in (("_start.png", PNG), ("_end.png", PNG + b" "), (".txt", b"a hat")):
+            # Programs of one ZIP may differ in the flag of UTF-8.
+            flags = 0x800 if page == "utf-8" and number % 2 else 0
+            entries.append(Entry((name + ending).encode(page), content, flags=flags))
+    return build(entries)
+
+
+def label_of(member: zip_members.Member) -> str:
+    """The name as people read it, without dots and backslashes."""
+    return zip_names.join_path(member.folder, member.stem + member.suffix)
+
+
+def server_verdict(path: Path) -> dict[str, Any]:
+    verdict = inspect_zip(path)
+    labels = {}
+    if verdict.pairs:
+        with path.open("rb") as file:
+            labels = {each.name: label_of(each) for each in zip_members.read_members(file)}
+    return {
+        "pairs": [[each.index, labels[each.start], labels[each.end], each.caption] for each in verdict.pairs],
+        "problems": verdict.problems,
+        "warnings": [each for each in verdict.warnings if not any(part in each for part in SERVER_ONLY)],
+        "questions": [each["sentence"] for each in verdict.questions],
+    }
+
+
+def test_browser_and_server_judge_the_same_files_alike(form: Page, portal: Portal, tmp_path: Path) -> None:
+    names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
+    zips = {name: packed(files) for name, files in SETS.items()}
+    zips |= {f"names in {page}": named_in(page) for page in NAMES}
+    for name, content in zips.items():
+        (tmp_path / f"{name}.zip").write_bytes(content)
+    form.evaluate(
+        """document.body.append(
+             Object.assign(document.createElement('input'), {type: 'file', id: 'probe', multiple: true}))"""
+    )
+    form.locator("#probe").set_input_files(sorted(tmp_path.glob("*.zip")))
+    scripts = [f"/static/{names[f'js/{name}.js']}" for name in ("pairs", "check-pairs", "zip-reader")]
+    judged = form.evaluate(JUDGE, scripts)
+    differ = []
+    for name in zips:
+        ours, theirs = judged[f"{name}.zip"], server_verdict(tmp_path / f"{name}.zip")
+        if any("really" in problem for problem in theirs["problems"]):
+            # The server lists pairs of which it could open both pictures.
+            ours["pairs"] = [pair for pair in ours["pairs"] if pair in theirs["pairs"]]
+        differ += [(name, key, ours[key], theirs[key]) for key in theirs if ours[key] != theirs[key]]
+    assert differ == []
