@@ -11,6 +11,7 @@ from finetune_portal.playground.models import Generation, Input, folder
 from finetune_portal.storage.files import write_atomically
 
 EDGES = {"small": 320, "large": 1280}
+KINDS = ("png", "jpeg", "webp")  # what every browser shows
 
 
 class UnreadableResultError(Exception):
@@ -23,6 +24,8 @@ def save(generation: Generation, content: bytes) -> str:
         kind = checker.inspect_image(io.BytesIO(content)).format.lower()
     except checker.UnusableImageError:
         raise UnreadableResultError from None
+    if kind not in KINDS:
+        raise UnreadableResultError
     generation.kind = kind
     with write_atomically(generation.path) as file:
         file.write(content)

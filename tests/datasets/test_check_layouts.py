@@ -147,6 +147,7 @@ def test_what_a_table_names_and_the_zip_lacks_is_named(tmp_path: Path) -> None:
 def test_several_inputs_for_a_pair_are_refused_by_name(tmp_path: Path, files: dict[str, bytes]) -> None:
     verdict = verdict_on(tmp_path, files)
     assert verdict.problems[0].startswith("A pair has one input image here, but several are there:")
+    assert "Keep one, such as “" in verdict.problems[0]
     assert "control1" in verdict.problems[0]
     assert "control2" in verdict.problems[0]
     assert verdict.repairs == []

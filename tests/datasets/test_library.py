@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.datasets import retention, sample
+from finetune_portal.datasets import retention, sample, versions
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.worker import tasks
@@ -131,6 +131,26 @@ def test_a_repaired_copy_has_no_faults_left(alice: User) -> None:
     assert len(made.pairs) == len(odd.pairs)
     with zipfile.ZipFile(made.path) as packed:
         assert not [name for name in packed.namelist() if "/" in name]
+
+
+def test_a_guess_is_confirmed_or_turned_round_with_the_repair(alice: User) -> None:
+    guessed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sample.make())) as source, zipfile.ZipFile(guessed, "w") as archive:
+        for name in source.namelist():
+            archive.writestr(name.replace("_start", "_A").replace("_end", "_B"), source.read(name))
+    odd = make_dataset(alice, data=guessed.getvalue(), state=Dataset.State.CHECKING, stored=False)
+    work()
+    odd.refresh_from_db()
+    client = signed_in(alice)
+    html = text_of(client, f"/datasets/{odd.pk}/")
+    assert "Is “01_A.png” before and “01_B.png” after, and so on?" in html
+    client.post(f"/datasets/{odd.pk}/repair/", {"swap": "on"})
+    work()
+    made = Dataset.objects.latest("pk")
+    assert made.state == Dataset.State.READY
+    with zipfile.ZipFile(io.BytesIO(sample.make())) as source, zipfile.ZipFile(made.path) as copy:
+        assert copy.read("01_start.png") == source.read("01_end.png")
+    assert "swap" not in versions.repaired(odd, actor=alice).recipe
 
 
 def test_a_repaired_copy_is_made_once(alice: User) -> None:

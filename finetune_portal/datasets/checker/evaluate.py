@@ -98,6 +98,8 @@ def evaluate(content: Content) -> Verdict:
 def _layout(arrangement: Arrangement, findings: Findings) -> list[dict[str, str]]:
     lists = dict(arrangement.lists)
     unpaired = lists.pop("unpaired", [])
+    several = lists.pop("several inputs", [])
+    findings.add("several inputs", *several, detail=quoted(several[0]) if several else "")
     for key, names in lists.items():
         findings.add(key, *names)
     has_groups = arrangement.pairs or lists.get("missing start") or lists.get("missing end")

@@ -46,7 +46,8 @@ FINDING_TYPES = {
     ),
     "several inputs": FindingType(
         "problem",
-        "A pair has one input image here, but several are there: {}. Keep one and leave out the others.",
+        "A pair has one input image here, but several are there: {}. "
+        "Keep one, such as {detail}, and leave out the others.",
     ),
     "missing start": FindingType(
         "problem",
