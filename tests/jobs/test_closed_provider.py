@@ -148,7 +148,7 @@ def test_every_page_says_since_when_why_and_when_it_is_tried(
         assert f"{stands.closed_at:%Y-%m-%dT%H:%M:%S}" in html, url
         assert f"{stands.probe_at:%Y-%m-%dT%H:%M:%S}" in html, url
     assert "is closed to new jobs" in text_of(signed_in(alice)), "in the row"
-    assert "This job waits and nothing is charged." in text_of(signed_in(alice), f"/jobs/{other.pk}/")
+    assert "This job waits and nothing is charged" in text_of(signed_in(alice), f"/jobs/{other.pk}/")
     assert "Closed to new jobs" in text_of(signed_in(alice), "/settings/")
     assert "Try now" not in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "Try now" in text_of(signed_in(dana), f"/jobs/{job.pk}/")
