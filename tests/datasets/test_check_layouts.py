@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from finetune_portal.datasets import checker
-from finetune_portal.datasets.checker import Verdict, code_pages
+from finetune_portal.datasets.checker import Verdict, code_pages, layouts, zip_names
 from finetune_portal.datasets.checker.repair import repair
+from finetune_portal.datasets.checker.zip_members import Member
 from tests.datasets.corpus.zip_builder import CAPTION, Entry, build, dataset, packed, picture
 
 
@@ -308,3 +309,42 @@ def test_a_caption_in_json_is_read(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, files)
     assert [pair.caption for pair in verdict.pairs] == ["add a hat"] * 5
     assert repaired(tmp_path)["01.txt"] == b"add a hat"
+
+
+# Anything ---------------------------------------------------------------------------------------------------
+
+FOLDERS = st.sampled_from(
+    ["", "", "control/", "target/", "control2/", "a/", "set/input/", "set/", "captions/"]
+)
+STEMS = st.sampled_from(["01", "02", "cat", "before", "after", "caption", "metadata", "readme", "1"])
+SUFFIXES = st.sampled_from(
+    ["", "", "_start", "_end", "_before", ".after", "_R", "_T", "_a", "_b", "_control2"]
+)
+ENDINGS = st.sampled_from([".png", ".png", ".jpg", ".txt", ".caption", ".json", ".csv", ".bin", ".PNG", ""])
+
+
+@settings(max_examples=300, deadline=None)
+@given(names=st.sets(st.tuples(FOLDERS, STEMS, SUFFIXES, ENDINGS).map("".join), min_size=1, max_size=9))
+def test_every_file_is_in_a_pair_or_in_a_list(names: set[str]) -> None:
+    """Of any names at all; a pair without its other half is listed by its index."""
+    members = [
+        Member(name, name, *zip_names.split_path(name), at, 1, 1, at, 0, name.encode())
+        for at, name in enumerate(sorted(names))
+    ]
+    arrangement = layouts.arrange(members, lambda member: "")
+    used = {
+        member.label
+        for pair in arrangement.pairs
+        for member in (pair.start, pair.end, pair.caption_file)
+        if member
+    }
+    lists = [name for each in arrangement.lists.values() for name in each]
+    refused = arrangement.lists["several inputs"] or arrangement.lists["unclear folders"]
+    for member in members:
+        is_listed = member.label in lists or any(
+            layouts.path_without_suffix(member).casefold().startswith(name.casefold())
+            or member.stem.casefold().startswith(name.rpartition("/")[2].casefold())
+            or member.folder.casefold().endswith(name.casefold())
+            for name in lists
+        )
+        assert member.label in used or is_listed or (refused and layouts.is_image(member))
