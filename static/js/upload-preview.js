@@ -41,7 +41,8 @@ export function askToPack(preview, result, { canSwap }) {
   const { notes } = result;
   swap.onclick = () => {
     for (const pair of result.pairs) [pair.start, pair.end] = [pair.end, pair.start];
-    result.notes = result.notes === notes ? [SWAPPED] : notes;
+    // The first note says the order.
+    result.notes = result.notes === notes ? [SWAPPED, ...notes.slice(1)] : notes;
     show(preview, result);
   };
   return new Promise((resolve) => {
