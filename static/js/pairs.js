@@ -5,7 +5,7 @@
 import { isCaption, isImage, isNote, isTable } from "./accepted.js";
 import { CaptionFiles } from "./caption-files.js";
 import { readTableText } from "./captions.js";
-import { Findings, questionOf } from "./findings.js";
+import { Findings, questionOf, quoted } from "./findings.js";
 import { detectLayout, PROVIDERS } from "./layouts.js";
 import { compareNaturally, join, junkPart, withoutSuffix, withParts } from "./paths.js";
 import { readTable } from "./tables.js";
@@ -92,7 +92,8 @@ function listUnused(files, captionFiles, hasTableCaptions, { name, pairs, groups
 }
 
 function addLayoutFindings(findings, { name, pairs, groups, lists, table }) {
-  const { unpaired = [], ...others } = lists;
+  const { unpaired = [], "several inputs": several, ...others } = lists;
+  if (several.length) findings.add("several inputs", several, quoted(several[0]));
   for (const [key, names] of Object.entries(others)) findings.add(key, names);
   findings.add(groups.length ? "unpaired" : "no pairs", unpaired);
   if (!pairs.length) return;
