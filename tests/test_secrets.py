@@ -136,10 +136,10 @@ def goes_the_main_way(life: Life) -> None:
 def signed_links(life: Life, job: str) -> None:
     """Each of the four signed addresses that a person or a script may ask for."""
     link = life.get(f"{job}download/", allow_redirects=False)
-    life.secrets["signed link"] = parse_qs(urlsplit(link.headers["Location"]).query)["Signature"][0]
+    life.secrets["signed link"] = parse_qs(urlsplit(link.headers["Location"]).query)["signature"][0]
     life.told_once(link)
     listed = life.told_once(life.send("/jobs/bulk/", {"job": job.split("/")[2], "action": "links"}))
-    life.secrets["link in the list"] = parse_qs(urlsplit(listed.split()[-1]).query)["Signature"][0]
+    life.secrets["link in the list"] = parse_qs(urlsplit(listed.split()[-1]).query)["signature"][0]
     given = life.call("/finetune/request/upload/pre-signed-url?name=night", method="GET")
     life.told_once(given)
     upload = given.json()
@@ -151,7 +151,7 @@ def signed_links(life: Life, job: str) -> None:
     asked = {"cloud_storage_url": trained.get("cloud_storage_url", "")}
     bare = life.told_once(life.call(path, method="GET", params=asked))
     if "Signature=" in bare:
-        life.secrets["link by a call"] = parse_qs(urlsplit(bare).query)["Signature"][0]
+        life.secrets["link by a call"] = parse_qs(urlsplit(bare).query)["signature"][0]
 
 
 def does_it_wrong(life: Life) -> None:

@@ -13,7 +13,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.datasets import checker
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import store_upload
@@ -127,7 +126,6 @@ def _form_context(form: JobForm) -> dict[str, Any]:
         **_preset_context(PresetForm()),
         "dataset": queryset.filter(pk=pk).first() if pk is not None else None,
         "max_bytes": settings.DATASET_MAX_BYTES,
-        "accepted_files": checker.accepted_files(),
     }
 
 

@@ -6,7 +6,7 @@ const COMPARISONS = /^\/(?:jobs\/compare|try)\//;
 const boxes = () => Array.from(document.querySelectorAll("#job-table [name=job]"));
 
 function isBack() {
-  const [{ type }] = performance.getEntriesByType("navigation");
+  const type = performance.getEntriesByType("navigation")[0]?.type; // none while the page is still loading
   const from = document.referrer && new URL(document.referrer);
   return type === "back_forward" || (from?.origin === location.origin && COMPARISONS.test(from.pathname));
 }

@@ -146,7 +146,7 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     faults: list[str] = []
     context.set_default_timeout(60_000 * PATIENCE)
     visited = context.new_page()
-    visited.on("pageerror", lambda error: faults.append(str(error)))
+    visited.on("pageerror", lambda error: faults.append(error.stack or str(error)))
     visited.on(
         "console",
         lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None,

@@ -164,8 +164,10 @@ def web_and_worker(workshop: Workshop, folder: Path, *, port: int = 0, **own: st
 
 
 def sessions_of(workshop: Workshop) -> dict[str, str]:
+    """The session of each who is signed in."""
     name = settings.SESSION_COOKIE_NAME
-    return {person: client.cookies[name].value for person, client in workshop.people.items()}
+    people = workshop.people.items()
+    return {person: client.cookies[name].value for person, client in people if name in client.cookies}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -149,7 +150,7 @@ def test_an_empty_folder_becomes_the_portal_of_then(
         another = maker.starts()
         maker.waits_for(another, "ready")
         link = maker.session.get(f"{restored.url}{ready}download/", allow_redirects=False).headers["Location"]
-        assert maker.session.get(link).ok, "the engine's files came along"
+        assert maker.session.get(urljoin(restored.url, link)).ok, "the engine's files came along"
     finally:
         restored.stop()
 

@@ -52,7 +52,7 @@ def visit(browser: Browser, web: WebServer) -> Iterator[Open]:
         name = session_cookie(web.url)
         context.add_cookies([{"name": name, "value": session_of(user), "url": url}])
         page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("pageerror", lambda error: faults.append(error.stack or str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
         page.goto(path)
         page.evaluate("window.sameDocument = true")

@@ -136,7 +136,7 @@ def test_cancel_asks_once_in_words(visit: Open, alice: User, job: Job) -> None:
     Job.objects.update(error="Cancelled.")
     is_moved(job, State.FAILED)
     expect(page.locator("#job .badge").first).to_contain_text("Cancelled")
-    expect(page.locator("#job .banner")).to_contain_text("What was trained until then is lost.")
+    expect(page.locator("#job .banner")).to_contain_text("What was trained until then is lost")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
