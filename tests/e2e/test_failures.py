@@ -53,6 +53,7 @@ NO_CONTROL = {
     "datasets:upload": "sent by the drop zone: tests/e2e/test_drop.py",
     "accounts:forgot": "there only with a mail server",
     "accounts:new-password": "there only behind a link",
+    "datasets:code-page": "asked by a script while a ZIP is read, and changes nothing",
     "mfa_reauthenticate_webauthn": "needs a security key: tests/e2e/test_security_key.py",
     "mfa_remove_webauthn": "needs a security key: tests/e2e/test_security_key.py",
 }
