@@ -117,19 +117,19 @@ async function receive(files) {
 async function readAndSend(files, task) {
   const { signal } = task.abort;
   const zip = zipAmong(files);
-  const dataset = await readPairs(zip ? await directoryOf(zip) : files);
+  const contents = await readPairs(zip ? await directoryOf(zip) : files);
   if (signal.aborted) return;
-  const describe = () => ({ ...dataset, ...(zip ? describeZip(dataset) : describePacking(dataset)) });
+  const describe = () => ({ ...contents, ...(zip ? describeZip(contents) : describePacking(contents)) });
   preview.show(zone.parts.preview, describe());
   if (zip) sendUnlessDuplicate(zip, task, {});
-  dataset.questions.push(...(await checkPairs(dataset, signal)));
+  contents.questions.push(...(await checkPairs(contents, signal)));
   if (signal.aborted) return;
   const result = describe();
   if (!zone.parts.preview.hidden) preview.showFindings(zone.parts.preview, result);
   announce(sentences([preview.describeCount(result), ...result.problems]));
   if (zip) return;
   if (result.problems.length) throw new FilesError(NOT_SENT);
-  const { isProviders, questions, findings } = dataset;
+  const { isProviders, questions, findings } = contents;
   if (!isProviders || questions.length || findings.has(ASKED_ABOUT)) {
     await preview.askToPack(zone.parts.preview, result, { canSwap: !isProviders });
   }

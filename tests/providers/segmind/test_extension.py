@@ -19,7 +19,7 @@ from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, endless, says
 from tests.running import RunningEngine, free_port
 from tests.waiting import until
 
-NOTHING = Progress(None, None, None, None, None, [], [], False, [])
+NOTHING = Progress(None, None, None, None, None, [], [], False, [], "", [])
 
 
 @pytest.mark.parametrize(
