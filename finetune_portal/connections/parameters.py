@@ -24,7 +24,7 @@ def read(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(connection: Connection) -> list[str]:
-    """The names that the provider told; before it was asked, those of an engine, which checks them itself."""
+    """The names that the provider reports; until it is asked, those of an engine, which checks them."""
     if connection.parameters is not None:
         return list(connection.parameters)
     return [] if connection.is_segmind else list(parameters.KNOWN)

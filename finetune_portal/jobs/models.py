@@ -72,7 +72,7 @@ class Job(Leased):
     credits_before = models.FloatField(null=True)  # balance of the account before
     credits_before_at = models.DateTimeField(null=True)
     credits_after = models.FloatField(null=True)  # and after the job
-    cost = models.FloatField(null=True)  # in credits; None where it cannot be told (sync/cost.py)
+    cost = models.FloatField(null=True)  # in credits; None where it is not known (sync/cost.py)
     file_check_requested_at = models.DateTimeField(null=True)  # None once checked
     file_sha256 = models.CharField(max_length=64, blank=True)
     file_size = models.BigIntegerField(null=True)

@@ -16,6 +16,7 @@ from finetune_portal.datasets import checker
 from finetune_portal.datasets.checker import Verdict, code_pages, layouts, zip_names
 from finetune_portal.datasets.checker.repair import repair
 from finetune_portal.datasets.checker.zip_members import Member
+from tests.code_pages import NAMES
 from tests.datasets.corpus.zip_builder import CAPTION, Entry, build, dataset, packed, picture
 
 
@@ -202,15 +203,6 @@ def test_halves_of_equal_pixels_are_named_whatever_their_bytes(tmp_path: Path) -
 
 
 # Names ------------------------------------------------------------------------------------------------------
-
-NAMES = {
-    "cp932": ["帽表", "ソ", "猫", "予定表", "能力"],
-    "gb18030": ["帽子", "图片", "猫", "风景", "大头"],
-    "big5": ["圖片", "貓", "功能", "照片", "帽子"],
-    "cp949": ["고양이", "모자", "사진", "집", "한국"],
-    "cp437": ["größe", "café", "niño", "schön", "Übung"],
-    "cp1251": ["кот", "шапка", "дом", "зима", "лето"],
-}
 
 
 def named_in(page: str) -> bytes:

@@ -18,13 +18,17 @@ from typing import Any
 
 import pytest
 import requests
+from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from finetune_portal.accounts.models import User
 from finetune_portal.datasets import sample
 from tests import databases, prepared
-from tests.cookies import csrf_cookie
+from tests.cookies import csrf_cookie, session_cookie
+from tests.people import person
 from tests.programs import needed
 from tests.waiting import PATIENCE, until
+from tests.web_server import WebServer
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
@@ -208,3 +212,18 @@ def ada(portal: Portal) -> Iterator[requests.Session]:
         session.post(f"{portal.url}/login/", data=data, timeout=30).raise_for_status()
         session.headers["X-CSRFToken"] = session.cookies[csrf_cookie(portal.url)]
         yield session
+
+
+def open_page(browser: Browser, web: WebServer, session: str) -> Page:
+    context = browser.new_context(base_url=web.url, reduced_motion="reduce", accept_downloads=True)
+    context.set_default_timeout(20_000 * PATIENCE)
+    context.add_cookies([{"name": session_cookie(web.url), "value": session, "url": web.url}])
+    return context.new_page()
+
+
+@pytest.fixture
+def admin(web: WebServer, settings: Any) -> User:
+    """Who signs in to the web process of `web` with a real password."""
+    cache.clear()
+    settings.PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2idPasswordHasher"]
+    return person("ada", User.Role.ADMIN)

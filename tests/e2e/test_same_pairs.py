@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from finetune_portal.datasets.checker import inspect_zip, zip_members, zip_names
+from tests import code_pages
 from tests.datasets.corpus.zip_builder import Entry, build
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import HALVES, JPEG, PNG, WEBP, Files, packed, picture
@@ -153,15 +154,7 @@ SETS: dict[str, Files] = {
     | {"01_end.png": b"%PDF-1.7", "02_end.png": b"<html>", "03_end.png": b"x", "04_end.png": b"8BPS"},
 }  # fmt: skip
 
-NAMES = {
-    "cp932": ["帽表", "ソ", "猫", "予定表", "能力"],
-    "gb18030": ["帽子", "图片", "猫", "风景", "大头"],
-    "big5": ["圖片", "貓", "功能", "照片", "帽子"],
-    "cp949": ["고양이", "모자", "사진", "집", "한국"],
-    "cp437": ["größe", "café", "niño", "schön", "Übung"],
-    "cp1251": ["кот", "шапка", "дом", "зима", "лето"],
-    "utf-8": ["größe", "café", "niño", "帽", "кот"],
-}
+NAMES = code_pages.NAMES | {"utf-8": ["größe", "café", "niño", "帽", "кот"]}
 
 
 def named_in(page: str) -> bytes:

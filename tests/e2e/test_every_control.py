@@ -1,0 +1,202 @@
+"""A request that fails says so on its page and keeps what was typed: by every control that changes things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+from allauth.mfa.totp.internal.auth import TOTP
+from allauth.usersessions.models import UserSession
+from axes.models import AccessAttempt
+from django.test import Client
+from django.urls import resolve
+from django.utils.timezone import now
+from playwright.sync_api import Browser, Page, Route, expect
+
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
+from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs.models import Job, Training
+from finetune_portal.playground.models import Generation
+from finetune_portal.web.busy import SENTENCE
+from tests.e2e.conftest import open_page
+from tests.people import PASSWORD, just_signed_in, make_dataset, make_generation, make_job, person
+from tests.test_access import READ, table, things_of
+from tests.test_every_change import recovery_code
+from tests.web_server import WebServer, session_of
+
+pytestmark = pytest.mark.browser
+
+NO_CONTROL = {
+    "accounts:login": "sent by the browser, which shows its own page: nothing but credentials is typed",
+    "accounts:setup": "as accounts:login",
+    "mfa_authenticate": "as accounts:login",
+    "accounts:oidc": "leads to another site, so the browser itself sends it; nothing is typed there",
+    "account_login": "a second name of accounts:login",
+    "csp-report": "sent by the browser itself",
+    "webhooks:receive": "called by the provider",
+    "gateway:submit": "called by scripts",
+    "gateway:access-update": "called by scripts",
+    "datasets:begin-upload": "sent by the drop zone: tests/e2e/test_drop.py",
+    "datasets:upload": "sent by the drop zone: tests/e2e/test_drop.py",
+    "accounts:forgot": "there only with a mail server",
+    "accounts:new-password": "there only behind a link",
+    "datasets:code-page": "asked by a script while a ZIP is read, and changes nothing",
+    "mfa_reauthenticate_webauthn": "needs a security key: tests/e2e/test_security_key.py",
+    "mfa_remove_webauthn": "needs a security key: tests/e2e/test_security_key.py",
+}
+ERROR_PAGE = "<!doctype html><html><body><main><p data-error-text>{}</p></main></body></html>"
+FROM_PORTAL = {"X-Request-ID": "0123456789abcdef"}
+REFUSED = "Only the person who made this can do that."
+
+
+@dataclass(frozen=True)
+class Failure:
+    sentence: str
+    answer: dict[str, Any] | None = None  # none: there is no network
+
+
+FAILURES = (
+    Failure("You are offline."),
+    Failure("The portal cannot be reached (502).", {"status": 502, "body": "<h1>502 Bad Gateway</h1>"}),
+    Failure(REFUSED, {"status": 403, "body": ERROR_PAGE.format(REFUSED), "headers": FROM_PORTAL}),
+    Failure(SENTENCE, {"status": 503, "body": ERROR_PAGE.format(SENTENCE), "headers": FROM_PORTAL}),
+)
+
+# The controls of the page, by their addresses: forms, and buttons that send to an address of their own.
+CONTROLS = """Object.fromEntries(
+    [...document.querySelectorAll("form[method=post]:not(#action-form), [formaction]")].map((element) => {
+        const action = element.getAttribute("formaction") ?? element.getAttribute("action") ?? "";
+        return [new URL(action, location.href).pathname, element];
+    }))"""
+# Fills what can be filled, and sends it as a click would.
+SEND = """(address) => {
+    const element = CONTROLS[address];
+    const form = element.form ?? element;
+    for (const field of form.elements) {
+        const isEmail = field.type === "email";
+        if (isEmail || ["text", "password", "url", "textarea"].includes(field.type))
+            field.value = isEmail ? "typed@example.com" : `typed ${field.name}`.slice(0, 20);
+    }
+    form.noValidate = true;
+    const isOwn = ({ type, attributes }) => type === "submit" && !attributes.formaction;
+    if (element === form) form.requestSubmit([...form.elements].find(isOwn));
+    else element.click();
+    const dialog = document.getElementById("confirm");
+    if (dialog.open) dialog.querySelector("[data-confirm-button]").click();
+}""".replace("CONTROLS", CONTROLS)
+FIELDS = "input:not([type=hidden], [type=file]), textarea, select"
+TYPED = f"""() => [...document.querySelectorAll("{FIELDS}")].map(
+    ({{ name, type, value, checked }}) => [name, ["checkbox", "radio"].includes(type) ? checked : value])"""
+
+
+def fresh_session(user: User) -> str:
+    """The session of somebody who has just proved who they are, by a second factor, too."""
+    client = Client()
+    client.post("/login/", {"username": user.email, "password": PASSWORD})
+    client.post("/login/second-factor/", {"code": recovery_code(user)})
+    return str(client.session.session_key)
+
+
+def places(values: dict[str, str], admin: User) -> list[str]:
+    """Pages on which each changing URL has its control, and the rows that show it."""
+    dataset = Dataset.objects.get(pk=values["datasets"])
+    broken = make_dataset(admin)
+    broken.verdict["repairs"] = [{"code": "png", "sentence": "It becomes a PNG."}]
+    broken.save()
+    Connection.objects.update(capabilities=["progress", "cancel", "run"])
+    connections.add(name="b", base_url="https://api.segmind.com", key="sk-a-key", actor=admin)
+    Job.objects.filter(pk=values["jobs"]).update(slug="night", cloud_storage_url="https://s.example/m")
+    closed = connections.add(name="c", base_url="https://api.segmind.com", key="sk-c", actor=admin)
+    Connection.objects.filter(pk=closed.pk).update(is_training_closed=True, closed_at=now())
+    jobs = [make_job(admin, state, dataset=dataset) for state in ("waiting", "needs_decision")]
+    jobs.append(make_job(admin, "queued", dataset=dataset, connection=closed))
+    jobs.append(make_job(admin, "training", dataset=dataset, request_id="r-2"))
+    Training.objects.create(job=jobs[-1])
+    ready = make_job(admin, "ready", dataset=dataset, request_id="r-3", slug="day", cloud_storage_url="x")
+    erin = User.objects.get(pk=values["team"])
+    TOTP.activate(erin, "GEZDGNBVGY3TQOJQ")
+    AccessAttempt.objects.create(username=erin.email, ip_address="127.0.0.1", failures_since_start=9)
+    other = {"ip": "127.0.0.1", "user_agent": "Firefox"}
+    UserSession.objects.create(user=admin, session_key=session_of(admin), **other)
+    own = [f"/jobs/{job.pk}/" for job in jobs]
+    make_generation(ready)
+    Generation.objects.filter(job=ready).update(state="failed")
+    compare = f"/try/?job={values['jobs']}&job={ready.pk}"
+    return [
+        *(
+            "/",
+            "/jobs/new/",
+            "/settings/limits/",
+            f"/jobs/{values['jobs']}/",
+            *own,
+            f"/jobs/{ready.pk}/",
+            compare,
+        ),
+        *(f"/datasets/{values['datasets']}/", f"/datasets/{values['datasets']}/captions/"),
+        *(f"/datasets/{broken.pk}/", "/profile/", "/profile/password/", "/team/", "/settings/"),
+        *("/settings/notices/", "/settings/webhooks/", "/tokens/", "/profile/confirm/"),
+        *("/profile/second-factor/app/remove/", "/profile/second-factor/codes/new/"),
+        *("/profile/second-factor/keys/add/", "/profile/confirm/code/"),
+    ]
+
+
+def test_every_control_says_what_failed(browser: Browser, web: WebServer, admin: User) -> None:
+    """Offline, a proxy's 502, a refusal and a busy database, at each URL that changes something."""
+    values = things_of(admin)
+    wanted = {line.name for line in table() if line.method not in READ} - NO_CONTROL.keys()
+    walked = {"jobs:undo-archive"}
+    page = open_page(browser, web, fresh_session(admin))
+    frank = str(just_signed_in(person("frank", User.Role.VIEWER)).session.session_key)
+    newcomer = open_page(browser, web, frank)
+    archive_one(page)
+    fail_each_way(page, "/jobs/bulk/undo/")
+    for visitor, paths in (
+        (page, places(values, admin)),
+        (newcomer, ["/profile/second-factor/app/"]),
+    ):
+        for path in paths:
+            visitor.goto(path)
+            for action in visitor.evaluate(f"Object.keys({CONTROLS})"):
+                name = resolve(action).view_name
+                if name in wanted - walked:
+                    fail_each_way(visitor, action)
+                    walked.add(name)
+        visitor.context.close()
+    assert walked == wanted, sorted(wanted - walked)
+
+
+def archive_one(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("checkbox").first.check()
+    page.get_by_role("button", name="Archive").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+def fail_each_way(page: Page, action: str) -> None:
+    alert = page.locator("#failures [role=alert]")
+    for failure in FAILURES:
+        page.route(f"**{action}", partial(answer, failure))
+        page.context.set_offline(failure.answer is None)
+        page.evaluate(SEND, action)
+        typed = page.evaluate(TYPED)
+        expect(alert).to_contain_text(failure.sentence)
+        assert page.evaluate(TYPED) == typed, (action, failure.sentence)
+        expect(alert).to_be_focused()
+        expect(alert.get_by_role("button", name="Try again")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(alert).to_have_count(0)
+        page.context.set_offline(False)
+        page.unroute(f"**{action}")
+
+
+def answer(failure: Failure, route: Route) -> None:
+    if route.request.method == "GET":
+        route.continue_()
+    elif failure.answer is None:
+        route.abort("internetdisconnected")
+    else:
+        route.fulfill(content_type="text/html; charset=utf-8", **failure.answer)
