@@ -25,7 +25,8 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal import __version__
-from finetune_portal.jobs.sync import submit
+from finetune_portal.jobs.sync import poll, submit
+from finetune_portal.queue import leases
 
 PORTAL, ENGINE = "portal.sqlite3", "engine/engine.sqlite3"
 FOLDERS = ("datasets", "previews", "samples", "playground", "engine")
@@ -188,7 +189,10 @@ def _write(content: IO[bytes], path: Path, size: int) -> None:
 
 
 def _install_databases() -> int:
-    """Migrate the databases and give them their names. Return how many jobs may have been submitted since."""
+    """Migrate the databases and give them their names. Return how many jobs may have been submitted since.
+
+    What the worker of then held or put off, the next worker does at once.
+    """
     name = connection.settings_dict["NAME"]
     draft = _data() / f"{PORTAL}{DRAFT}"
     is_sqlite = connection.vendor == "sqlite"
@@ -199,6 +203,8 @@ def _install_databases() -> int:
         connection.settings_dict["NAME"] = str(draft) if is_sqlite else name
         call_command("migrate", verbosity=0, interactive=False)
         unconfirmed = submit.mark_unsent_unconfirmed()
+        leases.release_all()
+        poll.poll_now()
     finally:
         connection.close()  # the last connection removes the -wal file
         connection.settings_dict["NAME"] = name

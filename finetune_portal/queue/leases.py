@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
+from django.apps import apps
 from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
@@ -78,6 +79,13 @@ def held_by(row: R) -> QuerySet[R]:
 
 def renew(row: Leased, *, seconds: float) -> bool:
     return bool(held_by(row).update(lease_expires_at=now() + timedelta(seconds=seconds)))
+
+
+def release_all() -> None:
+    """Release every leased row, where no holder can be alive: in a database that was just restored."""
+    for model in apps.get_models():
+        if issubclass(model, Leased):
+            model._default_manager.update(lease=None, lease_expires_at=None)
 
 
 def jitter(seconds: float) -> timedelta:

@@ -11,19 +11,24 @@ import stat
 import subprocess
 import sys
 import tarfile
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 import requests
+from django.utils.timezone import now
 
+from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import submit
 from finetune_portal.operations import backups
+from finetune_portal.queue.leases import claimable
 from tests import databases
 from tests.cookies import csrf_cookie
 from tests.e2e.conftest import Portal
@@ -226,6 +231,9 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
         forms = [new_form_key() for _ in range(4)]
         assert portal.start(*forms) == 0
         data = portal.folder
+        later = now() + timedelta(hours=1)
+        Connection.objects.update(lease=uuid.uuid4(), lease_expires_at=later, due_at=later)
+        Dataset.objects.update(lease=uuid.uuid4(), lease_expires_at=later)
         assert manage(data, "backup", str(tmp_path / "b.tar")).returncode == 0
         never = Job.objects.earliest("pk")
         assert portal.post("alice", (f"/jobs/{never.pk}/withdraw/", {})) == 0
@@ -236,6 +244,8 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
             path.unlink()
         output = bring_back(tmp_path / "b.tar", data)
         assert "4 jobs were waiting and may have been submitted since" in output
+        assert claimable(Connection.objects.all()).exists(), "the provider's list is asked for at once"
+        assert not Dataset.objects.exclude(lease=None).exists(), "nothing waits for the worker of then"
         assert portal.work() == 0
         assert len(portal.provider.sent("submit")) == 3, "none is sent again"
         states = sorted(Job.objects.values_list("state", flat=True))
