@@ -16,9 +16,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+
+from django.db import connection
+from django.utils.timezone import now
 
 from tests import databases
 from tests.running import ROOT
@@ -42,8 +44,11 @@ def lay_out(folder: Path) -> None:
 
 
 def refresh(database: databases.Connection) -> None:
-    """Have the worker's next look due now, as in a new database: pages say when it is overdue."""
-    moment, mark = datetime.now(UTC).isoformat(sep=" "), "%s" if databases.URL else "?"
+    """Have the worker's next look due now, as in a new database: pages say when it is overdue.
+
+    The time is written as Django writes it: the worker moves the row on only where it equals what was read.
+    """
+    moment, mark = connection.ops.adapt_datetimefield_value(now()), "%s" if databases.URL else "?"
     database.execute(f"UPDATE connections_connection SET due_at = {mark}", [moment])
     if not databases.URL:
         database.commit()
