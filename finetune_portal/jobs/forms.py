@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from itertools import product
 from typing import Any, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q
-from django.forms.models import ModelChoiceIterator
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import closing, parameters
@@ -20,6 +18,7 @@ from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
+from finetune_portal.jobs.dataset_field import DatasetField
 from finetune_portal.jobs.models import Job, Limits, Preset
 from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
 from finetune_portal.jobs.parameter_field import ParametersField
@@ -30,27 +29,6 @@ from finetune_portal.web.templatetags.portal import credits_text
 
 MAX_LIMIT = 2_147_483_647  # what the column holds
 WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
-
-
-class DatasetIterator(ModelChoiceIterator):
-    """Complete datasets, then unfinished uploads as a group of their own."""
-
-    def __iter__(self) -> Iterator[Any]:
-        rows = list(self.queryset)
-        yield "", self.field.empty_label
-        yield from (self.choice(row) for row in rows if row.state != Dataset.State.RECEIVING)
-        unfinished = [self.choice(row) for row in rows if row.state == Dataset.State.RECEIVING]
-        if unfinished:
-            yield "Unfinished uploads", unfinished
-
-
-class DatasetField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
-    """Datasets with what tells them from others of the same name."""
-
-    iterator = DatasetIterator
-
-    def label_from_instance(self, obj: Dataset) -> str:
-        return obj.choice_label
 
 
 class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time

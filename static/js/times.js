@@ -1,10 +1,13 @@
 // Shows every <time data-time> in the viewer's own time zone, exact on hover: "ago" in words, "clock" to the
-// second, "hour" to the minute and without the day if that is today, "since" as the time elapsed.
+// second, "hour" to the minute and without the day if that is today, "day" without the time, "since" as the time elapsed. An option
+// holds no element: the last part of its text is the time, and data-datetime the moment.
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const hour = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const minute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const SEPARATOR = " · ";
 const UNITS = [
   ["d", 86400],
   ["h", 3600],
@@ -42,7 +45,13 @@ function since(moment) {
   return parts.slice(0, 2).join(" ");
 }
 
-const FORMATS = { ago, clock: (moment) => exact.format(moment), hour: hourOrDay, since };
+const FORMATS = {
+  ago,
+  clock: (moment) => exact.format(moment),
+  day: (moment) => day.format(moment),
+  hour: hourOrDay,
+  since,
+};
 
 function show(root, format = "") {
   for (const element of root.querySelectorAll(`time[data-time${format && `="${format}"`}]`)) {
@@ -52,7 +61,19 @@ function show(root, format = "") {
   }
 }
 
-show(document);
-document.addEventListener("htmx:load", (event) => show(event.detail.elt.parentElement || document));
+function showInOptions(root) {
+  for (const option of root.querySelectorAll("option[data-datetime]")) {
+    const parts = option.text.split(SEPARATOR).slice(0, -1);
+    option.text = [...parts, minute.format(new Date(option.dataset.datetime))].join(SEPARATOR);
+  }
+}
+
+function showAll(root) {
+  show(root);
+  showInOptions(root);
+}
+
+showAll(document);
+document.addEventListener("htmx:load", (event) => showAll(event.detail.elt.parentElement || document));
 setInterval(() => show(document), 15_000);
 setInterval(() => show(document, "since"), 1000);

@@ -33,7 +33,7 @@ def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, s
     return {
         "active": active,
         "people": {key: person.name for key, person in people.items()},
-        "datasets": {key: dataset.choice_label for key, dataset in options.items()},
+        "datasets": options,
         "orders": orders,
         "chips": [(label, urlencode(_without(active, name))) for name, label in chips.items() if label],
         "filter_count": sum(name in active for name in MENU_PARAMS),

@@ -103,6 +103,7 @@ def test_times_are_the_viewers_own_and_no_page_stops_counting(
     browser: Browser, web: WebServer, dana: User
 ) -> None:
     """A script that fails at one time leaves all the others in UTC."""
+    uploaded = make_dataset(dana, name="Night · and day").created_at + timedelta(hours=9)
     record(dana, "job.start", make_job(dana), name="first")
     made = datetime.now(UTC)
     context = browser.new_context(base_url=web.url, timezone_id="Asia/Tokyo")
@@ -115,7 +116,11 @@ def test_times_are_the_viewers_own_and_no_page_stops_counting(
     first = page.locator("#audit-events time").first
     local = made + timedelta(hours=9)
     expect(first).to_have_text(re.compile(rf"^{local.day} {local:%b %Y}, {local:%H}:\d\d:\d\d$"))
+    label = f"Night · and day · 6 pairs · {uploaded.day} {uploaded:%b %Y, %H:%M}"
+    page.goto("/jobs/new/")
+    expect(page.get_by_label("Dataset").locator("option").last).to_have_text(label)
     page.goto("/")
+    expect(page.get_by_label("Dataset").locator("option").last).to_have_text(label)
     started = page.locator("#job-table .started time").first
     expect(started).to_have_text("just now")
     page.clock.fast_forward("00:50")
