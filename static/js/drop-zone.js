@@ -19,6 +19,7 @@ export function partsOf(root) {
     progress: find("progress"),
     bar: find("progress").querySelector("progress"),
     text: find("text"),
+    signIn: find("sign-in"),
     status: find("status"),
     stopped: find("stopped"),
     duplicate: find("duplicate"),
@@ -38,6 +39,7 @@ export function showError(sentence) {
 export function endTask() {
   zone.task = null;
   zone.parts.progress.hidden = true;
+  zone.parts.signIn.hidden = true;
 }
 
 export function csrfToken() {

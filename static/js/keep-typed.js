@@ -1,11 +1,12 @@
 // Keeps what was typed on a page while the person signs in again, in this tab only and for this person only.
 // Passwords, keys, one-time codes and files are never kept.
 
+import { person } from "./session.js";
+
 const SHOWN = 10_000; // for how long it says that it is back
 const PREFIX = "typed:";
 const SECRET = "[type=hidden], [type=password], [type=file], [autocomplete=one-time-code], [data-secret] *";
 
-const person = document.querySelector("[data-person]")?.dataset.person;
 const key = `${PREFIX}${person}:${location.pathname}${location.search}`;
 
 const forms = () =>

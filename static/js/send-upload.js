@@ -4,6 +4,7 @@ import { announce, csrfToken, endTask, selectDataset, showDataset, showError, zo
 import { findDuplicate } from "./duplicate.js";
 import { formatBytes, formatDuration, speedMeter } from "./format.js";
 import { fingerprint } from "./resume-upload.js";
+import { signedInAgain } from "./session.js";
 import { clear } from "./upload-preview.js";
 
 export const CHUNK_SIZE = 8 * 1024 * 1024;
@@ -119,9 +120,22 @@ export function cancel() {
   announce("Cancelled.");
 }
 
+async function pauseUntilSignedIn(task) {
+  const { progress, signIn } = zone.parts;
+  progress.hidden = signIn.hidden = false;
+  signIn.focus();
+  await signedInAgain();
+  if (zone.task !== task) return;
+  zone.parts.signIn.hidden = true;
+  announce(`You are signed in again. Uploading ${task.file.name}`);
+  task.upload.options.headers["X-CSRFToken"] = csrfToken();
+  task.upload.start();
+}
+
 // A proxy in front of the portal may refuse a chunk that the portal would take: then smaller ones are tried.
 function onError(error, task, { chosen, resumeUrl }) {
   const response = error.originalResponse;
+  if (response?.getStatus() === 401) return pauseUntilSignedIn(task);
   const isRefusedByProxy = response?.getStatus() === 413 && !portalMessage(response);
   if (isRefusedByProxy && task.chunkSize > SMALL_CHUNK_SIZE) {
     task.chunkSize = SMALL_CHUNK_SIZE;

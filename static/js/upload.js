@@ -88,6 +88,7 @@ function adopt(earlier) {
   parts.preview = earlier.preview;
   parts.progress.hidden = earlier.progress.hidden;
   parts.text.textContent = earlier.text.textContent;
+  parts.signIn.hidden = earlier.signIn.hidden;
   resetDatasetStatus();
 }
 

@@ -19,6 +19,7 @@ from finetune_portal.jobs.models import Job
 from tests.cookies import csrf_cookie
 from tests.e2e.conftest import open_page
 from tests.e2e.dropping import MEBIBYTE, PNG, choose_files, choose_folder, drop, five_pairs, laid_out, packed
+from tests.e2e.test_axe import OF_COLOURS, faults
 from tests.people import PASSWORD, make_dataset, make_job, person
 from tests.web_server import WebServer, session_of
 
@@ -28,11 +29,11 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def page(browser: Browser, web: WebServer, admin: User) -> Iterator[Page]:
     page = open_page(browser, web, session_of(admin))
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     page.context.close()
-    assert faults == []
+    assert errors == []
 
 
 KEPT = "Object.keys(sessionStorage).filter((key) => key.startsWith('typed:'))"
@@ -50,6 +51,12 @@ def start(page: Page) -> None:
     page.get_by_role("button", name="Start job").click()
 
 
+def sign_in(page: Page, user: User) -> None:
+    page.get_by_label("E-mail").fill(user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
 def alert(page: Page) -> Locator:
     return page.locator("#failures [role=alert]")
 
@@ -59,6 +66,9 @@ def test_start_says_that_nothing_was_started_and_tries_again(page: Page, web: We
     page.context.set_offline(True)
     start(page)
     expect(alert(page)).to_contain_text("You are offline. Nothing was started.")
+    assert faults(page) == []
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    assert faults(page, OF_COLOURS) == []
     page.context.set_offline(False)
     assert not Job.objects.exists()
     page.get_by_label("Steps").fill("500")
@@ -128,9 +138,7 @@ def test_what_one_person_typed_is_not_shown_to_another(page: Page, web: WebServe
     fill_form(page, web, admin)
     Session.objects.all().delete()
     start(page)
-    page.get_by_label("E-mail").fill(person("bob", User.Role.MAKER).email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    sign_in(page, person("bob", User.Role.MAKER))
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
     expect(page.get_by_label("Name", exact=True)).to_have_value("")
     assert page.evaluate(KEPT) == []
@@ -278,6 +286,37 @@ def test_an_upload_goes_on_from_another_browser(
     expect(page.get_by_role("heading", name="Choose “big.zip” again")).to_have_count(0)
     assert min(sent) == MEBIBYTE, "what had arrived is not sent again"
     assert dataset.path.read_bytes() == whole.read_bytes()
+
+
+def test_an_upload_whose_session_ended_goes_on_after_the_sign_in(
+    page: Page, web: WebServer, admin: User, tmp_path: Path
+) -> None:
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(five_pairs()))
+    page.goto("/jobs/new/")
+    page.get_by_label("Name", exact=True).fill("Day to night")
+    Session.objects.all().delete()
+    choose_files(page, whole)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Sign in").click()
+    sign_in(opened.value, admin)
+    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    expect(page.get_by_text("Your session ended")).to_be_hidden()
+    page.get_by_label("Prompt").fill("turn day into night")
+    start(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Day to night")
+
+
+@pytest.mark.parametrize("failure", ["missing", "refused"])
+def test_what_cannot_be_copied_is_selected(page: Page, web: WebServer, admin: User, failure: str) -> None:
+    """Over plain http there is no clipboard, and a policy may refuse it."""
+    clipboard = "undefined" if failure == "missing" else "{ writeText: () => Promise.reject(new Error()) }"
+    page.add_init_script(f"Object.defineProperty(navigator, 'clipboard', {{ value: {clipboard} }})")
+    page.goto("/api/")
+    snippet = page.locator(".snippet").first
+    snippet.get_by_role("button", name="Copy").click()
+    expect(snippet.get_by_role("button")).to_have_text("Press Ctrl+C")
+    assert page.evaluate("getSelection().toString()").strip() == snippet.locator("code").inner_text().strip()
 
 
 def offset_of(request: Request) -> int:
