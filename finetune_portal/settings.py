@@ -121,6 +121,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "finetune_portal.accounts.middleware.LoginRequiredMiddleware",
+    "finetune_portal.web.confirmation.ConfirmMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "finetune_portal.web.middleware.append_messages",

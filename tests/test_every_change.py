@@ -53,7 +53,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "jobs:delete-preset": ({}, "preset.drop"),
     "jobs:new": (lambda s: s.post("jobs:new", form_data(s.dataset)), "job.start"),
     "jobs:limits": ({"per_person_day": "5", "per_team_month": ""}, "limit.per_person_day"),
-    "jobs:set-public": ({"public": "on", "confirmed": "on"}, "job.public"),
+    "jobs:set-public": ({"public": "on"}, "job.public"),
     "jobs:check-file": ({}, "job.check-file"),
     "jobs:describe": ({"name": "Another", "note_text": "", "tags": ""}, "job.name"),
     "jobs:cancel": (lambda s: s.trains() and s.post("jobs:cancel"), "job.cancel"),

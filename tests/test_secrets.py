@@ -125,7 +125,7 @@ def goes_the_main_way(life: Life) -> None:
     job = life.maker.starts()
     life.maker.waits_for(job, "ready")
     signed_links(life, job)
-    life.send(f"{job}public/", {"public": "on", "confirmed": "on"})
+    life.send(f"{job}public/", {"public": "on"})
     life.send(f"{job}check-file/", {})
     until(lambda: "SHA-256" in life.get(job).text, why="the worker read the file")
     hook = f"{life.portal.url}/hooks/segmind/{life.secrets['webhook token']}/"

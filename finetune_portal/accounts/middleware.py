@@ -1,21 +1,26 @@
 """Require a sign-in by default, and a second factor where the operator requires one.
 
-A fragment or an upload whose session has ended gets a 401, not the login page.
+A fragment or an upload whose session has ended gets a 401, not the login page; a form, what was typed in it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import middleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, sessions
-from finetune_portal.web.http import PLAIN, is_sent_by_script, session_ended
+from finetune_portal.web.http import PLAIN, is_sent_by_script, sender_url, session_ended
 
+# Fields that hold a secret, and those that nobody typed.
+NOT_SHOWN = re.compile("pass|key|token|code|secret|current|address|confirmed|question")
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
 
@@ -45,6 +50,8 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
             return HttpResponse("Sign in again.", status=401, content_type=PLAIN)
         if is_sent_by_script(request):
             return session_ended(request)
+        if shown := _form_ended(request):
+            return shown
         return super().handle_no_permission(request, view_func)
 
     def _require_second_factor(self, request: HttpRequest) -> HttpResponseBase:
@@ -54,3 +61,23 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         if request.method in ("GET", "HEAD"):
             return redirect(page)
         return HttpResponse("Set up a second factor first.", status=403, content_type=PLAIN)
+
+
+def _form_ended(request: HttpRequest) -> HttpResponse | None:
+    """Show what was typed in a form whose session ended, to be copied; None for single words.
+
+    Nothing is stored: only who sent the form sees it, and nobody can send it again by this page.
+    """
+    if request.method != "POST":
+        return None
+    typed = [
+        (name.replace("_", " ").capitalize(), value)
+        for name, values in request.POST.lists()
+        for value in values
+        if value.strip() and not NOT_SHOWN.search(name)
+    ]
+    if not any(len(value.split()) > 1 for _, value in typed):
+        return None
+    query = urlencode({"next": sender_url(request)})
+    context = {"typed": typed, "sign_in_url": f"{resolve_url(settings.LOGIN_URL)}?{query}"}
+    return render(request, "accounts/form_ended.html", context, status=401)

@@ -78,7 +78,7 @@ class Dataset(Leased):
 
     @property
     def choice_label(self) -> str:
-        """What tells this dataset from others of the same name, for a select. Ends with the time of its upload."""
+        """What tells this dataset from others of the same name, in a select. The time comes last."""
         pairs = f"{self.pair_count} pair{'' if self.pair_count == 1 else 's'}"
         what = pairs if self.state == self.State.READY else self.progress.text
         return f"{self.label} · {what} · {self.created_at:%-d %b %Y, %H:%M} UTC"

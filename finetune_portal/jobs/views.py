@@ -24,22 +24,10 @@ from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import (
     PLAIN,
     action_messages,
-    ask_first,
     fragment_of,
     fragment_or_redirect,
     redirect_to,
 )
-
-PUBLISH_QUESTION = {
-    "title": "Make this model public?",
-    "text": "Anyone can then see and use it. You can make it private again at any time.",
-    "yes": "Make public",
-}
-RESEND_QUESTION = {
-    "title": "Send the job again?",
-    "text": "If the first request was accepted after all, you pay twice.",
-    "yes": "Send again",
-}
 
 
 @require_safe
@@ -64,8 +52,6 @@ def job_state(request: PortalRequest, pk: int) -> HttpResponse:
 def set_public(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     public = request.POST.get("public") == "on"
-    if public and (question := ask_first(request, **PUBLISH_QUESTION, back_to=_page(job))):
-        return question
     with action_messages(request, f"“{job.name}” is {'public' if public else 'private'} now."):
         services.set_public(job, public=public, actor=request.user)
     context = {"job": job, "may_change": True}
@@ -173,8 +159,6 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
     decision = request.POST.get("decision")
     if decision not in {"resend", "close"}:
         raise BadRequest("The decision must be resend or close.")
-    if decision == "resend" and (question := ask_first(request, **RESEND_QUESTION, back_to=_page(job))):
-        return question
     with action_messages(request):
         services.decide(job, resend=decision == "resend", actor=request.user)
     return redirect_to(request, _page(job))

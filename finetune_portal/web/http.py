@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
 
@@ -74,13 +74,12 @@ def is_sent_by_script(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", None)) or SENT_BY_SCRIPT in request.headers
 
 
-def ask_first(request: HtmxRequest, *, title: str, text: str, yes: str, back_to: str) -> HttpResponse | None:
-    """Return a page that asks, or None once the person confirmed; scripts ask before they send."""
-    if is_sent_by_script(request) or request.POST.get("confirmed") == "on":
-        return None
-    fields = [(name, value) for name, value in request.POST.items() if name != "csrfmiddlewaretoken"]
-    context = {"title": title, "text": text, "yes": yes, "fields": fields, "back_to": back_to}
-    return render(request, "confirm.html", context)
+def sender_url(request: HttpRequest) -> str:
+    """Return the address of the portal's page that sent a form; of the first page where that is not known."""
+    page = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+    return page
 
 
 def htmx_page_path(request: HttpRequest) -> str:

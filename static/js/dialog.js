@@ -1,19 +1,23 @@
-// Asks before a form with data-confirm is sent, in the portal's own dialog; removes messages after a while;
-// closes menus.
+// Asks a form's question before it is sent, in the portal's own dialog; removes messages after a while; closes
+// menus. Without this script the server asks (web/confirmation.py).
 
 const SHOWN = 6000;
 const UNDO_SHOWN = 20_000;
 
 const dialog = document.getElementById("confirm");
 
+const fieldOf = (form, name) => form.querySelector(`[name="${name}"]`)?.value;
+
+export const hasQuestion = (form) => fieldOf(form, "question") !== undefined;
+
 export async function isConfirmed(form) {
   const setText = (selector, text) => {
     dialog.querySelector(selector).textContent = text;
   };
-  setText("#confirm-title", form.dataset.confirmTitle || "Are you sure?");
-  setText("[data-confirm-text]", form.dataset.confirm);
-  setText("[data-confirm-button]", form.dataset.confirmYes || "Yes");
-  setText("[value=no]", form.dataset.confirmNo || "Cancel");
+  setText("#confirm-title", fieldOf(form, "question_title"));
+  setText("[data-confirm-text]", fieldOf(form, "question"));
+  setText("[data-confirm-button]", fieldOf(form, "question_yes"));
+  setText("[value=no]", fieldOf(form, "question_no") ?? "Cancel");
   dialog.returnValue = "no";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
@@ -22,9 +26,10 @@ export async function isConfirmed(form) {
 
 // Forms of htmx; forms.js asks for the others.
 document.addEventListener("htmx:confirm", async (event) => {
-  if (!event.target.dataset?.confirm) return;
+  const form = event.target;
+  if (!form.matches("form") || !hasQuestion(form)) return;
   event.preventDefault();
-  if (await isConfirmed(event.target)) event.detail.issueRequest(true);
+  if (await isConfirmed(form)) event.detail.issueRequest(true);
 });
 
 function removeMessages() {

@@ -2,7 +2,7 @@
 // Without this script, and where nothing but credentials is typed or a form leads to another site (data-native),
 // the browser sends them.
 
-import { isConfirmed } from "./dialog.js";
+import { hasQuestion, isConfirmed } from "./dialog.js";
 import { hideFailure, showFailure } from "./failures.js";
 import { focusError } from "./first-error.js";
 import { keepTyped } from "./keep-typed.js";
@@ -19,7 +19,7 @@ document.addEventListener("submit", async (event) => {
   if (event.defaultPrevented || form.method !== "post" || form.matches("[hx-post], [data-native]")) return;
   event.preventDefault();
   const { submitter } = event;
-  if (form.dataset.confirm && !(await isConfirmed(form))) return;
+  if (hasQuestion(form) && !(await isConfirmed(form))) return;
   await sendForm(form, submitter);
 });
 

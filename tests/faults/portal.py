@@ -183,7 +183,7 @@ class Portal:
         assert self.post("alice", (f"/jobs/{job.pk}/cancel/", {})) == 0
 
     def decide(self, job: Job, decision: str) -> None:
-        assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision, "confirmed": "on"})) == 0
+        assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision})) == 0
 
 
 def be_impatient(seconds: float) -> None:

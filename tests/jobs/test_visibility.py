@@ -15,7 +15,7 @@ from tests.people import HTMX, make_job, signed_in
 from tests.running import RunningEngine
 from tests.worker.driving import fresh, point_at, point_nowhere
 
-PUBLIC = {"public": "on", "confirmed": "on"}
+PUBLIC = {"public": "on"}
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +54,6 @@ def test_it_publishes_and_takes_back(alice: User, job: Job, engine: RunningEngin
         ("Made public", alice),
         ("Made private", alice),
     ]
-
-
-def test_a_page_without_scripts_asks_before_it_publishes(
-    alice: User, job: Job, engine: RunningEngine
-) -> None:
-    client = signed_in(alice)
-    asked = client.post(url(job), {"public": "on"}).content.decode()
-    assert "Anyone can then see and use it." in asked
-    assert not is_public(engine, job)
-    assert '<input type="hidden" name="confirmed" value="on">' in asked
-    client.post(url(job), PUBLIC)
-    assert is_public(engine, job)
 
 
 def test_htmx_gets_the_switch_and_a_message(alice: User, job: Job) -> None:

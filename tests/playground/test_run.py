@@ -133,9 +133,9 @@ def test_the_price_is_confirmed_once(alice: User, job: Job, settings: Any) -> No
     client = signed_in(alice)
     html = text_of(client, f"/jobs/{job.pk}/")
     assert "Each run is charged to the account: about 0.03 to 0.05 USD" in html
-    assert 'data-confirm="Each run is charged' in html
+    assert 'name="question" value="Each run is charged' in html
     after = client.post(address(job), form(), headers=HTMX).content.decode()
-    assert 'data-confirm="Each run is charged' not in after
+    assert 'name="question" value="Each run is charged' not in after
     settings.LOCAL_ENGINE = True
     own_engine = text_of(client, f"/jobs/{ready(alice).pk}/")
     assert "is charged" not in own_engine
