@@ -18,27 +18,16 @@ from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, limits
-from finetune_portal.jobs.dataset_field import DatasetField
 from finetune_portal.jobs.models import Job, Limits, Preset
 from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
 from finetune_portal.jobs.parameter_field import ParametersField
+from finetune_portal.jobs.select_fields import ConnectionField, ConnectionRadios, DatasetField
 from finetune_portal.providers.contract import ParameterError
 from finetune_portal.web.forms import InlineForm
 from finetune_portal.web.names import NameField
-from finetune_portal.web.templatetags.portal import credits_text
 
 MAX_LIMIT = 2_147_483_647  # what the column holds
 WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
-
-
-class ConnectionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
-    """Connections with the balance of their account, where it is known."""
-
-    def label_from_instance(self, obj: Connection) -> str:
-        if obj.is_free:
-            work = "trains on your own hardware" if obj.is_training_real else "only simulates"
-            return f"{obj}: {work}, free of charge"
-        return f"{obj}: {credits_text(obj.credits)} credits" if obj.credits is not None else str(obj)
 
 
 def _has_all_captions(dataset: Dataset | None) -> bool:
@@ -114,7 +103,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         queryset=Connection.objects.none(),
         required=False,
         empty_label=None,
-        widget=forms.RadioSelect,
+        widget=ConnectionRadios,
         error_messages={"invalid_choice": "This connection was deactivated. Select another one."},
     )
 
