@@ -79,7 +79,7 @@ def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     add_lora(transformer, rank=RANK, alpha=RANK, feed_forward=False, seed=0)
     trained = [each for each in transformer.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-4)
-    return Learner(transformer, optimizer, request, dtype, ProcessGroup()).step
+    return Learner(transformer, optimizer, request, dtype, ProcessGroup(), lambda even, _tokens: even).step
 
 
 def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:

@@ -119,6 +119,9 @@ VALUES = [
     ("hold_out", "False"),
     ("hold_out", 1),
     ("feed_forward", "yes"),
+    ("timestep_sampling", "logit_normal"),
+    ("timestep_sampling", "Shifted"),
+    ("timestep_sampling", "sigmoid"),
     ("resolution", 2048),
     ("resolution", 4096),
     ("batch_size", 65),
@@ -142,7 +145,12 @@ def test_each_parameter_has_one_verdict(engine_api: Api, portal_api: Api) -> Non
 
 
 def test_every_parameter_of_the_engine_is_taken(engine: RunningEngine, portal_api: Api) -> None:
-    values = {"memory": "auto", "feed_forward": True, "hold_out": True}
+    values = {
+        "memory": "auto",
+        "feed_forward": True,
+        "hold_out": True,
+        "timestep_sampling": "uniform",
+    }
     for name in call(engine, "GET", "/extra").json()["parameters"]:
         answer = portal_api.submit(**{name: values.get(name, 1)})
         assert answer.status_code == 200, (name, answer.text)

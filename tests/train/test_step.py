@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from finetune_portal.engine.trainers.lora.training import Training
 from tests.train.training import WORDS, dataset, picture, spec, training
 
 SIDE = 64
+SHIFT = math.exp(1.15)  # of the tiny model's schedule
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,8 @@ def plain_loss(
         x, c = latents(pipe, target), latents(pipe, control)
         prompt, pooled, text_ids = pipe.encode_prompt(WORDS, None, max_sequence_length=24)
     generator = torch.Generator().manual_seed(seed)
-    noise, sigma = torch.randn(x.shape, generator=generator), torch.rand(1, generator=generator)
+    noise, even = torch.randn(x.shape, generator=generator), torch.rand(1, generator=generator)
+    sigma = SHIFT * even / (1 + (SHIFT - 1) * even)
     noisy, ids = tokens((1 - sigma) * x + sigma * noise, 0)
     controls, control_ids = tokens(c, 1)
     velocity, _ = tokens(noise - x, 0)

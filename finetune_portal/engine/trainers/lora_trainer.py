@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from finetune_portal.engine.atomic_write import write_atomically
 from finetune_portal.engine.trainers import children, parameters
 from finetune_portal.engine.trainers.devices import Devices
 from finetune_portal.engine.trainers.image_generator import ImageGenerator
@@ -48,7 +49,8 @@ class LoraTrainer:
     def train(self, spec: TrainingSpec, work: Path, folder: Path, report: Report) -> Path:
         work.mkdir(parents=True, exist_ok=True)
         request = self.request(spec, work)
-        (work / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
+        with write_atomically(work / "request.json") as draft:
+            draft.write_text(json.dumps(request, indent=1), encoding="utf-8")
         with self._device(report) as device:
             report({"event": "phase", "phase": "Starting the trainer"})
             _run_until_done(lambda: self.start_child(work, device), work, report)
@@ -56,7 +58,11 @@ class LoraTrainer:
         return (work / "weights.safetensors").replace(folder / file_name(spec.name))
 
     def request(self, spec: TrainingSpec, work: Path) -> dict[str, Any]:
-        """What the child reads. A checkpoint is used again only for an equal request."""
+        """What the child reads. A checkpoint is used again only for an equal request.
+
+        A parameter that is newer than the training stays out, so that it ends as it began.
+        """
+        settings, begun_with = parameters.with_defaults(spec.parameters), _begun_with(work)
         return {
             "name": spec.name,
             "instance_prompt": spec.instance_prompt,
@@ -66,7 +72,7 @@ class LoraTrainer:
             "dataset_sha256": spec.dataset.sha256,
             "model": str(self.model.folder),
             "model_name": self.model.name,
-            **parameters.with_defaults(spec.parameters),
+            **{name: value for name, value in settings.items() if not begun_with or name in begun_with},
         }
 
     def start_child(self, work: Path, device: str) -> children.Child:
@@ -85,6 +91,14 @@ class LoraTrainer:
             yield device
         finally:
             self._devices.give_back(device)
+
+
+def _begun_with(work: Path) -> dict[str, Any]:
+    """The request with which an earlier start began this training; empty if there was none."""
+    with suppress(OSError, ValueError):
+        request: dict[str, Any] = json.loads((work / "request.json").read_text(encoding="utf-8"))
+        return request
+    return {}
 
 
 def _run_until_done(start: Callable[[], children.Child], work: Path, report: Report) -> None:

@@ -74,6 +74,7 @@ KNOWN: dict[str, Whole | Number | Choice] = {
     "memory": Choice("auto", {each: each for each in ("auto", "full", "small")}),
     "hold_out": _flag(True),
     "checkpoint_steps": Whole(50, 1, 10_000),
+    "timestep_sampling": Choice("shifted", {each: each for each in ("shifted", "uniform", "logit_normal")}),
     "sample_steps": Whole(0, 0, 20_000),  # 0: a quarter of the steps
 }
 

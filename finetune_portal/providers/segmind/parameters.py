@@ -27,6 +27,12 @@ KNOWN = {
         Parameter("memory", "choice", "How much GPU memory to use.", choices=("auto", "full", "small")),
         Parameter("hold_out", "flag", "Hold the first pair out for validation."),
         Parameter("checkpoint_steps", "whole", "Steps between checkpoints.", 1, 10_000),
+        Parameter(
+            "timestep_sampling",
+            "choice",
+            "How the noise levels of the steps are drawn; shifted: as samples pass them.",
+            choices=("shifted", "uniform", "logit_normal"),
+        ),
         Parameter("sample_steps", "whole", "Steps between validations; 0: a quarter of all.", 0, 20_000),
     )
 }

@@ -141,6 +141,10 @@ class Kontext:
             ).images
         return images[0]
 
+    def shift_sigmas(self, even: Tensor, tokens: int) -> Tensor:
+        """Shift sigmas as the schedule of a sample does, whose target has so many tokens."""
+        return shift_sigmas(self.scheduler, even, tokens)
+
     def peak_memory(self) -> int:
         """The most bytes that were taken so far: of the GPU, or on the CPU of this process."""
         if self.device.type == "cuda":
@@ -164,6 +168,15 @@ def add_lora(transformer: Any, *, rank: int, alpha: int, feed_forward: bool, see
     for parameter in transformer.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+
+
+def shift_sigmas(scheduler: FlowMatchEulerDiscreteScheduler, even: Tensor, tokens: int) -> Tensor:
+    config = scheduler.config
+    if not config.use_dynamic_shifting:
+        return config.shift * even / (1 + (config.shift - 1) * even)
+    slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
+    mu = config.base_shift + slope * (tokens - config.base_image_seq_len)
+    return scheduler.time_shift(mu, 1.0, even)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from finetune_portal.engine.trainers.families.examples import Batch
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.loss import flow_matching_loss
+from finetune_portal.engine.trainers.lora.sigmas import Shift, draw_sigmas
 
 
 class Learner:
@@ -23,9 +24,10 @@ class Learner:
         request: Mapping[str, Any],
         dtype: torch.dtype,
         group: ProcessGroup,
+        shift: Shift,
     ) -> None:
         self.transformer, self.optimizer, self.request = transformer, optimizer, request
-        self.dtype, self.group = dtype, group
+        self.dtype, self.group, self.shift = dtype, group, shift
         self.parameters: list[Tensor] = [each for each in transformer.parameters() if each.requires_grad]
 
     def step(self, step: int, batch: Batch) -> float:
@@ -42,11 +44,15 @@ class Learner:
         return float(loss.detach())
 
     def sample_noise(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Noise of the targets' shape, and a uniform sigma for each example."""
+        """Noise of the targets' shape, and a sigma for each example."""
         seed = self.request["seed"] * 1_000_003 + self.group.batch_number(step)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(batch.targets.shape, generator=generator).to(batch.targets)
-        return noise, torch.rand(len(batch.targets), generator=generator).to(batch.targets.device)
+        even = torch.rand(len(batch.targets), generator=generator)
+        # A training that an earlier release began has no such parameter, and ends as it began.
+        sampling = self.request.get("timestep_sampling", "uniform")
+        sigmas = draw_sigmas(sampling, even, tokens_of(batch), self.shift)
+        return noise, sigmas.to(batch.targets.device)
 
     def loss(self, batch: Batch, noise: Tensor, sigmas: Tensor) -> Tensor:
         device = batch.targets.device.type
@@ -57,3 +63,8 @@ class Learner:
         """A linear warm-up over `warmup_steps`, at most half of all steps; then constant."""
         warmup: int = min(self.request["warmup_steps"], self.request["steps"] // 2)
         return float(self.request["learning_rate"]) * min(1.0, (step + 1) / (warmup + 1))
+
+
+def tokens_of(batch: Batch) -> int:
+    """How many tokens a target has: one for 2 x 2 latents."""
+    return batch.targets.shape[2] * batch.targets.shape[3] // 4

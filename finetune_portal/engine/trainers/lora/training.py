@@ -63,7 +63,9 @@ class Training:
         lora = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
         self.transformer = self.model.load_transformer(**lora)
         optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
-        self.learner = Learner(self.transformer, optimizer, request, self.model.dtype, self.group)
+        self.learner = Learner(
+            self.transformer, optimizer, request, self.model.dtype, self.group, self.model.shift_sigmas
+        )
 
     def _encode_dataset(self, path: Path) -> None:
         prompt = self.request["instance_prompt"]
