@@ -32,6 +32,7 @@ class Progress(NamedTuple):
     latest: Event
     losses: list[tuple[int, float]]
     held_out: list[tuple[int, float]]
+    held_out_weighted: list[tuple[int, float]]  # by the schedule of a sample
     samples: list[tuple[int, str]]
     phase: str  # what is done at present beside the steps; empty while it steps, and after the end
 
@@ -61,6 +62,7 @@ def read(work: Path) -> Progress:
     """Read the events into curves that have each step once, in order."""
     losses: dict[int, float] = {}
     held_out: dict[int, float] = {}
+    held_out_weighted: dict[int, float] = {}
     samples: dict[int, str] = {}
     started: Event = {}
     latest: Event = {}
@@ -73,6 +75,7 @@ def read(work: Path) -> Progress:
             curve = event.get("curve", {})  # a checkpoint of an earlier version has none
             _resume(losses, step, curve.get("loss", []))
             _resume(held_out, step, curve.get("held_out", []))
+            _resume(held_out_weighted, step, curve.get("held_out_weighted", []))
             _resume(samples, step, curve.get("samples", []))
         elif kind == "step":
             latest = event
@@ -80,6 +83,8 @@ def read(work: Path) -> Progress:
                 losses[step] = event["loss"]
         elif kind == "held_out":
             held_out[step] = event["loss"]
+            if "weighted_loss" in event:  # a child of an earlier version does not report it
+                held_out_weighted[step] = event["weighted_loss"]
         elif kind == "sample":
             samples[step] = str(event["file"])
     return Progress(
@@ -87,6 +92,7 @@ def read(work: Path) -> Progress:
         latest,
         thinned(sorted(losses.items())),
         sorted(held_out.items()),
+        sorted(held_out_weighted.items()),
         sorted(samples.items()),
         phase,
     )

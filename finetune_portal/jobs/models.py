@@ -217,6 +217,7 @@ class Training(Leased):
     memory_bytes = models.BigIntegerField(null=True)
     losses = models.JSONField(default=list)
     held_out = models.JSONField(default=list)
+    held_out_weighted = models.JSONField(default=list)  # by the noise levels of a sample
     is_held_out_trained = models.BooleanField(default=False)  # too few pairs to hold one out
     samples = models.JSONField(default=list)
     phase = models.CharField(max_length=80, blank=True)  # what is done beside the steps, in words

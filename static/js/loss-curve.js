@@ -2,7 +2,8 @@
 
 const HEIGHT = 220;
 const SMOOTHING = 20; // a smoothed point averages about one part in so many of the curve
-const COLOURS = ["--border-strong", "--accent", "--warn"]; // loss of a step, smoothed loss, held-out pair
+// loss of a step, smoothed loss, held-out pair, held-out pair weighted by noise level
+const COLOURS = ["--border-strong", "--accent", "--warn", "--good"];
 
 const chart = { plot: null, library: null };
 
@@ -13,9 +14,11 @@ async function draw() {
   chart.library ||= import("../vendor/uplot/uPlot-1.6.32.esm.js");
   const { default: Plot } = await chart.library;
   if (!container.isConnected) return;
-  if (container.contains(chart.plot?.root)) return chart.plot.setData(pointsOf(figure));
+  const points = pointsOf(figure);
+  const isSame = container.contains(chart.plot?.root) && chart.plot.series.length === points.length;
+  if (isSame) return chart.plot.setData(points);
   chart.plot?.destroy();
-  chart.plot = new Plot(optionsFor(container), pointsOf(figure), container);
+  chart.plot = new Plot(optionsFor(container, points), points, container);
   observer.disconnect();
   observer.observe(container);
 }
@@ -27,9 +30,11 @@ const observer = new ResizeObserver(([{ contentRect }]) => {
 function pointsOf({ dataset }) {
   const losses = new Map(JSON.parse(dataset.losses));
   const heldOut = new Map(JSON.parse(dataset.heldOut));
+  const weighted = new Map(JSON.parse(dataset.heldOutWeighted));
   const steps = Array.from(new Set([...losses.keys(), ...heldOut.keys()])).sort((a, b) => a - b);
   const valuesOf = (curve) => steps.map((step) => curve.get(step) ?? null);
-  return [steps, valuesOf(losses), valuesOf(smoothed(losses)), valuesOf(heldOut)];
+  const curves = [losses, smoothed(losses), heldOut, ...(weighted.size ? [weighted] : [])];
+  return [steps, ...curves.map(valuesOf)];
 }
 
 // An exponential moving average, corrected for its start.
@@ -45,7 +50,7 @@ function smoothed(curve) {
   );
 }
 
-function optionsFor(container) {
+function optionsFor(container, points) {
   const colour = (name) => () => colourOf(container, name);
   const number = (_, value) => (value == null ? "" : value.toFixed(4));
   const axis = {
@@ -62,6 +67,8 @@ function optionsFor(container) {
     points: { show: false },
     ...more,
   });
+  const heldOut = (label, name, more) =>
+    series(label, name, { width: 2, points: { show: true, size: 6, fill: colour(name) }, ...more });
   const lastStep = () => Number(document.getElementById("curve")?.dataset.steps) || null;
   return {
     width: container.clientWidth,
@@ -82,11 +89,9 @@ function optionsFor(container) {
       { label: "Step", value: (_, value) => value ?? "" },
       series("Loss", COLOURS[0], { width: 1, alpha: 0.55 }),
       series("Smoothed", COLOURS[1], { width: 2 }),
-      series("Held-out pair", COLOURS[2], {
-        width: 2,
-        points: { show: true, size: 6, fill: colour(COLOURS[2]) },
-      }),
-    ],
+      heldOut("Held-out pair", COLOURS[2]),
+      heldOut("Held-out pair, weighted", COLOURS[3], { dash: [6, 4] }),
+    ].slice(0, points.length), // not every provider reports the last curve
   };
 }
 

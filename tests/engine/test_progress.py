@@ -10,6 +10,7 @@ from finetune_portal.engine import progress
 CURVE = {
     "loss": [[1, 0.9], [2, 0.8], [3, 0.7], [4, 0.6]],
     "held_out": [[0, 1.0], [4, 0.5]],
+    "held_out_weighted": [[0, 0.7], [4, 0.3]],
     "samples": [[0, "sample-000000.png"], [4, "sample-000004.png"]],
 }
 
@@ -33,6 +34,7 @@ def test_lines_that_were_never_read_come_back_from_the_checkpoint(tmp_path: Path
     training = progress.read(tmp_path)
     assert training.losses == [(1, 0.9), (2, 0.8), (3, 0.7), (4, 0.6), (5, 0.1), (6, 0.1)]
     assert training.held_out == [(0, 1.0), (4, 0.5)]
+    assert training.held_out_weighted == [(0, 0.7), (4, 0.3)]
     assert training.samples == [(0, "sample-000000.png"), (4, "sample-000004.png")]
 
 
@@ -69,6 +71,14 @@ def test_a_loss_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     assert [step for step, _loss in progress.read(tmp_path).losses] == [1, 2]
 
 
+def test_a_child_of_an_earlier_version_reports_no_weighted_loss(tmp_path: Path) -> None:
+    write(tmp_path, started(0), {"event": "held_out", "step": 0, "loss": 1.0})
+    write(tmp_path, {"event": "held_out", "step": 4, "loss": 0.5, "weighted_loss": 0.3})
+    training = progress.read(tmp_path)
+    assert training.held_out == [(0, 1.0), (4, 0.5)]
+    assert training.held_out_weighted == [(4, 0.3)]
+
+
 def test_a_phase_lasts_until_the_next_step(tmp_path: Path) -> None:
     write(tmp_path, {"event": "phase", "phase": "Encoding 6 pairs"})
     assert progress.read(tmp_path).phase == "Encoding 6 pairs"
@@ -79,5 +89,5 @@ def test_a_phase_lasts_until_the_next_step(tmp_path: Path) -> None:
 
 
 def test_without_a_file_there_is_no_progress(tmp_path: Path) -> None:
-    assert progress.read(tmp_path) == ({}, {}, [], [], [], "")
+    assert progress.read(tmp_path) == ({}, {}, [], [], [], [], "")
     progress.sync(tmp_path)

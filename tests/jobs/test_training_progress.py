@@ -108,6 +108,7 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
     assert "The loss went from 0.975 to 0.615" in page
     assert "On the held-out pair, which is not trained on, it went from 0.800 to 0.400 : 50 % lower" in page
     assert "js/loss-curve.js" in html
+    assert "Weighted" not in page, "nothing is said that the provider does not report"
     rows = Curves(Training.objects.get()).rows
     assert len(rows) == 10
     assert (rows[-1].step, rows[-1].held_out) == (40, 0.4)
@@ -150,6 +151,22 @@ def test_a_training_that_makes_it_worse_is_said(alice: User, provider: ScriptedP
     page = page_of(alice, job)
     assert "it went from 0.800 to 0.900 : higher" in page
     assert "The loss on the held-out pair is above that of the untrained model." in page
+
+
+def test_the_weighted_loss_is_told_beside_and_decides_whether_it_got_worse(
+    alice: User, provider: ScriptedProvider, job: Job
+) -> None:
+    falls, rises = [[0, 0.8], [40, 0.4]], [[0, 0.5], [40, 0.7]]
+    provider.tells = {**TOLD, "held_out": {"loss": falls, "weighted_loss": rises, "trained_on": False}}
+    look()
+    page = page_of(alice, job)
+    assert "it went from 0.800 to 0.400 : 50 % lower" in page
+    assert "Weighted by the noise levels that a sample passes" in page
+    assert "it went from 0.500 to 0.700 ." in page
+    assert "above that of the untrained model" in page
+    html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
+    assert 'data-held-out-weighted="[[0, 0.5], [40, 0.7]]"' in html
+    assert Curves(Training.objects.get()).rows[-1].weighted == 0.7
 
 
 def test_the_samples_are_fetched_once_and_shown(

@@ -62,6 +62,7 @@ def progress_of(request: HttpRequest, fields: Fields) -> HttpResponse:
                 "pair": training.started.get("held_out"),
                 "trained_on": not training.started.get("is_held_out", True),
                 "loss": training.held_out,
+                "weighted_loss": training.held_out_weighted,
             },
             "samples": [step for step, _file in training.samples],
             "phase": training.phase if job.state == states.TRAINING_INITIATED else "",

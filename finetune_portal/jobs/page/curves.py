@@ -13,11 +13,12 @@ TENTHS = 10  # the means of the first and last tenth of the points stand for sta
 
 @dataclass(frozen=True)
 class Row:
-    """The mean loss of the steps since the previous row, and the latest loss of the held-out pair."""
+    """The mean loss of the steps since the previous row, and the latest losses of the held-out pair."""
 
     step: int
     loss: float | None
     held_out: float | None
+    weighted: float | None
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,18 @@ class Curves:
 
     @property
     def held_out(self) -> Change | None:
-        losses = [loss for _, loss in self.training.held_out]
-        return Change(losses[0], losses[-1]) if len(losses) > 1 else None
+        return _change(self.training.held_out)
+
+    @property
+    def weighted(self) -> Change | None:
+        """The held-out loss, weighted by the noise levels of a sample; not every provider reports it."""
+        return _change(self.training.held_out_weighted)
 
     @property
     def is_worse(self) -> bool:
-        """Whether the held-out loss is above that of the untrained model."""
-        return bool(self.held_out and self.held_out.last > self.held_out.first)
+        """Whether the held-out loss is above that of the untrained model, weighted if that is known."""
+        change = self.weighted or self.held_out
+        return bool(change and change.last > change.first)
 
     @property
     def rows(self) -> list[Row]:
@@ -62,5 +68,11 @@ class Curves:
 
     def _row(self, after: int, end: int) -> Row:
         losses = [loss for step, loss in self.training.losses if after < step <= end]
-        held_out = [loss for step, loss in self.training.held_out if after < step <= end]
-        return Row(end, fmean(losses) if losses else None, held_out[-1] if held_out else None)
+        curves = (self.training.held_out, self.training.held_out_weighted)
+        held_out = [[loss for step, loss in curve if after < step <= end] for curve in curves]
+        latest = [points[-1] if points else None for points in held_out]
+        return Row(end, fmean(losses) if losses else None, *latest)
+
+
+def _change(curve: list[list[float]]) -> Change | None:
+    return Change(curve[0][1], curve[-1][1]) if len(curve) > 1 else None

@@ -105,6 +105,7 @@ def _fields(reported: Progress) -> dict[str, Any]:
         "memory_bytes": reported.memory_bytes,
         "losses": [list(point) for point in reported.losses],
         "held_out": [list(point) for point in reported.held_out],
+        "held_out_weighted": [list(point) for point in reported.held_out_weighted],
         "is_held_out_trained": reported.held_out_is_trained,
         "phase": reported.phase,
         "log": reported.log,

@@ -34,7 +34,11 @@ def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
 def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """Join the training without its curves and log, which no row shows."""
     return jobs.select_related("training").defer(
-        "training__losses", "training__held_out", "training__samples", "training__log"
+        "training__losses",
+        "training__held_out",
+        "training__held_out_weighted",
+        "training__samples",
+        "training__log",
     )
 
 

@@ -45,6 +45,7 @@ class Progress:
     memory_bytes: int | None
     losses: list[Point]
     held_out: list[Point]
+    held_out_weighted: list[Point]  # the same loss, weighted by the noise levels of a sample
     held_out_is_trained: bool
     samples: list[int]
     phase: str  # what is done beside the steps, in words; may be empty
@@ -92,6 +93,7 @@ class Extension:
             memory_bytes=_bytes(answer.get("memory_bytes")),
             losses=_points(answer.get("loss")),
             held_out=_points(held_out.get("loss")),
+            held_out_weighted=_points(held_out.get("weighted_loss")),
             held_out_is_trained=truth(held_out.get("trained_on")),
             samples=_steps(answer.get("samples")),
             phase=" ".join(text(answer.get("phase")).split())[:MAX_PHASE],

@@ -19,7 +19,7 @@ from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, endless, says
 from tests.running import RunningEngine, free_port
 from tests.waiting import until
 
-NOTHING = Progress(None, None, None, None, None, [], [], False, [], "", [])
+NOTHING = Progress(None, None, None, None, None, [], [], [], False, [], "", [])
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,15 @@ def test_curves_come_by_step_each_once_and_not_longer_than_a_page_can_show(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     backwards = [[step, step / 2] for step in range(5000, 0, -1)]
-    fields = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"loss": [[9, 1], [0, 2]], "trained_on": True}}
+    fields = {"loss": [*backwards, ["7", "0.25"]], "held_out": {"trained_on": True}}
+    fields["held_out"] |= {"loss": [[9, 1], [0, 2]], "weighted_loss": [[9, 3], [0, 4]]}
     provider.script("progress", says(200, fields | {"samples": [50, 0, 50, "25"]}))
     progress = client.extension.progress("job")
     steps = [step for step, _ in progress.losses]
     assert steps == sorted(set(steps))
     assert len(steps) <= 1000
     assert progress.losses[-1] == (5000, 2500.0)
+    assert progress.held_out_weighted == [(0, 4.0), (9, 3.0)]
     assert (progress.held_out, progress.held_out_is_trained) == ([(0, 2.0), (9, 1.0)], True)
     assert progress.samples == [0, 25, 50]
 

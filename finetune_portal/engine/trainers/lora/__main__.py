@@ -59,7 +59,8 @@ def _log_text(event: str, fields: dict[str, Any]) -> str:
         case "step" if fields["step"] % LOGGED_STEPS == 0 or fields["step"] == fields["steps"]:
             return f"Step {fields['step']} of {fields['steps']}: loss {fields['loss']:.4f}."
         case "held_out":
-            return f"Step {fields['step']}: loss {fields['loss']:.4f} on the held-out pair."
+            losses = f"{fields['loss']:.4f}, weighted as in a sample {fields['weighted_loss']:.4f}"
+            return f"Step {fields['step']}: loss on the held-out pair {losses}."
         case "checkpoint":
             return f"Checkpoint at step {fields['step']}."
         case "failed":

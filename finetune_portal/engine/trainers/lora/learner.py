@@ -67,4 +67,5 @@ class Learner:
 
 def tokens_of(batch: Batch) -> int:
     """How many tokens a target has: one for 2 x 2 latents."""
-    return batch.targets.shape[2] * batch.targets.shape[3] // 4
+    latents: int = batch.targets[0, 0].numel()
+    return latents // 4

@@ -18,7 +18,7 @@ VALIDATION_SIGMAS = tuple((index + 0.5) / 8 for index in range(8))
 def draw_sigmas(sampling: str, even: Tensor, tokens: int, shift: Shift) -> Tensor:
     """Sigmas from numbers that are spread evenly between 0 and 1.
 
-    `sampling`: `shifted` as a sample's schedule, `uniform`, or `logit_normal` (the sigmoid of a normal number).
+    `sampling`: `shifted` as in a sample, `uniform`, or `logit_normal` (the sigmoid of a normal number).
     """
     if sampling == "shifted":
         return shift(even, tokens)

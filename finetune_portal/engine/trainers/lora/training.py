@@ -26,11 +26,11 @@ from finetune_portal.engine.trainers.lora.dataset import (
     load_examples,
 )
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
-from finetune_portal.engine.trainers.lora.learner import Learner
+from finetune_portal.engine.trainers.lora.learner import Learner, tokens_of
 from finetune_portal.engine.trainers.lora.save import Facts, save_lora
+from finetune_portal.engine.trainers.lora.sigmas import VALIDATION_SIGMAS, schedule_weights, weighted
 
 Emit = Callable[..., None]
-VALIDATION_SIGMAS = tuple((index + 0.5) / 8 for index in range(8))
 HOLD_OUT_FROM = 3  # pairs; with fewer, all are trained on, and the first one is validated all the same
 
 
@@ -49,7 +49,8 @@ class Training:
         self.recent_seconds: deque[float] = deque(maxlen=20)
         # Pairs of a step and its value, from the first step on. A checkpoint keeps them, and the next start
         # reports them: the engine may have stopped before it read the lines that were written by then.
-        self.curve: dict[str, list[list[Any]]] = {"loss": [], "held_out": [], "samples": []}
+        names = ("loss", "held_out", "held_out_weighted", "samples")
+        self.curve: dict[str, list[list[Any]]] = {name: [] for name in names}
 
     def prepare(self) -> None:
         """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
@@ -119,10 +120,11 @@ class Training:
             return
         if step:
             self._report_phase(f"Making the sample of step {step}")
-        loss = self._validation_loss()
+        loss, weighted_loss = self._validation_losses()
         self._check_loss(step, loss)
         self.curve["held_out"].append([step, loss])
-        self.emit("held_out", step=step, loss=loss)
+        self.curve["held_out_weighted"].append([step, weighted_loss])
+        self.emit("held_out", step=step, loss=loss, weighted_loss=weighted_loss)
         example, name = self.validation_example, f"sample-{step:06}.png"
         sample = self.model.generate(
             self.transformer, self.validation_batch, size=example.target.size, seed=self.seed
@@ -160,7 +162,7 @@ class Training:
             for parameter, value in zip(self.learner.parameters, checkpoint["weights"], strict=True):
                 parameter.copy_(value)
         self.learner.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.curve = checkpoint.get("curve", self.curve)  # a checkpoint of an earlier version has none
+        self.curve |= checkpoint.get("curve", {})  # a checkpoint of an earlier version has none, or not all
         return int(checkpoint["step"])
 
     def save_lora(self) -> None:
@@ -190,14 +192,16 @@ class Training:
         interval = self.request["sample_steps"] or max(1, self.steps // 4)
         return step % interval == 0 or step == self.steps
 
-    def _validation_loss(self) -> float:
+    def _validation_losses(self) -> tuple[float, float]:
+        """The mean over the fixed sigmas, and the mean weighted by the schedule of a sample."""
         batch = Batch(*(each.to(self.model.device) for each in self.validation_batch))
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(batch.targets.shape, generator=generator).to(batch.targets)
         sigmas = torch.tensor(VALIDATION_SIGMAS, device=self.model.device)
         with torch.no_grad():
             losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
-        return sum(losses) / len(losses)
+        weights = schedule_weights(tokens_of(batch), self.model.shift_sigmas)
+        return sum(losses) / len(losses), weighted(losses, weights)
 
     def _report_phase(self, phase: str) -> None:
         """Say what is done beside the steps, some of which takes minutes with a model of full size."""
