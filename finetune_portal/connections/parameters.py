@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from finetune_portal.connections.models import Connection
@@ -21,6 +22,16 @@ def read(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
         takes = ", ".join(("learning_rate", "steps", *known))
         raise ParameterError(f"“{connection}” does not take {names}. It takes {takes}.")
     return {name: known[name].read(value) for name, value in values.items()}
+
+
+def listed(connection: Connection, advanced: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the list of a connection says of one job, without what its provider does not take."""
+    known = {each.name: each for each in parameters.described(_names(connection))}
+    values: dict[str, Any] = {}
+    for name in advanced.keys() & known.keys():
+        with suppress(ParameterError):
+            values[name] = known[name].read(advanced[name])
+    return values
 
 
 def _names(connection: Connection) -> list[str]:

@@ -24,13 +24,17 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import django
 import requests
 
-from finetune_portal.datasets import sample
-from finetune_portal.providers.segmind import SegmindClient
-from tests.cookies import csrf_cookie
-from tests.e2e.conftest import EMAIL, PASSWORD, Portal
-from tests.waiting import until
+os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_portal.settings"
+django.setup()
+
+from finetune_portal.datasets import sample  # noqa: E402 - the browser tests' modules need the settings
+from finetune_portal.providers.segmind import SegmindClient  # noqa: E402
+from tests.cookies import csrf_cookie  # noqa: E402
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal  # noqa: E402
+from tests.waiting import until  # noqa: E402
 
 MEGABYTE = 1_000_000
 PIECE = 8 * 1024 * 1024  # as the browser sends it

@@ -133,12 +133,15 @@ def test_a_model_that_is_not_deployed_can_be_downloaded(alice: User) -> None:
 def test_a_job_from_elsewhere_is_adopted_once_and_marked(alice: User, engine: RunningEngine) -> None:
     """docs/reliability.md, S19."""
     name = f"elsewhere {now():%H%M%S%f}"
-    request_id = reached(engine, started(engine, name), "AVAILABLE")["finetune_id"]
+    advanced = {"steps": 300, "learning_rate": 0.0004, "rank": 8, "hold_out": False}
+    key = started(engine, name, advance_parameters=advanced)
+    request_id = reached(engine, key, "AVAILABLE")["finetune_id"]
     follow_now()
     follow_now()
     job = adopted(request_id)
     assert (job.name, job.owner, job.is_external, job.state) == (name, None, True, "ready")
     assert (job.steps, job.learning_rate, job.instance_prompt) == (300, 0.0004, "Put a hat on the head")
+    assert job.parameters == {"rank": 8, "hold_out": False}
     assert timeline_texts(job)[0] == "Found at the provider, started outside the portal"
     assert Job.objects.filter(name=name).count() == 1
     html = text_of(signed_in(alice), f"/?q={name.replace(' ', '+')}")

@@ -48,6 +48,7 @@ def listed(job: Job) -> Body:
         "error_message": job.error_message or None,
         "segmind_model_path": None,
         "advance_parameters": {
+            **job.parameters,
             "steps": job.steps,
             "learning_rate": job.learning_rate,
             "prompt": job.instance_prompt,

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
+from finetune_portal.connections import parameters
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import ACTIVE, DOWNLOADABLE, FOLLOWED, State
 from finetune_portal.jobs.models import Attempt, Job
@@ -195,6 +196,7 @@ def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job
         "state": State.REQUESTED,
         "learning_rate": finetune.learning_rate,
         "steps": finetune.steps,
+        "parameters": parameters.listed(connection, finetune.advance_parameters),
         "sent_at": now(),
     }
     if first:

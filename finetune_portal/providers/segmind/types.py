@@ -139,6 +139,7 @@ class FineTune:
     instance_prompt: str
     learning_rate: float | None
     steps: int | None
+    advance_parameters: dict[str, Any]
     base_model: str
     theme: str
     created_at: str
@@ -166,6 +167,7 @@ class FineTune:
             instance_prompt=text(payload.get("instance_prompt")),
             learning_rate=number(advanced.get("learning_rate")),
             steps=whole(advanced.get("steps")),
+            advance_parameters=advanced,
             base_model=text(payload.get("base_model")),
             theme=text(payload.get("theme")),
             created_at=text(payload.get("created_ts")),
