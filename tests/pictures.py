@@ -25,8 +25,16 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 def png16(colour: int, size: tuple[int, int], pixel: Sequence[int], transparent: Sequence[int] = ()) -> bytes:
     """A PNG of 16 bits a channel, all of one pixel. `transparent` is the shade that counts as transparent."""
-    row = b"\0" + struct.pack(f">{len(pixel)}H", *pixel) * size[0]
-    header = struct.pack(">IIBBBBB", *size, 16, colour, 0, 0, 0)
+    return png(16, colour, size, pixel, transparent)
+
+
+def png(
+    depth: int, colour: int, size: tuple[int, int], pixel: Sequence[int], transparent: Sequence[int] = ()
+) -> bytes:
+    """The same in 1 to 16 bits a channel."""
+    bits = "".join(f"{value:0{depth}b}" for value in pixel) * size[0]
+    row = b"\0" + int(bits.ljust(-len(bits) % 8 + len(bits), "0"), 2).to_bytes(-(-len(bits) // 8))
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
     shade = chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)) if transparent else b""
     chunks = chunk(b"IHDR", header) + shade + chunk(b"IDAT", zlib.compress(row * size[1]))
     return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")

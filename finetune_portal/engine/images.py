@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # under any name of the three: the vendor's own sample has a WebP as .jpg
 MAX_PIXELS = 100_000_000
@@ -72,9 +72,23 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise ImageError(f"is too large: {width} x {height} pixels.")
     try:
         with image:
+            _fit_transparency(image)
             yield image
     except _ERRORS:
         raise ImageError("is damaged: its picture ends early or cannot be decoded.") from None
+
+
+def _fit_transparency(image: ImageFile.ImageFile) -> None:
+    """Bring the transparent shade of a PNG to 8 bits, as Pillow does with pixels of 2, 4 or 16 bits.
+
+    Pillow keeps grey of 16 bits as it is, and its shade is left alone, too.
+    """
+    shade = image.info.get("transparency")
+    stored_as = str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
+    if isinstance(shade, int) and stored_as in ("L;2", "L;4"):
+        image.info["transparency"] = shade * {"L;2": 85, "L;4": 17}[stored_as]
+    elif isinstance(shade, tuple) and stored_as == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in shade)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -104,9 +118,6 @@ def _alpha(image: Image.Image) -> Image.Image | None:
     transparent = image.info.get("transparency")
     if image.mode.startswith("I") and isinstance(transparent, int):  # one shade of 16 bits
         return image.convert("I").point([255 * (value != transparent) for value in range(2**16)], "L")
-    if isinstance(transparent, tuple) and max(transparent) > 255:  # Pillow has cut the pixels to 8 bits
-        image = image.copy()
-        image.info["transparency"] = tuple(value >> 8 for value in transparent)
     return image.convert("RGBA").getchannel("A")
 
 

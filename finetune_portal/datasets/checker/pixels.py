@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import IO
+from typing import IO, Any
 
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms
@@ -44,6 +44,7 @@ TURNS = {
 }
 SAME_COLOUR = 2  # steps of 255 that a profile may differ from sRGB and still be called sRGB
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+WIDENED = {"L;2": 85, "L;4": 17}  # Pillow's factor to 8 bits, by its name for such pixels
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -58,6 +59,8 @@ def open_picture(data: IO[bytes]) -> Image.Image:
     image = Image.open(data, formats=accepted.READABLE)
     if image.width * image.height > accepted.MAX_PIXELS:
         raise TooManyPixelsError
+    if image.format == "PNG" and image.info.get("transparency") is not None:
+        image.info["transparency"] = _as_decoded(image.info["transparency"], str(image.tile[0].args))
     return image
 
 
@@ -113,10 +116,36 @@ def is_transparent(image: Image.Image) -> bool:
         return False
     for top in range(0, image.height, STRIP):
         strip = image.crop((0, top, image.width, min(image.height, top + STRIP)))
-        lowest = strip.convert("RGBA").getchannel("A").getextrema()[0]
+        lowest = _alpha(strip).getextrema()[0]
         if isinstance(lowest, int | float) and lowest < 255:
             return True
     return False
+
+
+def _as_decoded(transparency: Any, raw_mode: str) -> Any:
+    """The shade or colour of a PNG that counts as transparent, in the range to which Pillow decodes.
+
+    Pillow widens grey of 2 and 4 bits to 8 bits and narrows colours of 16 bits, but leaves this value alone.
+    """
+    if raw_mode in WIDENED and isinstance(transparency, int):
+        return transparency * WIDENED[raw_mode]
+    if raw_mode == "RGB;16B" and isinstance(transparency, tuple):
+        return tuple(value >> 8 for value in transparency)
+    return transparency
+
+
+def _alpha(strip: Image.Image) -> Image.Image:
+    """The opacity of each pixel, in 8 bits."""
+    shade = strip.info.get("transparency")
+    if strip.mode in DEEP_MODES and isinstance(shade, int):
+        return strip.convert("I").point(_opaque_but(shade), "L")
+    return strip.convert("RGBA").getchannel("A")
+
+
+@lru_cache(maxsize=4)
+def _opaque_but(shade: int) -> list[int]:
+    """The opacity of each shade of 16 bits, where one is transparent."""
+    return [255 * (value != shade) for value in range(2**16)]
 
 
 def _profile(image: Image.Image) -> bytes:
@@ -138,7 +167,7 @@ def _converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     scale = _scale(image) if is_deep(image) else None
 
     def convert(strip: Image.Image) -> Image.Image:
-        alpha = strip.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+        alpha = _alpha(strip) if image.has_transparency_data else None
         strip = scale(strip) if scale else strip
         strip = strip if strip.mode == mode else strip.convert("RGBA").convert("RGB").convert(mode)
         colours = ImageCms.applyTransform(strip, transform) if transform else strip.convert("RGB")
