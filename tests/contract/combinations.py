@@ -18,6 +18,7 @@ from tests.pictures import GREY, GREY_ALPHA, RGB, RGBA, encoded, png16, profile,
 SIZE = (288, 272)
 WORD = "größe"
 PAIRS = 5
+TOLERANCE = 4  # steps of 255 by which a colour may differ: JPEG, and the rounding of profiles
 SHADES = range(40, 40 + 20 * PAIRS, 20)  # one a pair
 
 AXES = {

@@ -16,14 +16,13 @@ from finetune_portal.datasets.checker import inspect_zip
 from finetune_portal.datasets.checker.pixels import open_picture, plain
 from finetune_portal.datasets.checker.repair import repair
 from finetune_portal.engine import datasets, images
-from tests.contract.combinations import PAIRS, Combination, covering, dataset
+from tests.contract.combinations import PAIRS, TOLERANCE, Combination, covering, dataset
 
 ALL, SHARE = covering(60)
 CASES = [
     pytest.param(each, id=str(each), marks=[pytest.mark.slow] if at >= SHARE else [])
     for at, each in enumerate(ALL)
 ]
-TOLERANCE = 4  # steps of 255: JPEG, and the rounding of profiles
 
 
 @pytest.mark.parametrize("combination", CASES)

@@ -1,9 +1,13 @@
-"""The browser's check and the server's find the same pairs in the same files, and say the same of them."""
+"""The browser's check and the server's find the same pairs in the same files, and say the same of them.
+
+What the browser packs of loose files is read as a training reads it.
+"""
 
 from __future__ import annotations
 
 import json
 import unicodedata
+from base64 import b64decode
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,14 +16,16 @@ import pytest
 from playwright.sync_api import Page
 
 from finetune_portal.datasets.checker import inspect_zip, zip_members, zip_names
+from finetune_portal.engine import datasets, images
 from tests import code_pages
+from tests.contract.combinations import TOLERANCE, covering, dataset
 from tests.datasets.corpus.zip_builder import Entry, build
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import HALVES, JPEG, PNG, WEBP, Files, packed, picture
 
 pytestmark = pytest.mark.browser
 
-JUDGE = """async ([pairs, checks, zips]) => {
+JUDGE = """async ([pairs, checks, zips, _packing]) => {
   const { readPairs } = await import(pairs);
   const { checkPairs } = await import(checks);
   const { readDirectory } = await import(zips);
@@ -41,10 +47,34 @@ JUDGE = """async ([pairs, checks, zips]) => {
   }
   return verdicts;
 }"""
+PACK = """async ([pairs, checks, zips, packing]) => {
+  const { readPairs } = await import(pairs);
+  const { checkPairs } = await import(checks);
+  const { readDirectory } = await import(zips);
+  const { packPairs } = await import(packing);
+  const packed = {};
+  const { signal } = new AbortController();
+  for (const file of document.getElementById("probe").files) {
+    const result = await readPairs(await readDirectory(file));
+    await checkPairs(result, signal);
+    const options = { name: file.name, lastModified: 0, signal, onProgress: () => {} };
+    const zip = await packPairs(result.pairs, options);
+    const bytes = new Uint8Array(await zip.arrayBuffer());
+    packed[file.name] = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  }
+  return packed;
+}"""
 # What only the decoded pixels or the bytes of names in the ZIP show.
 SERVER_ONLY = (
     "smaller than 256 pixels",
     "differ in shape",
+    "more than 8 bits per channel",
+    "print colours",
+    "partly transparent",
+    "by its EXIF data",
+    "by their EXIF data",
+    "colours of another profile",
+    "in different colour spaces",
     "same picture",
     "same pair",
     "spelled in two ways",
@@ -154,6 +184,7 @@ SETS: dict[str, Files] = {
     | {"01_end.png": b"%PDF-1.7", "02_end.png": b"<html>", "03_end.png": b"x", "04_end.png": b"8BPS"},
 }  # fmt: skip
 
+COMBINATIONS, _ = covering(60)
 NAMES = code_pages.NAMES | {"utf-8": ["größe", "café", "niño", "帽", "кот"]}
 
 
@@ -186,19 +217,26 @@ def server_verdict(path: Path) -> dict[str, Any]:
     }
 
 
-def test_browser_and_server_judge_the_same_files_alike(form: Page, portal: Portal, tmp_path: Path) -> None:
+def run(script: str, zips: dict[str, bytes], form: Page, portal: Portal, folder: Path) -> dict[str, Any]:
+    """What the script makes of the ZIPs, which it finds in an input of the page."""
     names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
-    zips = {name: packed(files) for name, files in SETS.items()}
-    zips |= {f"names in {page}": named_in(page) for page in NAMES}
     for name, content in zips.items():
-        (tmp_path / f"{name}.zip").write_bytes(content)
+        (folder / f"{name}.zip").write_bytes(content)
     form.evaluate(
         """document.body.append(
              Object.assign(document.createElement('input'), {type: 'file', id: 'probe', multiple: true}))"""
     )
-    form.locator("#probe").set_input_files(sorted(tmp_path.glob("*.zip")))
-    scripts = [f"/static/{names[f'js/{name}.js']}" for name in ("pairs", "check-pairs", "zip-reader")]
-    judged = form.evaluate(JUDGE, scripts)
+    form.locator("#probe").set_input_files(sorted(folder.glob("*.zip")))
+    modules = ("pairs", "check-pairs", "zip-reader", "pack-zip")
+    made: dict[str, Any] = form.evaluate(script, [f"/static/{names[f'js/{name}.js']}" for name in modules])
+    return made
+
+
+def test_browser_and_server_judge_the_same_files_alike(form: Page, portal: Portal, tmp_path: Path) -> None:
+    zips = {name: packed(files) for name, files in SETS.items()}
+    zips |= {f"names in {page}": named_in(page) for page in NAMES}
+    zips |= {str(each): dataset(each)[0] for each in COMBINATIONS}
+    judged = run(JUDGE, zips, form, portal, tmp_path)
     differ = []
     for name in zips:
         ours, theirs = judged[f"{name}.zip"], server_verdict(tmp_path / f"{name}.zip")
@@ -207,3 +245,21 @@ def test_browser_and_server_judge_the_same_files_alike(form: Page, portal: Porta
             ours["pairs"] = [pair for pair in ours["pairs"] if pair in theirs["pairs"]]
         differ += [(name, key, ours[key], theirs[key]) for key in theirs if ours[key] != theirs[key]]
     assert differ == []
+
+
+def test_what_the_browser_packs_trains_as_it_looks(form: Page, portal: Portal, tmp_path: Path) -> None:
+    made = {str(each): dataset(each) for each in COMBINATIONS}
+    zips = {name: content for name, (content, _) in made.items()}
+    copies = run(PACK, zips, form, portal, tmp_path)
+    path, differ = tmp_path / "packed.zip", {}
+    for name, (_, shown) in made.items():
+        path.write_bytes(b64decode(copies[f"{name}.zip"]))
+        problems = inspect_zip(path).problems
+        seen = {}
+        if not problems:
+            datasets.check(path, instance_prompt="")
+            pairs = datasets.pairs(path, instance_prompt="")
+            seen = {each.instruction: images.decode(each.target).getpixel((9, 9)) for each in pairs}
+        if seen != {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}:
+            differ[name] = (problems, seen)
+    assert differ == {}

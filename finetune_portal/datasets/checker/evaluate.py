@@ -124,9 +124,11 @@ def _layout(arrangement: Arrangement, findings: Findings) -> list[dict[str, str]
 
 
 def _looks(content: Content) -> None:
-    """The findings of images and captions, and of archives anywhere."""
-    for name, look in content.looks.items():
-        for key, detail in look.findings:
+    """The findings of images and captions, pair by pair, and of archives anywhere."""
+    pairs = content.arrangement.pairs
+    halves = (half.name for pair in pairs for half in (pair.start, pair.end))
+    for name in dict.fromkeys((*halves, *content.looks)):
+        for key, detail in content.looks[name].findings:
             content.findings.add(key, content.labels.get(name, name), detail=detail)
 
 
