@@ -63,11 +63,8 @@ THIRD_PARTY = {
     "ray": {f"{PORTAL}.engine.trainers.on_ray.__main__"},
     "boto3": set(),
 }
-# Foreign pictures are to be decoded in the limited child of the checker; these places do it elsewhere today.
-DECODES_IN_PROCESS = {
-    f"{PORTAL}.datasets.sample",
-    f"{PORTAL}.jobs.sync.samples",
-}
+# Foreign pictures are decoded in the limited child of the checker; this place draws its own and decodes none.
+DRAWS = {f"{PORTAL}.datasets.sample"}
 FILE_LINES, FUNCTION_LINES, TEMPLATE_LINES = 400, 50, 150
 
 
@@ -248,7 +245,7 @@ def test_pillow_decodes_in_the_checker_and_in_the_engine() -> None:
     outside = {
         name for name in users("PIL") if not inside(name, f"{PORTAL}.datasets.checker", f"{PORTAL}.engine")
     }
-    assert outside == DECODES_IN_PROCESS
+    assert outside == DRAWS
 
 
 def test_services_know_nothing_of_pages() -> None:

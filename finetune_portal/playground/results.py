@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,11 +18,11 @@ class UnreadableResultError(Exception):
 
 
 def save(generation: Generation, content: bytes) -> str:
-    """Write the picture to disk and return its format: png, jpeg or webp. Raises UnreadableResultError."""
-    try:
-        kind = checker.inspect_image(io.BytesIO(content)).format.lower()
-    except checker.UnusableImageError:
-        raise UnreadableResultError from None
+    """Write the picture to disk and return its format: png, jpeg or webp. Raises UnreadableResultError.
+
+    The picture is decoded in the checker's limited child.
+    """
+    kind = checker.picture_format(content).lower()
     if kind not in KINDS:
         raise UnreadableResultError
     generation.kind = kind

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from finetune_portal.datasets.checker import inspect_image
+from finetune_portal.datasets.checker.images import inspect_image
 from finetune_portal.datasets.checker.pixels import open_picture, plain
 from finetune_portal.engine import images
 from tests.pictures import GREY, RGB, png

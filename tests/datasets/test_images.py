@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from finetune_portal.datasets.checker import ImageInfo, UnusableImageError, accepted, inspect_image
+from finetune_portal.datasets.checker import accepted
+from finetune_portal.datasets.checker.images import ImageInfo, UnusableImageError, inspect_image
 
 
 def png(mode: str = "RGB", size: tuple[int, int] = (7, 5), **options: Any) -> bytes:

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 
 from finetune_portal.datasets import checker
 from finetune_portal.datasets.checker import pixels
+from finetune_portal.datasets.checker.images import UnusableImageError, inspect_image
 from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.zip_builder import dataset, packed, picture
 
@@ -157,9 +158,9 @@ def test_a_picture_that_lacks_its_end_is_damaged(kind: str) -> None:
     """The whole picture is decoded, whatever its size."""
     noise = Image.effect_noise((900, 600), 60).convert("RGB")
     data = saved(noise, kind)
-    assert checker.inspect_image(io.BytesIO(data)).size == (900, 600)
-    with pytest.raises(checker.UnusableImageError, match="broken"):
-        checker.inspect_image(io.BytesIO(data[: len(data) * 2 // 3]))
+    assert inspect_image(io.BytesIO(data)).size == (900, 600)
+    with pytest.raises(UnusableImageError, match="broken"):
+        inspect_image(io.BytesIO(data[: len(data) * 2 // 3]))
 
 
 def test_a_picture_that_cannot_be_made_leaves_the_others(tmp_path: Path) -> None:
@@ -174,3 +175,11 @@ def test_a_picture_that_cannot_be_made_leaves_the_others(tmp_path: Path) -> None
     assert checker.make_pictures(tasks) == ["broken", "missing", "webp"]
     assert [target.exists() for target in targets] == [False, False, True]
     assert list(tmp_path.glob(".*")) == []
+
+
+def test_the_format_of_a_picture_is_that_of_its_bytes() -> None:
+    whole = saved(Image.effect_noise((300, 300), 60), "JPEG")
+    assert checker.picture_format(whole) == "JPEG"
+    assert checker.picture_format(picture()) == "PNG"
+    for content in (b"", b"<html>", whole[: len(whole) // 2], saved(Image.new("1", (10_000, 6_000)))):
+        assert checker.picture_format(content) == ""

@@ -1,4 +1,4 @@
-"""Check and repair ZIPs and make pictures in a child process with limits.
+"""Check and repair ZIPs, and decode and make pictures, in a child process with limits.
 
 So a hostile file ends only that process.
 
@@ -113,6 +113,17 @@ def make_pictures(tasks: Sequence[PictureTask], seconds: float = PICTURE_SECONDS
             draft.replace(task.target)
         draft.unlink(missing_ok=True)
     return outcomes
+
+
+def picture_format(content: bytes) -> str:
+    """The format of a picture that can be decoded to its end, such as “PNG”; empty for anything else."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        try:
+            return str(_run("format", Path(file.name), limits=PICTURE_LIMITS)["format"])
+        except ZipRejectedError:
+            return ""
 
 
 def _run(command: str, *paths: Path, limits: Limits, stdin: str = "") -> dict[str, Any]:

@@ -3,9 +3,10 @@
     python -m finetune_portal.datasets.checker.sandbox_child LIMITS check ZIP < seen.json
     python -m finetune_portal.datasets.checker.sandbox_child LIMITS repair ZIP TARGET < changes.json
     python -m finetune_portal.datasets.checker.sandbox_child LIMITS pictures < tasks.json
+    python -m finetune_portal.datasets.checker.sandbox_child LIMITS format PICTURE
 
 LIMITS are bytes of memory, seconds of CPU and bytes of output. Prints JSON: the verdict of the check, or why
-the ZIP cannot be repaired, or what became of each picture.
+the ZIP cannot be repaired, or what became of each picture, or the format of a picture.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finetune_portal.datasets.checker import inspect, pictures, repair
+from finetune_portal.datasets.checker import images, inspect, pictures, repair
 from finetune_portal.datasets.checker.messages import ZipRejectedError
 
 TOO_MUCH_MEMORY = "The ZIP needs too much memory to check. Use fewer or smaller pictures."
@@ -72,10 +73,19 @@ def _pictures() -> dict[str, list[str]]:
     return {"outcomes": pictures.make_all(tasks, given["seconds"])}
 
 
+def _format(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as file:
+            return {"format": images.inspect_image(file).format}
+    except images.UnusableImageError:
+        return {"format": ""}
+
+
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "check": _check,
     "repair": _repair,
     "pictures": _pictures,
+    "format": _format,
 }
 
 if __name__ == "__main__":

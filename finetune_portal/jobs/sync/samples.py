@@ -7,16 +7,14 @@ image that cannot be fetched.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import BytesIO
 from pathlib import Path
 
 from django.conf import settings
-from PIL import Image
 
+from finetune_portal.datasets import checker
 from finetune_portal.storage.files import write_atomically
 
 PAIR = ("control", "target")
-MAX_PIXELS = 50_000_000
 
 
 def path(job_id: int, name: str) -> Path:
@@ -40,16 +38,10 @@ def exists(job_id: int, name: str) -> bool:
 
 
 def save(job_id: int, name: str, content: bytes) -> None:
-    """Store an image, or an empty file if the content is no valid PNG of an acceptable size."""
+    """Store an image, or an empty file if the content is no whole PNG of an acceptable size.
+
+    The image is decoded in the checker's limited child.
+    """
+    is_png = checker.picture_format(content) == "PNG"
     with write_atomically(path(job_id, name)) as file:
-        file.write(content if _is_png(content) else b"")
-
-
-def _is_png(content: bytes) -> bool:
-    try:
-        with Image.open(BytesIO(content), formats=("PNG",)) as image:
-            is_small = image.width * image.height <= MAX_PIXELS
-            image.verify()
-    except Exception:  # noqa: BLE001 - Pillow raises whatever its parsers meet
-        return False
-    return is_small
+        file.write(content if is_png else b"")
