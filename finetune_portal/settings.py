@@ -114,7 +114,7 @@ MIDDLEWARE = [
     "finetune_portal.web.middleware.redirect_forms",
     "finetune_portal.web.middleware.HTMLGZipMiddleware",
     "finetune_portal.web.cookies.rename_old_cookies",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "finetune_portal.accounts.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -18,6 +18,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import inputs
 from finetune_portal.playground.models import Generation
+from tests import session_client as session_client
 
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}

@@ -1,4 +1,4 @@
-"""Require a sign-in by default, and a second factor where the operator requires one.
+"""Open sessions, require a sign-in by default, and a second factor where the operator requires one.
 
 A fragment or an upload whose session has ended gets a 401, not the login page; a form, what was typed in it.
 """
@@ -11,17 +11,35 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import middleware
+from django.contrib.sessions import middleware as sessions_middleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, sessions
+from finetune_portal.accounts.session_store import SessionStore
 from finetune_portal.web.http import PLAIN, is_sent_by_script, sender_url, session_ended
 
 # Fields that hold a secret, and those that nobody typed.
 NOT_SHOWN = re.compile("pass|key|token|code|secret|current|address|confirmed|question")
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
+
+
+class SessionMiddleware(sessions_middleware.SessionMiddleware):
+    """Open the session of the cookie's token, and put the token of a new session into the cookie."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        token = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        request.session = SessionStore.of_token(token)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
+        if cookie is not None and cookie.value:
+            token = request.session.token  # type: ignore[attr-defined]  # our own store
+            cookie.set(cookie.key, token, token)
+        return response
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):

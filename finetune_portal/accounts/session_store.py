@@ -1,10 +1,12 @@
 """Database sessions that end when idle, and at a maximum age after the sign-in.
 
-Both limits are in the row's `expire_date`, so they hold for pages, uploads and streams alike.
+Both limits are in the row's `expire_date`, so they hold for pages, uploads and streams alike. The cookie
+holds a random token and the row's key is a hash of it: no row or backup lets its reader sign in.
 """
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +16,28 @@ from django.contrib.sessions.models import Session
 from django.utils.timezone import now
 
 SIGNED_IN_AT = "began"  # key in a session: seconds since 1970
+KEY_LENGTH = 40  # of Django's column, in hex digits: 160 bits
+
+
+def key_of(token: str) -> str:
+    """Return the session key under which the session of this cookie is stored."""
+    return hashlib.sha256(token.encode()).hexdigest()[:KEY_LENGTH]
 
 
 class SessionStore(db.SessionStore):
+    token = ""  # what the cookie holds; empty where the session was opened by its key
+
+    @classmethod
+    def of_token(cls, token: str) -> SessionStore:
+        """Return the session of a cookie; a new one for an unknown or empty token."""
+        store = cls(key_of(token) if token else None)
+        store.token = token
+        return store
+
+    def _get_new_session_key(self) -> str:
+        self.token = super()._get_new_session_key()  # type: ignore[misc]  # the stubs lack it
+        return key_of(self.token)
+
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         """Return the earlier of the two ends. The cookie may live longer, but is useless then."""
         began = datetime.fromtimestamp(self.get(SIGNED_IN_AT, now().timestamp()), UTC)

@@ -53,13 +53,14 @@ def same_origin(headers: dict[str, str]) -> bool:
     return urlsplit(origin).netloc == headers.get("host")
 
 
-def session_key(headers: dict[str, str]) -> str:
-    """Return the value of the session cookie; empty without one."""
+def session_of(headers: dict[str, str]) -> Any:
+    """Return the session of the cookie; a new and empty one without it."""
     try:
         cookies = {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
     except CookieError:
-        return ""
-    return (cookies | old_values(cookies)).get(settings.SESSION_COOKIE_NAME, "")
+        cookies = {}
+    token = (cookies | old_values(cookies)).get(settings.SESSION_COOKIE_NAME, "")
+    return import_module(settings.SESSION_ENGINE).SessionStore.of_token(token)
 
 
 def signed_in_user(headers: dict[str, str], *, acts: bool = False) -> Any | None:
@@ -67,7 +68,7 @@ def signed_in_user(headers: dict[str, str], *, acts: bool = False) -> Any | None
 
     `acts` marks the session as used; a session that nobody uses expires.
     """
-    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key(headers))
+    session = session_of(headers)
     request = HttpRequest()
     request.session = session
     user = get_user(request)

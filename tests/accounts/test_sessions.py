@@ -19,6 +19,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts import sessions
 from finetune_portal.accounts.models import User
+from finetune_portal.accounts.session_store import key_of
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.web.asgi import signed_in_user
 from tests.people import HTMX, PASSWORD, signed_in
@@ -110,7 +111,24 @@ def test_each_sign_in_and_reauthentication_changes_the_key(alice: User) -> None:
     second = client.cookies[COOKIE].value
     assert second != first
     assert signed_in_user({"cookie": f"{COOKIE}={first}"}) is None
-    assert list(UserSession.objects.values_list("session_key", flat=True)) == [second]
+    assert list(UserSession.objects.values_list("session_key", flat=True)) == [key_of(second)]
+    assert is_signed_in(client)
+
+
+def test_what_the_database_holds_is_no_cookie(alice: User) -> None:
+    """Who reads a session's row, a log of queries or a backup cannot sign in by it."""
+    client = signed_in(alice)
+    client.get("/profile/")
+    (session,) = Session.objects.all()
+    token = client.cookies[COOKIE].value
+    rows = (session.session_key, *UserSession.objects.values_list("session_key", flat=True))
+    assert token not in str([*Session.objects.values(), *UserSession.objects.values()])
+    assert len(rows) == 2
+    for key in {*rows}:
+        assert signed_in_user({"cookie": f"{COOKIE}={key}"}) is None
+        other = Client()
+        other.cookies[COOKIE] = key
+        assert not is_signed_in(other)
     assert is_signed_in(client)
 
 

@@ -18,6 +18,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts import services, sessions
 from finetune_portal.accounts.models import User
+from finetune_portal.accounts.session_store import key_of
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.gunicorn import graceful_timeout
@@ -239,7 +240,9 @@ def test_who_is_switched_off_or_signed_out_sees_nothing_more(web: WebServer) -> 
         streams = {user: stack.enter_context(web.connect("/live/", key)) for user, key in keys.items()}
         for user, key in keys.items():
             streams[user].next("hello")
-            UserSession.objects.create(user=user, ip="127.0.0.1", session_key=key, user_agent="Firefox")
+            UserSession.objects.create(
+                user=user, ip="127.0.0.1", session_key=key_of(key), user_agent="Firefox"
+            )
         began = time.monotonic()
         services.deactivate(alice, actor=charlie)
         sessions.end_all(bob)

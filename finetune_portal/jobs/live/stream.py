@@ -32,7 +32,7 @@ from finetune_portal.web.asgi import (
     respond,
     run_in_thread,
     same_origin,
-    session_key,
+    session_of,
     signed_in_user,
 )
 
@@ -64,7 +64,7 @@ class Viewer:
     is_ended: bool = False
 
     def __post_init__(self) -> None:
-        self.session = session_key(self.headers)
+        self.session = session_of(self.headers).session_key or ""
 
     def send(self, content: bytes) -> None:
         if len(self.pending) >= MAX_PENDING:

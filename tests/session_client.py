@@ -1,0 +1,35 @@
+"""Django's test client, for sessions whose cookie holds a token and not their key.
+
+Importing this module is enough: it changes the two places at which the client makes or reads the cookie.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.test.client import ClientMixin
+
+_set_login_cookies = ClientMixin._set_login_cookies
+
+
+def _session(client: Any) -> Any:
+    from finetune_portal.accounts.session_store import SessionStore  # noqa: PLC0415 - Django is set up by now
+
+    cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
+    session = SessionStore.of_token(cookie.value if cookie else "")
+    if not cookie:
+        session.save()
+        client.cookies[settings.SESSION_COOKIE_NAME] = session.token
+    return session
+
+
+def _set_cookies(client: Any, request: HttpRequest) -> None:
+    _set_login_cookies(client, request)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    cookie.set(cookie.key, request.session.token, request.session.token)
+
+
+ClientMixin.session = property(_session)
+ClientMixin._set_login_cookies = _set_cookies
