@@ -42,6 +42,9 @@ if __name__ == "__main__":
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from finetune_portal import env
+
+    env.keep_data_private()
     try:
         settings.INSTALLED_APPS  # noqa: B018 - reads every variable
     except ImproperlyConfigured as exc:

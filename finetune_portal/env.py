@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import sys
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from stat import S_IMODE
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -127,6 +129,21 @@ def whole() -> dict[str, str]:
 def data_dir() -> Path:
     """Return DATA_DIR, the folder of everything that is written; by default `data/` in the checkout."""
     return (ROOT / text("DATA_DIR", "data")).resolve()
+
+
+def keep_data_private() -> None:
+    """Give other users of this machine nothing of DATA_DIR. Each entry point calls this first.
+
+    Files that the process and its children make are for their owner only. A DATA_DIR of this user that an
+    earlier release left open is closed, and that is said on stderr.
+    """
+    os.umask(0o077)
+    folder = data_dir()
+    with suppress(OSError):  # there is none yet, or the start says why it cannot be used
+        stat = folder.stat()
+        if stat.st_uid == os.geteuid() and (mode := S_IMODE(stat.st_mode)) & 0o077:
+            folder.chmod(0o700)
+            sys.stderr.write(f"{folder} had mode {mode:o}; it has 700 now: it is for its owner only.\n")
 
 
 def not_usable(path: Path, reason: str) -> str:

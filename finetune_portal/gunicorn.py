@@ -38,6 +38,10 @@ logconfig_dict = {
 forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
 
 
+def on_starting(server: Any) -> None:
+    env.keep_data_private()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """End the whole when its workers die in a row, for `up` to start: what they inherit may be the cause."""
     _deaths.append(time.monotonic())

@@ -9,7 +9,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from finetune_portal import env
+
 if __name__ == "__main__":
+    env.keep_data_private()
     os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_portal.engine.settings"
     try:
         settings.INSTALLED_APPS  # noqa: B018 - reads every variable

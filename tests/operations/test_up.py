@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -105,6 +106,7 @@ def alive(pids: list[int]) -> list[str]:
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(tmp_path_factory.mktemp("up") / "data", is_prepared=False)
+    running.data.mkdir(mode=0o755)
     try:
         running.start()
         yield running
@@ -144,6 +146,16 @@ def test_sigterm_stops_everything_and_a_start_goes_on(portal: Portal) -> None:
 
     portal.start()
     maker.waits_for(job, "ready")
+
+
+def test_other_users_of_the_machine_can_read_nothing(portal: Portal) -> None:
+    """By mode, in what a whole run wrote, although the folder was open to them before."""
+    assert stat.S_IMODE(portal.data.stat().st_mode) == 0o700
+    assert f"{portal.data} had mode 755; it has 700 now" in portal.log_text()
+    paths = [path for path in portal.data.rglob("*") if not path.is_symlink()]
+    assert {"portal.sqlite3", "engine.sqlite3", "secret-key"} <= {path.name for path in paths}
+    open_to_others = {path: oct(path.stat().st_mode) for path in paths if path.stat().st_mode & 0o077}
+    assert not open_to_others
 
 
 def test_with_a_provider_there_is_no_engine_and_no_child_outlives_a_killed_supervisor(
