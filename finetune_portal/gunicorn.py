@@ -14,6 +14,7 @@ bind = env.socket_address(env.text("HOST", "127.0.0.1"), env.integer("PORT", 800
 worker_class = "asgi"
 asgi_lifespan = "off"  # Django refuses the lifespan scope
 workers = env.integer("WEB_WORKERS", 2, least=1)
+preload_app = True  # loaded once: a worker is a fork, which starts at once and shares the memory
 DEATHS_WITHIN = 60.0  # seconds
 _deaths: deque[float] = deque(maxlen=5 * workers)
 timeout = 60
