@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from finetune_portal.web.checks import ENVIRONMENT
 
-@register()
+
+@register(ENVIRONMENT)
 def sign_in_options(**_: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     if not settings.PASSWORD_SIGN_IN and not settings.OIDC_ISSUER:

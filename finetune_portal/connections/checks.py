@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from finetune_portal.web.checks import ENVIRONMENT
+
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-@register()
+@register(ENVIRONMENT)
 def built_in_connection(**_: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     if not settings.SEGMIND_API_KEY:

@@ -7,10 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from finetune_portal.web.checks import ENVIRONMENT
 from finetune_portal.webhooks.signature import is_usable
 
 
-@register()
+@register(ENVIRONMENT)
 def webhook_secret(**_: Any) -> list[CheckMessage]:
     secret = settings.SEGMIND_WEBHOOK_SECRET
     if secret and not is_usable(secret):

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal.operations import backups
+from finetune_portal.web.checks import ENVIRONMENT
 from finetune_portal.web.encryption import local_key_path
 
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
     """Make a backup, and say what is not in it."""
 
     help = "Write the databases and the files of DATA_DIR into one tar file. The portal may run."
+    requires_system_checks = [ENVIRONMENT]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("target", type=Path, help="a file to make, or a folder to make one in")

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from finetune_portal.connections.models import Connection
 from finetune_portal.notifications.models import Channel
 from finetune_portal.operations import backups
+from finetune_portal.web.checks import ENVIRONMENT
 from finetune_portal.web.encryption import KeyLostError, decrypt
 
 
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     """Restore a backup, and say what people have to look at afterwards."""
 
     help = "Restore a backup into an empty DATA_DIR. Stop everything that runs there first."
+    requires_system_checks = [ENVIRONMENT]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("source", type=Path, help="a file that `manage.py backup` made")

@@ -13,6 +13,7 @@ from django.db.models import Model
 from finetune_portal.connections.models import Connection
 from finetune_portal.notifications.models import Channel
 from finetune_portal.web import encryption
+from finetune_portal.web.checks import ENVIRONMENT
 
 ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
     (Connection, "encrypted_key"),
@@ -26,6 +27,7 @@ class Command(BaseCommand):
     """Can be interrupted and run again. Ends with status 1 if something cannot be decrypted any more."""
 
     help = "Encrypt API keys, notification addresses and second factors again with the first key."
+    requires_system_checks = [ENVIRONMENT]
 
     def handle(self, *args: Any, **options: Any) -> None:
         done, lost = 0, []

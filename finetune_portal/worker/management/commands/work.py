@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from finetune_portal.storage.files import clear_drafts
+from finetune_portal.web.checks import ENVIRONMENT
 from finetune_portal.worker import loop
 
 
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     """Transfer datasets, submit and follow jobs, process webhooks, until SIGTERM or Ctrl-C."""
 
     help = "Run the background worker."
+    requires_system_checks = [ENVIRONMENT]
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
