@@ -64,7 +64,12 @@ def claim_with_call(
     seconds: float,
     connection_field: str = "connection",
 ) -> R | None:
-    """Claim the most overdue row of the first connection that has a call left for it."""
+    """Claim the most overdue row of the first connection that has a call left for it.
+
+    Most of the time nothing is due: one query sees that, and `connections` is not gone through.
+    """
+    if not claimable(rows).exists():
+        return None
     for connection in connections:
         candidates = rows.filter(**{connection_field: connection})
         if not claimable(candidates).exists() or not take_call(connection, reserve=reserve):

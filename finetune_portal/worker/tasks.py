@@ -63,6 +63,8 @@ def cleanup() -> bool:
 
 
 def submit_jobs() -> bool:
+    if not sync_submit.is_needed():
+        return False
     sync_submit.recover_interrupted()
     sync_submit.release_waiting()
     return sync_submit.send_next()

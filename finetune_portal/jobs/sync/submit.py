@@ -7,6 +7,7 @@ provider takes no new jobs at all (connections/closing.py). A job whose answer w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -39,6 +40,11 @@ TRANSFERRED = Transfer.objects.filter(
     dataset=OuterRef("dataset"), connection=OuterRef("connection"), finished_at__isnull=False
 )
 HAS_DATASET = Exists(TRANSFERRED) | ~Q(dataset__source_url="")
+
+
+def is_needed() -> bool:
+    """Whether any job waits to be sent or for its answer; else the functions below have nothing to do."""
+    return Job.objects.filter(state__in=(*UNSENT, State.SENDING)).exists()
 
 
 def release_waiting() -> None:
@@ -90,10 +96,10 @@ def send_next() -> bool:
     return True
 
 
-def _sending_connections() -> list[Connection]:
+def _sending_connections() -> Iterator[Connection]:
     """Connections that take jobs; after a 401 none is sent until the key works again."""
     connections = Connection.objects.in_use().filter(is_key_rejected=False)
-    return [each for each in connections if each.takes_jobs and not _is_held_back(each)]
+    return (each for each in connections if each.takes_jobs and not _is_held_back(each))
 
 
 def _is_held_back(connection: Connection) -> bool:
