@@ -57,7 +57,7 @@ function optionsFor(container, points) {
     stroke: colour("--text-muted"),
     grid: { stroke: colour("--border"), width: 1 },
     ticks: { show: false },
-    font: "12px system-ui",
+    font: "12px Inter, system-ui",
   };
   const series = (label, name, more) => ({
     label,
