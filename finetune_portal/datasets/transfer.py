@@ -103,6 +103,8 @@ def _handle_error(transfer: Transfer, exc: Exception) -> None:
         error = f"{error} {exc.advice}" if isinstance(exc, StorageError) else error
     elif isinstance(exc, StorageError):
         error = f"{error} The portal tries again with a new address."
+    else:
+        error = f"{error} The portal tries again by itself."
     if isinstance(exc, StorageError):
         log.warning("The storage refused dataset %s: %s", transfer.dataset.key, exc.detail)
     fields = {"error": error[:500], "refusals": refusals, "failed_at": failed_at, "due_at": due_at}

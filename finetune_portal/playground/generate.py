@@ -119,6 +119,7 @@ def _not_accepted(generation: Generation, exc: SegmindError) -> None:
 
 
 def _requeue(generation: Generation, error: str, detail: str, pause: timedelta) -> None:
+    error = f"{error} The portal tries again by itself."
     fields = {"error": error, "detail": detail, "due_at": now() + pause, "lease_expires_at": None}
     held_by(generation).update(state=State.QUEUED, **fields)
 

@@ -110,6 +110,7 @@ def test_a_dead_provider_leaves_all_as_it_was(
     point_nowhere(settings)
     html = signed_in(alice).post(url(job), PUBLIC, headers=HTMX).content.decode()
     assert "Visibility was not changed. The provider cannot be reached." in html
+    assert "tries again" not in html
     assert 'aria-checked="false"' in html
     assert not is_public(engine, job)
     assert not AuditEvent.objects.exists()

@@ -93,7 +93,8 @@ def test_a_pause_that_was_asked_for_is_made(generation: Generation, provider: Sc
     before = now()
     run_task()
     updated = fresh(generation)
-    assert (updated.state, updated.error) == ("queued", "Trainings have all of it.")
+    sentence = "Trainings have all of it. The portal tries again by itself."
+    assert (updated.state, updated.error) == ("queued", sentence)
     assert before + timedelta(seconds=25) < updated.due_at < now() + timedelta(seconds=31)
     run_task()
     assert fresh(generation).state == "done"

@@ -35,7 +35,7 @@ MEANINGS: dict[int, tuple[type[errors.SegmindError], str]] = {
     ),
     429: (
         errors.RateLimitedError,
-        "The provider limits the calls of this account. The portal tries again by itself.",
+        "The provider limits the calls of this account.",
     ),
 }
 UNCLEAR_406 = (

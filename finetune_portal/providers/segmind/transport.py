@@ -243,9 +243,7 @@ def _read(response: requests.Response, cap: int, deadline: float) -> bytes:
             if len(content) > cap:
                 raise errors.InvalidResponseError(invalid("an answer that does not end"), status=status)
             if time.monotonic() > deadline:
-                raise errors.ConnectionLostError(
-                    "The provider answers too slowly. The portal tries again by itself."
-                )
+                raise errors.ConnectionLostError("The provider answers too slowly.")
     except FAULTS as exc:
         raise _fault(exc) from None
     return bytes(content)
@@ -280,5 +278,5 @@ def _fault(exc: Exception) -> errors.SegmindError:
     if isinstance(cause.__cause__, ssl.SSLError):
         sentence = "The provider's certificate is not valid, so nothing was sent. Tell an admin."
         return errors.UnreachableError(sentence, detail=type(cause.__cause__).__name__)
-    sentence = "The provider cannot be reached. The portal tries again by itself."
+    sentence = "The provider cannot be reached."
     return errors.UnreachableError(sentence, detail=detail)
