@@ -14,6 +14,12 @@ from pathlib import Path
 from finetune_portal.datasets import checker
 from finetune_portal.datasets.models import Dataset
 
+# Browsers show the body of a 404, too; without one they draw a broken picture.
+MISSING = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 160" width="160" height="160" fill="none" '
+    b'stroke="#8b939b" stroke-width="3" stroke-linejoin="round"><rect x="62" y="64" width="36" height="32" '
+    b'rx="4"/><path d="m63 90 11-11 8 8 5-5 10 10M86 73h.1M56 104l48-48"/></svg>'
+)
 EDGES = {"small": 160, "large": 1024}
 PAIRS_AT_ONCE = 12
 

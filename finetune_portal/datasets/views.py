@@ -6,10 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse, JsonResponse
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import cache_control
+from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
@@ -77,15 +77,16 @@ def code_page(request: PortalRequest) -> HttpResponse:
 
 
 @require_safe
-@cache_control(private=True, max_age=86_400, immutable=True)
-def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> FileResponse:
-    """One picture of a pair as a small WebP. `number` counts the pairs from 0."""
+def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> HttpResponseBase:
+    """One picture of a pair as a small WebP; a placeholder where there is none. `number` counts from 0."""
     dataset = access.dataset_to_see(request.user, pk)
     _pair(dataset, number)
     path = previews.preview(dataset, number, half, edge) if edge in previews.EDGES else None
     if path is None:
-        raise Http404
-    return FileResponse(path.open("rb"), content_type="image/webp")
+        return HttpResponse(previews.MISSING, content_type="image/svg+xml", status=404)
+    response = FileResponse(path.open("rb"), content_type="image/webp")
+    patch_cache_control(response, private=True, max_age=86_400, immutable=True)
+    return response
 
 
 @require_safe

@@ -67,7 +67,7 @@ def _steps_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersFie
             "required": "Enter a number of steps, for example 300.",
             "invalid": "Enter the steps as a whole number such as 300.",
             "min_value": "Enter at least 1 step.",
-            "max_value": f"Enter at most {choices.MAX_STEPS} steps.",
+            "max_value": f"Enter at most {choices.MAX_STEPS:,} steps.",
             **({"count": single} if single else {}),
         },
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),

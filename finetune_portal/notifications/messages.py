@@ -56,7 +56,7 @@ def _facts(job: Job) -> str:
     who = job.owner.name if job.owner else "someone outside the portal"
     facts = [f"Started by {who}"]
     if job.steps:
-        facts.append(f"{job.steps} steps at {rate(job.learning_rate)}")
+        facts.append(f"{job.steps:,} steps at {rate(job.learning_rate)}")
     if job.ended_at:
         facts.append(f"took {duration(job.duration)}")
     return " · ".join(facts)

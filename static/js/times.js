@@ -1,12 +1,14 @@
 // Shows every <time data-time> in the viewer's own time zone, exact on hover: "ago" in words, "clock" to the
-// second, "hour" to the minute and without the day if that is today, "day" without the time, "since" as the time elapsed. An option
-// holds no element: the last part of its text is the time, and data-datetime the moment.
+// second, "hour" to the minute and without the day if that is today, "day" without the time, "since" as the
+// time elapsed; a day of this year has no year. An option holds no element: the last part of its text is the
+// time, and data-datetime the moment.
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const hour = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const minute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const dayOfThisYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const SEPARATOR = " · ";
 const UNITS = [
   ["d", 86400],
@@ -20,16 +22,21 @@ const STEPS = [
   [7 * 86400, "day", 86400],
 ];
 
+function dayOf(moment) {
+  const isThisYear = moment.getFullYear() === new Date().getFullYear();
+  return (isThisYear ? dayOfThisYear : day).format(moment);
+}
+
 function ago(moment) {
   const seconds = (moment - Date.now()) / 1000;
   if (Math.abs(seconds) < 60) return seconds > 5 ? "in a moment" : "just now";
   const step = STEPS.find(([limit]) => Math.abs(seconds) < limit);
-  return step ? relative.format(Math.trunc(seconds / step[2]), step[1]) : day.format(moment);
+  return step ? relative.format(Math.trunc(seconds / step[2]), step[1]) : dayOf(moment);
 }
 
 function hourOrDay(moment) {
   const isToday = day.format(moment) === day.format(Date.now());
-  return isToday ? hour.format(moment) : `${day.format(moment)}, ${hour.format(moment)}`;
+  return isToday ? hour.format(moment) : `${dayOf(moment)}, ${hour.format(moment)}`;
 }
 
 // In the two largest units, as the server formats durations.
@@ -48,7 +55,7 @@ function since(moment) {
 const FORMATS = {
   ago,
   clock: (moment) => exact.format(moment),
-  day: (moment) => day.format(moment),
+  day: dayOf,
   hour: hourOrDay,
   since,
 };

@@ -104,7 +104,10 @@ def test_a_picture_that_is_not_there(alice: User, dataset: Dataset, name: str) -
 
 def test_a_picture_whose_file_is_gone_is_not_there(alice: User, dataset: Dataset) -> None:
     dataset.path.unlink()
-    assert signed_in(alice).get(picture(dataset)).status_code == 404
+    response = signed_in(alice).get(picture(dataset))
+    assert response.status_code == 404
+    assert response.content.startswith(b"<svg"), "a placeholder instead of a broken picture"
+    assert "Cache-Control" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["", "{pk}/", "{pk}/status/", "{pk}/0-start-small.webp", "sample.zip"])

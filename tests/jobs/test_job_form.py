@@ -72,7 +72,7 @@ def test_a_file_may_come_with_the_form_itself(alice: User) -> None:
         ("learning_rate", "", "Enter a learning rate"),
         ("steps", "12.5", "Enter the steps as a whole number"),
         ("steps", "0", "Enter at least 1 step"),
-        ("steps", "999999", "Enter at most 20000 steps"),
+        ("steps", "999999", "Enter at most 20,000 steps"),
         ("dataset", "", "Drop a ZIP file or select a dataset"),
         ("dataset", "4711", "This dataset was rejected or deleted"),
         ("machine_type", "ABACUS", "not one of the available choices"),

@@ -42,7 +42,9 @@ def attributes_in_scripts() -> set[str]:
 
 
 def test_every_class_of_a_stylesheet_is_used() -> None:
-    styled = set(re.findall(r"\.([a-zA-Z][\w-]*)", re.sub(r'@import "[^"]*"', "", code_of(SHEETS))))
+    styled = set(
+        re.findall(r"\.([a-zA-Z][\w-]*)", re.sub(r'@import "[^"]*"|url\("[^"]*"\)', "", code_of(SHEETS)))
+    )
     unused = {name for name in styled - classes_in_templates() - BY_INCLUDES if not BY_LIBRARIES.match(name)}
     assert {name for name in unused if f'"{name}"' not in code_of(SCRIPTS)} == set()
 

@@ -30,6 +30,12 @@ def size(value: int | None) -> str:
 
 
 @register.filter
+def grouped(value: int | None) -> str:
+    """Format a count: 12,500."""
+    return "–" if value is None else f"{value:,}"
+
+
+@register.filter
 def duration(value: timedelta | None) -> str:
     """Format a duration by its two largest units: 4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if value is None:
