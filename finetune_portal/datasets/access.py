@@ -14,7 +14,8 @@ from finetune_portal.datasets.models import Dataset
 
 # A subquery per row of the page; a join would count the jobs of every dataset.
 _JOB_COUNT = Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=Count("jobs")).values("count")
-REFUSED_URL = Q(state=Dataset.State.REJECTED) & ~Q(source_url="")
+# A public address of no use: it was refused, and no repair can be made.
+REFUSED_URL = Q(state=Dataset.State.REJECTED, verdict__repairs__0__isnull=True) & ~Q(source_url="")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -25,7 +26,7 @@ def visible(user: User) -> QuerySet[Dataset]:
 
 
 def listed(user: User) -> QuerySet[Dataset]:
-    """Datasets that are not deleted; a public address that was refused is none."""
+    """Datasets that are not deleted; a public address that was refused for good is none."""
     return visible(user).filter(deleted_at=None).exclude(REFUSED_URL).defer("verdict")
 
 
@@ -66,6 +67,11 @@ def dataset_to_change(user: User, pk: int) -> Dataset:
 
 def usable(user: User) -> QuerySet[Dataset]:
     return visible(user).filter(deleted_at=None).exclude(state=Dataset.State.REJECTED)
+
+
+def repaired_copy(user: User, dataset: Dataset) -> Dataset | None:
+    """The newest usable copy of a dataset that was made by its repair."""
+    return usable(user).filter(recipe__repair=True, recipe__from=dataset.pk).order_by("-pk").first()
 
 
 def with_sha256(user: User, sha256: str) -> QuerySet[Dataset]:

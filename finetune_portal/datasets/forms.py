@@ -92,6 +92,41 @@ class CodePageForm(forms.Form):
             raise forms.ValidationError("This is not base64.") from None
 
 
+class RepairForm(forms.Form):
+    """What a repaired copy is made of: a word for each placeholder, and whether the halves are swapped."""
+
+    swap = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dataset = dataset
+        # The buttons stand in other forms; while the status polls, what was typed stays.
+        attrs = {"form": "action-form"} | ({} if dataset.is_settled else {"hx-preserve": "true"})
+        for number, placeholder in enumerate(dataset.placeholders):
+            self.fields[f"word-{number}"] = NameField(
+                label=f"Word in place of {placeholder}",
+                max_length=100,
+                widget=forms.TextInput(attrs=attrs),
+                help_text="The captions are trained with this word; use it in your prompts, too.",
+                error_messages={"required": f"Enter the word that takes the place of {placeholder}."},
+            )
+
+    @property
+    def word_fields(self) -> list[Any]:
+        """The bound fields of the words."""
+        return [self[name] for name in self.fields if name.startswith("word-")]
+
+    @property
+    def is_swapped(self) -> bool:
+        return self.dataset.can_swap and bool(self.cleaned_data["swap"])
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words by their placeholders."""
+        fields = zip(self.dataset.placeholders, self.word_fields, strict=True)
+        return {placeholder: str(self.cleaned_data[field.name]) for placeholder, field in fields}
+
+
 class CaptionsForm(forms.Form):
     """A caption for each of the first 500 pairs, or one `for_all`."""
 

@@ -167,6 +167,26 @@ class Dataset(Leased):
         return list(self.verdict.get("questions", []))
 
     @property
+    def needs_repair(self) -> bool:
+        """Whether the check refused it, and the portal can make a copy that trains."""
+        return self.is_rejected and bool(self.repairs) and self.has_file
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be trained and what to do, in sentences; for a dataset that the check refused."""
+        reason = self.problems[0] if self.problems else ""
+        if self.needs_repair:
+            return (
+                f"the dataset needs a repair. {reason} Make a repaired copy on its page and train with that."
+            )
+        return f"the dataset was refused. {reason}".strip()
+
+    @property
+    def placeholders(self) -> list[str]:
+        """Placeholders in the captions, such as “[trigger]”, for which the repair takes words."""
+        return list(self.verdict.get("placeholders", []))
+
+    @property
     def can_swap(self) -> bool:
         """Whether the check guessed which half is which."""
         return any(question["code"] == "halves" for question in self.questions)

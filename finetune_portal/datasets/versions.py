@@ -23,12 +23,19 @@ def with_captions(dataset: Dataset, captions: dict[str, str], *, actor: User) ->
     return _new_version(dataset, {"captions": captions}, actor=actor)
 
 
-def repaired(dataset: Dataset, *, actor: User, is_swapped: bool = False) -> Dataset:
+def repaired(
+    dataset: Dataset, *, actor: User, is_swapped: bool = False, words: dict[str, str] | None = None
+) -> Dataset:
     """Start a version with every repair that the check offers. A second request returns the same version.
 
-    `is_swapped` exchanges the halves of all pairs, where the check guessed them the wrong way round.
+    `is_swapped` exchanges the halves of all pairs, where the check guessed them the wrong way round. `words`
+    take the place of placeholders in captions, by the placeholder.
     """
-    recipe = {"repair": True, "swap": True} if is_swapped else {"repair": True}
+    recipe: dict[str, Any] = {"repair": True}
+    if is_swapped:
+        recipe["swap"] = True
+    if words:
+        recipe["words"] = words
     rows = Dataset.objects.filter(recipe={**recipe, "from": dataset.pk})
     existing = rows.filter(deleted_at=None, file_removed_at=None).exclude(state=Dataset.State.REJECTED)
     return existing.first() or _new_version(dataset, recipe, actor=actor)
@@ -65,7 +72,8 @@ def _origin(dataset: Dataset, source: int | None) -> str:
         return ""
     what = "Repaired copy" if "repair" in dataset.recipe else "New captions"
     swapped = ", with before and after swapped" if "swap" in dataset.recipe else ""
-    return f"{what} of version {source}{swapped}"
+    words = "".join(f", with “{word}” for {place}" for place, word in dataset.recipe.get("words", {}).items())
+    return f"{what} of version {source}{swapped}{words}"
 
 
 def make(dataset: Dataset) -> None:
@@ -76,7 +84,8 @@ def make(dataset: Dataset) -> None:
         return _reject(dataset, "The new version could not be made: the file of the original is gone.")
     try:
         is_swapped = bool(dataset.recipe.get("swap"))
-        checker.repair_zip(source.path, draft, dataset.recipe.get("captions"), is_swapped=is_swapped)
+        captions, words = dataset.recipe.get("captions"), dataset.recipe.get("words")
+        checker.repair_zip(source.path, draft, captions, is_swapped=is_swapped, words=words)
         size = draft.stat().st_size
         draft.replace(dataset.path)
     except checker.ZipRejectedError as exc:

@@ -15,7 +15,7 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets import access, checker, library, previews, retention, sample, transfer, versions
-from finetune_portal.datasets.forms import CaptionsForm, CodePageForm, NameForm, UrlForm
+from finetune_portal.datasets.forms import CaptionsForm, CodePageForm, NameForm, RepairForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import PLAIN, action_messages, fragment_of, htmx_page_path, redirect_to
@@ -49,7 +49,7 @@ def dataset_detail(request: PortalRequest, pk: int) -> HttpResponse:
 def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     """Progress of upload, check and transfer; the fragment polls until the dataset is settled."""
     dataset = access.dataset_to_see(request.user, pk)
-    if dataset.is_rejected and dataset.source_url and _is_on_form(request):
+    if dataset.is_rejected and not dataset.needs_repair and dataset.source_url and _is_on_form(request):
         answer = render(request, "datasets/_refused_url.html", {"dataset": dataset})
         return trigger_client_event(answer, "dataset-refused", {"id": dataset.pk})
     context = {"dataset": dataset, "duplicate": library.duplicate_of(dataset)}
@@ -129,8 +129,12 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
     if not dataset.has_file or not dataset.repairs:
         messages.error(request, "This dataset has nothing that the portal can repair.")
         return redirect_to(request, _page(dataset))
-    is_swapped = dataset.can_swap and request.POST.get("swap") == "on"
-    version = versions.repaired(dataset, actor=request.user, is_swapped=is_swapped)
+    form = RepairForm(request.POST, dataset=dataset)
+    if not form.is_valid():
+        context = {**_detail_context(request, pk), "repair_form": form}
+        template = "datasets/_status.html" if request.htmx else "datasets/detail.html"
+        return render(request, template, context, status=422)
+    version = versions.repaired(dataset, actor=request.user, is_swapped=form.is_swapped, words=form.words)
     return _chosen(request, version) if _is_on_form(request) else redirect_to(request, _page(version))
 
 

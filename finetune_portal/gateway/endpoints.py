@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
 
 from finetune_portal.connections import closing
 from finetune_portal.connections import services as connections
@@ -38,7 +39,7 @@ def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpRe
         connection = connections.default()
         if not connection.takes_jobs:
             raise ApiError(409, closing.refusal(connection))
-        dataset = _dataset(token, text(fields, "data_source_path"))
+        dataset = _dataset(request, token, text(fields, "data_source_path"))
         form = training_form(fields, user=user, key=key, dataset=dataset, public=public)
         if not form.is_valid():
             raise ApiError(422, errors_of(form))
@@ -126,8 +127,8 @@ def _check_constants(fields: Fields) -> None:
         fields["machine_type"] = fields["machine_type"].upper()
 
 
-def _dataset(token: PersonalToken, address: str) -> Dataset | None:
-    """The dataset that one of the portal's own URLs names; None for a URL elsewhere."""
+def _dataset(request: HttpRequest, token: PersonalToken, address: str) -> Dataset | None:
+    """The dataset that one of the portal's own URLs names, or its repaired copy; None for a URL elsewhere."""
     key = upload_urls.dataset_key(address)
     if key is None:
         return None
@@ -135,7 +136,10 @@ def _dataset(token: PersonalToken, address: str) -> Dataset | None:
     if dataset is None:
         sentence = "data_source_path: there is no ZIP at this URL. PUT it to the presigned_url first."
         raise ApiError(422, sentence)
-    if dataset.is_rejected:
-        reason = dataset.problems[0] if dataset.problems else ""
-        raise ApiError(422, f"data_source_path: the portal rejected this ZIP. {reason}".strip())
-    return dataset
+    if not dataset.is_rejected:
+        return dataset
+    if copy := datasets.repaired_copy(token.owner, dataset):
+        return copy
+    page = f"{base_url(request)}{reverse('datasets:detail', args=[dataset.pk])}"
+    then = f" Its page is {page}; then submit this URL again." if dataset.needs_repair else ""
+    raise ApiError(422, f"data_source_path: {dataset.refusal}{then}")

@@ -102,6 +102,11 @@ SCHEMAS: dict[str, Part] = {
         public_model=FLAG,
         created_ts={"type": "string", "format": "date-time"},
         updated_ts={"type": "string", "format": "date-time"},
+        dataset_warnings={
+            "type": "array",
+            "items": TEXT,
+            "description": "What the check says of the dataset that does not stop a training.",
+        },
     ),
     "Listed": _object(
         "id finetune_id name status advance_parameters segmind_public_model",

@@ -36,6 +36,7 @@ def details(job: Job, base_url: str) -> Json:
         "instance_prompt": job.instance_prompt,
         "slug": job.slug,
         "public_model": _is_public(job),
+        "dataset_warnings": job.dataset.warnings if job.dataset else [],
         "cloud_storage_url": job.cloud_storage_url or None,
         "created_ts": _timestamp(job.created_at),
         "updated_ts": _timestamp(job.updated_at),

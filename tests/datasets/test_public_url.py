@@ -220,6 +220,18 @@ def test_it_can_be_repaired_like_any_other(alice: User, files: FileServer) -> No
     assert (version.state, version.pairs[3]["caption"]) == (Dataset.State.READY, "the man’s hat")
 
 
+def test_the_form_offers_the_repair_of_an_address(alice: User, files: FileServer) -> None:
+    files.data = changed("04.txt", lambda data: "the man’s hat".encode("cp1252"))
+    dataset = look_at(alice, f"{files.url}/night.zip")
+    client, on_form = signed_in(alice), {**HTMX, "HX-Current-URL": "http://testserver/jobs/new/"}
+    answer = client.get(f"/datasets/{dataset.pk}/status/", headers=on_form)
+    assert "HX-Trigger" not in answer.headers
+    assert "Yes, make a repaired copy" in answer.content.decode()
+    Dataset.objects.update(updated_at=now() - timedelta(hours=2))
+    assert not retention.clear_refused_urls(), "its person may come back to it"
+    assert f"/datasets/{dataset.pk}/" in text_of(client, "/datasets/")
+
+
 def test_a_download_that_broke_off_goes_on(alice: User, files: FileServer) -> None:
     signed_in(alice).post("/datasets/from-url/", {"source_url": f"{files.url}/night.zip"}, headers=HTMX)
     dataset = Dataset.objects.get()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from finetune_portal.datasets.checker.reading import Look
 from finetune_portal.datasets.checker.zip_members import Member
 
 MAX_CAPTIONS = 4_000_000
-PLACEHOLDER = re.compile(accepted.PLACEHOLDER, re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class Verdict:
     """`problems` stop a training, `warnings` do not; both are sentences for people.
 
     `repairs` are what `repair` can do about them, each with a `code` and a `sentence`. `questions`, in the
-    same form, are guesses that a person confirms by making the repaired copy.
+    same form, are guesses that a person confirms by making the repaired copy. `placeholders` are those of the
+    captions, such as “[trigger]”, for each of which `repair` can put a word.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -48,6 +47,7 @@ class Verdict:
     layout: str = "unknown"
     repairs: list[dict[str, str]] = field(default_factory=list)
     questions: list[dict[str, str]] = field(default_factory=list)
+    placeholders: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         pairs = [
@@ -92,6 +92,7 @@ def evaluate(content: Content) -> Verdict:
         layout=content.arrangement.layout,
         repairs=repairs,
         questions=questions if repairs else [],
+        placeholders=texts.placeholders(pair.caption for pair in pairs) if repairs else [],
     )
 
 
@@ -187,7 +188,7 @@ def _caption_findings(label: str, text: str, findings: Findings) -> None:
         findings.add("empty caption", label)
     if len(text) > accepted.LONG_CAPTION:
         findings.add("long caption", label)
-    if match := PLACEHOLDER.search(text):
+    if match := texts.PLACEHOLDER.search(text):
         findings.add("placeholder", label, detail=match[0])
 
 

@@ -30,6 +30,7 @@ REPAIRS = {
     "pixels": "Save pictures upright, in sRGB, with 8 bits and on white, as PNG without further loss.",
     "captions": "Save the captions as plain UTF-8, named like 01.txt.",
     "layout": "Rename the pictures to 01_start and 01_end, in one folder.",
+    "placeholder": "Put a word of yours in the place of a placeholder in the captions.",
 }
 QUESTIONS = {
     "halves": "Is {} before and {} after, and so on?",
@@ -213,6 +214,7 @@ FINDING_TYPES = {
         "warning",
         "{} has the placeholder {detail}, which is trained as it stands. Put a word in its place.",
         "{} have the placeholder {detail}, which is trained as it stands. Put a word in its place.",
+        repair="placeholder",
     ),
     "missing in table": FindingType(
         "warning",

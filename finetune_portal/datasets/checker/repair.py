@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from finetune_portal.datasets.checker import evaluate, inspect, pixels, reading, zip_members
+from finetune_portal.datasets.checker import evaluate, inspect, pixels, reading, texts, zip_members
 from finetune_portal.datasets.checker.images import ImageInfo
 from finetune_portal.datasets.checker.layouts import Arrangement
 from finetune_portal.datasets.checker.messages import ZipRejectedError
@@ -17,21 +17,35 @@ KEPT = {"JPEG": ".jpg", "PNG": ".png"}
 CHANGES_PIXELS = {"animated", "cmyk", "16 bit", "transparent", "rotated"}
 
 
-def repair(source: Path, target: Path, captions: dict[str, str], *, is_swapped: bool = False) -> None:
+def repair(
+    source: Path,
+    target: Path,
+    captions: dict[str, str],
+    *,
+    is_swapped: bool = False,
+    words: dict[str, str] | None = None,
+) -> None:
     """Write the repaired pairs of `source` to `target`. Raises ZipRejectedError where a problem remains.
 
     `captions` replaces captions by the index of their pair; an empty text removes the caption. `is_swapped`
-    exchanges the halves.
+    exchanges the halves. `words` are put in place of placeholders in captions, by the placeholder.
     """
     try:
         with source.open("rb") as file, zipfile.ZipFile(target, "w") as archive:
-            _write(file, archive, captions, is_swapped=is_swapped)
+            _write(file, archive, captions, is_swapped=is_swapped, words=words or {})
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _write(file: BinaryIO, archive: zipfile.ZipFile, captions: dict[str, str], *, is_swapped: bool) -> None:
+def _write(
+    file: BinaryIO,
+    archive: zipfile.ZipFile,
+    captions: dict[str, str],
+    *,
+    is_swapped: bool,
+    words: dict[str, str],
+) -> None:
     members = zip_members.read_members(file)
     content = inspect.arrange(file, members)
     inspect.look_on(file, members, content)
@@ -46,6 +60,7 @@ def _write(file: BinaryIO, archive: zipfile.ZipFile, captions: dict[str, str], *
                 raise ZipRejectedError(f"The picture “{member.label}” cannot be read.")
             _add_image(archive, f"{name}_{half}", file, member, info)
         text = captions.get(pair.index, content.caption(pair)).strip().lstrip("\ufeff")
+        text = texts.with_words(text, words)
         if text:
             archive.writestr(zipfile.ZipInfo(f"{name}.txt"), text.encode("utf-8", "replace"))
 

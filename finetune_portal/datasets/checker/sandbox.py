@@ -82,9 +82,10 @@ def repair_zip(
     limits: Limits = REPAIR_LIMITS,
     *,
     is_swapped: bool = False,
+    words: dict[str, str] | None = None,
 ) -> None:
-    """Write a repaired copy with new captions (index to text). Raises ZipRejectedError and leaves no file."""
-    changes = {"captions": captions or {}, "is_swapped": is_swapped}
+    """Write a repaired copy, as `repair.repair` does. Raises ZipRejectedError and leaves no file."""
+    changes = {"captions": captions or {}, "is_swapped": is_swapped, "words": words or {}}
     try:
         result = _run("repair", source, target, limits=limits, stdin=json.dumps(changes))
         if result["error"]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from finetune_portal.datasets.checker import accepted, code_pages
 
+PLACEHOLDER = re.compile(accepted.PLACEHOLDER, re.IGNORECASE)
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
@@ -47,6 +48,16 @@ def decode(raw: bytes, encoding: str) -> str:
     if not encoding or CONTROL.search(text):
         raise NotTextError
     return text
+
+
+def placeholders(captions: Iterable[str]) -> list[str]:
+    """The placeholders in captions, in lower case, each once."""
+    return list(dict.fromkeys(word.lower() for text in captions for word in PLACEHOLDER.findall(text)))
+
+
+def with_words(caption: str, words: dict[str, str]) -> str:
+    """The caption with a word in place of each placeholder of `words`, which are in lower case."""
+    return PLACEHOLDER.sub(lambda match: words.get(match[0].lower(), match[0]), caption)
 
 
 def caption_in_json(text: str) -> str:

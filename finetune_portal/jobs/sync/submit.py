@@ -53,8 +53,7 @@ def release_waiting() -> None:
     for job in jobs.filter(HAS_DATASET, state=State.WAITING, dataset__state=Dataset.State.READY):
         move(job, State.QUEUED, "The dataset is ready", source=Source.PORTAL, due_at=now())
     for job in jobs.filter(state__in=UNSENT, dataset__state=Dataset.State.REJECTED):
-        reason = job.dataset.problems[0] if job.dataset and job.dataset.problems else ""
-        text = f"Not sent: the dataset was refused. {reason}"
+        text = f"Not sent: {job.dataset.refusal}" if job.dataset else ""
         move(job, State.REFUSED, text, source=Source.PORTAL, error=text)
 
 
