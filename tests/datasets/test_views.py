@@ -107,7 +107,7 @@ def test_a_picture_whose_file_is_gone_is_not_there(alice: User, dataset: Dataset
     response = signed_in(alice).get(picture(dataset))
     assert response.status_code == 404
     assert response.content.startswith(b"<svg"), "a placeholder instead of a broken picture"
-    assert "Cache-Control" not in response.headers
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["", "{pk}/", "{pk}/status/", "{pk}/0-start-small.webp", "sample.zip"])
