@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -24,7 +25,8 @@ def built_in() -> Connection:
 
 def default() -> Connection:
     """Where a job goes when nobody chooses a connection."""
-    return Connection.objects.in_use().filter(is_default=True).first() or built_in()
+    candidates = Connection.objects.in_use().filter(Q(is_default=True) | Q(kind=built_in_kind()))
+    return candidates.order_by("-is_default", "pk").first() or built_in()
 
 
 def add(*, name: str, base_url: str, key: str, actor: User) -> Connection:
