@@ -20,8 +20,9 @@ test: .venv/dev ## the whole suite, but for the long share of the harnesses, in 
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train
 
-test-slow: .venv/dev ## the tests that are too slow for make test, but for those of test-faults
-	@$(BIN)/python -m pytest -m slow --ignore tests/faults --numprocesses $(WORKERS)
+test-slow: .venv/dev ## the tests that are too slow for make test, and the random ones with more examples; test-faults has its own
+	@$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile many --ignore tests/faults \
+		--numprocesses $(WORKERS)
 
 test-faults: .venv/dev ## kill and harm it everywhere (over 1,200 runs, about half an hour), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults

@@ -27,7 +27,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-pytest_plugins = ["tests.people", "tests.scheduling", "tests.web_server"]
+pytest_plugins = ["tests.examples", "tests.people", "tests.scheduling", "tests.web_server"]
 StartEngine = Callable[..., RunningEngine]
 
 

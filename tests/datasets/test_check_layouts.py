@@ -18,6 +18,7 @@ from finetune_portal.datasets.checker.repair import repair
 from finetune_portal.datasets.checker.zip_members import Member
 from tests.code_pages import NAMES
 from tests.datasets.corpus.zip_builder import CAPTION, Entry, build, dataset, packed, picture
+from tests.examples import examples
 
 
 def verdict_on(tmp_path: Path, files: dict[str, bytes] | bytes) -> Verdict:
@@ -236,7 +237,7 @@ def test_names_that_no_code_page_reads_lose_no_pair(tmp_path: Path) -> None:
     assert len(verdict_on(tmp_path, build(members)).pairs) == 5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(raws=st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=4))
 def test_a_guess_reads_all_names_or_none(raws: list[bytes]) -> None:
     page = code_pages.guess(raws, code_pages.IN_NAMES)
@@ -315,7 +316,7 @@ SUFFIXES = st.sampled_from(
 ENDINGS = st.sampled_from([".png", ".png", ".jpg", ".txt", ".caption", ".json", ".csv", ".bin", ".PNG", ""])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(names=st.sets(st.tuples(FOLDERS, STEMS, SUFFIXES, ENDINGS).map("".join), min_size=1, max_size=9))
 def test_every_file_is_in_a_pair_or_in_a_list(names: set[str]) -> None:
     """Of any names at all; a pair without its other half is listed by its index."""

@@ -16,8 +16,11 @@ from finetune_portal.datasets.checker import zip_members
 from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.zip_builder import Entry, build, dataset, entries, packed, picture
+from tests.examples import examples
 
-FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 SOURCES = ("Python, deflated", "macOS Finder", "Java's jar", "zip64 in every member", "unusual pictures")
 FACTS = {"files", "pairs", "captions", "bytes", "unpacked"}
 LAYOUTS = {"flat", "folder", "folders", "names", "guess", "two folders", "metadata", "unknown"}

@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from finetune_portal.datasets.checker import accepted
 from finetune_portal.datasets.checker.images import ImageInfo, UnusableImageError, inspect_image
+from tests.examples import examples
 
 
 def png(mode: str = "RGB", size: tuple[int, int] = (7, 5), **options: Any) -> bytes:
@@ -71,7 +72,7 @@ def test_a_damaged_image_is_unusable(data: bytes) -> None:
         inspect_image(io.BytesIO(data))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(data=st.data())
 def test_one_wrong_byte_never_breaks_the_checker(data: st.DataObject) -> None:
     image = bytearray(png(dpi=(72, 72)))

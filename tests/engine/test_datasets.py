@@ -19,6 +19,7 @@ from PIL import Image
 from finetune_portal.engine import datasets, images
 from tests.datasets.corpus.zip_builder import UTF8, Entry, build
 from tests.engine.calling import image, pairs, zipped
+from tests.examples import examples
 from tests.pictures import encoded, with_metadata
 
 PNG = image()
@@ -236,7 +237,7 @@ WHOLE = compressed()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_a_damaged_archive_is_accepted_or_refused_in_words(folder: Path, data: st.DataObject) -> None:
     content = bytearray(WHOLE)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_portal.engine.storage import keys, signing
+from tests.examples import examples
 
 SECRET = "a secret"
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -38,7 +39,7 @@ def test_it_is_honoured_until_it_expires(method: str) -> None:
     assert not allowed(method, KEY, query, secret="another")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from(["PUT", "GET"]), st.data())
 def test_no_altered_field_is_honoured(method: str, data: st.DataObject) -> None:
     fields = dict(parse_qsl(QUERIES[method]))
@@ -48,13 +49,13 @@ def test_no_altered_field_is_honoured(method: str, data: st.DataObject) -> None:
     assert allowed(method, KEY, altered) == (value == fields[name])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(["PUT", "GET", "HEAD", "POST", "DELETE", "put"]), st.text(max_size=200))
 def test_no_other_query_is_honoured(method: str, query: str) -> None:
     assert not allowed(method, KEY, query)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(max_size=300))
 def test_a_key_is_always_of_a_known_form(name: str) -> None:
     key = keys.new_upload(name)

@@ -28,6 +28,7 @@ from finetune_portal.datasets.sample import make
 from finetune_portal.gateway.openapi import document
 from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, UnauthorizedError
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
+from tests.examples import examples
 from tests.programs import needed
 from tests.waiting import until
 
@@ -197,7 +198,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 FUZZ = settings(
-    max_examples=12,
+    max_examples=examples(40),
     deadline=None,
     derandomize=True,
     database=None,
