@@ -22,14 +22,15 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.models import DateTimeField, F
 from django.db.utils import ConnectionHandler
 from django.test import Client
+from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import client
+from finetune_portal.connections.models import Connection
 from finetune_portal.connections.services import built_in, default
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer
@@ -39,7 +40,7 @@ from finetune_portal.providers.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.tasks import TASKS
-from tests import databases
+from tests import databases, prepared
 from tests.engine.calling import pairs, zipped
 from tests.faults.proxy import Proxy
 from tests.people import form_data, make_dataset, person, signed_in
@@ -214,8 +215,13 @@ class Workshop:
     made: int = 0
 
     def prepare(self) -> None:
-        with self.at(self.root / "prepared"):
-            call_command("migrate", verbosity=0)
+        folder = self.root / "prepared"
+        folder.mkdir(parents=True)
+        if not databases.URL:
+            shutil.copy(prepared.built() / "portal.sqlite3", folder)
+        databases.copy(prepared.built(), folder)
+        with self.at(folder):
+            Connection.objects.update(due_at=now())
             alice, dana = person("alice", User.Role.MAKER), person("dana", User.Role.ADMIN)
             self.people = {"alice": signed_in(alice), "dana": signed_in(dana), "stranger": Client()}
             dataset = make_dataset(alice, stored=False, data=ZIP)
