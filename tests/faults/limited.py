@@ -25,6 +25,7 @@ class Limited(ScriptedProvider):
         super().__init__()
         self.calls, self.sliding, self.skew = calls, sliding, skew
         self.passed = 0.0
+        self.ticked = time.time()  # on its own clock
         self.is_away = False
         self.arrived: list[float] = []
         self.refused: list[str] = []
