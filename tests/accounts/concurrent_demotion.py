@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 
 import django
 from django.core.management import call_command
-from django.db import connections
+from django.db import connection, connections
 
 django.setup()
 
@@ -26,7 +26,8 @@ def demote(user: User, start: Barrier) -> None:
 
 
 def main() -> None:
-    call_command("migrate", verbosity=0)
+    if not connection.introspection.table_names():  # there are, where the test prepared the folder
+        call_command("migrate", verbosity=0)
     admins = [
         User.objects.create_user(f"{name}@example.com", name=name, role="admin") for name in ("dana", "erin")
     ]

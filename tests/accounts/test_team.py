@@ -16,6 +16,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts import services
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.models import AuditEvent
+from tests import databases, prepared
 from tests.accounts.conftest import MailServer
 from tests.people import PASSWORD, make_job, person, signed_in
 
@@ -187,6 +188,8 @@ def test_an_inactive_admin_does_not_count(dana: User) -> None:
 
 def test_two_admins_who_demote_each_other_leave_one(tmp_path: Path) -> None:
     """Runs in a process of its own: the database in memory has no second connection."""
+    if not databases.URL:
+        prepared.lay_out(tmp_path)
     own = {
         "DATA_DIR": str(tmp_path),
         "DATABASE_URL": "",

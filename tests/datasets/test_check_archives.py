@@ -18,6 +18,7 @@ from tests.datasets.corpus.hostile import HOSTILE
 from tests.datasets.corpus.zip_builder import End, Entry, dataset, entries, extra, packed
 
 IN_CHILD = 5  # every so many archives also go through the process with limits
+IN_BOTH = {*[*HONEST][::IN_CHILD], "20,000 small files"}
 SECONDS = 5.0
 
 
@@ -56,9 +57,9 @@ def test_an_honest_archive_passes(tmp_path: Path, name: str) -> None:
     """And the local engine can train it. One check for both: the largest has 20,000 files."""
     path = tmp_path / "dataset.zip"
     path.write_bytes(HONEST[name]())
-    begun = of_children()
-    verdict = checker.check_zip(path)
-    assert of_children() - begun < SECONDS
+    begun = process_time() + of_children()
+    verdict = checker.check_zip(path) if name in IN_BOTH else checker.inspect_zip(path).as_json()
+    assert process_time() + of_children() - begun < SECONDS
     assert verdict["problems"] == []
     assert len(verdict["pairs"]) >= 5
     assert engine.check(path, instance_prompt="a hat").pairs == len(verdict["pairs"])

