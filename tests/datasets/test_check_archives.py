@@ -17,7 +17,7 @@ from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
 from tests.datasets.corpus.zip_builder import End, Entry, dataset, entries, extra, packed
 
-IN_CHILD = 5  # every so many archives also go through the process with limits
+IN_CHILD = 10  # every so many archives also go through the process with limits
 IN_BOTH = {*[*HONEST][::IN_CHILD], "20,000 small files"}
 SECONDS = 5.0
 

@@ -103,7 +103,7 @@ def times(examples: int) -> limits:
 script = st.fixed_dictionaries(dict.fromkeys([*CALLS.values(), "upload"], answers))
 
 
-@limits(times(5), derandomize=True)
+@limits(times(3), derandomize=True)
 @given(script=script)
 def test_no_answer_breaks_the_worker_or_a_page(
     hostile: ScriptedProvider, people: tuple[Client, Client], dataset: Dataset, script: dict[str, Answer]
