@@ -136,17 +136,6 @@ def test_last_seen_is_written_once_in_five_minutes(alice: User, django_assert_nu
         client.get("/profile/second-factor/")
 
 
-@pytest.mark.parametrize("url", ["/profile/sessions/end/", "/profile/sessions/1/end/"])
-def test_ending_sessions_refuses_get_strangers_and_foreign_pages(
-    url: str, alice: User, client: Client
-) -> None:
-    assert signed_in(alice).get(url).status_code == 405
-    assert client.post(url).headers["Location"].startswith("/login/")
-    strict = Client(enforce_csrf_checks=True)
-    strict.force_login(alice)
-    assert strict.post(url).status_code == 403
-
-
 def test_the_menu_leads_to_the_profile_and_the_bar_to_the_team(alice: User) -> None:
     html = signed_in(alice).get("/").content.decode()
     assert 'href="/profile/"' in html

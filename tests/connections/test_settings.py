@@ -101,13 +101,6 @@ def test_others_look_but_do_nothing(name: str, request: pytest.FixtureRequest) -
     assert Connection.objects.count() == 1
 
 
-def test_it_refuses_get_and_strangers(client: Client, dana: User) -> None:
-    for address in ["/settings/connections/add/", *(url(action) for action in ACTIONS)]:
-        assert signed_in(dana).get(address).status_code == 405
-        assert client.post(address).headers["Location"].startswith("/login/")
-    assert not AuditEvent.objects.exists()
-
-
 def test_no_page_shows_more_of_the_key_than_its_end(dana: User, engine: RunningEngine) -> None:
     """K6"""
     html = text_of(signed_in(dana), "/settings/")

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -270,13 +269,6 @@ def test_what_cannot_be_used_is_not_offered(dataset: Dataset, bob: User, why: di
     assert offer(bob, "ab" * 32).status_code == 204
 
 
-def test_strangers_are_offered_nothing(dataset: Dataset, client: Client) -> None:
-    Dataset.objects.update(sha256="ab" * 32)
-    answer = client.get("/datasets/twin/", {"sha256": "ab" * 32})
-    assert answer.headers["Location"].startswith("/login/")
-    assert signed_in(dataset.owner).post("/datasets/twin/").status_code == 405
-
-
 @pytest.mark.parametrize(("days", "used", "stays"), [(0, False, True), (30, False, False), (30, True, True)])
 def test_old_files_go_after_the_days_of_the_setting(
     dataset: Dataset, alice: User, settings: Any, days: int, used: bool, stays: bool
@@ -308,11 +300,6 @@ def test_viewers_only_look(dataset: Dataset, charlie: User) -> None:
     for action in ("captions", "repair", "rename", "delete", "hand-over"):
         assert client.post(f"/datasets/{dataset.pk}/{action}/").status_code == 403
     assert client.post("/datasets/from-url/", {"source_url": "https://example.com/a.zip"}).status_code == 403
-
-
-@pytest.mark.parametrize("action", ["repair", "rename", "delete", "hand-over"])
-def test_actions_are_not_done_by_looking(dataset: Dataset, alice: User, action: str) -> None:
-    assert signed_in(alice).get(f"/datasets/{dataset.pk}/{action}/").status_code == 405
 
 
 def test_versions_are_told_apart_wherever_one_is_chosen_or_named(alice: User) -> None:

@@ -61,16 +61,6 @@ def test_the_signed_link_is_kept_nowhere(alice: User, job: Job, caplog: pytest.L
         assert "ignature=" not in place
 
 
-def test_it_answers_get_only(alice: User, job: Job) -> None:
-    assert signed_in(alice).post(url(job)).status_code == 405
-    assert not AuditEvent.objects.exists()
-
-
-def test_it_needs_login(client: Client, job: Job) -> None:
-    assert client.get(url(job)).headers["Location"].startswith("/login/")
-    assert not AuditEvent.objects.exists()
-
-
 def test_an_unknown_job_is_not_there(alice: User) -> None:
     assert signed_in(alice).get("/jobs/4711/download/").status_code == 404
 

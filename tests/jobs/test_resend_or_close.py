@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
@@ -84,16 +83,6 @@ def test_only_admins_decide(name: str, job: Job, request: pytest.FixtureRequest)
     assert "Only admins can do this" in response.content.decode()
     assert fresh(job).state == "needs_decision"
     assert not AuditEvent.objects.exists()
-
-
-def test_it_refuses_get(dana: User, job: Job) -> None:
-    assert signed_in(dana).get(url(job), RESEND).status_code == 405
-    assert fresh(job).state == "needs_decision"
-
-
-def test_it_needs_login(client: Client, job: Job) -> None:
-    assert client.post(url(job), RESEND).headers["Location"].startswith("/login/")
-    assert fresh(job).state == "needs_decision"
 
 
 @pytest.mark.parametrize("data", [{}, {"decision": "maybe"}])

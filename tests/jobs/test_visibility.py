@@ -69,16 +69,6 @@ def test_an_admin_may_switch_every_job(dana: User, job: Job, engine: RunningEngi
     assert is_public(engine, job)
 
 
-def test_it_refuses_get(alice: User, job: Job, engine: RunningEngine) -> None:
-    assert signed_in(alice).get(url(job), PUBLIC).status_code == 405
-    assert not is_public(engine, job)
-
-
-def test_it_needs_login(client: Client, job: Job, engine: RunningEngine) -> None:
-    assert client.post(url(job), PUBLIC).headers["Location"].startswith("/login/")
-    assert not is_public(engine, job)
-
-
 def test_it_needs_a_page_of_ours(alice: User, job: Job, engine: RunningEngine) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)

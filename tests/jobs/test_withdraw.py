@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
@@ -81,16 +80,6 @@ def test_an_admin_may_withdraw_every_job(dana: User, job: Job) -> None:
     response = signed_in(dana).post(url(job), headers=HTMX)
     assert response.headers["HX-Redirect"] == f"/jobs/{job.pk}/"
     assert fresh(job).state == "closed"
-
-
-def test_it_refuses_get(alice: User, job: Job) -> None:
-    assert signed_in(alice).get(url(job)).status_code == 405
-    assert fresh(job).state == "queued"
-
-
-def test_it_needs_login(client: Client, job: Job) -> None:
-    assert client.post(url(job)).headers["Location"].startswith("/login/")
-    assert fresh(job).state == "queued"
 
 
 @pytest.mark.parametrize("name", ["bob", "charlie"])

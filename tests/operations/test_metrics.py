@@ -98,7 +98,3 @@ def test_it_names_nobody(alice: User) -> None:
     answer = Client(headers={"Authorization": f"Bearer {TOKEN}"}).get("/metrics").content.decode()
     assert "secret-project" not in answer
     assert "alice" not in answer.lower()
-
-
-def test_it_is_only_read() -> None:
-    assert Client().post("/metrics").status_code == 405

@@ -30,8 +30,3 @@ def test_a_task_that_is_busy_with_a_long_file_is_no_dead_worker(client: Client) 
     Heartbeat.objects.create(task="transfer", beat_at=now() - timedelta(hours=1))
     Heartbeat.objects.create(task="follow")
     assert client.get("/readyz").status_code == 200
-
-
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_they_only_answer_questions(client: Client, path: str) -> None:
-    assert client.post(path).status_code == 405

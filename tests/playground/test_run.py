@@ -231,7 +231,6 @@ def test_viewers_see_and_do_not_run(alice: User, charlie: User, bob: User, job: 
     assert viewer.post(address(job), form()).status_code == 403
     for action in ("without-lora", "again", "delete"):
         assert viewer.post(f"/try/runs/{generation.pk}/{action}/").status_code == 403
-        assert viewer.get(f"/try/runs/{generation.pk}/{action}/").status_code == 405
     for action in ("again", "delete"):
         assert signed_in(bob).post(f"/try/runs/{generation.pk}/{action}/").status_code == 403
     assert Generation.objects.count() == 1
