@@ -29,6 +29,8 @@ export async function readPairs(all) {
   const halves = pairs.length ? [pairs[0].start.path, pairs[0].end.path] : [];
   const isGuess = layout.isGuess && pairs.length > 0;
   const questions = isGuess ? [questionOf("halves", halves)] : [];
+  const guessed = pairs.flatMap(({ start, end }) => [start, end]).find(({ codePage }) => codePage);
+  if (guessed) questions.push(questionOf("names", [guessed.path], guessed.codePage));
   return { pairs, findings, questions, isProviders, isGuess };
 }
 

@@ -5,17 +5,25 @@ import { decodeStrictly, guessCodePage, isAscii } from "./code-pages.js";
 
 const UNICODE_PATH = 0x7075;
 
-// The names of members with rawName, isUtf8 and extra, in order.
+// Sets `path` of members with rawName, isUtf8 and extra, and `codePage` where a name is read by a guess.
 export async function decodeNames(members) {
   const unflagged = members.filter(({ isUtf8 }) => !isUtf8).map(({ rawName }) => rawName);
   const isOld = unflagged.some((raw) => decodeStrictly(raw, "utf-8") === null);
   const page = isOld ? await guessCodePage("names", unflagged) : null;
-  return members.map((member) => unicodePathOf(member) ?? decodeName(member, page));
+  for (const member of members) {
+    const text = unicodePathOf(member) ?? decodeUtf8(member, page);
+    member.path = text ?? decodeName(member, page);
+    member.codePage = text === null ? (page?.label ?? "") : "";
+  }
 }
 
-function decodeName({ rawName, isUtf8 }, page) {
-  const text = isUtf8 ? new TextDecoder().decode(rawName) : decodeStrictly(rawName, "utf-8");
-  if (isAscii(rawName) || isUtf8 || (text !== null && !page?.isForAll)) return text;
+// Null where the name is in a code page.
+function decodeUtf8({ rawName, isUtf8 }, page) {
+  if (isUtf8) return new TextDecoder().decode(rawName);
+  return isAscii(rawName) || !page?.isForAll ? decodeStrictly(rawName, "utf-8") : null;
+}
+
+function decodeName({ rawName }, page) {
   const name = page?.decode(rawName) ?? null;
   if (name === null) return neutralName(rawName);
   // Byte 5C may be the second half of a character, so in a page of single bytes it separates no folder there.

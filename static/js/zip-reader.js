@@ -31,8 +31,7 @@ export async function readDirectory(file) {
     members.push(new Member(file, view, at, sizes, shift));
     at = next;
   }
-  const names = await decodeNames(members);
-  for (const [number, member] of members.entries()) member.path = names[number];
+  await decodeNames(members);
   const files = members.filter(({ path }) => !/[\\/]$|^$/.test(path));
   for (const member of files) member.checkMethod();
   return files;

@@ -228,6 +228,31 @@ def test_names_in_an_old_code_page_are_read(tmp_path: Path, page: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "page", "label"),
+    [
+        ("koń", "cp1250", "Windows-1250"),
+        ("łąka", "cp852", "code page 852"),
+        ("loď", "cp1250", "Windows-1250"),
+        ("dům", "cp852", "code page 852"),
+        ("où", "cp1252", "Windows-1252"),
+        ("grøn", "cp850", "code page 850"),
+    ],
+)
+def test_the_reading_of_names_in_a_code_page_is_confirmed(
+    tmp_path: Path, name: str, page: str, label: str
+) -> None:
+    members = [
+        Entry(f"{name}{number}_{half}.png".encode(page), picture(colour=(number, 0, len(half))))
+        for number in range(1, 6)
+        for half in ("start", "end")
+    ]
+    verdict = verdict_on(tmp_path, build(members))
+    question = f"Are the names right, read as {label}: “{name}1_start.png”?"
+    assert [each["sentence"].partition("?")[0] + "?" for each in verdict.questions] == [question]
+    assert [pair.index for pair in verdict.pairs] == [f"{name}{number}" for number in range(1, 6)]
+
+
 def test_names_that_no_code_page_reads_lose_no_pair(tmp_path: Path) -> None:
     raws = [b"\x81", b"\xff\xfe\x5c", b"\x98\x81\x8d\x8f\x90\x9d", b"\xa0\xfd", b"\x80\x5c"]
     members = []

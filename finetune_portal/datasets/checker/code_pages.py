@@ -15,11 +15,27 @@ from collections.abc import Iterable, Sequence
 EAST_ASIAN = {"cp932": "shift_jis", "gb18030": "gb2312", "big5": "big5", "cp949": "euc_kr"}
 # The last lead byte of usual characters, the others being rare.
 USUAL_LEADS = {"shift_jis": 0x97, "gb2312": 0xD7, "big5": 0xC6, "euc_kr": 0xC8}
-IN_NAMES = (*EAST_ASIAN, "cp437", "cp850", "cp1252", "cp1250", "cp866", "cp1251")
+IN_NAMES = (*EAST_ASIAN, "cp437", "cp850", "cp1252", "cp1250", "cp852", "cp866", "cp1251")
 IN_TEXTS = ("cp1252", *EAST_ASIAN, "cp1251", "cp1250")
+# Letters beside a to z of languages, and how likely names are in them: a code page whose letters no language
+# has together is less likely by half a letter.
+ALPHABETS = (
+    *((alphabet, 0.5) for alphabet in ("äöüß", "àâçéèêëîïôœùûü", "áéíñóúü", "àèéìòù", "áâãàçéêíóôõúü")),
+    *((alphabet, 0.5) for alphabet in ("åäöé", "æøåé", "ąćęłńóśźż", "áčďéěíňóřšťúůýž")),
+    *((alphabet, 0.4) for alphabet in ("áéíóöőúüű", "áäčďéíľňóôŕšťúýž", "čćđšž")),
+    *((alphabet, 0.2) for alphabet in ("ëïéèöü", "ăâîșțşţ", "äõöüšž", "áðéíóúýþæö")),
+    ("абвгдежзийклмнопрстуфхцчшщъыьэюяё", 0.5),
+    ("абвгдежзийклмнопрстуфхцчшщьюяєіїґ", 0.4),
+)
+# Letters where no language has them: more likely another letter of another code page.
+MISPLACED = re.compile(
+    "[ùòì](?=[a-z])|(?<=[a-z])à(?=[a-z])|õ(?![eẽ])|ñ(?![aeiouáéíóú])|œ(?![ui])|[ûï](?![a-z])"
+    "|(?<![a-zà-ÿ])[èêîïôõùûœß]"
+)
 LABELS = {
     **{"cp932": "Shift-JIS", "gb18030": "GBK", "big5": "Big5", "cp949": "EUC-KR"},
-    **{"cp437": "code page 437", "cp850": "code page 850", "cp866": "code page 866"},
+    **{"cp437": "code page 437", "cp850": "code page 850", "cp852": "code page 852"},
+    **{"cp866": "code page 866"},
     **{"cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Windows-1252"},
     **{"utf-16-le": "UTF-16", "utf-16-be": "UTF-16"},
 }
@@ -88,18 +104,27 @@ def _neutral(raw: bytes) -> str:
 def _score(raws: list[bytes], page: str) -> float | None:
     """The mean over all letters outside ASCII; None if the page does not decode every text."""
     total, count = 0.0, 0
+    letters: set[str] = set()
     for raw in raws:
         try:
             text = raw.decode(page)
         except UnicodeDecodeError:
             return None
         total -= text.count("\\")  # more likely the second byte of a character
+        if page not in EAST_ASIAN:
+            total -= 0.5 * len(MISPLACED.findall(text.lower()))
+            letters.update(char for char in text.lower() if char.isalpha() and not char.isascii())
         for at, char in enumerate(text):
             if not char.isascii():
                 beside = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
                 total += _weight(char, beside, page)
                 count += 1
-    return total / max(1, count)
+    return total / max(1, count) + (_language(letters) - 0.5 if letters else 0.0)
+
+
+def _language(letters: set[str]) -> float:
+    """How likely a language is whose alphabet has all `letters`; 0 if there is none."""
+    return max((weight for alphabet, weight in ALPHABETS if letters <= set(alphabet)), default=0.0)
 
 
 def _weight(char: str, beside: str, page: str) -> float:
@@ -113,12 +138,17 @@ def _weight(char: str, beside: str, page: str) -> float:
         if is_cyrillic and re.search("[A-Za-z]", beside):
             return -1.0
         is_odd = category == "Lu" and beside[:1].islower()
-        is_odd |= is_latin and not beside[:1].isascii() and beside[:1].isalpha()
+        is_odd |= is_latin and beside[:1].isalpha() and not _are_of_one_language(char + beside[:1])
         return (1.0 if is_latin or is_cyrillic else -0.5) - (0.6 if is_odd else 0)
     if char in QUOTES:
         is_between = len(beside) == 2 and beside.isalpha() and char != "’"
         return 0.0 if is_between else 0.8
     return -1.0 if category in ("So", "Sm", "Co", "Cn", "Cc") else -0.2
+
+
+def _are_of_one_language(letters: str) -> bool:
+    odd = {letter for letter in letters.lower() if not letter.isascii()}
+    return len(odd) < 2 or _language(odd) > 0
 
 
 def _east_asian(char: str, page: str) -> float:

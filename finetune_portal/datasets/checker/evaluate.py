@@ -77,7 +77,8 @@ class Content:
 def evaluate(content: Content) -> Verdict:
     """The verdict on what was read. Fills `captions` and adds to the findings of `content`."""
     findings = content.findings
-    questions = _layout(content.arrangement, findings)
+    _layout(content.arrangement, findings)
+    questions = _questions(content.arrangement)
     _looks(content)
     questions += _captions(content)
     pairs = list(_pairs(content))
@@ -96,7 +97,7 @@ def evaluate(content: Content) -> Verdict:
     )
 
 
-def _layout(arrangement: Arrangement, findings: Findings) -> list[dict[str, str]]:
+def _layout(arrangement: Arrangement, findings: Findings) -> None:
     lists = dict(arrangement.lists)
     unpaired = lists.pop("unpaired", [])
     several = lists.pop("several inputs", [])
@@ -106,9 +107,7 @@ def _layout(arrangement: Arrangement, findings: Findings) -> list[dict[str, str]
     has_groups = arrangement.pairs or lists.get("missing start") or lists.get("missing end")
     findings.add("unpaired" if has_groups else "no pairs", *unpaired)
     if not arrangement.pairs:
-        return []
-    pair = arrangement.pairs[0]
-    examples = (pair.start.label, pair.end.label)
+        return
     match arrangement.layout:
         case "folder" | "folders":
             findings.add("folder", *arrangement.folders)
@@ -117,11 +116,22 @@ def _layout(arrangement: Arrangement, findings: Findings) -> list[dict[str, str]
         case "two folders":
             findings.add("two folders", *arrangement.folders)
         case "names" | "guess":
-            findings.add(arrangement.layout, *examples)
-    if not arrangement.is_guess:
-        return []
-    before, after = map(quoted, examples)
-    return [{"code": "halves", "sentence": QUESTIONS["halves"].format(before, after)}]
+            pair = arrangement.pairs[0]
+            findings.add(arrangement.layout, pair.start.label, pair.end.label)
+
+
+def _questions(arrangement: Arrangement) -> list[dict[str, str]]:
+    """Which half is which, and how names in an old code page are read, where these are guesses."""
+    questions = []
+    halves = [half for pair in arrangement.pairs for half in (pair.start, pair.end)]
+    if arrangement.is_guess and halves:
+        sentence = QUESTIONS["halves"].format(*(quoted(half.label) for half in halves[:2]))
+        questions.append({"code": "halves", "sentence": sentence})
+    if guessed := next((half for half in halves if half.page), None):
+        detail = code_pages.LABELS[guessed.page]
+        sentence = QUESTIONS["names"].format(quoted(guessed.label), detail=detail)
+        questions.append({"code": "names", "sentence": sentence})
+    return questions
 
 
 def _looks(content: Content) -> None:

@@ -34,7 +34,8 @@ REPAIRS = {
 }
 QUESTIONS = {
     "halves": "Is {} before and {} after, and so on?",
-    "encoding": "Is {} right, read as {detail}: {}?",
+    "names": "Are the names right, read as {detail}: {}? If not, rename the files in plain letters first.",
+    "encoding": "Is {} right, read as {detail}: {}? If not, save the captions as UTF-8 first.",
 }
 FINDING_TYPES = {
     "empty": FindingType("problem", "The ZIP is empty. Put the pairs into it and drop it again."),

@@ -38,7 +38,8 @@ UNREADABLE = f"The ZIP is damaged: its list of files cannot be read. {REPACK}"
 class Member(NamedTuple):
     """A file in the ZIP: `name` as zipfile reads it, `label` as people read it, and where its data begins.
 
-    `folder`, `stem` and `suffix` are the parts of the label. `raw` is the name's bytes in the ZIP.
+    `folder`, `stem` and `suffix` are the parts of the label. `raw` is the name's bytes in the ZIP, and `page`
+    the code page in which they were read where that is a guess.
     """
 
     name: str
@@ -52,26 +53,28 @@ class Member(NamedTuple):
     crc: int
     method: int
     raw: bytes = b""
+    page: str = ""
 
 
 def read_members(file: BinaryIO) -> list[Member]:
     """The files of the ZIP, in the order of its directory. Raises ZipRejectedError."""
     end = read_end(file, file.seek(0, 2))
     infos = _directory(file, end)
-    labels = _labels(infos)
+    labels, pages = _labels(infos)
     for info, label in zip(infos, labels, strict=True):
         _check_entry(info, label)
     files = [not _is_folder(info, label) for info, label in zip(infos, labels, strict=True)]
     zip_names.check_duplicates(compress(labels, files))
     _check_totals(infos)
     starts = _data_starts(file, infos, end)
-    return [_member(*entry) for entry in compress(zip(infos, labels, starts, strict=True), files)]
+    return [_member(*entry) for entry in compress(zip(infos, labels, pages, starts, strict=True), files)]
 
 
-def _member(info: zipfile.ZipInfo, label: str, start: int) -> Member:
+def _member(info: zipfile.ZipInfo, label: str, page: str, start: int) -> Member:
     sizes = (info.compress_size, info.file_size)
     parts = zip_names.split_path(label)
-    return Member(info.filename, label, *parts, start, *sizes, info.CRC, info.compress_type, _raw_name(info))
+    raw = _raw_name(info)
+    return Member(info.filename, label, *parts, start, *sizes, info.CRC, info.compress_type, raw, page)
 
 
 def _directory(file: BinaryIO, end: EndRecord) -> list[zipfile.ZipInfo]:
@@ -101,8 +104,8 @@ def _raw_name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("utf-8" if info.flag_bits & UTF8 else "cp437")
 
 
-def _labels(infos: list[zipfile.ZipInfo]) -> list[str]:
-    """The names as people read them, in composed form (NFC).
+def _labels(infos: list[zipfile.ZipInfo]) -> tuple[list[str], list[str]]:
+    """The names as people read them, in composed form (NFC), and the code page of each that was guessed.
 
     Names without the UTF-8 flag are UTF-8 in ZIPs of older macOS, and in a code page in those of Windows.
     """
@@ -112,14 +115,14 @@ def _labels(infos: list[zipfile.ZipInfo]) -> list[str]:
         unflagged = {raw for info, raw in zip(infos, raws, strict=True) if not info.flag_bits & UTF8}
         page, is_for_all = code_pages.guess_for_names(unflagged)
         is_old = unflagged if is_for_all else is_old
-    return [
-        unicodedata.normalize(
-            "NFC",
-            _unicode_path(info.extra, info)
-            or (code_pages.decode_name(raw, page) if raw in is_old else raw.decode()),
-        )
-        for info, raw in zip(infos, raws, strict=True)
-    ]
+    names, pages = [], []
+    for info, raw in zip(infos, raws, strict=True):
+        name = _unicode_path(info.extra, info)
+        is_guess = not name and raw in is_old and not raw.isascii()
+        name = name or (code_pages.decode_name(raw, page) if is_guess else raw.decode())
+        names.append(unicodedata.normalize("NFC", name))
+        pages.append(page if is_guess else "")
+    return names, pages
 
 
 def _is_folder(info: zipfile.ZipInfo, label: str) -> bool:
