@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.urls import reverse
 from django.utils.encoding import force_bytes
@@ -110,7 +111,7 @@ def set_role(person: User, role: str, *, actor: User | None) -> None:
                 _revoke_invitations(person, actor=actor)
 
 
-def deactivate(person: User, *, actor: User) -> None:
+def deactivate(person: User, *, actor: User | None) -> None:
     """End all sessions at once and refuse sign-ins; what the person made stays. Raises LastAdminError."""
     with transaction.atomic():
         _keep_an_admin(person)
@@ -118,6 +119,20 @@ def deactivate(person: User, *, actor: User) -> None:
             ended = sessions.end_all(person)
             record(actor, "account.deactivated", person, before="active", after="inactive", sessions=ended)
             _revoke_invitations(person, actor=actor)
+
+
+def end_open_access() -> None:
+    """End all sessions, invitations and links to set a password.
+
+    For a restored database: what had ended since the backup was made is back with it.
+    """
+    with transaction.atomic():
+        for invitation in Invitation.objects.all():
+            revoke(invitation, actor=None)
+        for person in User.objects.all():
+            record(None, "account.signed_out", person, sessions=sessions.end_all(person), by="restore")
+        Session.objects.all().delete()
+        User.objects.update(last_login=now())  # a link to set a password holds until the next sign-in
 
 
 def reactivate(person: User, *, actor: User) -> None:

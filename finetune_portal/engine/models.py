@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -45,7 +46,7 @@ class Webhook(models.Model):
     """Where events go. One webhook is active at a time (docs/provider-api.md, 7.1)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    url = models.TextField()
+    url = models.TextField()  # empty for the operator's
     types = models.JSONField(default=list)
     is_trusted = models.BooleanField(default=False)  # set by the operator in ENGINE_WEBHOOK_URL
     is_active = models.BooleanField(default=True)
@@ -61,6 +62,11 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return f"webhook {self.id}"
+
+    @property
+    def address(self) -> str:
+        """Where to post. The operator's is a secret, so it is only in the settings and in no backup."""
+        return settings.WEBHOOK_URL if self.is_trusted else self.url
 
 
 class Delivery(models.Model):

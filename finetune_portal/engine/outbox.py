@@ -34,10 +34,11 @@ _random = random.SystemRandom()
 def adopt_operators_webhook() -> None:
     """Register ENGINE_WEBHOOK_URL as the webhook, or drop the one that the variable named before."""
     with transaction.atomic():
+        Webhook.objects.filter(is_trusted=True).exclude(url="").update(url="")  # of version 0.1
         if settings.WEBHOOK_URL:
-            Webhook.objects.filter(is_active=True).exclude(url=settings.WEBHOOK_URL).update(is_active=False)
-            defaults = {"types": [FINETUNE], "is_trusted": True, "note": ""}
-            Webhook.objects.update_or_create(url=settings.WEBHOOK_URL, is_active=True, defaults=defaults)
+            Webhook.objects.filter(is_active=True, is_trusted=False).update(is_active=False)
+            defaults = {"types": [FINETUNE], "note": ""}
+            Webhook.objects.update_or_create(is_trusted=True, is_active=True, defaults=defaults)
         else:
             Webhook.objects.filter(is_active=True, is_trusted=True).update(is_active=False)
 
@@ -129,7 +130,7 @@ def _post(delivery: Delivery) -> str:
     try:
         with fetch.call(
             "POST",
-            delivery.webhook.url,
+            delivery.webhook.address,
             allow=None if delivery.webhook.is_trusted else [*fetch.LOOPBACK, *settings.FETCH_ALLOW],
             timeout=TIMEOUT,
             headers=headers,

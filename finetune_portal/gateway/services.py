@@ -67,10 +67,16 @@ def update_last_used(token: PersonalToken) -> None:
         rows.update(last_used_at=now())
 
 
-def revoke(token: PersonalToken, *, actor: User) -> None:
+def revoke(token: PersonalToken, *, actor: User | None) -> None:
     with transaction.atomic():
         if PersonalToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now()):
             record(actor, "token.revoke", token, name=token.name, owner=token.owner.email)
+
+
+def revoke_all() -> None:
+    """Revoke every token, as after a restore: those that were revoked since the backup are back with it."""
+    for token in PersonalToken.objects.filter(revoked_at=None).select_related("owner"):
+        revoke(token, actor=None)
 
 
 def form_key_for(owner: User, idempotency_key: str) -> uuid.UUID:

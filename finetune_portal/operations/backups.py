@@ -25,12 +25,14 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal import __version__
+from finetune_portal.accounts import services as accounts
+from finetune_portal.gateway import services as gateway
 from finetune_portal.jobs.sync import poll, submit
 from finetune_portal.queue import leases
 
 PORTAL, ENGINE = "portal.sqlite3", "engine/engine.sqlite3"
 FOLDERS = ("datasets", "previews", "samples", "playground", "engine")
-EXCLUDED = {"api-key", "lock"}  # of the engine: its key, and the lock of the running process
+KEY_OF_0_1 = "engine/secret-key"  # was in backups by mistake, and is not restored
 LABEL = "finetune-portal-backup.json"
 DRAFT = ".restoring"
 BLOCK = 1024 * 1024
@@ -104,9 +106,19 @@ def _check_database(database: Path) -> None:
 def _files() -> Iterator[Path]:
     for folder in FOLDERS:
         for path in sorted((_data() / folder).rglob("*")):
-            is_included = path.name not in EXCLUDED and not path.name.startswith((".", "engine.sqlite3"))
-            if is_included and path.is_file() and not path.is_symlink():
+            name = path.relative_to(_data()).as_posix()
+            if _is_content(name) and path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _is_content(name: str) -> bool:
+    """Whether a file of DATA_DIR is content: its folder lies in one of FOLDERS, and it is no draft.
+
+    Right in the engine's folder are its database, which is copied by itself, its keys and its lock.
+    """
+    path = PurePosixPath(name)
+    depth = 3 if path.parts[0] == "engine" else 2
+    return path.parts[0] in FOLDERS and len(path.parts) >= depth and not path.name.startswith(".")
 
 
 def _add(tar: tarfile.TarFile, path: Path) -> None:
@@ -160,7 +172,7 @@ def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
         raise tarfile.ReadError
     made_at, files = datetime.fromisoformat(json.load(file)["made"]), 0
     for member in tar:
-        if member.name == LABEL:
+        if member.name in (LABEL, KEY_OF_0_1):
             continue
         content = tar.extractfile(member) if _is_expected(member) else None
         if content is None:
@@ -174,8 +186,8 @@ def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
 def _is_expected(member: tarfile.TarInfo) -> bool:
     """Accept a plain file inside the folders that a backup has."""
     path = PurePosixPath(member.name)
-    is_inside = not path.is_absolute() and ".." not in path.parts and path.parts[0] in FOLDERS
-    return member.isreg() and (member.name == PORTAL or (is_inside and path.name not in EXCLUDED))
+    is_inside = not path.is_absolute() and ".." not in path.parts and _is_content(member.name)
+    return member.isreg() and (member.name in (PORTAL, ENGINE, KEY_OF_0_1) or is_inside)
 
 
 def _write(content: IO[bytes], path: Path, size: int) -> None:
@@ -191,7 +203,7 @@ def _write(content: IO[bytes], path: Path, size: int) -> None:
 def _install_databases() -> int:
     """Migrate the databases and give them their names. Return how many jobs may have been submitted since.
 
-    What the worker of then held or put off, the next worker does at once.
+    Nobody is signed in afterwards. What the worker of then held or put off, the next worker does at once.
     """
     name = connection.settings_dict["NAME"]
     draft = _data() / f"{PORTAL}{DRAFT}"
@@ -203,6 +215,8 @@ def _install_databases() -> int:
         connection.settings_dict["NAME"] = str(draft) if is_sqlite else name
         call_command("migrate", verbosity=0, interactive=False)
         unconfirmed = submit.mark_unsent_unconfirmed()
+        accounts.end_open_access()
+        gateway.revoke_all()
         leases.release_all()
         poll.poll_now()
     finally:

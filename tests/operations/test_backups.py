@@ -17,16 +17,22 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
 from django.utils.timezone import now
 
+from finetune_portal.accounts import services as accounts
+from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.gateway import services as gateway
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import submit
 from finetune_portal.operations import backups
@@ -37,7 +43,7 @@ from tests.e2e.conftest import Portal
 from tests.faults.conftest import workshop as workshop
 from tests.faults.portal import Workshop, new_form_key
 from tests.operations.test_up import Maker
-from tests.people import make_job
+from tests.people import make_job, person
 from tests.running import ROOT
 from tests.test_access import ROUTES
 from tests.test_secrets import PIECES
@@ -59,8 +65,8 @@ def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def bring_back(backup: Path, data: Path) -> str:
-    done = manage(data, "restore", str(backup))
+def bring_back(backup: Path, data: Path, *options: str) -> str:
+    done = manage(data, "restore", str(backup), *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -129,12 +135,18 @@ def test_it_is_whole_and_for_its_owner_only(backup: Path, portal: Portal) -> Non
 
 
 def test_no_key_is_in_it(backup: Path, portal: Portal) -> None:
-    """K1. But the local engine's database tells where it knocks: on this machine, to make the portal look."""
+    """K1: nothing that was made of random content, wherever its file lies."""
     content = backup.read_bytes()
-    secrets = {*(portal.data / "secrets").iterdir()} - {portal.data / "secrets" / "engine-hook"}
-    assert len(secrets) >= 3
-    for path in [*secrets, portal.data / "engine" / "api-key"]:
-        assert path.read_bytes().strip() not in content, path.name
+    of_engine = [path for path in (portal.data / "engine").iterdir() if "sqlite" not in path.name]
+    secrets = [*(portal.data / "secrets").iterdir(), *(path for path in of_engine if path.is_file())]
+    assert {"secret-key", "sealing-key", "engine-hook", "engine-hook-secret", "api-key"} <= {
+        path.name for path in secrets
+    }
+    for path in secrets:
+        assert not (value := path.read_bytes().strip()) or value not in content, path
+    with tarfile.open(backup) as tar:
+        in_engine = {name for name in tar.getnames() if name.count("/") == 1 and name.startswith("engine/")}
+    assert in_engine == {"engine/engine.sqlite3"}
 
 
 def test_an_empty_folder_becomes_the_portal_of_then(
@@ -257,6 +269,31 @@ def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) 
         assert len(portal.provider.sent("submit")) == 3, "none is sent again"
         states = sorted(Job.objects.values_list("state", flat=True))
         assert states == ["needs_decision", "ready", "ready", "ready"]
+
+
+def test_what_let_somebody_in_then_lets_nobody_in_again(workshop: Workshop, tmp_path: Path) -> None:
+    """Whatever was ended since the backup was made comes back with it, and ends again."""
+    with workshop.portal() as portal:
+        alice, dana = (User.objects.get(email=f"{name}@example.com") for name in ("alice", "dana"))
+        person("bob", "maker")
+        invitation = accounts.invite("admin", email="mallory@example.com", actor=dana)
+        link = accounts.password_link(alice, actor=dana)
+        token = gateway.new_token(owner=alice, name="Script", rights=[], days=None)[1]
+        assert Session.objects.exists()
+        connection.close()
+        assert manage(portal.folder, "backup", str(tmp_path / "b.tar")).returncode == 0
+        for path in portal.folder.glob("portal.sqlite3*"):
+            path.unlink()
+        output = bring_back(tmp_path / "b.tar", portal.folder, "--deactivate", "Bob@example.com")
+        assert "Everybody is signed out" in output
+        assert "These accounts are active: alice@example.com, " in output
+        assert "bob@" not in output
+        assert not Session.objects.exists()
+        assert not UserSession.objects.exists()
+        browser = Client(SERVER_NAME="127.0.0.1")
+        assert browser.get(urlsplit(invitation).path).status_code == 410
+        assert browser.get(urlsplit(link).path, follow=True).status_code == 410
+        assert gateway.find_token(token).problem == "This token was revoked."
 
 
 def test_the_job_says_that_it_is_unconfirmed(dataset: Dataset, alice: Any) -> None:

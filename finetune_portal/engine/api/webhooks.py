@@ -82,7 +82,7 @@ def _types(fields: Fields) -> list[str]:
 def _webhook_body(webhook: Webhook) -> dict[str, Any]:
     return {
         "webhook_id": str(webhook.pk),
-        "webhook_url": webhook.url,
+        "webhook_url": webhook.address,
         "event": {"types": webhook.types},
         "is_active": webhook.is_active,
         "note": webhook.note or None,

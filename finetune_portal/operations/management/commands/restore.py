@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from finetune_portal.accounts import services
+from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.notifications.models import Channel
 from finetune_portal.operations import backups
@@ -22,12 +24,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("source", type=Path, help="a file that `manage.py backup` made")
+        parser.add_argument(
+            "--deactivate",
+            action="append",
+            default=[],
+            metavar="EMAIL",
+            help="an account that was deactivated since the backup was made; may be given again",
+        )
 
-    def handle(self, *args: Any, source: Path, **options: Any) -> None:
+    def handle(self, *args: Any, source: Path, deactivate: list[str], **options: Any) -> None:
         try:
             restored = backups.restore(source)
         except backups.BackupError as exc:
             raise CommandError(str(exc)) from None
+        for email in deactivate:
+            self._deactivate(email)
         self.stdout.write(
             f"Restored as of {restored.made_at:%d %b %Y, %H:%M} UTC, with {restored.files} files."
         )
@@ -41,6 +52,24 @@ class Command(BaseCommand):
                 f"{lost} API keys or notification addresses cannot be decrypted with this key. "
                 "Put the old secrets/sealing-key in its place, or enter them again on Settings."
             )
+        accounts = User.objects.filter(is_active=True).order_by("email")
+        active = ", ".join(accounts.values_list("email", flat=True))
+        self.stdout.write(
+            "Everybody is signed out, and open invitations, links to set a password and personal tokens have "
+            f"ended. These accounts are active: {active or 'none'}. If one was deactivated since the backup "
+            "was made, deactivate it again on the page Team."
+        )
+
+    def _deactivate(self, email: str) -> None:
+        """Report what cannot be done and go on: the restore itself is complete by now."""
+        person = User.objects.filter(email=email.strip().lower()).first()
+        if person is None:
+            self.stderr.write(f"There is no account {email} in the backup.")
+            return
+        try:
+            services.deactivate(person, actor=None)
+        except services.LastAdminError:
+            self.stderr.write(f"{email} stays active: the portal would have no admin.")
 
 
 def _encrypted_values() -> list[str]:
