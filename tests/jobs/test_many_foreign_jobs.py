@@ -18,7 +18,7 @@ from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.jobs.sync import apply_list, details, poll
 from finetune_portal.worker import tasks
 from tests.people import make_job, signed_in
-from tests.provider import ScriptedProvider, says
+from tests.provider import Answer, ScriptedProvider, says
 from tests.worker.driving import follow_now, fresh, point_at, send_now, text_of
 
 MANY = 400
@@ -79,6 +79,18 @@ def test_the_lease_is_renewed_meanwhile(fake: ScriptedProvider, monkeypatch: pyt
     finally:
         post_save.disconnect(look, sender=Job)
     assert min(expiries) > 1800
+
+
+def test_the_next_list_does_not_wait_for_slow_details(
+    alice: User, fake: ScriptedProvider, settings: Any
+) -> None:
+    settings.POLL_SECONDS = 0.5
+    own = fake.adds("hats")
+    own.status = "TRAINING_INITIATED"
+    make_job(alice, "requested", request_id=own.id, sent_at=now())
+    fake.script("details", Answer(delay=0.7))
+    follow_now()
+    assert Connection.objects.get().due_at <= now()
 
 
 def test_two_submits_answered_with_one_id_are_said_and_settled_at_once(

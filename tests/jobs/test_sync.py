@@ -277,7 +277,7 @@ def test_the_list_and_the_details_may_have_other_words_for_one_state(fake: Scrip
     job = Job.objects.get()
     assert (job.provider_status, job.is_public) == ("ALMOST_THERE", True)
     assert len(fake.sent("details")) == 1
-    assert len(timeline_texts(job)) == 2, "adopted, and its state"
+    assert len(timeline_texts(job)) == 3, "adopted, its state in the list, and that in the details"
     paid.status = "AVAILABLE"
     fake.unscript()
     follow_now()

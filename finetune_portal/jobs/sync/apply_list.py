@@ -26,7 +26,8 @@ Unknown = tuple[FineTune, Job | None]  # an item of no job, and the job that has
 PAGE = 500
 NONCE_LENGTH = 8
 WEIGHTS_DELAY = timedelta(hours=1)  # the weights of a finished job may be listed this late
-ADOPT_SECONDS = 5.0  # of one poll; what is left over is adopted with the next list
+ADOPT_SECONDS = 5.0  # of one poll, at the most; what is left over is adopted with the next list
+ADOPTED_AT_ONCE = 50  # in one transaction: others wait for it on SQLite
 MISSING_AT_ONCE = 200  # jobs that one poll marks as missing
 LISTED = (*FOLLOWED, State.READY)  # states of jobs that the list has until the provider deletes them
 
@@ -34,9 +35,9 @@ LISTED = (*FOLLOWED, State.READY)  # states of jobs that the list has until the 
 def apply_list(finetunes: list[FineTune], connection: Connection, asked_at: datetime, source: str) -> bool:
     """Apply the list of a connection, asked for at `asked_at`, to its jobs.
 
-    News of the portal's own jobs come first. New jobs of others are adopted for a limited time, and details
-    that could not be had before are fetched last, so that an account with a long past holds up nobody.
-    Return whether no job is left to adopt.
+    News of the portal's own jobs come first. New jobs of others are adopted for a limited time, from the list
+    alone, and details that could not be had before are fetched last, for a limited time, too: so an account
+    with a long past holds up nobody. Return whether no job is left to adopt.
     """
     fetcher = details.DetailFetcher(connection)
     listed_ids = {key for finetune in finetunes for key in finetune.ids}
@@ -52,13 +53,13 @@ def apply_list(finetunes: list[FineTune], connection: Connection, asked_at: date
             else:
                 _apply(job, finetune, fetcher, source)
         unknown += new
-    is_complete = _adopt_some(unknown, fetcher, source)
-    for job, finetune in partial:
+    adopted = _adopt_some(unknown, connection, source)
+    for job, finetune in adopted + partial:
         _apply(job, finetune, fetcher, source)
     for job in connection.jobs.filter(state=State.UNCONFIRMED):
         _ask_for_decision(job)
     _mark_all_missing(connection, listed_ids, asked_at)
-    return is_complete
+    return len(adopted) == len(unknown)
 
 
 def _active_first(finetunes: list[FineTune], connection: Connection) -> list[FineTune]:
@@ -70,16 +71,20 @@ def _active_first(finetunes: list[FineTune], connection: Connection) -> list[Fin
     return sorted(finetunes, key=lambda each: ids.isdisjoint(each.ids) and _nonce(each) not in nonces)
 
 
-def _adopt_some(unknown: list[Unknown], fetcher: details.DetailFetcher, source: str) -> bool:
-    """Adopt jobs until the time is over, with the lease renewed. Return whether none is left."""
-    ends = monotonic() + ADOPT_SECONDS
-    for number, (finetune, first) in enumerate(unknown):
-        if monotonic() > ends:
-            return False
-        if number % 100 == 0:
-            renew(fetcher.connection, seconds=details.LEASE)
-        _apply(_adopt(finetune, first, fetcher.connection), finetune, fetcher, source)
-    return True
+def _adopt_some(unknown: list[Unknown], connection: Connection, source: str) -> list[tuple[Job, FineTune]]:
+    """Adopt jobs until the time is over, with the lease renewed: many in one transaction, without a call."""
+    ends = monotonic() + min(ADOPT_SECONDS, connection.poll_seconds / 4)
+    adopted: list[tuple[Job, FineTune]] = []
+    items = iter(unknown)
+    while monotonic() < ends and (batch := list(islice(items, ADOPTED_AT_ONCE))):
+        renew(connection, seconds=details.LEASE)
+        with transaction.atomic():
+            for finetune, first in batch:
+                job = _adopt(finetune, first, connection)
+                details.update_job(job, finetune, source=source, is_partial=True)
+                _note_listed(job, finetune)
+                adopted.append((job, finetune))
+    return adopted
 
 
 def _apply(job: Job, finetune: FineTune, fetcher: details.DetailFetcher, source: str) -> None:
@@ -87,9 +92,14 @@ def _apply(job: Job, finetune: FineTune, fetcher: details.DetailFetcher, source:
     if _differs(job, finetune):
         fetched = fetcher.fetch(finetune)
         details.update_job(job, fetched or finetune, source=source, is_partial=fetched is None)
+    _note_listed(job, finetune)  # last, so that a worker killed before this applies the item again
+
+
+def _note_listed(job: Job, finetune: FineTune) -> None:
     list_state = _list_state(finetune)
-    if job.last_listed_as != list_state:  # last, so that a worker killed before this applies the item again
+    if job.last_listed_as != list_state:
         Job.objects.filter(pk=job.pk).update(last_listed_as=list_state)
+        job.last_listed_as = list_state
 
 
 def _rows_of(

@@ -19,7 +19,9 @@ from finetune_portal.queue.leases import renew
 
 LEASE = 45.0  # longer than one call may take
 MAX_FAILURES = 3
-DETAILS_SECONDS = 10.0  # of one poll; an account that is new here has details of hundreds of jobs to fetch
+# Of one poll, at the most: an account that is new here has details of hundreds of jobs to fetch.
+DETAILS_SECONDS = 10.0
+RENEW_SECONDS = 2.0
 
 
 @dataclass
@@ -29,15 +31,18 @@ class DetailFetcher:
     connection: Connection
     failures_left: int = MAX_FAILURES
     ends: float = 0.0
+    renewed_at: float = 0.0
 
     def fetch(self, finetune: FineTune) -> FineTune | None:
         """Return None when details cannot be had now, or the list's item where there are none."""
-        self.ends = self.ends or monotonic() + DETAILS_SECONDS
+        self.ends = self.ends or monotonic() + min(DETAILS_SECONDS, self.connection.poll_seconds / 2)
         can_call = self.failures_left > 0 and monotonic() < self.ends
         if not (can_call and rate_limit.take_call(self.connection, reserve=rate_limit.DETAILS)):
             self.failures_left = 0
             return None
-        renew(self.connection, seconds=LEASE)
+        if monotonic() > self.renewed_at + RENEW_SECONDS:
+            renew(self.connection, seconds=LEASE)
+            self.renewed_at = monotonic()
         try:
             with client_for(self.connection) as client:
                 return client.details(finetune.id)

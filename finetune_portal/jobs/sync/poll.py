@@ -80,12 +80,12 @@ def _was_away(connection: Connection) -> bool:
 
 
 def _next_poll_at(connection: Connection, asked_at: datetime, *, is_complete: bool) -> datetime:
-    """`is_complete`: no job of others is left to adopt; else the next list is not put off by this one."""
+    """Count from the last list, however long it took. `is_complete`: no job of others is left to adopt."""
     moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
     is_idle = is_complete and not moving.exists()
     pause = connection.idle_seconds if is_idle else connection.poll_seconds
     pause = max(pause, rate_limit.min_poll_interval(connection))
-    return now() + jitter(pause) if is_complete else max(now(), asked_at + jitter(pause))
+    return max(now(), asked_at + jitter(pause))
 
 
 def _succeeded(connection: Connection, balance: dict[str, Any], due_at: datetime) -> None:

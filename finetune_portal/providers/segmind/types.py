@@ -209,7 +209,10 @@ def text(value: Any) -> str:
     """Text without control characters, cut at 4 kB; numbers become text, everything else is empty."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    return "".join(c for c in str(value)[:MAX_TEXT] if c.isprintable() or c == "\n").strip()
+    cut = str(value)[:MAX_TEXT]
+    if cut.isprintable():  # nearly all, and a list may have 150,000 of them
+        return cut.strip()
+    return "".join(c for c in cut if c.isprintable() or c == "\n").strip()
 
 
 def truth(value: Any) -> bool:
