@@ -28,8 +28,8 @@ def _is_visible(character: str) -> bool:
 
 def ascii_name(text: str, *, otherwise: str) -> str:
     """Return letters, digits, spaces, dots, dashes and underscores that read like `text`, or `otherwise`."""
-    letters = unicodedata.normalize("NFKD", text.translate(LETTERS))
-    plain = "".join(_ascii(character) for character in letters)
+    decomposed = unicodedata.normalize("NFKD", text.translate(LETTERS))
+    plain = "".join(_ascii(character) for character in decomposed)
     name = " ".join(re.sub(r"[^A-Za-z0-9 ._-]+", " ", plain).split()).strip(" ._-")
     return name or otherwise
 

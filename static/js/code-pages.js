@@ -15,7 +15,7 @@ export async function guessCodePage(kind, raws) {
   if (!response?.ok) return null;
   const page = await response.json().catch(() => ({}));
   if (!page.label) return null;
-  return { ...page, decode: page.encoding ? decoderOf(page.encoding) : letterDecoderOf(page.letters) };
+  return { ...page, decode: page.encoding ? decoderOf(page.encoding) : characterDecoderOf(page.characters) };
 }
 
 export function isAscii(bytes) {
@@ -34,10 +34,12 @@ function decoderOf(encoding) {
   return (bytes) => decodeStrictly(bytes, encoding);
 }
 
-// A code page of single bytes, by its letters from byte 80 to FF.
-function letterDecoderOf(letters) {
+// A code page of single bytes, by its characters from byte 80 to FF.
+function characterDecoderOf(characters) {
   return (bytes) => {
-    const text = Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : letters[byte - 128]));
+    const text = Array.from(bytes, (byte) =>
+      byte < 128 ? String.fromCharCode(byte) : characters[byte - 128],
+    );
     return text.includes("\ufffd") ? null : text.join("");
   };
 }

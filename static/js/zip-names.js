@@ -31,9 +31,9 @@ function decodeName({ rawName }, page) {
 }
 
 function neutralName(raw) {
-  const letter = (byte) =>
+  const character = (byte) =>
     byte < 128 && byte !== 0x5c ? String.fromCharCode(byte) : `x${byte.toString(16).padStart(2, "0")}`;
-  return Array.from(raw, letter).join("");
+  return Array.from(raw, character).join("");
 }
 
 // The UTF-8 name that Info-ZIP and others add to a name in a code page.

@@ -21,13 +21,13 @@ def asked(person: User, kind: str, *raws: bytes) -> dict[str, object]:
 
 def test_a_page_of_two_bytes_is_told_by_its_name(alice: User) -> None:
     page = asked(alice, "names", "予定表.txt".encode("cp932"), "帽子.png".encode("cp932"))
-    assert page == {"label": "Shift-JIS", "encoding": "shift_jis", "letters": "", "isForAll": True}
+    assert page == {"label": "Shift-JIS", "encoding": "shift_jis", "characters": "", "isForAll": True}
 
 
-def test_a_page_of_single_bytes_is_told_by_its_letters(alice: User) -> None:
+def test_a_page_of_single_bytes_is_told_by_its_characters(alice: User) -> None:
     page = asked(alice, "names", "größe".encode("cp437"), "café".encode("cp437"))
     assert page["encoding"] == ""
-    assert page["letters"] == bytes(range(128, 256)).decode("cp437")
+    assert page["characters"] == bytes(range(128, 256)).decode("cp437")
     assert asked(alice, "texts", "the man’s hat".encode("cp1252"))["label"] == "Windows-1252"
 
 

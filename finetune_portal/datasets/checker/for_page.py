@@ -7,7 +7,7 @@ from typing import Any
 from finetune_portal.datasets.checker import accepted, code_pages, file_types, texts
 from finetune_portal.datasets.checker.findings import FINDING_TYPES, QUESTIONS
 
-# The code pages that TextDecoder knows, by its names. Those of single bytes go as their letters.
+# The code pages that TextDecoder knows, by its names. Those of single bytes go as their characters.
 ENCODINGS = {"cp932": "shift_jis", "gb18030": "gb18030", "big5": "big5", "cp949": "euc-kr"}
 
 
@@ -30,13 +30,13 @@ def accepted_files() -> dict[str, Any]:
 def code_page(kind: str, raws: list[bytes]) -> dict[str, Any]:
     """The code page of `names` or `texts` that are not UTF-8; an empty label if none reads them all.
 
-    `encoding` is its name for TextDecoder, or else `letters` are those of the bytes 80 to FF, with U+FFFD
+    `encoding` is its name for TextDecoder, or else `characters` are those of the bytes 80 to FF, with U+FFFD
     where there is none. `isForAll`: names in valid UTF-8 are in this code page, too.
     """
     page, is_for_all = texts.guess_encoding(raws), True
     if kind == "names":
         page, is_for_all = code_pages.guess_for_names(raws)
     encoding = ENCODINGS.get(page, "")
-    letters = bytes(range(0x80, 0x100)).decode(page, "replace") if page and not encoding else ""
+    characters = bytes(range(0x80, 0x100)).decode(page, "replace") if page and not encoding else ""
     label = code_pages.LABELS.get(page, "")
-    return {"label": label, "encoding": encoding, "letters": letters, "isForAll": is_for_all}
+    return {"label": label, "encoding": encoding, "characters": characters, "isForAll": is_for_all}
