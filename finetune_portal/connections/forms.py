@@ -41,7 +41,7 @@ class AddForm(forms.Form):
     base_url = forms.ChoiceField(
         label="Provider",
         choices=lambda: [(url, url.removeprefix("https://")) for url in settings.PROVIDER_URLS],
-        help_text="The operator lists others in PORTAL_PROVIDER_URLS, so no key goes to a wrong address.",
+        help_text="The operator decides which providers are listed, so that no key goes to a wrong address.",
         error_messages={"invalid_choice": "This provider is not on the operator's list."},
     )
     key = KeyField(help_text=keys.HINT)

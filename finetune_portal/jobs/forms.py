@@ -183,7 +183,8 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         if (values := cleaned.get("parameters")) and (connection := cleaned.get("connection")):
             self._read_parameters(connection, values)
         if not cleaned.get("instance_prompt") and not _has_all_captions(None if file else dataset):
-            self.add_error("instance_prompt", "Enter a prompt: not every pair has a caption.")
+            reason = ": not every pair has a caption" if isinstance(dataset, Dataset) and not file else ""
+            self.add_error("instance_prompt", f"Enter a prompt{reason}.")
         return cleaned
 
     def _read_parameters(self, connection: Connection, values: dict[str, Any]) -> None:

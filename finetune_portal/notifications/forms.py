@@ -26,6 +26,7 @@ class ChannelForm(forms.Form):
             "An e-mail address, or the webhook URL from Slack, Discord or Teams. "
             "For other services, the Apprise URL, such as ntfy://topic"
         ),
+        error_messages={"required": "Enter an e-mail address or a URL."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     label = forms.CharField(
@@ -44,7 +45,7 @@ class ChannelForm(forms.Form):
         if "://" in address:
             self.kind, self.display_address = Channel.Kind.APPRISE, self._service(address)
         elif not settings.EMAIL_HOST:
-            raise ValidationError("This portal cannot send e-mail yet. An operator sets PORTAL_EMAIL_HOST.")
+            raise ValidationError("This portal cannot send e-mail yet. Ask its operator, or enter a URL.")
         else:
             validate_email(address)
             self.kind, self.display_address = Channel.Kind.EMAIL, address

@@ -1,4 +1,5 @@
-// Keeps which jobs of the table are selected while somebody looks at their comparison and comes back.
+// Says how many jobs of the table are selected, and keeps which, while somebody looks at their comparison and
+// comes back.
 
 const KEY = "selected-jobs";
 const COMPARISONS = /^\/(?:jobs\/compare|try)\//;
@@ -16,11 +17,19 @@ function restore() {
   for (const box of boxes()) if (selected.includes(box.value)) box.checked = true;
 }
 
+function count(selected) {
+  const shown = document.querySelector("[data-selected]");
+  if (shown) shown.textContent = `${selected.length} selected`;
+}
+
 function keep() {
   const selected = boxes().filter(({ checked }) => checked);
+  count(selected);
   sessionStorage.setItem(KEY, JSON.stringify(selected.map(({ value }) => value)));
 }
 
-if (isBack()) restore();
-else sessionStorage.removeItem(KEY);
+if (isBack()) {
+  restore();
+  keep();
+} else sessionStorage.removeItem(KEY);
 document.addEventListener("change", ({ target }) => target.matches("#job-table [name=job]") && keep());

@@ -83,7 +83,7 @@ def test_others_cannot_make_one_for_the_team(alice: User) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("", "This field is required."),
+        ("", "Enter an e-mail address or a URL."),
         ("alice@", "Enter a valid email address."),
         ("file:///etc/passwd", "The portal cannot send to this address."),
         ("json://" + "a" * 2000, "at most 2000 characters"),
@@ -104,7 +104,7 @@ def test_without_a_mail_server_the_page_says_so(alice: User, settings: Any) -> N
     settings.EMAIL_HOST = ""
     assert "This portal cannot send e-mail yet" in page_of(alice)
     answer = signed_in(alice).post(f"{PAGE}add/", {"address": "alice@example.com"})
-    assert "An operator sets PORTAL_EMAIL_HOST." in answer.content.decode()
+    assert "This portal cannot send e-mail yet. Ask its operator, or enter a URL." in answer.content.decode()
     assert not Channel.objects.exists()
 
 
