@@ -1,9 +1,9 @@
 """Check a dataset ZIP and read its pairs.
 
 The layout is the vendor's (docs/provider-api.md, 8.1): pairs `INDEX_start.EXT` (control image) and
-`INDEX_end.EXT` (target image) in one folder, with an optional caption `INDEX.txt`. Nothing in the archive is
-trusted, and nothing is unpacked to disk. `check` decodes every image to its end, so that no training begins
-that a damaged file ends later.
+`INDEX_end.EXT` (target image) in one folder, with an optional caption `INDEX.txt`, in small letters or
+capitals. Nothing in the archive is trusted, and nothing is unpacked to disk. `check` decodes every image to
+its end, so that no training begins that a damaged file ends later.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _pair_files(files: list[_File]) -> list[_PairFiles]:
         if match := _IMAGE.fullmatch(path.name):
             index = str(path.with_name(match["index"]))
             half = match["half"].lower()
-            pair = pairs.setdefault(index, _PairFiles(index))
+            pair = pairs.setdefault(index.casefold(), _PairFiles(index))
             if half in pair.halves:
                 raise DatasetError(f"There are two images for {index}_{half}.")
             pair.halves[half] = file
@@ -176,7 +176,7 @@ def _pair_files(files: list[_File]) -> list[_PairFiles]:
         raise DatasetError(f"The dataset holds no image pairs. {_LAYOUT}")
     for file in files:
         path = PurePosixPath(file.name)
-        if path.suffix.lower() == ".txt" and (captioned := pairs.get(str(path.with_suffix("")))):
+        if path.suffix.lower() == ".txt" and (captioned := pairs.get(str(path.with_suffix("")).casefold())):
             captioned.caption = file
     return [pairs[index] for index in sorted(pairs)]
 

@@ -2,7 +2,7 @@
 // anything with path, size, open() and head(count): a member of a ZIP or a file on the disk.
 // The same rules as finetune_portal/datasets/checker/layouts.py, which tests/e2e/test_same_pairs.py compares.
 
-import { isCaption, isImage, isNote, isTable } from "./accepted.js";
+import { accepted, fold, isCaption, isImage, isNote, isTable } from "./accepted.js";
 import { CaptionFiles } from "./caption-files.js";
 import { readTableText } from "./captions.js";
 import { Findings, questionOf, quoted } from "./findings.js";
@@ -40,6 +40,8 @@ function arrange(files, layout, table) {
   const lists = { "missing start": [], "missing end": [] };
   const pairs = pairsOf(groups, new Set(layout.groups.keys()), captions, lists);
   const captionFiles = pairs.map(({ captionFile }) => captionFile).filter(Boolean);
+  const isProviders = PROVIDERS.includes(layout.name);
+  if (isProviders) lists["caption place"] = pairs.filter(isUnread).map(({ captionFile }) => captionFile.path);
   lists["second caption"] = captions.second(captionFiles);
   lists.duplicate = layout.duplicates;
   lists["unclear folders"] = pairs.length ? [] : layout.unclear;
@@ -47,7 +49,6 @@ function arrange(files, layout, table) {
   lists["several inputs"] = layout.several.length
     ? layout.several
     : several.flatMap((group) => [group.start, ...group.several]).map(({ path }) => path);
-  const isProviders = PROVIDERS.includes(layout.name);
   const hasTableCaptions = pairs.some(({ caption }) => caption);
   if (hasTableCaptions && isProviders) lists["caption table"] = [table.file.path];
   const name = hasTableCaptions && !isProviders ? "metadata" : layout.name;
@@ -68,9 +69,16 @@ function pairsOf(groups, keys, captions, lists) {
       continue;
     }
     const captionFile = captions.fileOf(group, keys);
-    pairs.push({ index, start, end, captionFile, caption: captionFile ? "" : captions.inTable(group) });
+    const caption = captionFile ? "" : captions.inTable(group);
+    pairs.push({ key: group.key, index, start, end, captionFile, caption });
   }
   return pairs;
+}
+
+// Whether training cannot find the caption, which is not named like its pair.
+function isUnread({ key, captionFile }) {
+  const isUsual = captionFile?.suffix.toLowerCase() === accepted.captions.ending;
+  return isUsual && fold(withoutSuffix(captionFile)) !== key;
 }
 
 function listUnused(files, captionFiles, hasTableCaptions, { name, pairs, groups, lists, table }) {

@@ -26,10 +26,18 @@ def path_without_suffix(member: Member) -> str:
     return zip_names.join_path(member.folder, member.stem)
 
 
-def is_misnamed(caption: Member, start: Member) -> bool:
-    """Whether another program fails to find the text of `01_start.png` as `01.txt`, byte by byte."""
-    is_usual = caption.suffix.lower() == accepted.CAPTION_ENDING
-    return is_usual and caption.raw != start.raw.rpartition(b"_")[0] + accepted.CAPTION_ENDING.encode()
+def name_fault(caption: Member, start: Member, key: str) -> str:
+    """The type of a finding about the name of a caption; empty for that of its pair, which has this `key`.
+
+    Training cannot find a text that is named otherwise. Other programs compare byte by byte: they find the
+    text of `01_start.png` as `01.txt` only.
+    """
+    if caption.suffix.lower() != accepted.CAPTION_ENDING:
+        return ""
+    if path_without_suffix(caption).casefold() != key:
+        return "caption place"
+    is_same = caption.raw == start.raw.rpartition(b"_")[0] + accepted.CAPTION_ENDING.encode()
+    return "" if is_same else "caption name"
 
 
 def is_in_code_page(member: Member) -> bool:

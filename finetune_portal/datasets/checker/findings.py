@@ -190,19 +190,25 @@ FINDING_TYPES = {
         "{} are really {detail}. Training may fail on the wrong suffixes.",
         repair="names",
     ),
+    "caption place": FindingType(
+        "problem",
+        "{} is not named like its pair, such as 01.txt, so training does not read it.",
+        "{} are not named like their pairs, such as 01.txt, so training does not read them.",
+        repair="captions",
+    ),
     "caption name": FindingType(
         "warning",
         "{} may be ignored in training. Name a caption like its pair: 01.txt.",
         repair="captions",
     ),
     "caption ending": FindingType(
-        "warning",
+        "problem",
         "{} holds a caption, but training reads .txt only.",
         "{} hold captions, but training reads .txt only.",
         repair="captions",
     ),
     "caption table": FindingType(
-        "warning",
+        "problem",
         "Captions are in {}, but training reads one .txt file for each pair.",
         repair="captions",
     ),

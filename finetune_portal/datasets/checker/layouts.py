@@ -239,6 +239,7 @@ def _add_pairs(
 ) -> None:
     names = Counter(group.index for group in groups)
     lists = arrangement.lists
+    lists |= {"missing start": [], "missing end": [], "caption place": []}  # said in this order
     for group in groups:
         key = keys[id(group)]
         halves = group.halves
@@ -251,8 +252,8 @@ def _add_pairs(
         caption = texts.caption_in_table(start, end) if caption_file is None else ""
         arrangement.pairs.append(Pair(index, start, end, caption_file, caption))
         if arrangement.is_providers:
-            if caption_file and captions.is_misnamed(caption_file, start):
-                lists["caption name"].append(caption_file.label)
+            if caption_file and (fault := captions.name_fault(caption_file, start, key)):
+                lists[fault].append(caption_file.label)
             if _spelling(start) != _spelling(end):
                 lists["spelling"].extend((start.label, end.label))
     images = (half for pair in arrangement.pairs for half in (pair.start, pair.end))
