@@ -7,6 +7,7 @@ import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, product
 from typing import Any
 
@@ -61,6 +62,7 @@ def every() -> Iterator[Combination]:
     return (each for values in product(*AXES.values()) if (each := Combination(*values)).is_possible)
 
 
+@cache
 def covering(count: int) -> tuple[list[Combination], int]:
     """`count` combinations, and how many of the first ones have each possible pair of choices."""
     left = list(every())

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from tests.datasets.corpus.hostile_content import Case, kinds_of_members, not_a_zip, wrong_content
+from tests.datasets.corpus.hostile_content import Case, bombs, kinds_of_members, not_a_zip, wrong_content
 from tests.datasets.corpus.zip_builder import (
     DEFLATED,
     STREAMED,
@@ -385,4 +385,5 @@ HOSTILE: dict[str, Case] = {
     **_overlaps(),
     **_contradictions(),
     **wrong_content(),
+    **bombs(),
 }
