@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -119,17 +121,30 @@ def test_the_engine_is_killed_and_the_training_cancelled(
     until(nodes.are_idle, seconds=PATIENCE)
 
 
+def refused(data: Path, model: Path, **environment: str) -> str:
+    """What the engine says that does not start."""
+    own = {"PATH": os.environ["PATH"], "DATA_DIR": str(data), "KONTEXT_MODEL_DIR": str(model)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "finetune_portal.engine"],
+        cwd=ROOT,
+        env={**own, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 1
+    return ended.stderr
+
+
 def test_a_cluster_that_does_not_answer_stops_the_start(tmp_path: Path, model: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "KONTEXT_MODEL_DIR": str(model)}
     for address in ("127.0.0.1:1", "auto", "ray://127.0.0.1:1"):
-        ended = subprocess.run(
-            [sys.executable, "-m", "finetune_portal.engine"],
-            cwd=ROOT,
-            env={**environment, "RAY_ADDRESS": address},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert ended.returncode == 1
         error = f"CommandError: RAY_ADDRESS: No Ray cluster answers at {address}. "
-        assert ended.stderr == f"{error}It must be the head's host:port, such as 10.0.0.5:6379.\n"
+        says = f"{error}It must be the head's host:port, such as 10.0.0.5:6379.\n"
+        assert refused(tmp_path, model, RAY_ADDRESS=address) == says
+
+
+def test_a_cluster_without_a_gpu_stops_the_start(tmp_path: Path, model: Path, nodes: Nodes) -> None:
+    large = Path(shutil.copytree(model, tmp_path / "model"))
+    config = large / "transformer" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "num_attention_heads": 24 * 128}))
+    assert "No node of the Ray cluster has a GPU." in refused(tmp_path, large, **nodes.environment)

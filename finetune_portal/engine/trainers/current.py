@@ -52,7 +52,10 @@ def _on_ray(model: BaseModel, address: str) -> RayTrainer:
     names = devices.find()
     is_too_slow = names == [devices.CPU] and not model.is_tiny
     generator = None if is_too_slow else _image_generator(model, devices.Devices(names))
-    return RayTrainer(model, generator, ray_cluster.resources(address))
+    resources = ray_cluster.resources(address)
+    if not model.is_tiny and not resources.get("GPU"):
+        raise gpu_check.GpuError(f"No node of the Ray cluster has a GPU. {gpu_check.NOT_ON_A_CPU}")
+    return RayTrainer(model, generator, resources)
 
 
 def _image_generator(model: BaseModel, shared: devices.Devices) -> ImageGenerator:

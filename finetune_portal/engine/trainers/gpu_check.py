@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from finetune_portal import env
 from finetune_portal.engine.trainers import children, devices, packages
 
+NOT_ON_A_CPU = (
+    "A model of full size is not trained on a CPU. "
+    "make run-train without KONTEXT_MODEL_DIR trains the tiny model."
+)
 SECONDS = 180.0  # to import PyTorch on a machine that is busy
 
 
@@ -28,10 +32,7 @@ class Seen:
 def check(names: list[str]) -> None:
     """Raise GpuError unless PyTorch sees each GPU of `names` (devices.find) and has what they need."""
     if names == [devices.CPU]:
-        raise GpuError(
-            "No driver lists a GPU on this machine, and a model of full size is not trained on a CPU. "
-            "make run-train without KONTEXT_MODEL_DIR trains the tiny model."
-        )
+        raise GpuError(f"No driver lists a GPU on this machine. {NOT_ON_A_CPU}")
     seen = _ask_pytorch(names)
     judge(names, seen, has_quantizer=not packages.missing((packages.QUANTIZER,)))
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, BinaryIO
 
 from finetune_portal.engine import fetch
-from finetune_portal.engine.trainers import children, model_folder
+from finetune_portal.engine.trainers import children, devices, gpu_check, model_folder
 from finetune_portal.engine.trainers.children import Event
 
 ENDED = "ended"  # the last event: the child's exit code, and the end of its log
@@ -72,21 +72,16 @@ class Files:
 
 def train(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
     """Run one child from the last checkpoint on; yield its events, and then how it ended."""
-    try:
-        model_folder.inspect(Path(request["model"]))
-    except model_folder.ModelFolderError as error:
-        yield {
-            "event": "failed",
-            "message": f"The node {socket.gethostname()} cannot train: {error} "
-            "The folder that KONTEXT_MODEL_DIR names must be on every node.",
-        }
+    device = os.environ.get("CUDA_VISIBLE_DEVICES", devices.CPU)
+    if reason := _why_not(Path(request["model"]), device):
+        yield {"event": "failed", "message": f"The node {socket.gethostname()} cannot train: {reason}"}
         return
     with _scratch_folder() as work:
         (work / "request.json").write_text(json.dumps(request), encoding="utf-8")
         for name in ("dataset.zip", "checkpoint.pt"):
             files.download(name, work)
         log = work / "log.txt"
-        child = children.start("lora", work, device=os.environ.get("CUDA_VISIBLE_DEVICES", ""), log=log)
+        child = children.start("lora", work, device=device, log=log)
         try:
             for event in iter(children.read_events(child).get, None):
                 _send_results(event, work, files)
@@ -99,6 +94,19 @@ def train(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
             "code": code,
             "log": log.read_text("utf-8", errors="replace")[-LOG_CHARACTERS:],
         }
+
+
+def _why_not(folder: Path, device: str) -> str:
+    """What keeps this node from training the model, as the engine says it of its own machine; or nothing."""
+    try:
+        model = model_folder.inspect(folder)
+        if not model.is_tiny:
+            gpu_check.check([device])
+    except model_folder.ModelFolderError as error:
+        return f"{error} The folder that KONTEXT_MODEL_DIR names must be on every node."
+    except gpu_check.GpuError as error:
+        return str(error)
+    return ""
 
 
 @contextmanager
