@@ -15,20 +15,23 @@ _set_login_cookies = ClientMixin._set_login_cookies
 
 
 def _session(client: Any) -> Any:
-    from finetune_portal.accounts.session_store import SessionStore  # noqa: PLC0415 - Django is set up by now
+    from finetune_portal.accounts import session_store  # noqa: PLC0415 - Django is set up by now
 
     cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
-    session = SessionStore.of_token(cookie.value if cookie else "")
+    session = session_store.open_cookie(cookie.value if cookie else "")
     if not cookie:
         session.save()
-        client.cookies[settings.SESSION_COOKIE_NAME] = session.token
+        client.cookies[settings.SESSION_COOKIE_NAME] = session_store.token_of(session)
     return session
 
 
 def _set_cookies(client: Any, request: HttpRequest) -> None:
+    from finetune_portal.accounts import session_store  # noqa: PLC0415
+
     _set_login_cookies(client, request)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    cookie.set(cookie.key, request.session.token, request.session.token)
+    token = session_store.token_of(request.session)
+    cookie.set(cookie.key, token, token)
 
 
 ClientMixin.session = property(_session)

@@ -17,8 +17,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import urlencode
 
-from finetune_portal.accounts import second_factor, sessions
-from finetune_portal.accounts.session_store import SessionStore
+from finetune_portal.accounts import second_factor, session_store, sessions
 from finetune_portal.web.http import PLAIN, is_sent_by_script, sender_url, session_ended
 
 # Fields that hold a secret, and those that nobody typed.
@@ -30,14 +29,13 @@ class SessionMiddleware(sessions_middleware.SessionMiddleware):
     """Open the session of the cookie's token, and put the token of a new session into the cookie."""
 
     def process_request(self, request: HttpRequest) -> None:
-        token = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-        request.session = SessionStore.of_token(token)
+        request.session = session_store.open_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
         cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
         if cookie is not None and cookie.value:
-            token = request.session.token  # type: ignore[attr-defined]  # our own store
+            token = session_store.token_of(request.session)  # type: ignore[arg-type]  # our own store
             cookie.set(cookie.key, token, token)
         return response
 

@@ -7,6 +7,7 @@ holds a random token and the row's key is a hash of it: no row or backup lets it
 from __future__ import annotations
 
 import hashlib
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from django.contrib.sessions.models import Session
 from django.utils.timezone import now
 
 SIGNED_IN_AT = "began"  # key in a session: seconds since 1970
+# By key, of the request that is answered: allauth opens a new store for a session that it saves, by its key.
+_tokens: ContextVar[dict[str, str]] = ContextVar("session_tokens")
 KEY_LENGTH = 40  # of Django's column, in hex digits: 160 bits
 
 
@@ -24,19 +27,23 @@ def key_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()[:KEY_LENGTH]
 
 
+def open_cookie(token: str) -> SessionStore:
+    """Return the session of a cookie, a new one for an unknown or empty token, and note its token."""
+    _tokens.set({key_of(token): token})
+    return SessionStore(key_of(token) if token else None)
+
+
+def token_of(session: SessionStore) -> str:
+    """Return what the cookie of a session holds, if it was opened or made since `open_cookie`."""
+    return _tokens.get({})[session.session_key or ""]
+
+
 class SessionStore(db.SessionStore):
-    token = ""  # what the cookie holds; empty where the session was opened by its key
-
-    @classmethod
-    def of_token(cls, token: str) -> SessionStore:
-        """Return the session of a cookie; a new one for an unknown or empty token."""
-        store = cls(key_of(token) if token else None)
-        store.token = token
-        return store
-
     def _get_new_session_key(self) -> str:
-        self.token = super()._get_new_session_key()  # type: ignore[misc]  # the stubs lack it
-        return key_of(self.token)
+        token = super()._get_new_session_key()  # type: ignore[misc]  # the stubs lack it
+        key = key_of(token)
+        _tokens.get({})[key] = token
+        return key
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         """Return the earlier of the two ends. The cookie may live longer, but is useless then."""

@@ -60,7 +60,7 @@ def session_of(headers: dict[str, str]) -> Any:
     except CookieError:
         cookies = {}
     token = (cookies | old_values(cookies)).get(settings.SESSION_COOKIE_NAME, "")
-    return import_module(settings.SESSION_ENGINE).SessionStore.of_token(token)
+    return import_module(settings.SESSION_ENGINE).open_cookie(token)
 
 
 def signed_in_user(headers: dict[str, str], *, acts: bool = False) -> Any | None:
