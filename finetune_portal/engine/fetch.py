@@ -24,9 +24,18 @@ Address = IPv4Address | IPv6Address
 Allow = Sequence[Network] | None  # networks allowed beside the public ones; None trusts every address
 Response = http.client.HTTPResponse
 
-# Python counts these as global, but the first three carry an IPv4 address inside (NAT64 and 6to4), and the
-# last is the former site-local range.
-_NOT_PUBLIC = tuple(ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fec0::/10"))
+# The special ranges of IANA's two registries that are not for the whole internet, and multicast. The table is
+# our own, as what Python calls global changes with its version. Of IPv6 only 2000::/3 is for everybody.
+_SPECIAL = tuple(
+    ip_network(text)
+    for text in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
+        *("::/3", "4000::/2", "8000::/1"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    )
+)
 LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MAX_REDIRECTS = 3
 
@@ -43,9 +52,7 @@ def is_allowed(address: str, allow: Allow) -> bool:
         ip = ip.ipv4_mapped
     if any(ip in network for network in allow):
         return True
-    if ip.is_multicast or ip.is_reserved or not ip.is_global:
-        return False
-    return not any(ip in network for network in _NOT_PUBLIC)
+    return not any(ip in network for network in _SPECIAL)
 
 
 def connect(host: str, port: int, timeout: float, allow: Allow) -> socket.socket:

@@ -31,12 +31,18 @@ MOST_REDIRECTS = 3
 TIMEOUT = (CONNECT_SECONDS, 20.0)
 NOT_AN_ADDRESS = "This is not a web address. It should look like https://example.com/pairs.zip"
 
-# Python (or an older one) calls these global: three carry an IPv4 address inside (NAT64, 6to4), then the
-# site-local range of old, those for documentation, segment routing and discarded packets, and the
-# IPv4-compatible addresses that no one routes.
-_TUNNELS = ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
-_ODD = ("fec0::/10", "3fff::/20", "5f00::/16", "100::/32", "::/96")
-_NOT_PUBLIC = tuple(ip_network(text) for text in (*_TUNNELS, *_ODD))
+# The special ranges of IANA's two registries that are not for the whole internet, and multicast. The table is
+# our own, as what Python calls global changes with its version. Of IPv6 only 2000::/3 is for everybody.
+_SPECIAL = tuple(
+    ip_network(text)
+    for text in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
+        *("::/3", "4000::/2", "8000::/1"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    )
+)
 
 
 class OutboundError(Exception):
@@ -177,9 +183,7 @@ def is_public(address: str, listed: Sequence[Network] = ()) -> bool:
         ip = ip.ipv4_mapped
     if any(ip in network for network in listed):
         return True
-    if ip.is_multicast or ip.is_reserved or not ip.is_global:
-        return False
-    return not any(ip in network for network in _NOT_PUBLIC)
+    return not any(ip in network for network in _SPECIAL)
 
 
 def _dial(host: str, port: int) -> socket.socket:
