@@ -207,6 +207,7 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 # counts, and lets an office behind one address try more often.
 AXES_HANDLER = "finetune_portal.accounts.throttle.AxesHandler"
 AXES_FAILURE_LIMIT = 5
+AXES_USERNAME_FORM_FIELD = "username"  # as everywhere authenticate() is called; else its check knows no name
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True

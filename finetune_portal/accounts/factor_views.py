@@ -19,7 +19,7 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
-from finetune_portal.accounts import sessions
+from finetune_portal.accounts import second_factor, sessions
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.audit.services import record
 
@@ -102,6 +102,13 @@ class AddApp(PortalFormMixin, ActivateTOTPView):  # type: ignore[misc]
         drawing = context["totp_svg"].partition("?>")[2].strip()
         context["drawing"] = mark_safe(drawing)  # nosec B308  # drawn by qrcode, without text of a person or style
         return context
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Activate the app. The code that proved it counts as used."""
+        response: HttpResponse = super().form_valid(form)
+        app = Authenticator.objects.get(user=self.request.user, type=Authenticator.Type.TOTP)
+        second_factor.spend(app, form.cleaned_data["code"])
+        return response
 
 
 class RemoveApp(PortalFormMixin, DeactivateTOTPView):  # type: ignore[misc]

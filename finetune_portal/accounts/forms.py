@@ -7,13 +7,16 @@ from typing import Any
 from allauth.mfa.base.forms import AuthenticateForm
 from django import forms
 from django.conf import settings
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
 
 from finetune_portal.accounts import second_factor
+from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import User
 from finetune_portal.web.names import NameField
 
+EMAIL_TAKEN = "Someone already uses this e-mail. Sign in instead."
 LENGTH_HELP = "At least 12 characters. A few plain words make a good one."
 
 
@@ -69,7 +72,7 @@ class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()
         if User.objects.filter(email=email).exists():
-            raise forms.ValidationError("Someone already uses this e-mail. Sign in instead.")
+            raise forms.ValidationError(EMAIL_TAKEN)
         return email
 
     def clean_password(self) -> str:
@@ -103,9 +106,14 @@ class ChangePasswordForm(NewPasswordForm):
     current = password_field("current-password", label="Current password")
     field_order = ("current", "password")
 
+    def __init__(self, request: PortalRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request.user, *args, **kwargs)
+        self.request = request
+
     def clean_current(self) -> str:
+        """Count wrong ones as at a sign-in: whoever stole a session must not find out the password."""
         current = str(self.cleaned_data["current"])
-        if not self.user.check_password(current):
+        if authenticate(self.request, username=self.user.email, password=current) != self.user:
             raise forms.ValidationError("That is not your current password.")
         return current
 

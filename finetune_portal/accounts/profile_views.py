@@ -33,7 +33,7 @@ def profile(request: PortalRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: PortalRequest) -> HttpResponse:
     """Set a new password, which ends every other session."""
-    form = ChangePasswordForm(request.user, request.POST or None)
+    form = ChangePasswordForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             ended = sessions.end_all(request.user, but=request.session.session_key)

@@ -11,7 +11,7 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -28,6 +28,10 @@ INVITATION_LIFETIME = timedelta(days=7)
 
 class LastAdminError(Exception):
     """The change would leave the portal without an admin."""
+
+
+class EmailTakenError(Exception):
+    """Someone has an account with this e-mail."""
 
 
 def _hash(token: str) -> str:
@@ -89,13 +93,19 @@ def open_invitation(token: str) -> Invitation | None:
 
 
 def accept(invitation: Invitation, *, email: str, name: str, password: str | None) -> User | None:
-    """Create the account and use up the link; None when someone else was quicker."""
-    with transaction.atomic():
-        deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
-        if not deleted:
-            return None
-        user = User.objects.create_user(email, password, name=name, role=invitation.role)
-        record(user, "account.created", user, role=user.role, by="link", invitation=invitation.pk)
+    """Create the account and use up the link; None when someone else was quicker.
+
+    Raises EmailTakenError, and the link stays good, when the e-mail got an account in the meantime.
+    """
+    try:
+        with transaction.atomic():
+            deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
+            if not deleted:
+                return None
+            user = User.objects.create_user(email, password, name=name, role=invitation.role)
+            record(user, "account.created", user, role=user.role, by="link", invitation=invitation.pk)
+    except IntegrityError:
+        raise EmailTakenError from None
     return user
 
 

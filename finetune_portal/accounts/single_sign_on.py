@@ -8,7 +8,7 @@ from typing import Any
 
 from allauth.socialaccount.adapter import get_adapter
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.timezone import now
 
@@ -18,6 +18,7 @@ from finetune_portal.audit.services import record
 
 logger = logging.getLogger(__name__)
 
+JUST_MADE = "An account with your e-mail was made at this moment. Sign in again."
 TOO_MANY_GROUPS = "You are in more groups than a sign-in can carry, so the portal did not learn them."
 
 
@@ -122,16 +123,22 @@ def _create_user(claims: dict[str, Any], role: str | None, invitation_id: int | 
     name = (claims["name"] or claims["email"].partition("@")[0])[:80]
     invitation = Invitation.objects.filter(pk=invitation_id or 0, expires_at__gt=now()).first()
     if invitation:
-        user = services.accept(invitation, email=claims["email"], name=name, password=None)
+        try:
+            user = services.accept(invitation, email=claims["email"], name=name, password=None)
+        except services.EmailTakenError:
+            raise SignInRefusedError(JUST_MADE) from None
         if user:
             return user
     if role is None and not claims["has_all_groups"] and not settings.OIDC_ADMIT_ALL:
         raise SignInRefusedError(f"{TOO_MANY_GROUPS} Ask an admin for an invitation.")
     if role is None and not settings.OIDC_ADMIT_ALL:
         raise SignInRefusedError("You are not on the team yet. Ask an admin for an invitation.")
-    with transaction.atomic():
-        user = User.objects.create_user(claims["email"], None, name=name, role=role or User.Role.VIEWER)
-        record(user, "account.created", user, role=user.role, by=settings.OIDC_NAME)
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(claims["email"], None, name=name, role=role or User.Role.VIEWER)
+            record(user, "account.created", user, role=user.role, by=settings.OIDC_NAME)
+    except IntegrityError:
+        raise SignInRefusedError(JUST_MADE) from None
     return user
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView, PasswordResetConfirmView
+from django.contrib.auth.views import LoginView, LogoutView, PasswordResetConfirmView
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -31,7 +31,7 @@ from finetune_portal.accounts import (
     single_sign_on,
 )
 from finetune_portal.accounts.adapters import sign_in_refused
-from finetune_portal.accounts.forms import ForgotForm, NewPasswordForm, SetupForm, SignInForm
+from finetune_portal.accounts.forms import EMAIL_TAKEN, ForgotForm, NewPasswordForm, SetupForm, SignInForm
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.provider import Adapter
 from finetune_portal.audit.services import record
@@ -110,13 +110,26 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
         return render(request, "accounts/setup_gone.html", status=410)
     form = SetupForm(request.POST or None, initial={"email": invitation.email})
     if request.method == "POST" and settings.PASSWORD_SIGN_IN and form.is_valid():
-        user = services.accept(invitation, **form.cleaned_data)
-        if user is None:
-            return render(request, "accounts/setup_gone.html", status=410)
-        return _sign_in(request, Login(user=user, redirect_url=reverse(settings.LOGIN_REDIRECT_URL)))
+        try:
+            user = services.accept(invitation, **form.cleaned_data)
+        except services.EmailTakenError:
+            form.add_error("email", EMAIL_TAKEN)
+        else:
+            if user is None:
+                return render(request, "accounts/setup_gone.html", status=410)
+            return _sign_in(request, Login(user=user, redirect_url=reverse(settings.LOGIN_REDIRECT_URL)))
     status = 422 if form.is_bound else 200
     context = {"form": form, "invitation": invitation, "token": token, **sign_in_options.context()}
     return render(request, "accounts/setup.html", context, status=status)
+
+
+class SignOutView(LogoutView):
+    """Sign out, and have the browser forget the pictures that it keeps for a day."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().post(request, *args, **kwargs)
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
 
 
 @login_not_required

@@ -106,6 +106,17 @@ def test_an_invalid_password_has_an_error_and_nothing_changes(
     assert alice.check_password(PASSWORD)
 
 
+def test_a_stolen_session_does_not_find_out_the_password(alice: User) -> None:
+    """Wrong ones count as at a sign-in, and then the right one is refused, too."""
+    client = signed_in(alice)
+    fields = {"current": "a wrong password", "password": "staple battery horse"}
+    answers = [client.post("/profile/password/", fields).status_code for _ in range(5)]
+    assert answers == [422, 422, 422, 422, 429]
+    assert client.post("/profile/password/", fields | {"current": PASSWORD}).status_code == 429
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
+
+
 def test_the_audit_record_has_the_old_and_the_new_name(alice: User) -> None:
     client = signed_in(alice)
     html = client.post("/profile/", {"name": "Alice Liddell", "role": "admin"}, follow=True).content.decode()

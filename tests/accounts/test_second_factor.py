@@ -88,6 +88,19 @@ def test_a_code_works_once_across_processes(alice: User, secret: str) -> None:
     assert "already used" in answer.content.decode()
 
 
+def test_the_code_that_adds_the_app_signs_nobody_in(alice: User) -> None:
+    client, _ = sign_in(alice)
+    html = client.get(f"{HOME}app/").content.decode()
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", html)
+    assert secret
+    code = code_of(secret[1])
+    assert client.post(f"{HOME}app/", {"code": code}).headers["Location"] == f"{HOME}codes/"
+    other, _ = sign_in(alice)
+    answer = other.post("/login/second-factor/", {"code": code})
+    assert answer.status_code == 422
+    assert "already used" in answer.content.decode()
+
+
 def test_guesses_of_a_code_are_limited(alice: User, secret: str) -> None:
     client, _ = sign_in(alice)
     for _ in range(5):

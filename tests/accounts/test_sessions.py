@@ -135,7 +135,8 @@ def test_what_the_database_holds_is_no_cookie(alice: User) -> None:
 def test_signing_out_ends_the_session_and_is_audited(alice: User) -> None:
     client = signed_in(alice)
     kept = headers(client)
-    client.post("/logout/")
+    answer = client.post("/logout/")
+    assert answer.headers["Clear-Site-Data"] == '"cache"', "pictures are kept for a day"
     assert signed_in_user(kept) is None
     event = AuditEvent.objects.latest("pk")
     assert (event.actor, event.action, event.detail) == (alice, "session.ended", {"by": "sign-out"})

@@ -150,6 +150,18 @@ def test_an_unknown_role_is_refused(dana: User, alice: User) -> None:
     assert alice.role == "maker"
 
 
+def test_of_two_invitations_with_one_e_mail_the_second_is_told(dana: User) -> None:
+    """At one moment: both forms found the e-mail free."""
+    links = [services.invite("maker", email="", actor=dana) for _ in range(2)]
+    first, second = (services.open_invitation(link.rstrip("/").rpartition("/")[2]) for link in links)
+    assert first
+    assert second
+    assert services.accept(first, email="erin@example.com", name="Erin", password=PASSWORD)
+    with pytest.raises(services.EmailTakenError):
+        services.accept(second, email="erin@example.com", name="Erin", password=PASSWORD)
+    assert services.open_invitation(links[1].rstrip("/").rpartition("/")[2]) == second, "it is not used up"
+
+
 def test_deactivation_ends_access_at_once_and_keeps_the_work(dana: User, alice: User) -> None:
     job = make_job(alice)
     maker = Client()
