@@ -112,3 +112,10 @@ def test_without_a_model_there_is_nothing_to_publish(alice: User) -> None:
     response = signed_in(alice).post(url(job), PUBLIC, follow=True)
     assert "There is no model yet" in response.content.decode()
     assert not fresh(job).is_public
+
+
+def test_a_job_that_ended_without_a_model_has_no_visibility(alice: User, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(state="failed", is_public=False)
+    html = signed_in(alice).get(f"/jobs/{job.pk}/").content.decode()
+    assert "<dt>Visibility</dt>" not in html
+    assert "No model" in signed_in(alice).get("/").content.decode()

@@ -180,6 +180,11 @@ class Job(Leased):
         return bool(self.request_id) and self.state in choices.DOWNLOADABLE
 
     @property
+    def has_visibility(self) -> bool:
+        """Whether there is a model to be public or private, or one may still come."""
+        return self.is_active or self.is_public or self.can_change_visibility
+
+    @property
     def can_withdraw(self) -> bool:
         return self.state in choices.UNSENT
 
