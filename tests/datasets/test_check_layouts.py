@@ -295,6 +295,8 @@ def test_composed_and_decomposed_names_meet(tmp_path: Path, halves: tuple[str, s
         ("给他戴上帽子", "gb18030", "GBK"),
         ("모자를 씌우다", "cp949", "EUC-KR"),
         ("надень шапку", "cp1251", "Windows-1251"),
+        ("帽子をかぶせる", "utf-16-le", "UTF-16"),
+        ("给他戴上红色的帽子", "utf-16-be", "UTF-16"),
     ],
 )
 def test_a_caption_in_a_code_page_is_shown_and_confirmed(

@@ -157,6 +157,7 @@ SETS: dict[str, Files] = {
     "Windows-1251": captions("надень шапку", "cp1251"),
     "UTF-16": captions("größer", "utf-16"),
     "UTF-16 without a mark": captions("add a hat", "utf-16-be"),
+    "UTF-16 without a mark or zeros": captions("帽子をかぶせる", "utf-16-le"),
     "a byte order mark": captions("größer", "utf-8-sig"),
     "no text": FLAT | {"02.txt": bytes(range(256))},
     "long and empty": FLAT | {"02.txt": b"x" * 70_000, "03.txt": b" \n", "04.txt": b"x " * 1_500},

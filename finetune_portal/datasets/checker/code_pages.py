@@ -16,7 +16,8 @@ EAST_ASIAN = {"cp932": "shift_jis", "gb18030": "gb2312", "big5": "big5", "cp949"
 # The last lead byte of usual characters, the others being rare.
 USUAL_LEADS = {"shift_jis": 0x97, "gb2312": 0xD7, "big5": 0xC6, "euc_kr": 0xC8}
 IN_NAMES = (*EAST_ASIAN, "cp437", "cp850", "cp1252", "cp1250", "cp852", "cp866", "cp1251")
-IN_TEXTS = ("cp1252", *EAST_ASIAN, "cp1251", "cp1250")
+UTF_16 = ("utf-16-le", "utf-16-be")  # without a mark, in a script whose text has no zero bytes
+IN_TEXTS = ("cp1252", *EAST_ASIAN, "cp1251", "cp1250", *UTF_16)
 # Letters beside a to z of languages, and how likely names are in them: a code page whose letters no language
 # has together is less likely by half a letter.
 ALPHABETS = (
@@ -53,6 +54,7 @@ COMMON = frozenset(
     "覺題統請愛讓認論義術結體處圖貓鳥魚紅藍綠樹雲頁後裡畫",
 )
 KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\u30fc]")
+HANGUL = re.compile("[\uac00-\ud7a3]")
 HALFWIDTH = re.compile("[\uff61-\uff9f]")
 QUOTES = "‘’“”–—…€£°®©"
 
@@ -111,7 +113,7 @@ def _score(raws: list[bytes], page: str) -> float | None:
         except UnicodeDecodeError:
             return None
         total -= text.count("\\")  # more likely the second byte of a character
-        if page not in EAST_ASIAN:
+        if page not in (*EAST_ASIAN, *UTF_16):
             total -= 0.5 * len(MISPLACED.findall(text.lower()))
             letters.update(char for char in text.lower() if char.isalpha() and not char.isascii())
         for at, char in enumerate(text):
@@ -119,6 +121,8 @@ def _score(raws: list[bytes], page: str) -> float | None:
                 beside = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
                 total += _weight(char, beside, page)
                 count += 1
+    if page in UTF_16 and total < 0.5 * count:
+        return None  # nearly all bytes are some text in UTF-16
     return total / max(1, count) + (_language(letters) - 0.5 if letters else 0.0)
 
 
@@ -129,7 +133,9 @@ def _language(letters: set[str]) -> float:
 
 def _weight(char: str, beside: str, page: str) -> float:
     if page in EAST_ASIAN:
-        return _east_asian(char, page) - (0.7 if re.search("[A-Za-z]", beside) else 0)
+        return _east_asian(char, page) - (0.7 if re.search("[A-Za-z]", beside) and char not in QUOTES else 0)
+    if page in UTF_16:
+        return 1.8 if KANA.match(char) else 1.6 if char in COMMON else 0.9 if HANGUL.match(char) else -1.0
     category = unicodedata.category(char)
     name = unicodedata.name(char, "")
     if category in ("Ll", "Lu", "Lo"):
@@ -163,7 +169,7 @@ def _east_asian(char: str, page: str) -> float:
     if not char.isalpha():
         return 0.3
     if page == "cp949":  # Korean names hold hangul, no Chinese characters
-        return 1.0 if "\uac00" <= char <= "\ud7a3" else -1.0
+        return 1.0 if HANGUL.match(char) else -1.0
     usual = 0.7 if lead <= USUAL_LEADS[EAST_ASIAN[page]] else 0.0
     common = 0.4 if page == "cp932" else 0.9 if char in COMMON else 0.0
     return usual + common

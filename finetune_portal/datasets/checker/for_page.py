@@ -9,6 +9,7 @@ from finetune_portal.datasets.checker.findings import FINDING_TYPES, QUESTIONS
 
 # The code pages that TextDecoder knows, by its names. Those of single bytes go as their characters.
 ENCODINGS = {"cp932": "shift_jis", "gb18030": "gb18030", "big5": "big5", "cp949": "euc-kr"}
+ENCODINGS |= {"utf-16-le": "utf-16le", "utf-16-be": "utf-16be"}
 
 
 def accepted_files() -> dict[str, Any]:
