@@ -22,6 +22,7 @@ from pathlib import Path
 from django.db import connection
 from django.utils.timezone import now
 
+from finetune_portal.operations.management.commands.up import UNUSED_STATIC
 from tests import databases
 from tests.running import ROOT
 
@@ -74,7 +75,8 @@ def built() -> Path:
 
 def _build(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    for command in (["migrate"], ["collectstatic", "--noinput"]):
+    unused = [f"--ignore={pattern}" for pattern in UNUSED_STATIC]
+    for command in (["migrate"], ["collectstatic", "--noinput", *unused]):
         run = [sys.executable, "manage.py", *command, "-v0"]
         subprocess.run(run, cwd=ROOT, env=databases.variables_of(folder), check=True)
     shutil.rmtree(folder / "secrets", ignore_errors=True)  # each program makes its own
