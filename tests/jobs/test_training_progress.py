@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,71 +14,21 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs import choices
-from finetune_portal.jobs.display import status_text
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Curves
 from finetune_portal.jobs.sync import progress, samples
 from finetune_portal.queue.leases import claim
 from finetune_portal.worker.tasks import TASKS, fetch_progress
 from tests.engine.calling import reached, started
+from tests.jobs.telling import TOLD, ended, look, page_of
+from tests.jobs.telling import job as job
+from tests.jobs.telling import provider as provider
 from tests.people import make_job, signed_in
 from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, says
 from tests.running import RunningEngine
 from tests.worker.driving import follow_now, fresh, point_at, text_of
-
-ABILITIES = ("progress", "losses", "samples", "cancel")
-TOLD = {
-    "percent": 40,
-    "step": 40,
-    "ahead": 0,
-    "seconds_left": 92.4,
-    "memory_bytes": 2_500_000_000,
-    "loss": [[step, 1 - step / 100] for step in range(1, 41)],
-    "held_out": {"loss": [[0, 0.8], [20, 0.6], [40, 0.4]], "trained_on": False},
-    "samples": [0, 20, 40],
-}
-
-
-@pytest.fixture
-def provider(settings: Any, db: None) -> Iterator[ScriptedProvider]:
-    """An engine that tells all there is."""
-    with ScriptedProvider() as running:
-        running.can, running.tells = ABILITIES, TOLD
-        running.states = ("TRAINING_INITIATED",)
-        point_at(settings, running)
-        connections.built_in()
-        yield running
-
-
-@pytest.fixture
-def job(alice: User, provider: ScriptedProvider) -> Job:
-    paid = provider.adds("hats", advance_parameters={"steps": 100})
-    return make_job(alice, "training", steps=100, request_id=paid.id)
-
-
-def look(times: int = 1) -> Training:
-    """The worker's next looks, whatever pause it would make."""
-    fetch_progress()
-    for _ in range(times):
-        Training.objects.update(due_at=now() - timedelta(seconds=1))
-        fetch_progress()
-    return Training.objects.get()
-
-
-def page_of(user: User, job: Job) -> str:
-    html = text_of(signed_in(user), f"/jobs/{job.pk}/")
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
-def ended(provider: ScriptedProvider, job: Job, status: str) -> None:
-    provider.jobs[0].status = status
-    provider.jobs[0].error_message = "It broke." if status == "FAILED" else None
-    follow_now()
-
 
 # What is told ---------------------------------------------------------------------------------------------
 
@@ -348,114 +297,6 @@ def test_more_trainings_take_no_more_queries(alice: User, provider: ScriptedProv
         other = make_job(alice, "training", request_id=f"r-{number}")
         Training.objects.create(job=other, percent=number)
     assert queries("/") == few
-
-
-# Cancel ---------------------------------------------------------------------------------------------------
-
-
-def url(job: Job) -> str:
-    return f"/jobs/{job.pk}/cancel/"
-
-
-def test_a_training_is_cancelled_at_the_engine(alice: User, engine: RunningEngine, settings: Any) -> None:
-    """The real engine, over HTTP: from the button to the end."""
-    point_at(settings, engine)
-    connections.built_in()
-    key = started(engine, "Hats slow", advance_parameters={"steps": 20_000, "learning_rate": 0.0001})
-    reached(engine, key, "TRAINING_INITIATED")
-    job = make_job(alice, "training", request_id=key)
-    look()
-    client = signed_in(alice)
-    assert "Cancel job" in page_of(alice, job)
-    assert client.post(url(job)).headers["Location"] == f"/jobs/{job.pk}/"
-    page = page_of(alice, job)
-    assert "Cancelling…" in page
-    assert "Cancel job" not in page
-    look()
-    reached(engine, key, "FAILED")
-    look()
-    over = fresh(job)
-    assert (over.state, over.group, status_text(over)) == ("failed", "failed", "Cancelled")
-    html = text_of(client, f"/jobs/{job.pk}/")
-    assert "What was trained until then is lost." in html
-    assert "banner error" not in html
-    assert 'data-tone="calm"' in html
-    texts = list(job.events.values_list("source", "actor", "text"))
-    assert texts == [("person", alice.pk, "Requested to cancel the job"), ("poll", None, "Cancelled")]
-    assert AuditEvent.objects.filter(action="job.cancel", actor=alice).count() == 1
-
-
-def test_asked_twice_it_is_one_wish(alice: User, provider: ScriptedProvider, job: Job) -> None:
-    look()
-    for _ in range(2):
-        signed_in(alice).post(url(job))
-    assert AuditEvent.objects.filter(action="job.cancel").count() == 1
-    assert job.events.count() == 1
-
-
-def test_a_wish_survives_a_lost_answer_and_a_dead_worker(
-    alice: User, provider: ScriptedProvider, job: Job
-) -> None:
-    look()
-    signed_in(alice).post(url(job))
-    provider.script("cancel", breaks(taken=False), says(500))
-    look()
-    assert len(provider.sent("cancel")) == 2
-    assert provider.jobs[0].status == "TRAINING_INITIATED"
-    look(2)
-    assert status_text(fresh(job)) == "Cancelled"
-
-
-def test_a_late_cancel_request_says_so(alice: User, provider: ScriptedProvider, job: Job) -> None:
-    look()
-    signed_in(alice).post(url(job))
-    provider.jobs[0].status = "AVAILABLE"
-    look()
-    assert fresh(job).state == "ready"
-    assert fresh(job).cancel_requested_at is None
-    assert "Too late to cancel: the training had ended" in page_of(alice, job)
-
-
-@pytest.mark.parametrize(
-    "state", sorted({*choices.UNSENT, *choices.DOUBTFUL, *choices.DOWNLOADABLE, *choices.ENDED})
-)
-def test_only_what_trains_can_be_cancelled(
-    alice: User, provider: ScriptedProvider, job: Job, state: str
-) -> None:
-    look()
-    Job.objects.update(state=state)
-    assert "Cancel job" not in page_of(alice, job)
-    assert "There is nothing to cancel" in signed_in(alice).post(url(job), follow=True).content.decode()
-    assert fresh(job).cancel_requested_at is None
-
-
-def test_only_where_the_provider_can(alice: User, provider: ScriptedProvider, job: Job) -> None:
-    provider.can = ("progress",)
-    look()
-    assert "Cancel job" not in page_of(alice, job)
-    signed_in(alice).post(url(job))
-    assert fresh(job).cancel_requested_at is None
-
-
-def test_who_and_what_is_refused(
-    bob: User, charlie: User, dana: User, alice: User, provider: ScriptedProvider, job: Job
-) -> None:
-    look()
-    for stranger in (bob, charlie):
-        assert signed_in(stranger).post(url(job)).status_code == 403
-        assert "Cancel job" not in page_of(stranger, job)
-    assert not AuditEvent.objects.exists()
-    assert signed_in(dana).post(url(job)).status_code == 302
-    assert fresh(job).cancel_requested_at
-
-
-def test_a_failure_that_nobody_asked_for_stays_one(alice: User, provider: ScriptedProvider, job: Job) -> None:
-    look()
-    signed_in(alice).post(url(job))
-    ended(provider, job, "FAILED")
-    page = page_of(alice, job)
-    assert "It broke." in page
-    assert status_text(fresh(job)) == "Failed"
 
 
 def test_pictures_lie_in_the_data_folder(provider: ScriptedProvider, job: Job, settings: Any) -> None:
