@@ -145,7 +145,7 @@ def _decide(portal: Portal) -> bool:
 SAMPLE = (
     Case("web", at=1, fault=Fault("submit", "hang", "status")),
     Case("web", at=3, after=True, fault=Fault("submit", "reset", "sending")),
-    Case(fault=Fault("submit", "kill", "half")),
+    Case("worker", "late", fault=Fault("submit", "kill", "taken")),
     Case(fault=Fault("list", "close", "taken")),
     Case(fault=Fault("presigned_url", "garbage")),
     Case(fault=Fault("upload", "flip-request", share=0.5)),
