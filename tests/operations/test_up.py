@@ -7,23 +7,21 @@ import re
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
 
 from finetune_portal.datasets import sample
-from tests import databases
-from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers
+from tests.e2e.conftest import EMAIL, PASSWORD, Portal, answers, free_port
 from tests.people import form_data
 from tests.provider import ScriptedProvider
-from tests.running import ROOT
 from tests.waiting import until
 
 TIMEOUT = 20.0
@@ -180,20 +178,14 @@ def test_with_a_provider_there_is_no_engine_and_no_child_outlives_a_killed_super
 
 
 @pytest.mark.parametrize("name", ["PORT", "ENGINE_PORT"])
-def test_a_port_in_use_is_said_with_the_way_out(tmp_path: Path, name: str) -> None:
+def test_a_port_in_use_is_said_with_the_way_out(
+    name: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        portal = Portal(tmp_path / "data")
-        ports = {"PORT": str(portal.port), "ENGINE_PORT": str(portal.engine_port), name: str(port)}
-        ended = subprocess.run(
-            [sys.executable, "manage.py", "up"],
-            cwd=ROOT,
-            env={**databases.variables_of(portal.data), **ports},
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-    assert ended.returncode == 1
-    assert f"Port {port} is in use." in ended.stderr
-    assert f"choose another one: {name}={port + 1}" in ended.stderr
-    assert "Traceback" not in ended.stderr
+        monkeypatch.setenv("PORT", str(port if name == "PORT" else free_port()))
+        settings.ENGINE_PORT = port if name == "ENGINE_PORT" else free_port()
+        with pytest.raises(
+            CommandError, match=f"Port {port} is in use.*choose another one: {name}={port + 1}"
+        ):
+            call_command("up")
