@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+import django
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.conftest import CHROMIUM_FLAGS, EMAIL, PASSWORD, ROOT, Portal, chromium_path, write_sample
-from tests.waiting import until
+HERE = tempfile.mkdtemp(prefix="screenshots-")
+os.environ.update(DJANGO_SETTINGS_MODULE="finetune_portal.settings", DATA_DIR=f"{HERE}/data")
+django.setup()
+
+from tests.e2e.conftest import (  # noqa: E402 - needs the settings
+    CHROMIUM_FLAGS,
+    EMAIL,
+    PASSWORD,
+    ROOT,
+    Portal,
+    chromium_path,
+    write_sample,
+)
+from tests.waiting import until  # noqa: E402
 
 FOLDER = ROOT / "docs" / "screenshots"
 LOOKS = {
@@ -127,6 +142,7 @@ def main() -> None:
             fresh.stop()
             portal.stop()
             browser.close()
+            shutil.rmtree(HERE)
     sys.stdout.write(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.relative_to(ROOT)}\n")
 
 
