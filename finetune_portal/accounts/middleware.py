@@ -21,7 +21,9 @@ from finetune_portal.accounts import second_factor, session_store, sessions
 from finetune_portal.web.http import PLAIN, is_sent_by_script, sender_url, session_ended
 
 # Fields that hold a secret, and those that nobody typed.
-NOT_SHOWN = re.compile("pass|key|token|code|secret|current|address|confirmed|question")
+NOT_SHOWN = re.compile(
+    "pass|key|token|code|secret|current|address|confirmed|question|machine_type|connection|dataset|next"
+)
 WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logout/")
 
 
@@ -87,12 +89,12 @@ def _form_ended(request: HttpRequest) -> HttpResponse | None:
     if request.method != "POST":
         return None
     typed = [
-        (name.replace("_", " ").capitalize(), value)
+        (name.replace("_", " ").capitalize(), value, "\n" in value or len(value) > 60)
         for name, values in request.POST.lists()
         for value in values
         if value.strip() and not NOT_SHOWN.search(name)
     ]
-    if not any(len(value.split()) > 1 for _, value in typed):
+    if not any(len(value.split()) > 1 for _, value, _ in typed):
         return None
     query = urlencode({"next": sender_url(request)})
     context = {"typed": typed, "sign_in_url": f"{resolve_url(settings.LOGIN_URL)}?{query}"}
