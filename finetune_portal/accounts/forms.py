@@ -69,6 +69,12 @@ class SetupForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
             "email": forms.EmailInput(attrs={"autocomplete": "username"}),
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("email"):
+            self.fields["email"].disabled = True
+            self.fields["email"].help_text = "The invitation is for this e-mail."
+
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()
         if User.objects.filter(email=email).exists():

@@ -32,6 +32,7 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=80)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MAKER)
     is_active = models.BooleanField(default=True)
+    is_email_verified = models.BooleanField(default=False, editable=False)  # by letter or identity provider
     joined_at = models.DateTimeField(default=now)
     last_seen_at = models.DateTimeField(null=True, editable=False)
 
@@ -57,7 +58,8 @@ class Invitation(models.Model):
 
     token_hash = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=10, choices=User.Role.choices)
-    email = models.EmailField("e-mail", blank=True)
+    email = models.EmailField("e-mail", blank=True)  # the only one that the account may have
+    is_mailed = models.BooleanField(default=False)  # whether the link went to `email`
     invited_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
     created_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField()

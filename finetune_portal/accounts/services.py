@@ -8,10 +8,12 @@ from datetime import timedelta
 from urllib.parse import urljoin
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
+from django.dispatch import Signal
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -22,6 +24,7 @@ from finetune_portal.accounts import emails, sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
+other_ways_in_ended = Signal()  # `person`: apps above this one end what they have of that person
 FIRST_LINK_LIFETIME = timedelta(hours=24)
 INVITATION_LIFETIME = timedelta(days=7)
 
@@ -74,6 +77,12 @@ def invite(role: str, *, email: str, actor: User) -> str:
     return link
 
 
+def mark_mailed(link: str) -> None:
+    """Note that an invitation's link was sent to its e-mail: who uses it reads that mailbox."""
+    token = link.rstrip("/").rpartition("/")[2]
+    Invitation.objects.filter(token_hash=_hash(token)).update(is_mailed=True)
+
+
 def revoke(invitation: Invitation, *, actor: User | None) -> None:
     with transaction.atomic():
         record(actor, "invitation.revoked", invitation, role=invitation.role, email=invitation.email)
@@ -92,7 +101,9 @@ def open_invitation(token: str) -> Invitation | None:
     return invitation if invitation and invitation.is_open else None
 
 
-def accept(invitation: Invitation, *, email: str, name: str, password: str | None) -> User | None:
+def accept(
+    invitation: Invitation, *, email: str, name: str, password: str | None, is_email_verified: bool = False
+) -> User | None:
     """Create the account and use up the link; None when someone else was quicker.
 
     Raises EmailTakenError, and the link stays good, when the e-mail got an account in the meantime.
@@ -102,7 +113,9 @@ def accept(invitation: Invitation, *, email: str, name: str, password: str | Non
             deleted, _ = Invitation.objects.filter(pk=invitation.pk).delete()
             if not deleted:
                 return None
-            user = User.objects.create_user(email, password, name=name, role=invitation.role)
+            user = User.objects.create_user(
+                email, password, name=name, role=invitation.role, is_email_verified=is_email_verified
+            )
             record(user, "account.created", user, role=user.role, by="link", invitation=invitation.pk)
     except IntegrityError:
         raise EmailTakenError from None
@@ -129,6 +142,21 @@ def deactivate(person: User, *, actor: User | None) -> None:
             ended = sessions.end_all(person)
             record(actor, "account.deactivated", person, before="active", after="inactive", sessions=ended)
             _revoke_invitations(person, actor=actor)
+
+
+def keep_identity_provider_only(person: User, *, subject: str) -> None:
+    """End every way in but the identity provider's `subject`: sessions, password, factors, tokens, channels.
+
+    For an account that somebody else may have made under this person's e-mail, or that is to get more rights.
+    """
+    with transaction.atomic():
+        ended = sessions.end_all(person)
+        Authenticator.objects.filter(user=person).delete()
+        SocialAccount.objects.filter(user=person).exclude(uid=subject).delete()
+        person.set_unusable_password()
+        person.save(update_fields=["password"])
+        other_ways_in_ended.send(sender=User, person=person)
+        record(None, "account.other_ways_ended", person, sessions=ended, by=settings.OIDC_NAME)
 
 
 def end_open_access() -> None:

@@ -18,6 +18,11 @@ from finetune_portal.audit.services import record
 
 logger = logging.getLogger(__name__)
 
+OTHERS_ENDED = (
+    "You sign in with {name} from now on. The password of this account, its second factors, other sessions, "
+    "personal tokens and notification channels have ended: nobody had confirmed its e-mail, or it got more "
+    "rights."
+)
 JUST_MADE = "An account with your e-mail was made at this moment. Sign in again."
 TOO_MANY_GROUPS = "You are in more groups than a sign-in can carry, so the portal did not learn them."
 
@@ -52,7 +57,7 @@ def authorization_url(request: HttpRequest, onward: str, invitation: str) -> str
 def admit(request: HttpRequest, sociallogin: Any) -> str:
     """Connect `sociallogin` with the user who signs in. Raises SignInRefusedError.
 
-    Return a sentence for that user where the identity provider did not send the groups; else nothing.
+    Return sentences for that user: other ways in that ended, groups that were not sent; mostly none.
     """
     claims = sociallogin.account.extra_data
     if not compare_digest(sociallogin.nonce, str(sociallogin.state.get("nonce"))):
@@ -68,22 +73,35 @@ def admit(request: HttpRequest, sociallogin: Any) -> str:
         return ""
     has_all_groups = claims["has_all_groups"] or not any(settings.OIDC_GROUPS.values())
     role = _role(claims["groups"]) if has_all_groups else None
-    if known is None:
-        known = _user_with_email(claims) or _create_user(claims, role, sociallogin.state.get("invitation"))
-        sociallogin.connect(request, known)
-    if not known.is_active:
+    by_email = known or _user_with_email(claims)
+    person = by_email or _create_user(claims, role, sociallogin.state.get("invitation"))
+    if not person.is_active:
         raise SignInRefusedError("This account is deactivated. Ask an admin.")
-    if role:
-        _apply_role(known, role)
-    if has_all_groups:
-        return ""
+    is_proven = by_email is None or known is not None or person.is_email_verified
+    ends_others = not is_proven or _is_rise(person, role)
+    if ends_others:
+        services.keep_identity_provider_only(person, subject=sociallogin.account.uid)
+    if known is None:
+        sociallogin.connect(request, person)
+    _apply(claims, person, role)
+    ended = OTHERS_ENDED.format(name=settings.OIDC_NAME) if ends_others else ""
+    return f"{ended} {'' if has_all_groups else _too_many_groups(person)}".strip()
+
+
+def _is_rise(person: User, role: str | None) -> bool:
+    """Whether the role gives more rights to an account that a password opens, too."""
+    ranks = ["", *User.Role.values]
+    return person.has_usable_password() and ranks.index(role or "") > ranks.index(person.role)
+
+
+def _too_many_groups(person: User) -> str:
     logger.warning(
         "%s did not send the groups of user %s: too many. The role stays %s. See docs/operations.md.",
         settings.OIDC_NAME,
-        known.pk,
-        known.role,
+        person.pk,
+        person.role,
     )
-    return f"{TOO_MANY_GROUPS} Your role is {known.get_role_display()}; an admin can change it."
+    return f"{TOO_MANY_GROUPS} Your role is {person.get_role_display()}; an admin can change it."
 
 
 def _role(groups: list[str]) -> str | None:
@@ -122,13 +140,8 @@ def _create_user(claims: dict[str, Any], role: str | None, invitation_id: int | 
         )
     name = (claims["name"] or claims["email"].partition("@")[0])[:80]
     invitation = Invitation.objects.filter(pk=invitation_id or 0, expires_at__gt=now()).first()
-    if invitation:
-        try:
-            user = services.accept(invitation, email=claims["email"], name=name, password=None)
-        except services.EmailTakenError:
-            raise SignInRefusedError(JUST_MADE) from None
-        if user:
-            return user
+    if invitation and (user := _accept(invitation, claims["email"], name)):
+        return user
     if role is None and not claims["has_all_groups"] and not settings.OIDC_ADMIT_ALL:
         raise SignInRefusedError(f"{TOO_MANY_GROUPS} Ask an admin for an invitation.")
     if role is None and not settings.OIDC_ADMIT_ALL:
@@ -142,8 +155,21 @@ def _create_user(claims: dict[str, Any], role: str | None, invitation_id: int | 
     return user
 
 
-def _apply_role(person: User, role: str) -> None:
+def _accept(invitation: Invitation, email: str, name: str) -> User | None:
+    if invitation.email.lower() not in ("", email):
+        raise SignInRefusedError(f"This invitation is for {invitation.email}. Ask an admin for another one.")
     try:
-        services.set_role(person, role, actor=None)
+        return services.accept(invitation, email=email, name=name, password=None)
+    except services.EmailTakenError:
+        raise SignInRefusedError(JUST_MADE) from None
+
+
+def _apply(claims: dict[str, Any], person: User, role: str | None) -> None:
+    """Note what the identity provider says of this person: that the e-mail is theirs, and the role."""
+    if claims["email_verified"] and claims["email"] == person.email:
+        User.objects.filter(pk=person.pk).update(is_email_verified=True)
+    try:
+        if role:
+            services.set_role(person, role, actor=None)
     except services.LastAdminError:
         logger.warning("The groups of the last admin give the role %s; kept as admin.", role)

@@ -36,6 +36,8 @@ def invite(request: PortalRequest) -> HttpResponse:
     link = services.invite(**form.cleaned_data, actor=request.user)
     body = emails.INVITATION.format(name=request.user, link=link)
     is_sent = bool(email) and emails.send("Your invitation to the Finetune Portal", body, to=email)
+    if is_sent:
+        services.mark_mailed(link)
     context = {"link": link, "email": email, "is_sent": is_sent, "sends_mail": bool(settings.EMAIL_HOST)}
     return render(request, "accounts/invitation.html", context)
 

@@ -111,7 +111,7 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
     form = SetupForm(request.POST or None, initial={"email": invitation.email})
     if request.method == "POST" and settings.PASSWORD_SIGN_IN and form.is_valid():
         try:
-            user = services.accept(invitation, **form.cleaned_data)
+            user = services.accept(invitation, **form.cleaned_data, is_email_verified=invitation.is_mailed)
         except services.EmailTakenError:
             form.add_error("email", EMAIL_TAKEN)
         else:

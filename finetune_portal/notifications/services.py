@@ -48,7 +48,7 @@ def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
             record(actor, "notice.switch", channel, event=event.value, on=on)
 
 
-def remove(channel: Channel, *, actor: User) -> None:
+def remove(channel: Channel, *, actor: User | None) -> None:
     with transaction.atomic():
         record(actor, "notice.remove", channel, to=channel.display_address)
         channel.delete()

@@ -121,7 +121,10 @@ def test_with_a_mail_server_the_invitation_is_sent(dana: User, mail: MailServer)
     assert "Sent to eve@example.com." in html
     (message,) = mail.mails
     assert message["To"] == "eve@example.com"
-    assert link_on(html) in message.get_payload()
+    link = link_on(html)
+    assert link in message.get_payload()
+    Client().post(link, {"name": "Eve", "password": PASSWORD})
+    assert User.objects.get(email="eve@example.com").is_email_verified
 
 
 def test_without_the_mail_server_the_page_has_the_link_and_a_message(dana: User, settings: Any) -> None:
