@@ -22,6 +22,7 @@ FEW = settings(
     max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 SOURCES = ("Python, deflated", "macOS Finder", "Java's jar", "zip64 in every member", "unusual pictures")
+KEYS = {*("problems", "warnings", "pairs", "facts", "layout", "repairs", "questions", "placeholders")}
 FACTS = {"files", "pairs", "captions", "bytes", "unpacked"}
 LAYOUTS = {"flat", "folder", "folders", "names", "guess", "two folders", "metadata", "unknown"}
 
@@ -45,7 +46,7 @@ def judged(path: Path, data: bytes) -> dict[str, Any]:
     """The verdict on `data`, through JSON; asserts that it has the stated shape."""
     path.write_bytes(data)
     verdict: dict[str, Any] = json.loads(json.dumps(checker.inspect_zip(path).as_json()))
-    assert verdict.keys() == {"problems", "warnings", "pairs", "facts", "layout", "repairs", "questions"}
+    assert verdict.keys() == KEYS
     assert all(isinstance(text, str) and text.isprintable() for text in all_sentences(verdict))
     assert verdict["facts"].keys() == FACTS
     assert all(isinstance(number, int) for number in verdict["facts"].values())
