@@ -81,6 +81,19 @@ def test_the_curve_grows_where_it_stands(visit: Open, alice: User, job: Job) -> 
     expect(row.locator(f"#job-{job.pk} .state")).to_contain_text("60 %")
 
 
+def test_the_weighted_loss_is_a_curve_of_its_own_where_it_is_reported(
+    visit: Open, alice: User, job: Job
+) -> None:
+    tells(20)
+    page = visit(alice, f"/jobs/{job.pk}/")
+    says(page, "Live")
+    expect(page.locator(".u-legend")).not_to_contain_text("weighted")
+    tells(40, held_out_weighted=[[number, 0.6 - number / 200] for number in range(0, 41, 20)])
+    expect(page.locator(".u-legend")).to_contain_text("Held-out pair, weighted")
+    assert page.evaluate(DRAWN)[-2:] == [True, True]
+    expect(page.locator(".uplot")).to_have_count(1)
+
+
 def test_a_page_that_was_there_before_the_first_loss_gets_the_curve(
     visit: Open, alice: User, job: Job
 ) -> None:
