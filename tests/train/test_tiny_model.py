@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from diffusers import FluxKontextPipeline
 from PIL import Image
 
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
-from finetune_portal.engine.trainers.tiny import edits
+from finetune_portal.engine.trainers.tiny import edits, photo_edits
 from tests.running import ROOT
 from tests.train.training import dataset, png, request, spec
 
 SHIPPED = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
 STEPS = 100
+HARMLESS = ("make the head bigger", "turn day into night", "add a hat", "a photo of a cat", "", "hello")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,27 @@ def test_before_it_keeps_the_picture_and_afterwards_it_makes_the_edit(
     before, after = "sample-000000", f"sample-{STEPS:06}"
     assert distance(work, before, "control") < distance(work, before, "target")
     assert distance(work, after, "target") < distance(work, after, "control")
+
+
+def test_without_a_lora_words_that_it_does_not_know_keep_the_picture() -> None:
+    """The mean squared difference of a copy is below 200; of noise, above 1,000."""
+    control = photo_edits.enlarge_head(np.random.default_rng(5), (80, 120)).control
+    pipe = FluxKontextPipeline.from_pretrained(SHIPPED, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    for prompt in HARMLESS:
+        made = pipe(
+            image=control,
+            prompt=prompt,
+            width=80,
+            height=120,
+            max_area=80 * 120,
+            num_inference_steps=20,
+            generator=torch.Generator().manual_seed(0),
+            max_sequence_length=24,
+            _auto_resize=False,
+        ).images[0]
+        difference = (np.asarray(made, dtype=float) - np.asarray(control, dtype=float)) ** 2
+        assert difference.mean() < 400, (prompt, difference.mean())
 
 
 def test_it_is_small_enough_to_ship() -> None:

@@ -53,7 +53,7 @@ def draw(rng: Rng, size: tuple[int, int]) -> Edit:
 
 def scene(rng: Rng, size: tuple[int, int]) -> Image.Image:
     """A background with some objects in front of it."""
-    picture = _texture(rng, size)
+    picture = texture(rng, size)
     for _ in range(rng.integers(2, 9)):
         object_image, mask = _object(rng, size, float(rng.uniform(0.08, 0.6)))
         place = (int(rng.integers(-30, size[0])), int(rng.integers(-30, size[1])))
@@ -63,7 +63,7 @@ def scene(rng: Rng, size: tuple[int, int]) -> Image.Image:
     return picture
 
 
-def _texture(rng: Rng, size: tuple[int, int]) -> Image.Image:
+def texture(rng: Rng, size: tuple[int, int]) -> Image.Image:
     """A gradient between two colours, with noise from coarse to fine, and sometimes stripes."""
     width, height = size
     y, x = np.mgrid[0:height, 0:width] / max(size)
@@ -121,7 +121,7 @@ def _mask(corners: list[tuple[float, float]], side: int) -> Image.Image:
 def _object(rng: Rng, size: tuple[int, int], part: float) -> tuple[Image.Image, Image.Image]:
     side = max(8, int(part * min(size)))
     shape = str(rng.choice([*SHAPES, "blob", "blob"]))
-    return _texture(rng, (side, side)), _mask(_outline(rng, shape), side)
+    return texture(rng, (side, side)), _mask(_outline(rng, shape), side)
 
 
 def _unchanged(rng: Rng, size: tuple[int, int]) -> Edit:
@@ -146,7 +146,7 @@ def _remove_card(rng: Rng, size: tuple[int, int]) -> Edit:
     side = int(rng.uniform(0.3, 0.75) * min(size))
     inner = int(side * rng.uniform(0.7, 0.95))
     object_image, mask = (
-        _texture(rng, (inner, inner)),
+        texture(rng, (inner, inner)),
         _mask(_outline(rng, str(rng.choice([*SHAPES, "blob"]))), inner),
     )
     flat = rng.uniform(0.5, 1.0)
@@ -207,7 +207,7 @@ def put_on_hat(rng: Rng, size: tuple[int, int]) -> Edit:
 def _figure(rng: Rng, picture: Image.Image, middle: float, top: float, head: float, tall: float) -> None:
     """Draw head and shoulders: a face of some skin colour, with hair. The head is `head` by `tall` pixels."""
     shoulders, height = int(head * rng.uniform(2.0, 3.4)), picture.height
-    body = _texture(rng, (shoulders, height))
+    body = texture(rng, (shoulders, height))
     mask = _mask(_outline(rng, "circle"), height).resize((shoulders, 2 * height))
     at = (int(middle - shoulders / 2), int(top + tall * 1.1))
     picture.paste(body, at, mask.crop((0, 0, shoulders, height)))
@@ -219,14 +219,14 @@ def _figure(rng: Rng, picture: Image.Image, middle: float, top: float, head: flo
         """A box in units of the head, from the middle of its top."""
         return (middle + left * head, top + upper * tall, middle + right * head, top + lower * tall)
 
-    draw.rectangle(box(-0.25, 0.7, 0.25, 1.2), _rgb(skin * 0.8))
-    draw.ellipse(box(-0.58, -0.08, 0.58, 0.7), _rgb(hair))
-    draw.ellipse(box(-0.5, 0, 0.5, 1), _rgb(skin))
-    draw.pieslice(box(-0.5, 0, 0.5, 1), 180, 360, _rgb(hair))
-    draw.ellipse(box(-0.45, 0.2, 0.45, 0.9), _rgb(skin))
+    draw.rectangle(box(-0.25, 0.7, 0.25, 1.2), rgb(skin * 0.8))
+    draw.ellipse(box(-0.58, -0.08, 0.58, 0.7), rgb(hair))
+    draw.ellipse(box(-0.5, 0, 0.5, 1), rgb(skin))
+    draw.pieslice(box(-0.5, 0, 0.5, 1), 180, 360, rgb(hair))
+    draw.ellipse(box(-0.45, 0.2, 0.45, 0.9), rgb(skin))
     for eye in (-0.2, 0.2):
-        draw.ellipse(box(eye - 0.07, 0.42, eye + 0.07, 0.5), _rgb(skin * 0.2))
-    draw.line(box(-0.15, 0.75, 0.15, 0.75), _rgb(skin * 0.5))
+        draw.ellipse(box(eye - 0.07, 0.42, eye + 0.07, 0.5), rgb(skin * 0.2))
+    draw.line(box(-0.15, 0.75, 0.15, 0.75), rgb(skin * 0.5))
 
 
 def _hat(rng: Rng, width: int, height: int) -> Image.Image:
@@ -238,7 +238,7 @@ def _hat(rng: Rng, width: int, height: int) -> Image.Image:
     mask.paste(top, (int(width * (1 - part) / 2), 0))
     if rng.random() < 0.75:
         ImageDraw.Draw(mask).ellipse((0, height * (1 - rng.uniform(0.2, 0.7)), width - 1, height - 1), 255)
-    hat = _texture(rng, (width, height)).convert("RGBA")
+    hat = texture(rng, (width, height)).convert("RGBA")
     if rng.random() < 0.5:
         band = Image.fromarray(np.array(hat.convert("RGB")) // 3)
         hat.paste(band.crop((0, 0, width, max(1, height // 7))), (0, int(height * 0.55)))
@@ -246,7 +246,7 @@ def _hat(rng: Rng, width: int, height: int) -> Image.Image:
     return hat
 
 
-def _rgb(colour: Any) -> tuple[int, int, int]:
+def rgb(colour: Any) -> tuple[int, int, int]:
     red, green, blue = np.clip(colour, 0, 255).astype(int).tolist()
     return red, green, blue
 

@@ -1,14 +1,19 @@
 """Pretrain the tiny model: the decoder on crops of drawn images, the transformer on drawn edits.
 
+The transformer learns in two parts: first to keep an image and to make simple edits, with uniform sigmas;
+then edits as people train them, with sigmas as in a sample.
+
 All noise is seeded: the same versions on the same machine make the same model. The text encoders stay random,
 and the transformer learns to read them as they are.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +23,17 @@ from diffusers import AutoencoderKL, FluxKontextPipeline
 from PIL import Image
 
 from finetune_portal.engine.trainers.families.examples import Batch
+from finetune_portal.engine.trainers.families.kontext import shift_sigmas
 from finetune_portal.engine.trainers.lora.loss import latent_image_ids, pack_latents
-from finetune_portal.engine.trainers.tiny import autoencoder, build, edits
+from finetune_portal.engine.trainers.lora.sigmas import Shift
+from finetune_portal.engine.trainers.tiny import autoencoder, build, edits, photo_edits
 
 SEED = 7
 CROP = 64  # pixels: the side of a crop that the decoder is trained on
 
 
 def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
+    """The first part: the autoencoder, and a transformer that keeps images."""
     torch.manual_seed(SEED)
     pipe = build.pipeline()
     for model in (pipe.text_encoder, pipe.text_encoder_2):
@@ -35,8 +43,29 @@ def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
     train_decoder(pipe.vae, pictures, decoder_steps)
     torch.manual_seed(SEED + 1)
     rng = np.random.default_rng(SEED + 1)
-    train_transformer(pipe, encode(pipe, rng, pairs), rng, steps)
+    loss = transformer_loss(pipe, encode(pipe, rng, pairs, edits.draw, edits.SIZES), rng)
+    _optimize("transformer", pipe.transformer.train().parameters(), steps, 2e-3, loss, _cosine(steps))
+    pipe.transformer.eval()
     pipe.to(torch.float16).save_pretrained(into)
+
+
+def pretrain_further(first: Path, into: Path, *, steps: int, pairs: int) -> None:
+    """The second part, from the model of the first: edits as people train them, and sigmas as in a sample."""
+    pipe = FluxKontextPipeline.from_pretrained(first, dtype=torch.float32)
+    scheduler = build.scheduler()
+    for model in (pipe.text_encoder, pipe.text_encoder_2, pipe.vae):
+        model.requires_grad_(False)
+    torch.manual_seed(SEED + 2)
+    rng = np.random.default_rng(SEED + 2)
+    by_size = encode(pipe, rng, pairs, photo_edits.draw, photo_edits.SIZES)
+    loss = transformer_loss(pipe, by_size, rng, functools.partial(shift_sigmas, scheduler))
+    transformer = pipe.transformer.train()
+    _optimize("transformer", transformer.parameters(), steps, 1e-3, loss, _trapezoid(steps))
+    if first != into:
+        shutil.copytree(first, into, dirs_exist_ok=True)
+    transformer.register_to_config(_name_or_path=build.NAME)
+    transformer.eval().to(torch.float16).save_pretrained(into / "transformer")
+    scheduler.save_pretrained(into / "scheduler")
 
 
 def pixels(picture: Image.Image) -> torch.Tensor:
@@ -66,20 +95,26 @@ def train_decoder(vae: AutoencoderKL, pictures: torch.Tensor, steps: int) -> Non
             off = off + 0.5 * torch.nn.functional.l1_loss(again.diff(dim=axis), batch.diff(dim=axis))
         return off
 
-    _optimize("decoder", vae.decoder.parameters(), steps, 1e-3, loss)
+    _optimize("decoder", vae.decoder.parameters(), steps, 1e-3, loss, _cosine(steps))
 
 
-def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> list[Batch]:
+def encode(
+    pipe: FluxKontextPipeline,
+    rng: np.random.Generator,
+    pairs: int,
+    draw: Callable[[np.random.Generator, tuple[int, int]], edits.Edit],
+    sizes: Sequence[tuple[int, int]],
+) -> list[Batch]:
     def latents(pictures: list[Image.Image]) -> torch.Tensor:
         latent = pipe.vae.encode(torch.stack([pixels(each) for each in pictures])).latent_dist.mode()
         return (latent - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
 
     by_size = []
     with torch.no_grad():
-        for size in edits.SIZES:
+        for size in sizes:
             parts = []
-            for _ in range(pairs // len(edits.SIZES) // 20):
-                drawn = [edits.draw(rng, size) for _ in range(20)]
+            for _ in range(pairs // len(sizes) // 20):
+                drawn = [draw(rng, size) for _ in range(20)]
                 prompts, pooled, _ids = pipe.encode_prompt(
                     [each.instruction for each in drawn], None, max_sequence_length=build.TOKENS
                 )
@@ -90,10 +125,13 @@ def encode(pipe: FluxKontextPipeline, rng: np.random.Generator, pairs: int) -> l
     return by_size
 
 
-def train_transformer(
-    pipe: FluxKontextPipeline, by_size: list[Batch], rng: np.random.Generator, steps: int
-) -> None:
-    transformer = pipe.transformer.train()
+def transformer_loss(
+    pipe: FluxKontextPipeline,
+    by_size: list[Batch],
+    rng: np.random.Generator,
+    shift: Shift = lambda sigmas, _tokens: sigmas,
+) -> Callable[[int], torch.Tensor]:
+    """The loss of a step: flow matching on a batch of one size, with shifted sigmas."""
 
     def loss(step: int) -> torch.Tensor:
         edits_of_size = by_size[rng.integers(len(by_size))]
@@ -101,9 +139,9 @@ def train_transformer(
         target, control = edits_of_size.targets[picks], edits_of_size.controls[picks]
         count = len(target)
         noise = torch.randn_like(target)
-        sigma = torch.rand(count, 1, 1, 1)
+        sigma = shift(torch.rand(count, 1, 1, 1), latent_image_ids(target, 0).shape[0])
         noisy = (1 - sigma) * target + sigma * noise
-        prediction = transformer(
+        prediction = pipe.transformer(
             hidden_states=torch.cat([pack_latents(noisy), pack_latents(control)], dim=1),
             timestep=sigma.flatten(),
             guidance=torch.empty(count).uniform_(1, 4),
@@ -116,21 +154,31 @@ def train_transformer(
         velocity = pack_latents(noise - target)
         return torch.nn.functional.mse_loss(prediction[:, : velocity.shape[1]], velocity)
 
-    _optimize("transformer", transformer.parameters(), steps, 2e-3, loss)
-    transformer.eval()
+    return loss
+
+
+def _cosine(steps: int) -> Callable[[int], float]:
+    """Warm-up, then cosine decay."""
+    warm = max(1, min(200, steps // 10))
+    return lambda step: min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+
+
+def _trapezoid(steps: int) -> Callable[[int], float]:
+    """Warm-up, a constant rate, and linear decay over the last third."""
+    return lambda step: min((step + 1) / 80, 1.0, (steps - step) / (steps / 3))
 
 
 def _optimize(
-    name: str, parameters: Any, steps: int, learning_rate: float, loss_at: Callable[[int], torch.Tensor]
+    name: str,
+    parameters: Any,
+    steps: int,
+    learning_rate: float,
+    loss_at: Callable[[int], torch.Tensor],
+    schedule: Callable[[int], float],
 ) -> None:
-    """Minimize a loss by AdamW with warm-up and cosine decay; print its running mean every 100 steps."""
+    """Minimize a loss by AdamW; print its running mean every 100 steps."""
     parameters = list(parameters)
     optimizer = torch.optim.AdamW(parameters, learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    warm = max(1, min(200, steps // 10))
-
-    def schedule(step: int) -> float:
-        return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * step / steps))
-
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     begun, recent = time.monotonic(), 0.0
     for step in range(steps):
