@@ -73,11 +73,11 @@ def admit(request: HttpRequest, sociallogin: Any) -> str:
         return ""
     has_all_groups = claims["has_all_groups"] or not any(settings.OIDC_GROUPS.values())
     role = _role(claims["groups"]) if has_all_groups else None
-    by_email = known or _user_with_email(claims)
-    person = by_email or _create_user(claims, role, sociallogin.state.get("invitation"))
+    existing = known or _user_with_email(claims)
+    person = existing or _create_user(claims, role, sociallogin.state.get("invitation"))
     if not person.is_active:
         raise SignInRefusedError("This account is deactivated. Ask an admin.")
-    is_proven = by_email is None or known is not None or person.is_email_verified
+    is_proven = existing is None or known is not None or person.is_email_verified
     ends_others = not is_proven or _is_rise(person, role)
     if ends_others:
         services.keep_identity_provider_only(person, subject=sociallogin.account.uid)
