@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-FOLDERS = ("tests/e2e/live", "tests/e2e")
+FOLDERS = ("tests/e2e/live", "tests/e2e/whole", "tests/e2e")
 LONGEST = (
     *(
         "tests/e2e",
         "tests/e2e/live",
+        "tests/e2e/whole",
         "tests/operations/test_up.py",
         "tests/operations/test_backups.py",
         "tests/upgrade",

@@ -1,9 +1,8 @@
-"""The whole product as a person meets it: `manage.py up` in its own data folder, and a real Chromium."""
+"""A real Chromium, and what it visits: the web process alone, or the whole product under `manage.py up`."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -11,28 +10,31 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-from django.core.cache import cache
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.core.cache import cache as django_cache
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from finetune_portal.accounts.models import User
+from finetune_portal.accounts.passwords import Argon2idPasswordHasher
 from finetune_portal.datasets import sample
 from tests import databases, prepared
-from tests.cookies import csrf_cookie, session_cookie
-from tests.people import person
+from tests.cookies import session_cookie
+from tests.people import just_signed_in
 from tests.programs import needed
 from tests.waiting import PATIENCE, until
-from tests.web_server import WebServer
+from tests.web_server import WebServer, session_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
-PROVOKED = "?broken-on-purpose"  # in the address of a page whose report is wanted
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -42,6 +44,8 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+Contexts = dict[str, list[BrowserContext]]
+Visitor = Callable[..., Page]
 
 
 def free_port() -> int:
@@ -117,23 +121,12 @@ class Portal:
             self.process.wait(timeout=60 * PATIENCE)
 
 
-@pytest.fixture(scope="package")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    running = Portal(tmp_path_factory.mktemp("portal") / "data")
-    try:
-        running.start(UPLOAD_QUIET_SECONDS="6")
-        yield running
-        assert [report for report in running.reports() if PROVOKED not in report] == []
-    finally:
-        running.stop()
-
-
 def chromium_path() -> str:
     """The one without a window first: it is the same inside, and asks for half of the processor."""
     return needed("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
     expect.set_options(timeout=60_000 * PATIENCE)
@@ -143,21 +136,107 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def idle_contexts() -> Contexts:
+    """Contexts that no test uses, by the address that they visit. They keep their cache, and nothing else.
+
+    Half of the work of a first visit is to fetch and compile scripts and styles.
+    """
+    return defaultdict(list)
+
+
 @pytest.fixture
-def page(browser: Browser, portal: Portal) -> Iterator[Page]:
-    """A fresh visitor. Ends with an error if a script failed or the CSP was hurt on any page."""
-    context = browser.new_context(base_url=portal.url, accept_downloads=True, reduced_motion="reduce")
+def visitor(browser: Browser, idle_contexts: Contexts) -> Iterator[Visitor]:
+    """Open an empty page of a visitor whom the portal at `url` does not know, or who has this session.
+
+    `portal` is the portal's own address where `url` is that of a proxy. `is_new` gives a context that no test
+    used before or uses later: for one whose clock is replaced. Ends with an error if a script failed or the
+    CSP was hurt on any page.
+    """
+    taken: list[tuple[str, BrowserContext]] = []
     faults: list[str] = []
-    context.set_default_timeout(60_000 * PATIENCE)
-    visited = context.new_page()
-    visited.on("pageerror", lambda error: faults.append(error.stack or str(error)))
-    visited.on(
-        "console",
-        lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None,
-    )
-    yield visited
-    context.close()
+
+    def note(page: Page) -> None:
+        page.on("pageerror", lambda error: faults.append(error.stack or str(error)))
+        page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
+
+    def open_page(
+        url: str, session: str = "", *, portal: str = "", is_new: bool = False, **options: Any
+    ) -> Page:
+        idle = [] if is_new or options else idle_contexts[url]
+        context = (
+            idle.pop()
+            if idle
+            else browser.new_context(
+                base_url=url, **{"accept_downloads": True, "reduced_motion": "reduce", **options}
+            )
+        )
+        taken.append(("" if is_new or options else url, context))
+        context.set_default_timeout(60_000 * PATIENCE)
+        context.on("page", note)
+        if session:
+            context.add_cookies([{"name": session_cookie(portal or url), "value": session, "url": url}])
+        return context.new_page()
+
+    yield open_page
+    for url, context in taken:
+        context.remove_listener("page", note)
+        if url:
+            forget(context, url)
+            idle_contexts[url].append(context)
+        else:
+            context.close()
     assert faults == []
+
+
+def forget(context: BrowserContext, url: str) -> None:
+    """Leave nothing of a test in its context but the cache."""
+    context.unroute_all(behavior="ignoreErrors")
+    context.set_offline(False)
+    context.clear_permissions()
+    context.clear_cookies()
+    stored = {"origin": url, "storageTypes": "local_storage,indexeddb"}
+    context.new_cdp_session(context.pages[0]).send("Storage.clearDataForOrigin", stored)
+    for page in context.pages:
+        page.close()
+
+
+@cache
+def password_hash() -> str:
+    """PASSWORD as the web process stores it; made once, because to make one is meant to be slow."""
+    return make_password(PASSWORD, hasher=Argon2idPasswordHasher())
+
+
+@pytest.fixture
+def admin(web: WebServer, settings: Any) -> User:
+    """Who signs in to the web process of `web` with a real password: EMAIL and PASSWORD."""
+    django_cache.clear()
+    settings.PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2idPasswordHasher"]
+    return User.objects.create(email=EMAIL, password=password_hash(), name="Ada", role=User.Role.ADMIN)
+
+
+def just_entered(user: User) -> str:
+    """The session of somebody who gave a password just now: no page asks again who it is."""
+    return just_signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value
+
+
+@pytest.fixture
+def page(visitor: Visitor, web: WebServer, admin: User) -> Page:
+    """The browser of the admin, who is signed in."""
+    return visitor(web.url, session_of(admin))
+
+
+@pytest.fixture
+def form(page: Page) -> Page:
+    """The form where the browser cannot hash, as over plain http: nothing is asked before it is sent."""
+    return form_without_hashes(page)
+
+
+def form_without_hashes(page: Page) -> Page:
+    page.add_init_script("delete Crypto.prototype.subtle")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/jobs/new/")
+    return page
 
 
 def enter(page: Page) -> None:
@@ -166,64 +245,3 @@ def enter(page: Page) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(lambda url: "/login/" not in url)
-
-
-@pytest.fixture
-def signed_in(page: Page) -> Page:
-    enter(page)
-    return page
-
-
-@pytest.fixture(scope="module")
-def session(browser: Browser, portal: Portal) -> Any:
-    """The cookies of somebody who signed in once."""
-    context = browser.new_context(base_url=portal.url)
-    context.set_default_timeout(60_000 * PATIENCE)
-    page = context.new_page()
-    page.goto("/login/")
-    page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/login/" not in url)
-    cookies = context.cookies()
-    context.close()
-    return cookies
-
-
-@pytest.fixture
-def form(page: Page, session: Any) -> Page:
-    """The form where the browser cannot hash, as over plain http: nothing is asked before it is sent."""
-    page.add_init_script("delete Crypto.prototype.subtle")
-    page.context.add_cookies(session)
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.goto("/jobs/new/")
-    return page
-
-
-@pytest.fixture
-def ada(portal: Portal) -> Iterator[requests.Session]:
-    """A signed-in maker without a browser."""
-    with requests.Session() as session:
-        session.headers["Referer"] = portal.url
-        form = session.get(f"{portal.url}/login/", timeout=30).text
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
-        assert token
-        data = {"username": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        session.post(f"{portal.url}/login/", data=data, timeout=30).raise_for_status()
-        session.headers["X-CSRFToken"] = session.cookies[csrf_cookie(portal.url)]
-        yield session
-
-
-def open_page(browser: Browser, web: WebServer, session: str) -> Page:
-    context = browser.new_context(base_url=web.url, reduced_motion="reduce", accept_downloads=True)
-    context.set_default_timeout(20_000 * PATIENCE)
-    context.add_cookies([{"name": session_cookie(web.url), "value": session, "url": web.url}])
-    return context.new_page()
-
-
-@pytest.fixture
-def admin(web: WebServer, settings: Any) -> User:
-    """Who signs in to the web process of `web` with a real password."""
-    cache.clear()
-    settings.PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2idPasswordHasher"]
-    return person("ada", User.Role.ADMIN)

@@ -10,7 +10,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.conftest import Portal
+from finetune_portal.worker.tasks import check_dataset
+from tests.waiting import until
+from tests.web_server import WebServer
 
 HALVES = ("start", "end")
 MEBIBYTE = 1024 * 1024
@@ -65,11 +67,16 @@ def drop(page: Page, *paths: Path, on: str = ".dropzone") -> None:
         devtools.send("Input.dispatchDragEvent", {"type": kind, **where, "data": data})
 
 
-def uploaded(page: Page, portal: Portal) -> zipfile.ZipFile:
+def uploaded(page: Page, web: WebServer) -> zipfile.ZipFile:
     """The file as the portal has it."""
     expect(page.locator("#dataset-status .badge")).to_be_visible()
-    newest = max((portal.data / "datasets").glob("*.zip"), key=lambda path: path.stat().st_mtime_ns)
+    newest = max((web.data / "datasets").glob("*.zip"), key=lambda path: path.stat().st_mtime_ns)
     return zipfile.ZipFile(newest)
+
+
+def checked() -> None:
+    """Do what the worker does once an upload has ended: check the file."""
+    until(check_dataset, why="an upload has ended")
 
 
 def hold_chunks(page: Page, let_through: int = 0) -> None:

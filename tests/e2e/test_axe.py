@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from django.utils.timezone import now
+from playwright.sync_api import Page
 
-from tests.e2e.conftest import write_sample
-from tests.waiting import until
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.sync import samples
+from finetune_portal.jobs.timeline import Source, note
+from tests.e2e.axe import OF_COLOURS, faults, fit
+from tests.e2e.conftest import Visitor, just_entered
+from tests.e2e.live.looking import PUBLISHED
+from tests.people import make_dataset, make_job
+from tests.provider import PICTURE
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OF_COLOURS = ["color-contrast", "link-in-text-block"]
-FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-STILL = "document.getAnimations().every(each => !(each instanceof CSSTransition))"
-
-
-def fit(page: Page, address: str) -> None:
-    """Asked for a while: right after a new size the browser has not asked all media queries again."""
-    until(lambda: bool(page.evaluate(FITS)), why=f"{address} does not scroll sideways")
-
-
-def faults(page: Page, rules: list[str] = RULES) -> list[str]:
-    until(lambda: bool(page.evaluate(STILL)), why="no colour is on its way to another")
-    violations = Axe().run(page, options={"runOnly": rules}).response["violations"]
-    return [
-        f"{rule['id']}: {node['html'][:90]} {node['failureSummary']}"
-        for rule in violations
-        for node in rule["nodes"]
-    ]
 
 
 def look(page: Page, address: str) -> None:
     """Once whole, and again in the dark for what depends on colours."""
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     page.goto(address)
-    page.wait_for_load_state("load")
+    assert page.evaluate("location.pathname + location.search") == address, "no page leads to another"
     assert faults(page) == [], address
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     assert faults(page, OF_COLOURS) == [], f"{address}, dark"
@@ -46,31 +34,39 @@ def look(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_pages_before_sign_in(page: Page) -> None:
+def test_pages_before_sign_in(visitor: Visitor, web: WebServer) -> None:
+    page = visitor(web.url)
     for address in ("/login/", "/setup/gone/", "/password/MQ/gone/"):
         look(page, address)
 
 
-def test_pages_after_sign_in(signed_in: Page, tmp_path: Path) -> None:
-    page = signed_in
-    path = tmp_path / "evenings.zip"
-    write_sample(path)
-    page.goto("/jobs/new/")
-    page.get_by_label("Choose files: a ZIP").set_input_files(path)
-    expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
-    dataset = page.get_by_role("combobox", name="Dataset").input_value()
-    page.get_by_label("Name", exact=True).fill("For the eyes of axe")
-    page.get_by_label("Prompt").fill("turn day into night")
-    page.get_by_role("button", name="Start job").click()
-    expect(page.locator("#job .badge").first).to_contain_text("Ready")
-    job = page.url
+@pytest.fixture
+def job(admin: User) -> Job:
+    """A finished job with all that its page can show, of a dataset with two versions, and a second job."""
+    dataset = make_dataset(admin)
+    make_dataset(admin, parent=dataset, version=2)
+    make_job(admin, State.QUEUED, dataset=dataset)
+    job = make_job(admin, State.READY, dataset=dataset, sent_at=now(), ended_at=now(), **PUBLISHED)
+    note(job, "Ready", source=Source.POLL, state=State.READY, detail="HTTP 200")
+    for name in ("control", "target", "0", "20"):
+        samples.save(job.pk, name, PICTURE)
+    losses, held_out = [[1, 0.9], [20, 0.5]], [[0, 0.8], [20, 0.6]]
+    Training.objects.create(
+        job=job, step=20, losses=losses, held_out=held_out, samples=[0, 20], is_over=True, updated_at=now()
+    )
+    return job
+
+
+def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job: Job) -> None:
+    page = visitor(web.url, just_entered(admin))
+    dataset, person = job.dataset_id, admin.pk
     for address in (
         "/",
         "/?q=nothing",
-        "/?by=1&public=off&sort=name",
+        f"/?by={person}&public=off&sort=name",
         "/jobs/compare/",
-        "/jobs/compare/?job=1&job=2",
-        job,
+        f"/jobs/compare/?job={job.pk}&job={job.pk - 1}",
+        f"/jobs/{job.pk}/",
         "/jobs/new/",
         f"/jobs/new/?dataset={dataset}",
         "/datasets/",
@@ -87,7 +83,7 @@ def test_pages_after_sign_in(signed_in: Page, tmp_path: Path) -> None:
         "/tokens/",
         "/api/",
         "/team/",
-        "/team/1/",
+        f"/team/{person}/",
         "/profile/",
         "/profile/password/",
         "/profile/second-factor/",

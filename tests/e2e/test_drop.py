@@ -6,18 +6,19 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
-from tests.e2e.conftest import Portal
+from finetune_portal.accounts.models import User
+from tests.e2e.conftest import Visitor
 from tests.e2e.dropping import (
     HALVES,
     MEBIBYTE,
     PNG,
     WEBP,
     begun,
+    checked,
     choose_files,
     choose_folder,
     drop,
@@ -29,12 +30,13 @@ from tests.e2e.dropping import (
     stopped,
     uploaded,
 )
+from tests.web_server import WebServer, session_of
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("way", ["zip", "folder", "loose", "dropped"])
-def test_every_way_in_gives_the_same_pairs(form: Page, portal: Portal, tmp_path: Path, way: str) -> None:
+def test_every_way_in_gives_the_same_pairs(form: Page, web: WebServer, tmp_path: Path, way: str) -> None:
     folder = laid_out(tmp_path / "hats", five_pairs())
     whole = tmp_path / "hats.zip"
     whole.write_bytes(packed(five_pairs()))
@@ -45,8 +47,9 @@ def test_every_way_in_gives_the_same_pairs(form: Page, portal: Portal, tmp_path:
         "dropped": lambda: drop(form, folder),
     }
     ways[way]()
+    checked()
     expect(form.locator("#dataset-status .pairs")).to_be_visible()
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == five_pairs()
 
     form.goto(f"/datasets/{form.get_by_role('combobox', name='Dataset').input_value()}/")
@@ -78,6 +81,7 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     expect(form.get_by_role("status").filter(has_text="03")).to_have_count(1)
 
     form.unroute("**/uploads/*/")
+    checked()
     expect(form.locator("#dataset-status")).to_contain_text("“03” has no _end picture")
     expect(preview).to_be_hidden()
 
@@ -95,7 +99,7 @@ def test_twelve_pairs_are_shown_and_the_rest_counted(form: Page, tmp_path: Path)
     form.unroute("**/uploads/*/")
 
 
-def test_both_choices_by_keyboard(form: Page, portal: Portal, tmp_path: Path) -> None:
+def test_both_choices_by_keyboard(form: Page, web: WebServer, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "hats", five_pairs())
     form.on("filechooser", lambda _: None)  # Chromium's own dialog is out of the way from here on
     for tabs, chosen in ((1, list(folder.iterdir())), (2, folder)):
@@ -105,10 +109,10 @@ def test_both_choices_by_keyboard(form: Page, portal: Portal, tmp_path: Path) ->
         with form.expect_file_chooser() as chooser:
             form.keyboard.press("Enter")
         chooser.value.set_files(chosen)
-        uploaded(form, portal).close()
+        uploaded(form, web).close()
 
 
-def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_path: Path) -> None:
+def test_after_a_reload_the_same_choice_goes_on(form: Page, web: WebServer, tmp_path: Path) -> None:
     noise = {f"{n}_{half}.bin": bytes([n]) * MEBIBYTE for n in range(10) for half in HALVES}
     whole = tmp_path / "night.zip"
     whole.write_bytes(packed({**five_pairs(), **noise}))
@@ -127,7 +131,7 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
 
     form.on("request", count)
     choose_files(form, whole)
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert Path(str(archive.filename)).read_bytes() == whole.read_bytes()
     assert min(again) == 8 * MEBIBYTE, "what had arrived is not sent again"
     form.reload()
@@ -135,7 +139,7 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, portal: Portal, tmp_
 
 
 def test_a_proxy_that_refuses_large_bodies_gets_small_ones(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
     """docs/reliability.md, U14."""
     whole = tmp_path / "night.zip"
@@ -155,7 +159,7 @@ def test_a_proxy_that_refuses_large_bodies_gets_small_ones(
     form.route("**/uploads/*/", refuse)
     choose_files(form, whole)
     expect(form.get_by_text("A proxy refuses chunks of 8.39 MB.")).to_be_visible()
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert Path(str(archive.filename)).read_bytes() == whole.read_bytes()
     half = MEBIBYTE // 2
     assert offsets == [0, *range(0, whole.stat().st_size, half)]
@@ -172,10 +176,11 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
     expect(form.locator("[data-upload-text]")).to_contain_text("hats.zip")
     expect(form.locator("[data-preview] .pair")).to_have_count(5)
     form.unroute("**/uploads/*/")
+    checked()
     expect(form.locator("#dataset-status .pairs")).to_be_visible()
 
 
-def test_an_upload_that_stopped_can_be_forgotten(form: Page, portal: Portal, tmp_path: Path) -> None:
+def test_an_upload_that_stopped_can_be_forgotten(form: Page, web: WebServer, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "hats", five_pairs())
     hold_chunks(form)
     choose_folder(form, folder)
@@ -191,13 +196,11 @@ def test_an_upload_that_stopped_can_be_forgotten(form: Page, portal: Portal, tmp
 
 
 def test_without_scripts_the_plain_input_posts(
-    browser: Browser, portal: Portal, session: Any, tmp_path: Path
+    visitor: Visitor, web: WebServer, admin: User, tmp_path: Path
 ) -> None:
     whole = tmp_path / "hats.zip"
     whole.write_bytes(packed(five_pairs()))
-    context = browser.new_context(base_url=portal.url, java_script_enabled=False)
-    context.add_cookies(session)
-    page = context.new_page()
+    page = visitor(web.url, session_of(admin), java_script_enabled=False)
     page.goto("/jobs/new/")
     expect(page.get_by_label("Choose a folder")).to_be_hidden()
     page.get_by_label("ZIP file").set_input_files(whole)
@@ -205,4 +208,3 @@ def test_without_scripts_the_plain_input_posts(
     page.get_by_role("textbox", name="Prompt").fill("put a hat on")
     page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
-    context.close()

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.utils.timezone import now
-from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import start_upload
 from finetune_portal.jobs.models import Job
 from tests.cookies import csrf_cookie
-from tests.e2e.conftest import open_page
+from tests.e2e.axe import OF_COLOURS, faults
 from tests.e2e.dropping import MEBIBYTE, PNG, choose_files, choose_folder, drop, five_pairs, laid_out, packed
-from tests.e2e.test_axe import OF_COLOURS, faults
 from tests.people import PASSWORD, make_dataset, make_job, person
-from tests.web_server import WebServer, session_of
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def page(browser: Browser, web: WebServer, admin: User) -> Iterator[Page]:
-    page = open_page(browser, web, session_of(admin))
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.context.close()
-    assert errors == []
 
 
 KEPT = "Object.keys(sessionStorage).filter((key) => key.startsWith('typed:'))"

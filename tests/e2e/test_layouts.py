@@ -11,13 +11,13 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Portal
 from tests.e2e.dropping import (
     HALVES,
     JPEG,
     PNG,
     WEBP,
     Files,
+    checked,
     choose_files,
     choose_folder,
     convert,
@@ -28,6 +28,7 @@ from tests.e2e.dropping import (
     picture,
     uploaded,
 )
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -87,12 +88,12 @@ OTHER_LAYOUTS: dict[str, tuple[Files, dict[str, str]]] = {
 }
 
 
-def test_other_layouts_are_packed_as_the_vendor_wants(form: Page, portal: Portal, tmp_path: Path) -> None:
+def test_other_layouts_are_packed_as_the_vendor_wants(form: Page, web: WebServer, tmp_path: Path) -> None:
     for layout, (files, captions) in OTHER_LAYOUTS.items():
         choose_folder(form, laid_out(tmp_path / layout, files))
         if layout != THE_VENDORS_NAMES:
             convert(form)
-        with uploaded(form, portal) as archive:
+        with uploaded(form, web) as archive:
             pictures = [f"{index}_{half}.png" for index in captions for half in HALVES]
             names = [*pictures, *(f"{index}.txt" for index in captions)]
             assert sorted(archive.namelist()) == sorted(names), layout
@@ -101,7 +102,7 @@ def test_other_layouts_are_packed_as_the_vendor_wants(form: Page, portal: Portal
 
 
 def test_a_zip_of_another_tool_goes_as_it_is_and_can_be_repaired(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
     whole = tmp_path / "winter.zip"
     strays = {"preview.png": PNG, "film.mp4": b"film"}
@@ -115,15 +116,16 @@ def test_a_zip_of_another_tool_goes_as_it_is_and_can_be_repaired(
     expect(preview.locator(".pair p").first).to_have_text("snow on bridge")
     said = preview.locator(".findings li").all_inner_texts()
     form.unroute("**/uploads/*/")
+    checked()
     expect(form.get_by_role("button", name="Make a repaired copy")).to_be_visible()
     verdict = form.locator("#dataset-status .findings li").all_inner_texts()
     assert set(said) <= set(verdict)
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert Path(str(archive.filename)).read_bytes() == whole.read_bytes()
 
 
 def test_nothing_is_packed_before_a_person_said_which_half_is_before(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
     files = {f"{side}/{n}.png": picture(colour=side) for side in ("red", "blue") for n in range(3)}
     folder = laid_out(
@@ -138,19 +140,19 @@ def test_nothing_is_packed_before_a_person_said_which_half_is_before(
     expect(preview).to_contain_text("right, read as Windows-1252: “a red hat’s tip”?")
     assert [url for url in sent if "/code-page/" not in url] == []
     convert(form)
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert archive.read("0_start.png") == picture(colour="red")
         assert archive.read("0_end.png") == picture(colour="blue")
         assert archive.read("0.txt").decode() == "a red hat’s tip"
 
 
 def test_extensions_follow_the_bytes_and_other_kinds_become_png(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
     files = {"1_start.png": JPEG, "1_end.jpeg": PNG, "2_start.gif": picture("GIF"), "2_end.webp": WEBP}
     choose_folder(form, laid_out(tmp_path / "set", files))
     expect(form.locator("[data-preview]")).to_contain_text("are packed as PNG.")
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert set(archive.namelist()) == {"1_start.jpg", "1_end.png", "2_start.png", "2_end.png"}
         made = io.BytesIO(archive.read("2_end.png"))
         with Image.open(made) as image, Image.open(io.BytesIO(WEBP)) as webp:
@@ -159,7 +161,7 @@ def test_extensions_follow_the_bytes_and_other_kinds_become_png(
 
 
 def test_what_no_browser_opens_goes_as_it_is_and_can_be_repaired(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
     tiff = picture("TIFF")
     files = five_pairs() | {
@@ -172,8 +174,9 @@ def test_what_no_browser_opens_goes_as_it_is_and_can_be_repaired(
     expect(form.locator("[data-preview]")).to_contain_text(
         "“set/06_start.png” and “set/06_end.tif” are sent as they are; the portal then offers to convert"
     )
+    checked()
     expect(form.get_by_role("button", name="Make a repaired copy")).to_be_visible()
-    with uploaded(form, portal) as archive:
+    with uploaded(form, web) as archive:
         assert archive.read("06_start.tif") == archive.read("06_end.tif") == tiff
         assert archive.read("07_end.jpg") == JPEG
 
@@ -208,7 +211,7 @@ LEFT_OUT: dict[str, tuple[Files, str]] = {
 
 
 def test_what_a_packed_copy_would_lose_or_guess_is_asked_about_first(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
     for name, (files, sentence) in LEFT_OUT.items():
         sent = changes_of(form)
@@ -218,7 +221,7 @@ def test_what_a_packed_copy_would_lose_or_guess_is_asked_about_first(
         expect(form.get_by_role("button", name="Swap before and after")).to_be_hidden()
         assert [url for url in sent if "/code-page/" not in url] == [], name
         convert(form)
-        with uploaded(form, portal) as archive:
+        with uploaded(form, web) as archive:
             assert sorted(archive.namelist()) == sorted(five_pairs())
 
 

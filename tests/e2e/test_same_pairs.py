@@ -20,8 +20,8 @@ from finetune_portal.engine import datasets, images
 from tests import code_pages
 from tests.contract.combinations import TOLERANCE, covering, dataset
 from tests.datasets.corpus.zip_builder import Entry, build
-from tests.e2e.conftest import Portal
 from tests.e2e.dropping import HALVES, JPEG, PNG, WEBP, Files, packed, picture
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -218,9 +218,9 @@ def server_verdict(path: Path) -> dict[str, Any]:
     }
 
 
-def run(script: str, zips: dict[str, bytes], form: Page, portal: Portal, folder: Path) -> dict[str, Any]:
+def run(script: str, zips: dict[str, bytes], form: Page, web: WebServer, folder: Path) -> dict[str, Any]:
     """What the script makes of the ZIPs, which it finds in an input of the page."""
-    names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
+    names = json.loads((web.data / "static" / "staticfiles.json").read_text())["paths"]
     for name, content in zips.items():
         (folder / f"{name}.zip").write_bytes(content)
     form.evaluate(
@@ -233,11 +233,11 @@ def run(script: str, zips: dict[str, bytes], form: Page, portal: Portal, folder:
     return made
 
 
-def test_browser_and_server_judge_the_same_files_alike(form: Page, portal: Portal, tmp_path: Path) -> None:
+def test_browser_and_server_judge_the_same_files_alike(form: Page, web: WebServer, tmp_path: Path) -> None:
     zips = {name: packed(files) for name, files in SETS.items()}
     zips |= {f"names in {page}": named_in(page) for page in NAMES}
     zips |= {str(each): dataset(each)[0] for each in COMBINATIONS}
-    judged = run(JUDGE, zips, form, portal, tmp_path)
+    judged = run(JUDGE, zips, form, web, tmp_path)
     differ = []
     for name in zips:
         ours, theirs = judged[f"{name}.zip"], server_verdict(tmp_path / f"{name}.zip")
@@ -248,10 +248,10 @@ def test_browser_and_server_judge_the_same_files_alike(form: Page, portal: Porta
     assert differ == []
 
 
-def test_what_the_browser_packs_trains_as_it_looks(form: Page, portal: Portal, tmp_path: Path) -> None:
+def test_what_the_browser_packs_trains_as_it_looks(form: Page, web: WebServer, tmp_path: Path) -> None:
     made = {str(each): dataset(each) for each in COMBINATIONS}
     zips = {name: content for name, (content, _) in made.items()}
-    copies = run(PACK, zips, form, portal, tmp_path)
+    copies = run(PACK, zips, form, web, tmp_path)
     path, differ = tmp_path / "packed.zip", {}
     for name, (_, shown) in made.items():
         path.write_bytes(b64decode(copies[f"{name}.zip"]))

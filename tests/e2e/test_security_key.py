@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.conftest import EMAIL, PASSWORD, Portal, enter
+from finetune_portal.accounts.models import User
+from tests.e2e.conftest import EMAIL, PASSWORD, Visitor, enter, just_entered
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 TOUCHED = {
@@ -19,21 +19,9 @@ TOUCHED = {
 }
 
 
-@pytest.fixture
-def visitor(browser: Browser, portal: Portal) -> Iterator[Page]:
-    """By name: keys do not work at a bare number."""
-    context = browser.new_context(base_url=portal.url.replace("127.0.0.1", "localhost"))
-    faults: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
-    yield page
-    context.close()
-    assert faults == []
-
-
-def test_a_key_is_added_asked_for_and_removed(visitor: Page) -> None:
-    page = visitor
+def test_a_key_is_added_asked_for_and_removed(visitor: Visitor, web: WebServer, admin: User) -> None:
+    """By the name of the host: keys do not work at a bare number."""
+    page = visitor(web.url.replace("127.0.0.1", "localhost"))
     devices = page.context.new_cdp_session(page)
     devices.send("WebAuthn.enable")
     key = devices.send("WebAuthn.addVirtualAuthenticator", {"options": TOUCHED})["authenticatorId"]
@@ -66,7 +54,8 @@ def test_a_key_is_added_asked_for_and_removed(visitor: Page) -> None:
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
 
 
-def test_at_a_bare_number_the_page_says_why_not(signed_in: Page) -> None:
-    signed_in.goto("/profile/second-factor/keys/add/")
-    expect(signed_in.get_by_text("Security keys need JavaScript")).to_be_visible()
-    expect(signed_in.get_by_role("button", name="Add key")).to_have_count(0)
+def test_at_a_bare_number_the_page_says_why_not(visitor: Visitor, web: WebServer, admin: User) -> None:
+    page = visitor(web.url, just_entered(admin))
+    page.goto("/profile/second-factor/keys/add/")
+    expect(page.get_by_text("Security keys need JavaScript")).to_be_visible()
+    expect(page.get_by_role("button", name="Add key")).to_have_count(0)

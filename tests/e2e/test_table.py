@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
+import uuid
+from itertools import product
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import write_sample
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.choices import State
+from tests.people import make_dataset, make_job
 
 pytestmark = pytest.mark.browser
 
 
+RATES, STEPS = ("0.0001", "0.0004"), (200, 300, 500)
+
+
 @pytest.fixture
-def sweep(signed_in: Page, tmp_path: Path) -> Page:
-    """The table of a sweep of two learning rates by three numbers of steps, whose buttons were hit twice."""
-    page, path = signed_in, tmp_path / "sweep.zip"
-    write_sample(path)
-    page.goto("/jobs/new/")
-    page.get_by_label("Choose files: a ZIP file").set_input_files(path)
-    page.get_by_label("Name", exact=True).fill(name := f"Six moons {os.urandom(4).hex()}")
-    page.get_by_label("Prompt").fill("turn day into night")
-    page.get_by_label("Learning rate").fill("0.0001, 0.0004")
-    page.get_by_label("Steps").fill("200, 300, 500")
-    expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
-    page.get_by_role("button", name="Start job").click()
-    expect(page.get_by_role("alert").filter(has_text="This starts 6 jobs")).to_be_visible()
-    expect(page.get_by_label("Name", exact=True)).to_have_value(name)
-    page.get_by_role("button", name="Start 6 jobs").dblclick()
-    page.wait_for_url(re.compile(r"sweep="))
-    expect(page.locator("#job-table tbody tr")).to_have_count(6)
+def sweep(page: Page, admin: User) -> Page:
+    """The table of a sweep of two learning rates by three numbers of steps."""
+    key, values = uuid.uuid4(), {"name": "Six moons", "dataset": make_dataset(admin)}
+    for rate, steps in product(RATES, STEPS):
+        make_job(admin, State.READY, sweep=key, learning_rate=float(rate), steps=steps, **values)
+    page.goto(f"/?sweep={key}")
+    expect(page.locator("#live")).to_have_attribute("data-link", "live")
     return page
 
 
-def test_a_sweep_of_two_by_three_is_six_jobs_though_the_button_was_hit_twice(sweep: Page) -> None:
-    page = sweep
+def test_a_sweep_of_two_by_three_is_six_jobs_though_the_button_was_hit_twice(page: Page, admin: User) -> None:
+    page.goto(f"/jobs/new/?dataset={make_dataset(admin).pk}")
+    page.get_by_label("Name", exact=True).fill("Six moons")
+    page.get_by_label("Prompt").fill("turn day into night")
+    page.get_by_label("Learning rate").fill(", ".join(RATES))
+    page.get_by_label("Steps").fill(", ".join(map(str, STEPS)))
+    page.get_by_role("button", name="Start job").click()
+    expect(page.get_by_role("alert").filter(has_text="This starts 6 jobs")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Six moons")
+    page.get_by_role("button", name="Start 6 jobs").dblclick()
+    page.wait_for_url(re.compile(r"sweep="))
+    expect(page.locator("#job-table tbody tr")).to_have_count(6)
     expect(page.locator(".chip")).to_contain_text("One sweep")
     rows = page.locator("#job-table tbody tr")
     name = rows.first.locator(".name a").inner_text()
     page.goto(f"/?q={name}")
     expect(rows).to_have_count(6)
     pairs = {tuple(words.split(" · ")[:2]) for words in rows.locator(".name p").all_inner_texts()}
-    assert pairs == {(f"{steps} steps", rate) for steps in (200, 300, 500) for rate in ("0.0001", "0.0004")}
+    assert pairs == {(f"{steps} steps", rate) for steps in STEPS for rate in RATES}
 
 
 def test_a_sweep_is_compared(sweep: Page) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.e2e.conftest import Portal
 from tests.e2e.dropping import packed
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -81,9 +81,9 @@ def commented() -> bytes:
 
 
 def test_the_reader_knows_zips_of_every_kind(
-    form: Page, portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: Page, web: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
+    names = json.loads((web.data / "static" / "staticfiles.json").read_text())["paths"]
     form.evaluate(
         "document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'probe'}))"
     )
@@ -121,9 +121,9 @@ def test_the_reader_knows_zips_of_every_kind(
 
 
 def test_names_stay_whole_where_the_code_page_cannot_be_asked_for(
-    form: Page, portal: Portal, tmp_path: Path
+    form: Page, web: WebServer, tmp_path: Path
 ) -> None:
-    names = json.loads((portal.data / "static" / "staticfiles.json").read_text())["paths"]
+    names = json.loads((web.data / "static" / "staticfiles.json").read_text())["paths"]
     path = tmp_path / "case.zip"
     path.write_bytes(with_name("予定表.txt".encode("cp932")))
     form.evaluate(

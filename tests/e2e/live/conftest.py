@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Page
 from pytest_django.plugin import DjangoDbBlocker
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from tests.cookies import session_cookie
+from tests.e2e.conftest import Visitor
 from tests.people import person
 from tests.web_server import WebServer, database_of, running_web, session_of
 
@@ -40,25 +40,18 @@ def alice(web: WebServer) -> User:
 
 
 @pytest.fixture
-def visit(browser: Browser, web: WebServer) -> Iterator[Open]:
+def visit(visitor: Visitor, web: WebServer) -> Open:
     """Open a page as someone: each call is a browser of its own, unless one is given."""
-    contexts: list[BrowserContext] = []
-    faults: list[str] = []
 
-    def open_page(user: User, path: str = "/", *, url: str = web.url, within: Page | None = None) -> Page:
-        context = within.context if within else browser.new_context(base_url=url, reduced_motion="reduce")
-        if not within:
-            contexts.append(context)
-        name = session_cookie(web.url)
-        context.add_cookies([{"name": name, "value": session_of(user), "url": url}])
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(error.stack or str(error)))
-        page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
+    def open_page(
+        user: User, path: str = "/", *, url: str = web.url, within: Page | None = None, is_new: bool = False
+    ) -> Page:
+        if within:
+            page = within.context.new_page()
+        else:
+            page = visitor(url, session_of(user), portal=web.url, is_new=is_new or url != web.url)
         page.goto(path)
         page.evaluate("window.sameDocument = true")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert faults == []
+    return open_page

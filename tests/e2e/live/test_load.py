@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
-from tests.e2e.live.conftest import Open
+from tests.e2e.conftest import Visitor
 from tests.e2e.live.looking import PUBLISHED, says
 from tests.e2e.live.proxy import Proxy
 from tests.people import make_dataset, make_job
-from tests.web_server import WebServer
+from tests.web_server import WebServer, session_of
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +30,7 @@ SHIFTS = """() => {
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
-    visit: Open, browser: Browser, alice: User, web: WebServer, width: int
+    visitor: Visitor, alice: User, web: WebServer, width: int
 ) -> None:
     """Nothing is cached yet, and every byte counts: pages, scripts, the worker's, pictures, headers."""
     datasets = [make_dataset(alice, name=name) for name in ("Evening", "Winter")]
@@ -40,9 +39,9 @@ def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
             alice, State.READY, dataset=datasets[number % 2], **(PUBLISHED | {"request_id": str(number)})
         )
     proxy = Proxy(web.port)
-    context = browser.new_context(base_url=proxy.url, viewport={"width": width, "height": 900})
-    context.add_init_script(LOOK_FOR_SHIFTS)
-    page = visit(alice, url=proxy.url, within=context.new_page())
+    page = visitor(proxy.url, session_of(alice), portal=web.url, viewport={"width": width, "height": 900})
+    page.add_init_script(LOOK_FOR_SHIFTS)
+    page.goto("/")
     says(page, "Live")
     page.wait_for_load_state("load")
     assert page.locator("#job-table tbody tr").count() == 50
@@ -52,4 +51,3 @@ def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
     assert afterwards == 0
     assert while_read < HALF_READ
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    context.close()

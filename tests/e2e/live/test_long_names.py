@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils.timezone import now
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
@@ -15,10 +15,10 @@ from finetune_portal.gateway.models import PersonalToken
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Preset, SavedView
 from finetune_portal.jobs.timeline import Source, note
-from tests.cookies import session_cookie
+from tests.e2e.axe import FITS
+from tests.e2e.conftest import Visitor
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import PUBLISHED
-from tests.e2e.test_axe import FITS
 from tests.people import make_dataset, make_job, person
 from tests.waiting import until
 from tests.web_server import WebServer, session_of
@@ -100,17 +100,13 @@ def test_the_longest_names_fit_on_every_page(visit: Open, dana: User, addresses:
 
 
 def test_times_are_the_viewers_own_and_no_page_stops_counting(
-    browser: Browser, web: WebServer, dana: User
+    visitor: Visitor, web: WebServer, dana: User
 ) -> None:
     """A script that fails at one time leaves all the others in UTC."""
     uploaded = make_dataset(dana, name="Night · and day").created_at + timedelta(hours=9)
     record(dana, "job.start", make_job(dana), name="first")
     made = datetime.now(UTC)
-    context = browser.new_context(base_url=web.url, timezone_id="Asia/Tokyo")
-    context.add_cookies([{"name": session_cookie(web.url), "value": session_of(dana), "url": web.url}])
-    faults: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
+    page = visitor(web.url, session_of(dana), timezone_id="Asia/Tokyo")
     page.clock.install(time=made)
     page.goto("/audit/")
     first = page.locator("#audit-events time").first
@@ -130,5 +126,3 @@ def test_times_are_the_viewers_own_and_no_page_stops_counting(
     page.evaluate("document.querySelector('time[data-time]').dataset.time = 'unknown'")
     page.clock.fast_forward("01:00")
     expect(started).to_have_attribute("title", re.compile(":"))
-    context.close()
-    assert faults == []

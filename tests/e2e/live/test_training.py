@@ -12,9 +12,9 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.sync import samples
+from tests.e2e.axe import faults, fit
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import is_moved, says
-from tests.e2e.test_axe import faults, fit
 from tests.people import make_job
 from tests.provider import PICTURE
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from safetensors import safe_open
 
-from tests.e2e.conftest import write_sample
+from tests.e2e.conftest import enter, write_sample
 
 pytestmark = pytest.mark.browser
 TRAINING = 120_000
@@ -31,8 +31,8 @@ def sample_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_from_a_dropped_zip_to_a_safetensors_file(signed_in: Page, sample_zip: Path, tmp_path: Path) -> None:
-    page = signed_in
+def test_from_a_dropped_zip_to_a_safetensors_file(page: Page, sample_zip: Path, tmp_path: Path) -> None:
+    enter(page)
     page.get_by_role("link", name="New job").first.click()
     page.get_by_label("Choose files: a ZIP file").set_input_files(sample_zip)
     page.get_by_label("Name", exact=True).fill("Day to night")

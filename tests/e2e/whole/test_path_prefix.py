@@ -29,7 +29,7 @@ def below(browser: Browser, tmp_path: Path) -> Iterator[tuple[Page, str]]:
     )
     page.on("pageerror", lambda error: strays.append(str(error)))
     try:
-        portal.start(PORTAL_URL=url, ENGINE_TIME_SCALE="0.02")
+        portal.start(PORTAL_URL=url, ENGINE_TIME_SCALE="0.02", WEB_WORKERS="1")
         yield page, url
         assert [stray for stray in strays if not stray.startswith((url, "blob:"))] == []
     finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.conftest import PROVOKED, Portal
+from tests.e2e.conftest import Portal
+from tests.e2e.whole.conftest import PROVOKED
 from tests.waiting import until
 
 
