@@ -47,7 +47,8 @@ def test_its_progress_is_reported(trainer: RunningEngine, job: str, done: dict[s
     assert all(loss > 0 for _step, loss in shown["loss"])
     assert shown["held_out"]["pair"] == "01"
     assert not shown["held_out"]["trained_on"]
-    assert [step for step, _loss in shown["held_out"]["loss"]] == [0, 12, 24]
+    for name in ("loss", "weighted_loss"):
+        assert [step for step, _loss in shown["held_out"][name]] == [0, 12, 24]
     assert shown["samples"] == [0, 12, 24]
     assert shown["memory_bytes"] > 50_000_000
     assert events(trainer, job, "step")[-1]["seconds_left"] == 0

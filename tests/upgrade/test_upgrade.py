@@ -249,7 +249,12 @@ def test_the_engine_goes_on_with_its_trainings(at_work: Upgraded, name: str) -> 
 def test_what_a_trainer_of_then_wrote_of_its_progress_is_still_read(at_work: Upgraded) -> None:
     progress = asked(at_work, "/extra/progress", request_id=at_work.job("Trains at home")["request_id"])
     assert progress["loss"][:2] == [[1, 1.0], [2, 0.5]]
-    assert progress["held_out"] == {"pair": "01", "trained_on": False, "loss": [[0, 0.9]]}
+    assert progress["held_out"] == {
+        "pair": "01",
+        "trained_on": False,
+        "loss": [[0, 0.9]],
+        "weighted_loss": [],
+    }
     assert progress["samples"] == [0]
 
 
