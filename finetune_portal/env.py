@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_ISDIR
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -141,7 +141,8 @@ def keep_data_private() -> None:
     folder = data_dir()
     with suppress(OSError):  # there is none yet, or the start says why it cannot be used
         stat = folder.stat()
-        if stat.st_uid == os.geteuid() and (mode := S_IMODE(stat.st_mode)) & 0o077:
+        is_own = S_ISDIR(stat.st_mode) and stat.st_uid == os.geteuid()
+        if is_own and (mode := S_IMODE(stat.st_mode)) & 0o077:
             folder.chmod(0o700)
             sys.stderr.write(f"{folder} had mode {mode:o}; it has 700 now: it is for its owner only.\n")
 

@@ -126,8 +126,12 @@ def chromium_path() -> str:
     return needed("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Chromium, until the last browser test: while it runs, Playwright keeps an event loop in this thread.
+
+    Other tests fork the process or run a loop of their own.
+    """
     path = chromium_path()
     expect.set_options(timeout=60_000 * PATIENCE)
     with sync_playwright() as playwright:
@@ -136,7 +140,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def idle_contexts() -> Contexts:
     """Contexts that no test uses, by the address that they visit. They keep their cache, and nothing else.
 

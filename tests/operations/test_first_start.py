@@ -77,7 +77,8 @@ def test_a_bad_value_is_said_in_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_a_file_or_folder_of_another_owner_is_named_with_what_to_do(tmp_path: Path, foreign: str) -> None:
     data = tmp_path / "data of é"
-    (data / "lost+found").mkdir(parents=True)  # of the volume, and not the portal's
+    data.mkdir(mode=0o700)
+    (data / "lost+found").mkdir()  # of the volume, and not the portal's
     path = data / foreign
     path.parent.mkdir(exist_ok=True)
     if foreign.endswith("/"):
