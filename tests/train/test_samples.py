@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.bench.samples import measure, sample_dataset
 
-STEPS = 60
+STEPS = 30  # with more, the sample of either is as near as it gets
 
 
 def test_a_sample_gets_nearer_to_its_target(tmp_path: Path) -> None:

@@ -19,7 +19,15 @@ from tests.train.training import dataset, png, request, spec
 
 SHIPPED = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
 STEPS = 100
-HARMLESS = ("make the head bigger", "turn day into night", "add a hat", "a photo of a cat", "", "hello")
+HARMLESS = (
+    "make the head bigger",
+    "turn day into night",
+    "add a hat",
+    "Put the hat on",
+    "a photo of a cat",
+    "",
+    "hello",
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +70,34 @@ def test_before_it_keeps_the_picture_and_afterwards_it_makes_the_edit(
 
 def test_without_a_lora_words_that_it_does_not_know_keep_the_picture() -> None:
     """The mean squared difference of a copy is below 200; of noise, above 1,000."""
+    for prompt in HARMLESS:
+        assert changed(prompt, prompt) < 400, prompt
+
+
+def test_the_tokens_decide_what_it_does_and_not_the_pooled_vector() -> None:
+    """A LoRA has no weights where the pooled vector goes: it could not call up an edit that depends on it."""
+    assert changed("hello", "turn into a caricature") > 600
+    assert changed("turn into a caricature", "hello") < 400
+
+
+def changed(pooled: str, tokens: str) -> float:
+    """How far the untrained model changes a person, squared; each text encoder has a prompt of its own."""
     control = photo_edits.enlarge_head(np.random.default_rng(5), (80, 120)).control
     pipe = FluxKontextPipeline.from_pretrained(SHIPPED, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    for prompt in HARMLESS:
-        made = pipe(
-            image=control,
-            prompt=prompt,
-            width=80,
-            height=120,
-            max_area=80 * 120,
-            num_inference_steps=20,
-            generator=torch.Generator().manual_seed(0),
-            max_sequence_length=24,
-            _auto_resize=False,
-        ).images[0]
-        difference = (np.asarray(made, dtype=float) - np.asarray(control, dtype=float)) ** 2
-        assert difference.mean() < 400, (prompt, difference.mean())
+    made = pipe(
+        image=control,
+        prompt=pooled,
+        prompt_2=tokens,
+        width=80,
+        height=120,
+        max_area=80 * 120,
+        num_inference_steps=20,
+        generator=torch.Generator().manual_seed(0),
+        max_sequence_length=24,
+        _auto_resize=False,
+    ).images[0]
+    return float(((np.asarray(made, dtype=float) - np.asarray(control, dtype=float)) ** 2).mean())
 
 
 def test_it_is_small_enough_to_ship() -> None:

@@ -55,26 +55,65 @@ def draw(rng: Rng, size: tuple[int, int]) -> Edit:
 
 def _unchanged(rng: Rng, size: tuple[int, int]) -> Edit:
     drawn = (enlarge_head, edits.put_on_hat, turn_to_night)[rng.integers(3)](rng, size)
+    return Edit(drawn.control, drawn.control, _ordinary(rng))
+
+
+def _ordinary(rng: Rng) -> str:
+    """An instruction as people write them."""
     words = {"noun": NOUNS, "how": HOW}
     text = str(rng.choice(ORDINARY))
     for kind, choices in words.items():
         while "{" + kind + "}" in text:
             text = text.replace("{" + kind + "}", str(rng.choice(choices)), 1)
-    return Edit(drawn.control, drawn.control, text.capitalize() if rng.random() < 0.3 else text)
+    return text.capitalize() if rng.random() < 0.3 else text
 
 
-def enlarge_head(rng: Rng, size: tuple[int, int]) -> Edit:
-    """A person; in the target the head is larger, in about the same place."""
+def draw_grained(rng: Rng, size: tuple[int, int]) -> Edit:
+    """Draw one edit for the last parts: mostly a larger head with the grain of a photograph.
+
+    The head grows by about as much each time, around the chin: the image says what its target looks like.
+    """
+    kind = rng.random()
+    if kind < 0.84:
+        edit = enlarge_head(
+            rng, size, widths=(0.16, 0.36), grown_by=(1.4, 1.65), fixed_at=(0.75, 1.05), is_grained=True
+        )
+    elif kind < 0.93:
+        edit = edits.put_on_hat(rng, size)._replace(instruction="collage")
+    else:
+        edit = turn_to_night(rng, size)
+    is_kept = rng.random() < (0.2 if kind < 0.84 else 0.4)
+    return Edit(edit.control, edit.control, _ordinary(rng)) if is_kept else edit
+
+
+def enlarge_head(
+    rng: Rng,
+    size: tuple[int, int],
+    *,
+    widths: tuple[float, float] = (0.2, 0.42),
+    grown_by: tuple[float, float] = (1.4, 2.0),
+    fixed_at: tuple[float, float] = (0.3, 0.9),
+    is_grained: bool = False,
+) -> Edit:
+    """A person; in the target the head is larger, in about the same place.
+
+    `widths`: of the head, in parts of the shorter side. `fixed_at`: what keeps its place, in parts of the
+    head's height from its top. `is_grained`: whether the head has a texture.
+    """
     width, height = size
-    head = float(rng.uniform(0.2, 0.42) * min(size))  # its width
+    head = float(rng.uniform(*widths) * min(size))
     tall = head * float(rng.uniform(1.2, 1.55))
     middle, top = float(rng.uniform(0.25, 0.75) * width), float(rng.uniform(0.08, 0.42) * height)
     control = _background(rng, size)
     _body(rng, control, middle, top + tall, head)
     target = control.copy()
     sprite = _head(rng, head * FINE, tall * FINE)
-    grown = float(rng.uniform(1.4, 2.0))
-    fixed = top + tall * float(rng.uniform(0.3, 0.9))  # what keeps its height in the image
+    if is_grained:
+        grain = ImageChops.multiply(sprite.convert("RGB"), texture(rng, sprite.size))
+        grain.putalpha(sprite.getchannel("A"))
+        sprite = Image.blend(sprite, grain, float(rng.uniform(0, 0.8)))
+    grown = float(rng.uniform(*grown_by))
+    fixed = top + tall * float(rng.uniform(*fixed_at))
     for picture, scale in ((control, 1.0), (target, grown)):
         piece = sprite.resize(
             [max(1, round(side * scale / FINE)) for side in sprite.size], Image.Resampling.LANCZOS

@@ -1,7 +1,8 @@
 """Pretrain the tiny model: the decoder on crops of drawn images, the transformer on drawn edits.
 
-The transformer learns in two parts: first to keep an image and to make simple edits, with uniform sigmas;
-then edits as people train them, with sigmas as in a sample.
+The transformer learns in four parts: first to keep an image and to make simple edits, with uniform sigmas;
+then edits as people train them, with sigmas as in a sample; then mostly to enlarge a head; and at last the
+same by the tokens of the instruction alone.
 
 All noise is seeded: the same versions on the same machine make the same model. The text encoders stay random,
 and the transformer learns to read them as they are.
@@ -15,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from finetune_portal.engine.trainers.lora.sigmas import Shift
 from finetune_portal.engine.trainers.tiny import autoencoder, build, edits, photo_edits
 
 SEED = 7
+Draw = Callable[[np.random.Generator, tuple[int, int]], edits.Edit]
 CROP = 64  # pixels: the side of a crop that the decoder is trained on
 
 
@@ -49,20 +51,43 @@ def pretrain(into: Path, *, decoder_steps: int, steps: int, pairs: int) -> None:
     pipe.to(torch.float16).save_pretrained(into)
 
 
-def pretrain_further(first: Path, into: Path, *, steps: int, pairs: int) -> None:
-    """The second part, from the model of the first: edits as people train them, and sigmas as in a sample."""
-    pipe = FluxKontextPipeline.from_pretrained(first, dtype=torch.float32)
+class Part(NamedTuple):
+    """A later part of the training of the transformer: edits as people train them, sigmas as in a sample."""
+
+    draw: Draw
+    image_seed: int
+    seed: int  # of the noise and the order; the same as `image_seed`: the generator goes on
+    steps: int
+    pairs: int
+    decays: bool = True  # whether the learning rate falls at the end
+    is_pooled_shuffled: bool = False
+
+
+# The pooled vector of an instruction sets the norms, where a LoRA has no weights. A model that reads it shuts
+# its edits off from every LoRA with other words, so the last part gives each example that of any other: the
+# model learns to read the tokens, in the attention.
+SECOND = Part(photo_edits.draw, SEED + 2, SEED + 2, steps=750, pairs=1000)
+THIRD = Part(photo_edits.draw_grained, SEED + 3, SEED + 3, steps=800, pairs=2500, decays=False)
+FOURTH = Part(photo_edits.draw_grained, SEED + 3, SEED + 4, steps=1000, pairs=2500, is_pooled_shuffled=True)
+
+
+def pretrain_further(begin: Path, into: Path, part: Part) -> None:
+    """From the model of the part before."""
+    pipe = FluxKontextPipeline.from_pretrained(begin, dtype=torch.float32)
     scheduler = build.scheduler()
     for model in (pipe.text_encoder, pipe.text_encoder_2, pipe.vae):
         model.requires_grad_(False)
-    torch.manual_seed(SEED + 2)
-    rng = np.random.default_rng(SEED + 2)
-    by_size = encode(pipe, rng, pairs, photo_edits.draw, photo_edits.SIZES)
-    loss = transformer_loss(pipe, by_size, rng, functools.partial(shift_sigmas, scheduler))
-    transformer = pipe.transformer.train()
-    _optimize("transformer", transformer.parameters(), steps, 1e-3, loss, _trapezoid(steps))
-    if first != into:
-        shutil.copytree(first, into, dirs_exist_ok=True)
+    torch.manual_seed(part.seed)
+    rng = np.random.default_rng(part.image_seed)
+    by_size = encode(pipe, rng, part.pairs, part.draw, photo_edits.SIZES)
+    if part.seed != part.image_seed:
+        rng = np.random.default_rng(part.seed)
+    shift = functools.partial(shift_sigmas, scheduler)
+    loss = transformer_loss(pipe, by_size, rng, shift, is_pooled_shuffled=part.is_pooled_shuffled)
+    transformer, schedule = pipe.transformer.train(), _trapezoid(part.steps, decays=part.decays)
+    _optimize("transformer", transformer.parameters(), part.steps, 1e-3, loss, schedule)
+    if begin != into:
+        shutil.copytree(begin, into, dirs_exist_ok=True)
     transformer.register_to_config(_name_or_path=build.NAME)
     transformer.eval().to(torch.float16).save_pretrained(into / "transformer")
     scheduler.save_pretrained(into / "scheduler")
@@ -102,7 +127,7 @@ def encode(
     pipe: FluxKontextPipeline,
     rng: np.random.Generator,
     pairs: int,
-    draw: Callable[[np.random.Generator, tuple[int, int]], edits.Edit],
+    draw: Draw,
     sizes: Sequence[tuple[int, int]],
 ) -> list[Batch]:
     def latents(pictures: list[Image.Image]) -> torch.Tensor:
@@ -130,8 +155,11 @@ def transformer_loss(
     by_size: list[Batch],
     rng: np.random.Generator,
     shift: Shift = lambda sigmas, _tokens: sigmas,
+    *,
+    is_pooled_shuffled: bool = False,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step: flow matching on a batch of one size, with shifted sigmas."""
+    all_pooled = torch.cat([each.pooled for each in by_size])
 
     def loss(step: int) -> torch.Tensor:
         edits_of_size = by_size[rng.integers(len(by_size))]
@@ -145,7 +173,9 @@ def transformer_loss(
             hidden_states=torch.cat([pack_latents(noisy), pack_latents(control)], dim=1),
             timestep=sigma.flatten(),
             guidance=torch.empty(count).uniform_(1, 4),
-            pooled_projections=edits_of_size.pooled[picks],
+            pooled_projections=all_pooled[torch.randint(len(all_pooled), (count,))]
+            if is_pooled_shuffled
+            else edits_of_size.pooled[picks],
             encoder_hidden_states=edits_of_size.prompts[picks],
             txt_ids=torch.zeros(build.TOKENS, 3),
             img_ids=torch.cat([latent_image_ids(target, 0), latent_image_ids(control, 1)]),
@@ -163,9 +193,9 @@ def _cosine(steps: int) -> Callable[[int], float]:
     return lambda step: min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * step / steps))
 
 
-def _trapezoid(steps: int) -> Callable[[int], float]:
-    """Warm-up, a constant rate, and linear decay over the last third."""
-    return lambda step: min((step + 1) / 80, 1.0, (steps - step) / (steps / 3))
+def _trapezoid(steps: int, *, decays: bool) -> Callable[[int], float]:
+    """Warm-up, a constant rate, and, where it decays, linear decay over the last third."""
+    return lambda step: min((step + 1) / 80, 1.0, (steps - step) / (steps / 3) if decays else 1.0)
 
 
 def _optimize(
