@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.test import Client
 from django.utils.timezone import now
 
@@ -62,10 +64,20 @@ def dana(db: None) -> User:
     return person("dana", User.Role.ADMIN)
 
 
-def signed_in(user: User) -> Client:
+def signed_in(user: User, *, minutes_ago: int = 0) -> Client:
     client = Client()
-    client.force_login(user)
+    sign_in(client, user, minutes_ago=minutes_ago)
     return client
+
+
+def sign_in(client: Client, user: User, *, minutes_ago: int = 0) -> None:
+    """As by the password, so long ago."""
+    client.force_login(user)
+    session = client.session
+    at = time.time() - 60 * minutes_ago
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": at, "email": user.email}]
+    session[f"{AUTHENTICATION_METHODS_SESSION_KEY}_user"] = str(user.pk)
+    session.save()
 
 
 def just_signed_in(user: User) -> Client:

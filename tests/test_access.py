@@ -149,8 +149,8 @@ TABLE = """
     mfa_list_webauthn       GET     TEAM
     mfa_add_webauthn        GET     TEAM
     mfa_add_webauthn        POST    TEAM
-    mfa_remove_webauthn     GET     TEAM
-    mfa_remove_webauthn     POST    TEAM
+    mfa_remove_webauthn     GET     in 404 404 404 404
+    mfa_remove_webauthn     POST    in 404 404 404 404
     mfa_view_recovery_codes GET     in 404 ok 404 404
     mfa_generate_recovery_codes GET TEAM
     mfa_generate_recovery_codes POST TEAM

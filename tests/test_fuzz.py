@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import sample
 from finetune_portal.gateway.services import new_token
-from tests.people import form_data
+from tests.people import form_data, sign_in
 from tests.running import ROOT
 from tests.test_access import ROUTES, Line, address, route_values, table
 
@@ -177,7 +177,7 @@ class Admin(Client):
     def __init__(self, user: User) -> None:
         rights = ["train", "publish", "download"]
         super().__init__(headers={"x-api-key": new_token(owner=user, name="t", rights=rights, days=1)[1]})
-        self.force_login(user)
+        sign_in(self, user)
         self.session_key = self.cookies[settings.SESSION_COOKIE_NAME].value
 
     def status_of(

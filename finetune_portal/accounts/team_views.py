@@ -14,6 +14,7 @@ from finetune_portal.accounts import emails, services, throttle
 from finetune_portal.accounts.forms import InviteForm, RoleForm
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import Invitation, User
+from finetune_portal.accounts.reauthentication import recent_sign_in_required
 from finetune_portal.accounts.team import open_invitations, users
 from finetune_portal.web.guards import admin_only
 
@@ -27,6 +28,7 @@ def team(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def invite(request: PortalRequest) -> HttpResponse:
     """Create a one-time link and show it once; also send it where there is a mail server."""
     form = InviteForm(request.POST)
@@ -52,6 +54,7 @@ def revoke(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def role(request: PortalRequest, pk: int) -> HttpResponse:
     person, form = get_object_or_404(User, pk=pk), RoleForm(request.POST)
     if not form.is_valid():
@@ -67,6 +70,7 @@ def role(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def active(request: PortalRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk)
     try:
@@ -94,6 +98,7 @@ def unlock(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def password_link(request: PortalRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk, is_active=True)
     link = services.password_link(person, actor=request.user)
@@ -102,6 +107,7 @@ def password_link(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def remove_second_factor(request: PortalRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk)
     services.remove_second_factor(person, actor=request.user)

@@ -12,6 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.reauthentication import recent_sign_in_required
 from finetune_portal.connections import access, closing, services
 from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
 from finetune_portal.connections.models import Connection
@@ -31,6 +32,7 @@ def connections(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def add(request: PortalRequest) -> HttpResponse:
     form = AddForm(request.POST)
     if not form.is_valid():
@@ -71,6 +73,7 @@ def try_now(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def change_key(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
     form = KeyForm(request.POST, connection=connection)
@@ -95,6 +98,7 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def make_default(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
     with action_messages(
@@ -106,6 +110,7 @@ def make_default(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def switch(request: PortalRequest, pk: int) -> HttpResponse:
     connection, on = access.connection_to_change(pk), request.POST.get("on") == "on"
     state = "active again" if on else "deactivated: the portal sends nothing there"

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from finetune_portal.accounts import reauthentication
@@ -20,13 +19,12 @@ from finetune_portal.gateway.openapi import document
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication.recent_sign_in_required
 def tokens(request: PortalRequest) -> HttpResponse:
     """List the tokens, or make one. The new token is shown in this one answer and stored nowhere."""
     form = TokenForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method != "POST":
         return render(request, "gateway/tokens.html", _context(request, form))
-    if reauthentication.is_required(request):
-        return reauthentication.redirect_to_reauthentication(back_to=reverse("gateway:tokens"))
     if not form.is_valid():
         return render(request, "gateway/tokens.html", _context(request, form), status=422)
     fields = form.cleaned_data

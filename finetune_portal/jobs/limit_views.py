@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.reauthentication import recent_sign_in_required
 from finetune_portal.jobs import limits
 from finetune_portal.jobs.forms import LimitsForm
 from finetune_portal.web.guards import admin_only
@@ -15,6 +16,7 @@ from finetune_portal.web.guards import admin_only
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin_only
+@recent_sign_in_required
 def page(request: PortalRequest) -> HttpResponse:
     form = LimitsForm(request.POST or None, instance=limits.current())
     if request.method == "POST" and form.is_valid():

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.reauthentication import recent_sign_in_required
 from finetune_portal.notifications import access, services
 from finetune_portal.notifications.forms import ChannelForm
 from finetune_portal.notifications.models import SUBSCRIBABLE, Event
@@ -25,6 +26,7 @@ def page(request: PortalRequest) -> HttpResponse:
 
 
 @require_POST
+@recent_sign_in_required
 def add(request: PortalRequest) -> HttpResponse:
     form = ChannelForm(request.POST, user=request.user)
     if not form.is_valid():

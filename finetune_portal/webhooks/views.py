@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.reauthentication import recent_sign_in_required
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import fragment_of, fragment_or_redirect
 from finetune_portal.webhooks import self_test, services, signature, table
@@ -62,6 +63,7 @@ def page(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 @admin_only
+@recent_sign_in_required
 def rotate(request: PortalRequest) -> HttpResponse:
     """Make a new webhook address and show it once."""
     address = services.new_address(actor=request.user)

@@ -143,7 +143,7 @@ def test_a_recovery_code_works_once_and_all_are_shown_once(alice: User) -> None:
 
 
 def test_a_change_long_after_the_sign_in_needs_reauthentication(alice: User, secret: str) -> None:
-    client = signed_in(alice)
+    client = signed_in(alice, minutes_ago=60)
     answer = client.get(f"{HOME}app/remove/")
     assert answer.headers["Location"].startswith("/profile/confirm/?")
     assert Authenticator.objects.filter(type="totp").exists()

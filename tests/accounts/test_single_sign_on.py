@@ -177,7 +177,7 @@ def test_a_verified_e_mail_connects_where_the_operator_trusts_it(
 
 def test_connecting_needs_reauthentication(identity_provider: IdentityProvider, alice: User) -> None:
     """On a borrowed browser, the connection would be a lasting way to sign in."""
-    answer = signed_in(alice).post("/login/oidc/", {"next": "/profile/"})
+    answer = signed_in(alice, minutes_ago=60).post("/login/oidc/", {"next": "/profile/"})
     assert answer.headers["Location"] == "/profile/confirm/?next=%2Fprofile%2F"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.cache import cache
@@ -82,13 +83,14 @@ def test_a_token_may_have_no_end(alice: User) -> None:
 
 def test_a_lent_browser_makes_none(alice: User) -> None:
     """A token outlasts the visit, so a sign-in of long ago is not enough."""
-    client = signed_in(alice)
+    client = signed_in(alice, minutes_ago=60)
     assert "confirm first that it is you" in client.get(PAGE).content.decode()
-    answer = client.post(PAGE, {"name": "nightly", "days": "30"})
-    assert answer.headers["Location"] == "/profile/confirm/?next=%2Ftokens%2F"
+    page = {"Referer": f"http://testserver{PAGE}"}
+    answer = client.post(PAGE, {"name": "nightly", "days": "30"}, headers=page)
+    assert answer.headers["Location"] == f"/profile/confirm/?next={quote(page['Referer'], safe='')}"
     assert not PersonalToken.objects.exists()
     confirmed = client.post(answer.headers["Location"], {"password": PASSWORD})
-    assert confirmed.headers["Location"] == PAGE
+    assert confirmed.headers["Location"] == page["Referer"]
     shown(client.post(PAGE, {"name": "nightly", "days": "30"}))
 
 

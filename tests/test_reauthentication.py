@@ -1,0 +1,91 @@
+"""Which changes ask people to confirm who they are first, when their sign-in was long ago.
+
+A session that somebody left open must not become a lasting way in: whatever gives or widens access asks. The
+table is complete by introspection: a new URL that changes something fails until it has its line here.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from finetune_portal.accounts.models import Invitation, User
+from tests.people import PASSWORD, signed_in
+from tests.test_access import Line, address, outcome, table
+from tests.test_access import route_values as route_values
+
+ASKS = """
+    jobs:limits accounts:invite accounts:role accounts:active accounts:password-link
+    accounts:remove-second-factor connections:add connections:key connections:default connections:switch
+    notifications:add webhooks:rotate gateway:tokens mfa_activate_totp mfa_deactivate_totp mfa_add_webauthn
+    mfa_remove_webauthn mfa_generate_recovery_codes
+"""
+# What gives nobody more than the session itself does, or asks for the password in its own form.
+ASKS_NOT = """
+    jobs:bulk jobs:undo-archive jobs:save-view jobs:delete-view jobs:save-preset jobs:delete-preset jobs:new
+    jobs:set-public jobs:check-file jobs:describe jobs:cancel jobs:withdraw jobs:connection jobs:decide
+    playground:panel playground:compare playground:without-lora playground:run-again playground:delete
+    datasets:code-page datasets:add-url datasets:captions datasets:repair datasets:rename datasets:delete
+    datasets:transfer-again datasets:begin-upload datasets:upload accounts:profile accounts:password
+    accounts:end-others accounts:end-session accounts:revoke accounts:unlock accounts:logout
+    connections:test connections:try-now connections:rename notifications:test notifications:switch
+    notifications:remove webhooks:test gateway:revoke
+"""
+# They sign somebody in, or no session opens them.
+WITHOUT_SESSION = """
+    accounts:login accounts:setup accounts:oidc accounts:forgot accounts:new-password account_login
+    account_reauthenticate mfa_authenticate mfa_reauthenticate mfa_reauthenticate_webauthn webhooks:receive
+    gateway:submit gateway:access-update csp-report
+"""
+CONFIRM = "/profile/confirm/"
+
+
+def changes() -> list[Line]:
+    return [line for line in table() if line.method not in ("GET", "HEAD")]
+
+
+def test_every_change_has_its_line() -> None:
+    assert sorted({line.name for line in changes()}) == sorted(f"{ASKS} {ASKS_NOT} {WITHOUT_SESSION}".split())
+
+
+def asks(client: Client, line: Line, route_values: dict[str, str]) -> bool:
+    with transaction.atomic():
+        response = client.generic(line.method, address(line.name, route_values))
+        transaction.set_rollback(True)
+    location = response.headers.get("Location", "")
+    return "/confirm/" in location or "/reauthenticate/" in location
+
+
+@pytest.mark.parametrize(("minutes", "is_long_ago"), [(14, False), (16, True)])
+def test_only_what_widens_access_asks_and_only_after_a_while(
+    minutes: int, is_long_ago: bool, route_values: dict[str, str], alice: User, dana: User
+) -> None:
+    wrong = []
+    for person in (alice, dana):
+        for line in changes():
+            client = signed_in(person, minutes_ago=minutes)  # one of the changes signs out
+            is_open = line.outcomes[2 if person == alice else 4] == "ok"
+            if is_open and line.name not in WITHOUT_SESSION.split():
+                expected = is_long_ago and line.name in ASKS.split()
+                if asks(client, line, route_values) != expected:
+                    wrong.append((person.name, line.name, expected))
+    assert wrong == []
+
+
+def test_who_may_not_change_it_is_not_asked(route_values: dict[str, str], alice: User, bob: User) -> None:
+    client = signed_in(bob, minutes_ago=60)
+    for line in changes():
+        if line.name in ASKS.split() and line.outcomes[3] == "no":
+            assert outcome(client.generic(line.method, address(line.name, route_values))) == "no", line
+
+
+def test_the_confirmation_leads_back_to_the_page(dana: User) -> None:
+    client = signed_in(dana, minutes_ago=60)
+    fields = {"role": "maker", "email": "eve@example.com"}
+    asked = client.post("/team/invite/", fields, headers={"Referer": "http://testserver/team/"})
+    assert asked.headers["Location"].startswith(CONFIRM)
+    back = client.post(asked.headers["Location"], {"password": PASSWORD})
+    assert back.headers["Location"].removeprefix("http://testserver") == "/team/"
+    assert client.post("/team/invite/", fields).status_code == 200
+    assert Invitation.objects.get().email == "eve@example.com"
