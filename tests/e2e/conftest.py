@@ -10,7 +10,6 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,7 +43,6 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-Contexts = dict[str, list[BrowserContext]]
 Visitor = Callable[..., Page]
 
 
@@ -140,42 +138,24 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="package")
-def idle_contexts() -> Contexts:
-    """Contexts that no test uses, by the address that they visit. They keep their cache, and nothing else.
-
-    Half of the work of a first visit is to fetch and compile scripts and styles.
-    """
-    return defaultdict(list)
-
-
 @pytest.fixture
-def visitor(browser: Browser, idle_contexts: Contexts) -> Iterator[Visitor]:
+def visitor(browser: Browser) -> Iterator[Visitor]:
     """Open an empty page of a visitor whom the portal at `url` does not know, or who has this session.
 
-    `portal` is the portal's own address where `url` is that of a proxy. `is_new` gives a context that no test
-    used before or uses later: for one whose clock is replaced. Ends with an error if a script failed or the
-    CSP was hurt on any page.
+    `portal` is the portal's own address where `url` is that of a proxy. Ends with an error if a script failed
+    or the CSP was hurt on any page.
     """
-    taken: list[tuple[str, BrowserContext]] = []
+    contexts: list[BrowserContext] = []
     faults: list[str] = []
 
     def note(page: Page) -> None:
         page.on("pageerror", lambda error: faults.append(error.stack or str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Security Policy" in line.text else None)
 
-    def open_page(
-        url: str, session: str = "", *, portal: str = "", is_new: bool = False, **options: Any
-    ) -> Page:
-        idle = [] if is_new or options else idle_contexts[url]
-        context = (
-            idle.pop()
-            if idle
-            else browser.new_context(
-                base_url=url, **{"accept_downloads": True, "reduced_motion": "reduce", **options}
-            )
-        )
-        taken.append(("" if is_new or options else url, context))
+    def open_page(url: str, session: str = "", *, portal: str = "", **options: Any) -> Page:
+        given = {"accept_downloads": True, "reduced_motion": "reduce", **options}
+        context = browser.new_context(base_url=url, **given)
+        contexts.append(context)
         context.set_default_timeout(60_000 * PATIENCE)
         context.on("page", note)
         if session:
@@ -183,26 +163,9 @@ def visitor(browser: Browser, idle_contexts: Contexts) -> Iterator[Visitor]:
         return context.new_page()
 
     yield open_page
-    for url, context in taken:
-        context.remove_listener("page", note)
-        if url:
-            forget(context, url)
-            idle_contexts[url].append(context)
-        else:
-            context.close()
+    for context in contexts:
+        context.close()
     assert faults == []
-
-
-def forget(context: BrowserContext, url: str) -> None:
-    """Leave nothing of a test in its context but the cache."""
-    context.unroute_all(behavior="ignoreErrors")
-    context.set_offline(False)
-    context.clear_permissions()
-    context.clear_cookies()
-    stored = {"origin": url, "storageTypes": "local_storage,indexeddb"}
-    context.new_cdp_session(context.pages[0]).send("Storage.clearDataForOrigin", stored)
-    for page in context.pages:
-        page.close()
 
 
 @cache

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Portal, browser, idle_contexts, visitor
+from tests.e2e.conftest import Portal, browser, visitor
 from tests.e2e.whole.conftest import ada, page, signed_in
 from tests.running import RunningEngine, start_engine
 
-__all__ = ["ada", "browser", "idle_contexts", "page", "signed_in", "visitor"]
+__all__ = ["ada", "browser", "page", "signed_in", "visitor"]
 
 # Threads that spin while they wait make each other slow on a machine that does other things, too.
 ONE_CORE = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}

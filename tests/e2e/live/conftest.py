@@ -43,13 +43,8 @@ def alice(web: WebServer) -> User:
 def visit(visitor: Visitor, web: WebServer) -> Open:
     """Open a page as someone: each call is a browser of its own, unless one is given."""
 
-    def open_page(
-        user: User, path: str = "/", *, url: str = web.url, within: Page | None = None, is_new: bool = False
-    ) -> Page:
-        if within:
-            page = within.context.new_page()
-        else:
-            page = visitor(url, session_of(user), portal=web.url, is_new=is_new or url != web.url)
+    def open_page(user: User, path: str = "/", *, url: str = web.url, within: Page | None = None) -> Page:
+        page = within.context.new_page() if within else visitor(url, session_of(user), portal=web.url)
         page.goto(path)
         page.evaluate("window.sameDocument = true")
         return page

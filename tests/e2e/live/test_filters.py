@@ -35,7 +35,7 @@ def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) ->
 
 def test_a_row_that_fits_no_more_leaves_but_not_from_under_someones_hands(visit: Open, alice: User) -> None:
     job, selected = make_job(alice, State.TRAINING), make_job(alice, State.TRAINING, name="Selected")
-    page = visit(alice, is_new=True)
+    page = visit(alice)
     page.clock.install()
     page.goto("/?state=active")
     says(page, "Live")
@@ -56,7 +56,7 @@ def test_a_row_that_fits_no_more_leaves_but_not_from_under_someones_hands(visit:
 
 def test_a_job_that_someone_archives_leaves_everyones_table(visit: Open, alice: User) -> None:
     job = make_job(alice, State.READY)
-    page = visit(person("charlie", "viewer"), is_new=True)
+    page = visit(person("charlie", "viewer"))
     page.clock.install()
     page.reload()
     says(page, "Live")
