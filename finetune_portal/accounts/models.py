@@ -32,7 +32,8 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=80)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MAKER)
     is_active = models.BooleanField(default=True)
-    is_email_verified = models.BooleanField(default=False, editable=False)  # by letter or identity provider
+    # By an invitation that was sent to it, or by the identity provider.
+    is_email_verified = models.BooleanField(default=False, editable=False)
     joined_at = models.DateTimeField(default=now)
     last_seen_at = models.DateTimeField(null=True, editable=False)
 

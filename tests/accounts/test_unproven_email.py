@@ -81,4 +81,4 @@ def test_an_invitation_for_an_e_mail_makes_no_account_with_another(
     assert 'value="intern@example.com"' in client.get(link).content.decode()
     client.post(link, {"name": "Intern", "email": "boss@example.com", "password": PASSWORD})
     assert not User.objects.filter(email="boss@example.com").exists()
-    assert not User.objects.get(email="intern@example.com").is_email_verified, "no letter was sent"
+    assert not User.objects.get(email="intern@example.com").is_email_verified, "nothing was sent to it"
