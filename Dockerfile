@@ -1,4 +1,5 @@
-FROM python:3.13-slim
+# `docker pull python:3.13.15-slim-trixie` prints a digest: `FROM python:3.13.15-slim-trixie@sha256:...` takes that image alone.
+FROM python:3.13.15-slim-trixie
 
 ENV PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \
@@ -8,7 +9,8 @@ ENV PYTHONUNBUFFERED=1 \
 WORKDIR /app
 
 COPY requirements.txt .
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check \
+    --require-hashes -r requirements.txt
 
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin portal \
     && install --directory --owner=portal --group=portal --mode=0700 /data

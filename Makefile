@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN := .venv-train/bin
 
-.PHONY: help run run-train test test-slow test-train test-faults test-postgresql lint format screenshots
+.PHONY: help run run-train test test-slow test-train test-faults test-postgresql lint format screenshots lock sbom
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -24,12 +24,12 @@ test-slow: .venv/dev ## the tests that are too slow for make test, and the rando
 	@$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile many --ignore tests/faults \
 		--numprocesses $(WORKERS)
 
-test-faults: .venv/dev ## kill and harm it everywhere (over 1,200 runs, about half an hour), and print the table
+test-faults: .venv/dev ## kill and harm it everywhere (about 2,500 runs at two providers, 40 to 60 minutes), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
 
 PART ?= tests
 test-postgresql: .venv/dev ## the suite, or PART of it, on a PostgreSQL of its own (Debian's package postgresql)
-	@LC_ALL=C.UTF-8 pg_virtualenv -t -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
+	@LC_ALL=C.UTF-8 pg_virtualenv -t -o fsync=off -o max_connections=300 sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
 		$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) $(PART)'
 
 # Biome has a wheel for Linux on x86-64 only; on other platforms CI alone checks JavaScript and CSS.
@@ -55,6 +55,18 @@ format: .venv/dev ## put Python, templates, JavaScript and CSS into the house st
 screenshots: .venv/dev ## docs/screenshots anew, from a running portal of their own
 	@$(BIN)/python -m tests.screenshots
 
+# What comes with a build of torch (CUDA's packages, Triton) differs by machine, and torch itself names its versions.
+compile = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--no-emit-package pip $(UPGRADE)
+lock: .venv/dev ## requirements*.txt from requirements*.in; UPGRADE=--upgrade takes the newest, UPGRADE="-P django" of one
+	@$(compile) --generate-hashes requirements.in --output-file requirements.txt
+	@$(compile) --generate-hashes requirements-dev.in --output-file requirements-dev.txt
+	@$(compile) --annotation-style line requirements-train.in --output-file requirements-train.txt
+	@sed -i.old -E '/^(cuda|nvidia|triton)-?[a-z0-9-]*==/d' requirements-train.txt && rm requirements-train.txt.old
+
+sbom: .venv/dev ## what is inside, for scanners: sbom.json, in CycloneDX
+	@$(BIN)/python -m tests.sbom > sbom.json
+
 # An environment is whole if its Python runs, is new enough, and finds its own pip: not after an update of the
 # system's Python, a failed `python -m venv`, or a move to another machine. Then it is made anew.
 is_new_enough = import sys; sys.exit(sys.version_info < (3, 11))
@@ -75,25 +87,30 @@ endef
 .SECONDEXPANSION:
 .PHONY: FORCE
 
+# pip takes no file whose hash is not in the lock, and stops at a package that is not in it.
+install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
+locked = --require-hashes -r
+
 .venv/run: requirements.txt $$(call anew,.venv)
 	$(call environment,.venv)
 	@echo "Installing what the portal needs (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(call install,.venv) $(locked) requirements.txt
 	@touch $@
 
 .venv/dev: requirements.txt requirements-dev.txt $$(call anew,.venv)
 	$(call environment,.venv)
 	@echo "Installing what the tests need (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(call install,.venv) $(locked) requirements-dev.txt
 	@touch .venv/run $@
 
 .venv-train/run: requirements.txt requirements-train.txt $$(call anew,.venv-train)
 	$(call environment,.venv-train)
 	@echo "Installing what training needs (once) …"
-	@$(TRAIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-train.txt
+	@$(call install,.venv-train) $(locked) requirements.txt
+	@$(call install,.venv-train) -r requirements-train.txt
 	@touch $@
 
 .venv-train/dev: .venv-train/run requirements-dev.txt
 	@echo "Installing what the tests need (once) …"
-	@$(TRAIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -r requirements-train.txt
+	@$(call install,.venv-train) $(locked) requirements-dev.txt
 	@touch $@

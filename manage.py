@@ -45,6 +45,7 @@ if __name__ == "__main__":
     from finetune_portal import env
 
     env.keep_data_private()
+    env.raise_file_limit()
     try:
         settings.INSTALLED_APPS  # noqa: B018 - reads every variable
     except ImproperlyConfigured as exc:

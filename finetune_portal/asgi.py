@@ -23,13 +23,14 @@ from finetune_portal.datasets.upload.tus import override_method, receive_chunk  
 from finetune_portal.gateway.upload import receive_file  # noqa: E402
 from finetune_portal.gateway.upload_urls import UPLOADS  # noqa: E402
 from finetune_portal.jobs.live.stream import live  # noqa: E402
-from finetune_portal.web import busy  # noqa: E402
+from finetune_portal.storage.uploads import spool  # noqa: E402
+from finetune_portal.web import busy, disk_full  # noqa: E402
 from finetune_portal.web.asgi import Receive, Scope, Send, respond  # noqa: E402
 from finetune_portal.web.asgi_handler import ThreadPoolASGIHandler  # noqa: E402
 from finetune_portal.web.body_limits import limit_body  # noqa: E402
 from finetune_portal.web.request_context import bind_request  # noqa: E402
 
-pages = ThreadPoolASGIHandler()
+pages = ThreadPoolASGIHandler(spool)
 PREFIX = settings.FORCE_SCRIPT_NAME or ""
 
 BESIDE_DJANGO = (
@@ -40,6 +41,8 @@ BESIDE_DJANGO = (
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        return  # not accepted: gunicorn answers 403
     if scope["type"] != "http":
         raise ValueError(f"The portal speaks HTTP alone, not {scope['type']}.")
     set_script_prefix(f"{PREFIX}/")
@@ -50,6 +53,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if not busy.is_busy(exc):
             raise
         await respond(send, 503, busy.HEADERS, busy.SENTENCE)
+    except OSError as exc:  # while a body arrives; web/views.py answers for pages
+        if not (sentence := disk_full.sentence(exc)):
+            raise
+        await respond(send, disk_full.STATUS, {"Connection": "close"}, sentence)
 
 
 async def _respond(scope: Scope, receive: Receive, send: Send) -> None:

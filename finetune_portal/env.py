@@ -6,7 +6,9 @@ for a bad value, so that a typing error stops the start and not a job.
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import secrets
 import shlex
 import sys
@@ -18,6 +20,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+OPEN_MAX = 10_240  # of macOS, whose hard limit is no number and is refused
+ROOM_LOCK = "room.lock"  # in DATA_DIR; whoever takes room on its disk holds it meanwhile
 ROOT = Path(__file__).resolve().parent.parent
 _YES = {"1", "true", "yes", "on"}
 _NO = {"0", "false", "no", "off", ""}
@@ -88,6 +92,8 @@ def secret(name: str) -> str:
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as exc:
             raise ImproperlyConfigured(f"{name}_FILE cannot be read: {exc.strerror}.") from None
+        except UnicodeDecodeError:
+            raise ImproperlyConfigured(f"{name}_FILE cannot be read: it is no text.") from None
     return ""
 
 
@@ -105,6 +111,9 @@ def made_once(path: Path) -> str:
         return _made_once(path)
     except OSError as exc:
         raise ImproperlyConfigured(not_usable(Path(exc.filename or path), str(exc.strerror))) from None
+    except UnicodeDecodeError:
+        sentence = f"{path} is damaged: it is no text. Put a copy of it back, or delete it for a new one."
+        raise ImproperlyConfigured(sentence) from None
 
 
 def _made_once(path: Path) -> str:
@@ -131,6 +140,11 @@ def data_dir() -> Path:
     return (ROOT / text("DATA_DIR", "data")).resolve()
 
 
+def disk_floor() -> int:
+    """Return how many bytes of the disk of DATA_DIR stay free, for the databases and all else."""
+    return integer("DISK_FLOOR_BYTES", 500_000_000)
+
+
 def keep_data_private() -> None:
     """Give other users of this machine nothing of DATA_DIR. Each entry point calls this first.
 
@@ -147,9 +161,26 @@ def keep_data_private() -> None:
             sys.stderr.write(f"{folder} had mode {mode:o}; it has 700 now: it is for its owner only.\n")
 
 
+def raise_file_limit() -> None:
+    """Let this process and its children open all files that they may. Each entry point calls this."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, OPEN_MAX), hard))
+
+
 def not_usable(path: Path, reason: str) -> str:
     """Say that this user cannot use a file or folder of DATA_DIR, and what to do."""
     folder, user = data_dir(), os.geteuid()
+    if reason == os.strerror(errno.EROFS):
+        return (
+            f"{path} cannot be written: DATA_DIR ({folder}) is on a read-only file system. Mount it for "
+            "writing, or set DATA_DIR to another folder."
+        )
     return (
         f"{path} cannot be used by user {user} ({reason}). DATA_DIR is {folder}: give it and all that is "
         f"in it to this user (chown -R {user} {shlex.quote(str(folder))}), start the portal as its owner, or "

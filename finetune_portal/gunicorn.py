@@ -1,4 +1,4 @@
-"""How gunicorn serves the web process: its own ASGI worker, one port, no control socket."""
+"""How gunicorn serves the web process: its ASGI worker with limits, one port, no control socket."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 
 from finetune_portal import env
 
+env.keep_data_private()  # here, as the preloaded application makes files before `on_starting`
 bind = env.socket_address(env.text("HOST", "127.0.0.1"), env.integer("PORT", 8000))
-worker_class = "asgi"
+worker_class = "finetune_portal.web.gunicorn_worker.LimitedWorker"
+worker_connections = env.integer("PORTAL_CONNECTIONS", 4096, least=16)
 asgi_lifespan = "off"  # Django refuses the lifespan scope
 workers = env.integer("WEB_WORKERS", 2, least=1)
 preload_app = True  # loaded once: a worker is a fork, which starts at once and shares the memory
@@ -29,7 +31,8 @@ logconfig_dict = {
     "formatters": {
         "line": {"()": "finetune_portal.web.logs.RedactingFormatter", "as_json": env.flag("PORTAL_LOG_JSON")}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"repeats": {"()": "finetune_portal.web.logs.RepeatFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["repeats"]}},
     "root": {"handlers": [], "level": "WARNING"},
     "loggers": {
         "gunicorn.error": {"handlers": ["console"], "level": "WARNING", "propagate": False},
@@ -40,7 +43,11 @@ forwarded_allow_ips = env.text("PORTAL_PROXIES", "127.0.0.1")
 
 
 def on_starting(server: Any) -> None:
-    env.keep_data_private()
+    env.raise_file_limit()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    worker.inherited_signals = server.SIG_QUEUE
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 
 from finetune_portal import env
+from finetune_portal.providers.registry import PROVIDERS
 from finetune_portal.web import cookies
 
 # Where it runs ------------------------------------------------------------------------------
@@ -49,6 +50,17 @@ SEGMIND_API_KEY = (
 )
 SEGMIND_WEBHOOK_SECRET = env.secret("SEGMIND_WEBHOOK_SECRET")
 ENGINE_WEBHOOK_SECRET = env.secret("ENGINE_WEBHOOK_SECRET")
+# Other providers declare their variables. A key in the environment makes a built-in connection.
+PROVIDER_KEYS = {each.id: env.secret(each.key_variable) for each in PROVIDERS.values()}
+PROVIDER_ADMIN_KEYS = {
+    each.id: env.secret(each.admin_key_variable) for each in PROVIDERS.values() if each.admin_key_variable
+}
+PROVIDER_ADDRESSES = {
+    each.id: {
+        name: env.text(each.variables[name], address).rstrip("/") for name, address in each.addresses.items()
+    }
+    for each in PROVIDERS.values()
+}
 # Where a connection that an admin adds may point. Nobody types an address, so no key goes astray.
 PROVIDER_URLS = ["https://api.segmind.com", *(url.rstrip("/") for url in env.listing("PORTAL_PROVIDER_URLS"))]
 ENCRYPTION_KEYS = env.secret("PORTAL_ENCRYPTION_KEYS").split()  # the newest first
@@ -66,15 +78,22 @@ LOW_CREDITS = env.decimal("PORTAL_LOW_CREDITS", 10)  # below so many the top bar
 # Private networks that a typed address may point into, such as a file server of the company.
 OUTBOUND_NETWORKS = env.networks("PORTAL_OUTBOUND_NETWORKS")
 DATASET_KEEP_DAYS = env.integer("DATASET_KEEP_DAYS", 0)  # 0 keeps every file for ever
+MODEL_KEEP_DAYS = env.integer("MODEL_KEEP_DAYS", 0)  # 0 keeps every copy of a model file for ever
+BACKUP_MODELS = env.flag("BACKUP_MODELS")  # whether a backup has the copies of model files
 AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 0)  # 0 keeps every line; the database refuses less than 30
 DATASET_MAX_BYTES = min(env.integer("DATASET_MAX_BYTES", 5_000_000_000), 5 * 1024**3)  # one S3 PUT ends there
 UPLOAD_KEEP_HOURS = env.integer("UPLOAD_KEEP_HOURS", 24, least=1)  # of an upload that does not go on
 UPLOAD_QUIET_SECONDS = env.decimal("UPLOAD_QUIET_SECONDS", 15)  # then a connection counts as lost
-DISK_FLOOR_BYTES = env.integer("DISK_FLOOR_BYTES", 500_000_000)  # stays free whatever comes in
+UPLOADS_OPEN_MAX = env.integer("UPLOADS_OPEN_MAX", 10, least=1)  # of a person; each holds its room
+DISK_FLOOR_BYTES = env.disk_floor()  # stays free whatever comes in
 TOKEN_CALLS = env.integer("PORTAL_TOKEN_CALLS", 300, least=1)  # a minute, by each personal token
+RUNS_A_MINUTE = env.integer("PORTAL_RUNS_A_MINUTE", 30, least=1)  # by the tokens of each person
+RUN_WAIT_SECONDS = env.decimal("PORTAL_RUN_WAIT_SECONDS", 25)  # then a run is answered with 202
+RUN_REUSE_SECONDS = env.integer("PORTAL_RUN_REUSE_SECONDS", 0)  # 0: no run answers for another
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # a page of captions has up to 500
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # of a body; what is longer goes to a file while it arrives
+FILE_UPLOAD_HANDLERS = ["finetune_portal.storage.uploads.StoredUploadHandler"]
 
 # Django -------------------------------------------------------------------------------------
 
@@ -94,12 +113,16 @@ INSTALLED_APPS = [
     "finetune_portal.web",
     "finetune_portal.audit",
     "finetune_portal.accounts",
+    "finetune_portal.projects",
     "finetune_portal.connections",
+    "finetune_portal.costs",
     "finetune_portal.datasets",
     "finetune_portal.jobs",
+    "finetune_portal.registry",
     "finetune_portal.playground",
     "finetune_portal.notifications",
     "finetune_portal.webhooks",
+    "finetune_portal.deletion",
     "finetune_portal.gateway",
     "finetune_portal.worker",
     "finetune_portal.operations",
@@ -139,8 +162,12 @@ TEMPLATES = [
                 "django.templatetags.static",
                 "finetune_portal.web.templatetags.portal",
                 "finetune_portal.connections.templatetags.connections",
+                "finetune_portal.costs.templatetags.costs",
+                "finetune_portal.datasets.templatetags.datasets",
                 "finetune_portal.jobs.templatetags.jobs",
+                "finetune_portal.registry.templatetags.registry",
                 "finetune_portal.playground.templatetags.playground",
+                "finetune_portal.gateway.templatetags.gateway",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
@@ -166,7 +193,7 @@ SQLITE = {
         "timeout": env.decimal("SQLITE_WAIT_SECONDS", 10),  # for a writer; then web/busy.py answers
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-            "PRAGMA journal_size_limit=67108864;"
+            "PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=ON;"
         ),
     },
 }
@@ -176,7 +203,8 @@ DATABASES = {
     else SQLITE
 }
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 5000}}
+    "default": {"BACKEND": "finetune_portal.web.shared_cache.SharedCache"},  # counts tries, also for allauth
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 5000}},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -208,13 +236,12 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_HANDLER = "finetune_portal.accounts.throttle.AxesHandler"
 AXES_FAILURE_LIMIT = 5
 AXES_USERNAME_FORM_FIELD = "username"  # as everywhere authenticate() is called; else its check knows no name
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # the record of the portal has it
 AXES_USERNAME_CALLABLE = "finetune_portal.accounts.throttle.attempted_email"
-AXES_CLIENT_IP_CALLABLE = "finetune_portal.web.client_ip.client_ip"
+AXES_CLIENT_IP_CALLABLE = "finetune_portal.accounts.throttle.counted_address"
 AXES_LOCKOUT_CALLABLE = "finetune_portal.accounts.throttle.lockout_response"
 AXES_VERBOSE = False
 
@@ -224,9 +251,14 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+# E-mails for a new password; `key` is the address.
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip,5/m/key,10/d/key"}  # nosec B105  # no password
 MFA_ADAPTER = "finetune_portal.accounts.adapters.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_FORMS = {"authenticate": "finetune_portal.accounts.forms.CodeForm"}
+MFA_FORMS = {
+    "authenticate": "finetune_portal.accounts.forms.CodeForm",
+    "reauthenticate": "finetune_portal.accounts.forms.ReauthenticateCodeForm",
+}
 MFA_TOTP_ISSUER = "Finetune Portal"
 MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
 MFA_RECOVERY_CODES_SHOW_ONCE = True
@@ -278,6 +310,7 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{_public.path}/"
 _cookie_prefix = "" if not SECURE else "__Secure-" if _public.path else "__Host-"
 SESSION_COOKIE_NAME = _cookie_prefix + cookies.name_for("session", PORTAL_URL)
 CSRF_COOKIE_NAME = _cookie_prefix + cookies.name_for("csrf", PORTAL_URL)
+LOOK_COOKIE_NAME = _cookie_prefix + cookies.name_for("look", PORTAL_URL)
 OLD_COOKIE_NAMES = {
     SESSION_COOKIE_NAME: "__Host-sessionid" if SECURE else "sessionid",
     CSRF_COOKIE_NAME: "__Host-csrftoken" if SECURE else "csrftoken",
@@ -337,11 +370,23 @@ LOGGING = {
                 METRICS_TOKEN,
                 _DATABASE_URL,
                 *ENCRYPTION_KEYS,
+                *PROVIDER_KEYS.values(),
+                *PROVIDER_ADMIN_KEYS.values(),
             ],
             "as_json": env.flag("PORTAL_LOG_JSON"),
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "repeats": {"()": "finetune_portal.web.logs.RepeatFilter"},
+        "refusals": {"()": "finetune_portal.web.logs.RefusalFilter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["repeats", "refusals"],  # in this order: a kind of line is known by its message
+        }
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},

@@ -1,7 +1,7 @@
 """Known holes in the packages that we use: `python -m tests.advisories`, in .ci/run.
 
 Asks pip-audit about everything that is installed here for the portal and its tests, at its version, and
-about the packages of requirements-train.txt, whether installed or not: first at PyPI, then at OSV.
+about the packages of requirements-train.txt for this system, installed or not: first at PyPI, then at OSV.
 A vulnerability fails, and so does a package that could not be looked up while others could: pip-audit alone
 would pass over it. (Its `--strict` stops at the first such package, and so cannot tell one from all.)
 
@@ -21,9 +21,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.locks import for_this_system
+
 # The first version without the named hole, as of November 2026.
 LEAST = {
     "brotli": ("1.2.0", "CVE-2025-6176"),
@@ -58,9 +60,10 @@ class Verdict:
 def pins() -> str:
     """Every package here and its version, but for pip and its like; and what real training asks for."""
     command = [sys.executable, "-m", "pip", "freeze", "--disable-pip-version-check"]
-    installed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    training = (ROOT / "requirements-train.txt").read_text()
-    return "\n".join(sorted({*installed.splitlines(), *training.splitlines()}))
+    frozen = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    installed = {canonicalize_name(name): pin for name, _, pin in (line.partition("==") for line in frozen)}
+    packages = for_this_system("requirements-train.txt") | installed
+    return "\n".join(f"{name}=={pin}" for name, pin in sorted(packages.items()))
 
 
 def ask(requirements: str) -> Verdict:

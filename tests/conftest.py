@@ -27,7 +27,14 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-pytest_plugins = ["tests.examples", "tests.people", "tests.scheduling", "tests.web_server"]
+pytest_plugins = [
+    "tests.examples",
+    "tests.people",
+    "tests.scheduling",
+    "tests.web_server",
+    "tests.fal.account",  # after those that it imports
+    "tests.replicate.account",
+]
 StartEngine = Callable[..., RunningEngine]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from psycopg.sql import SQL, Identifier
@@ -76,14 +77,21 @@ def copy(source: Path, target: Path) -> None:
 def copy_into_memory(source: Path) -> None:
     """Make Django's default connection one to a copy in memory of this folder's SQLite database.
 
-    As Django's own test runner does, only that no migration runs.
+    As Django's own test runner does, only that no migration runs. `immutable` makes no file beside the
+    source, which another worker may be copying just then.
     """
     connection.close()
     name = "file:memorydb_default?mode=memory&cache=shared"
     settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
     connection.ensure_connection()
-    with closing(sqlite3.connect(name_of(source))) as migrated:
+    address = f"{source.joinpath('portal.sqlite3').resolve().as_uri()}?immutable=1"
+    with closing(sqlite3.connect(address, uri=True)) as migrated:
         migrated.backup(connection.connection)
+
+
+def every_value() -> str:
+    """Each value of each row of the portal, to be searched for what may not be there."""
+    return repr([list(model._default_manager.values_list()) for model in apps.get_models()])
 
 
 def drop(folder: Path) -> None:

@@ -9,6 +9,11 @@ settings.register_profile("many", max_examples=200, deadline=None, print_blob=Tr
 settings.load_profile("few")  # before any test is read; `--hypothesis-profile many` loads the other one
 
 
+def are_many() -> bool:
+    """Whether this is the long share, as in `make test-slow`."""
+    return settings.get_current_profile_name() == "many"
+
+
 def examples(many: int) -> int:
     """Return `many` in `make test-slow`, an eighth of it in `make test`: for tests with their own number."""
-    return many if settings.get_current_profile_name() == "many" else max(many // 8, 5)
+    return many if are_many() else max(many // 8, 5)

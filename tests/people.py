@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -12,18 +13,24 @@ from typing import Any
 
 import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.http import HttpResponseBase
 from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets import checker, sample
+from finetune_portal.costs.models import Approval, Cost
+from finetune_portal.datasets import previews, sample
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.datasets.pair_images import most_inputs
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import inputs
-from finetune_portal.playground.models import Generation
+from finetune_portal.jobs.sync import samples
+from finetune_portal.playground import results
+from finetune_portal.playground.models import Generation, Input
 from tests import session_client as session_client
+from tests.provider import PICTURE
 
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}
@@ -32,6 +39,7 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture(autouse=True)
 def own_data_folder(settings: Any, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path / "data"
+    settings.ROOM_LOCK = tmp_path / "room.lock"  # of the engine, whose functions tests call, too
     settings.STATIC_ROOT = tmp_path
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = {
@@ -102,6 +110,7 @@ def make_dataset(owner: User, *, stored: bool = True, data: bytes | None = None,
     dataset.path.write_bytes(data)
     dataset.verdict = json.loads(_verdict(data))
     dataset.pair_count = len(dataset.pairs)
+    dataset.most_inputs = most_inputs(dataset.pairs)
     for name, value in fields.items():
         setattr(dataset, name, value)
     dataset.save()
@@ -122,7 +131,7 @@ def _verdict(data: bytes) -> str:
     with NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        return json.dumps(checker.inspect_zip(Path(file.name)).as_json())
+        return json.dumps(inspect_zip(Path(file.name)).as_json())
 
 
 @pytest.fixture
@@ -142,18 +151,45 @@ def make_job(owner: User | None, state: str = State.QUEUED, **fields: Any) -> Jo
     return Job.objects.create(owner=owner, state=state, **values)
 
 
+def waits_for_approval(job: Job) -> Job:
+    """The job is over a budget that asks."""
+    assert job.owner
+    fields = {"person": job.owner, "connection": job.connection, "currency": "USD", "title": job.name}
+    cost = Cost.objects.create(kind="job", subject=job.pk, job=job.pk, state="approval", **fields)
+    Approval.objects.create(cost=cost, reason="It costs about 4.00 USD, and the budget has 2.00 USD left.")
+    Job.objects.filter(pk=job.pk).update(state=State.APPROVAL)
+    job.state = State.APPROVAL
+    return job
+
+
 def make_generation(job: Job) -> Generation:
-    """A run of this job's model, with its picture."""
-    image = inputs.from_pair(job.dataset, 0)
+    """A run of this job's model, with its picture, of an input as `inputs.from_pair` leaves it.
+
+    Nothing is decoded: to start the child for it takes longer than most tests.
+    """
+    defaults = {"kind": "png", "name": "Pair 01", "dataset": job.dataset, "number": 0}
+    image, _ = Input.objects.get_or_create(sha256=hashlib.sha256(PICTURE).hexdigest(), defaults=defaults)
     numbers = {"strength": 1.0, "seed": 7, "steps": 28, "guidance": 2.5}
     generation = Generation(
         owner=job.owner, job=job, connection=job.connection, input=image, prompt="night", **numbers
     )
     generation.state, generation.kind = Generation.State.DONE, image.kind
-    generation.path.parent.mkdir(parents=True, exist_ok=True)
-    generation.path.write_bytes(image.path.read_bytes())
+    previews_of_input = [results.preview_path(image, edge) for edge in results.EDGES]
+    for path in (image.path, generation.path, *previews_of_input):
+        _write_picture(path)
     generation.save()
     return generation
+
+
+def make_samples(job: Job, *names: str) -> None:
+    """Sample images of this job's training, each as `samples.save` leaves it: nothing is decoded."""
+    for name in names:
+        _write_picture(samples.path(job.pk, name))
+
+
+def _write_picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(PICTURE)
 
 
 def form_data(dataset: Dataset | None = None, **fields: Any) -> dict[str, Any]:
@@ -169,3 +205,12 @@ def form_data(dataset: Dataset | None = None, **fields: Any) -> dict[str, Any]:
         **fields,
     }
     return {name: value for name, value in data.items() if value is not None}
+
+
+def made_preview(client: Client, url: str) -> HttpResponseBase:
+    """The answer for a preview, when the worker has made it."""
+    for _ in range(20):
+        response = client.get(url)
+        if response.status_code != 202 or not previews.make_next():
+            break
+    return response

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from PIL import Image
@@ -40,6 +41,29 @@ def png(
     return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")
 
 
+@cache
+def transparent_png(edge: int) -> bytes:
+    """A square of half transparent pixels: a thousandth of what it takes when it is decoded."""
+    packer = zlib.compressobj()
+    row = b"\0" + bytes((40, 90, 160, 200)) * edge
+    data = b"".join(packer.compress(row) for _ in range(edge)) + packer.flush()
+    header = struct.pack(">IIBBBBB", edge, edge, 8, RGBA, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@cache
+def many_scans(count: int) -> bytes:
+    """A JPEG whose last scan comes `count` times: 12 bytes for about a millisecond of CPU."""
+    jpeg = encoded(Image.new("RGB", (1000, 1000), "teal"), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    return jpeg[: -2 - len(last)] + last * count + b"\xff\xd9"
+
+
+def commented(png: bytes, text: str) -> bytes:
+    """The same picture in other bytes."""
+    return png[:33] + chunk(b"tEXt", b"Comment\0" + text.encode()) + png[33:]
+
+
 def profile(gamma: float = 2.2, space: bytes = b"RGB ") -> bytes:
     """An ICC profile: the wide primaries of Adobe RGB (1998) and a gamma; or grey with that gamma."""
 
@@ -67,6 +91,18 @@ def profile(gamma: float = 2.2, space: bytes = b"RGB ") -> bytes:
                          bytes(12), b"acsp")  # fmt: skip
     header = header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
     return header.ljust(128, b"\0") + table + data
+
+
+def stating(png: bytes, **chunks: bytes) -> bytes:
+    """The PNG with these chunks before its pixels, such as gAMA."""
+    return png[:33] + b"".join(chunk(name.encode(), data) for name, data in chunks.items()) + png[33:]
+
+
+def in_adobe_rgb(image: Image.Image, kind: str = "JPEG", index: str = "R03", space: int = 65535) -> bytes:
+    """As a camera writes it that was set to Adobe RGB: only its EXIF data says so."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: space, 0xA005: {1: index}}
+    return encoded(image, kind, exif=exif, quality=98)
 
 
 def turned(image: Image.Image, kind: str = "JPEG", orientation: int = 6) -> bytes:

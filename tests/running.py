@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,10 +14,13 @@ from pathlib import Path
 
 import requests
 
+from tests.ports import free_port
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "a-key-for-tests"
-START_SECONDS = 120.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0 * PATIENCE
+STOP_SECONDS = 30.0 * PATIENCE
 
 
 @dataclass
@@ -124,9 +126,3 @@ def start_engine(data_dir: Path, **environment: str) -> Iterator[RunningEngine]:
         yield engine
     finally:
         engine.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

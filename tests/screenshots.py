@@ -64,11 +64,28 @@ def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Prompt").fill("turn day into night, with a moon and lit windows")
     page.get_by_label("Learning rate").fill(rate)
-    page.get_by_label("Steps").fill(steps)
+    page.get_by_label("Steps", exact=True).fill(steps)
     page.locator("#dataset-status .badge[data-tone=good]").wait_for()
     page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     return page.url
+
+
+def make_project(page: Page, *, job: str) -> str:
+    """Make a private project of this job by clicking; answers its address."""
+    page.goto("/settings/projects/")
+    page.get_by_label("Name").fill("Winter campaign")
+    page.get_by_role("button", name="Add project").click()
+    page.wait_for_url(re.compile(r"/projects/\d+/"))
+    project = page.url
+    page.get_by_role("button", name="Make private").click()
+    page.get_by_text("Private: only its members and admins").wait_for()
+    page.goto(job)
+    page.get_by_text("Edit name, note, tags and project").click()
+    page.get_by_label("Project").select_option("Winter campaign")
+    page.get_by_role("button", name="Move").click()
+    page.get_by_text("Winter campaign").first.wait_for()
+    return project
 
 
 def prepare(page: Page, folder: Path) -> dict[str, str]:
@@ -80,6 +97,7 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         jobs[name] = start(page, zip_file, name, rate, steps)
         if not name.endswith("slow"):
             page.locator(ENDED).first.wait_for()
+    project = make_project(page, job=jobs["Evening streets"])
     return {
         "jobs": "/",
         "new": "/jobs/new/?dataset=1",
@@ -97,6 +115,11 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         "limits": "/settings/limits/",
         "notices": "/settings/notices/",
         "audit": "/audit/",
+        "costs": "/costs/",
+        "budgets": "/settings/budgets/",
+        "projects": "/settings/projects/",
+        "project": project,
+        "models": "/settings/models/",
         "tokens": "/tokens/",
         "api": "/api/",
         "team": "/team/",
@@ -109,7 +132,7 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
 
 def shoot(browser: Browser, portal: Portal, pages: dict[str, str], *, signed_in: bool) -> None:
     for look, options in LOOKS.items():
-        context = browser.new_context(base_url=portal.url, reduced_motion="reduce", **options)  # type: ignore[arg-type]
+        context = browser.new_context(base_url=portal.url, reduced_motion="reduce", **options)
         page = context.new_page()
         if signed_in:
             sign_in(page)

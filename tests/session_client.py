@@ -11,7 +11,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.test.client import ClientMixin
 
-_set_login_cookies = ClientMixin._set_login_cookies
+# What the stubs leave out or call a method is private to the client, and changed here.
+_set_login_cookies = ClientMixin._set_login_cookies  # type: ignore[attr-defined]
 
 
 def _session(client: Any) -> Any:
@@ -34,5 +35,5 @@ def _set_cookies(client: Any, request: HttpRequest) -> None:
     cookie.set(cookie.key, token, token)
 
 
-ClientMixin.session = property(_session)
-ClientMixin._set_login_cookies = _set_cookies
+ClientMixin.session = property(_session)  # type: ignore[method-assign, assignment]
+ClientMixin._set_login_cookies = _set_cookies  # type: ignore[attr-defined]

@@ -80,7 +80,7 @@ def status(
     elif method == "PUT":
         path = upload_urls.presigned_url("", upload_urls.UploadGrant(uuid.uuid4(), token.pk, "night.zip"))
         body = b"P" * 100
-    with requests.request(method, web.url + path, data=body, headers=headers, stream=True, timeout=10) as got:
+    with requests.request(method, web.url + path, data=body, headers=headers, stream=True, timeout=60) as got:
         assert got.status_code == 200 or got.headers["X-Request-ID"]
         return got.status_code
 
@@ -92,7 +92,7 @@ def test_another_sites_page_gets_nothing(web: WebServer) -> None:
         headers = {"Cookie": f"{session_cookie(web.url)}={session_of(alice)}", **foreign}
         assert requests.get(f"{web.url}/live/", headers=headers, timeout=30).status_code == 403
         piece = requests.patch(
-            f"{web.url}/uploads/{dataset.key}/", data=b"PK", headers={**headers, **TUS}, timeout=10
+            f"{web.url}/uploads/{dataset.key}/", data=b"PK", headers={**headers, **TUS}, timeout=60
         )
         assert piece.status_code == 403
     assert Dataset.objects.get().received == 0

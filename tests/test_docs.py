@@ -17,6 +17,7 @@ from django.core.management import get_commands
 
 from finetune_portal import env
 from finetune_portal.engine import scenarios
+from finetune_portal.providers.registry import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")]
@@ -70,8 +71,11 @@ def readers() -> set[str]:
 
 
 def variables_read() -> Iterator[tuple[str, str]]:
-    """The variable and the reader of each call such as `env.text("PORT")`, and of env.py's own."""
+    """The variable and the reader of each call such as `env.text("PORT")`, and those of the providers."""
     known = readers()
+    for provider in PROVIDERS.values():
+        yield from ((name, "secret") for name in (provider.key_variable, provider.admin_key_variable) if name)
+        yield from ((name, "text") for name in provider.variables.values())
     for path in (ROOT / "finetune_portal").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
@@ -230,6 +234,13 @@ def test_every_test_that_a_document_names_exists() -> None:
     named = {test for page in PAGES for test in NAMED_TEST.findall(page.read_text(encoding="utf-8"))}
     assert len(named) > 100
     assert [test for test in sorted(named) if test[1] not in functions(test[0])] == []
+
+
+def test_each_claim_of_the_threat_model_names_its_test() -> None:
+    section = THREATS.read_text(encoding="utf-8").partition("\n## Claims and their tests\n")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")][2:]
+    assert len(rows) > 40
+    assert [row for row in rows if not NAMED_TEST.search(row.rpartition(" | ")[2])] == []
 
 
 @cache

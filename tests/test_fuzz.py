@@ -109,7 +109,7 @@ few = trying(patient, max_examples=3, derandomize=True, phases=[Phase.generate])
 many = trying(patient, max_examples=150, print_blob=True)
 
 
-def forms(above: type = BaseForm) -> Iterator[type[BaseForm]]:
+def forms(above: type[BaseForm] = BaseForm) -> Iterator[type[BaseForm]]:
     for form in above.__subclasses__():
         yield form
         yield from forms(form)

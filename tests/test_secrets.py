@@ -13,7 +13,6 @@ import secrets
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,6 +25,7 @@ from tests.cookies import csrf_cookie
 from tests.e2e.conftest import EMAIL, Portal
 from tests.operations.test_up import Maker, tree
 from tests.test_access import ROUTES
+from tests.traces import command_lines, contents_below
 from tests.waiting import until
 
 SIGNED = re.compile(rb"(?i)[?&;\"](?:x-amz-)?signature=(?!\[redacted\])[^&\s\"'<>\\]{12,}")
@@ -115,7 +115,7 @@ def goes_the_main_way(life: Life) -> None:
         0
     ]
     key = {"key": life.secrets["API key"]}
-    life.send("/settings/connections/add/", {"name": "Second", "base_url": life.portal.engine_url, **key})
+    life.send("/settings/connections/add/", {"name": "Second", "provider": life.portal.engine_url, **key})
     life.send("/settings/connections/2/key/", key)
     life.send("/settings/connections/2/test/", {})
     invited = life.told_once(life.send("/team/invite/", {"email": "bob@example.com", "role": "maker"}))
@@ -126,7 +126,7 @@ def goes_the_main_way(life: Life) -> None:
     life.maker.waits_for(job, "ready")
     signed_links(life, job)
     life.send(f"{job}public/", {"public": "on"})
-    life.send(f"{job}check-file/", {})
+    life.send(f"{job}copy/", {})
     until(lambda: "SHA-256" in life.get(job).text, why="the worker read the file")
     hook = f"{life.portal.url}/hooks/segmind/{life.secrets['webhook token']}/"
     for body in (b'{"event": "x"}', b"x" * 70_000):
@@ -138,7 +138,7 @@ def signed_links(life: Life, job: str) -> None:
     link = life.get(f"{job}download/", allow_redirects=False)
     life.secrets["signed link"] = parse_qs(urlsplit(link.headers["Location"]).query)["signature"][0]
     life.told_once(link)
-    listed = life.told_once(life.send("/jobs/bulk/", {"job": job.split("/")[2], "action": "links"}))
+    listed = life.told_once(life.send("/jobs/links/", {"job": job.split("/")[2]}))
     life.secrets["link in the list"] = parse_qs(urlsplit(listed.split()[-1]).query)["signature"][0]
     given = life.call("/finetune/request/upload/pre-signed-url?name=night", method="GET")
     life.told_once(given)
@@ -166,7 +166,7 @@ def does_it_wrong(life: Life) -> None:
     in_the_wrong_field = {"username": life.secrets["mistyped password"], "password": "x", **csrf}
     life.told_once(stranger.post(f"{life.portal.url}/login/", in_the_wrong_field, timeout=20))
     bad_key = {"key": life.secrets["mistyped key"]}
-    life.send("/settings/connections/add/", {"name": "", "base_url": "https://evil.example", **bad_key})
+    life.send("/settings/connections/add/", {"name": "", "provider": "https://evil.example", **bad_key})
     life.send("/settings/connections/2/key/", {"key": f"{life.secrets['mistyped key']} two words"})
     life.send("/settings/connections/2/key/", bad_key)
     life.send("/settings/connections/2/test/", {})
@@ -207,12 +207,12 @@ def breaks_it(life: Life) -> None:
 def places(life: Life) -> Iterator[tuple[str, bytes]]:
     """Everything that was written, said or shown."""
     data = life.portal.data
-    for path in sorted(data.parent.rglob("*")):
-        if path.is_file() and path.relative_to(data.parent).parts[1:2] not in [(own,) for own in OWN_PLACE]:
-            yield str(path.relative_to(data.parent)), path.read_bytes()
+    for path, content in contents_below(data.parent):
+        if path.relative_to(data.parent).parts[1:2] not in [(own,) for own in OWN_PLACE]:
+            yield str(path.relative_to(data.parent)), content
     assert life.portal.process
-    for pid in [life.portal.process.pid, *tree(life.portal.process.pid)]:
-        yield f"the command line of {pid}", Path(f"/proc/{pid}/cmdline").read_bytes()
+    for pid, line in command_lines([life.portal.process.pid, *tree(life.portal.process.pid)]):
+        yield f"the command line of {pid}", line
     for answer in life.answers:
         head = "\n".join(f"{name}: {value}" for name, value in answer.headers.items() if name != "Set-Cookie")
         yield f"{answer.request.method} {answer.request.url}", head.encode() + answer.content

@@ -11,7 +11,8 @@ T = TypeVar("T")
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # more on a machine that has other work to do
 
 
-def until(condition: Callable[[], T | None], *, seconds: float = 60, why: str = "") -> T:
+# `...`: a lambda made in a loop holds the loop's variable as a default.
+def until(condition: Callable[..., T | None], *, seconds: float = 60, why: str = "") -> T:
     """Ask again until the answer is true, and return it; fail after so many seconds."""
     latest = time.monotonic() + seconds * PATIENCE
     while not (answer := condition()):

@@ -25,11 +25,13 @@ from finetune_portal.audit import append_only
 from tests import databases, prepared
 from tests.cookies import session_cookie
 from tests.people import signed_in
-from tests.running import ROOT, free_port
+from tests.ports import free_port
+from tests.running import ROOT
+from tests.waiting import PATIENCE
 
-START_SECONDS = 120.0
-EVENT_SECONDS = 60.0
-SERVE = ["gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application"]
+START_SECONDS = 120.0 * PATIENCE
+EVENT_SECONDS = 60.0 * PATIENCE
+CONFIG = "python:finetune_portal.gunicorn"
 
 
 @dataclass
@@ -40,6 +42,8 @@ class WebServer:
     secret: str = "a secret that tests and the process share"
     port: int = field(default_factory=free_port)
     environment: dict[str, str] = field(default_factory=dict)
+    files: int = 0  # how many it may have open, if that is to be limited
+    config: str = CONFIG
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,13 +66,22 @@ class WebServer:
         return self.data.parent / f"{self.data.name}.log"
 
     def start(self) -> Self:
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", *SERVE]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self.variables, stdout=log, stderr=log)
+        self.begin()
         latest = time.monotonic() + START_SECONDS
         while not self._answers():
             assert time.monotonic() < latest, f"The web process did not start.\n{self.log.read_text()}"
             time.sleep(0.05)
+        return self
+
+    def begin(self) -> Self:
+        """Start it and do not wait for it to answer."""
+        serve = ["gunicorn", "--config", self.config, "finetune_portal.asgi:application"]
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", *serve]
+            if self.files:
+                limit = f'ulimit -Sn 64; ulimit -Hn {self.files}; exec "$@"'
+                command = ["sh", "-c", limit, "sh", *command]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.variables, stdout=log, stderr=log)
         return self
 
     def _answers(self) -> bool:
@@ -86,7 +99,7 @@ class WebServer:
         began = time.monotonic()
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            self.process.wait(60 * PATIENCE)
             self.process = None
         return time.monotonic() - began
 

@@ -50,6 +50,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
         return sign_in_refused(request, "This account is deactivated. Ask an admin.")
 
+    def logout(self, request: HttpRequest) -> None:
+        """End the session of a browser that signs in by the identity provider while somebody is signed in.
+
+        The session that begins then keeps when its person signed in there, which was noted just before.
+        """
+        auth_time = request.session.get(single_sign_on.AUTH_TIME)
+        super().logout(request)
+        request.session[single_sign_on.AUTH_TIME] = auth_time
+
     def reauthenticate(self, user: User, password: str) -> bool:
         authenticated = authenticate(context.request, username=user.email, password=password)
         return authenticated is not None and authenticated.pk == user.pk
@@ -58,7 +67,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Whether the last sign-in or confirmation is too long ago."""
         records = get_authentication_records(context.request, context.request.user)
         since = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
-        return not any(record["at"] > since for record in records)
+        return not any(single_sign_on.signed_in_at(context.request, record) > since for record in records)
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]

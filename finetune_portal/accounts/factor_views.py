@@ -14,13 +14,15 @@ from allauth.mfa.webauthn.views import AddWebAuthnView, ReauthenticateWebAuthnVi
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
-from finetune_portal.accounts import second_factor, sessions
+from finetune_portal.accounts import reauthentication, second_factor, sessions, sign_in_options
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 
 
@@ -79,7 +81,16 @@ class Authenticate(PortalFormMixin, AuthenticateView):  # type: ignore[misc]  # 
 
 
 class ReauthenticateByPassword(ReauthenticateMixin, ReauthenticateView):  # type: ignore[misc]
+    """It is the first page for everybody, also for who can only confirm at the identity provider."""
+
     extra_context = {"by": "password"}
+
+    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if reauthentication.is_by_identity_provider(request):
+            context = {"by": "identity provider", "next": request.GET.get("next", "")}
+            return render(request, self.template_name, context | sign_in_options.context())
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        return response
 
 
 class ReauthenticateByCode(ReauthenticateMixin, ReauthenticateByCodeView):  # type: ignore[misc]
@@ -105,9 +116,14 @@ class AddApp(PortalFormMixin, ActivateTOTPView):  # type: ignore[misc]
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Activate the app. The code that proved it counts as used."""
-        response: HttpResponse = super().form_valid(form)
-        app = Authenticator.objects.get(user=self.request.user, type=Authenticator.Type.TOTP)
-        second_factor.spend(app, form.cleaned_data["code"])
+        apps = Authenticator.objects.filter(user=self.request.user, type=Authenticator.Type.TOTP)
+        with transaction.atomic():
+            User.objects.select_for_update().get(pk=self.request.user.pk)
+            if apps.exists():  # from another tab, at the same moment
+                form.add_error("code", "An authenticator app is set up already. Reload the page.")
+                return self.form_invalid(form)
+            response: HttpResponse = super().form_valid(form)
+            second_factor.spend(apps.get(), form.cleaned_data["code"])
         return response
 
 

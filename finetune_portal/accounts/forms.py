@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
 from django.conf import settings
 from django.contrib.auth import authenticate
@@ -35,7 +35,7 @@ class SignInForm(AuthenticationForm):
 
 
 class CodeForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
-    """The code at sign-in, which is accepted once."""
+    """The code at a sign-in or a reauthentication, which is accepted once for both."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,6 +50,10 @@ class CodeForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
         if not second_factor.spend(self.authenticator, code):
             raise forms.ValidationError("This code was already used. Wait for the next one.")
         return code
+
+
+class ReauthenticateCodeForm(ReauthenticateForm, CodeForm):  # type: ignore[misc]
+    """allauth itself remembers a used code for half a minute, and the code is good for longer."""
 
 
 def password_field(autocomplete: str = "new-password", **fields: Any) -> forms.CharField:

@@ -18,6 +18,7 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import urlencode
 
 from finetune_portal.accounts import second_factor, session_store, sessions
+from finetune_portal.web.forms import label_of
 from finetune_portal.web.http import PLAIN, is_sent_by_script, sender_url, session_ended
 
 # Fields that hold a secret, and those that nobody typed.
@@ -68,7 +69,7 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
             return HttpResponse("Sign in again.", status=401, content_type=PLAIN)
         if is_sent_by_script(request):
             return session_ended(request)
-        if shown := _form_ended(request):
+        if shown := _form_ended(request, view_func):
             return shown
         return super().handle_no_permission(request, view_func)
 
@@ -81,7 +82,7 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         return HttpResponse("Set up a second factor first.", status=403, content_type=PLAIN)
 
 
-def _form_ended(request: HttpRequest) -> HttpResponse | None:
+def _form_ended(request: HttpRequest, view: Callable[..., HttpResponseBase]) -> HttpResponse | None:
     """Show what was typed in a form whose session ended, to be copied; None for single words.
 
     Nothing is stored: only who sent the form sees it, and nobody can send it again by this page.
@@ -89,10 +90,11 @@ def _form_ended(request: HttpRequest) -> HttpResponse | None:
     if request.method != "POST":
         return None
     typed = [
-        (name.replace("_", " ").capitalize(), value, "\n" in value or len(value) > 60)
+        (label, value, "\n" in value or len(value) > 60)
         for name, values in request.POST.lists()
+        if not NOT_SHOWN.search(name) and (label := label_of(view, name))
         for value in values
-        if value.strip() and not NOT_SHOWN.search(name)
+        if value.strip()
     ]
     if not any(len(value.split()) > 1 for _, value, _ in typed):
         return None

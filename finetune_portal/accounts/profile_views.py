@@ -17,9 +17,11 @@ from finetune_portal.accounts import second_factor, services, sessions, sign_in_
 from finetune_portal.accounts.forms import ChangePasswordForm, NameForm
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.audit.services import record
+from finetune_portal.web.forms import reads_forms
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reads_forms(NameForm)
 def profile(request: PortalRequest) -> HttpResponse:
     form = NameForm(request.POST or None, initial={"name": request.user.name})
     if request.method == "POST" and form.is_valid():

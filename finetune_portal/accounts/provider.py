@@ -25,11 +25,17 @@ REQUIRED_CLAIMS = ["iss", "sub", "aud", "exp", "iat"]
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
+    @property
+    def says_auth_time(self) -> bool:
+        """Whether the identity provider lists `auth_time` among the claims that it can send."""
+        return "auth_time" in (self.openid_config.get("claims_supported") or [])
+
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
         return urljoin(settings.PORTAL_URL, reverse("oidc_callback"))
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> Any:
         claims = self._verified_claims(str(kwargs["response"].get("id_token") or ""), app.client_id)
+        auth_time = claims.get("auth_time")
         if "userinfo_endpoint" in self.openid_config:
             user_info = self._fetch_user_info(token.token)
             if user_info.get("sub") != claims["sub"]:
@@ -37,7 +43,17 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
             claims = {**user_info, **claims}
         login = self.get_provider().sociallogin_from_response(request, claims)
         login.nonce = str(claims.get("nonce") or "")
+        login.auth_time = auth_time if isinstance(auth_time, int | float) else self._unsaid_auth_time
         return login
+
+    @property
+    def _unsaid_auth_time(self) -> int | None:
+        """Return when somebody signed in whose ID token does not say it, in seconds since 1970.
+
+        Who can send the time need not do so without `max_age`, which the browser's user can take out of the
+        address. So a missing time is then the oldest one.
+        """
+        return 0 if self.says_auth_time else None
 
     def _verified_claims(self, id_token: str, client_id: str) -> dict[str, Any]:
         issuer = str(self.openid_config.get("issuer"))
@@ -66,6 +82,14 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
 class Provider(OpenIDConnectProvider):  # type: ignore[misc]
     id = "oidc"
     oauth2_adapter_class = Adapter
+
+    def reauthentication_params(self, request: HttpRequest) -> dict[str, str]:
+        """Return what asks for a new sign-in, whoever is signed in there (OpenID Connect Core 1.0, 3.1.2.1).
+
+        An identity provider that cannot say when somebody signed in may refuse the prompt, as Google does.
+        """
+        says_auth_time = self.get_oauth2_adapter(request).says_auth_time
+        return {"max_age": "0", **({"prompt": "login"} if says_auth_time else {})}
 
     def extract_uid(self, data: dict[str, Any]) -> str:
         return hashlib.sha256(f"{data['iss']} {data['sub']}".encode()).hexdigest()

@@ -24,6 +24,7 @@ from finetune_portal.accounts import emails, sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
+left_team = Signal()  # `person` was deactivated, in the transaction of it
 other_ways_in_ended = Signal()  # `person`: apps above this one end what they have of that person
 FIRST_LINK_LIFETIME = timedelta(hours=24)
 INVITATION_LIFETIME = timedelta(days=7)
@@ -142,6 +143,7 @@ def deactivate(person: User, *, actor: User | None) -> None:
             ended = sessions.end_all(person)
             record(actor, "account.deactivated", person, before="active", after="inactive", sessions=ended)
             _revoke_invitations(person, actor=actor)
+            left_team.send(sender=User, person=person)
 
 
 def keep_identity_provider_only(person: User, *, subject: str) -> None:

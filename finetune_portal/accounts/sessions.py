@@ -7,11 +7,13 @@ from datetime import timedelta
 from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
-from django.core.cache import cache
+from django.core.cache import caches
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.web import busy
 
 LAST_SEEN_INTERVAL = 300  # seconds
 BATCH = 500
@@ -29,12 +31,21 @@ SYSTEMS = {
 
 
 def update_last_seen(request: HttpRequest, person: User) -> None:
-    """Update when a session was last used, once in five minutes and process: most requests cost no query."""
+    """Update when a session was last used, once in five minutes and process: most requests cost no query.
+
+    A busy database leaves it to the next request, so that pages can be read meanwhile.
+    """
     key = request.session.session_key
-    if key and cache.add(f"seen-{key}", 1, LAST_SEEN_INTERVAL):
+    if not key or not caches["process"].add(f"seen-{key}", 1, LAST_SEEN_INTERVAL):
+        return
+    try:
         request.session.extend()  # type: ignore[attr-defined]  # our own store
         UserSession.objects.create_from_request(request)
         User.objects.filter(pk=person.pk).update(last_seen_at=now())
+    except DatabaseError as exc:
+        if not busy.is_busy(exc):
+            raise
+        caches["process"].delete(f"seen-{key}")
 
 
 def sessions_of(person: User) -> list[UserSession]:

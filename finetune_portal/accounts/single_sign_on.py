@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from secrets import compare_digest, token_urlsafe
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.timezone import now
 
-from finetune_portal.accounts import services
+from finetune_portal.accounts import services, sessions
 from finetune_portal.accounts.models import Invitation, User
 from finetune_portal.audit.services import record
 
@@ -24,6 +27,17 @@ OTHERS_ENDED = (
     "rights."
 )
 JUST_MADE = "An account with your e-mail was made at this moment. Sign in again."
+NOT_ASKED = (
+    "{name} did not ask you to sign in again, so this does not confirm that it is you. Sign out of {name}, "
+    "then try again."
+)
+TIME_MISSING = (
+    "{name} did not say when you signed in, so this does not confirm that it is you. Try again. If it does "
+    "not help, ask an admin: the claim auth_time is missing."
+)
+# In the session: when its person signed in at the identity provider, in seconds since 1970. It is 0 where the
+# identity provider can say it and did not, and None where it cannot.
+AUTH_TIME = "oidc_auth_time"
 TOO_MANY_GROUPS = "You are in more groups than a sign-in can carry, so the portal did not learn them."
 
 
@@ -35,19 +49,26 @@ def is_enabled() -> bool:
     return bool(settings.OIDC_ISSUER)
 
 
-def authorization_url(request: HttpRequest, onward: str, invitation: str) -> str:
+def authorization_url(
+    request: HttpRequest, onward: str, invitation: str, *, is_confirmation: bool = False
+) -> str:
     """Return the URL at the identity provider, with state, nonce and code challenge.
 
-    Raises OSError when the identity provider does not answer.
+    For a confirmation the identity provider is asked to have the person sign in again. Raises OSError when
+    it does not answer.
     """
     nonce = token_urlsafe(16)
     invited = services.open_invitation(invitation) if invitation else None
     provider = get_adapter().get_provider(request, "oidc")
+    process = AuthProcess.CONNECT if request.user.is_authenticated else AuthProcess.LOGIN
     answer = provider.redirect(
         request,
-        process="connect" if request.user.is_authenticated else "login",
+        process=AuthProcess.REDIRECT if is_confirmation else process,
         next_url=onward,
-        auth_params={"nonce": nonce},
+        auth_params={
+            "nonce": nonce,
+            **(provider.reauthentication_params(request) if is_confirmation else {}),
+        },
         nonce=nonce,
         invitation=invited.pk if invited else None,
     )
@@ -65,7 +86,10 @@ def admit(request: HttpRequest, sociallogin: Any) -> str:
             "This sign-in does not belong to this browser. Start it again from the sign-in page."
         )
     known = sociallogin.user if sociallogin.is_existing else None
-    if sociallogin.state["process"] == "connect":
+    if sociallogin.state["process"] == AuthProcess.REDIRECT:
+        _confirm(request, sociallogin, known)
+        return ""
+    if sociallogin.state["process"] == AuthProcess.CONNECT:
         if known and known != request.user:
             raise SignInRefusedError(
                 f"Someone else on the team already signs in with this {settings.OIDC_NAME} account."
@@ -84,8 +108,36 @@ def admit(request: HttpRequest, sociallogin: Any) -> str:
     if known is None:
         sociallogin.connect(request, person)
     _apply(claims, person, role)
+    request.session[AUTH_TIME] = sociallogin.auth_time
     ended = OTHERS_ENDED.format(name=settings.OIDC_NAME) if ends_others else ""
     return f"{ended} {'' if has_all_groups else _too_many_groups(person)}".strip()
+
+
+def signed_in_at(request: HttpRequest, record: dict[str, Any]) -> float:
+    """Return when the person of a session showed who they are, by one of allauth's records of it.
+
+    A sign-in by the identity provider is as old as the one there: it may ask for nothing for days.
+    """
+    at, there = float(record["at"]), request.session.get(AUTH_TIME)
+    return at if there is None or record["method"] != "socialaccount" else min(at, float(there))
+
+
+def _confirm(request: HttpRequest, sociallogin: Any, known: User | None) -> None:
+    """Note that the person of this session signed in again at the identity provider.
+
+    Raises SignInRefusedError.
+    """
+    name, auth_time = settings.OIDC_NAME, sociallogin.auth_time
+    if known is None or known != request.user:
+        raise SignInRefusedError(f"This is not the {name} account that you are signed in with here.")
+    if auth_time == 0:
+        raise SignInRefusedError(TIME_MISSING.format(name=name))
+    if auth_time is not None and auth_time < time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+        raise SignInRefusedError(NOT_ASKED.format(name=name))
+    sessions.renew(request)
+    request.session[AUTH_TIME] = auth_time
+    record_authentication(request, known, "socialaccount", provider="oidc", reauthenticated=True)
+    record(known, "session.confirmed", known)
 
 
 def _is_rise(person: User, role: str | None) -> bool:

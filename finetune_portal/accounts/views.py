@@ -36,7 +36,7 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.provider import Adapter
 from finetune_portal.audit.services import record
 
-TOO_MANY_EMAILS = "An e-mail was sent a moment ago. Check your inbox, or try again in a minute."
+TOO_MANY_EMAILS = "E-mails were sent to this address already. Check your inbox, or try again later."
 
 
 @method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
@@ -80,13 +80,15 @@ def oidc_start(request: PortalRequest) -> HttpResponse:
     """Render a page that leads to the identity provider: the CSP lets no form redirect to another site."""
     if not single_sign_on.is_enabled():
         raise Http404
-    if request.user.is_authenticated and reauthentication.is_required(request):
+    is_due = request.user.is_authenticated and reauthentication.is_required(request)
+    if is_due and not reauthentication.is_by_identity_provider(request):
         return reauthentication.redirect_to_reauthentication(back_to=reverse("accounts:profile"))
     next_url = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(next_url, {request.get_host()}, require_https=request.is_secure()):
         next_url = reverse(settings.LOGIN_REDIRECT_URL)
     try:
-        url = single_sign_on.authorization_url(request, next_url, request.POST.get("invitation", ""))
+        invitation = request.POST.get("invitation", "")
+        url = single_sign_on.authorization_url(request, next_url, invitation, is_confirmation=is_due)
     except OSError:
         return sign_in_refused(request, f"{settings.OIDC_NAME} cannot be reached. Try again in a minute.")
     return render(request, "accounts/leaving.html", {"address": url})

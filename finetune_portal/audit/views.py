@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from typing import cast
@@ -12,19 +10,18 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from finetune_portal.audit.forms import FilterForm
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.audit.services import record
+from finetune_portal.web.csv_lines import csv_line, csv_response
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import HtmxRequest
 from finetune_portal.web.paging import page_of
 
 MOST_LINES = 100_000
 COLUMNS = ("number", "time (UTC)", "who", "what", "on what", "details", "address", "request")
-FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")  # what a spreadsheet takes for a formula
 
 
 @require_safe
@@ -54,23 +51,13 @@ def as_csv(request: HtmxRequest) -> HttpResponse:
     rows = FilterForm(request.GET).filtered(AuditEvent.objects.select_related("actor")).order_by("-pk")
     admin = cast(AbstractBaseUser, request.user)
     record(admin, "audit.export", admin, filter=request.GET.urlencode()[:500])
-    name = f"audit-{now():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = "".join(_lines(rows[:MOST_LINES].iterator()))
-    return HttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+    return csv_response("audit", _lines(rows[:MOST_LINES].iterator()))
 
 
 def _lines(rows: Iterator[AuditEvent]) -> Iterator[str]:
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     for row in rows:
         who = f"{row.actor} <{row.actor.email}>" if row.actor else "the portal"
         detail = json.dumps(row.detail, ensure_ascii=False)
         at = row.at.strftime("%Y-%m-%d %H:%M:%S")
-        yield _line((row.pk, at, who, row.action, row.thing, detail, row.address, row.request_id))
-
-
-def _line(cells: tuple[object, ...]) -> str:
-    text = io.StringIO()
-    safe = (f"'{cell}" if str(cell).startswith(FORMULA) else str(cell) for cell in cells)
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerow(safe)
-    return text.getvalue()
+        yield csv_line((row.pk, at, who, row.action, row.thing, detail, row.address, row.request_id))

@@ -28,5 +28,5 @@ class Balance:
 
 def balance_of(connections: list[Connection]) -> Balance | None:
     """Return the balance of the default connection; None if it is free or its provider has named none."""
-    default = min(connections, key=lambda each: (not each.is_default, each.is_own))
+    default = min(connections, key=lambda each: (not each.is_default, each.is_own, each.pk or 0))
     return None if default.is_free or default.credits is None else Balance(default.credits, default.name)

@@ -1,4 +1,4 @@
-"""What a provider can do beyond the vendor's API: asked seldom, kept in the connection's row."""
+"""What a provider can do beyond the basic calls, and its trainers: asked seldom, kept with the connection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from django.utils.timezone import now
 
-from finetune_portal.connections import rate_limit
-from finetune_portal.connections.client import client_for
+from finetune_portal.connections import rate_limit, trainers
+from finetune_portal.connections.client import adapter_for, client_for
 from finetune_portal.connections.models import Connection
-from finetune_portal.providers.segmind import Capabilities, SegmindError
+from finetune_portal.providers.errors import CallError
+from finetune_portal.providers.segmind import Capabilities
 
 LOCAL_TTL = timedelta(minutes=1)  # an engine on this machine may restart with another trainer
 TTL = timedelta(days=1)
@@ -37,10 +38,16 @@ def _fetch(connection: Connection) -> None:
     if not row.update(capabilities_due_at=now() + LOCAL_TTL):  # another worker asks
         return
     try:
-        with client_for(connection) as client:
-            _store(connection, client.extension.capabilities())
-    except SegmindError:
+        if connection.speaks_segmind:
+            with client_for(connection) as client:
+                known = client.extension.capabilities()
+        else:
+            with adapter_for(connection) as adapter:
+                trainers.store(connection, adapter.trainers())
+                known = Capabilities(frozenset(adapter.capabilities))
+    except CallError:
         return  # what is known stays valid, and is asked again soon
+    _store(connection, known)
 
 
 def _store(connection: Connection, known: Capabilities) -> None:

@@ -13,7 +13,8 @@ from django.utils.timezone import now
 from finetune_portal.queue.leases import Leased
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
-SEGMIND = "segmind.com"
+SEGMIND = "segmind"  # the provider whose API the local engine speaks, too
+SEGMIND_HOST = "segmind.com"
 LEARNED_FOR = timedelta(hours=1)
 
 
@@ -28,10 +29,18 @@ def built_in_kind() -> Kind:
     return Kind.ENGINE if settings.LOCAL_ENGINE else Kind.ENVIRONMENT
 
 
+def providers_with_key() -> list[str]:
+    """The other providers that have a built-in connection, as the environment has a key for them."""
+    return [provider for provider, key in settings.PROVIDER_KEYS.items() if key]
+
+
 class ConnectionQuerySet(models.QuerySet["Connection"]):
     def in_use(self) -> ConnectionQuerySet:
         """Those that the worker asks and people can choose; not one that the environment dropped."""
-        return self.filter(Q(kind=built_in_kind()) | Q(kind=Kind.OWN), disabled_at=None).order_by("pk")
+        of_every_installation = Q(kind=built_in_kind(), provider=SEGMIND)
+        with_key = Q(kind=Kind.ENVIRONMENT, provider__in=providers_with_key())
+        usable = self.filter(of_every_installation | with_key | Q(kind=Kind.OWN), disabled_at=None)
+        return usable.order_by("pk")
 
     def stalest(self) -> Connection | None:
         """The one in use that answered longest ago: the age of what a page shows."""
@@ -39,13 +48,18 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
 
 
 class Connection(Leased):
-    """Where jobs go and whose key pays. Only `client.py` decrypts the key."""
+    """Where jobs go and whose key pays. Only `client.py` decrypts the keys to use them."""
 
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.OWN)
+    provider = models.CharField(max_length=20, default=SEGMIND)  # an id of providers/registry.py
     name = models.CharField(max_length=60)
-    base_url = models.CharField(max_length=300, blank=True)  # of kind OWN; the settings hold the others'
+    base_url = models.CharField(max_length=300, blank=True)  # of Segmind's API, if of kind OWN
     encrypted_key = models.TextField(blank=True)
     last_four = models.CharField(max_length=4, blank=True)
+    encrypted_admin_key = models.TextField(blank=True, default="")  # if of kind OWN
+    admin_last_four = models.CharField(max_length=4, blank=True, default="")
+    admin_key_failure = models.CharField(max_length=500, blank=True, default="")  # why it is refused
+    admin_key_due_at = models.DateTimeField(null=True)  # when a refused or a new one is tried
     is_default = models.BooleanField(default=False)
     disabled_at = models.DateTimeField(null=True)
 
@@ -68,6 +82,7 @@ class Connection(Leased):
     calls_learned_at = models.DateTimeField(null=True)
     capabilities = models.JSONField(default=list)  # beyond the vendor API (capabilities.py)
     parameters = models.JSONField(null=True)  # names beside steps and learning rate; None until asked
+    trainers = models.JSONField(default=list)  # of another provider, as it last named them (trainers.py)
     capabilities_due_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
 
@@ -77,7 +92,7 @@ class Connection(Leased):
         constraints = [
             models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default"),
             models.UniqueConstraint(
-                fields=["kind"], condition=~Q(kind=Kind.OWN), name="one_connection_of_a_built_in_kind"
+                fields=["kind", "provider"], condition=~Q(kind=Kind.OWN), name="one_built_in_connection"
             ),
         ]
 
@@ -95,21 +110,39 @@ class Connection(Leased):
 
     @property
     def is_engine(self) -> bool:
-        """Whether an engine answers, on this machine or elsewhere: only engines have capabilities."""
-        return self.is_free or bool(self.capabilities)
+        """Whether an engine answers, on this machine or elsewhere: Segmind itself has no capabilities."""
+        return self.is_free or bool(self.speaks_segmind and self.capabilities)
+
+    @property
+    def speaks_segmind(self) -> bool:
+        """Whether its provider is Segmind or an engine (declared.py has what that means)."""
+        return self.provider == SEGMIND
 
     @property
     def is_disabled(self) -> bool:
-        return self.disabled_at is not None or not (self.is_own or self.kind == built_in_kind())
+        return self.disabled_at is not None or not (self.is_own or self._is_in_environment)
+
+    @property
+    def _is_in_environment(self) -> bool:
+        if self.speaks_segmind:
+            return self.kind == built_in_kind()
+        return self.provider in providers_with_key()
 
     @property
     def address(self) -> str:
+        """Where its API is; of a provider with several hosts the first."""
+        if not self.speaks_segmind:
+            return str(next(iter(settings.PROVIDER_ADDRESSES.get(self.provider, {}).values()), ""))
         return self.base_url if self.is_own else settings.SEGMIND_BASE_URL
 
     @property
     def key_from_settings(self) -> str:
         """The key of the environment, which wins over one that was set on the page."""
-        return "" if self.is_own else settings.SEGMIND_API_KEY
+        if self.is_own:
+            return ""
+        if self.speaks_segmind:
+            return settings.SEGMIND_API_KEY
+        return settings.PROVIDER_KEYS.get(self.provider, "")
 
     @property
     def has_key(self) -> bool:
@@ -122,8 +155,37 @@ class Connection(Leased):
         return key[-4:] if len(key) > 8 else self.last_four
 
     @property
+    def takes_admin_key(self) -> bool:
+        """Whether its provider has a second kind of key, which is only asked for what was paid."""
+        return self.provider in settings.PROVIDER_ADMIN_KEYS
+
+    @property
+    def admin_key_from_settings(self) -> str:
+        return "" if self.is_own else settings.PROVIDER_ADMIN_KEYS.get(self.provider, "")
+
+    @property
+    def has_admin_key(self) -> bool:
+        return bool(self.admin_key_from_settings or self.encrypted_admin_key)
+
+    @property
+    def is_admin_key_refused(self) -> bool:
+        """Whether the provider refused the admin key when it was last asked by it (admin_key.py)."""
+        return self.has_admin_key and bool(self.admin_key_failure)
+
+    @property
+    def shown_admin_key(self) -> str:
+        """The last four characters, as of `shown_key`."""
+        key = self.admin_key_from_settings
+        return key[-4:] if len(key) > 8 else self.admin_last_four
+
+    @property
     def poll_seconds(self) -> float:
-        """An engine on this machine has no rate limit; the vendor's free plan has 5 calls a minute."""
+        """An engine on this machine has no rate limit; the vendor's free plan has 5 calls a minute.
+
+        Where each job is asked for by a call of its own, it is the pause between two calls for one job.
+        """
+        if not self.speaks_segmind:
+            return 1.0 if self.is_local else 10.0
         if not self.is_own:
             return float(settings.POLL_SECONDS)
         return 1.0 if self.is_local else 20.0
@@ -131,7 +193,7 @@ class Connection(Leased):
     @property
     def idle_seconds(self) -> float:
         """Between two polls while no job is active."""
-        if not self.is_own:
+        if self.speaks_segmind and not self.is_own:
             return float(settings.POLL_IDLE_SECONDS)
         return 10.0 if self.is_local else 120.0
 
@@ -153,7 +215,7 @@ class Connection(Leased):
     @property
     def calls_per_minute(self) -> int:
         """The limit that the operator set, or that was learned; with 0 the provider's headers decide."""
-        if self.kind == Kind.ENGINE or settings.CALLS_A_MINUTE:
+        if self.kind == Kind.ENGINE or (self.speaks_segmind and settings.CALLS_A_MINUTE):
             return 0 if self.kind == Kind.ENGINE else int(settings.CALLS_A_MINUTE)
         is_fresh = self.calls_learned_at is not None and self.calls_learned_at > now() - LEARNED_FOR
         return self.calls_learned or 0 if is_fresh else 0
@@ -164,7 +226,7 @@ class Connection(Leased):
 
     @property
     def is_segmind(self) -> bool:
-        return self._host == SEGMIND or self._host.endswith(f".{SEGMIND}")
+        return self._host == SEGMIND_HOST or self._host.endswith(f".{SEGMIND_HOST}")
 
     @property
     def _host(self) -> str:

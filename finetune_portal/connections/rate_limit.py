@@ -29,6 +29,7 @@ RESET_HEADERS = ("x-rate-limit-reset-at-utc", "x-ratelimit-reset", "ratelimit-re
 
 # The reserve: how many calls each kind of call leaves for more urgent kinds.
 USER, LIST, SUBMIT, TRANSFER, DETAILS, CREDITS, EXTENSION = 0, 1, 2, 2, 3, 3, 4
+PRICE = 3  # what a page asks by itself: a submit may go right after it
 
 MINUTE = timedelta(seconds=60)
 LEAST_LIMIT = 5  # of the vendor's free plan; neighbours with the same key may make the count smaller
@@ -39,21 +40,28 @@ LIST_OVERDUE = timedelta(seconds=50)  # and after this long it may take the last
 MAX_LIST_AGE = timedelta(seconds=58)  # the next one would make the list older than this
 DEFAULT_RESET, MAX_RESET = timedelta(minutes=1), timedelta(days=1)
 SAME_RESET = timedelta(seconds=2)  # resets as close as this belong to one window
+LIMIT_FIELDS = ["failing_since", "checked_at", "due_at"]
+LIMIT_FIELDS += ["calls_left", "calls_reset_at", "calls_learned", "calls_learned_at"]
 
 R = TypeVar("R", bound=Leased)
 
 
 def take_call(connection: Connection, *, reserve: int) -> bool:
     """Take one of the calls that are left. False if only `reserve` are left, or the provider is away."""
-    fields = ["failing_since", "checked_at", "due_at"]
-    connection.refresh_from_db(
-        fields=[*fields, "calls_left", "calls_reset_at", "calls_learned", "calls_learned_at"]
-    )
+    connection.refresh_from_db(fields=LIMIT_FIELDS)
     if connection.failing_since and reserve > LIST:
         return False
     if reserve == LIST and _is_list_overdue(connection):
         reserve = USER
     return _take_by_headers(connection, reserve) and _take_by_count(connection, reserve)
+
+
+def take_call_for_question(connection: Connection) -> bool:
+    """Take a call for what a page asks by itself, such as a price: acts of people have the last ones."""
+    connection.refresh_from_db(fields=LIMIT_FIELDS)
+    if connection.failing_since:
+        return False
+    return _take_by_headers(connection, PRICE) and _take_by_count(connection, PRICE, is_question=True)
 
 
 def claim_with_call(
@@ -64,17 +72,20 @@ def claim_with_call(
     seconds: float,
     connection_field: str = "connection",
 ) -> R | None:
-    """Claim the most overdue row of the first connection that has a call left for it.
+    """Claim the most overdue row of a connection that has a call left for it, the most overdue one first.
 
-    Most of the time nothing is due: one query sees that, and `connections` is not gone through.
+    Rows of one account may be due again before all were asked for: no other account waits for that. Most of
+    the time nothing is due: one query sees that, and `connections` is not gone through.
     """
-    if not claimable(rows).exists():
+    by_connection = claimable(rows).order_by().values_list(connection_field)
+    due = dict(by_connection.annotate(first=Min("due_at")))
+    if not due:
         return None
-    for connection in connections:
-        candidates = rows.filter(**{connection_field: connection})
-        if not claimable(candidates).exists() or not take_call(connection, reserve=reserve):
+    waiting = (each for each in connections if each.pk in due)
+    for connection in sorted(waiting, key=lambda each: due[each.pk]):
+        if not take_call(connection, reserve=reserve):
             continue
-        if row := claim(candidates, seconds=seconds):
+        if row := claim(rows.filter(**{connection_field: connection}), seconds=seconds):
             return row
     return None
 
@@ -156,7 +167,7 @@ def _may_probe(connection: Connection, reserve: int) -> bool:
     return not is_list_next and (list_age >= LIST_OVERDUE or not has_no_call_over)
 
 
-def _take_by_count(connection: Connection, reserve: int) -> bool:
+def _take_by_count(connection: Connection, reserve: int, *, is_question: bool = False) -> bool:
     """Take a call by the limit that was set or learned. The window slides.
 
     `min_poll_interval` keeps the list's share.
@@ -168,7 +179,8 @@ def _take_by_count(connection: Connection, reserve: int) -> bool:
         if limit:
             Connection.objects.select_for_update().get(pk=connection.pk)  # one caller after the other
         Call.objects.filter(connection=connection, made_at__lte=now() - WINDOW).delete()
-        if limit and connection.calls.count() + min(reserve, SUBMIT, limit - 1) >= limit:
+        held_back = PRICE if is_question else min(reserve, SUBMIT)
+        if limit and connection.calls.count() + min(held_back, limit - 1) >= limit:
             return False
         Call.objects.create(connection=connection)
     return True

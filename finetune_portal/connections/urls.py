@@ -13,6 +13,7 @@ urlpatterns = [
     path("settings/connections/<int:pk>/test/", views.test, name="test"),
     path("settings/connections/<int:pk>/try-now/", views.try_now, name="try-now"),
     path("settings/connections/<int:pk>/key/", views.change_key, name="key"),
+    path("settings/connections/<int:pk>/admin-key/", views.change_admin_key, name="admin-key"),
     path("settings/connections/<int:pk>/rename/", views.rename, name="rename"),
     path("settings/connections/<int:pk>/default/", views.make_default, name="default"),
     path("settings/connections/<int:pk>/switch/", views.switch, name="switch"),

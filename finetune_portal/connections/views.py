@@ -13,10 +13,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.reauthentication import recent_sign_in_required
-from finetune_portal.connections import access, closing, services
-from finetune_portal.connections.forms import AddForm, KeyForm, RenameForm
+from finetune_portal.connections import access, closing, declared, services
+from finetune_portal.connections.forms import (
+    AddForm,
+    AdminKeyForm,
+    KeyForm,
+    RenameForm,
+    key_hint,
+    looks_like_key,
+)
 from finetune_portal.connections.models import Connection
-from finetune_portal.providers.segmind import keys
+from finetune_portal.providers.contract import Money
+from finetune_portal.web.forms import reads_forms
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to
 from finetune_portal.web.templatetags.portal import credits_text
@@ -31,6 +39,7 @@ def connections(request: PortalRequest) -> HttpResponse:
 
 
 @require_POST
+@reads_forms(AddForm)
 @admin_only
 @recent_sign_in_required
 def add(request: PortalRequest) -> HttpResponse:
@@ -38,7 +47,7 @@ def add(request: PortalRequest) -> HttpResponse:
     if not form.is_valid():
         template = "connections/_form.html" if request.htmx else "connections/list.html"
         return render(request, template, _page_context(form), status=422)
-    added = services.add(actor=request.user, **form.cleaned_data)
+    added = services.add(actor=request.user, **form.account)
     _warn_of_odd_key(request, added, form.cleaned_data["key"])
     with action_messages(request, f"“{added}” is added. Its key works."):
         services.test(added, actor=request.user)
@@ -48,12 +57,11 @@ def add(request: PortalRequest) -> HttpResponse:
 @require_POST
 @admin_only
 def test(request: PortalRequest, pk: int) -> HttpResponse:
-    """Ask for the account's credits, which costs nothing."""
+    """Prove the keys by calls that cost nothing."""
     connection = access.connection_to_change(pk)
     with action_messages(request):
         balance = services.test(connection, actor=request.user)
-        text = "" if connection.is_free else f" The balance is {credits_text(balance)} credits."
-        messages.success(request, f"The key works.{text} {NOT_TESTED}")
+        messages.success(request, _test_text(connection, balance))
     return _card(request, pk)
 
 
@@ -86,6 +94,24 @@ def change_key(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@admin_only
+@recent_sign_in_required
+def change_admin_key(request: PortalRequest, pk: int) -> HttpResponse:
+    connection = access.connection_to_change(pk)
+    if "remove" in request.POST:
+        with action_messages(request, "The admin key is removed."):
+            services.change_admin_key(connection, "", actor=request.user)
+        return _card(request, pk)
+    form = AdminKeyForm(request.POST, connection=connection)
+    if not form.is_valid():
+        return _card(request, pk, admin_key_form=form)
+    with action_messages(request, "The new admin key is in use. Test the connection to prove it."):
+        services.change_admin_key(connection, form.cleaned_data["admin_key"], actor=request.user)
+    return _card(request, pk)
+
+
+@require_POST
+@reads_forms(RenameForm)
 @admin_only
 def rename(request: PortalRequest, pk: int) -> HttpResponse:
     connection = access.connection_to_change(pk)
@@ -133,9 +159,21 @@ def _card(request: PortalRequest, pk: int, **forms: Any) -> HttpResponse:
 
 
 def _warn_of_odd_key(request: PortalRequest, connection: Connection, key: str) -> None:
-    """The key is kept as it is: its form is known from a third party only."""
-    if connection.is_segmind and not keys.looks_like_key(key):
-        messages.warning(request, f"The key does not look like one of this provider. {keys.HINT}")
+    """The key is kept as it is: its form is known from third parties only."""
+    if not looks_like_key(connection, key):
+        messages.warning(request, f"The key does not look like one of this provider. {key_hint(connection)}")
+
+
+def _test_text(connection: Connection, balance: Money | None) -> str:
+    sentences = ["The key works."]
+    if balance and declared.shows_balance(connection) and not connection.is_free:
+        sentences.append(f"The balance is {credits_text(float(balance.amount))} credits.")
+    elif balance and not declared.shows_balance(connection):
+        amount = f"{credits_text(float(balance.amount))} {balance.currency}"
+        sentences = [f"Both keys work. The balance is {amount}."]
+    if connection.speaks_segmind:
+        sentences.append(NOT_TESTED)
+    return " ".join(sentences)
 
 
 def _page() -> str:
@@ -154,5 +192,9 @@ def _with_forms(connection: Connection, **forms: Any) -> Connection:
     connection.rename_form = forms.get("rename_form") or RenameForm(  # type: ignore[attr-defined]
         initial=initial, connection=connection
     )
+    connection.admin_key_form = (  # type: ignore[attr-defined]
+        forms.get("admin_key_form") or AdminKeyForm(connection=connection)
+    )
+    connection.is_admin_key_lost = services.is_admin_key_lost(connection)  # type: ignore[attr-defined]
     connection.is_chosen = connection.pk == services.default().pk  # type: ignore[attr-defined]
     return connection

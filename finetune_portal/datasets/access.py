@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.projects import access as projects
 
-# A subquery per row of the page; a join would count the jobs of every dataset.
-_JOB_COUNT = Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=Count("jobs")).values("count")
 # A public address of no use: it was refused, and no repair can be made.
 REFUSED_URL = Q(state=Dataset.State.REJECTED, verdict__repairs__0__isnull=True) & ~Q(source_url="")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def visible(user: User) -> QuerySet[Dataset]:
-    """All datasets for every active user, deleted ones included: their jobs link to them."""
-    rows = Dataset.objects.select_related("owner").prefetch_related("transfers")
-    return rows if user.is_active else Dataset.objects.none()
+    """All but those of private projects of others; deleted ones included: their jobs link to them."""
+    if not user.is_active:
+        return Dataset.objects.none()
+    rows = Dataset.objects.filter(projects.is_seen(user))
+    return rows.select_related("owner").prefetch_related("transfers")
 
 
 def listed(user: User) -> QuerySet[Dataset]:
@@ -37,11 +39,34 @@ def unfinished(user: User) -> QuerySet[Dataset]:
 
 def search(user: User, query: str) -> QuerySet[Dataset]:
     """The library: complete datasets whose name, file name or owner's name holds `query`."""
-    rows = listed(user).exclude(state=Dataset.State.RECEIVING).annotate(job_count=Subquery(_JOB_COUNT))
+    rows = listed(user).exclude(state=Dataset.State.RECEIVING).annotate(job_count=Subquery(_job_count(user)))
     if query:
         by_name = Q(name__icontains=query) | Q(filename__icontains=query)
         rows = rows.filter(by_name | Q(owner__name__icontains=query))
     return rows
+
+
+def _job_count(user: User) -> QuerySet[Dataset, Any]:
+    """A subquery per row of the page; a join would count the jobs of every dataset."""
+    count = Count("jobs", filter=~_is_job_hidden(user))
+    return Dataset.objects.filter(pk=OuterRef("pk")).annotate(count=count).values("count")
+
+
+def _is_job_hidden(user: User) -> Exists:
+    return Exists(projects.hidden(user).filter(pk=OuterRef("jobs__project")))
+
+
+def jobs_of(user: User, dataset: Dataset) -> QuerySet[Any]:
+    """The jobs of a dataset that this person may see, the newest first. They are of a higher app."""
+    return dataset.jobs.filter(projects.is_seen(user)).order_by("-pk")
+
+
+def duplicate_of(user: User, dataset: Dataset) -> Dataset | None:
+    """An older dataset that the person sees in the library and whose file has the same SHA-256."""
+    if not dataset.sha256:
+        return None
+    rows = visible(user).filter(sha256=dataset.sha256, deleted_at=None, file_removed_at=None)
+    return rows.filter(pk__lt=dataset.pk).order_by("pk").first()
 
 
 def dataset_to_see(user: User, pk: int) -> Dataset:
@@ -49,8 +74,14 @@ def dataset_to_see(user: User, pk: int) -> Dataset:
 
 
 def may_change(user: User, dataset: Dataset) -> bool:
-    is_own = user.can_train and dataset.owner_id == user.pk
-    return dataset.deleted_at is None and (user.can_administer or is_own)
+    return dataset.deleted_at is None and may_delete(user, dataset)
+
+
+def made_of(user: User, dataset: Dataset) -> dict[str, int]:
+    """How many versions were made of a dataset, and how many jobs that the person sees trained on them."""
+    family = Dataset.objects.filter(Q(pk=dataset.pk) | Q(parent=dataset))
+    jobs = Count("jobs", filter=~_is_job_hidden(user))
+    return family.aggregate(version_count=Count("pk", distinct=True) - 1, job_count=jobs)
 
 
 def may_resume(user: User, dataset: Dataset) -> bool:
@@ -61,6 +92,18 @@ def may_resume(user: User, dataset: Dataset) -> bool:
 def dataset_to_change(user: User, pk: int) -> Dataset:
     dataset = dataset_to_see(user, pk)
     if not may_change(user, dataset):
+        raise PermissionDenied("Only the person who uploaded this dataset, or an admin, can do that.")
+    return dataset
+
+
+def may_delete(user: User, dataset: Dataset) -> bool:
+    """Whether this person may delete it for good, also where it was removed from the library before."""
+    return user.can_administer or (user.can_train and dataset.owner_id == user.pk)
+
+
+def dataset_to_delete(user: User, pk: int) -> Dataset:
+    dataset = dataset_to_see(user, pk)
+    if not may_delete(user, dataset):
         raise PermissionDenied("Only the person who uploaded this dataset, or an admin, can do that.")
     return dataset
 
@@ -88,4 +131,4 @@ def versions(user: User, dataset: Dataset) -> QuerySet[Dataset]:
 
 def upload_of(user: User, key: uuid.UUID) -> Dataset:
     """The person's own upload; 404 for anybody else's."""
-    return get_object_or_404(Dataset, key=key, owner=user)
+    return get_object_or_404(visible(user), key=key, owner=user)

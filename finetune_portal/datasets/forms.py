@@ -9,19 +9,26 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from finetune_portal.datasets.disk_space import disk_full_message
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.storage.files import room
 from finetune_portal.web import outbound
+from finetune_portal.web.disk_full import DiskFullError
 from finetune_portal.web.names import NameField
-from finetune_portal.web.templatetags.portal import size
+from finetune_portal.web.sizes import size
 
 MAX_CAPTION = 2_000
 PAIRS_ON_PAGE = 500
 
 
 class UploadForm(forms.Form):
+    """The name and the size of a file. One that `is_stored` needs no more room."""
+
     filename = forms.CharField(max_length=255)
     size = forms.IntegerField(max_value=2**63, error_messages={"max_value": "No file is that large."})
+
+    def __init__(self, *args: Any, is_stored: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_stored = is_stored
 
     def clean_filename(self) -> str:
         filename = str(self.cleaned_data["filename"])
@@ -38,8 +45,10 @@ class UploadForm(forms.Form):
         if length > settings.DATASET_MAX_BYTES:
             limit = size(settings.DATASET_MAX_BYTES)
             raise forms.ValidationError(f"The ZIP is {size(length)}; {limit} is the limit.", code="limit")
-        if sentence := disk_full_message(length):
-            raise forms.ValidationError(sentence, code="room")
+        try:
+            room().require(0 if self.is_stored else length)
+        except DiskFullError as exc:
+            raise forms.ValidationError(str(exc), code="room") from None
         return length
 
     @property
@@ -92,16 +101,40 @@ class CodePageForm(forms.Form):
             raise forms.ValidationError("This is not base64.") from None
 
 
+NAMES_HELP = (
+    "The ZIP does not say how its names are written, so the portal guessed. "
+    "If none of these is right, rename the files in plain letters first."
+)
+CAPTIONS_HELP = (
+    "The captions do not say how they are written, so the portal guessed. "
+    "If none of these is right, save them as UTF-8 first."
+)
+
+
 class RepairForm(forms.Form):
-    """What a repaired copy is made of: a word for each placeholder, and whether the halves are swapped."""
+    """What a repaired copy is made of: words for placeholders, code pages, swapped halves."""
 
     swap = forms.BooleanField(required=False)
+    row_labels = {"word": "Word in place of placeholder {}"}
 
     def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.dataset = dataset
         # The buttons stand in other forms; while the status polls, what was typed stays.
         attrs = {"form": "action-form"} | ({} if dataset.is_settled else {"hx-preserve": "true"})
+        for name, pages, label, help_text in (
+            ("code_page", dataset.code_pages, "Which names are right?", NAMES_HELP),
+            ("caption_page", dataset.caption_pages, "Which reading of the captions is right?", CAPTIONS_HELP),
+        ):
+            if pages:
+                self.fields[name] = forms.ChoiceField(
+                    label=label,
+                    choices=[(each["page"], f"{each['names']} ({each['label']})") for each in pages],
+                    required=False,
+                    widget=forms.Select(attrs={**attrs, "dir": "auto"}),
+                    error_messages={"invalid_choice": "Select one of these."},
+                    help_text=help_text,
+                )
         for number, placeholder in enumerate(dataset.placeholders):
             self.fields[f"word-{number}"] = NameField(
                 label=f"Word in place of {placeholder}",
@@ -110,6 +143,25 @@ class RepairForm(forms.Form):
                 help_text="The captions are trained with this word; use it in your prompts, too.",
                 error_messages={"required": f"Enter the word that takes the place of {placeholder}."},
             )
+
+    @property
+    def shown_fields(self) -> list[Any]:
+        """The bound fields that stand above the buttons."""
+        return [field for field in self if field.name != "swap"]
+
+    @property
+    def code_page(self) -> str:
+        """The chosen code page, empty for the guessed one."""
+        return self._chosen("code_page", self.dataset.code_pages)
+
+    @property
+    def caption_page(self) -> str:
+        """The same for captions."""
+        return self._chosen("caption_page", self.dataset.caption_pages)
+
+    def _chosen(self, name: str, pages: list[dict[str, str]]) -> str:
+        chosen = str(self.cleaned_data.get(name, ""))
+        return "" if not chosen or chosen == pages[0]["page"] else chosen
 
     @property
     def word_fields(self) -> list[Any]:
@@ -129,6 +181,8 @@ class RepairForm(forms.Form):
 
 class CaptionsForm(forms.Form):
     """A caption for each of the first 500 pairs, or one `for_all`."""
+
+    row_labels = {"caption": "Caption {}"}
 
     for_all = forms.CharField(
         label="One caption for every pair",

@@ -1,19 +1,25 @@
-"""Change the library: rename or delete a dataset, add one by its public address, find duplicates."""
+"""Change the library: rename, move or delete a dataset, add one by its public address."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.projects import access as projects
+from finetune_portal.projects.models import Project
+from finetune_portal.projects.services import touch
+from finetune_portal.storage import files
 from finetune_portal.web.errors import ActionError
 from finetune_portal.web.names import clean_name
+
+USED_OUTSIDE = "Jobs outside of “{project}” were started with this dataset. Move them there first."
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:
@@ -23,20 +29,37 @@ def rename(dataset: Dataset, name: str, *, actor: User) -> None:
     dataset.name = name
 
 
+def move(dataset: Dataset, project: Project | None, *, actor: User) -> None:
+    """Move a dataset with all its versions. Raises ActionError where jobs outside would still show it."""
+    root = dataset.parent_id or dataset.pk
+    with transaction.atomic():
+        family = Dataset.objects.select_for_update().filter(Q(pk=root) | Q(parent=root))
+        versions = list(family.order_by("pk"))
+        before = versions[0].project
+        if before == project:
+            return
+        outside = [each.jobs.exclude(project=project) if project else each.jobs.none() for each in versions]
+        if project and project.is_private and any(jobs.exists() for jobs in outside):
+            raise ActionError(USED_OUTSIDE.format(project=project))
+        family.update(project=project, updated_at=now())
+        touch(before, project)
+        names = {"before": projects.name_of(before), "after": projects.name_of(project)}
+        record(actor, "dataset.project", dataset, name=dataset.name, **names)
+
+
 def delete(dataset: Dataset, *, actor: User) -> None:
     """Remove a dataset from the library and its file from the disk. The row stays, for its finished jobs."""
-    job = next((job for job in dataset.jobs.all() if job.needs_dataset), None)
+    job = next((job for job in dataset.jobs.select_related("project") if job.needs_dataset), None)
     if job is not None:
-        raise ActionError(f"“{job.name}” still needs this dataset. Withdraw it or wait, then delete.")
+        name = f"“{job.name}”" if projects.may_see(actor, job.project) else "A job"
+        raise ActionError(f"{name} still needs this dataset. Withdraw it or wait, then delete.")
     at = now()
     with transaction.atomic():
         rows = Dataset.objects.filter(pk=dataset.pk)
         rows.update(deleted_at=at, file_removed_at=at, updated_at=at)
         Transfer.objects.filter(dataset=dataset, finished_at=None).delete()
         record(actor, "dataset.delete", dataset, name=dataset.name)
-    for path in (dataset.path, dataset.seen_path):
-        path.unlink(missing_ok=True)
-    shutil.rmtree(dataset.previews, ignore_errors=True)
+    files.delete(dataset.path, dataset.seen_path, dataset.previews)
 
 
 def add_url(url: str, *, owner: User) -> Dataset:
@@ -53,11 +76,3 @@ def add_url(url: str, *, owner: User) -> Dataset:
         )
         record(owner, "dataset.url", dataset, host=urlsplit(url).hostname or "")
     return dataset
-
-
-def duplicate_of(dataset: Dataset) -> Dataset | None:
-    """An older dataset in the library whose file has the same SHA-256."""
-    if not dataset.sha256:
-        return None
-    rows = Dataset.objects.filter(sha256=dataset.sha256, deleted_at=None, file_removed_at=None)
-    return rows.filter(pk__lt=dataset.pk).select_related("owner").order_by("pk").first()

@@ -1,71 +1,127 @@
-"""Make small pictures of a dataset's pairs when a page first shows them, and keep them beside the data.
+"""Small pictures of a dataset's pairs and of other files, which the worker makes.
 
-The pictures are decoded in the checker's limited child, a dozen pairs at once.
+Those of the first pairs are made after the check, others when a page first asks for them. A preview is a file
+under DATA_DIR, an empty one where none can be made.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Literal
 
-from finetune_portal.datasets import checker
-from finetune_portal.datasets.models import Dataset
+from django.conf import settings
+from django.utils.timezone import now
 
-# Browsers show the body of a 404, too; without one they draw a broken picture.
-MISSING = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 160" width="160" height="160" fill="none" '
-    b'stroke="#8b939b" stroke-width="3" stroke-linejoin="round"><rect x="62" y="64" width="36" height="32" '
-    b'rx="4"/><path d="m63 90 11-11 8 8 5-5 10 10M86 73h.1M56 104l48-48"/></svg>'
-)
+from finetune_portal.datasets import checker, decoding
+from finetune_portal.datasets.models import Dataset, PreviewBatch
+from finetune_portal.datasets.pair_images import places_of
+from finetune_portal.queue.leases import backoff, claim, held_by, renewing
+from finetune_portal.storage import files
+
 EDGES = {"small": 160, "large": 1024}
 PAIRS_AT_ONCE = 12
+LEASE = 15.0
+State = Literal["made", "failed", "missing"]
 
 
-def preview(dataset: Dataset, number: int, half: str, edge: str) -> Path | None:
-    """A WebP of a half of a pair, at most EDGES[edge] pixels wide and high; None if it cannot be made.
+def state_of(preview: Path) -> State:
+    """Whether the preview is made, cannot be made, or is not there yet."""
+    try:
+        return "made" if preview.stat().st_size else "failed"
+    except OSError:
+        return "missing"
 
-    `number` counts the pairs from 0. The previews of its neighbours are made with it.
-    """
+
+def path_of(dataset: Dataset, number: int, place: str, edge: str) -> Path:
+    """Where the preview of an image of a pair lies, such as `start2`. `number` counts the pairs from 0."""
+    return dataset.previews / f"{number}-{place}-{edge}.webp"
+
+
+def rename_earlier(dataset: Dataset, number: int, place: str, edge: str) -> None:
+    """Take over a preview from a release that named it by its member in the ZIP, which may be gone by now."""
+    member = hashlib.sha256(dataset.pairs[number][place].encode()).hexdigest()[:24]
+    with suppress(FileNotFoundError):
+        files.move(dataset.previews / f"{member}-{edge}.webp", path_of(dataset, number, place, edge))
+
+
+def size_of(pair: dict[str, Any], place: str, edge: str) -> tuple[int, int]:
+    """The pixels of a preview, (width, height), which a placeholder takes as well."""
+    width, height = pair.get(f"{place}_size") or (EDGES[edge], EDGES[edge])
+    scale = min(1.0, EDGES[edge] / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def request(dataset: Dataset, number: int, edge: str) -> bool:
+    """Have the previews of a pair made, small ones with those beside it. False if its file is gone."""
     pairs = dataset.pairs
-    path = _preview_path(dataset, pairs[number][half], edge)
-    if path.exists() or not dataset.has_file:
-        return path if path.exists() else None
-    first = number - number % PAIRS_AT_ONCE
-    beside = pairs[first : first + PAIRS_AT_ONCE] if edge == "small" else [pairs[number]]
-    members = [pairs[number][half], *(pair[each] for pair in beside for each in ("start", "end"))]
-    targets = {member: _preview_path(dataset, member, edge) for member in members}
-    tasks = [(str(dataset.path), member, target) for member, target in targets.items()]
-    make_previews(tasks, EDGES[edge])
-    return path if path.exists() else None
+    at_once = PAIRS_AT_ONCE if edge == "small" else 1
+    first = number - number % at_once
+    pictures = [
+        (pairs[each][place], path_of(dataset, each, place, edge))
+        for each in range(first, min(first + at_once, len(pairs)))
+        for place in places_of(pairs[each])
+    ]
+    return dataset.has_file and request_all(dataset.path, pictures, EDGES[edge])
 
 
-def make_previews(sources: Sequence[tuple[str, str, Path]], edge: int) -> None:
-    """Make the previews that are missing, the first in any case.
-
-    Each source is a path, a member if it is a ZIP, and the preview's own path; all go into one folder.
-    """
-    folder = sources[0][2].parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(folder):  # a page asks for all its pictures at once
-        tasks = [
-            checker.PictureTask(source, member, str(target), edge)
-            for source, member, target in sources
-            if not target.exists()
-        ]
-        if tasks and tasks[0].target == str(sources[0][2]):
-            checker.make_pictures(tasks)
+def request_large(dataset: Dataset, number: int) -> None:
+    """Have the large previews of a pair made, and those of the next one, which is probably opened next."""
+    for each, pair in list(enumerate(dataset.pairs))[number : number + 2]:
+        paths = (path_of(dataset, each, place, "large") for place in places_of(pair))
+        if any(state_of(path) == "missing" for path in paths):
+            request(dataset, each, "large")
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def request_all(source: Path, pictures: Sequence[tuple[str, Path]], edge: int) -> bool:
+    """Have previews of one file made, each given by its member and its path. False if the file is gone."""
+    if not source.is_file():
+        return False
+    root = Path(settings.DATA_DIR)
+    named = [(member, str(preview.relative_to(root))) for member, preview in pictures]
+    key = named[0][1]
+    if not PreviewBatch.objects.filter(key=key).exists():  # a read first: a page asks for all its pictures
+        batch = PreviewBatch(key=key, source=str(source.relative_to(root)), edge=edge, pictures=named)
+        PreviewBatch.objects.bulk_create([batch], ignore_conflicts=True)
+    return True
 
 
-def _preview_path(dataset: Dataset, member: str, edge: str) -> Path:
-    name = hashlib.sha256(member.encode()).hexdigest()[:24]
-    return dataset.previews / f"{name}-{edge}.webp"
+def make_next() -> bool:
+    """Make some previews of the batch that waits longest. False if none waits."""
+    batch = claim(PreviewBatch.objects.all(), seconds=LEASE)
+    if batch is None:
+        return False
+    with renewing(batch, seconds=LEASE):
+        outcomes = _make(batch)
+    left = [outcome for outcome in outcomes if outcome in ("later", "unwritten")]
+    if not left:
+        held_by(batch).delete()
+    elif len(left) < len(outcomes):
+        held_by(batch).update(due_at=now(), attempts=0, lease_expires_at=None)  # behind the others
+    else:
+        held_by(batch).update(due_at=now() + backoff(batch.attempts), lease_expires_at=None)
+    return True
+
+
+def _make(batch: PreviewBatch) -> list[str]:
+    """Make the missing previews that fit into a slice; the outcome of each. None where the file is gone."""
+    root = Path(settings.DATA_DIR)
+    source = root / batch.source
+    pictures = [(member, root / preview) for member, preview in batch.pictures]
+    missing = [(member, preview) for member, preview in pictures if not preview.exists()]
+    if not missing or not source.is_file():
+        return []
+    files.make_folder(missing[0][1].parent)
+    outcomes = decoding.make_pictures(
+        [checker.PictureTask(str(source), member, str(preview), batch.edge) for member, preview in missing],
+        seconds=decoding.SLICE_SECONDS,
+    )
+    for (_, preview), outcome in zip(missing, outcomes, strict=True):
+        if outcome in checker.FAILURES:
+            files.create(preview)
+    if not source.is_file():  # deleted meanwhile
+        files.delete(*(preview for _, preview in missing))
+        return []
+    return outcomes

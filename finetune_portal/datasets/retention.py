@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.timezone import now
 
 from finetune_portal.audit.services import record
 from finetune_portal.datasets import access
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import discard_upload
+from finetune_portal.storage import files
 
 HAS_COPY = Q(source_url="") | Q(is_fetched=True)
 
@@ -23,6 +26,18 @@ def clear_abandoned() -> bool:
     conditions = {"updated_at__lt": now() - timedelta(hours=settings.UPLOAD_KEEP_HOURS)}
     rows = Dataset.objects.filter(state=Dataset.State.RECEIVING, jobs=None, **conditions)
     return any(discard_upload(dataset, actor=None, **conditions) for dataset in rows.order_by("pk")[:20])
+
+
+def clear_orphans(seconds: float = files.ABANDONED_SECONDS) -> None:
+    """Delete files of datasets that no row names, and that nobody wrote for a day.
+
+    A process that is killed leaves one between the file and the commit of its row.
+    """
+    latest = time.time() - seconds
+    keys = {str(key) for key in Dataset.objects.values_list("key", flat=True)}
+    for path in (Path(settings.DATA_DIR) / "datasets").glob("*.zip"):
+        if path.stem not in keys and path.stat().st_mtime <= latest:
+            files.delete(path)
 
 
 def clear_refused_urls() -> bool:
@@ -41,9 +56,9 @@ def clear_refused_urls() -> bool:
     return True
 
 
-def storage() -> dict[str, Any]:
-    """Disk usage of the library: `bytes`, `files`, and the `days` that a file is kept (0: for ever)."""
-    stored = Dataset.objects.filter(HAS_COPY, file_removed_at=None)
+def storage(datasets: QuerySet[Dataset]) -> dict[str, Any]:
+    """Disk usage of these datasets: `bytes`, `files`, and the `days` that a file is kept (0: for ever)."""
+    stored = datasets.filter(HAS_COPY, file_removed_at=None)
     return {**stored.aggregate(bytes=Sum("received"), files=Count("pk")), "days": settings.DATASET_KEEP_DAYS}
 
 
@@ -61,6 +76,6 @@ def clear_old_files() -> bool:
             with transaction.atomic():
                 Dataset.objects.filter(pk=dataset.pk).update(file_removed_at=now())
                 record(None, "dataset.clear", dataset, name=dataset.name)
-            dataset.path.unlink(missing_ok=True)
+            files.delete(dataset.path)
             return True
     return False

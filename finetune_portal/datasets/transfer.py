@@ -1,9 +1,12 @@
-"""Transfer a dataset's ZIP to the presigned URL of each provider that needs it."""
+"""Transfer a dataset's ZIP to the storage of each provider that needs it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from django.db import transaction
@@ -12,24 +15,28 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
-from finetune_portal.connections import closing, rate_limit
-from finetune_portal.connections.client import client_for
-from finetune_portal.connections.models import Connection
+from finetune_portal.connections import closing, declared, rate_limit
+from finetune_portal.connections.client import adapter_for
+from finetune_portal.connections.models import SEGMIND, Connection
+from finetune_portal.datasets import checker
 from finetune_portal.datasets.growing_file import GrowingFile, UploadStalledError
 from finetune_portal.datasets.models import Dataset, Transfer
-from finetune_portal.providers.segmind import (
+from finetune_portal.providers.errors import (
+    CallError,
     RequestRejectedError,
-    SegmindError,
     StorageError,
     TrainingClosedError,
 )
 from finetune_portal.queue.leases import backoff, held_by, renewing
+from finetune_portal.storage import files
+from finetune_portal.web.disk_full import DiskFullError
 from finetune_portal.web.errors import ActionError
 
 log = logging.getLogger(__name__)
 LEASE = 15.0
 FILE_MISSING = "The file is no longer on the portal's disk. Upload it again."
 ACTIVE_WITHIN = timedelta(seconds=5)
+FRESH = timedelta(hours=1)  # what a provider does not take that soon is not helped by the same file again
 MAX_REFUSALS = 5  # of fresh URLs in a row, within about a minute
 
 
@@ -38,6 +45,10 @@ class OtherBytesError(Exception):
 
     def __str__(self) -> str:
         return "The storage received different bytes than the portal sent."
+
+
+LASTING = (FileNotFoundError, checker.ZipRejectedError)
+TRANSFER_ERRORS = (*LASTING, CallError, UploadStalledError, OtherBytesError, DiskFullError)
 
 
 def schedule_transfer(dataset: Dataset, connection: Connection) -> None:
@@ -58,35 +69,62 @@ def transfer_next() -> bool:
 
 
 def _due() -> QuerySet[Transfer]:
-    """Transfers of checked files, and of large files whose upload is still making progress."""
-    checked = Q(dataset__state__in=(Dataset.State.CHECKING, Dataset.State.READY))
+    """Transfers of checked files; to Segmind also of whole files, and of large ones that still come in."""
+    checked = Q(dataset__state=Dataset.State.READY)
+    to_segmind = Q(connection__provider=SEGMIND)
+    whole = Q(dataset__state=Dataset.State.CHECKING) & to_segmind
     active = Q(dataset__updated_at__gt=now() - ACTIVE_WITHIN)
-    uploading = Q(dataset__state=Dataset.State.RECEIVING, attempts=0) & active
-    rows = Transfer.objects.filter(checked | uploading, finished_at=None, failed_at=None)
+    uploading = Q(dataset__state=Dataset.State.RECEIVING, attempts=0) & active & to_segmind
+    rows = Transfer.objects.filter(checked | whole | uploading, finished_at=None, failed_at=None)
     return rows.select_related("dataset", "connection")
 
 
 def _transfer(transfer: Transfer) -> None:
-    """Upload the file to a fresh presigned URL, or schedule a retry. The caller holds the lease."""
+    """Upload the file to the provider's storage, or schedule a retry. The caller holds the lease."""
     dataset = transfer.dataset
 
     def progress(sent: int) -> None:
-        held_by(transfer).update(bytes_sent=sent)
+        held_by(transfer).update(bytes_sent=min(sent, dataset.size))
 
     try:
-        with client_for(transfer.connection) as client:
-            target = client.presigned_url(f"{dataset.key}.zip")
-        with GrowingFile(dataset) as file:
-            stored = client.upload(target.presigned_url, cast(BinaryIO, file), dataset.size, progress)
-        if stored.md5 and stored.md5 != file.digests["md5"]:
-            raise OtherBytesError
-    except (SegmindError, UploadStalledError, FileNotFoundError, OtherBytesError) as exc:
+        put = _put if declared.reads_growing_files(transfer.connection) else _put_plain
+        address, digests = put(transfer, progress)
+    except TRANSFER_ERRORS as exc:
         _handle_error(transfer, exc)
         return
-    result = {"s3_url": target.s3_url, "etag": stored.etag[:100], "bytes_sent": dataset.size, "error": ""}
+    result = {"s3_url": address, "bytes_sent": dataset.size, "error": ""}
     with transaction.atomic():
         if held_by(transfer).update(finished_at=now(), lease_expires_at=None, **result):
-            Dataset.objects.filter(pk=dataset.pk).update(updated_at=now(), **file.digests)
+            Dataset.objects.filter(pk=dataset.pk).update(updated_at=now(), **digests)
+
+
+def _put(transfer: Transfer, progress: Callable[[int], None]) -> tuple[str, dict[str, str]]:
+    """Upload the file as it is to a fresh presigned URL; return its address and digests."""
+    dataset = transfer.dataset
+    with GrowingFile(dataset) as file, adapter_for(transfer.connection) as adapter:
+        stored = adapter.put_dataset(f"{dataset.key}.zip", cast(BinaryIO, file), dataset.size, progress)
+    if stored.md5 and stored.md5 != file.digests["md5"]:
+        raise OtherBytesError
+    return stored.address, file.digests
+
+
+def _put_plain(transfer: Transfer, progress: Callable[[int], None]) -> tuple[str, dict[str, str]]:
+    """Upload the pairs in the plain layout, which every provider reads; return the address and no digests."""
+    dataset = transfer.dataset
+    with _plain_copy(dataset) as path, path.open("rb") as file, adapter_for(transfer.connection) as adapter:
+        stored = adapter.put_dataset(f"{dataset.key}.zip", file, path.stat().st_size, progress)
+    return stored.address, {}
+
+
+@contextmanager
+def _plain_copy(dataset: Dataset) -> Iterator[Path]:
+    """The file itself, or where the check offers a repair a repaired copy that lasts for the block."""
+    if not dataset.repairs:
+        yield dataset.path
+        return
+    with files.draft() as draft:
+        checker.repair_zip(dataset.path, draft, room=files.room())
+        yield draft
 
 
 def _handle_error(transfer: Transfer, exc: Exception) -> None:
@@ -98,7 +136,7 @@ def _handle_error(transfer: Transfer, exc: Exception) -> None:
         closing.note_closed(transfer.connection, exc.message)
         transfer.connection.refresh_from_db(fields=["probe_at"])
         due_at = transfer.connection.probe_at or due_at
-    elif isinstance(exc, FileNotFoundError) or _is_lasting(exc) or refusals >= MAX_REFUSALS:
+    elif isinstance(exc, LASTING) or _is_lasting(exc) or refusals >= MAX_REFUSALS:
         failed_at = now()
         error = f"{error} {exc.advice}" if isinstance(exc, StorageError) else error
     elif isinstance(exc, StorageError):
@@ -139,13 +177,22 @@ def ensure_transferred(dataset: Dataset, connection: Connection) -> bool:
 
     A transfer that the portal gave up is tried again: a person started something with the file.
     """
-    if dataset.source_url:
+    if dataset.source_url and declared.reads_growing_files(connection):
         return dataset.state == Dataset.State.READY
     transfer, _ = Transfer.objects.get_or_create(dataset=dataset, connection=connection)
     if (transfer.is_old or transfer.failed_at) and dataset.has_file:
         _reset(Transfer.objects.filter(pk=transfer.pk))
         return False
     return dataset.state == Dataset.State.READY and transfer.finished_at is not None
+
+
+def transfer_anew(dataset: Dataset, connection: Connection) -> bool:
+    """Transfer the file again because the provider no longer takes its copy. False if that copy is fresh."""
+    rows = Transfer.objects.filter(dataset=dataset, connection=connection)
+    if not dataset.has_file or not rows.filter(finished_at__lt=now() - FRESH).exists():
+        return False
+    _reset(rows)
+    return True
 
 
 def _reset(transfers: QuerySet[Transfer]) -> None:

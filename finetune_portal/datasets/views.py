@@ -6,17 +6,31 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
+from finetune_portal.accounts import reauthentication
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.datasets import access, checker, library, previews, retention, sample, transfer, versions
+from finetune_portal.datasets import (
+    access,
+    checker,
+    library,
+    previews,
+    retention,
+    sample,
+    services,
+    transfer,
+    versions,
+)
 from finetune_portal.datasets.forms import CaptionsForm, CodePageForm, NameForm, RepairForm, UrlForm
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.preview_images import preview_response
+from finetune_portal.projects.access import is_widened
+from finetune_portal.projects.forms import MoveForm
+from finetune_portal.web.forms import reads_forms
 from finetune_portal.web.guards import maker_only
 from finetune_portal.web.http import PLAIN, action_messages, fragment_of, htmx_page_path, redirect_to
 from finetune_portal.web.paging import page_of
@@ -35,7 +49,12 @@ def dataset_list(request: PortalRequest) -> HttpResponse:
         size=24,
     )
     unfinished = access.unfinished(request.user)[:UNFINISHED_SHOWN]
-    context = {"page": page, "query": query, "storage": retention.storage(), "unfinished": unfinished}
+    context = {
+        "page": page,
+        "query": query,
+        "storage": retention.storage(access.visible(request.user)),
+        "unfinished": unfinished,
+    }
     return render(request, "datasets/list.html", context)
 
 
@@ -52,8 +71,10 @@ def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     if dataset.is_rejected and not dataset.needs_repair and dataset.source_url and _is_on_form(request):
         answer = render(request, "datasets/_refused_url.html", {"dataset": dataset})
         return trigger_client_event(answer, "dataset-refused", {"id": dataset.pk})
-    context = {"dataset": dataset, "duplicate": library.duplicate_of(dataset)}
-    return render(request, "datasets/_status.html", context)
+    context = {"dataset": dataset, "duplicate": access.duplicate_of(request.user, dataset)}
+    answer = render(request, "datasets/_status.html", context)
+    is_usable = dataset.is_settled and not dataset.is_rejected
+    return trigger_client_event(answer, "dataset-settled") if is_usable else answer
 
 
 @require_safe
@@ -77,25 +98,28 @@ def code_page(request: PortalRequest) -> HttpResponse:
 
 
 @require_safe
-def picture(request: PortalRequest, pk: int, number: int, half: str, edge: str) -> HttpResponseBase:
+def picture(request: PortalRequest, pk: int, number: int, place: str, edge: str) -> HttpResponseBase:
     """One picture of a pair as a small WebP; a placeholder where there is none. `number` counts from 0."""
     dataset = access.dataset_to_see(request.user, pk)
-    _pair(dataset, number)
-    path = previews.preview(dataset, number, half, edge) if edge in previews.EDGES else None
-    if path is None:
-        return HttpResponse(previews.MISSING, content_type="image/svg+xml", status=404)
-    response = FileResponse(path.open("rb"), content_type="image/webp")
-    patch_cache_control(response, private=True, max_age=86_400, immutable=True)
-    return response
+    shown = _pair(dataset, number)
+    if edge not in previews.EDGES or place not in shown:
+        raise Http404
+    size = previews.size_of(shown, place, edge)
+    path = previews.path_of(dataset, number, place, edge)
+    if not path.exists():
+        previews.rename_earlier(dataset, number, place, edge)
+    return preview_response(path, lambda: previews.request(dataset, number, edge), size)
 
 
 @require_safe
 def pair(request: PortalRequest, pk: int, number: int) -> HttpResponse:
     """One pair, large, with a before/after slider. `number` counts the pairs from 0."""
     dataset = access.dataset_to_see(request.user, pk)
+    shown = _pair(dataset, number)
+    previews.request_large(dataset, number)
     context = {
         "dataset": dataset,
-        "pair": _pair(dataset, number),
+        "pair": shown,
         "number": number,
         "before": number - 1 if number else None,
         "after": number + 1 if number + 1 < len(dataset.pairs) else None,
@@ -104,6 +128,7 @@ def pair(request: PortalRequest, pk: int, number: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reads_forms(CaptionsForm)
 @maker_only
 def captions(request: PortalRequest, pk: int) -> HttpResponse:
     """Edit the captions pair by pair, or set one for all; saving makes a new version."""
@@ -123,6 +148,7 @@ def captions(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@reads_forms(RepairForm)
 @maker_only
 def repair(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_see(request.user, pk)
@@ -134,7 +160,14 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
         context = {**_detail_context(request, pk), "repair_form": form}
         template = "datasets/_status.html" if request.htmx else "datasets/detail.html"
         return render(request, template, context, status=422)
-    version = versions.repaired(dataset, actor=request.user, is_swapped=form.is_swapped, words=form.words)
+    version = versions.repaired(
+        dataset,
+        actor=request.user,
+        is_swapped=form.is_swapped,
+        words=form.words,
+        code_page=form.code_page,
+        caption_page=form.caption_page,
+    )
     return _chosen(request, version) if _is_on_form(request) else redirect_to(request, _page(version))
 
 
@@ -151,6 +184,7 @@ def add_url(request: PortalRequest) -> HttpResponse:
 
 
 @require_POST
+@reads_forms(NameForm)
 @maker_only
 def rename(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_change(request.user, pk)
@@ -160,6 +194,24 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
         return redirect_to(request, _page(dataset))
     context = {**_detail_context(request, pk), "name_form": form}
     return render(request, "datasets/detail.html", context, status=422)
+
+
+@require_POST
+@reads_forms(MoveForm)
+@maker_only
+def move(request: PortalRequest, pk: int) -> HttpResponse:
+    """Move it to another project, with all its versions."""
+    dataset = access.dataset_to_change(request.user, pk)
+    form = MoveForm(request.POST, user=request.user)
+    if not form.is_valid():
+        messages.error(request, form.error_text)
+        return redirect_to(request, _page(dataset))
+    project = form.cleaned_data["project"]
+    if is_widened(dataset.project, project) and (question := reauthentication.ask(request)):
+        return question
+    with action_messages(request):
+        library.move(dataset, project, actor=request.user)
+    return redirect_to(request, _page(dataset))
 
 
 @require_POST
@@ -189,6 +241,14 @@ def sample_dataset(request: PortalRequest) -> HttpResponse:
     return HttpResponse(sample.make(), content_type="application/zip", headers=headers)
 
 
+@require_POST
+@maker_only
+def add_sample(request: PortalRequest) -> HttpResponse:
+    """Put the sample dataset into the library and open the form of a new job with it."""
+    dataset = services.add_sample(owner=request.user)
+    return redirect_to(request, f"{reverse('jobs:new')}?dataset={dataset.pk}")
+
+
 def _chosen(request: PortalRequest, dataset: Dataset) -> HttpResponse:
     """The status fragment, with the event that selects this dataset in the form of a new job."""
     answer = render(request, "datasets/_status.html", {"dataset": dataset})
@@ -211,15 +271,19 @@ def _page(dataset: Dataset) -> str:
 
 def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:
     dataset = access.dataset_to_see(request.user, pk)
+    jobs = access.jobs_of(request.user, dataset)
     return {
         "dataset": dataset,
-        "jobs": dataset.jobs.order_by("-pk")[:JOBS_SHOWN],
-        "more_jobs": max(0, dataset.jobs.count() - JOBS_SHOWN),
+        "jobs": jobs[:JOBS_SHOWN],
+        "more_jobs": max(0, jobs.count() - JOBS_SHOWN),
         "versions": versions.with_origins(access.versions(request.user, dataset)),
         "origin": versions.with_origins([dataset])[0][1],
-        "duplicate": library.duplicate_of(dataset),
+        "duplicate": access.duplicate_of(request.user, dataset),
         "may_change": access.may_change(request.user, dataset),
+        "may_delete": access.may_delete(request.user, dataset),
+        "made_of": access.made_of(request.user, dataset),
         "may_resume": access.may_resume(request.user, dataset),
         "max_bytes": settings.DATASET_MAX_BYTES,
         "name_form": NameForm({"name": dataset.name}),
+        "move_form": MoveForm(initial={"project": dataset.project_id}, user=request.user),
     }

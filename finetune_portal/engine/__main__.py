@@ -13,6 +13,7 @@ from finetune_portal import env
 
 if __name__ == "__main__":
     env.keep_data_private()
+    env.raise_file_limit()
     os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_portal.engine.settings"
     try:
         settings.INSTALLED_APPS  # noqa: B018 - reads every variable

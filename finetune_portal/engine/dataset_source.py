@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from finetune_portal.engine import fetch
-from finetune_portal.engine.atomic_write import write_atomically
+from finetune_portal.engine import fetch, room
 from finetune_portal.engine.storage import keys
 
 MAX_BYTES = 5 * 1024**3
@@ -60,20 +59,17 @@ def _content_length(header: str | None) -> int:
 
 def _download(url: str, into: Path, allow: fetch.Allow, check_in: Callable[[], None]) -> None:
     deadline = time.monotonic() + TOTAL_SECONDS
-    with (
-        fetch.follow("GET", url, allow=allow, timeout=SILENCE_SECONDS) as response,
-        write_atomically(into) as draft,
-        draft.open("wb") as file,
-    ):
+    with fetch.follow("GET", url, allow=allow, timeout=SILENCE_SECONDS) as response:
         if response.status != 200:
             raise fetch.FetchError(f"GET was answered with {response.status}.")
         left = _content_length(response.headers.get("Content-Length"))
-        while left:
-            check_in()
-            if time.monotonic() > deadline:
-                raise fetch.FetchError("It took longer than 15 minutes.")
-            block = response.read1(min(BLOCK, left))
-            if not block:
-                raise fetch.FetchError("The file ended early.")
-            file.write(block)
-            left -= len(block)
+        with room.write_announced(into, left) as file:
+            while left:
+                check_in()
+                if time.monotonic() > deadline:
+                    raise fetch.FetchError("It took longer than 15 minutes.")
+                block = response.read1(min(BLOCK, left))
+                if not block:
+                    raise fetch.FetchError("The file ended early.")
+                file.write(block)
+                left -= len(block)

@@ -2,13 +2,15 @@
 
 The layout is the vendor's (docs/provider-api.md, 8.1): pairs `INDEX_start.EXT` (control image) and
 `INDEX_end.EXT` (target image) in one folder, with an optional caption `INDEX.txt`, in small letters or
-capitals. Nothing in the archive is trusted, and nothing is unpacked to disk. `check` decodes every image to
-its end, so that no training begins that a damaged file ends later.
+capitals. Nothing in the archive is trusted, and nothing is unpacked to disk. `check` has every image decoded
+to its end, so that no training begins that a damaged file ends later. Further input images
+(`INDEX_start2.EXT` and so on), which other trainers take, are refused: training goes by one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
 import struct
 import unicodedata
@@ -19,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from finetune_portal.engine import images
+from finetune_portal.engine.images.errors import ImageError
 
 MAX_ENTRIES = 20_000
 MAX_DIRECTORY = 8 * 1024**2
@@ -30,8 +32,9 @@ ZIP64 = 56 + 20  # bytes of the two records that may stand before the end record
 TAIL = ZIP64 + 22 + 0xFFFF
 UTF8_FLAG = 0x800
 
-_ENDINGS = "jpe?g|jpe|jfif|jif|mpo|a?png|webp"  # whatever the name says, the content decides
+_ENDINGS = "p?jpe?g|jpe|jfif|jif|pjp|mpo|a?png|webp"  # whatever the name says, the content decides
 _IMAGE = re.compile(rf"(?P<index>.+)_(?P<half>start|end)\.(?:{_ENDINGS})", re.IGNORECASE | re.DOTALL)
+_FURTHER = re.compile(rf".+_start(?:[2-9]|[1-9][0-9])\.(?:{_ENDINGS})", re.IGNORECASE | re.DOTALL)
 _LAYOUT = "Name them like 01_start.png and 01_end.png, with 01.txt as the caption, in one folder."
 
 
@@ -73,18 +76,27 @@ class _PairFiles:
     caption: _File | None = None
 
 
-def check(path: Path, *, instance_prompt: str, check_in: Callable[[], None] = lambda: None) -> Dataset:
+def check(
+    path: Path,
+    *,
+    instance_prompt: str,
+    check_image: Callable[[bytes], None],
+    check_in: Callable[[], None] = lambda: None,
+) -> Dataset:
     """Check the whole archive. Raises DatasetError at the first fault.
 
-    `check_in` is called before each pair, and raises when the work is to end.
+    `check_image` decodes an image and raises ImageError. `check_in` is called before each pair, and raises
+    when the work is to end.
     """
     _check_directory(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            pair_files = _pair_files(_files(archive))
+            files = _files(archive)
+            _check_inputs(files)
+            pair_files = _pair_files(files)
             for pair in pair_files:
                 check_in()
-                _check_pair(archive, pair, instance_prompt)
+                _check_pair(archive, pair, instance_prompt, check_image)
     except (zipfile.BadZipFile, UnicodeDecodeError, struct.error):
         raise DatasetError("The dataset is not a readable ZIP file.") from None
     except NotImplementedError:  # the ZIP asks for a later version of the format than zipfile knows
@@ -161,6 +173,15 @@ def _is_ignored(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1:] == ("README.md",)
 
 
+def _check_inputs(files: list[_File]) -> None:
+    further = next((each.name for each in files if _FURTHER.fullmatch(PurePosixPath(each.name).name)), "")
+    if further:
+        raise DatasetError(
+            f"{further} is a further input image of a pair, and this engine trains with one. "
+            "Leave such images out, or train where several are taken."
+        )
+
+
 def _pair_files(files: list[_File]) -> list[_PairFiles]:
     pairs: dict[str, _PairFiles] = {}
     for file in files:
@@ -181,25 +202,27 @@ def _pair_files(files: list[_File]) -> list[_PairFiles]:
     return [pairs[index] for index in sorted(pairs)]
 
 
-def _check_pair(archive: zipfile.ZipFile, pair: _PairFiles, instance_prompt: str) -> None:
+def _check_pair(
+    archive: zipfile.ZipFile, pair: _PairFiles, instance_prompt: str, check_image: Callable[[bytes], None]
+) -> None:
     for half, partner in (("start", "end"), ("end", "start")):
         if half not in pair.halves:
             present = pair.halves[partner].name
             raise DatasetError(f"{present} has no partner: {pair.name}_{half} is missing in the same folder.")
     for file in pair.halves.values():
-        _check_image(archive, file)
+        _check_image(archive, file, check_image)
     caption = _caption(archive, pair.caption) if pair.caption else ""
     if not caption and not instance_prompt:
         raise DatasetError(f"The pair {pair.name} has no caption, and the job has no instance prompt.")
 
 
-def _check_image(archive: zipfile.ZipFile, file: _File) -> None:
+def _check_image(archive: zipfile.ZipFile, file: _File, check_image: Callable[[bytes], None]) -> None:
     if file.entry.file_size > MAX_IMAGE:
         raise DatasetError(f"{file.name} is too large: more than 100 MiB.")
     content = _read(archive, file, MAX_IMAGE)
     try:
-        images.check(content)
-    except images.ImageError as error:
+        check_image(content)
+    except ImageError as error:
         raise DatasetError(f"{file.name} {error}") from None
 
 
@@ -224,7 +247,7 @@ def _read(archive: zipfile.ZipFile, file: _File, length: int) -> bytes:
             return stream.read(length)
     except NotImplementedError:
         raise DatasetError(f"{file.name} is packed in an unusual way. Make the ZIP anew.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, UnicodeError):
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, UnicodeError):
         raise DatasetError(f"{file.name} is damaged in the ZIP.") from None
 
 

@@ -45,8 +45,8 @@ class Poller:
             seconds = MAX_SLEEP
             try:
                 seconds = self._do_due()
-            except OperationalError:
-                log.exception("The database did not answer.")
+            except OperationalError as error:
+                log.error("The database did not answer: %s.", error)
             self._woken.wait(min(MAX_SLEEP, seconds))
             self._woken.clear()
         connections.close_all()

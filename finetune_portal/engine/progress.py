@@ -1,8 +1,8 @@
 """The progress of each training: one line of JSON for each event, in the job's folder.
 
-Events: phase, started, step, held_out, sample, checkpoint, died, done, failed. Lines can be missing, because
-an engine that stops does not read its child's pipe to the end. A checkpoint holds all points of the curves up
-to its step, and the next `started` brings them.
+Events: phase, started, step, held_out, sample, checkpoint, no_room, died, done, failed. Lines can be missing,
+because an engine that stops does not read its child's pipe to the end, and a full disk takes none. A
+checkpoint holds all points of the curves up to its step, and the next `started` brings them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from django.conf import settings
 
+from finetune_portal.engine.room import FULL
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.children import Event, refuse_constant
 
@@ -45,11 +46,15 @@ def add(work: Path, event: Event) -> None:
     """Append an event. An empty one is a sign of life and gets no line."""
     if not event:
         return
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / FILE).open("a+b") as file:
-        if file.tell() and not _ends_with_newline(file):  # a killed engine did not finish its last line
-            file.write(b"\n")
-        file.write(json.dumps(event).encode() + b"\n")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with (work / FILE).open("a+b") as file:
+            if file.tell() and not _ends_with_newline(file):  # a killed engine did not finish its last line
+                file.write(b"\n")
+            file.write(json.dumps(event).encode() + b"\n")
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
 
 
 def sync(work: Path) -> None:

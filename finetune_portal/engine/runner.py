@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 import uuid
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,9 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from finetune_portal.engine import dataset_source, datasets, outbox, progress, scenarios, states
+from finetune_portal.engine import dataset_source, datasets, outbox, progress, room, scenarios, states
+from finetune_portal.engine.images.decoder import Decoder
+from finetune_portal.engine.images.errors import DecoderUnavailableError
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.poller import MAX_SLEEP, Poller
 from finetune_portal.engine.scenarios import Scenario
@@ -28,6 +31,7 @@ from finetune_portal.engine.trainers.trainer import TrainingError, TrainingSpec
 
 WORKERS = 4  # threads for all but the trainings, which have the trainer's slots
 CANCELLED = "Cancelled."
+RETRY_SECONDS = 10.0  # until a job whose pictures could not be decoded is due again
 
 _queue: queue.SimpleQueue[uuid.UUID] = queue.SimpleQueue()
 _busy: set[uuid.UUID] = set()
@@ -38,6 +42,15 @@ log = logging.getLogger(__name__)
 
 class JobFailedError(Exception):
     """Says why a job failed, in a sentence for its owner."""
+
+
+FAILURES = (
+    JobFailedError,
+    dataset_source.SourceError,
+    datasets.DatasetError,
+    TrainingError,
+    room.NoRoomError,
+)
 
 
 class EngineStoppingError(Exception):
@@ -89,8 +102,8 @@ def _work() -> None:
             _advance(Job.objects.get(pk=job_id))
         except EngineStoppingError:
             pass
-        except OperationalError:
-            log.exception("The database did not answer.")
+        except OperationalError as error:
+            log.error("The database did not answer: %s.", error)
             poller.wait_for_stop(MAX_SLEEP)
         finally:
             _busy.discard(job_id)
@@ -99,14 +112,18 @@ def _work() -> None:
 
 
 def _advance(job: Job) -> None:
-    """Move the job to its next state, or to FAILED."""
+    """Move the job to its next state or to FAILED, or leave it due where no picture can be decoded now."""
     scenario = scenarios.of(job.name)
     try:
         if job.is_cancelled and job.state not in states.WITH_WEIGHTS:
             raise JobFailedError(CANCELLED)
         results = _do_work(job, scenario)
-    except (JobFailedError, dataset_source.SourceError, datasets.DatasetError, TrainingError) as error:
+    except FAILURES as error:
         _move(job, scenario, states.FAILED, {"error_message": str(error)})
+    except DecoderUnavailableError as error:  # nothing is wrong with the job
+        log.error("Job %s waits. %s", job.pk, error)
+        due_at = timezone.now() + timedelta(seconds=RETRY_SECONDS)
+        Job.objects.filter(pk=job.pk, state=job.state, is_cancelled=False).update(due_at=due_at)
     except (EngineStoppingError, OperationalError):
         raise
     except Exception:
@@ -139,7 +156,10 @@ def _dataset(job: Job) -> datasets.Dataset:
         allow=settings.FETCH_ALLOW,
         check_in=check_in,
     )
-    return datasets.check(path, instance_prompt=job.instance_prompt, check_in=check_in)
+    with closing(Decoder(check_in)) as decoder:
+        return datasets.check(
+            path, instance_prompt=job.instance_prompt, check_image=decoder.check, check_in=check_in
+        )
 
 
 def _train(job: Job) -> str:

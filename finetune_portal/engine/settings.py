@@ -10,6 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from finetune_portal import env
 
 ENGINE_DIR = env.data_dir() / "engine"
+ROOM_LOCK = env.data_dir() / env.ROOM_LOCK
+DISK_FLOOR_BYTES = env.disk_floor()
 STORAGE_DIR = ENGINE_DIR / "storage"
 
 SECRET_KEY = env.made_once(ENGINE_DIR / "secret-key")  # signs the storage URLs
@@ -52,7 +54,7 @@ DATABASES = {
             "timeout": 10,
             "transaction_mode": "IMMEDIATE",
             # Django itself turns foreign_keys on.
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON",
         },
     }
 }
@@ -68,8 +70,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"repeats": {"()": "finetune_portal.engine.logs.RepeatFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["repeats"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # The loggers of refused requests would write path and query, which hold signatures.
-    "loggers": {"django.request": {"level": "CRITICAL"}, "django.security": {"level": "CRITICAL"}},
+    "loggers": {
+        "django.request": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
+        "gunicorn.error": {"filters": ["repeats"]},
+    },
 }

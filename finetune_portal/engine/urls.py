@@ -28,6 +28,7 @@ urlpatterns = [
     path("extra/progress", extra.progress_of),
     path("extra/sample", extra.sample),
     path("extra/cancel", extra.cancel),
+    path("extra/delete", extra.delete),
     path("storage/<path:key>", stored_object),
 ]
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.cache import cache
-from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
@@ -24,17 +23,22 @@ from django.views.decorators.csrf import csrf_exempt
 
 from finetune_portal.gateway import services
 from finetune_portal.gateway.models import PersonalToken, Right
+from finetune_portal.playground.services import TooManyWaitingError
 from finetune_portal.web import busy
 from finetune_portal.web.errors import ActionError, ProviderError
 from finetune_portal.web.request_context import acting_with_token
+from finetune_portal.web.shared_cache import count
 
 Fields = dict[str, Any]
-Call = Callable[[HttpRequest, PersonalToken, Fields], HttpResponse]
+Call = Callable[..., HttpResponse]  # of the request, the token, the fields, and what the URL names
 MISSING_RIGHT = {
     Right.TRAIN: "This token may not upload or train.",
     Right.PUBLISH: "This token may not make models public or private.",
     Right.DOWNLOAD: "This token may not download models.",
+    Right.RUN: "This token may not run models.",
 }
+PASSING: dict[type[Exception], int] = {TooManyWaitingError: 429, busy.BusyError: 503}
+VIEWER = "Viewers can look, but cannot train or run models. An admin can change your role."
 
 
 class ApiError(Exception):
@@ -45,14 +49,17 @@ class ApiError(Exception):
         self.status, self.headers = status, headers
 
 
-def api_call(*methods: str, right: Right) -> Callable[[Call], Callable[..., HttpResponse]]:
-    """Make a view of these methods, for holders of a token with this right."""
+def api_call(*methods: str, right: Right, largest: int = 0) -> Callable[[Call], Callable[..., HttpResponse]]:
+    """Make a view of these methods, for holders of a token with this right.
+
+    `largest`: how many bytes a body may have, where it is more than that of other calls.
+    """
 
     def decorate(view: Call) -> Callable[..., HttpResponse]:
         @csrf_exempt
         @login_not_required
         @wraps(view)
-        def respond(request: HttpRequest) -> HttpResponse:
+        def respond(request: HttpRequest, **named: Any) -> HttpResponse:
             try:
                 if request.method not in methods:
                     allowed = ", ".join(methods)
@@ -62,17 +69,26 @@ def api_call(*methods: str, right: Right) -> Callable[[Call], Callable[..., Http
                 request.user = token.owner
                 check_right(token, right)
                 with acting_with_token(f"{token} …{token.last_four}"):
-                    return view(request, token, _fields(request))
-            except (ApiError, ActionError, PermissionDenied, Http404) as exc:
+                    return view(request, token, _fields(request, largest), **named)
+            except (ApiError, ActionError, PermissionDenied, Http404, busy.BusyError) as exc:
                 return _response_for(exc)
             except DatabaseError as exc:
                 if not busy.is_busy(exc):
                     raise
                 return error(503, busy.SENTENCE, busy.HEADERS)
 
+        respond.rejects_nul = True  # type: ignore[attr-defined]
+        if largest:
+            respond.body_bytes = lambda headers: largest if _is_valid(headers) else 0  # type: ignore[attr-defined]
         return respond
 
     return decorate
+
+
+def _is_valid(headers: Mapping[str, str]) -> bool:
+    """Whether the head of a call has a token that works. Its right is checked when the body is there."""
+    token = services.find_token(headers.get("x-api-key", ""))
+    return token is not None and not token.problem
 
 
 def _response_for(exc: Exception) -> HttpResponse:
@@ -80,7 +96,9 @@ def _response_for(exc: Exception) -> HttpResponse:
         case ApiError():
             return error(exc.status, str(exc), exc.headers)
         case Http404():
-            return error(404, "There is no such fine-tune request or model.")
+            return error(404, "There is no such fine-tune request, model or run.")
+        case TooManyWaitingError() | busy.BusyError():
+            return error(PASSING[type(exc)], str(exc), busy.HEADERS)
         case PermissionDenied():
             return error(403, str(exc))
         case ProviderError():
@@ -99,11 +117,14 @@ def not_found(request: HttpRequest, **_: Any) -> HttpResponse:
     return error(404, "Not found. The page /api/ lists the calls.")
 
 
+not_found.rejects_nul = True  # type: ignore[attr-defined]  # with everything else
+
+
 def check_right(token: PersonalToken, right: Right) -> None:
     if token.has_right(right):
         return
     if not token.owner.can_train:
-        raise ApiError(403, "Viewers can look, but cannot train. An admin can change your role.")
+        raise ApiError(403, VIEWER)
     raise ApiError(403, f"{MISSING_RIGHT[right]} Make one with this right on the page /tokens/.")
 
 
@@ -125,18 +146,18 @@ def _authenticate(text: str) -> PersonalToken:
 
 
 def _throttle(token: PersonalToken) -> None:
-    """Limit the calls of a token per minute; each web process counts its own."""
+    """Limit the calls of a token per minute, over all processes."""
     minute, second = divmod(int(time.time()), 60)
-    counter = f"gateway:{token.pk}:{minute}"
-    cache.add(counter, 0, timeout=120)
-    if cache.incr(counter) > settings.TOKEN_CALLS:
+    if count(f"gateway:{token.pk}:{minute}", seconds=120) > settings.TOKEN_CALLS:
         raise ApiError(429, "Too many calls in this minute.", {"Retry-After": str(60 - second)})
 
 
-def _fields(request: HttpRequest) -> Fields:
+def _fields(request: HttpRequest, largest: int) -> Fields:
     """The fields of the query, and those of the body over them."""
+    if "%00" in request.META["QUERY_STRING"]:
+        raise ApiError(400, "The query of the call has a NUL.")
     try:
-        fields: Any = _body_fields(request)
+        fields: Any = _body_fields(request, largest)
         json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair fits in no database
     except (MultiPartParserError, BadRequest, UnreadablePostError, ValueError, RecursionError):
         raise ApiError(400, "The body of the call cannot be read.") from None
@@ -147,9 +168,12 @@ def _fields(request: HttpRequest) -> Fields:
     return request.GET.dict() | fields
 
 
-def _body_fields(request: HttpRequest) -> Any:
+def _body_fields(request: HttpRequest, largest: int) -> Any:
     """A form by its content type, and JSON by any other; curl sends JSON as an urlencoded form."""
-    body, kind = request.body, request.content_type
+    kind = request.content_type
+    body = request.read(largest + 1) if largest else request.body  # which has the limit of Django's setting
+    if largest and len(body) > largest:
+        raise RequestDataTooBig
     if not body.strip():
         return {}
     if kind == "multipart/form-data":

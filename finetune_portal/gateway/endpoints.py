@@ -1,4 +1,7 @@
-"""The six calls of docs/provider-api.md and the balance, answered from rows, within the owner's rights."""
+"""The six calls of docs/provider-api.md, the balance and the trainers, answered from rows.
+
+Everything stays within the rights of the token's owner.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,27 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 
-from finetune_portal.connections import closing
+from finetune_portal.connections import closing, declared
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets import access as datasets
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.gateway import access, responses, services, upload_urls
+from finetune_portal.gateway import access, offers, repairs, responses, services, upload_urls
 from finetune_portal.gateway.api_call import ApiError, Fields, api_call, boolean, check_right, text
 from finetune_portal.gateway.forms import errors_of, training_form
 from finetune_portal.gateway.models import PersonalToken, Right
 from finetune_portal.gateway.upload_urls import UploadGrant
-from finetune_portal.jobs.services import download_link, set_public
+from finetune_portal.jobs.services import set_public
+from finetune_portal.registry.services import download_link
 from finetune_portal.web.http import PLAIN
 
-KONTEXT = {"base_model": "FLUX", "train_type": "LORA", "theme": "KONTEXT"}
+KONTEXT = {"base_model": offers.VENDORS_WORD, "train_type": "LORA", "theme": "KONTEXT"}
+NO_PUBLIC_MODELS = "segmind_public: “{name}” has no public models."
 MAX_KEY = 255
 
 
 @api_call("POST", right=Right.TRAIN)
 def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
-    """docs/provider-api.md, 1. The worker sends the job to the provider, once."""
+    """docs/provider-api.md, 1, with `provider` and `trainer`. The worker sends the job, once."""
     user = token.owner
     _check_constants(fields)
     public = "segmind_public" in fields and boolean(fields, "segmind_public")
@@ -36,17 +41,26 @@ def submit(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpRe
     key = services.form_key_for(user, request.headers.get("Idempotency-Key", "")[:MAX_KEY])
     job = access.own_job(user, key)
     if job is None:
-        connection = connections.default()
-        if not connection.takes_jobs:
-            raise ApiError(409, closing.refusal(connection))
-        dataset = _dataset(request, token, text(fields, "data_source_path"))
-        form = training_form(fields, user=user, key=key, dataset=dataset, public=public)
+        offer = offers.chosen(fields)
+        if not offer.connection.takes_jobs:
+            raise ApiError(409, closing.refusal(offer.connection))
+        if public and not declared.has_visibility(offer.connection):
+            raise ApiError(422, NO_PUBLIC_MODELS.format(name=offer.connection))
+        dataset = _dataset(request, token, fields)
+        form = training_form(fields, offer=offer, user=user, key=key, dataset=dataset, public=public)
         if not form.is_valid():
             raise ApiError(422, errors_of(form))
         if len(form.job_parameters) > 1:
             raise ApiError(422, "advance_parameters: one learning rate and one number of steps at a time.")
         source_url, (training,) = form.cleaned_data["source_url"], form.job_parameters
-        job = services.submit(actor=user, dataset=dataset, source_url=source_url, key=key, training=training)
+        job = services.submit(
+            actor=user,
+            dataset=dataset,
+            source_url=source_url,
+            key=key,
+            training=training,
+            project=form.cleaned_data["project"],
+        )
     return JsonResponse(responses.submitted(job))
 
 
@@ -100,6 +114,12 @@ def balance(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpR
     return JsonResponse({"credits": credits, "free-credits": 0})
 
 
+@api_call("GET", "HEAD", right=Right.READ)
+def trainers(request: HttpRequest, token: PersonalToken, fields: Fields) -> HttpResponse:
+    """What a submit can ask for. The vendor has no such call."""
+    return JsonResponse([responses.trainer(offer) for offer in offers.offers()], safe=False)
+
+
 def base_url(request: HttpRequest) -> str:
     """The portal's public address; without PORTAL_URL, the one that this caller uses.
 
@@ -117,7 +137,7 @@ def _request_id(fields: Fields) -> str:
 
 def _check_constants(fields: Fields) -> None:
     """Reject what would start another kind of training, and text fields that hold something else."""
-    for name, only in KONTEXT.items():
+    for name, only in KONTEXT.items() if offers.is_in_vendors_words(fields) else ():
         if text(fields, name).upper() != only:
             raise ApiError(422, f"{name} must be {only}: this portal trains FLUX.1 Kontext LoRAs.")
     for name in ("name", "instance_prompt", "machine_type"):
@@ -127,9 +147,9 @@ def _check_constants(fields: Fields) -> None:
         fields["machine_type"] = fields["machine_type"].upper()
 
 
-def _dataset(request: HttpRequest, token: PersonalToken, address: str) -> Dataset | None:
+def _dataset(request: HttpRequest, token: PersonalToken, fields: Fields) -> Dataset | None:
     """The dataset that one of the portal's own URLs names, or its repaired copy; None for a URL elsewhere."""
-    key = upload_urls.dataset_key(address)
+    key = upload_urls.dataset_key(text(fields, "data_source_path"))
     if key is None:
         return None
     dataset = datasets.visible(token.owner).filter(key=key, deleted_at=None).first()
@@ -138,8 +158,10 @@ def _dataset(request: HttpRequest, token: PersonalToken, address: str) -> Datase
         raise ApiError(422, sentence)
     if not dataset.is_rejected:
         return dataset
+    if copy := repairs.chosen_copy(dataset, fields, actor=token.owner):
+        return copy
     if copy := datasets.repaired_copy(token.owner, dataset):
         return copy
     page = f"{base_url(request)}{reverse('datasets:detail', args=[dataset.pk])}"
     then = f" Its page is {page}; then submit this URL again." if dataset.needs_repair else ""
-    raise ApiError(422, f"data_source_path: {dataset.refusal}{then}")
+    raise ApiError(422, f"data_source_path: {dataset.refusal}{then}{repairs.offer(dataset)}")

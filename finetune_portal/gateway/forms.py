@@ -11,16 +11,20 @@ from django import forms
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import parameters
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.gateway.api_call import ApiError
+from finetune_portal.gateway.api_call import ApiError, text
 from finetune_portal.gateway.models import Right
+from finetune_portal.gateway.offers import Offer, is_in_vendors_words
+from finetune_portal.jobs.choices import Machine
 from finetune_portal.jobs.forms import JobForm
-from finetune_portal.web.names import NameField
+from finetune_portal.projects import access as projects
+from finetune_portal.web.names import NameField, clean_name
 
 DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
 RIGHTS = (
     (Right.TRAIN, "Upload datasets and start jobs, which cost money"),
     (Right.PUBLISH, "Make models public or private"),
     (Right.DOWNLOAD, "Download models"),
+    (Right.RUN, "Run models, which may cost money"),
 )
 API_NAMES = {
     "wants_public": "segmind_public",
@@ -57,24 +61,38 @@ class TokenForm(forms.Form):
 
 
 def training_form(
-    fields: dict[str, Any], *, user: User, key: uuid.UUID, dataset: Dataset | None, public: bool
+    fields: dict[str, Any], *, offer: Offer, user: User, key: uuid.UUID, dataset: Dataset | None, public: bool
 ) -> JobForm:
-    """The same rules and messages as on the page."""
+    """The same rules and messages as on the page. Only Segmind's page has GPUs to name."""
     numbers = _advance_parameters(fields)
     further = {name: value for name, value in numbers.items() if name not in parameters.ELSEWHERE}
     data = {
         "form_key": str(key),
         "name": fields.get("name"),
         "instance_prompt": fields.get("instance_prompt"),
-        "machine_type": fields.get("machine_type"),
-        "learning_rate": _plain(numbers.get("learning_rate")),
-        "steps": _plain(numbers.get("steps")),
+        "machine_type": fields.get("machine_type") or ("" if is_in_vendors_words(fields) else Machine.H100),
+        "connection": offer.connection.pk,
+        "trainer": offer.trainer.id,
+        "learning_rate": plain_number(numbers.get("learning_rate")),
+        "steps": plain_number(numbers.get("steps")),
         "parameters": json.dumps(further) if further else "",
         "wants_public": public,
         "dataset": dataset.pk if dataset else "",
+        "project": _project(fields, user),
         "source_url": "" if dataset else fields.get("data_source_path"),
     }
     return JobForm(data, user=user)
+
+
+def _project(fields: dict[str, Any], user: User) -> int | None:
+    """The key of the project that a call names; None for none. Raises ApiError."""
+    name = clean_name(text(fields, "project")) if fields.get("project") else ""
+    if not name:
+        return None
+    project = projects.joined(user).filter(folded_name=name.casefold()).first()
+    if project is None:
+        raise ApiError(422, "project: you are a member of no project of this name.")
+    return int(project.pk)
 
 
 def errors_of(form: JobForm) -> str:
@@ -98,7 +116,7 @@ def _advance_parameters(fields: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _plain(value: Any) -> str:
+def plain_number(value: Any) -> str:
     """A number as a person types it, as JSON may hold 300.0."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
         value = int(value)

@@ -14,6 +14,7 @@ class Right(models.TextChoices):
     TRAIN = "train", "Train"
     PUBLISH = "publish", "Publish"
     DOWNLOAD = "download", "Download"
+    RUN = "run", "Run models"
 
 
 class PersonalToken(models.Model):

@@ -1,6 +1,7 @@
 """The answers of the API, field by field as in docs/provider-api.md, from the portal's rows.
 
-Ids are the portal's own. Other fields of the provider's answer are passed on unchanged.
+Ids are the portal's own. Other fields of Segmind's answer are passed on unchanged. A job of another provider
+has Segmind's fields where they are true of it, Segmind's words for its status, and who trains what.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from finetune_portal.connections import trainers
 from finetune_portal.gateway import upload_urls
+from finetune_portal.gateway.offers import Offer
 from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.costs import approval_of
 from finetune_portal.jobs.models import Job
+from finetune_portal.providers.parameter import Parameter
 
 Json = dict[str, Any]
 INTERNAL_FIELDS = {
@@ -20,12 +25,27 @@ INTERNAL_FIELDS = {
 }  # what jobs/sync/details.py adds to the provider's last answer
 ID_NAMES = {"request_id", "job_id"}
 DETAILS_ONLY = {"instance_prompt", "slug", "public_model", "created_ts", "updated_ts"}
+STATUSES = {  # by the state of a job of another provider; before all of them it is REQUESTED
+    State.DATA: "DATA_PROCESSING",
+    State.TRAINING: "TRAINING_INITIATED",
+    State.RUNNING: "TRAINING_INITIATED",
+    State.TRAINED: "TRAINING_COMPLETED",
+    State.DEPLOYING: "DEPLOYING",
+    State.READY: "AVAILABLE",
+    State.FAILED: "FAILED",
+}
+TYPES = {"whole": "integer", "number": "number", "flag": "boolean", "choice": "string", "text": "string"}
+WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"  # the portal's own word
+WAITS = "The job waits for the approval of an admin. When it is approved, it starts by itself."
 LIST_ONLY = {"segmind_model_path", "advance_parameters", "segmind_public_model", "train_type", "theme"}
 
 
 def submitted(job: Job) -> Json:
     """docs/provider-api.md, 1."""
-    return {"status": _status(job), "finetune_id": str(job.form_key), "name": job.name}
+    answer = {"status": _status(job), "finetune_id": str(job.form_key), "name": job.name}
+    if job.state == State.APPROVAL and (approval := approval_of(job)):
+        answer["message"] = f"{WAITS} {approval.reason}"
+    return answer
 
 
 def details(job: Job, base_url: str) -> Json:
@@ -34,7 +54,7 @@ def details(job: Job, base_url: str) -> Json:
         **_provider_fields(job, without=LIST_ONLY),
         **_common(job, base_url),
         "instance_prompt": job.instance_prompt,
-        "slug": job.slug,
+        "slug": job.run_slug,
         "public_model": _is_public(job),
         "dataset_warnings": job.dataset.warnings if job.dataset else [],
         "cloud_storage_url": job.cloud_storage_url or None,
@@ -46,7 +66,7 @@ def details(job: Job, base_url: str) -> Json:
 def listed(job: Job, base_url: str) -> Json:
     """docs/provider-api.md, 3."""
     fields = _provider_fields(job, without=DETAILS_ONLY)
-    advanced = {"prompt": job.instance_prompt, "theme": "KONTEXT"}
+    theme = {"theme": "KONTEXT"} if job.is_at_segmind else {}
     return {
         **fields,
         **_common(job, base_url),
@@ -55,11 +75,12 @@ def listed(job: Job, base_url: str) -> Json:
             **job.parameters,
             "steps": job.steps,
             "learning_rate": job.learning_rate,
-            **advanced,
+            "prompt": job.instance_prompt,
+            **theme,
         },
         "segmind_public_model": _is_public(job),
         "train_type": "LORA",
-        "theme": "KONTEXT",
+        "theme": theme.get("theme"),
         "cloud_storage_url": job.cloud_storage_url or None,
         "model_information": fields.get("model_information") or {},
     }
@@ -70,15 +91,65 @@ def _common(job: Job, base_url: str) -> Json:
         "id": str(job.form_key),
         "finetune_id": str(job.form_key),
         "name": job.name,
+        "project": job.project.name if job.project else None,
         "data_source_path": _data_source_path(job, base_url),
         "status": _status(job),
         "error_message": _error(job),
+        **(_at_segmind(job) if job.is_at_segmind else _elsewhere(job)),
+    }
+
+
+def _at_segmind(job: Job) -> Json:
+    return {
         "source_type": job.provider_data.get("source_type") or "AWS_S3",
         "base_model": job.provider_data.get("base_model") or "FLUX",
     }
 
 
+def _elsewhere(job: Job) -> Json:
+    return {
+        "source_type": None,
+        "base_model": trainers.base_model_of(job.trainer),
+        "trainer": job.trainer,
+        "provider": job.connection.provider,
+        "connection": job.connection.name,
+        "provider_status": job.provider_status or None,
+    }
+
+
+def trainer(offer: Offer) -> Json:
+    """A row of the trainers."""
+    return {
+        "connection": offer.connection.name,
+        "provider": offer.provider,
+        "trainer": offer.id,
+        "title": offer.trainer.title,
+        "base_model": offer.trainer.base_model,
+        "licence": offer.trainer.licence,
+        "most_inputs": offer.trainer.most_inputs,
+        "availability": offer.availability,
+        "is_default": offer.is_default,
+        "parameters": [_parameter(each) for each in offer.parameters],
+    }
+
+
+def _parameter(parameter: Parameter) -> Json:
+    has_bounds = parameter.type in ("whole", "number")
+    return {
+        "name": parameter.name,
+        "type": TYPES.get(parameter.type, parameter.type),
+        "minimum": parameter.least if has_bounds else None,
+        "maximum": parameter.most if has_bounds else None,
+        "step": parameter.step or None,
+        "choices": list(parameter.choices) or None,
+        "default": parameter.default,
+        "help": parameter.help,
+    }
+
+
 def _provider_fields(job: Job, *, without: set[str]) -> Json:
+    if not job.is_at_segmind:
+        return {}
     return {
         name: value
         for name, value in job.provider_data.items()
@@ -87,9 +158,13 @@ def _provider_fields(job: Job, *, without: set[str]) -> Json:
 
 
 def _status(job: Job) -> str:
-    """The provider's own status, or the first one while it has none."""
+    """Segmind's own status, or the first one while it has none."""
     if job.state in (State.REFUSED, State.CLOSED):
         return "FAILED"
+    if job.state == State.APPROVAL:
+        return WAITING_FOR_APPROVAL
+    if not job.is_at_segmind:
+        return STATUSES.get(State(job.state), "REQUESTED")
     return job.provider_status or "REQUESTED"
 
 

@@ -22,7 +22,8 @@ from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.models import PersonalToken
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.services import start_all
+from finetune_portal.jobs.services import prices_of, start_all
+from finetune_portal.projects.models import Project
 
 PREFIX = "ftp_"
 RANDOM = 32
@@ -88,12 +89,27 @@ def form_key_for(owner: User, idempotency_key: str) -> uuid.UUID:
 
 
 def submit(
-    *, actor: User, dataset: Dataset | None, source_url: str, key: uuid.UUID, training: dict[str, Any]
+    *,
+    actor: User,
+    dataset: Dataset | None,
+    source_url: str,
+    key: uuid.UUID,
+    training: dict[str, Any],
+    project: Project | None = None,
 ) -> Job:
     """Start one job, with a dataset of the library or one at a public URL. All of it or nothing."""
+    prices = prices_of(dataset, [training])
     with transaction.atomic():
         dataset = dataset or add_url(source_url, owner=actor)
-        return start_all(actor=actor, dataset=dataset, form_key=key, parameter_sets=[training])[0]
+        jobs = start_all(
+            actor=actor,
+            dataset=dataset,
+            form_key=key,
+            parameter_sets=[training],
+            project=project,
+            prices=prices,
+        )
+        return jobs[0]
 
 
 def _hash(text: str) -> str:

@@ -7,17 +7,24 @@ at the same URL. Once a file has arrived whole, its URL takes the same bytes aga
 from __future__ import annotations
 
 import hashlib
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.db import IntegrityError
 
 from finetune_portal.datasets.forms import UploadForm
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import discard_upload, restart_upload, start_upload
+from finetune_portal.datasets.services import (
+    TooManyUploadsError,
+    discard_upload,
+    restart_upload,
+    start_upload,
+)
 from finetune_portal.datasets.upload.tus import Chunk, TusError, lock_file, next_message, write_chunk
 from finetune_portal.gateway import upload_urls
 from finetune_portal.gateway.models import PersonalToken, Right
 from finetune_portal.gateway.upload_urls import UploadGrant
+from finetune_portal.storage.room import RoomFile
+from finetune_portal.web import disk_full
 from finetune_portal.web.asgi import Receive, Scope, Send, headers_of, respond, run_in_thread
 from finetune_portal.web.request_context import acting_with_token
 
@@ -39,7 +46,7 @@ async def receive_file(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, 200, {"ETag": f'"{md5}"'})
 
 
-async def _receive(dataset: Dataset, file: BinaryIO, receive: Receive) -> str:
+async def _receive(dataset: Dataset, file: RoomFile, receive: Receive) -> str:
     """Write the body and return its MD5, the ETag of S3."""
     digest = hashlib.md5(usedforsecurity=False)
     if await write_chunk(Chunk(dataset, 0, "", b"", digest), file, receive) != dataset.size:
@@ -78,7 +85,7 @@ def _md5() -> Any:
     return hashlib.md5(usedforsecurity=False)
 
 
-def _open_upload(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, BinaryIO | None]:
+def _open_upload(path: str, query: str, headers: dict[str, str]) -> tuple[Dataset, RoomFile | None]:
     """The empty dataset and its file to write into; no file if this URL has brought one of this size."""
     grant = upload_urls.read_grant(path, query)
     if grant is None:
@@ -100,7 +107,11 @@ def _open_upload(path: str, query: str, headers: dict[str, str]) -> tuple[Datase
     if not restart_upload(dataset, size):
         file.close()
         raise _already_used()
-    file.truncate(0)
+    try:
+        file.truncate(size)
+    except disk_full.DiskFullError as exc:
+        file.close()
+        raise TusError(disk_full.STATUS, str(exc)) from None
     return dataset, file
 
 
@@ -110,7 +121,7 @@ def _size(grant: UploadGrant, headers: dict[str, str]) -> int:
         raise TusError(411, "Send the length of the file in the header Content-Length.")
     form = UploadForm({"filename": grant.filename, "size": length})
     if not form.is_valid():
-        raise TusError(422, form.sentence)
+        raise TusError(form.status, form.sentence)
     return int(form.cleaned_data["size"])
 
 
@@ -122,6 +133,10 @@ def _dataset(grant: UploadGrant, token: PersonalToken, size: int) -> Dataset:
         return start_upload(owner=token.owner, filename=grant.filename, size=size, key=grant.key)
     except IntegrityError:
         raise TusError(423, "Another connection has just started this upload.") from None
+    except TooManyUploadsError as exc:
+        raise TusError(429, str(exc)) from None
+    except disk_full.DiskFullError as exc:
+        raise TusError(disk_full.STATUS, str(exc)) from None
 
 
 def _already_used() -> TusError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -16,9 +17,11 @@ from finetune_portal.gateway import access, services
 from finetune_portal.gateway.endpoints import base_url
 from finetune_portal.gateway.forms import TokenForm
 from finetune_portal.gateway.openapi import document
+from finetune_portal.web.forms import reads_forms
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reads_forms(TokenForm)
 @reauthentication.recent_sign_in_required
 def tokens(request: PortalRequest) -> HttpResponse:
     """List the tokens, or make one. The new token is shown in this one answer and stored nowhere."""
@@ -44,7 +47,8 @@ def revoke(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def reference(request: PortalRequest) -> HttpResponse:
-    return render(request, "gateway/reference.html", {"base_url": base_url(request)})
+    context = {"base_url": base_url(request), "wait_seconds": settings.RUN_WAIT_SECONDS}
+    return render(request, "gateway/reference.html", context)
 
 
 @login_not_required

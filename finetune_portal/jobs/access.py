@@ -1,8 +1,9 @@
-"""The only access to jobs: everyone on the team sees all, the owner and admins change them."""
+"""The only access to jobs: everyone sees those of no private project, the owner and admins change them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -10,10 +11,19 @@ from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.models import Job
+from finetune_portal.projects import access as projects
 
 
 def visible(user: User) -> QuerySet[Job]:
-    return Job.objects.select_related("owner", "dataset") if user.is_active else Job.objects.none()
+    """All but those of private projects of others. A job's dataset may be seen by whoever sees the job."""
+    if not user.is_active:
+        return Job.objects.none()
+    return Job.objects.filter(projects.is_seen(user)).select_related("owner", "dataset", "project")
+
+
+def hidden_keys(user: User) -> QuerySet[Job, Any]:
+    """The keys of the jobs of private projects of others."""
+    return Job.objects.filter(project__in=projects.hidden(user)).values("pk")
 
 
 def job_to_see(user: User, pk: int) -> Job:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.db.models import TextChoices
 
 MAX_SWEEP = 6  # values of one parameter in a sweep
+MAX_SWEEP_JOBS = MAX_SWEEP**2  # as many as two such parameters make
 MIN_STEPS, MAX_STEPS = 1, 20_000
 MIN_RATE, MAX_RATE = 1e-7, 0.01
 
@@ -18,6 +19,7 @@ MIN_RATE, MAX_RATE = 1e-7, 0.01
 class State(TextChoices):
     """Where a job is. Up to CLOSED the portal sets the state, from REQUESTED on the provider reports it."""
 
+    APPROVAL = "approval", "Waiting for approval"
     WAITING = "waiting", "Waiting for its dataset"
     QUEUED = "queued", "About to be sent"
     SENDING = "sending", "Sending"
@@ -35,7 +37,7 @@ class State(TextChoices):
     FAILED = "failed", "Failed"
 
 
-UNSENT = (State.WAITING, State.QUEUED)
+UNSENT = (State.APPROVAL, State.WAITING, State.QUEUED)
 DOUBTFUL = (State.SENDING, State.UNCONFIRMED, State.NEEDS_DECISION)
 FOLLOWED = (
     State.REQUESTED,
@@ -49,16 +51,22 @@ UNTRAINED = (State.REQUESTED, State.DATA, State.TRAINING, State.RUNNING)
 ENDED = (State.READY, State.FAILED, State.REFUSED, State.CLOSED)
 ACTIVE = (*UNSENT, *DOUBTFUL, *FOLLOWED)
 GROUPS = {
-    "active": ("Running", ACTIVE),
+    "active": ("Active", ACTIVE),
     "ready": ("Ready", (State.READY,)),
-    "failed": ("Failed", (State.FAILED, State.REFUSED, State.CLOSED)),
+    "failed": ("Failed or closed", (State.FAILED, State.REFUSED, State.CLOSED)),
 }
 DOWNLOADABLE = (State.TRAINED, State.DEPLOYING, State.READY)
 
-# The stages of the progress line, each with the states that it covers.
+# The stages of the progress line, each with the states that it covers. Not every provider has all of them.
 STAGES = (
     ("Dataset", (State.WAITING,)),
-    ("Sent", (State.QUEUED, State.SENDING, State.UNCONFIRMED, State.NEEDS_DECISION, State.REFUSED)),
+    (
+        "Sending",
+        (
+            *(State.APPROVAL, State.QUEUED, State.SENDING),
+            *(State.UNCONFIRMED, State.NEEDS_DECISION, State.REFUSED),
+        ),
+    ),
     ("Queue", (State.REQUESTED,)),
     ("Data", (State.DATA,)),
     ("Training", (State.TRAINING, State.RUNNING, State.TRAINED)),
@@ -96,8 +104,9 @@ class BuiltInPreset:
     note: str
 
 
+# Values of Segmind's sample, of what fal and Replicate start from, and of ai-toolkit's Kontext example.
 BUILT_IN_PRESETS = (
-    BuiltInPreset("quick", "Quick look", 4e-4, 300, "The provider's own sample values"),
-    BuiltInPreset("balanced", "Balanced", 1e-4, 1000, "What fal and Replicate start from"),
-    BuiltInPreset("thorough", "Thorough", 1e-4, 3000, "As in ai-toolkit's Kontext example"),
+    BuiltInPreset("quick", "Quick look", 4e-4, 300, "To see whether it learns the edit"),
+    BuiltInPreset("balanced", "Balanced", 1e-4, 1000, "For a first result to work with"),
+    BuiltInPreset("thorough", "Thorough", 1e-4, 3000, "When the edit is still too weak"),
 )

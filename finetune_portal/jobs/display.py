@@ -28,16 +28,33 @@ def stage_number(job: Job) -> int:
 
 
 def percent(job: Job) -> int | None:
-    """Return how much of the training is done, rounded down; None while it is not known or the job queues."""
-    training = job.training_or_none if job.state in (State.TRAINING, State.RUNNING) else None
-    if training is None or training.percent is None or training.jobs_ahead:
+    """Return how much is trained, rounded down; None while that is not known, and before the first step."""
+    training = _running(job)
+    if training is None or training.percent is None or first_phase(job):
         return None
     return int(training.percent)
 
 
-def time_left(training: Training) -> timedelta | None:
+def first_phase(job: Job) -> str:
+    """Return what the training does before its first step; empty afterwards, and while the job queues."""
+    training = _running(job)
+    return "" if training is None or training.step else training.phase
+
+
+def _running(job: Job) -> Training | None:
+    training = job.training_or_none if job.state in (State.TRAINING, State.RUNNING) else None
+    return None if training is None or training.jobs_ahead else training
+
+
+def page_title(job: Job) -> str:
+    """What the tab of the job's page says: how far the job is, then its name."""
+    done = percent(job)
+    return f"{status_text(job)} · {job.name}" if done is None else f"{done} % · {job.name}"
+
+
+def time_left(training: Training | None) -> timedelta | None:
     """Round the time to the last step: to 5 seconds, from 10 minutes on to a minute."""
-    if training.seconds_left is None:
+    if training is None or training.seconds_left is None:
         return None
     grain = 5 if training.seconds_left < 600 else 60
     return timedelta(seconds=max(grain, round(training.seconds_left / grain) * grain))

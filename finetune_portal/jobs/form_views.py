@@ -6,34 +6,43 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, QueryDict
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.models import User
+from finetune_portal.connections import prices
+from finetune_portal.costs import budgets
+from finetune_portal.costs.budgets import BudgetExceededError
+from finetune_portal.datasets import access as datasets
 from finetune_portal.datasets.library import add_url
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import store_upload
-from finetune_portal.jobs import access, choices, presets, services
-from finetune_portal.jobs.forms import JobForm, PresetForm
+from finetune_portal.jobs import access, choices, presets, services, sweeps
+from finetune_portal.jobs.forms import NAME_LENGTH, NAME_TAKEN, JobForm, PresetForm
 from finetune_portal.jobs.limits import LimitExceededError
 from finetune_portal.jobs.models import Preset
-from finetune_portal.web.guards import maker_only
+from finetune_portal.web.errors import ActionError
+from finetune_portal.web.forms import reads_forms
+from finetune_portal.web.guards import maker_only, takes_file
 from finetune_portal.web.http import fragment_or_redirect, redirect_to, swap_main_to
 from finetune_portal.web.keys import parse_key
 
 REPEATED_FIELDS = (
-    *("name", "dataset", "instance_prompt", "learning_rate", "steps"),
-    *("machine_type", "connection", "parameters"),
+    *("name", "dataset", "project", "instance_prompt", "learning_rate", "steps"),
+    *("machine_type", "connection", "trainer", "parameters"),
 )
 
 
+@takes_file(lambda: settings.DATASET_MAX_BYTES)
+@reads_forms(JobForm, PresetForm)
 @require_http_methods(["GET", "HEAD", "POST"])
 @maker_only
 def job_new(request: PortalRequest) -> HttpResponse:
-    if request.method != "POST":
+    if request.method != "POST" or "show" in request.POST:  # a button, where no script shows the parameters
         form = JobForm(user=request.user, initial=_initial(request))
         return render(request, "jobs/new.html", _form_context(form))
     form = JobForm(request.POST, request.FILES, user=request.user)
@@ -42,27 +51,67 @@ def job_new(request: PortalRequest) -> HttpResponse:
         return render(request, template, _form_context(form), status=422)
     dataset, parameter_sets, form_key = _dataset_of(form), form.job_parameters, form.cleaned_data["form_key"]
     if len(parameter_sets) > 1 and request.POST.get("confirmed") != str(len(parameter_sets)):
-        return _ask_first(request, form, dataset, to_confirm=parameter_sets)
+        return _ask_first(request, form, dataset, to_confirm=sweeps.described(parameter_sets))
     try:
         jobs = services.start_all(
             actor=request.user,
             dataset=dataset,
             form_key=form_key,
             parameter_sets=parameter_sets,
+            project=form.cleaned_data["project"],
             exceed=request.POST.get("exceed") == "on",
         )
-    except LimitExceededError as exc:
-        return _ask_first(request, form, dataset, status=422, exceeded=str(exc), number=len(parameter_sets))
+    except ActionError as exc:
+        return _not_started(request, form, dataset, exc)
+    for sentence in budgets.warnings(request.user, [(job.connection, job.project) for job in jobs]):
+        messages.warning(request, sentence)
     if len(jobs) > 1:
         return redirect_to(request, f"{reverse('jobs:list')}?sweep={form_key}")
     return swap_main_to(request, reverse("jobs:detail", args=[jobs[0].pk]))
+
+
+@require_http_methods(["GET", "HEAD"])
+@maker_only
+def job_parameters(request: PortalRequest) -> HttpResponse:
+    """The trainers of the selected connection and the parameters of one, with what was typed for another."""
+    form = JobForm(user=request.user, initial=request.GET.dict())
+    return render(request, "jobs/_parameters.html", {"form": form})
+
+
+@require_http_methods(["GET", "HEAD"])
+@maker_only
+def job_price(request: PortalRequest) -> HttpResponse:
+    """What a job of the selected trainer costs and how long it trains, for each number of steps typed."""
+    form = JobForm(user=request.user, initial=request.GET.dict())
+    try:
+        steps = form.fields["steps"].clean(request.GET.get("steps", ""))
+    except ValidationError:
+        steps = []
+    try:
+        estimates = [prices.estimate(form.taker, form.chosen.id, each, form.most_inputs) for each in steps]
+    except prices.PriceUnavailableError:
+        estimates = []
+    amounts = sorted(each.amount for each in estimates if each)
+    return render(
+        request,
+        "jobs/_price.html",
+        {
+            "form": form,
+            "least": amounts[0] if amounts else None,
+            "most": amounts[-1] if amounts else None,
+            "currency": next((each.currency for each in estimates if each), ""),
+            "budgets": budgets.shown(request.user, form.taker),
+            "is_asked": True,
+            "is_unknown": bool(estimates) and not amounts,
+        },
+    )
 
 
 def _dataset_of(form: JobForm) -> Dataset:
     """Return the selected dataset, or a new one from the file or URL of the form."""
     dataset, file, url = (form.cleaned_data[name] for name in ("dataset", "file", "source_url"))
     if file:
-        return store_upload(owner=form.user, filename=file.name, size=file.size, chunks=file.chunks())
+        return store_upload(owner=form.user, file=file)
     return dataset or add_url(url, owner=form.user)
 
 
@@ -70,25 +119,37 @@ def _ask_first(
     request: PortalRequest, form: JobForm, dataset: Dataset, *, status: int = 200, **question: Any
 ) -> HttpResponse:
     """Show the form again with a question: to start several paid jobs, or to exceed a limit."""
-    form.data = QueryDict(f"{request.POST.urlencode()}&dataset={dataset.pk}")
+    form.data = {**form.data, "dataset": dataset.pk}
     context = {**_form_context(form), **question, "dataset": dataset}
     template = "jobs/_form.html" if request.htmx else "jobs/new.html"
     return render(request, template, context, status=status)
 
 
+def _not_started(request: PortalRequest, form: JobForm, dataset: Dataset, exc: ActionError) -> HttpResponse:
+    """Show the form again with what prevented the start: a limit, or the project was changed meanwhile."""
+    if isinstance(exc, LimitExceededError | BudgetExceededError):
+        number = len(form.job_parameters)
+        return _ask_first(request, form, dataset, status=422, exceeded=str(exc), number=number)
+    form.add_error("project", str(exc))
+    return _ask_first(request, form, dataset, status=422)
+
+
 @require_POST
+@reads_forms(JobForm, PresetForm)
 @maker_only
 def save_preset(request: PortalRequest) -> HttpResponse:
-    """Save learning rate and steps as a preset of the team; the other fields stay as typed."""
+    """Save all parameters as a preset of the team; the other fields stay as typed."""
     form = PresetForm(request.POST)
     if form.is_valid():
-        values = form.cleaned_data
-        presets.save_preset(request.user, values.pop("preset_name"), **values)
-        messages.success(request, f"“{form.data['preset_name']}” is now a preset for the whole team.")
+        try:
+            presets.save_preset(request.user, form.cleaned_data["preset_name"], **form.preset)
+            messages.success(request, f"“{form.data['preset_name']}” is now a preset for the whole team.")
+        except presets.NameTakenError:
+            form.add_error("preset_name", NAME_TAKEN)
     status, shown = (200, PresetForm()) if form.is_valid() else (422, form)
     if request.htmx:
         return render(request, "jobs/_presets.html", _preset_context(shown), status=status)
-    typed = JobForm(user=request.user, initial=request.POST.dict())
+    typed = JobForm(user=request.user, initial=_initial(request))
     return render(request, "jobs/new.html", {**_form_context(typed), "preset_form": shown}, status=status)
 
 
@@ -105,7 +166,9 @@ def delete_preset(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 def _initial(request: PortalRequest) -> dict[str, Any]:
-    """Start from the first built-in preset, or from an earlier job for “Train again with changes”."""
+    """Start from the first built-in preset, from a job for “Train again with changes”, or as it was sent."""
+    if request.method == "POST":
+        return request.POST.dict()
     first = choices.BUILT_IN_PRESETS[0]
     initial: dict[str, Any] = {"learning_rate": first.learning_rate, "steps": first.steps}
     if (pk := parse_key(request.GET.get("again", ""))) is not None:
@@ -113,18 +176,23 @@ def _initial(request: PortalRequest) -> dict[str, Any]:
         if job is not None:
             return {name: getattr(job, name) for name in REPEATED_FIELDS}
     if (pk := parse_key(request.GET.get("dataset", ""))) is not None:
-        initial["dataset"] = pk
+        initial |= {"dataset": pk, "name": _suggested_name(request.user, pk)}
     return initial
 
 
+def _suggested_name(user: User, dataset: int) -> str:
+    """The name of the dataset; none after its first job, so that “Back” and “Start” start no second one."""
+    if access.visible(user).filter(owner=user, dataset=dataset).exists():
+        return ""
+    name = datasets.visible(user).filter(pk=dataset).values_list("name", flat=True).first() or ""
+    return name[:NAME_LENGTH].strip()
+
+
 def _form_context(form: JobForm) -> dict[str, Any]:
-    chosen = form["dataset"].value()
-    queryset = form.fields["dataset"].queryset  # type: ignore[attr-defined]
-    pk = parse_key(str(getattr(chosen, "pk", chosen)))
     return {
         "form": form,
         **_preset_context(PresetForm()),
-        "dataset": queryset.filter(pk=pk).first() if pk is not None else None,
+        "dataset": form.chosen_dataset,
         "max_bytes": settings.DATASET_MAX_BYTES,
     }
 

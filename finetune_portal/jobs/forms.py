@@ -1,32 +1,48 @@
-"""The job form and the small forms of the job pages. Every error is a sentence at its field."""
+"""The forms of a new job, its presets and the limits. Every error is a sentence at its field."""
 
 from __future__ import annotations
 
 import uuid
-from itertools import product
+from math import prod
 from typing import Any, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils.functional import cached_property
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import closing, parameters
+from finetune_portal.connections import closing, declared
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import choices, limits
+from finetune_portal.jobs import choices, durations, inputs, limits, placement, sweeps
 from finetune_portal.jobs.models import Job, Limits, Preset
 from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
-from finetune_portal.jobs.parameter_field import ParametersField
-from finetune_portal.jobs.select_fields import ConnectionField, ConnectionRadios, DatasetField
-from finetune_portal.providers.contract import ParameterError
+from finetune_portal.jobs.parameter_fields import ParametersField, field_name
+from finetune_portal.jobs.parameter_forms import ParametersMixin
+from finetune_portal.jobs.select_fields import (
+    ConnectionField,
+    ConnectionRadios,
+    DatasetField,
+    TrainerSelect,
+)
+from finetune_portal.projects.forms import ProjectField
+from finetune_portal.providers.parameter import ParameterError
 from finetune_portal.web.forms import InlineForm
+from finetune_portal.web.keys import parse_key
 from finetune_portal.web.names import NameField
 
+NAME_LENGTH = 80  # of a job
+NAME_TAKEN = "A preset with this name already exists."
 MAX_LIMIT = 2_147_483_647  # what the column holds
+PROJECT_HELP = (
+    "A private project takes your own dataset along, unless other jobs use it. "
+    "Other datasets stay as they are."
+)
+STEPS_HELP = "More steps take longer{}. Write 2500, and several values as 300; 1000."
 WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
 
 
@@ -35,6 +51,15 @@ def _has_all_captions(dataset: Dataset | None) -> bool:
     if dataset is None or dataset.state != Dataset.State.READY:
         return False
     return dataset.caption_count == len(dataset.pairs)
+
+
+def _why_needed(dataset: Dataset | None) -> str:
+    """Why a prompt is needed, as the end of the sentence that asks for it."""
+    if dataset is None:
+        return ""
+    if dataset.state == Dataset.State.READY:
+        return ": not every pair has a caption"
+    return ": the dataset is not checked yet, so it is not known whether every pair has a caption"
 
 
 def _rate_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersField:
@@ -62,7 +87,7 @@ def _steps_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersFie
         least=choices.MIN_STEPS,
         most=choices.MAX_STEPS,
         count=count,
-        help_text="More steps take longer and cost more. Write 2500, and several values as 300; 1000.",
+        help_text=STEPS_HELP.format(" and cost more"),
         error_messages={
             "required": "Enter a number of steps, for example 300.",
             "invalid": "Enter the steps as a whole number such as 300.",
@@ -74,16 +99,17 @@ def _steps_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersFie
     )
 
 
-class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A job, or several as a sweep: name, dataset, prompt, learning rate, steps, GPU, visibility."""
+class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A job, or several as a sweep: name, dataset, prompt, connection with its parameters, visibility."""
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
-    name = NameField(max_length=80, error_messages={"required": "Enter a name for the job."})
+    name = NameField(max_length=NAME_LENGTH, error_messages={"required": "Enter a name for the job."})
     dataset = DatasetField(
         queryset=Dataset.objects.none(),
         required=False,
         empty_label="Select a dataset",
     )
+    project = ProjectField(help_text=PROJECT_HELP)
     file = forms.FileField(required=False, label="ZIP file")
     source_url = forms.CharField(
         required=False,
@@ -94,11 +120,13 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     )
     learning_rate = _rate_field()
     steps = _steps_field()
-    parameters = ParametersField(
+    trainer = forms.ChoiceField(
         required=False,
-        label="Further parameters",
-        help_text="From the earlier job, as name=value. Clear the field to train without them.",
+        label="What to train",
+        widget=TrainerSelect,
+        error_messages={"invalid_choice": "This is not offered any more. Select another one."},
     )
+    parameters = ParametersField(required=False, label="Other parameters")
     connection = ConnectionField(
         queryset=Connection.objects.none(),
         required=False,
@@ -134,13 +162,22 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         super().__init__(*args, **kwargs)
         self.user = user
         field = cast("forms.ModelChoiceField[Dataset]", self.fields["dataset"])
-        field.queryset = access.usable(user).defer("verdict").order_by("-pk")
+        field.queryset = access.usable(user).select_related("project").defer("verdict").order_by("-pk")
         field.error_messages["invalid_choice"] = "This dataset was rejected or deleted. Select another one."
+        cast("ProjectField", self.fields["project"]).offer_to(user)
         self.connections = Connection.objects.in_use()
         cast("ConnectionField", self.fields["connection"]).queryset = self.connections
         self.initial.setdefault("connection", connections.default())
         self.initial.setdefault("form_key", uuid.uuid4())
         self.left, self.may_publish = limits.remaining(user), limits.may_publish(user)
+        if not self.has_paid_connection:
+            self.fields["steps"].help_text = STEPS_HELP.format("")
+        self.add_parameter_fields(self.connections, count=choices.MAX_SWEEP)
+
+    @property
+    def has_projects(self) -> bool:
+        """Whether the person works on a project."""
+        return bool(cast("ProjectField", self.fields["project"]).queryset)
 
     @property
     def has_choice(self) -> bool:
@@ -154,6 +191,8 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         return uuid.uuid4() if is_foreign or not key else uuid.UUID(str(key))
 
     def clean_wants_public(self) -> bool:
+        if not self.has_visibility:
+            return False
         if self.cleaned_data["wants_public"] and not limits.may_publish(self.user):
             raise forms.ValidationError(limits.ONLY_ADMINS_PUBLISH)
         return bool(self.cleaned_data["wants_public"])
@@ -180,21 +219,26 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             self._check_url(url)
         elif "dataset" not in self.errors:
             self.add_error("dataset", "Drop a ZIP file or select a dataset from the library.")
-        if (values := cleaned.get("parameters")) and (connection := cleaned.get("connection")):
-            self._read_parameters(connection, values)
+        self._check_inputs(None if file else dataset, cleaned)
+        self._check_project(None if file else dataset, cleaned)
+        cleaned["parameters"] = self.read_parameters()
+        self.check_numbers()
+        self._check_number_of_jobs(cleaned)
         if not cleaned.get("instance_prompt") and not _has_all_captions(None if file else dataset):
-            reason = ": not every pair has a caption" if isinstance(dataset, Dataset) and not file else ""
-            self.add_error("instance_prompt", f"Enter a prompt{reason}.")
+            self.add_error("instance_prompt", f"Enter a prompt{_why_needed(None if file else dataset)}.")
         return cleaned
 
-    def _read_parameters(self, connection: Connection, values: dict[str, Any]) -> None:
-        try:
-            self.cleaned_data["parameters"] = parameters.read(connection, values)
-        except ParameterError as exc:
-            self.add_error("parameters", str(exc))
+    def _check_number_of_jobs(self, cleaned: dict[str, Any]) -> None:
+        fields = {name: cleaned.get(name) or [] for name in ("learning_rate", "steps")}
+        fields |= {field_name(name): values for name, values in cleaned["parameters"].items()}
+        several = {name: len(values) for name, values in fields.items() if len(values) > 1}
+        count, most = prod(several.values()), choices.MAX_SWEEP_JOBS
+        if count > most:
+            sentence = f"These values make {count:,} jobs. A sweep has at most {most}: enter fewer values."
+            self.add_error(list(several)[-1], sentence)
 
     def _check_file(self, file: UploadedFile) -> None:
-        upload = UploadForm({"filename": file.name, "size": file.size})
+        upload = UploadForm({"filename": file.name, "size": file.size}, is_stored=True)
         if not upload.is_valid():
             self.add_error("file", upload.sentence)
 
@@ -204,12 +248,66 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             self.add_error("source_url", form.sentence)
 
     def _check_chosen(self, dataset: Dataset, connection: Connection | None) -> None:
-        if connection and dataset.file_removed_at and not dataset.s3_url_for(connection):
+        is_settled = dataset.state == Dataset.State.READY and not dataset.has_file
+        if connection and is_settled and not dataset.s3_url_for(connection):
             self.add_error("dataset", f"Neither “{connection}” nor the portal has this file any more.")
+
+    def _check_inputs(self, dataset: Dataset | None, cleaned: dict[str, Any]) -> None:
+        connection, trainer = cleaned.get("connection"), cleaned.get("trainer")
+        if connection is None or trainer is None:
+            return
+        sentence = inputs.refusal(dataset, connection, trainer)
+        if sentence and not self._is_sent_again():
+            self.add_error("dataset", sentence)
+
+    def _check_project(self, dataset: Dataset | None, cleaned: dict[str, Any]) -> None:
+        """A job with a private project's dataset is in that project, also where none was selected."""
+        if "project" in self.errors or self._is_sent_again():
+            return
+        cleaned["project"] = placement.project_of(dataset, cleaned.get("project"))
+        if sentence := placement.refusal(dataset, cleaned["project"]):
+            self.add_error("project", sentence)
 
     @property
     def gpu(self) -> str:
-        return choices.Machine.H100.label
+        """The GPU of a paid job where it is known: a provider's choice, not the hardware of an engine."""
+        paid = [each for each in self.connections if not each.is_free]
+        takers = paid if self.taker.is_free else [self.taker]
+        is_known = all(each.speaks_segmind and not each.is_engine for each in takers)
+        return choices.Machine.H100.label if is_known else ""
+
+    @property
+    def has_visibility(self) -> bool:
+        """Whether the selected connection can make a model public."""
+        return declared.has_visibility(self.taker)
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether the selected connection can tell the price of a job."""
+        return declared.has_prices(self.taker)
+
+    @cached_property
+    def chosen_dataset(self) -> Dataset | None:
+        """The selected dataset, as far as it can be used."""
+        chosen = self["dataset"].value()
+        pk = parse_key(str(getattr(chosen, "pk", chosen)))
+        rows: QuerySet[Dataset] = self.fields["dataset"].queryset  # type: ignore[attr-defined]
+        return rows.filter(pk=pk).first() if pk is not None else None
+
+    @property
+    def most_inputs(self) -> int:
+        """The most input images that a pair of the selected dataset has; 1 until it is checked."""
+        return self.chosen_dataset.most_inputs if self.chosen_dataset else 1
+
+    @property
+    def expected_time(self) -> durations.ExpectedTime | None:
+        """How long what is typed will train, by the team's finished jobs; None where that is not known."""
+        try:
+            steps = self.fields["steps"].clean(self["steps"].value())
+            typed = {name: self.typed_value(name) for name in durations.WEIGHTY}
+        except (forms.ValidationError, ParameterError):
+            return None
+        return durations.expected_time(self.user, self.taker, self.chosen.id, steps, typed, self.most_inputs)
 
     @property
     def has_paid_connection(self) -> bool:
@@ -226,40 +324,11 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
     @property
     def job_parameters(self) -> list[dict[str, Any]]:
-        """The parameters of each job: every learning rate with every number of steps."""
-        names = ("name", "instance_prompt", "machine_type", "wants_public", "connection", "parameters")
+        """The parameters of each job: every combination of the values."""
+        names = ("name", "instance_prompt", "machine_type", "wants_public", "connection", "trainer")
         same = {name: self.cleaned_data[name] for name in names}
-        pairs = product(self.cleaned_data["learning_rate"], self.cleaned_data["steps"])
-        return [{**same, "learning_rate": rate, "steps": steps} for rate, steps in pairs]
-
-
-class DescribeForm(InlineForm):
-    name = NameField(max_length=80, error_messages={"required": "Enter a name for the job."})
-    note_text = forms.CharField(max_length=4000, required=False)
-    tags = forms.CharField(max_length=200, required=False)
-
-    def clean_tags(self) -> str:
-        """Return the comma-separated tags, each once."""
-        words = (" ".join(word.split()) for word in str(self.cleaned_data["tags"]).split(","))
-        return ", ".join(dict.fromkeys(word for word in words if word))
-
-
-class ConnectionForm(InlineForm):
-    """Another connection for a job that waits for a closed provider."""
-
-    connection = ConnectionField(
-        queryset=Connection.objects.none(),
-        empty_label=None,
-        error_messages={
-            "required": "Select a connection.",
-            "invalid_choice": "This connection was deactivated. Select another one.",
-        },
-    )
-
-    def __init__(self, *args: Any, job: Job, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        others = Connection.objects.in_use().exclude(pk=job.connection_id)
-        cast("ConnectionField", self.fields["connection"]).queryset = others
+        rates, steps, further = (self.cleaned_data[name] for name in ("learning_rate", "steps", "parameters"))
+        return [{**same, **each} for each in sweeps.combinations(rates, steps, further)]
 
 
 class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -286,12 +355,19 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         labels = {"only_admins_publish": "Only admins make models public"}
 
 
-class PresetForm(InlineForm):
+class PresetForm(ParametersMixin, InlineForm):
     """Sent with the job form, whose `name` is the job's, hence `preset_name`."""
 
     preset_name = NameField(max_length=40, error_messages={"required": "Enter a name for the preset."})
     learning_rate = _rate_field(count=1, single="A preset has a single learning rate.")
     steps = _steps_field(count=1, single="A preset has a single number of steps.")
+    trainer = forms.ChoiceField(required=False)
+    parameters = ParametersField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_bound:
+            self.add_parameter_fields(Connection.objects.in_use(), count=1)
 
     def clean_learning_rate(self) -> float:
         return float(self.cleaned_data["learning_rate"][0])
@@ -302,5 +378,15 @@ class PresetForm(InlineForm):
     def clean_preset_name(self) -> str:
         name = str(self.cleaned_data["preset_name"])
         if Preset.objects.filter(name=name).exists():
-            raise forms.ValidationError("A preset with this name already exists.")
+            raise forms.ValidationError(NAME_TAKEN)
         return name
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        cleaned["parameters"] = {name: values[0] for name, values in self.read_parameters().items()}
+        return cleaned
+
+    @property
+    def preset(self) -> dict[str, Any]:
+        """The fields of the preset beside its name."""
+        return {name: self.cleaned_data[name] for name in ("learning_rate", "steps", "parameters")}

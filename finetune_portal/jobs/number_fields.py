@@ -13,7 +13,7 @@ from finetune_portal.web.templatetags.portal import rate
 
 
 class NumbersField(forms.CharField):
-    """One or several numbers of a `kind`, at most `count`, as a list without duplicates."""
+    """One or several numbers of a `kind`, at most `count`, as a list without duplicates; empty is none."""
 
     def __init__(
         self, *, kind: type[float], least: float, most: float, count: int = choices.MAX_SWEEP, **kwargs: Any
@@ -23,6 +23,8 @@ class NumbersField(forms.CharField):
 
     def clean(self, value: Any) -> list[float]:
         text = str(super().clean(value))
+        if not text:
+            return []
         numbers = _parse(text, self.kind, str(self.error_messages["invalid"]), self._are_possible)
         if len(numbers) > self.count:
             raise forms.ValidationError(self._too_many)

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.jobs import costs
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, JobEvent
 
@@ -36,16 +37,23 @@ def move(
     source: str,
     actor: User | None = None,
     detail: str = "",
+    cost: int = 0,
     **fields: Any,
 ) -> bool:
-    """Move the job from the state the caller read to `to`. False if someone else moved it first."""
+    """Move the job from the state the caller read to `to`. False if someone else moved it first.
+
+    `cost`: the key of the row of what the provider took, where the caller knows which it is.
+    """
     with transaction.atomic():
         if to in ENDED:
             fields.setdefault("ended_at", now())
+        if to == State.READY:
+            fields.setdefault("file_check_requested_at", now())  # the registry copies its model file home
         rows = Job.objects.filter(pk=job.pk, state=job.state)
         if not rows.update(state=to, updated_at=now(), lease_expires_at=None, **fields):
             return False
         note(job, text, source=source, actor=actor, state=to, detail=detail)
+        costs.follow(job, to, cost)
     job.state = to
     for name, value in fields.items():
         setattr(job, name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.jobs import form_views, limit_views, views
+from finetune_portal.jobs import approval_views, form_views, limit_views, views
 from finetune_portal.jobs.table import views as table_views
 
 app_name = "jobs"
@@ -20,17 +20,19 @@ urlpatterns = [
     path("presets/", form_views.save_preset, name="save-preset"),
     path("presets/<int:pk>/drop/", form_views.delete_preset, name="delete-preset"),
     path("jobs/new/", form_views.job_new, name="new"),
+    path("jobs/new/parameters/", form_views.job_parameters, name="parameters"),
+    path("jobs/new/price/", form_views.job_price, name="price"),
     path("settings/limits/", limit_views.page, name="limits"),
     path("jobs/<int:pk>/", views.job_detail, name="detail"),
     path("jobs/<int:pk>/state/", views.job_state, name="state"),
     path("jobs/<int:pk>/public/", views.set_public, name="set-public"),
-    path("jobs/<int:pk>/download/", views.download, name="download"),
-    path("jobs/<int:pk>/file/", views.signed_model_file, name="model-file"),
-    path("jobs/<int:pk>/check-file/", views.check_file, name="check-file"),
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
+    path("jobs/<int:pk>/project/", views.move, name="project"),
     path("jobs/<int:pk>/samples/<slug:sample>/", views.sample, name="sample"),
     path("jobs/<int:pk>/cancel/", views.cancel, name="cancel"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("jobs/<int:pk>/connection/", views.change_connection, name="connection"),
     path("jobs/<int:pk>/decide/", views.decide, name="decide"),
+    path("jobs/<int:pk>/approve/", approval_views.approve, name="approve"),
+    path("jobs/<int:pk>/decline/", approval_views.decline, name="decline"),
 ]

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
+from finetune_portal.accounts import reauthentication
 from finetune_portal.accounts.http import PortalRequest
-from finetune_portal.jobs import access, model_links, services
-from finetune_portal.jobs.forms import ConnectionForm, DescribeForm
+from finetune_portal.jobs import access, placement, services
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.page.context import job_context
-from finetune_portal.jobs.sync import model_file, progress, samples
-from finetune_portal.web.downloads import file_response
-from finetune_portal.web.errors import ActionError
+from finetune_portal.jobs.page_forms import ConnectionForm, DescribeForm
+from finetune_portal.jobs.sync import progress, samples
+from finetune_portal.projects.access import is_widened
+from finetune_portal.projects.forms import MoveForm
+from finetune_portal.web.forms import reads_forms
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import (
-    PLAIN,
     action_messages,
     fragment_of,
     fragment_or_redirect,
@@ -58,43 +57,8 @@ def set_public(request: PortalRequest, pk: int) -> HttpResponse:
     return fragment_or_redirect(request, "jobs/_visibility.html", context, back_to=_page(job))
 
 
-@require_safe
-def download(request: PortalRequest, pk: int) -> HttpResponse:
-    """Redirect to a fresh link to the `.safetensors` file."""
-    job = access.job_to_see(request.user, pk)
-    with action_messages(request):
-        link = services.download_link(job, actor=request.user)
-        return HttpResponse(status=303, headers={"Location": link, "Referrer-Policy": "no-referrer"})
-    return redirect("jobs:detail", pk=pk)
-
-
-@require_safe
-@login_not_required
-def signed_model_file(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The file of a model at an engine, for whoever has a signed link (model_links.py)."""
-    user = model_links.user_of(pk, request.GET.get("signature", ""))
-    if user is None:
-        text = "This link is wrong or too old. Open the job in the portal and download the model again."
-        return HttpResponse(text, status=403, content_type=PLAIN)
-    job = access.job_to_see(user, pk)
-    try:
-        file = services.open_model_file(job)
-    except ActionError as exc:
-        return HttpResponse(str(exc), status=502, content_type=PLAIN)
-    return file_response(request, file, job.model_file_name)
-
-
 @require_POST
-@maker_only
-def check_file(request: PortalRequest, pk: int) -> HttpResponse:
-    """Have the worker read the model file for its SHA-256 and size."""
-    job = access.job_to_see(request.user, pk)
-    with action_messages(request):
-        model_file.request_check(job, actor=request.user)
-    return redirect_to(request, _page(job))
-
-
-@require_POST
+@reads_forms(DescribeForm)
 @maker_only
 def describe(request: PortalRequest, pk: int) -> HttpResponse:
     """Change the name, the note and the tags."""
@@ -128,6 +92,24 @@ def change_connection(request: PortalRequest, pk: int) -> HttpResponse:
     connection = form.cleaned_data["connection"]
     with action_messages(request, f"“{job.name}” goes to “{connection}”."):
         services.change_connection(job, connection, actor=request.user)
+    return redirect_to(request, _page(job))
+
+
+@require_POST
+@reads_forms(MoveForm)
+@maker_only
+def move(request: PortalRequest, pk: int) -> HttpResponse:
+    """Move the job to another project, with its model and runs."""
+    job = access.job_to_change(request.user, pk)
+    form = MoveForm(request.POST, user=request.user)
+    if not form.is_valid():
+        messages.error(request, form.error_text)
+        return redirect_to(request, _page(job))
+    project = form.cleaned_data["project"]
+    if is_widened(job.project, project) and (question := reauthentication.ask(request)):
+        return question
+    with action_messages(request):
+        placement.move(job, project, actor=request.user)
     return redirect_to(request, _page(job))
 
 

@@ -22,10 +22,6 @@ class ChannelForm(forms.Form):
     address = forms.CharField(
         label="Where to",
         max_length=2000,
-        help_text=(
-            "An e-mail address, or the webhook URL from Slack, Discord or Teams. "
-            "For other services, the Apprise URL, such as ntfy://topic"
-        ),
         error_messages={"required": "Enter an e-mail address or a URL."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
@@ -37,6 +33,9 @@ class ChannelForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
+        webhook = "webhook URL from Slack, Discord or Teams. For other services, the Apprise URL, such as ntfy://topic."
+        what = "An e-mail address, or the" if settings.EMAIL_HOST else "The"
+        self.fields["address"].help_text = f"{what} {webhook} A first message goes there at once."
         if not user.can_administer:
             del self.fields["for_team"]
 

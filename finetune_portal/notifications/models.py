@@ -14,10 +14,16 @@ class Event(models.TextChoices):
     READY = "ready", "Ready"
     FAILED = "failed", "Failed"
     DECISION = "decision", "Needs a decision"
+    APPROVAL = "approval", "Approvals"
+    APPROVED = "approved", "Approved"
+    DECLINED = "declined", "Declined"
     TEST = "test", "Test"
+    CONFIRM = "confirm", "Confirmation of an address"
 
 
-SUBSCRIBABLE = (Event.READY, Event.FAILED, Event.DECISION)  # a channel switches these on and off
+# A channel switches these on and off; approvals with their outcomes are one switch.
+SUBSCRIBABLE = (Event.READY, Event.FAILED, Event.DECISION, Event.APPROVAL)
+OUTCOMES = (Event.APPROVED, Event.DECLINED)
 
 
 class Channel(models.Model):
@@ -35,9 +41,13 @@ class Channel(models.Model):
     label = models.CharField(max_length=60, blank=True)
     display_address = models.CharField(max_length=300)
     encrypted_address = models.TextField()
+    confirmed_at = models.DateTimeField(null=True, default=now)  # None: only a link may be sent there
+    confirmation_hash = models.CharField(max_length=64, blank=True, db_index=True)
+    confirmation_expires_at = models.DateTimeField(null=True)
     is_subscribed_to_ready = models.BooleanField(default=True)
     is_subscribed_to_failed = models.BooleanField(default=True)
     is_subscribed_to_decision = models.BooleanField(default=True)
+    is_subscribed_to_approval = models.BooleanField(default=True)
     subscribed_at = models.DateTimeField(default=now)  # earlier events are not sent
     last_delivered_at = models.DateTimeField(null=True)
     last_failed_at = models.DateTimeField(null=True)
@@ -51,7 +61,8 @@ class Channel(models.Model):
         return self.owner_id is None
 
     def is_subscribed(self, event: str) -> bool:
-        return event == Event.TEST or bool(getattr(self, f"is_subscribed_to_{event}"))
+        switch = Event.APPROVAL.value if event in OUTCOMES else event
+        return event in (Event.TEST, Event.CONFIRM) or bool(getattr(self, f"is_subscribed_to_{switch}"))
 
     @property
     def switches(self) -> list[tuple[Event, bool]]:

@@ -7,13 +7,19 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.notifications import confirmation
 from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.web import encryption
 
 
 def add(*, actor: User, kind: str, address: str, display_address: str, label: str, for_team: bool) -> Channel:
-    """Add a channel and send it a first message, so that a mistake shows at once."""
+    """Add a channel and send it a first message: a test, or a link where the address is to be confirmed.
+
+    Raises ActionError for one message too many.
+    """
     owner = None if for_team else actor
+    is_proven = confirmation.is_proven(actor, kind, address)
+    confirmation.take(actor, address, is_proven=is_proven)
     encrypted_address = encryption.encrypt(address)
     with transaction.atomic():
         channel = Channel.objects.create(
@@ -22,19 +28,30 @@ def add(*, actor: User, kind: str, address: str, display_address: str, label: st
             label=label,
             display_address=display_address,
             encrypted_address=encrypted_address,
+            confirmed_at=now() if is_proven else None,
         )
-        Notification.objects.create(channel=channel, event=Event.TEST)
+        Notification.objects.create(channel=channel, event=Event.TEST if is_proven else Event.CONFIRM)
         record(actor, "notice.add", channel, to=display_address, whose="team" if for_team else "own")
     return channel
 
 
 def test(channel: Channel, *, actor: User) -> None:
-    """Send a test, unless one is on its way."""
+    """Send a test, or the link again where the address is not confirmed, unless one is on its way.
+
+    Raises ActionError for one message too many.
+    """
+    event = Event.CONFIRM if channel.confirmed_at is None else Event.TEST
+    if Notification.objects.filter(channel=channel, event=event, finished_at=None).exists():
+        return
+    confirmation.take(actor, channel.display_address, is_proven=event == Event.TEST)
     with transaction.atomic():
-        tests = Notification.objects.filter(channel=channel, event=Event.TEST, finished_at=None)
-        if not tests.exists():
-            Notification.objects.create(channel=channel, event=Event.TEST)
-            record(actor, "notice.test", channel, to=channel.display_address)
+        Notification.objects.create(channel=channel, event=event)
+        record(
+            actor,
+            "notice.link" if event == Event.CONFIRM else "notice.test",
+            channel,
+            to=channel.display_address,
+        )
 
 
 def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:

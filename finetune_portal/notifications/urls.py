@@ -10,6 +10,7 @@ app_name = "notifications"
 urlpatterns = [
     path("settings/notices/", views.page, name="list"),
     path("settings/notices/add/", views.add, name="add"),
+    path("settings/notices/confirm/<str:token>/", views.confirm, name="confirm"),
     path("settings/notices/<int:pk>/state/", views.state, name="state"),
     path("settings/notices/<int:pk>/test/", views.test, name="test"),
     path("settings/notices/<int:pk>/switch/", views.switch, name="switch"),

@@ -6,18 +6,21 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.reauthentication import recent_sign_in_required
-from finetune_portal.notifications import access, services
+from finetune_portal.notifications import access, confirmation, services
 from finetune_portal.notifications.forms import ChannelForm
 from finetune_portal.notifications.models import SUBSCRIBABLE, Event
-from finetune_portal.web.http import fragment_or_redirect, redirect_to
+from finetune_portal.web.errors import ActionError
+from finetune_portal.web.forms import reads_forms
+from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to
 
 
 @require_safe
@@ -26,14 +29,30 @@ def page(request: PortalRequest) -> HttpResponse:
 
 
 @require_POST
+@reads_forms(ChannelForm)
 @recent_sign_in_required
 def add(request: PortalRequest) -> HttpResponse:
     form = ChannelForm(request.POST, user=request.user)
     if not form.is_valid():
-        template = "notifications/_form.html" if request.htmx else "notifications/list.html"
-        return render(request, template, _context(request, form), status=422)
-    services.add(actor=request.user, **form.cleaned_data)
+        return _invalid(request, form)
+    try:
+        services.add(actor=request.user, **form.cleaned_data)
+    except ActionError as exc:
+        form.add_error(None, str(exc))
+        return _invalid(request, form)
     return redirect_to(request, _page())
+
+
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest, token: str) -> HttpResponse:
+    """Confirm an address by the link that was sent to it. The button is for people, not for mail scanners."""
+    channel = confirmation.channel_of(token)
+    is_confirmed = request.method == "POST" and confirmation.confirm(token)
+    context = {"channel": channel, "is_confirmed": is_confirmed}
+    is_gone = channel is None or (request.method == "POST" and not is_confirmed)
+    template = "notifications/confirm_gone.html" if is_gone else "notifications/confirm.html"
+    return render(request, template, context, status=410 if is_gone else 200)
 
 
 @require_safe
@@ -47,7 +66,8 @@ def state(request: PortalRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def test(request: PortalRequest, pk: int) -> HttpResponse:
-    services.test(access.channel_to_change(request.user, pk), actor=request.user)
+    with action_messages(request):
+        services.test(access.channel_to_change(request.user, pk), actor=request.user)
     context = {"channel": access.channel_to_change(request.user, pk)}
     return fragment_or_redirect(request, "notifications/_state.html", context, back_to=_page())
 
@@ -69,6 +89,11 @@ def remove(request: PortalRequest, pk: int) -> HttpResponse:
     services.remove(channel, actor=request.user)
     messages.success(request, f"{channel} was deleted.")
     return redirect_to(request, _page())
+
+
+def _invalid(request: PortalRequest, form: ChannelForm) -> HttpResponse:
+    template = "notifications/_form.html" if request.htmx else "notifications/list.html"
+    return render(request, template, _context(request, form), status=422)
 
 
 def _page() -> str:

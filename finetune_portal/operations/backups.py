@@ -1,20 +1,21 @@
 """Back up the databases and files of DATA_DIR into one tar file while the portal runs, and restore it.
 
-Each database is copied whole, in one read. The files follow, so every file that a row names is there. Secrets
+Each database is copied whole, in one read. The files follow, so every file that a row names is there. Copies
+of model files are in it where that is asked for; after a restore without them they are copied again. Secrets
 are left out: a backup holds no key to what is encrypted in it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -22,16 +23,23 @@ from typing import IO
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import F
 from django.utils.timezone import now
 
 from finetune_portal import __version__
 from finetune_portal.accounts import services as accounts
+from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway import services as gateway
 from finetune_portal.jobs.sync import poll, submit
 from finetune_portal.queue import leases
+from finetune_portal.registry import copy_requests
+from finetune_portal.storage import files
+from finetune_portal.storage.room import Room, new_content
+from finetune_portal.web import disk_full
 
+MODELS = "models"
 PORTAL, ENGINE = "portal.sqlite3", "engine/engine.sqlite3"
-FOLDERS = ("datasets", "previews", "samples", "playground", "engine")
+FOLDERS = ("datasets", "previews", "samples", "playground", "engine", MODELS)
 KEY_OF_0_1 = "engine/secret-key"  # was in backups by mistake, and is not restored
 LABEL = "finetune-portal-backup.json"
 DRAFT = ".restoring"
@@ -44,40 +52,64 @@ class BackupError(Exception):
 
 @dataclass(frozen=True)
 class Restored:
-    """`made_at`: when the backup was made. `unconfirmed`: jobs that may have been submitted since."""
+    """`made_at`: when the backup was made. `unconfirmed`: jobs that may have been submitted since.
+
+    `missing_models`: copies of model files that are not in it.
+    """
 
     made_at: datetime
     files: int
     unconfirmed: int
+    missing_models: int
 
 
-def make(target: Path) -> None:
+def make(target: Path, *, with_models: bool = False) -> None:
     """Write the backup for its owner only. No file has the name `target` before it is whole."""
     if target.exists():
         raise BackupError(f"{target} exists. Choose another name.")
     try:
         with TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
-            draft = Path(folder) / "draft.tar"
-            with _create(draft) as file:
-                with tarfile.open(fileobj=file, mode="w") as tar:
-                    _fill(tar, Path(folder))
-                file.flush()
-                os.fsync(file.fileno())
+            room, draft = _room_in(target.parent), Path(folder) / "draft.tar"
+            with (
+                new_content(draft, room, _announced(with_models)) as file,
+                tarfile.open(fileobj=file, mode="w") as tar,
+            ):
+                _fill(tar, Path(folder), room, with_models=with_models)
             draft.rename(target)
-    except OSError as exc:
-        raise BackupError(f"The backup cannot be written to {target.parent}: {exc.strerror}.") from None
+    except (OSError, sqlite3.OperationalError) as exc:
+        raise BackupError(f"The backup cannot be written to {target.parent}: {_reason(exc)}") from None
 
 
-def _fill(tar: tarfile.TarFile, folder: Path) -> None:
+def _room_in(folder: Path) -> Room | None:
+    """The room on the disk of DATA_DIR, if the folder lies on it; another disk has no floor."""
+    return files.room() if folder.stat().st_dev == _data().stat().st_dev else None
+
+
+def _announced(with_models: bool) -> int:
+    """About as many bytes as the backup will have."""
+    databases = [_data() / name for name in _databases()]
+    return sum(path.stat().st_size for path in [*databases, *_files(with_models)] if path.exists())
+
+
+def _reason(exc: Exception) -> str:
+    return disk_full.sentence(exc) or f"{getattr(exc, 'strerror', None) or exc}."
+
+
+def _fill(tar: tarfile.TarFile, folder: Path, room: Room | None, *, with_models: bool) -> None:
     label_data = {"made": now().isoformat(), "version": __version__, "database": connection.vendor}
-    label = folder / LABEL
-    label.write_text(json.dumps(label_data), encoding="utf-8")
-    tar.add(label, LABEL)
+    label = tarfile.TarInfo(LABEL)
+    content = json.dumps(label_data).encode()
+    label.size = len(content)
+    tar.addfile(label, BytesIO(content))
     for name in _databases():
         if (_data() / name).exists():
-            tar.add(_copy_database(_data() / name, folder / Path(name).name), name)
-    for path in _files():
-        _add(tar, path)
+            copy = _copy_database(_data() / name, folder / Path(name).name, room)
+            tar.add(copy, name)
+            copy.unlink()
+    unfinished = Dataset.objects.filter(received__lt=F("size"))
+    received = {dataset.path: dataset.received for dataset in unfinished}
+    for path in _files(with_models):
+        _add(tar, path, received.get(path))
 
 
 def _databases() -> list[str]:
@@ -85,10 +117,16 @@ def _databases() -> list[str]:
     return [ENGINE, PORTAL] if connection.vendor == "sqlite" else [ENGINE]
 
 
-def _copy_database(database: Path, target: Path) -> Path:
-    """Copy by VACUUM INTO: the newest rows are in the -wal file, so a plain copy may be broken."""
+def _copy_database(database: Path, target: Path, room: Room | None) -> Path:
+    """Copy by VACUUM INTO: the newest rows are in the -wal file, so a plain copy may be broken.
+
+    SQLite writes the copy itself, so nobody else takes room meanwhile. Raises DiskFullError.
+    """
     with closing(sqlite3.connect(database, timeout=60)) as source:
-        source.execute("VACUUM INTO ?", (str(target),))
+        size = source.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        needed = int(size.fetchone()[0])
+        with room.held(needed) if room else nullcontext():
+            source.execute("VACUUM INTO ?", (str(target),))
     _check_database(target)
     return target
 
@@ -103,8 +141,8 @@ def _check_database(database: Path) -> None:
         raise BackupError(f"The database {database.name} is damaged: {result}.")
 
 
-def _files() -> Iterator[Path]:
-    for folder in FOLDERS:
+def _files(with_models: bool) -> Iterator[Path]:
+    for folder in FOLDERS if with_models else FOLDERS[:-1]:
         for path in sorted((_data() / folder).rglob("*")):
             name = path.relative_to(_data()).as_posix()
             if _is_content(name) and path.is_file() and not path.is_symlink():
@@ -121,14 +159,19 @@ def _is_content(name: str) -> bool:
     return path.parts[0] in FOLDERS and len(path.parts) >= depth and not path.name.startswith(".")
 
 
-def _add(tar: tarfile.TarFile, path: Path) -> None:
-    """Add as many bytes as the file had when it was opened. A file that is gone by now is left out."""
+def _add(tar: tarfile.TarFile, path: Path, received: int | None) -> None:
+    """Add as many bytes as the file had when it was opened, or of an unfinished one what was `received`.
+
+    A file that is gone by now is left out.
+    """
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
-        tar.addfile(tar.gettarinfo(fileobj=file, arcname=str(path.relative_to(_data()))), PaddedReader(file))
+        member = tar.gettarinfo(fileobj=file, arcname=str(path.relative_to(_data())))
+        member.size = member.size if received is None else received
+        tar.addfile(member, PaddedReader(file))
 
 
 class PaddedReader:
@@ -154,15 +197,16 @@ def restore(source: Path) -> Restored:
         raise BackupError(f"{message} Stop the portal, move {_data()} away, and run this again.")
     try:
         with tarfile.open(source, "r:") as tar:
-            made_at, files = _unpack(tar)
+            made_at, count = _unpack(tar)
     except (tarfile.TarError, ValueError, KeyError):
         raise BackupError(f"{source} is not a backup, or it is incomplete.") from None
     except OSError as exc:
-        raise BackupError(f"The backup cannot be read or written back: {exc.strerror}.") from None
+        raise BackupError(f"The backup cannot be read or written back: {_reason(exc)}") from None
     for name in _databases():
         if (draft := _data() / f"{name}{DRAFT}").exists():
             _check_database(draft)
-    return Restored(made_at, files, _install_databases())
+    unconfirmed, missing = _install_databases()
+    return Restored(made_at, count, unconfirmed, missing)
 
 
 def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
@@ -170,7 +214,7 @@ def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
     file = tar.extractfile(label) if label and label.name == LABEL else None
     if file is None:
         raise tarfile.ReadError
-    made_at, files = datetime.fromisoformat(json.load(file)["made"]), 0
+    made_at, count = datetime.fromisoformat(json.load(file)["made"]), 0
     for member in tar:
         if member.name in (LABEL, KEY_OF_0_1):
             continue
@@ -179,8 +223,8 @@ def _unpack(tar: tarfile.TarFile) -> tuple[datetime, int]:
             raise BackupError(f"This file holds something that no backup holds: {member.name!r}.")
         is_database = member.name in (PORTAL, ENGINE)
         _write(content, _data() / (f"{member.name}{DRAFT}" if is_database else member.name), member.size)
-        files += not is_database
-    return made_at, files
+        count += not is_database
+    return made_at, count
 
 
 def _is_expected(member: tarfile.TarInfo) -> bool:
@@ -191,19 +235,18 @@ def _is_expected(member: tarfile.TarInfo) -> bool:
 
 
 def _write(content: IO[bytes], path: Path, size: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _create(path) as file:
+    files.make_folder(path.parent)
+    with new_content(path, files.room(), size) as file:
         shutil.copyfileobj(content, file, BLOCK)
         if file.tell() != size:
             raise tarfile.ReadError
-        file.flush()
-        os.fsync(file.fileno())
 
 
-def _install_databases() -> int:
-    """Migrate the databases and give them their names. Return how many jobs may have been submitted since.
+def _install_databases() -> tuple[int, int]:
+    """Migrate the databases and give them their names.
 
-    Nobody is signed in afterwards. What the worker of then held or put off, the next worker does at once.
+    Return how many jobs may have been submitted since, and how many copies of model files are missing. Nobody
+    is signed in afterwards. What the worker of then held or put off, the next worker does at once.
     """
     name = connection.settings_dict["NAME"]
     draft = _data() / f"{PORTAL}{DRAFT}"
@@ -218,20 +261,16 @@ def _install_databases() -> int:
         accounts.end_open_access()
         gateway.revoke_all()
         leases.release_all()
+        missing = copy_requests.note_all_missing()
         poll.poll_now()
     finally:
         connection.close()  # the last connection removes the -wal file
         connection.settings_dict["NAME"] = name
     for each in _databases():
         if (restored := _data() / f"{each}{DRAFT}").exists():
-            restored.rename(_data() / each)
-    return unconfirmed
+            files.move(restored, _data() / each)
+    return unconfirmed, missing
 
 
 def _data() -> Path:
     return Path(settings.DATA_DIR)
-
-
-def _create(path: Path) -> IO[bytes]:
-    """Open a new file that only its owner can read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

@@ -7,10 +7,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from django.db import DatabaseError, connection
+
 from finetune_portal import env
 from finetune_portal.operations.backups import FOLDERS, PORTAL
 
-OWN = ("secrets", "static", PORTAL, f"{PORTAL}-wal", f"{PORTAL}-shm", *FOLDERS)
+OWN = (
+    *("secrets", "static", "tmp", "locks", env.ROOM_LOCK),
+    *(PORTAL, f"{PORTAL}-wal", f"{PORTAL}-shm", *FOLDERS),
+)
 
 
 def problem(folder: Path) -> str:
@@ -23,7 +28,22 @@ def problem(folder: Path) -> str:
     except OSError as exc:
         return env.not_usable(Path(exc.filename or folder), str(exc.strerror))
     bad = next((path for path in _entries(folder) if not _is_usable(path)), None)
-    return env.not_usable(bad, os.strerror(errno.EACCES)) if bad else ""
+    return env.not_usable(bad, _reason(bad)) if bad else ""
+
+
+def database_problem() -> str:
+    """Return a sentence if the database cannot be opened and read; empty if it can."""
+    try:
+        connection.introspection.table_names()
+    except DatabaseError as exc:
+        reason = str(exc).partition("\n")[0]
+        name = connection.settings_dict["NAME"]
+        return f"The database {name} cannot be used: {reason}. See “Backups” in docs/operations.md."
+    return ""
+
+
+def _reason(bad: Path) -> str:
+    return os.strerror(errno.EROFS if os.statvfs(bad).f_flag & os.ST_RDONLY else errno.EACCES)
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -38,9 +58,12 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _is_usable(path: Path) -> bool:
-    """Files are replaced, not changed, but for the databases."""
-    if path.is_symlink() and not path.exists():
+    """Files are replaced, not changed, but for the databases and for what is locked."""
+    if not path.exists():  # a link to nothing, or a draft that is gone meanwhile
         return True
     if path.is_dir():
         return os.access(path, os.R_OK | os.W_OK | os.X_OK)
-    return os.access(path, os.R_OK | (os.W_OK if ".sqlite3" in path.name else 0))
+    is_changed = (
+        ".sqlite3" in path.name or path.name in ("lock", env.ROOM_LOCK) or path.parent.name == "locks"
+    )
+    return os.access(path, os.R_OK | (os.W_OK if is_changed else 0))

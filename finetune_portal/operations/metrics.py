@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count, TextChoices
+from django.db.models import Count, Sum, TextChoices
 from django.utils.timezone import now
 
 from finetune_portal import __version__
@@ -18,10 +18,12 @@ from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.notifications.models import Notification
+from finetune_portal.registry.models import ModelFile
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.models import Heartbeat
 
 Labels = dict[str, str]
+Counted = type[Job | Attempt | Dataset | ModelFile]
 
 
 @dataclass
@@ -49,6 +51,9 @@ def _metrics() -> Iterator[Metric]:
     yield _counted("jobs", "Jobs by state.", Job, "state", State)
     yield _counted("submits", "Attempts to submit a job, by outcome.", Attempt, "outcome", Attempt.Outcome)
     yield _counted("datasets", "Datasets by state.", Dataset, "state", Dataset.State)
+    yield _counted("model_files", "Copies of model files by state.", ModelFile, "state", ModelFile.State)
+    stored = ModelFile.objects.filter(state=ModelFile.State.STORED).aggregate(bytes=Sum("size"))["bytes"]
+    yield Metric("model_bytes", "Bytes of the stored copies of model files.", [({}, stored or 0)])
     waiting = Transfer.objects.filter(finished_at=None).count()
     yield Metric("carries_waiting", "Datasets that are not yet at the provider.", [({}, waiting)])
     waiting = Delivery.objects.filter(processed_at=None).count()
@@ -81,7 +86,11 @@ def _of_connections(connections: list[Connection]) -> Iterator[Metric]:
 
 
 def _counted(
-    name: str, help_text: str, model: type[Job | Attempt | Dataset], column: str, states: type[TextChoices]
+    name: str,
+    help_text: str,
+    model: Counted,
+    column: str,
+    states: type[TextChoices],
 ) -> Metric:
     """Count rows by state. Empty states have a line, too, so that a query finds them."""
     counts = dict(model._default_manager.order_by().values_list(column).annotate(Count("pk")))

@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
+from finetune_portal.worker.stop_signals import stop_event
+
 STOP_SECONDS = 8.0
 CRASHES, WITHIN = 5, 60.0
 # Long, as a machine that is busy with a training answers late.
@@ -77,9 +79,7 @@ class Child:
 
 def supervise(children: list[Child], *, ready: Callable[[], None]) -> int:
     """Run until a signal arrives or a child keeps crashing. Return the exit status."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     for child in children:
         child.start()
     threading.Thread(target=ready, daemon=True).start()

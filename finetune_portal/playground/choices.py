@@ -1,6 +1,7 @@
 """Bounds and texts of a generation. No behaviour.
 
-The numbers are those of the provider's base model and FLUX LoRAs (docs/provider-api.md, 13).
+The numbers are those of Segmind's base model and FLUX LoRAs (docs/provider-api.md, 13); bounds.py has what
+models of other providers take of them.
 """
 
 from __future__ import annotations
@@ -18,3 +19,4 @@ EARLIER = 12  # on a page of the history
 
 PRICE = "about 0.03 to 0.05 USD"
 PAID = f"Each run is charged to the account: {PRICE} is usual for such models. The provider names no price."
+PAYS = "The account at “{name}” pays for each run."

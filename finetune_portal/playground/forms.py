@@ -8,15 +8,24 @@ from typing import Any
 
 from django import forms
 
+from finetune_portal.accounts.models import User
+from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.number_fields import WholeNumberField
 from finetune_portal.playground import choices, inputs
+from finetune_portal.playground.bounds import bounds_of
 from finetune_portal.playground.input_choices import Choice, chosen
 from finetune_portal.playground.models import Input
 
+OWN_NUMBER = "Leave it empty for the model’s own number."
 NO_PICTURE = "Choose a picture, or upload your own."
 
 
 class GenerationForm(forms.Form):
+    """Of the models of `jobs`. Those of other providers than Segmind have steps and guidance of their own.
+
+    What none of the models takes has no field.
+    """
+
     form_key = forms.UUIDField(widget=forms.HiddenInput)
     picture = forms.CharField(required=False, max_length=40)
     file = forms.FileField(
@@ -37,6 +46,7 @@ class GenerationForm(forms.Form):
         initial=choices.STRENGTH,
         help_text="1 is as trained, 0 is the base model alone.",
         widget=forms.NumberInput(attrs={"step": "0.05"}),
+        error_messages={"invalid": "Enter a number, such as 0.8."},
     )
     seed = WholeNumberField(
         required=False,
@@ -52,39 +62,66 @@ class GenerationForm(forms.Form):
         initial=choices.GUIDANCE,
         help_text="How closely the picture follows the prompt.",
         widget=forms.NumberInput(attrs={"step": "0.1"}),
+        error_messages={"invalid": "Enter a number, such as 2.5."},
     )
 
-    def __init__(self, *args: Any, offered: list[Choice], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offered: list[Choice], jobs: list[Job], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offered = offered
+        self.offered, self.jobs = offered, jobs
         self.initial.setdefault("form_key", uuid.uuid4())
-        self.input_image: Input | None = None
+        self.bounds = bounds_of(jobs)
+        for name, (least, most) in self.bounds.items():
+            widest = self.fields[name].widget.attrs
+            widest |= {"min": max(least, widest["min"]), "max": min(most, widest["max"])}
+        for name in ("steps", "guidance"):
+            if name not in self.bounds:
+                del self.fields[name]
+            elif not all(job.is_at_segmind for job in jobs):
+                self._leave_to_the_model(self.fields[name])
+
+    @staticmethod
+    def _leave_to_the_model(field: forms.Field) -> None:
+        field.required, field.initial = False, None
+        field.widget.is_required = False
+        field.help_text = f"{field.help_text} {OWN_NUMBER}".strip()
 
     def clean_seed(self) -> int:
         seed = self.cleaned_data["seed"]
         return random.randrange(choices.MOST_SEED) if seed is None else int(seed)  # nosec B311  # no secret
 
     def clean(self) -> dict[str, Any]:
+        """Look whether there is a picture; it is decoded by `make_input`, when all else is well."""
         cleaned = super().clean() or self.cleaned_data
-        if "file" in self.errors:
-            return cleaned
-        try:
-            self.input_image = self._input(cleaned)
-        except inputs.InvalidPictureError as exc:
-            self.add_error("file", str(exc))
-        else:
-            if self.input_image is None:
-                self.add_error("file", NO_PICTURE)
+        for name, (least, most) in self.bounds.items():
+            value = cleaned.get(name)
+            if value is not None and not least <= value <= most:
+                self.add_error(name, f"Enter a number from {least:g} to {most:g}.")
+        if "file" not in self.errors:
+            self._check_picture(cleaned)
         return cleaned
 
-    def _input(self, cleaned: dict[str, Any]) -> Input | None:
+    def _check_picture(self, cleaned: dict[str, Any]) -> None:
         if file := cleaned.get("file"):
             if file.size > inputs.MAX_BYTES:
-                raise inputs.InvalidPictureError(inputs.TOO_LARGE)
-            return inputs.from_file(file.read(), file.name)
-        choice = chosen(self.offered, str(cleaned.get("picture", "")))
-        return choice.as_input() if choice else None
+                self.add_error("file", inputs.TOO_LARGE)
+        elif chosen(self.offered, str(cleaned.get("picture", ""))) is None:
+            self.add_error("file", NO_PICTURE)
+
+    def make_input(self, actor: User) -> Input | None:
+        """The picture of a valid form; None, with an error at its field, if it cannot be used.
+
+        Raises BusyError.
+        """
+        try:
+            if file := self.cleaned_data.get("file"):
+                return inputs.from_file(file.read(), file.name, actor=actor, job=self.jobs[0])
+            choice = chosen(self.offered, self.cleaned_data["picture"])
+            return choice.as_input(actor, self.jobs[0]) if choice else None
+        except inputs.InvalidPictureError as exc:
+            self.add_error("file", str(exc))
+            return None
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("prompt", "strength", "seed", "steps", "guidance")}
+        names = ("prompt", "strength", "seed", "steps", "guidance")
+        return {name: self.cleaned_data.get(name) for name in names}

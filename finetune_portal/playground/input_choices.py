@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.preview_images import PreviewImage, preview_of_pair
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import choices, inputs
+from finetune_portal.playground import choices, inputs, results
 from finetune_portal.playground.models import Generation, Input
 
 MOST_UPLOADED = 4
@@ -21,20 +23,20 @@ class Choice:
 
     value: str
     name: str
-    small: str
-    large: str
+    small: PreviewImage
+    large: PreviewImage
     prompt: str = ""
     dataset: Dataset | None = None
     number: int = 0
     uploaded: Input | None = None
 
-    def as_input(self) -> Input:
+    def as_input(self, actor: User, job: Job) -> Input:
         """Raises inputs.InvalidPictureError."""
         if self.uploaded is not None:
             return self.uploaded
         if self.dataset is None:
             raise inputs.InvalidPictureError(inputs.FILE_MISSING)
-        return inputs.from_pair(self.dataset, self.number)
+        return inputs.from_pair(self.dataset, self.number, actor=actor, job=job)
 
 
 def offered(jobs: Iterable[Job], *, keep: Input | None = None) -> list[Choice]:
@@ -53,8 +55,14 @@ def chosen(offered: list[Choice], value: str) -> Choice | None:
 
 
 def for_input(image: Input) -> Choice:
-    small, large = (reverse("playground:input", args=[image.pk, edge]) for edge in ("small", "large"))
+    small, large = preview_of(image, "small"), preview_of(image, "large")
     return Choice(f"input-{image.pk}", image.name, small, large, uploaded=image)
+
+
+def preview_of(source: Generation | Input, edge: str) -> PreviewImage:
+    """The image of a result or an input."""
+    name = "playground:input" if isinstance(source, Input) else "playground:picture"
+    return PreviewImage(reverse(name, args=[source.pk, edge]), results.preview_path(source, edge))
 
 
 def value_of(image: Input, offered: list[Choice]) -> str:
@@ -72,8 +80,8 @@ def _pairs(dataset: Dataset) -> list[Choice]:
         Choice(
             value=f"pair-{number}",
             name=f"Pair {pair['index']}",
-            small=reverse("datasets:picture", args=[dataset.pk, number, "start", "small"]),
-            large=reverse("datasets:picture", args=[dataset.pk, number, "start", "large"]),
+            small=preview_of_pair(dataset, number, "start", "small"),
+            large=preview_of_pair(dataset, number, "start", "large"),
             prompt=pair["caption"],
             dataset=dataset,
             number=number,

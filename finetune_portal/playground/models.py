@@ -11,6 +11,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection
+from finetune_portal.costs.models import Cost
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.queue.leases import Leased
@@ -21,9 +22,14 @@ def folder() -> Path:
 
 
 class Input(models.Model):
-    """An input picture: upright, without metadata, of limited size. Equal pictures share a row."""
+    """An input picture: upright, without metadata, of limited size.
 
-    sha256 = models.CharField(max_length=64, unique=True)
+    Equal pictures share a file, and a row where the same people may see them (access.py). Until a run uses
+    it, only its owner does.
+    """
+
+    sha256 = models.CharField(max_length=64, db_index=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     kind = models.CharField(max_length=4)  # png or jpeg
     name = models.CharField(max_length=255)
     dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -59,8 +65,8 @@ class Generation(Leased):
     prompt = models.TextField()
     strength = models.FloatField()
     seed = models.PositiveBigIntegerField()
-    steps = models.PositiveIntegerField()
-    guidance = models.FloatField()
+    steps = models.PositiveIntegerField(null=True)  # None is the model's own number
+    guidance = models.FloatField(null=True)  # None, too
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     error = models.TextField(blank=True)
@@ -68,6 +74,9 @@ class Generation(Leased):
     hosted_url = models.CharField(max_length=2000, blank=True)  # of the input at the provider
     hosted_at = models.DateTimeField(null=True)
     kind = models.CharField(max_length=4, blank=True)  # of the result: png, jpeg or webp
+    cost = models.FloatField(null=True)  # of all its runs, as the provider says; None where it does not
+    currency = models.CharField(max_length=10, default="credits")  # of the cost
+    latest_cost = models.ForeignKey(Cost, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=now)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -124,3 +133,16 @@ class Generation(Leased):
     @property
     def took(self) -> timedelta | None:
         return self.ended_at - self.started_at if self.ended_at and self.started_at else None
+
+
+class AwaitedBill(Leased):
+    """A run that its provider bills a while later (bills.py). It goes with the bill, or when none comes."""
+
+    cost = models.OneToOneField(Cost, on_delete=models.CASCADE, related_name="+")
+    generation = models.ForeignKey(Generation, on_delete=models.SET_NULL, null=True, related_name="+")
+    trainer = models.CharField(max_length=200)
+    run = models.CharField(max_length=100)  # its id at the provider
+    created_at = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return self.run

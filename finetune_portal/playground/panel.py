@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import access, choices, input_choices
+from finetune_portal.playground import access, bounds, choices, input_choices
 from finetune_portal.playground.forms import GenerationForm
 from finetune_portal.playground.models import Generation
 from finetune_portal.web.keys import parse_key
@@ -46,7 +46,7 @@ def context(
         "why_not": why_not,
         "form": form,
         "page": page,
-        "paid": choices.PAID if access.is_paid(job.connection) else "",
+        "paid": access.price_of(job.connection),
         "picture": _picture(form, shown),
         "must_confirm": access.is_paid(job.connection) and not confirmed,
     }
@@ -59,7 +59,7 @@ def stage(user: User, shown: Generation | None, *, confirmed: bool) -> dict[str,
         "may_change": shown is not None and access.may_change(user, shown),
         "may_run": shown is not None and user.can_train and not access.why_not(shown.job),
         "must_confirm": shown is not None and access.is_paid(shown.connection) and not confirmed,
-        "paid": choices.PAID,
+        "paid": access.price_of(shown.connection) if shown else "",
     }
 
 
@@ -77,7 +77,7 @@ def form_for(jobs: list[Job], shown: Generation | None = None, *, seed: int | st
         initial = {name: getattr(shown, name) for name in ("prompt", "strength", "steps", "guidance")}
         initial["seed"] = seed
         initial["picture"] = input_choices.value_of(shown.input, offered)
-    return GenerationForm(initial=initial, offered=offered)
+    return GenerationForm(initial=initial, offered=offered, jobs=jobs)
 
 
 def comparison(
@@ -90,7 +90,9 @@ def comparison(
     if form is None and user.can_train and runnable:
         last = columns[-1] if columns else None
         form = form_for(runnable, last, seed=last.seed if last else "")
-    paid = any(access.is_paid(job.connection) for job in runnable)
+    prices = dict.fromkeys(access.price_of(job.connection) for job in runnable)
+    paid = " ".join(price for price in prices if price)
+    bases = bounds.one_of_each_base(runnable)
     return {
         "jobs": runnable,
         "left_out": left_out,
@@ -98,9 +100,10 @@ def comparison(
         "form": form,
         "columns": columns,
         "earlier": _earlier(user, runnable),
-        "paid": choices.PAID if paid else "",
-        "must_confirm": paid,
-        "number": len(runnable) + 1,
+        "paid": paid,
+        "must_confirm": bool(paid),
+        "bases": bases,
+        "number": len(runnable) + len(bases),
     }
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
+from finetune_portal.costs import budgets
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import access, choices, inputs, results
+from finetune_portal.playground import access, choices, costs, inputs, results
+from finetune_portal.playground.bounds import one_of_each_base, taken_by
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.web.errors import ActionError
 
 TOO_MANY = f"You can have {choices.MOST_WAITING} runs waiting. Let some of them finish, then run this."
 State = Generation.State
+
+
+class TooManyWaitingError(ActionError):
+    """The person has as many runs waiting as a person may have."""
 
 
 def run(
@@ -28,23 +34,54 @@ def run(
     with_base: bool = False,
     **settings: Any,
 ) -> list[Generation]:
-    """Queue one generation of each job with these `settings`, and one of the base model.
+    """Queue one generation of each job with these `settings`, and one of each base model.
 
     The keys are derived from `form_key`, so that a form sent twice makes the same generations.
     """
-    runs = [(job, settings["strength"]) for job in jobs]
-    if with_base:
-        runs.insert(0, (jobs[0], 0.0))
-    by_key = {uuid.uuid5(form_key, f"{job.pk} {strength}"): (job, strength) for job, strength in runs}
+    by_key = _runs_of(jobs, form_key, settings["strength"], with_base=with_base)
     fields = {**settings, "input": image, "batch": form_key if len(by_key) > 1 else None}
     with transaction.atomic():
-        rows = Generation.objects.filter(key__in=by_key, owner=actor)
-        existing = {generation.key: generation for generation in rows}
-        _check(actor, [job for key, (job, _) in by_key.items() if key not in existing])
+        existing = _check_new(actor, by_key)
+        budgets.lock(actor, [(job.connection, job.project) for job in jobs])
         return [
             existing.get(key) or _create(actor, job, key=key, **{**fields, "strength": strength})
             for key, (job, strength) in by_key.items()
         ]
+
+
+def run_one(*, actor: User, job: Job, image: Input, key: uuid.UUID, **settings: Any) -> Generation:
+    """Queue one generation by its key, or return the person's own of this key. Raises ActionError.
+
+    It is for calls of the API, of whose content the record has nothing.
+    """
+    own = Generation.objects.filter(key=key, owner=actor)
+    if made := own.first():
+        return made
+    try:
+        with transaction.atomic():
+            _check(actor, [job])
+            return _create(actor, job, with_prompt=False, key=key, input=image, **settings)
+    except IntegrityError:  # the same call came a moment before
+        return own.get()
+
+
+def check_one(*, actor: User, job: Job) -> None:
+    """Raise the ActionError that `run_one` would raise for a new key."""
+    _check(actor, [job])
+
+
+def keep_input(image: Input, *, actor: User) -> None:
+    """Keep an uploaded picture for a day from now, to be named in runs."""
+    with transaction.atomic():
+        Input.objects.filter(pk=image.pk).update(created_at=now())
+        record(actor, "picture.upload", image)
+
+
+def check(
+    *, actor: User, jobs: list[Job], form_key: uuid.UUID, strength: float, with_base: bool = False, **_: Any
+) -> None:
+    """Raise the ActionError that `run` would raise for the same arguments."""
+    _check_new(actor, _runs_of(jobs, form_key, strength, with_base=with_base))
 
 
 def without_lora(generation: Generation, *, actor: User) -> Generation:
@@ -66,6 +103,7 @@ def run_again(generation: Generation, *, actor: User) -> None:
         initial = {"attempts": 0, "error": "", "detail": ""}
         if not rows.update(state=State.QUEUED, due_at=now(), created_at=now(), **initial):
             raise ActionError("The run has moved on: there is nothing to run again.")
+        costs.reserve(generation, actor)
         record(actor, "model.run-again", generation.job, name=generation.job.name, seed=generation.seed)
 
 
@@ -75,6 +113,9 @@ def delete(generation: Generation, *, actor: User) -> None:
     with transaction.atomic():
         details = {"name": generation.job.name, "prompt": generation.prompt[:200]}
         record(actor, "model.forget-run", generation.job, **details)
+        for each in (generation, baseline):
+            if each is not None and each.state == State.QUEUED:
+                costs.release(each)
         generation.delete()
     results.delete(generation)
     if baseline is not None:
@@ -82,7 +123,26 @@ def delete(generation: Generation, *, actor: User) -> None:
     inputs.delete_unused(generation.input)
 
 
+Runs = dict[uuid.UUID, tuple[Job, float]]  # job and strength, by the key of the generation
+
+
+def _runs_of(jobs: list[Job], form_key: uuid.UUID, strength: float, *, with_base: bool) -> Runs:
+    runs = [(job, strength) for job in jobs]
+    if with_base:
+        runs = [*((job, 0.0) for job in one_of_each_base(jobs)), *runs]
+    return {uuid.uuid5(form_key, f"{job.pk} {strength}"): (job, strength) for job, strength in runs}
+
+
+def _check_new(actor: User, runs: Runs) -> dict[uuid.UUID, Generation]:
+    """The generations that there are by these keys, when all others may be made. Raises ActionError."""
+    existing = {each.key: each for each in Generation.objects.filter(key__in=runs, owner=actor)}
+    _check(actor, [job for key, (job, _) in runs.items() if key not in existing])
+    return existing
+
+
 def _check(actor: User, jobs: list[Job]) -> None:
+    if sentence := access.why_not_together(jobs):
+        raise ActionError(sentence)
     for job in jobs:
         if not access.is_trained(job):
             raise ActionError(f"“{job.name}” is not ready, so it cannot be run yet.")
@@ -90,11 +150,14 @@ def _check(actor: User, jobs: list[Job]) -> None:
             raise ActionError(sentence)
     waiting = Generation.objects.filter(owner=actor, state__in=(State.QUEUED, State.RUNNING)).count()
     if jobs and waiting + len(jobs) > choices.MOST_WAITING:
-        raise ActionError(TOO_MANY)
+        raise TooManyWaitingError(TOO_MANY)
 
 
-def _create(actor: User, job: Job, **fields: Any) -> Generation:
+def _create(actor: User, job: Job, *, with_prompt: bool = True, **fields: Any) -> Generation:
+    """Leave out the numbers that only other models of the same comparison take."""
+    fields |= {name: None for name in ("steps", "guidance") if name not in taken_by(job)}
     generation = Generation.objects.create(owner=actor, job=job, connection=job.connection, **fields)
-    details = {"name": job.name, "prompt": generation.prompt[:200]}
+    costs.reserve(generation, actor)
+    details = {"name": job.name} | ({"prompt": generation.prompt[:200]} if with_prompt else {})
     record(actor, "model.run", job, strength=generation.strength, seed=generation.seed, **details)
     return generation

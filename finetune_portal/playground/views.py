@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.datasets.preview_images import preview_response
 from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs.models import Job
-from finetune_portal.playground import access, input_choices, panel, results, services
+from finetune_portal.playground import access, input_choices, inputs, panel, results, services
 from finetune_portal.playground.forms import GenerationForm
-from finetune_portal.playground.models import Generation
+from finetune_portal.playground.models import Generation, Input
 from finetune_portal.web.errors import ActionError
-from finetune_portal.web.guards import maker_only
+from finetune_portal.web.forms import reads_forms
+from finetune_portal.web.guards import maker_only, says_busy, takes_file
 from finetune_portal.web.http import action_messages
 
-for_a_day = cache_control(private=True, max_age=86_400, immutable=True)
+takes_picture = takes_file(lambda: 4 * inputs.MAX_BYTES)  # the form says how much a larger one may have
 
 
+@takes_picture
+@reads_forms(GenerationForm)
 @require_http_methods(["GET", "HEAD", "POST"])
 def job_panel(request: PortalRequest, pk: int) -> HttpResponse:
     """The playground of one job, as a fragment or as a page. POST runs the model."""
@@ -35,6 +37,7 @@ def job_panel(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @maker_only
+@says_busy
 def _run(request: PortalRequest, job: Job) -> HttpResponse:
     form = _bound_form(request, [job])
     if _start(request, form, [job]):
@@ -84,6 +87,8 @@ def generation(request: PortalRequest, pk: int) -> HttpResponse:
     return render(request, "playground/_generation.html", context)
 
 
+@takes_picture
+@reads_forms(GenerationForm)
 @require_http_methods(["GET", "HEAD", "POST"])
 def compare(request: PortalRequest) -> HttpResponse:
     """One picture by several jobs and the base model. POST runs them all."""
@@ -93,6 +98,7 @@ def compare(request: PortalRequest) -> HttpResponse:
 
 
 @maker_only
+@says_busy
 def _run_all(request: PortalRequest) -> HttpResponse:
     jobs = panel.jobs_named(request.user, request.POST.getlist("job"))
     runnable = [job for job in jobs if access.can_run(job)]
@@ -104,16 +110,14 @@ def _run_all(request: PortalRequest) -> HttpResponse:
 
 
 @require_safe
-@for_a_day
-def picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
+def picture(request: PortalRequest, pk: int, edge: str) -> HttpResponseBase:
     """The result of a generation, as a small WebP."""
-    return _webp(results.preview(access.generation_to_see(request.user, pk), _edge(edge)))
+    return _preview(access.generation_to_see(request.user, pk), edge)
 
 
 @require_safe
-@for_a_day
-def input_picture(request: PortalRequest, pk: int, edge: str) -> FileResponse:
-    return _webp(results.preview(access.input_to_see(request.user, pk), _edge(edge)))
+def input_picture(request: PortalRequest, pk: int, edge: str) -> HttpResponseBase:
+    return _preview(access.input_to_see(request.user, pk), edge)
 
 
 @require_safe
@@ -127,16 +131,21 @@ def result(request: PortalRequest, pk: int) -> FileResponse:
 
 
 def _bound_form(request: PortalRequest, jobs: list[Job]) -> GenerationForm:
-    kept = access.input_named(request.user, request.POST.get("picture", ""))
-    return GenerationForm(request.POST, request.FILES, offered=input_choices.offered(jobs, keep=kept))
+    kept = access.input_named(request.user, request.POST.get("picture", ""), jobs)
+    offered = input_choices.offered(jobs, keep=kept)
+    return GenerationForm(request.POST, request.FILES, offered=offered, jobs=jobs)
 
 
 def _start(request: PortalRequest, form: GenerationForm, jobs: list[Job], with_base: bool = False) -> bool:
-    if not form.is_valid() or form.input_image is None:
+    if not form.is_valid():
         return False
-    fields = {"image": form.input_image, "form_key": form.cleaned_data["form_key"], **form.settings}
+    order = {"jobs": jobs, "with_base": with_base, "form_key": form.cleaned_data["form_key"], **form.settings}
     try:
-        services.run(actor=request.user, jobs=jobs, with_base=with_base, **fields)
+        services.check(actor=request.user, **order)  # before a picture is decoded in vain
+        image = form.make_input(request.user)
+        if image is None:
+            return False
+        services.run(actor=request.user, image=image, **order)
     except ActionError as exc:
         messages.error(request, str(exc))
         return False
@@ -172,13 +181,9 @@ def _page(job: Job, shown: Generation | None) -> str:
     return f"{reverse('jobs:detail', args=[job.pk])}{query}#playground"
 
 
-def _edge(name: str) -> str:
-    if name not in results.EDGES:
+def _preview(source: Generation | Input, edge: str) -> HttpResponseBase:
+    if edge not in results.EDGES:
         raise Http404
-    return name
-
-
-def _webp(path: Path | None) -> FileResponse:
-    if path is None:
-        raise Http404
-    return FileResponse(path.open("rb"), content_type="image/webp")
+    size = (results.EDGES[edge], results.EDGES[edge])
+    path = results.preview_path(source, edge)
+    return preview_response(path, lambda: results.request_preview(source, edge), size)

@@ -60,7 +60,9 @@ def claim(rows: QuerySet[R], *, seconds: float) -> R | None:
     if not claimable(rows).exists():
         return None
     with transaction.atomic():
-        row = claimable(rows).select_for_update(skip_locked=True, of=("self",)).order_by("due_at").first()
+        row = (
+            claimable(rows).select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "pk").first()
+        )
         if row is None:
             return None
         row.lease, row.lease_expires_at = uuid.uuid4(), now() + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""Tell a database that is busy or out of reach, which passes by itself, from a fault of the portal."""
+"""What passes by itself: a database that is busy or out of reach, and work for which there is no room now."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ HEADERS = {"Retry-After": "5"}
 # SQLSTATE: connection lost, deadlock, too many connections, lock not available, cancelled or shut down.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 BUSY_STATES = ("08", "40", "53300", "55P03", "57")
+
+
+class BusyError(Exception):
+    """There is no room for this now, and nothing was done. The text is a sentence for people."""
 
 
 def is_busy(exc: BaseException | None) -> bool:

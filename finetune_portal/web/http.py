@@ -11,11 +11,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
 from django_htmx.middleware import HtmxDetails
 
+from finetune_portal.web import busy
 from finetune_portal.web.errors import ActionError
 
 PLAIN = "text/plain; charset=utf-8"
@@ -89,6 +91,21 @@ def htmx_page_path(request: HttpRequest) -> str:
         return (htmx.current_url_abs_path if htmx is not None else "") or ""
     except ValueError:  # the header holds no valid URL
         return ""
+
+
+def busy_response(request: HttpRequest, sentence: str) -> HttpResponse:
+    """Answer 503: what was sent is not done, and may be sent again soon."""
+    return failure(request, 503, sentence, busy.HEADERS)
+
+
+def failure(
+    request: HttpRequest, status: int, sentence: str, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    """Answer with the sentence: as the error page of this status, or as text to a script that uploads."""
+    if "Tus-Resumable" in request.headers:
+        return HttpResponse(sentence, status=status, content_type=PLAIN, headers=headers)
+    html = render_to_string(f"{status}.html", {"sentence": sentence, "can_retry": request.method == "GET"})
+    return HttpResponse(html, status=status, headers=headers)
 
 
 def session_ended(request: HttpRequest) -> HttpResponse:

@@ -70,13 +70,19 @@ def log_denied_requests(get_response: GetResponse) -> GetResponse:
 
 
 def reject_nul_in_query(get_response: GetResponse) -> GetResponse:
-    """Answer 400 to a NUL in the query string: PostgreSQL refuses to search for one."""
+    """Answer 400 to a NUL in the query string: PostgreSQL refuses to search for one.
+
+    A view with `rejects_nul` answers in its own form.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if "%00" in request.META["QUERY_STRING"]:
-            raise BadRequest("NUL in the query.")
         return get_response(request)
 
+    def process_view(request: HttpRequest, view: object, *_: object) -> None:
+        if "%00" in request.META["QUERY_STRING"] and not getattr(view, "rejects_nul", False):
+            raise BadRequest("NUL in the query.")
+
+    middleware.process_view = process_view  # type: ignore[attr-defined]
     return middleware
 
 
@@ -107,12 +113,17 @@ class HTMLGZipMiddleware(GZipMiddleware):
 
 
 def append_messages(get_response: GetResponse) -> GetResponse:
-    """Append waiting messages, out of band, to a fragment that htmx swaps in."""
+    """Append waiting messages, out of band, to a fragment that htmx swaps in.
+
+    Not to one with which a page brings itself up to date (`seen`): they wait for another page, such as the
+    one that is just being loaded after an action.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if (
             getattr(request, "htmx", False)
+            and "seen" not in request.GET
             and isinstance(response, HttpResponse)
             and response.status_code in (200, 422)
             and not response.headers.get("HX-Redirect")

@@ -3,7 +3,7 @@
 Every address of the name must be public or in a network of `PORTAL_OUTBOUND_NETWORKS`. The connection goes to
 the very address that was judged, so a name that resolves to something else a moment later gains nothing. Each
 redirect is judged again, and `within` cuts off a server that sends slowly for ever. Calls to providers do not
-pass here: their addresses come from the operator.
+pass here, as their addresses come from the operator; what a provider's answers name for files does (`dial`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import client
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple, cast
@@ -53,6 +53,10 @@ class ForbiddenAddressError(OutboundError):
     """The address may not be called, so no connection was made."""
 
 
+class HostNotFoundError(ForbiddenAddressError):
+    """The name of the host has no address."""
+
+
 class Response(NamedTuple):
     """`url` is the address after redirects; `content` is empty for HEAD."""
 
@@ -84,14 +88,41 @@ class Session:
 
     def get_range(self, url: str, start: int, end: int) -> Response:
         """The bytes from `start` to before `end`; reads no more even if the server ignores the range."""
+        stream = self.open_range(url, start, end)
+        with closing(stream):
+            return Response(stream.status, stream.url, stream.headers, stream.read(end - start))
+
+    def open_range(self, url: str, start: int, end: int) -> Stream:
+        """The same, to be read. A server that ignores the range sends the whole file."""
         check_form(url)
         headers = {"Range": f"bytes={start}-{end - 1}"}
-        with (
-            _translated(),
-            self._session.get(url, headers=headers, timeout=TIMEOUT, stream=True) as response,
-        ):
-            content = bytes(response.raw.read(end - start))
-            return Response(response.status_code, response.url, response.headers, content)
+        with _translated():
+            return Stream(self._session.get(url, headers=headers, timeout=TIMEOUT, stream=True))
+
+
+class Stream:
+    """A response that is read as it comes; each block of `within` in which it is read can cut it."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self.status, self.url, self.headers = response.status_code, response.url, response.headers
+        self._limit: _Limit | None = getattr(_calls, "limit", None)
+        self._connections = [each.dup() for each in self._limit.opened] if self._limit else []
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, `count` of them unless the response ends. Raises OutboundError."""
+        limit = getattr(_calls, "limit", None)
+        if limit and limit is not self._limit:
+            for each in self._connections:
+                limit.keep(each)
+            self._limit = limit
+        with _translated():
+            return bytes(self._response.raw.read(count))
+
+    def close(self) -> None:
+        self._response.close()
+        for each in self._connections:
+            each.close()
 
 
 @contextmanager
@@ -186,11 +217,15 @@ def is_public(address: str, listed: Sequence[Network] = ()) -> bool:
     return not any(ip in network for network in _SPECIAL)
 
 
-def _dial(host: str, port: int) -> socket.socket:
+def dial(host: str, port: int) -> socket.socket:
+    """Connect to a host, if all its addresses are public or listed, at one of those that were judged.
+
+    Raises ForbiddenAddressError, or an OSError where nobody answers.
+    """
     try:
         infos = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise ForbiddenAddressError("The host of this address was not found. Is it spelled right?") from None
+        raise HostNotFoundError("The host of this address was not found. Is it spelled right?") from None
     addresses = [str(entry[4][0]) for entry in infos]
     if not all(is_public(address, settings.OUTBOUND_NETWORKS) for address in addresses):
         raise ForbiddenAddressError("This address is in a private network. The provider needs a public one.")
@@ -248,12 +283,12 @@ def within(seconds: float) -> Iterator[None]:
 
 class _Plain(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _dial(self.host, self.port or 80)
+        return dial(self.host, self.port or 80)
 
 
 class _Secure(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _dial(self.host, self.port or 443)
+        return dial(self.host, self.port or 443)
 
 
 class _PlainPool(HTTPConnectionPool):

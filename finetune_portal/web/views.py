@@ -1,4 +1,4 @@
-"""Health check, reports of the content security policy, and error pages."""
+"""Health check, reports of the content security policy, light or dark, and error pages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import logging
 import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.cache import cache
+from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.web import busy, request_context
-from finetune_portal.web.http import PLAIN, is_sent_by_script, session_ended
+from finetune_portal.web import busy, disk_full, looks, request_context
+from finetune_portal.web.http import (
+    PLAIN,
+    busy_response,
+    failure,
+    is_sent_by_script,
+    sender_url,
+    session_ended,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +50,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def csp_report(request: HttpRequest) -> HttpResponse:
     """Log a browser's report of a policy violation: a fault of ours, or an attack."""
     body = request.read(MAX_REPORT)
+    cache = caches["process"]  # strangers write no rows
     seen = cache.get_or_set("csp-reports", 0, 60) or 0
     if seen < REPORTS_A_MINUTE:
         cache.incr("csp-reports")
@@ -49,22 +58,29 @@ def csp_report(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@require_POST
+def choose_look(request: HttpRequest) -> HttpResponse:
+    """Keep whether this browser shows the portal light, dark, or as the system has it."""
+    look = request.POST.get("look", "")
+    response = HttpResponse(status=204) if is_sent_by_script(request) else redirect(sender_url(request))
+    if look in looks.LOOKS:
+        looks.keep(response, look)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Render 500.html without database, session or context processors: any of them may be what broke.
 
     Django calls this in the `except` clause of whatever view or middleware failed.
     """
-    if busy.is_busy(sys.exception()):
-        return database_busy(request)
-    html = render_to_string("500.html", {"request_id": request_context.current().request_id})
+    exc = sys.exception()
+    if busy.is_busy(exc):
+        return busy_response(request, busy.SENTENCE)
+    if sentence := disk_full.sentence(exc):
+        return failure(request, disk_full.STATUS, sentence)
+    request_id = request_context.current().request_id
+    html = render_to_string("500.html", {"request_id": request_id, "can_retry": request.method == "GET"})
     return HttpResponse(html, status=500)
-
-
-def database_busy(request: HttpRequest) -> HttpResponse:
-    if "Tus-Resumable" in request.headers:
-        return HttpResponse(busy.SENTENCE, status=503, content_type=PLAIN, headers=busy.HEADERS)
-    html = render_to_string("503.html", {"sentence": busy.SENTENCE})
-    return HttpResponse(html, status=503, headers=busy.HEADERS)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -33,6 +33,8 @@ class Delivery(models.Model):
         LOOKED_UP = "looked_up", "Looked up"
         LISTED = "listed", "No job named"
         NOT_ASKED = "not_asked", "Not asked"
+        SIGNED = "signed", "Signed"
+        UNSIGNED = "unsigned", "Not signed"
 
     received_at = models.DateTimeField(default=now, db_index=True)
     event = models.CharField(max_length=60, blank=True)
@@ -53,6 +55,18 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event or 'unknown'} at {self.received_at:%H:%M:%S}"
+
+
+class Message(Leased):
+    """What was posted to the address of an attempt, until its signature is verified."""
+
+    delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE)
+    attempt = models.ForeignKey("jobs.Attempt", on_delete=models.CASCADE)
+    headers = models.JSONField()  # those that the signature needs
+    body = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.attempt} at {self.delivery}"
 
 
 class SelfTest(Leased):

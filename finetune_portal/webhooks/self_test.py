@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
@@ -26,22 +25,12 @@ from finetune_portal.webhooks.signature import sign
 
 SECONDS = 10.0
 LEASE = 60.0
-INTERNAL_SUFFIXES = (
-    ".localhost",
-    ".local",
-    ".lan",
-    ".internal",
-    ".intranet",
-    ".home.arpa",
-    ".test",
-    ".invalid",
-)
 
 HINTS = {
     400: "The portal does not know this name. Does the proxy keep the Host header?",
     401: "The signature was not accepted. Does the web process have the same SEGMIND_WEBHOOK_SECRET?",
     403: "Something in front of the portal asks for a sign-in. Let /hooks/ through without one.",
-    404: "Something answers there, but not the portal. Does the proxy forward /hooks/segmind/?",
+    404: "Something answers there, but not the portal. Does the proxy forward /hooks/?",
     502: "The proxy answers but does not reach the portal.",
     503: "The proxy answers but does not reach the portal.",
     504: "The proxy answers but does not reach the portal.",
@@ -99,18 +88,3 @@ def _post(url: str) -> bool:
         hint = REDIRECT if 300 <= status < 400 else HINTS.get(status, OTHER)
         raise _SelfTestError(f"{urlsplit(url).hostname} answered {status}. {hint}")
     return is_private
-
-
-def unreachable_reason(url: str) -> str:
-    """Why nobody outside can reach this address, by its name alone; empty if they may."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        if host == "localhost":
-            return "It leads to this machine only."
-        is_internal = "." not in host or host.endswith(INTERNAL_SUFFIXES)
-        return "Its name looks like one that only your own network resolves." if is_internal else ""
-    if address.is_loopback:
-        return "It leads to this machine only."
-    return "" if outbound.is_public(host) else "It is inside a private network."

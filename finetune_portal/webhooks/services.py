@@ -27,7 +27,7 @@ from finetune_portal.jobs.display import status_text
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import details, poll
 from finetune_portal.jobs.timeline import Source
-from finetune_portal.providers.segmind import SegmindError
+from finetune_portal.providers.errors import CallError
 from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
 
 ROTATION_OVERLAP = timedelta(hours=24)
@@ -134,7 +134,7 @@ def process_next_delivery() -> bool:
     just_asked = (
         Delivery.objects.filter(processed_at__gt=recently).exclude(request_id="").values("request_id")
     )
-    waiting = Delivery.objects.filter(processed_at=None)
+    waiting = Delivery.objects.filter(processed_at=None, message=None)  # the others: signed.py
     delivery = waiting.exclude(request_id__in=just_asked).order_by("pk").first()
     if delivery is None:
         return False
@@ -156,7 +156,7 @@ def _look_up(request_id: str) -> tuple[Job | None, Delivery.Result, str]:
         return job, Delivery.Result.NOT_ASKED, "No calls left; the next list will tell"
     try:
         details.refresh(job, source=Source.WEBHOOK)
-    except SegmindError as exc:
+    except CallError as exc:
         return job, Delivery.Result.NOT_ASKED, f"The provider could not be asked: {exc.message}"
     return job, Delivery.Result.LOOKED_UP, f"Looked up: {status_text(job)}"
 

@@ -9,6 +9,7 @@ from finetune_portal.webhooks import views
 app_name = "webhooks"
 urlpatterns = [
     path("hooks/segmind/<str:token>/", views.receive, name="receive"),
+    path("hooks/<slug:provider>/attempt/<str:token>/", views.receive_signed, name="receive-signed"),
     path("settings/webhooks/", views.page, name="page"),
     path("settings/webhooks/rotate/", views.rotate, name="rotate"),
     path("settings/webhooks/test/", views.test, name="test"),

@@ -16,9 +16,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.reauthentication import recent_sign_in_required
+from finetune_portal.connections.models import Connection
 from finetune_portal.web.guards import admin_only
 from finetune_portal.web.http import fragment_of, fragment_or_redirect
-from finetune_portal.webhooks import self_test, services, signature, table
+from finetune_portal.web.public_address import is_public_https, unreachable_reason
+from finetune_portal.webhooks import self_test, services, signature, signed, table
 from finetune_portal.webhooks.models import Delivery, SelfTest
 
 log = logging.getLogger(__name__)
@@ -42,10 +44,8 @@ def _receive(request: HttpRequest, token: str) -> HttpResponse:
     endpoint = services.endpoint_for_token(token)
     if endpoint is None:
         return HttpResponse(status=404)
-    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
-        return HttpResponse(status=413)
-    body = request.read(MAX_BODY + 1)
-    if len(body) > MAX_BODY:
+    body = _body(request)
+    if body is None:
         return HttpResponse(status=413)
     secret = services.secret_of(endpoint)
     if secret and not signature.is_right(secret, request.headers, body):
@@ -53,6 +53,44 @@ def _receive(request: HttpRequest, token: str) -> HttpResponse:
         return HttpResponse(status=401)
     services.store_delivery(endpoint, body, request.headers.get("webhook-id", "") if secret else "")
     return HttpResponse(status=200)
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+def receive_signed(request: HttpRequest, provider: str, token: str) -> HttpResponse:
+    """Store a message about an attempt and answer at once; the worker verifies it.
+
+    503 if the database is unavailable, 429 if the job has had too many today.
+    """
+    try:
+        return _receive_signed(request, provider, token)
+    except DatabaseError:
+        log.exception("A webhook could not be stored.")
+        return HttpResponse(status=503, headers={"Retry-After": "30"})
+
+
+def _receive_signed(request: HttpRequest, provider: str, token: str) -> HttpResponse:
+    attempt = signed.attempt_at(provider, token)
+    if attempt is None:
+        return HttpResponse(status=404)
+    body = _body(request)
+    if body is None:
+        return HttpResponse(status=413)
+    headers = signed.headers_to_verify(provider, request.headers)
+    if headers is None:
+        return HttpResponse(status=401)
+    if not signed.store(attempt, headers, body):
+        return HttpResponse(status=429, headers={"Retry-After": "3600"})
+    return HttpResponse(status=200)
+
+
+def _body(request: HttpRequest) -> bytes | None:
+    """The body; None if it is too large."""
+    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
+        return None
+    body = request.read(MAX_BODY + 1)
+    return body if len(body) <= MAX_BODY else None
 
 
 @require_safe
@@ -106,6 +144,7 @@ def deliveries_table(request: PortalRequest) -> HttpResponse:
 
 def _context() -> dict[str, Any]:
     endpoints = list(services.active_endpoints().order_by("-pk"))
+    connections = Connection.objects.in_use()
     own = [endpoint for endpoint in endpoints if not endpoint.is_local_engine]
     return {
         "endpoint": next((endpoint for endpoint in own if endpoint.expires_at is None), None),
@@ -116,6 +155,8 @@ def _context() -> dict[str, Any]:
         "last_delivery": Delivery.objects.order_by("-pk").first(),
         "test": SelfTest.objects.first(),
         "portal_url": settings.PORTAL_URL,
-        "unreachable_reason": self_test.unreachable_reason(settings.PORTAL_URL),
+        "signing": [each for each in connections if signed.is_signing(each)],
+        "is_public": is_public_https(settings.PORTAL_URL),
+        "unreachable_reason": unreachable_reason(settings.PORTAL_URL),
         "has_secret": bool(settings.SEGMIND_WEBHOOK_SECRET),
     }

@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from finetune_portal.accounts import sessions
 from finetune_portal.audit import services as audit
 from finetune_portal.connections import capabilities
-from finetune_portal.datasets import checking, retention, transfer, versions
+from finetune_portal.datasets import checking, previews, retention, transfer, versions
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.transfer import LEASE
-from finetune_portal.jobs.sync import model_file, poll, progress
+from finetune_portal.deletion import finishing
+from finetune_portal.jobs.sync import follow, poll, progress
 from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notifications import tasks as notifications
-from finetune_portal.playground import generate
+from finetune_portal.playground import bills, generate, inputs
 from finetune_portal.queue.leases import claim, renewing
-from finetune_portal.webhooks import self_test
+from finetune_portal.registry import copying
+from finetune_portal.registry import retention as model_retention
+from finetune_portal.web import shared_cache
+from finetune_portal.webhooks import self_test, signed
 from finetune_portal.webhooks import services as webhooks
 
 
@@ -58,8 +62,11 @@ def make_version() -> bool:
 
 def cleanup() -> bool:
     files = (retention.clear_abandoned, retention.clear_refused_urls, retention.clear_old_files)
-    rows = (webhooks.delete_old, notifications.delete_old, audit.delete_old, sessions.delete_expired)
-    return any(step() for step in (*files, *rows))
+    pictures = (inputs.clear_unused,)
+    models = (model_retention.clear_old_copies,)
+    rows = (webhooks.delete_old, notifications.delete_old, audit.delete_old)
+    expired = (sessions.delete_expired, shared_cache.delete_expired)
+    return any(step() for step in (*files, *pictures, *models, *rows, *expired))
 
 
 def submit_jobs() -> bool:
@@ -77,17 +84,25 @@ def fetch_progress() -> bool:
 TASKS = (
     PeriodicTask("check-dataset", check_dataset, 0.3),
     PeriodicTask("make-version", make_version, 0.5),
+    PeriodicTask("make-previews", previews.make_next, 0.2),
     PeriodicTask("transfer", transfer.transfer_next, 0.3),
     PeriodicTask("cleanup", cleanup, 60),
     PeriodicTask("submit", submit_jobs, 0.3),
     PeriodicTask("poll", poll.poll_next, 0.25, idle=0.25),
     PeriodicTask("fetch-progress", fetch_progress, 0.5, idle=0.5),
-    PeriodicTask("check-file", model_file.check_next, 1),
+    PeriodicTask("follow", follow.follow_next, 0.5, idle=0.5),
+    # Two, because one storage may be slow and other models wait to come home.
+    PeriodicTask("copy-model", copying.copy_next, 0.3),
+    PeriodicTask("copy-model-2", copying.copy_next, 0.3),
     # Two, because a cold model takes minutes and other generations may be quick meanwhile.
     PeriodicTask("generate", generate.generate_next, 0.3),
     PeriodicTask("generate-2", generate.generate_next, 0.3),
+    PeriodicTask("bill-generation", bills.ask_next, 1),
     PeriodicTask("process-delivery", webhooks.process_next_delivery, 0.2),
+    PeriodicTask("verify-message", signed.process_next, 0.2),
+    PeriodicTask("finish-deletion", finishing.finish_next, 0.3),
     PeriodicTask("self-test", self_test.run_next, 0.5),
     PeriodicTask("write-notification", notifications.create_notifications, 1),
+    PeriodicTask("write-approval", notifications.create_for_approvals, 1),
     PeriodicTask("send-notification", notifications.send_next, 0.3),
 )

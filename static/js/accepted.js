@@ -8,7 +8,7 @@ const imageEndings = new Set(pictures.flatMap(({ endings, renamed }) => [...endi
 export const captionEndings = [captions.ending, ...captions.renamed];
 
 export const isImage = ({ suffix }) => imageEndings.has(suffix.toLowerCase());
-export const isTable = ({ stem, suffix }) => accepted.tables.files.includes((stem + suffix).toLowerCase());
+export const isTable = ({ suffix }) => accepted.tables.endings.includes(suffix.toLowerCase());
 export const isCaption = (file) => captionEndings.includes(file.suffix.toLowerCase()) && !isTable(file);
 // A text about the dataset, such as README.txt.
 export const isNote = ({ stem }) => accepted.junk.notes.includes(fold(stem));

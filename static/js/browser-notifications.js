@@ -5,8 +5,10 @@ const KEY = "notify";
 const EVENTS = {
   ready: "is ready",
   failed: "failed",
-  refused: "failed",
+  refused: "was refused",
+  cancelled: "was cancelled",
   needs_decision: "needs a decision",
+  approval: "waits for an approval",
 };
 const lastStates = new Map(); // by the address of the job
 
@@ -32,10 +34,11 @@ function notify({ job, name, owner, state }) {
   });
 }
 
-function noteState(badge) {
-  const before = lastStates.get(badge.job);
-  lastStates.set(badge.job, badge.state);
-  if (before && before !== badge.state && badge.state in EVENTS) notify(badge);
+function noteState({ job, name, owner, state, cancelled }) {
+  const shown = cancelled === undefined ? state : "cancelled";
+  const before = lastStates.get(job);
+  lastStates.set(job, shown);
+  if (before && before !== shown && shown in EVENTS) notify({ job, name, owner, state: shown });
 }
 
 function noteBadges() {

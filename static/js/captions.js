@@ -2,7 +2,7 @@
 // all that are not Unicode.
 
 import { accepted } from "./accepted.js";
-import { decodeStrictly, guessCodePage } from "./code-pages.js";
+import { codePageOfTexts, decodeStrictly } from "./code-pages.js";
 import { questionOf } from "./findings.js";
 import { captionOf } from "./tables.js";
 
@@ -11,16 +11,12 @@ const ODD = /[^\p{ASCII}]/u;
 const { limits } = accepted;
 const placeholder = new RegExp(accepted.captions.placeholder, "i");
 
-// Sets `text` of each pair, adds what is wrong to the findings, and returns questions about guesses.
+// Sets `text` of each pair, adds what is wrong to the findings, and returns questions about guesses. Throws a
+// NotAskedError.
 export async function readCaptions(pairs, findings, signal) {
   const raws = await readRaws(pairs, findings, signal);
   const odd = raws.filter(({ encoding }) => !encoding);
-  const page = odd.length
-    ? await guessCodePage(
-        "texts",
-        odd.map(({ bytes }) => bytes),
-      )
-    : null;
+  const page = odd.length ? await codePageOfTexts(odd.map(({ bytes }) => bytes)) : null;
   const questions = [];
   for (const raw of raws) {
     const text = textOf(raw, page);
@@ -40,12 +36,12 @@ export async function readCaptions(pairs, findings, signal) {
   return questions;
 }
 
-// The text of a table of pairs; empty if it is none.
+// The text of a table of pairs; empty if it is none. Throws a NotAskedError.
 export async function readTableText(file) {
   if (file.size > limits.table_bytes) return "";
   const bytes = await file.head(limits.table_bytes);
   const encoding = encodingOf(bytes);
-  const page = encoding ? null : await guessCodePage("texts", [bytes]);
+  const page = encoding ? null : await codePageOfTexts([bytes]);
   return decode(bytes, encoding, page) ?? "";
 }
 

@@ -3,19 +3,21 @@
 
 import { accepted } from "./accepted.js";
 import { readCaptions } from "./captions.js";
-import { HEAD, otherType, pictureType } from "./images.js";
+import { HEAD, imagesOf, mostInputs, otherType, pictureType } from "./images.js";
 
 const CONCURRENCY = 8;
 
 // Adds to the findings, and sets `type` of each picture and `text` of each pair. Returns questions about guesses.
 export async function checkPairs({ pairs, findings }, signal) {
-  const images = pairs.flatMap(({ start, end }) => [start, end]);
+  const images = pairs.flatMap(imagesOf);
   for (let at = 0; at < images.length && !signal.aborted; at += CONCURRENCY) {
     const some = images.slice(at, at + CONCURRENCY);
     const heads = await Promise.all(some.map((image) => image.head(HEAD)));
     for (const [number, image] of some.entries()) addFindings(image, heads[number], findings);
   }
   const questions = await readCaptions(pairs, findings, signal);
+  const most = mostInputs(pairs);
+  if (most > 1) findings.add("further inputs", [""], String(most));
   if (pairs.length && pairs.length < accepted.limits.few) {
     findings.add("few", [""], pairs.length === 1 ? "1 pair" : `${pairs.length} pairs`);
   }

@@ -4,18 +4,33 @@
 import { csrfToken } from "./drop-zone.js";
 
 const MAX_SAMPLE = 32 * 1024; // bytes
+const NOT_ASKED = "Texts are in an old encoding, and the portal could not be asked which one.";
 
-// `kind` is names or texts. Returns { label, isForAll, decode } or null; `decode` gives null for bytes that
-// the code page does not have, and `isForAll` says that names in valid UTF-8 are in the code page, too.
+export class NotAskedError extends Error {
+  constructor() {
+    super(NOT_ASKED);
+  }
+}
+
+// `kind` is names or texts. Returns { label, isForAll, decode }, null where none fits, and undefined where the
+// portal did not answer; `decode` gives null for bytes that the code page does not have, and `isForAll` says
+// that names in valid UTF-8 are in the code page, too.
 export async function guessCodePage(kind, raws) {
   const { codePageUrl } = document.querySelector("[data-code-page-url]").dataset;
   const body = new URLSearchParams({ kind, samples: sampleOf(raws).join("\n") });
   const headers = { "X-CSRFToken": csrfToken() };
   const response = await fetch(codePageUrl, { method: "POST", body, headers }).catch(() => null);
-  if (!response?.ok) return null;
-  const page = await response.json().catch(() => ({}));
+  const page = response?.ok ? await response.json().catch(() => null) : null;
+  if (!page) return undefined;
   if (!page.label) return null;
   return { ...page, decode: page.encoding ? decoderOf(page.encoding) : characterDecoderOf(page.characters) };
+}
+
+// Like `guessCodePage`. Throws a NotAskedError where the portal did not answer: no text is wrong for that.
+export async function codePageOfTexts(raws) {
+  const page = await guessCodePage("texts", raws);
+  if (page === undefined) throw new NotAskedError();
+  return page;
 }
 
 export function isAscii(bytes) {

@@ -18,6 +18,8 @@ export async function isConfirmed(form) {
   setText("[data-confirm-text]", fieldOf(form, "question"));
   setText("[data-confirm-button]", fieldOf(form, "question_yes"));
   setText("[value=no]", fieldOf(form, "question_no") ?? "Cancel");
+  const isDangerous = form.querySelector("button.danger") !== null;
+  dialog.querySelector("[data-confirm-button]").classList.toggle("danger", isDangerous);
   dialog.returnValue = "no";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));

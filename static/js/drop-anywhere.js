@@ -2,6 +2,7 @@
 // job in its place, with these files.
 
 import { filesOfDrop } from "./dropped-files.js";
+import { showFailure } from "./failures.js";
 
 const link = document.querySelector("[data-drop-anywhere]");
 const isHere = () => link.isConnected; // else the form is open, and upload.js takes what is dropped
@@ -19,11 +20,21 @@ window.addEventListener("dragleave", (event) => event.relatedTarget || mark(even
 window.addEventListener("drop", async (event) => {
   if (!mark(event, false)) return;
   const files = await filesOfDrop(event.dataTransfer).catch(() => []);
-  const scripts = Array.from(document.querySelector("[data-drop-scripts]").content.cloneNode(true).children);
+  const { content } = document.querySelector("[data-drop-scripts]");
   await openForm();
-  await Promise.all(scripts.map(load));
-  document.dispatchEvent(new CustomEvent("portal:files", { detail: files }));
+  await take(files, content);
 });
+
+async function take(files, content) {
+  try {
+    await Promise.all([...content.cloneNode(true).children].map(load));
+  } catch {
+    const answer = { status: 0, text: "", wasOffline: !navigator.onLine, isRead: true };
+    showFailure("scripts", answer, { form: link, retry: () => take(files, content) });
+    return;
+  }
+  document.dispatchEvent(new CustomEvent("portal:files", { detail: files }));
+}
 
 // Resolves once the form is there, also after a failure and “Try again”.
 function openForm() {
@@ -42,7 +53,10 @@ function load(script) {
   if (document.querySelector(`script[src="${script.getAttribute("src")}"]`)) return;
   return new Promise((resolve, reject) => {
     script.addEventListener("load", resolve);
-    script.addEventListener("error", reject);
+    script.addEventListener("error", (event) => {
+      script.remove();
+      reject(event);
+    });
     document.head.append(script);
   });
 }

@@ -1,10 +1,14 @@
 // The drop zone of the form: its elements, what is under way in it, and what it shows and says.
 
+import { settled } from "./previews.js";
 import { discard, findUnfinished } from "./resume-upload.js";
 import { clear, clearFindings } from "./upload-preview.js";
 
+const NOT_SHOWN = "The dataset is selected, but what is in it is not shown.";
+
 export const zone = {
   parts: null, // the elements of the drop zone on the page
+  suggestedName: null, // of the job, by the files
   task: null, // what is being read, packed or sent: { abort, file, upload, chunkSize, ... }
 };
 
@@ -53,6 +57,17 @@ export function selectDataset(id, name) {
     select.append(new Option(name.replace(/\.zip$/i, ""), id));
   }
   select.value = id;
+  suggestName(name.replace(/\.zip$/i, ""));
+}
+
+// The job is named after its files until somebody types a name. “12 pairs” is the name of loose files.
+function suggestName(name) {
+  const field = zone.parts.select.form?.elements.name;
+  if (!field) return; // an upload that goes on in the library
+  const isFromLink = new URLSearchParams(location.search).has("dataset");
+  const suggested = zone.suggestedName ?? (isFromLink ? field.defaultValue : "");
+  if (/^\d+ pairs$/.test(name) || !["", suggested].includes(field.value)) return;
+  field.value = zone.suggestedName = name.slice(0, field.maxLength);
 }
 
 export function removeDataset(id) {
@@ -66,7 +81,8 @@ export function showDataset(id, { keepPreview = false } = {}) {
   resetDatasetStatus();
   if (!id) return;
   const url = root.dataset.statusUrl.replace("/0/", `/${id}/`);
-  htmx.ajax("GET", url, { target: "#dataset-status", swap: "outerHTML" });
+  const place = "#dataset-status";
+  htmx.ajax("GET", url, { source: place, target: place, swap: "outerHTML" }).catch(() => {}); // failures.js
 }
 
 // Puts a new element in place: the old one may still poll the server every second.
@@ -74,6 +90,7 @@ export function resetDatasetStatus() {
   const fresh = document.createElement("div");
   fresh.id = "dataset-status";
   fresh.className = "upload-state";
+  fresh.setAttribute("data-if-failed", NOT_SHOWN);
   document.getElementById("dataset-status").replaceWith(fresh);
 }
 
@@ -89,7 +106,7 @@ export async function hidePreviewForVerdict() {
     pairs.hidden = true;
     const images = Array.from(pairs.querySelectorAll("img"));
     for (const image of images) image.loading = "eager";
-    await Promise.all(images.map((image) => image.decode().catch(() => {})));
+    await Promise.all(images.map((image) => settled(image).then(() => image.decode().catch(() => {}))));
     if (!pairs.isConnected) return; // a newer verdict waits for pictures of its own
     pairs.hidden = false;
   }
@@ -109,6 +126,6 @@ export async function showUnfinished() {
   stopped.querySelector("button").onclick = async () => {
     stopped.hidden = true;
     input.focus();
-    await discard(upload, { "X-CSRFToken": csrfToken() });
+    await discard(upload, { "X-CSRFToken": csrfToken() }, stopped);
   };
 }

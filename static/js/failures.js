@@ -1,6 +1,7 @@
 // Says that a request failed: what happened, whether anything was done, and a button that sends it again. One
 // message for each request; it stays until somebody closes it or the request succeeds.
 
+import { takeBack } from "./choices.js";
 import { keepTyped } from "./keep-typed.js";
 
 const BAD_GATEWAY = [502, 503, 504];
@@ -19,7 +20,8 @@ const SENTENCES = {
   429: "That was too often. Wait a minute.",
 };
 
-// `answer` is { status, text, fromPortal, wasOffline, isTimeout }; status 0 is no answer.
+// `answer` is { status, text, fromPortal, wasOffline, isTimeout, isRead, isPoll }; status 0 is no answer, and
+// a read changes nothing at the portal.
 export function describe({ status, text, fromPortal, wasOffline, isTimeout }) {
   if (wasOffline) return "You are offline.";
   if (isTimeout) return "The portal did not answer in time.";
@@ -44,11 +46,13 @@ function isUndone({ status, fromPortal, wasOffline }) {
 
 function outcome(form, answer) {
   const say = (name) => form?.getAttribute(name); // a field named dataset would hide form.dataset
-  if (isUndone(answer)) return say("data-if-failed") ?? "Nothing was changed.";
+  if (answer.isPoll)
+    return [say("data-if-failed"), "The page tries again by itself."].filter(Boolean).join(" ");
+  if (answer.isRead || isUndone(answer)) return say("data-if-failed") ?? "Nothing was changed.";
   return say("data-if-unsure") ?? "It may have arrived all the same: look at the page before you try again.";
 }
 
-// `form` is the element that sent the request; `retry` sends it again, and without one the page tries by itself.
+// `form` is the element that sent the request; `retry` sends it again, and a poll needs none.
 export function showFailure(key, answer, { form, retry } = {}) {
   hideFailure(key);
   const message = document.getElementById("failure").content.cloneNode(true).firstElementChild;
@@ -61,7 +65,7 @@ export function showFailure(key, answer, { form, retry } = {}) {
     if (hadFocus && sender?.isConnected) sender.focus();
   };
   find("what").textContent = describe(answer);
-  find("outcome").textContent = retry ? outcome(form, answer) : "The page tries again by itself.";
+  find("outcome").textContent = outcome(form, answer);
   find("retry").hidden = !retry;
   find("retry").addEventListener("click", () => {
     close();
@@ -106,17 +110,28 @@ function sendAgain({ requestConfig, target }) {
   const { verb, path, elt, triggeringEvent } = requestConfig;
   const button = triggeringEvent?.submitter;
   const values = button?.name ? { [button.name]: button.value } : {};
-  const own = elt === document.body ? { target, swap: "outerHTML" } : {};
-  htmx.ajax(verb, path, { source: elt, event: triggeringEvent, values, ...own });
+  const own = elt.matches("[hx-get], [hx-post]") ? {} : { target, swap: "outerHTML" }; // of htmx.ajax
+  const again = htmx.ajax(verb, path, { source: elt, event: triggeringEvent, values, ...own });
+  again.catch(() => {}); // it is said once more
 }
 
 function onFailure({ detail }, isTimeout = false) {
   const { elt, xhr, requestConfig } = detail;
   if (showsItself(elt)) return;
   const answer = answerOf(xhr, requestConfig, isTimeout);
-  const retry = isPoll(elt) ? undefined : () => elt.isConnected && sendAgain(detail);
+  if (elt.dataset.unknown) {
+    elt.textContent = `${describe(answer)} ${elt.dataset.unknown}`; // not a figure that may be wrong now
+    return;
+  }
+  const chooseAgain = takeBack(elt);
+  const sendItAgain = () => {
+    if (!elt.isConnected) return;
+    chooseAgain();
+    sendAgain(detail);
+  };
+  const about = { ...answer, isPoll: isPoll(elt), isRead: requestConfig.verb === "get" };
   const form = elt.closest("[data-if-failed], form") ?? elt;
-  showFailure(keyOf(detail), answer, { form, retry });
+  showFailure(keyOf(detail), about, { form, retry: about.isPoll ? undefined : sendItAgain });
 }
 
 document.addEventListener("htmx:beforeSend", ({ detail: { requestConfig } }) => {

@@ -1,9 +1,13 @@
-// Tells the type of a picture from its first bytes, and converts pictures to PNG.
+// The images of a pair, the type of a picture by its first bytes, and the conversion of pictures to PNG.
 
 import { accepted } from "./accepted.js";
 
 export const HEAD = 512; // bytes
 const OPENED = ["WEBP", "AVIF", "GIF", "BMP"]; // that every browser opens and trainers do not take
+
+export const imagesOf = ({ start, end, further }) => [start, end, ...further];
+
+export const mostInputs = (pairs) => Math.max(1, ...pairs.map(({ further }) => 1 + further.length));
 
 export const isConvertedHere = ({ type }) => OPENED.includes(type?.name);
 

@@ -63,11 +63,32 @@ function restore(form, typed) {
   return changed.length > 0;
 }
 
+// Fields that another one brings, as a connection its parameters, are filled when they are there.
+function restoreLater(typed) {
+  const waiting = new Map(
+    forms()
+      .filter((form) => typed.has(nameOf(form)))
+      .map((form) => [nameOf(form), typed.get(nameOf(form)).filter(([name]) => !form.elements[name])]),
+  );
+  document.addEventListener("htmx:load", () => {
+    for (const form of forms()) {
+      const pairs = waiting.get(nameOf(form)) ?? [];
+      const there = pairs.filter(([name]) => form.elements[name]);
+      waiting.set(
+        nameOf(form),
+        pairs.filter((pair) => !there.includes(pair)),
+      );
+      restore(form, there);
+    }
+  });
+}
+
 function restoreAll() {
   const kept = sessionStorage.getItem(key);
   if (!kept) return;
   sessionStorage.removeItem(key);
   const typed = new Map(JSON.parse(kept));
+  restoreLater(typed);
   const restored = forms().filter(
     (form) => typed.has(nameOf(form)) && restore(form, typed.get(nameOf(form))),
   );

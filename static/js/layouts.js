@@ -3,12 +3,21 @@
 
 import { accepted, fold, isCaption, isImage } from "./accepted.js";
 import { folderOf, join, nameOf, overlap, withoutSuffix } from "./paths.js";
-import { HALF_OF, halfOfWords, PROVIDER_SUFFIX, suffixPattern, WORD_SUFFIX } from "./words.js";
+import {
+  HALF_OF,
+  halfOfWords,
+  LAST_WORD,
+  PROVIDER_SUFFIX,
+  suffixPattern,
+  twoEndings,
+  WORD_SUFFIX,
+} from "./words.js";
 
 export const PROVIDERS = ["flat", "folder", "folders"];
 
 // Groups of images by a key that the files of a pair share. A group has its key, index, start and end, as far
-// as they exist, and further input images in `several`.
+// as they exist. `further` are the input images from _start2 on by their number, `several` those that another
+// layout numbers.
 class Layout {
   groups = new Map();
   duplicates = [];
@@ -25,13 +34,27 @@ class Layout {
   }
 
   put(path, index, half, number, image) {
-    const key = fold(path);
-    if (!this.groups.has(key)) this.groups.set(key, { key, index, several: [] });
-    const group = this.groups.get(key);
+    const group = this.#group(path, index);
     if (!group[half]) group[half] = image;
     else if (number && half === "start") group.several.push(image);
     else this.duplicates.push(withoutSuffix(image));
   }
+
+  putFurther(path, index, number, image) {
+    const { further } = this.#group(path, index);
+    if (further.has(number)) this.duplicates.push(withoutSuffix(image));
+    else further.set(number, image);
+  }
+
+  #group(path, index) {
+    const key = fold(path);
+    if (!this.groups.has(key)) this.groups.set(key, groupOf(key, index));
+    return this.groups.get(key);
+  }
+}
+
+function groupOf(key, index, halves = {}) {
+  return { key, index, ...halves, further: new Map(), several: [] };
 }
 
 // Returns the first layout with a whole pair, else the first with any image.
@@ -44,6 +67,7 @@ export function detectLayout(files, table) {
     () => bySuffix(images, WORD_SUFFIX, HALF_OF, "names", { isAcross: true }),
     () => byFolders(images, files),
     ...accepted.guesses.map((words) => () => byGuess(images, words)),
+    () => byTwoEndings(images),
   ];
   let best = new Layout();
   for (const detect of detectors) {
@@ -64,7 +88,9 @@ function bySuffix(images, pattern, halves, name, { isAcross = false } = {}) {
     const lower = word.toLowerCase();
     if (number && !accepted.numbered.includes(lower.replace(/s+$/, ""))) continue;
     const half = halves.get(lower);
-    if (index) layout.put(isAcross ? index : join(image.folder, index), index, half, number, image);
+    if (name === "flat" && number) {
+      layout.putFurther(join(image.folder, index), index, Number(number), image);
+    } else if (index) layout.put(isAcross ? index : join(image.folder, index), index, half, number, image);
     else if (image.folder) layout.put(image.folder, nameOf(image.folder), half, number, image);
   }
   if (name === "flat") {
@@ -85,13 +111,30 @@ function byGuess(images, [start, end]) {
   return layout;
 }
 
+// By any two last words that most of the names share, such as 01_1 and 01_2.
+function byTwoEndings(images) {
+  const layout = new Layout("guess");
+  layout.isGuess = true;
+  const names = images.flatMap((image) => {
+    const { index, word } = LAST_WORD.exec(image.stem)?.groups ?? {};
+    return word ? [{ image, key: join(image.folder, index), index, word: fold(word) }] : [];
+  });
+  const endings = twoEndings(names.map(({ key, word }) => [fold(key), word]));
+  for (const { image, key, index, word } of names) {
+    const at = endings?.indexOf(word) ?? -1;
+    if (at >= 0) layout.put(key, index, at ? "end" : "start", "", image);
+  }
+  return layout;
+}
+
 function byTable(table) {
   const layout = new Layout("metadata");
   for (const [at, [start, end]] of (table?.pairs ?? []).entries()) {
     const key = String(at + 1).padStart(6, "0");
-    layout.groups.set(key, { key, index: String(at + 1).padStart(2, "0"), start, end, several: [] });
+    layout.groups.set(key, groupOf(key, String(at + 1).padStart(2, "0"), { start, end }));
   }
   layout.several = table?.several ?? [];
+  layout.isGuess = table?.isGuess ?? false;
   return layout;
 }
 
@@ -129,7 +172,7 @@ function halvesOf(siblings, stems, files, layout) {
   const known = starts.length ? starts : ends;
   if (!(starts.length && ends.length) && known.length === 1) {
     const paired = others.filter((each) => isAlike(each, known[0]));
-    if (paired.length === 1) (starts.length ? ends : starts).push(paired[0]);
+    if (ends.length || paired.length === 1) (starts.length ? ends : starts).push(...paired);
   } else if (!known.length && others.length === 2 && isAlike(...others)) {
     ends = captionedFolders(others, stems, files);
     if (ends.length !== 1) {

@@ -94,6 +94,13 @@ function tick() {
   }
   pollSkipped();
   showStatus(link);
+  showTitle();
+}
+
+// The tab of a job's page says how far the job is, also while another tab is looked at.
+function showTitle() {
+  const title = document.querySelector("[data-title]")?.dataset.title;
+  if (title && document.title !== title) document.title = title;
 }
 
 document.addEventListener("visibilitychange", tick);

@@ -1,11 +1,11 @@
-// Packs pairs into a ZIP as the provider's API wants it: flat, named 01_start.jpg, 01_end.jpg and 01.txt,
-// endings after the bytes, captions in UTF-8. What the browser can open is converted to PNG; other types go as
+// Packs pairs into a ZIP as the provider's API wants it: flat, named 01_start.jpg, 01_end.jpg and 01.txt, with
+// further inputs as 01_start2.jpg and so on, endings after the bytes, captions in UTF-8. What the browser can open is converted to PNG; other types go as
 // they are, and the server's check offers to convert them. No JPEG or PNG is copied: the ZIP is a blob of
 // small headers between the files themselves, which are read once for their checksums.
 // The same files give the same bytes, so that an upload can be resumed.
 
 import { listNames } from "./findings.js";
-import { isConvertedHere, toPng } from "./images.js";
+import { imagesOf, isConvertedHere, toPng } from "./images.js";
 
 const PLAIN_NAME = /^[a-z0-9][a-z0-9 ._-]{0,59}$/i;
 const MAX_TOTAL = 0xffff0000; // without zip64
@@ -51,7 +51,7 @@ export async function packPairs(pairs, { name, lastModified, signal, onProgress 
 
 // Sentences about pictures of types that trainers do not take.
 export function describeConversions(pairs) {
-  const images = pairs.flatMap(({ start, end }) => [start, end]).filter(({ type }) => type?.converts);
+  const images = pairs.flatMap(imagesOf).filter(({ type }) => type?.converts);
   const here = images.filter(isConvertedHere).map(({ path }) => path);
   const later = images.filter((image) => !isConvertedHere(image)).map(({ path }) => path);
   const sentences = [];
@@ -66,12 +66,13 @@ export function describeConversions(pairs) {
 async function membersOf(pairs, signal) {
   const names = namesFor(pairs);
   const members = [];
-  for (const [number, { start, end, text }] of pairs.entries()) {
+  for (const [number, { start, end, further, text }] of pairs.entries()) {
     signal.throwIfAborted();
     const add = (ending, blob) => members.push({ path: names[number] + ending, blob });
-    for (const [side, file] of Object.entries({ start, end })) {
+    const inputs = further.map((file, at) => [`start${at + 2}`, file]);
+    for (const [place, file] of [["start", start], ["end", end], ...inputs]) {
       const { blob, suffix } = await plain(file);
-      add(`_${side}${suffix}`, blob);
+      add(`_${place}${suffix}`, blob);
     }
     if (text) add(".txt", new Blob([text]));
   }

@@ -2,20 +2,22 @@
 // anything with path, size, open() and head(count): a member of a ZIP or a file on the disk.
 // The same rules as finetune_portal/datasets/checker/layouts.py, which tests/e2e/test_same_pairs.py compares.
 
-import { accepted, fold, isCaption, isImage, isNote, isTable } from "./accepted.js";
+import { accepted, fold, isCaption, isImage, isNote } from "./accepted.js";
 import { CaptionFiles } from "./caption-files.js";
 import { readTableText } from "./captions.js";
 import { Findings, questionOf, quoted } from "./findings.js";
+import { imagesOf } from "./images.js";
 import { detectLayout, PROVIDERS } from "./layouts.js";
 import { compareNaturally, join, junkPart, withoutSuffix, withParts } from "./paths.js";
-import { readTable } from "./tables.js";
+import { firstTable, readTable } from "./tables.js";
 
-// { pairs, findings, questions, isProviders, isGuess }. A pair has index, start, end, and captionFile or caption.
+// { pairs, findings, questions, isProviders, isGuess }. A pair has index, start, end, the input images from
+// _start2 on as `further`, and captionFile or caption.
 export async function readPairs(all) {
   for (const file of all) withParts(file);
   const files = all.filter(({ path }) => !junkPart(path));
   const images = files.filter(isImage);
-  const tableFile = files.find(isTable);
+  const tableFile = firstTable(files);
   const table = tableFile && readTable(tableFile, await readTableText(tableFile), images);
   const layout = detectLayout(files, table);
   const arrangement = arrange(files, layout, table);
@@ -29,7 +31,7 @@ export async function readPairs(all) {
   const halves = pairs.length ? [pairs[0].start.path, pairs[0].end.path] : [];
   const isGuess = layout.isGuess && pairs.length > 0;
   const questions = isGuess ? [questionOf("halves", halves)] : [];
-  const guessed = pairs.flatMap(({ start, end }) => [start, end]).find(({ codePage }) => codePage);
+  const guessed = pairs.flatMap(imagesOf).find(({ codePage }) => codePage);
   if (guessed) questions.push(questionOf("names", [guessed.path], guessed.codePage));
   return { pairs, findings, questions, isProviders, isGuess };
 }
@@ -37,7 +39,7 @@ export async function readPairs(all) {
 function arrange(files, layout, table) {
   const groups = [...layout.groups.values()].sort((one, two) => compareNaturally(one.key, two.key));
   const captions = new CaptionFiles(files, table);
-  const lists = { "missing start": [], "missing end": [] };
+  const lists = { "missing start": [], "missing end": [], gap: [], "many inputs": [] };
   const pairs = pairsOf(groups, new Set(layout.groups.keys()), captions, lists);
   const captionFiles = pairs.map(({ captionFile }) => captionFile).filter(Boolean);
   const isProviders = PROVIDERS.includes(layout.name);
@@ -63,16 +65,25 @@ function pairsOf(groups, keys, captions, lists) {
   for (const group of groups) {
     const { start, end } = group;
     const isUnique = counts.get(group.index).length === 1;
-    const index = isUnique ? group.index : join((start ?? end).folder, group.index);
+    const [{ folder }] = imagesIn(group);
+    const index = isUnique ? group.index : join(folder, group.index);
     if (!start || !end) {
       lists[start ? "missing end" : "missing start"].push(index);
       continue;
     }
     const captionFile = captions.fileOf(group, keys);
     const caption = captionFile ? "" : captions.inTable(group);
-    pairs.push({ key: group.key, index, start, end, captionFile, caption });
+    const numbers = [...group.further.keys()].sort((one, two) => one - two);
+    const further = numbers.map((number) => group.further.get(number));
+    pairs.push({ key: group.key, index, start, end, further, captionFile, caption });
+    if (Math.max(1, ...numbers) > numbers.length + 1) lists.gap.push(index);
+    if (1 + numbers.length > accepted.limits.inputs) lists["many inputs"].push(index);
   }
   return pairs;
+}
+
+function imagesIn({ start, end, further, several }) {
+  return [start, end, ...further.values(), ...several].filter(Boolean);
 }
 
 // Whether training cannot find the caption, which is not named like its pair.
@@ -83,7 +94,7 @@ function isUnread({ key, captionFile }) {
 
 function listUnused(files, captionFiles, hasTableCaptions, { name, pairs, groups, lists, table }) {
   const used = new Set(captionFiles);
-  for (const { start, end, several } of groups) for (const image of [start, end, ...several]) used.add(image);
+  for (const image of groups.flatMap(imagesIn)) used.add(image);
   if (table && (name === "metadata" || hasTableCaptions)) {
     used.add(table.file);
     lists["missing in table"] = [...new Set(table.missing)];

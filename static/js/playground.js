@@ -26,7 +26,7 @@ document.addEventListener("change", ({ target }) => {
 function choosePicture(form, radio) {
   form.elements.file.value = "";
   showThumbnail(form, "");
-  showLarge(radio.dataset.largeUrl, radio.nextElementSibling.alt);
+  showLarge(radio.dataset.largeUrl, radio.nextElementSibling.alt, "largePending" in radio.dataset);
   const captions = Array.from(form.querySelectorAll("[data-prompt]"), ({ dataset }) => dataset.prompt);
   const { prompt } = form.elements;
   const isUntouched = !prompt.value || captions.includes(prompt.value);
@@ -53,9 +53,28 @@ function showThumbnail(form, url) {
   thumbnail.append(image);
 }
 
-function showLarge(url, name) {
+function showLarge(url, name, isPending = false) {
   const image = document.getElementById("playground-image");
   if (!image) return;
-  image.src = url;
+  image.toggleAttribute("data-pending", isPending); // previews.js waits for it
+  image.src = isPending ? `${url}?pending` : url;
   image.alt = name;
+}
+
+// A picture that is dropped anywhere on the page is one's own; the browser would leave the page to show it.
+for (const type of ["dragover", "drop"]) {
+  window.addEventListener(type, (event) => {
+    const input = document.querySelector(".playground-form [name=file]");
+    if (!input || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    if (type === "drop") takeFile(input, event.dataTransfer.files);
+  });
+}
+
+function takeFile(input, [file]) {
+  if (!file) return;
+  const chosen = new DataTransfer();
+  chosen.items.add(file);
+  input.files = chosen.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
 }

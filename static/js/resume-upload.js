@@ -1,5 +1,7 @@
 // Uploads of this person that stopped half-way, as tus-js-client keeps them in localStorage.
 
+import { showFailure } from "./failures.js";
+
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 // Name, size and time of a file are the same when it is chosen again, or packed again from the same images.
@@ -24,7 +26,25 @@ export async function findUnfinished(person) {
   return null;
 }
 
-export async function discard(upload, headers) {
-  await tus.Upload.terminate(upload.uploadUrl, { headers }).catch(() => {});
-  await tus.defaultOptions.urlStorage.removeUpload(upload.urlStorageKey);
+// Deletes an upload at the portal. Returns whether it is gone; a failure is said, with what `element` says of it.
+export async function isDeleted(remove, element) {
+  try {
+    await remove();
+    return true;
+  } catch (error) {
+    const response = error.originalResponse;
+    const status = response?.getStatus() ?? 0;
+    if (status === 404) return true;
+    const fromPortal = Boolean(response?.getHeader("X-Request-ID"));
+    const answer = { status, text: response?.getBody() ?? "", fromPortal, wasOffline: !navigator.onLine };
+    showFailure("delete upload", answer, { form: element, retry: () => isDeleted(remove, element) });
+    return false;
+  }
+}
+
+export function discard(upload, headers, element) {
+  return isDeleted(async () => {
+    await tus.Upload.terminate(upload.uploadUrl, { headers });
+    await tus.defaultOptions.urlStorage.removeUpload(upload.urlStorageKey);
+  }, element);
 }

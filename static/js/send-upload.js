@@ -3,7 +3,7 @@
 import { announce, csrfToken, endTask, selectDataset, showDataset, showError, zone } from "./drop-zone.js";
 import { findDuplicate } from "./duplicate.js";
 import { formatBytes, formatDuration, speedMeter } from "./format.js";
-import { fingerprint } from "./resume-upload.js";
+import { fingerprint, isDeleted } from "./resume-upload.js";
 import { signedInAgain } from "./session.js";
 import { clear } from "./upload-preview.js";
 
@@ -110,14 +110,15 @@ function finish() {
   showDataset(zone.parts.select.value, { keepPreview: true });
 }
 
-export function cancel() {
-  zone.task?.abort.abort();
-  const isToDelete = !zone.parts.root.dataset.resumeUrl;
-  zone.task?.upload?.abort(isToDelete).catch(() => {});
+export async function cancel() {
+  const { abort, upload } = zone.task ?? {};
+  const { root, select, preview, stopped } = zone.parts;
+  const isToDelete = !root.dataset.resumeUrl;
+  abort?.abort();
   endTask();
-  zone.parts.select.value = "";
-  clear(zone.parts.preview);
-  announce("Cancelled.");
+  select.value = "";
+  clear(preview);
+  if (await isDeleted(() => upload?.abort(isToDelete), stopped)) announce("Cancelled.");
 }
 
 async function pauseUntilSignedIn(task) {

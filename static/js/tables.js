@@ -1,15 +1,22 @@
-// Reads tables of pairs: metadata.jsonl and metadata.csv, as Hugging Face's ImageFolder has them.
+// Reads tables of pairs, such as metadata.jsonl and metadata.csv of Hugging Face's ImageFolder.
 
-import { accepted, isImage } from "./accepted.js";
+import { accepted, isImage, isTable } from "./accepted.js";
 import { join, nameOf, overlap, withParts } from "./paths.js";
 import { halfOfWords } from "./words.js";
 
 const LINES = /\r\n|[\n\r\v\f\u2028\u2029]/;
 
-// { file, pairs, captions, missing, several }: rows with both halves, captions by the path of an image, paths
+// The table of a dataset: one with a name that other tools give it, else the first of all.
+export function firstTable(files) {
+  const tables = files.filter(isTable);
+  const { files: usual } = accepted.tables;
+  return tables.find(({ stem, suffix }) => usual.includes((stem + suffix).toLowerCase())) ?? tables[0];
+}
+
+// { file, pairs, captions, missing, several, isGuess }: rows with both halves, captions by the path of an image, paths
 // that are not there, and input images of a row with several.
 export function readTable(file, text, images) {
-  const table = { file, pairs: [], captions: new Map(), missing: [], several: [] };
+  const table = { file, pairs: [], captions: new Map(), missing: [], several: [], isGuess: false };
   const byPath = new Map(images.map((image) => [image.path, image]));
   const used = new Set();
   for (const row of rowsOf(file, text)) {
@@ -19,7 +26,7 @@ export function readTable(file, text, images) {
       if (image) named.push([key, image]);
       else table.missing.push(path);
     }
-    const { start, end } = halvesOf(named);
+    const { start, end, isGuess } = halvesOf(named);
     const both = new Set([...start, ...end]);
     for (const { path } of both) table.captions.set(path, captionOf(row));
     if (start.length > 1) {
@@ -27,6 +34,7 @@ export function readTable(file, text, images) {
     } else if (start.length === 1 && end.length === 1 && both.size === 2 && !overlap(both, used)) {
       for (const image of both) used.add(image);
       table.pairs.push([start[0], end[0]]);
+      table.isGuess ||= isGuess;
     }
   }
   return table;
@@ -39,7 +47,7 @@ export function captionOf(row) {
 }
 
 function rowsOf({ suffix }, text) {
-  if (suffix.toLowerCase() === ".csv") {
+  if (suffix.toLowerCase() !== ".jsonl") {
     const [columns, ...rows] = cellsOf(text);
     return rows.map((row) => Object.fromEntries(row.map((cell, at) => [columns[at], cell])));
   }
@@ -84,20 +92,22 @@ function* pathsOf(row) {
   }
 }
 
-// A column such as “image” says no half: its folder or another column does.
+// The images of a row by half, and whether that is a guess, as no column and no folder says one. One that says
+// none is the target image if the other is the input image, and the other way round.
 function halvesOf(named) {
   const halves = { start: [], end: [] };
-  const general = [];
+  const unknown = [];
   for (const [key, image] of named) {
-    const half = halfOfColumn(key);
+    const half = halfOfColumn(key) || halfOfWords(nameOf(image.folder));
     if (half) halves[half].push(image);
-    else general.push(image);
+    else unknown.push([key.toLowerCase().trim(), image]);
   }
-  for (const image of general) {
-    const other = halves.end.length && !halves.start.length ? "start" : "end";
-    halves[halfOfWords(nameOf(image.folder)) || other].push(image);
+  const isGuess = unknown.length > 1 && !halves.start.length && !halves.end.length;
+  if (isGuess && !accepted.tables.general.includes(unknown[0][0])) unknown.reverse();
+  for (const [, image] of unknown) {
+    halves[halves.end.length && !halves.start.length ? "start" : "end"].push(image);
   }
-  return halves;
+  return { ...halves, isGuess };
 }
 
 function halfOfColumn(key) {

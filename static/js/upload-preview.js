@@ -1,5 +1,7 @@
 // Shows what the browser found in the chosen files: [data-preview], until the server's verdict replaces it.
 
+import { mostInputs } from "./images.js";
+
 const MAX_PAIRS = 12;
 const MAX_SENTENCES = 6;
 const SWAPPED = "Before and after are swapped.";
@@ -69,9 +71,13 @@ export function clearFindings(preview) {
 export function describeCount({ pairs }) {
   const captions = pairs.filter((pair) => pair.captionFile || pair.caption).length;
   const count = `${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`;
+  const most = mostInputs(pairs);
+  const inputs = most > 1 ? `, up to ${most} input images a pair` : "";
   if (!pairs.length) return "No pairs";
-  if (!captions) return `${count} without captions`;
-  return captions === pairs.length ? `${count} with captions` : `${count}, ${captions} with a caption`;
+  if (!captions) return `${count} without captions${inputs}`;
+  return captions === pairs.length
+    ? `${count} with captions${inputs}`
+    : `${count}, ${captions} with a caption${inputs}`;
 }
 
 function shorten(sentences) {
@@ -95,6 +101,11 @@ function tile(preview, pair) {
   const [start, end] = item.querySelectorAll("img");
   fill(start, pair.start, `Before, pair ${pair.index}`);
   fill(end, pair.end, `After, pair ${pair.index}`);
+  for (const [at, file] of pair.further.entries()) {
+    const image = start.cloneNode();
+    fill(image, file, `Input ${at + 2}, pair ${pair.index}`);
+    item.querySelector(".further-inputs").append(image);
+  }
   showCaption(item, pair);
   return item;
 }

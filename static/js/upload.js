@@ -3,6 +3,7 @@
 
 import { accepted, isCaption, isImage } from "./accepted.js";
 import { checkPairs } from "./check-pairs.js";
+import { NotAskedError } from "./code-pages.js";
 import {
   announce,
   endTask,
@@ -34,6 +35,7 @@ const ASKED_ABOUT = [
   "placeholder",
 ];
 const NOT_SENT = "Nothing was sent yet. Fix this and drop the files again.";
+const NOT_CHECKED_HERE = "The portal checks them once the ZIP is there.";
 
 class FilesError extends Error {}
 
@@ -111,7 +113,9 @@ async function receive(files) {
     if (zone.task !== task) return;
     endTask();
     const isKnown = [ZipError, FilesError, PackError].some((kind) => error instanceof kind);
-    showError(isKnown ? error.message : UNREADABLE);
+    const notAsked =
+      error instanceof NotAskedError && `${error.message} Nothing was sent. Choose the files again.`;
+    showError(notAsked || (isKnown ? error.message : UNREADABLE));
   }
 }
 
@@ -123,7 +127,12 @@ async function readAndSend(files, task) {
   const describe = () => ({ ...contents, ...(zip ? describeZip(contents) : describePacking(contents)) });
   preview.show(zone.parts.preview, describe());
   if (zip) sendUnlessDuplicate(zip, task, {});
-  contents.questions.push(...(await checkPairs(contents, signal)));
+  const more = await checkPairs(contents, signal).catch((error) => {
+    if (!zip || !(error instanceof NotAskedError)) throw error;
+    showError(`${error.message} ${NOT_CHECKED_HERE}`);
+    return [];
+  });
+  contents.questions.push(...more);
   if (signal.aborted) return;
   const result = describe();
   if (!zone.parts.preview.hidden) preview.showFindings(zone.parts.preview, result);

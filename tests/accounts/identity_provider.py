@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from django.test import Client
 
 from tests.e2e.conftest import answers
-from tests.running import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 
@@ -69,6 +69,7 @@ class ScriptedIdentityProvider:
     """Answers correctly, but for the deviations that `prepare` gets."""
 
     issuer: str = ""
+    claims_supported: tuple[str, ...] = ()
     answers: dict[str, Any] = field(default_factory=dict)
 
     def prepare(self, deviations: dict[str, Any]) -> None:
@@ -77,7 +78,7 @@ class ScriptedIdentityProvider:
         claims = {
             name: value
             for name, value in {**valid, **deviations}.items()
-            if name in valid and value is not None
+            if name in (*valid, "auth_time") and value is not None
         }
         token = self._signed(claims, deviations.get("signed", ""))
         self.answers["/token"] = {"access_token": "a", "token_type": "Bearer", "id_token": token}
@@ -87,8 +88,14 @@ class ScriptedIdentityProvider:
 
     def discover(self, issuer: str) -> None:
         paths = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
-        document = {f"{name}_endpoint": f"{self.issuer}/{path}" for name, path in paths.items()}
-        document |= {"issuer": issuer, "jwks_uri": f"{self.issuer}/keys"}
+        document: dict[str, object] = {
+            f"{name}_endpoint": f"{self.issuer}/{path}" for name, path in paths.items()
+        }
+        document |= {
+            "issuer": issuer,
+            "jwks_uri": f"{self.issuer}/keys",
+            "claims_supported": self.claims_supported,
+        }
         self.answers["/.well-known/openid-configuration"] = document
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key("own").public_key()))
         self.answers["/keys"] = {"keys": [{**public, "kid": "1", "alg": "RS256", "use": "sig"}]}
@@ -141,3 +148,16 @@ def authorization_url(client: Client, **data: str) -> str:
 
 def query_of(address: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+def enable_single_sign_on(settings: Any, issuer: str) -> None:
+    oidc = settings.SOCIALACCOUNT_PROVIDERS["oidc"]
+    app = {
+        **oidc["APP"],
+        "client_id": "portal",
+        "secret": "s",
+        "settings": {"server_url": issuer},
+    }
+    settings.SOCIALACCOUNT_PROVIDERS = {"oidc": {**oidc, "APP": app}}
+    settings.OIDC_ISSUER, settings.OIDC_NAME = issuer, "Keycloak"
+    settings.PORTAL_URL = "http://testserver"

@@ -7,22 +7,17 @@ import threading
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 
 from finetune_portal.accounts.models import User
+from finetune_portal.web.models import CacheEntry
 from tests.accounts.conftest import MailServer
 from tests.people import PASSWORD
 from tests.waiting import until
 
 FORGOT = "/password/forgot/"
 pytestmark = pytest.mark.django_db(transaction=True)  # the e-mail is sent by a thread of its own
-
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    cache.clear()
 
 
 def request_link(email: str) -> HttpResponse:
@@ -69,6 +64,16 @@ def test_requests_for_one_account_are_limited(alice: User, mail: MailServer) -> 
         until(lambda wanted=number: len(mail.mails) == wanted, why="the e-mail has arrived")
     assert request_link(alice.email).status_code == 429
     assert len(mail.mails) == 5
+
+
+def test_an_account_gets_a_few_e_mails_a_day(alice: User, mail: MailServer) -> None:
+    codes = []
+    for _ in range(3):
+        codes += [request_link(alice.email).status_code for _ in range(5)]
+        CacheEntry.objects.filter(key__contains=":5/60/key:").delete()  # as a minute later
+    assert codes == [200] * 10 + [429] * 5
+    until(lambda: len(mail.mails) == 10, why="the e-mails have arrived")
+    assert request_link("bob@example.com").status_code == 200
 
 
 def test_without_a_mail_server_there_is_no_such_page(settings: Any, db: None) -> None:

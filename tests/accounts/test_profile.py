@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.core.cache import cache
 from django.test import Client
 
 from finetune_portal.accounts.models import User
@@ -21,11 +20,6 @@ COOKIE = settings.SESSION_COOKIE_NAME
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 NEW = "a brand new battery"
-
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    cache.clear()
 
 
 def sign_in_from(user: User, user_agent: str) -> Client:

@@ -26,11 +26,6 @@ COOKIE = settings.SESSION_COOKIE_NAME
 HOME = "/profile/second-factor/"
 
 
-@pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    cache.clear()
-
-
 def sign_in(user: User) -> tuple[Client, Any]:
     client = Client()
     return client, client.post("/login/", {"username": user.email, "password": PASSWORD})
@@ -80,10 +75,11 @@ def test_the_app_is_asked_for_after_the_password(alice: User, secret: str) -> No
 
 def test_a_code_works_once_across_processes(alice: User, secret: str) -> None:
     first, _ = sign_in(alice)
-    first.post("/login/second-factor/", {"code": code_of(secret)})
-    cache.clear()  # another process has its own memory
+    code = code_of(secret)
+    first.post("/login/second-factor/", {"code": code})
+    cache.clear()  # where allauth remembers it, too
     second, _ = sign_in(alice)
-    answer = second.post("/login/second-factor/", {"code": code_of(secret)})
+    answer = second.post("/login/second-factor/", {"code": code})
     assert answer.status_code == 422
     assert "already used" in answer.content.decode()
 
@@ -99,6 +95,20 @@ def test_the_code_that_adds_the_app_signs_nobody_in(alice: User) -> None:
     answer = other.post("/login/second-factor/", {"code": code})
     assert answer.status_code == 422
     assert "already used" in answer.content.decode()
+
+
+def test_a_code_that_confirmed_does_nothing_else(alice: User, secret: str) -> None:
+    """Nor does one of a sign-in confirm: allauth alone forgets it while it is still good."""
+    confirm = "/profile/confirm/code/?next=/"
+    code = code_of(secret)
+    client = signed_in(alice, minutes_ago=60)
+    assert client.post(confirm, {"code": code}).headers["Location"] == "/"
+    cache.clear()
+    other, _ = sign_in(alice)
+    assert other.post("/login/second-factor/", {"code": code}).status_code == 422
+    cache.clear()
+    answer = signed_in(alice, minutes_ago=60).post(confirm, {"code": code})
+    assert (answer.status_code, "already used" in answer.content.decode()) == (422, True)
 
 
 def test_guesses_of_a_code_are_limited(alice: User, secret: str) -> None:

@@ -13,11 +13,10 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from tests.accounts.identity_provider import (
     IdentityProvider,
-    ScriptedIdentityProvider,
     authorization_url,
+    enable_single_sign_on,
     query_of,
     running_identity_provider,
-    scripted_identity_provider,
 )
 from tests.accounts.test_team import link_on
 from tests.people import PASSWORD, signed_in
@@ -34,16 +33,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
 
 @pytest.fixture(autouse=True)
 def single_sign_on_enabled(identity_provider: IdentityProvider, settings: Any) -> None:
-    oidc = settings.SOCIALACCOUNT_PROVIDERS["oidc"]
-    app = {
-        **oidc["APP"],
-        "client_id": "portal",
-        "secret": "s",
-        "settings": {"server_url": identity_provider.issuer},
-    }
-    settings.SOCIALACCOUNT_PROVIDERS = {"oidc": {**oidc, "APP": app}}
-    settings.OIDC_ISSUER, settings.OIDC_NAME = identity_provider.issuer, "Keycloak"
-    settings.PORTAL_URL = "http://testserver"
+    enable_single_sign_on(settings, identity_provider.issuer)
 
 
 @pytest.fixture
@@ -292,57 +282,6 @@ def test_without_an_issuer_its_urls_are_not_found(settings: Any) -> None:
     assert Client().post("/login/oidc/").status_code == 404
     assert Client().get("/login/oidc/callback/").status_code == 404
     assert "Keycloak" not in Client().get("/login/").content.decode()
-
-
-@pytest.fixture
-def scripted(settings: Any) -> Iterator[ScriptedIdentityProvider]:
-    with scripted_identity_provider() as running:
-        oidc = settings.SOCIALACCOUNT_PROVIDERS["oidc"]
-        app = {**oidc["APP"], "settings": {"server_url": running.issuer}}
-        settings.SOCIALACCOUNT_PROVIDERS = {"oidc": {**oidc, "APP": app}}
-        settings.OIDC_ISSUER, settings.OIDC_ADMIT_ALL = running.issuer, True
-        yield running
-
-
-def sign_in_with(scripted: ScriptedIdentityProvider, **deviations: Any) -> Any:
-    client = Client()
-    query = query_of(authorization_url(client))
-    scripted.prepare({"nonce": query["nonce"], **deviations})
-    return client.get(f"/login/oidc/callback/?code=c&state={query['state']}")
-
-
-def test_a_valid_token_is_accepted(scripted: ScriptedIdentityProvider) -> None:
-    assert sign_in_with(scripted).status_code == 302
-    assert User.objects.get().email == "erin@example.com"
-
-
-@pytest.mark.parametrize(
-    "deviations",
-    [
-        {"iss": "https://other.example"},
-        {"iss": None},
-        {"aud": "another-client"},
-        {"aud": None},
-        {"exp": 1_000_000_000},
-        {"exp": None},
-        {"iat": None},
-        {"sub": None},
-        {"nonce": "of-another-browser"},
-        {"nonce": None},
-        {"signed": "by another key"},
-        {"signed": "with the client's secret"},
-        {"signed": "not at all"},
-        {"signed": "no token"},
-        {"userinfo_sub": "someone-else"},
-        {"discovered_issuer": "https://other.example"},
-    ],
-    ids=str,
-)
-def test_an_invalid_token_is_refused(deviations: dict[str, Any], scripted: ScriptedIdentityProvider) -> None:
-    answer = sign_in_with(scripted, **deviations)
-    assert answer.status_code == 403
-    assert "You are not signed in" in answer.content.decode()
-    assert not User.objects.exists()
 
 
 TOO_MANY = [

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,13 @@ def test_an_invitation_can_be_revoked(dana: User) -> None:
     assert last_event().action == "invitation.revoked"
 
 
+def test_the_end_of_an_invitation_is_in_the_viewers_own_time(dana: User) -> None:
+    signed_in(dana).post("/team/invite/", {"role": "maker"})
+    Invitation.objects.update(expires_at=datetime(2030, 5, 4, 23, 30, tzinfo=UTC))
+    time = '<time datetime="2030-05-04T23:30:00+00:00" data-time="day">4 May</time>'
+    assert f"until {time}" in signed_in(dana).get("/team/").content.decode()
+
+
 def test_an_invitation_expires(dana: User) -> None:
     link = link_on(signed_in(dana).post("/team/invite/", {"role": "maker"}).content.decode())
     Invitation.objects.update(expires_at=now())
@@ -153,7 +161,7 @@ def test_an_unknown_role_is_refused(dana: User, alice: User) -> None:
     assert alice.role == "maker"
 
 
-def test_of_two_invitations_with_one_e_mail_the_second_is_told(dana: User) -> None:
+def test_of_two_invitations_with_one_e_mail_the_second_is_refused_with_a_sentence(dana: User) -> None:
     """At one moment: both forms found the e-mail free."""
     links = [services.invite("maker", email="", actor=dana) for _ in range(2)]
     first, second = (services.open_invitation(link.rstrip("/").rpartition("/")[2]) for link in links)

@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit import append_only, services
 from finetune_portal.audit.models import AuditEvent
+from finetune_portal.jobs.models import Job
 from tests.people import make_dataset, signed_in
 
 
@@ -55,6 +56,34 @@ def test_the_database_refuses_to_change_an_entry(append_only_table: None, dana: 
         with pytest.raises(DatabaseError, match="can only grow"), transaction.atomic():
             change()
     assert AuditEvent.objects.get().action == "job.start"
+
+
+def test_an_entry_may_lose_its_details_and_nothing_else(append_only_table: None, dana: User) -> None:
+    job, other = event(dana, detail={"name": "hats"}), event(dana, thing="job 2", detail={"name": "caps"})
+    for change in (
+        lambda: AuditEvent.objects.update(detail={"name": "another"}),
+        lambda: AuditEvent.objects.update(detail={}, actor=None),
+        lambda: AuditEvent.objects.update(detail={}, at=now()),
+    ):
+        with pytest.raises(DatabaseError, match="can only grow"), transaction.atomic():
+            change()
+    services.redact([Job(pk=1)])
+    assert [AuditEvent.objects.get(pk=each.pk).detail for each in (job, other)] == [{}, {"name": "caps"}]
+
+
+def test_the_triggers_of_an_earlier_version_are_replaced(append_only_table: None, dana: User) -> None:
+    append_only.install()
+    event(dana, detail={"name": "hats"})
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER audit_no_change")
+            cursor.execute(
+                f"CREATE TRIGGER audit_no_change BEFORE UPDATE ON {append_only.TABLE} "
+                "BEGIN SELECT RAISE(ABORT, 'of an earlier version'); END"
+            )
+    append_only.install()
+    services.redact([Job(pk=1)])
+    assert AuditEvent.objects.get().detail == {}
 
 
 def test_old_entries_are_deleted_only_by_the_setting(
@@ -104,6 +133,8 @@ def test_the_query_filters_the_entries(alice: User, dana: User) -> None:
         assert shown in html, query
         assert hidden not in html, query
     assert "No matching entries" in text(client, "?thing=job+99")
+    for label in ("From (UTC)", "To (UTC)"):
+        assert f">{label}</label>" in text(client, ""), "the times beside them are the viewer’s own"
 
 
 def test_a_person_is_named_beside_the_number(alice: User, dana: User) -> None:

@@ -31,15 +31,16 @@ def say(text: str) -> None:
 
 PROBE = """
 import sys
-from finetune_portal.datasets.checker.sandbox_child import main
-main(sys.argv[1:])
+from finetune_portal.datasets.checker.child import run
+from finetune_portal.datasets.checker.child.check import check
+run(check)
 sys.stderr.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
 def cost(path: Path) -> Cost:
     limits = (str(LIMITS.memory), str(LIMITS.cpu), str(LIMITS.output))
-    command = [sys.executable, "-c", PROBE, *limits, "check", str(path)]
+    command = [sys.executable, "-c", PROBE, *limits, str(path)]
     before, begun = os.times(), time.monotonic()
     whole = json.dumps({"seen": {}, "seconds": 3600}).encode()  # in one slice
     done = subprocess.run(

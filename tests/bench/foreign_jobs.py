@@ -60,7 +60,7 @@ def bench(provider: ScriptedProvider, count: int, seconds: float) -> None:
             expires_at = Connection.objects.get(pk=connection.pk).lease_expires_at
             leases.append((expires_at - now()).total_seconds() if expires_at else 0.0)
 
-    apply_list._apply = watch
+    apply_list._apply = watch  # type: ignore[assignment]
     begun, polls, adopted_at = time.monotonic(), [], 0.0
     foreign = Job.objects.filter(owner=None)
     while True:

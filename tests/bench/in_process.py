@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests import session_client as session_client
+
 
 @contextmanager
 def portal() -> Iterator[None]:

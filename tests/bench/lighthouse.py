@@ -36,7 +36,7 @@ from finetune_portal.jobs.choices import State  # noqa: E402
 from tests.cookies import session_cookie  # noqa: E402
 from tests.e2e.conftest import CHROMIUM_FLAGS, chromium_path  # noqa: E402
 from tests.people import make_dataset, make_job  # noqa: E402
-from tests.running import free_port  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 from tests.web_server import WebServer, session_of  # noqa: E402
 
 CATEGORIES = ("performance", "accessibility", "best-practices")

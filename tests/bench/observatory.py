@@ -40,7 +40,8 @@ django.setup()
 from django.urls import URLPattern, get_resolver  # noqa: E402 - needs the settings
 
 from finetune_portal.accounts.models import User  # noqa: E402
-from tests.running import ROOT, free_port  # noqa: E402
+from tests.ports import free_port  # noqa: E402
+from tests.running import ROOT  # noqa: E402
 from tests.web_server import WebServer  # noqa: E402
 
 PACKAGE = "@mdn/mdn-http-observatory@1.4.8"

@@ -9,6 +9,7 @@ import asyncio
 import statistics
 import sys
 import time
+from io import BytesIO
 from typing import Any
 
 from tests.bench.in_process import portal
@@ -17,20 +18,20 @@ ROUNDS, CALLS = 5, 60
 
 
 def bench() -> None:
+    from django.conf import settings
     from django.core.handlers.asgi import ASGIHandler
-    from django.test import Client
 
     from finetune_portal.accounts.models import User
     from finetune_portal.connections import services as connections
     from finetune_portal.web.asgi_handler import ThreadPoolASGIHandler
     from finetune_portal.webhooks import services
+    from tests.web_server import session_of
 
-    client = Client()
-    client.force_login(User.objects.create_user("ada@example.com", "not used here", name="Ada", role="admin"))
+    ada = User.objects.create_user("ada@example.com", "not used here", name="Ada", role="admin")
     connections.built_in()
-    hook = services.new_address(actor=User.objects.get()).split("8000", 1)[1]
-    session = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
-    handlers = {"Django's": ASGIHandler(), "pages.py": ThreadPoolASGIHandler()}
+    hook = services.new_address(actor=ada).split("8000", 1)[1]
+    session = f"{settings.SESSION_COOKIE_NAME}={session_of(ada)}"
+    handlers = {"Django's": ASGIHandler(), "ours": ThreadPoolASGIHandler(BytesIO)}
     say(f"{'':<16}" + "".join(f"{name:>14}" for name in handlers))
     for name, method, path in (
         ("/healthz", "GET", "/healthz"),
@@ -62,7 +63,7 @@ async def call(handler: Any, method: str, path: str, session: str) -> None:
     messages = [{"type": "http.request", "body": body}]
 
     async def receive() -> dict[str, Any]:
-        return messages.pop() if messages else await asyncio.Event().wait()  # type: ignore[func-returns-value]
+        return messages.pop() if messages else await asyncio.Event().wait()
 
     async def send(message: dict[str, Any]) -> None:
         assert message.get("status", 200) == 200, (path, message)

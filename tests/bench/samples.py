@@ -25,6 +25,7 @@ from PIL import Image
 
 from finetune_portal.datasets import sample
 from finetune_portal.engine import datasets
+from finetune_portal.engine.images import pixels
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
@@ -51,7 +52,7 @@ def measure(
 ) -> Distances:
     """Train once, and compare the first and the last sample with the target."""
     work.mkdir(parents=True, exist_ok=True)
-    dataset = datasets.check(zip_file, instance_prompt="")
+    dataset = datasets.check(zip_file, instance_prompt="", check_image=pixels.check)
     advanced = {"seed": seed, "timestep_sampling": sampling, "sample_steps": steps, "checkpoint_steps": steps}
     request = {
         "name": zip_file.stem,

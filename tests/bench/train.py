@@ -28,13 +28,13 @@ from peft import LoraConfig
 
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.families.examples import Batch
-from finetune_portal.engine.trainers.families.kontext import add_lora
+from finetune_portal.engine.trainers.families.kontext import add_lora, lora_layers
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.tiny import autoencoder, build
 
 RANK, LEARNING_RATE, UNTIMED = 16, 1e-4, 3
-LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"]
+LAYERS = lora_layers(feed_forward=True, modulation=True)
 Step = Callable[[int, Batch], object]
 
 
@@ -76,7 +76,7 @@ def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
         "steps": steps,
         "learning_rate": LEARNING_RATE,
     }
-    add_lora(transformer, rank=RANK, alpha=RANK, feed_forward=False, seed=0)
+    add_lora(transformer, rank=RANK, alpha=RANK, layers=LAYERS, seed=0)
     trained = [each for each in transformer.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-4)
     return Learner(transformer, optimizer, request, dtype, ProcessGroup(), lambda even, _tokens: even).step
@@ -85,7 +85,7 @@ def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
 def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     """As the example goes about it, with latents and embeddings at hand."""
     accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
-    layers = [f"attn.{name}" for name in LAYERS]
+    layers = rf".*transformer_blocks\.\d+\.({LAYERS})"
     lora = LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=layers)
     transformer.add_adapter(lora)
     trained = [each for each in transformer.parameters() if each.requires_grad]

@@ -200,7 +200,7 @@ def pace(portal: Portal, person: Person, path: Path) -> None:
 
     def timed(name: str, action: object, base: float = 0.0) -> float:
         start = time.monotonic()
-        action()  # type: ignore[operator]
+        action()
         took = time.monotonic() - start
         share = f"  {base / took:.2f} of curl" if base else ""
         say(f"  {name:<34}{took:7.2f} s  {size / took / 1e6:6.0f} MB/s{share}")

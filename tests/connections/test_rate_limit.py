@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,7 +56,7 @@ def test_the_headers_have_several_names(
     stands = fresh(connection)
     assert stands.calls_left == 3
     assert stands.calls_reset_at
-    assert (stands.calls_reset_at - now()).total_seconds() == pytest.approx(seconds, abs=3)
+    assert (stands.calls_reset_at - now()).total_seconds() == pytest.approx(seconds, abs=12)
 
 
 def test_an_answer_without_headers_ends_no_pause(connection: Connection) -> None:
@@ -119,7 +120,7 @@ def test_who_presses_a_button_gets_no_429_of_our_making(fake: ScriptedProvider, 
     rate_limit.note_rate_limited(job.connection, {}, 40.0)
     client = signed_in(alice)
     answer = client.post(f"/jobs/{job.pk}/public/", {"public": "on"}, headers=HTMX).content.decode()
-    assert "account has no calls left at the moment. Try again in 40 s." in answer
+    assert re.search(r"account has no calls left at the moment. Try again in [34]\d s\.", answer)
     assert fake.requests == []
     rate_limit.update_from_headers(job.connection, {"x-rate-limit-remaining": "1"})
     Connection.objects.update(calls_left=1)

@@ -19,7 +19,7 @@ from tests.running import RunningEngine
 from tests.worker.driving import point_at, point_nowhere, text_of
 
 SECRET = "sk-planted-key-4711"
-ACTIONS = ("test", "try-now", "key", "rename", "default", "switch")
+ACTIONS = ("test", "try-now", "key", "admin-key", "rename", "default", "switch")
 
 
 def url(action: str, connection: Connection | None = None) -> str:
@@ -27,7 +27,7 @@ def url(action: str, connection: Connection | None = None) -> str:
 
 
 def add(dana: User, engine: RunningEngine, **fields: str) -> Any:
-    data = {"name": "Second account", "base_url": engine.url, "key": engine.key, **fields}
+    data = {"name": "Second account", "provider": engine.url, "key": engine.key, **fields}
     return signed_in(dana).post("/settings/connections/add/", data)
 
 
@@ -130,8 +130,8 @@ def test_a_second_connection_is_added_and_proven(dana: User, engine: RunningEngi
     [
         ("name", "", "Enter a name, for example the account it belongs to."),
         ("name", "local ENGINE", "A connection with this name exists."),
-        ("base_url", "https://evil.example", "not on the operator"),
-        ("base_url", "http://169.254.169.254", "not on the operator"),
+        ("provider", "https://evil.example", "not on the operator"),
+        ("provider", "http://169.254.169.254", "not on the operator"),
         ("key", "", "Paste the API key."),
         ("key", "two words here", "This is not an API key."),
     ],

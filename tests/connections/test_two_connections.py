@@ -16,7 +16,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import poll
 from finetune_portal.worker import tasks
 from tests.people import form_data, make_dataset, signed_in
-from tests.provider import KEY, ScriptedProvider, says
+from tests.provider import KEY, ScriptedProvider, breaks, says
 from tests.worker.driving import fresh, text_of
 
 
@@ -77,6 +77,28 @@ def test_a_job_goes_where_it_was_told_and_its_dataset_with_it(
     assert first.sent("submit")[0].json["data_source_path"].startswith(first.url)
     assert fresh(other).request_id
     assert Transfer.objects.filter(dataset=dataset).exclude(finished_at=None).count() == 2
+
+
+def test_a_lost_job_that_was_moved_is_found_at_both(
+    alice: User, dana: User, dataset: Dataset, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
+    first.late = 1000
+    first.script("submit", breaks(taken=True))
+    job = train(alice, dataset, services.built_in())
+    work()
+    assert fresh(job).state == "unconfirmed"
+    Job.objects.filter(pk=job.pk).update(state="needs_decision")
+    signed_in(dana).post(f"/jobs/{job.pk}/decide/", {"decision": "resend"})
+    signed_in(dana).post(f"/jobs/{job.pk}/connection/", {"connection": own().pk})
+    work()
+    assert (len(first.jobs), len(second.jobs)) == (1, 1)
+    expected = {(first.jobs[0].id, services.built_in().pk), (second.jobs[0].id, own().pk)}
+    first.jobs[0].hidden = 0
+    for _ in range(3):
+        work()
+        assert set(Job.objects.values_list("request_id", "connection")) == expected
+        assert fresh(job).request_id == second.jobs[0].id
+    assert "The provider has a second training of this job" in text_of(signed_in(alice), f"/jobs/{job.pk}/")
 
 
 def test_nobody_chooses_and_it_goes_to_the_default(

@@ -80,6 +80,18 @@ def covering(count: int) -> tuple[list[Combination], int]:
     return chosen, share
 
 
+def few() -> list[Combination]:
+    """Few of the 60 that together have every choice."""
+    every = covering(60)[0]
+    missing = set().union(*(each.choices for each in every))
+    chosen = []
+    while missing:
+        best = max(every, key=lambda each: len(each.choices & missing))
+        chosen.append(best)
+        missing -= best.choices
+    return chosen
+
+
 def dataset(of: Combination) -> tuple[bytes, list[tuple[str, Shown]]]:
     """The ZIP, and what each pair shows: its caption and the colour of its target image."""
     entries, shown, rows = [], [], []
@@ -137,7 +149,8 @@ def _picture(of: Combination, kind: str, shade: int) -> tuple[bytes, Shown]:
         return _deep(of, shade)
     colour = shown = (shade, 100, 60)
     image = Image.new("RGB", SIZE, colour)
-    options: dict[str, Any] = {"JPEG": {"quality": 98}, "WEBP": {"lossless": True}}.get(kind, {})
+    by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": 98}, "WEBP": {"lossless": True}}
+    options = by_kind.get(kind, {})
     match of.colour:
         case "grey":
             image, shown = Image.new("L", SIZE, shade), (shade, shade, shade)
@@ -181,7 +194,7 @@ def _by_profile(colour: Shown) -> Shown:
         0.0719453 * x - 0.2289914 * y + 1.4052427 * z,
     )
     curved = (12.92 * each if each <= 0.0031308 else 1.055 * each ** (1 / 2.4) - 0.055 for each in rgb)
-    return tuple(max(0, min(255, round(255 * each))) for each in curved)  # type: ignore[return-value]
+    return tuple(max(0, min(255, round(255 * each))) for each in curved)
 
 
 def _text(of: Combination, caption: str) -> bytes:

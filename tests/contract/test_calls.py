@@ -119,6 +119,8 @@ VALUES = [
     ("hold_out", "False"),
     ("hold_out", 1),
     ("feed_forward", "yes"),
+    ("modulation", "False"),
+    ("modulation", 0),
     ("timestep_sampling", "logit_normal"),
     ("timestep_sampling", "Shifted"),
     ("timestep_sampling", "sigmoid"),
@@ -148,6 +150,7 @@ def test_every_parameter_of_the_engine_is_taken(engine: RunningEngine, portal_ap
     values = {
         "memory": "auto",
         "feed_forward": True,
+        "modulation": True,
         "hold_out": True,
         "timestep_sampling": "uniform",
     }

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune_portal.datasets.checker import inspect_zip
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.repair import repair
 from finetune_portal.engine import datasets
+from finetune_portal.engine.images import pixels
 from tests.datasets.corpus.zip_builder import dataset, packed
 
 PICTURES = {name: content for name, content in dataset().items() if name.endswith(".png")}
@@ -53,5 +54,5 @@ def test_ready_means_that_its_captions_are_trained(name: str, tmp_path: Path) ->
         repair(path, repaired, {})
         path, verdict = repaired, inspect_zip(repaired)
     assert verdict.problems == []
-    datasets.check(path, instance_prompt="")
+    datasets.check(path, instance_prompt="", check_image=pixels.check)
     assert datasets.instructions(path, instance_prompt="") == [pair.caption for pair in verdict.pairs]

@@ -1,7 +1,8 @@
 """A dataset gets one verdict by every way in, and the trainer the same pairs and pixels.
 
-The file that arrives at the engine is read as a training reads it. `make test` sends each choice by each way,
-`make test-slow` each combination by each way. The browser's page is in tests/e2e/test_same_pairs.py.
+The file that arrives at the engine is read as a training reads it. `make test` sends each choice by one way,
+and by each way files that are as they should be and files that are to be repaired; `make test-slow` sends
+each combination by each way. The browser's page is in tests/e2e/test_same_pairs.py.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from finetune_portal.accounts.models import User
-from finetune_portal.datasets.checker import inspect_zip
-from finetune_portal.engine import datasets, images
-from tests.contract.combinations import TOLERANCE, Combination, Shown, covering, dataset
+from finetune_portal.datasets.checker.inspect import inspect_zip
+from finetune_portal.engine import datasets
+from finetune_portal.engine.images import pixels
+from tests.contract.combinations import TOLERANCE, Combination, Shown, covering, dataset, few
 from tests.contract.ways import Delivery, Ways
 from tests.people import person
 from tests.running import RunningEngine
@@ -27,15 +29,8 @@ ALL = covering(60)[0]
 
 
 def share_of(way: str) -> list[Combination]:
-    """Few combinations with every choice, others for each way where others have it."""
-    own = [each for at, each in enumerate(ALL) if at % len(WAYS) == WAYS.index(way)]
-    missing = set().union(*(each.choices for each in ALL))
-    chosen = []
-    while missing:
-        best = max((*own, *ALL), key=lambda each: len(each.choices & missing))
-        chosen.append(best)
-        missing -= best.choices
-    return chosen
+    """The part of this way in the few combinations that have every choice."""
+    return few()[WAYS.index(way) :: len(WAYS)]
 
 
 CASES = [
@@ -74,9 +69,9 @@ def differs(delivery: Delivery, direct: dict[str, Any], shown: list[tuple[str, S
         return "" if delivery.file is None else "a refused file is at the engine"
     if delivery.file is None:
         return "nothing is at the engine"
-    datasets.check(delivery.file, instance_prompt="")
+    datasets.check(delivery.file, instance_prompt="", check_image=pixels.check)
     seen = {
-        pair.instruction: images.decode(pair.target).getpixel((9, 9))
+        pair.instruction: pixels.decode(pair.target).getpixel((9, 9))
         for pair in datasets.pairs(delivery.file, instance_prompt="")
     }
     wanted = {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}

@@ -13,13 +13,14 @@ from PIL import Image
 
 from finetune_portal.datasets import checker, sample
 from finetune_portal.datasets.checker import Limits, Verdict
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from tests.datasets.corpus.zip_builder import CAPTION, dataset, packed, picture
 
 
 def verdict_on(tmp_path: Path, files: dict[str, bytes] | bytes) -> Verdict:
     path = tmp_path / "dataset.zip"
     path.write_bytes(packed(files) if isinstance(files, dict) else files)
-    return checker.inspect_zip(path)
+    return inspect_zip(path)
 
 
 def codes(verdict: Verdict) -> list[str]:
@@ -237,7 +238,7 @@ def test_over_100_mb_is_a_warning(tmp_path: Path) -> None:
         with packing.open("film.bin", "w") as film:
             for _ in range(101):
                 film.write(b"\0" * 1_000_000)
-    verdict = checker.inspect_zip(path)
+    verdict = inspect_zip(path)
     assert verdict.problems == []
     assert "The ZIP is 101 MB" in verdict.warnings[0]
 
@@ -330,7 +331,7 @@ def test_captions_named_after_the_target_are_read_and_can_be_renamed(tmp_path: P
 def test_the_check_in_its_own_process_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "Ünder weg.zip"
     path.write_bytes(sample.make())
-    assert checker.check_zip(path) == checker.inspect_zip(path).as_json()
+    assert checker.check_zip(path) == inspect_zip(path).as_json()
 
 
 def large_pictures(tmp_path: Path, pairs: int) -> Path:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from finetune_portal.datasets import checker
-from finetune_portal.datasets.checker import Verdict, code_pages, layouts, zip_names
+from finetune_portal.datasets.checker import Verdict, captions, code_pages, layouts, zip_names
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.repair import repair
 from finetune_portal.datasets.checker.zip_members import Member
 from tests.code_pages import NAMES
@@ -24,14 +24,14 @@ from tests.examples import examples
 def verdict_on(tmp_path: Path, files: dict[str, bytes] | bytes) -> Verdict:
     path = tmp_path / "dataset.zip"
     path.write_bytes(packed(files) if isinstance(files, dict) else files)
-    return checker.inspect_zip(path)
+    return inspect_zip(path)
 
 
 def repaired(tmp_path: Path, *, is_swapped: bool = False) -> dict[str, bytes]:
     """The content of the repaired copy, which must be in order."""
     target = tmp_path / "repaired.zip"
     repair(tmp_path / "dataset.zip", target, {}, is_swapped=is_swapped)
-    verdict = checker.inspect_zip(target)
+    verdict = inspect_zip(target)
     assert verdict.problems == verdict.repairs == verdict.questions == []
     with zipfile.ZipFile(target) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -61,6 +61,7 @@ LAYOUTS = {
     "one folder with a word": ("control_images/{}.png", "dataset/{}.png", "dataset/{}.txt"),
     "captions in a folder of their own": ("control/{}.png", "target/{}.png", "captions/{}.txt"),
     "kohya's captions": ("{}_start.png", "{}_end.png", "{}.caption"),
+    "captions of taggers": ("{}_start.png", "{}_end.png", "{}.tags"),
     "letters in another case": ("Cat{}_START.png", "cat{}_end.png", "CAT{}.TXT"),
 }
 
@@ -79,16 +80,54 @@ def test_a_layout_is_understood_and_can_be_repaired(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize(
-    ("start", "end"), [("{}_R.png", "{}_T.png"), ("{}-a.png", "{}-b.png"), ("{}_src.png", "{}_dst.png")]
+    ("start", "end"),
+    [
+        ("{}_R.png", "{}_T.png"),
+        ("{}-a.png", "{}-b.png"),
+        ("{}_src.png", "{}_dst.png"),
+        ("{}_1.png", "{}_2.png"),
+        ("cat {}-left.png", "cat {}-right.png"),
+        ("{}a.png", "{}b.png"),
+        ("{}_cond.png", "{}_img.png"),
+        ("{}_mask.png", "{}_control.png"),
+        ("{}_前.png", "{}_后.png"),
+    ],
 )
 def test_a_guess_is_asked_about_and_can_be_turned_round(tmp_path: Path, start: str, end: str) -> None:
     files = pairs(start, end, "{}.txt")
     verdict = verdict_on(tmp_path, files)
     assert "look like a pair" in verdict.problems[0]
     assert [question["code"] for question in verdict.questions] == ["halves"]
-    assert start.format(1) in verdict.questions[0]["sentence"]
-    assert repaired(tmp_path)["1_start.png"] == files[start.format(1)]
-    assert repaired(tmp_path, is_swapped=True)["1_start.png"] == files[end.format(1)]
+    if "control" in end:
+        start, end = end, start
+    assert f"Is “{start.format(1)}” before" in verdict.questions[0]["sentence"]
+    index = verdict.pairs[0].index
+    assert repaired(tmp_path)[f"{index}_start.png"] == files[start.format(1)]
+    assert repaired(tmp_path, is_swapped=True)[f"{index}_start.png"] == files[end.format(1)]
+
+
+def test_two_endings_are_found_beside_a_stray_and_a_missing_half(tmp_path: Path) -> None:
+    files = pairs("{}_1.png", "{}_2.png") | {"my_cover.png": picture()}
+    del files["3_2.png"]
+    verdict = verdict_on(tmp_path, files)
+    assert len(verdict.pairs) == 4
+    assert verdict.problems[0] == "“3” has no _end picture. Each pair needs both halves."
+    assert "“my_cover.png” belongs to no pair and is left out." in verdict.warnings
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cat_1", "cat_2", "dog_3", "dog_4"],
+        ["01_1", "01_2", "01_3", "02_1", "02_2", "02_3"],
+        ["IMG_0001", "IMG_0002", "IMG_0003"],
+        ["cat_1", "cat_2"],
+    ],
+)
+def test_endings_that_most_names_do_not_share_are_no_guess(tmp_path: Path, names: list[str]) -> None:
+    verdict = verdict_on(tmp_path, {f"{name}.png": picture() for name in names})
+    assert verdict.problems[0].startswith("No picture is named as a pair")
+    assert verdict.questions == []
 
 
 def test_captions_beside_one_of_two_folders_are_a_guess(tmp_path: Path) -> None:
@@ -120,8 +159,17 @@ TABLE = "file_name,source,prompt\n" + "".join(f"t/{n}.png,s/{n}.png,add snow\n" 
                 for n in range(1, 6)
             ),
         ),
+        ("metadata.tsv", TABLE.replace(",", "\t").encode()),
+        ("Pairs of hats.csv", TABLE.encode()),
+        (
+            "train.jsonl",
+            b"\n".join(
+                b'{"source": "s/%d.png", "target": "t/%d.png", "text": "add snow"}' % (n, n)
+                for n in range(1, 6)
+            ),
+        ),
     ],
-    ids=["CSV", "semicolons", "UTF-16", "a list", "a general column"],
+    ids=["CSV", "semicolons", "UTF-16", "a list", "a general column", "tabs", "another name", "other lines"],
 )
 def test_a_table_of_pairs_is_read(tmp_path: Path, name: str, table: bytes) -> None:
     verdict = verdict_on(tmp_path, pairs("s/{}.png", "t/{}.png") | {name: table})
@@ -129,6 +177,25 @@ def test_a_table_of_pairs_is_read(tmp_path: Path, name: str, table: bytes) -> No
     assert (verdict.pairs[0].start, verdict.pairs[0].end) == ("s/1.png", "t/1.png")
     assert [pair.caption for pair in verdict.pairs] == ["add snow"] * 5
     assert len(repaired(tmp_path)) == 15
+
+
+@pytest.mark.parametrize(("columns", "is_first_before"), [("one,two", True), ("file_name,other", False)])
+def test_columns_that_say_no_half_are_asked_about(
+    tmp_path: Path, columns: str, is_first_before: bool
+) -> None:
+    table = f"{columns},prompt\n" + "".join(f"{n}x.png,{n}y.png,add snow\n" for n in range(1, 6))
+    verdict = verdict_on(tmp_path, pairs("{}x.png", "{}y.png") | {"metadata.csv": table.encode()})
+    assert verdict.layout == "metadata"
+    halves = (verdict.pairs[0].start, verdict.pairs[0].end)
+    assert halves == (("1x.png", "1y.png") if is_first_before else ("1y.png", "1x.png"))
+    assert [question["code"] for question in verdict.questions] == ["halves"]
+
+
+def test_a_table_with_a_usual_name_comes_before_others(tmp_path: Path) -> None:
+    others = {"a.csv": b"file_name,text\n01_end.png,wrong\n", "metadata.csv": TABLE.encode()}
+    verdict = verdict_on(tmp_path, pairs("s/{}.png", "t/{}.png") | others)
+    assert [pair.caption for pair in verdict.pairs] == ["add snow"] * 5
+    assert "“a.csv” is left out: neither a picture of a pair nor a caption." in verdict.warnings
 
 
 def test_what_a_table_names_and_the_zip_lacks_is_named(tmp_path: Path) -> None:
@@ -140,19 +207,24 @@ def test_what_a_table_names_and_the_zip_lacks_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "files",
+    ("names", "one", "two"),
     [
-        pairs("control1/{}.png", "target/{}.png") | pairs("control2/{}.png", "target/{}.png"),
-        pairs("{}_control1.png", "{}_target.png") | pairs("{}_control2.png", "{}_target.png"),
+        ("{}/{{}}.png", "control1", "control2"),
+        ("{{}}_{}.png", "control1", "control2"),
+        ("{}/{{}}.png", "depth", "edges"),
+        ("{}/{{}}.png", "ref1", "ref2"),
     ],
-    ids=["folders", "names"],
+    ids=["folders", "names", "folders of any name", "other words"],
 )
-def test_several_inputs_for_a_pair_are_refused_by_name(tmp_path: Path, files: dict[str, bytes]) -> None:
-    verdict = verdict_on(tmp_path, files)
-    assert verdict.problems[0].startswith("A pair has one input image here, but several are there:")
-    assert "Keep one, such as “" in verdict.problems[0]
-    assert "control1" in verdict.problems[0]
-    assert "control2" in verdict.problems[0]
+def test_several_inputs_for_a_pair_are_refused_by_name(
+    tmp_path: Path, names: str, one: str, two: str
+) -> None:
+    target = names.format("target")
+    verdict = verdict_on(tmp_path, pairs(names.format(one), target) | pairs(names.format(two), target))
+    assert verdict.problems[0].startswith("There are several input images for a pair, but not named 01_start")
+    assert "or keep one, such as “" in verdict.problems[0]
+    assert one in verdict.problems[0]
+    assert two in verdict.problems[0]
     assert verdict.repairs == []
 
 
@@ -317,7 +389,10 @@ def test_utf_16_without_a_mark_is_read(tmp_path: Path, encoding: str) -> None:
     assert repaired(tmp_path)["02.txt"] == b"add a hat"
 
 
-@pytest.mark.parametrize("word", ["[trigger]", "[NAME]", "[filewords]", "{trigger}"])
+@pytest.mark.parametrize(
+    "word",
+    ["[trigger]", "[NAME]", "[filewords]", "{trigger}", "[trigger_word]", "<trigger>", "{{trigger word}}"],
+)
 def test_a_placeholder_is_named(tmp_path: Path, word: str) -> None:
     verdict = verdict_on(tmp_path, dataset() | {"02.txt": f"{word} wears a hat".encode()})
     assert f"“02.txt” has the placeholder {word}, which is trained as it stands" in verdict.warnings[0]
@@ -338,7 +413,7 @@ FOLDERS = st.sampled_from(
 )
 STEMS = st.sampled_from(["01", "02", "cat", "before", "after", "caption", "metadata", "readme", "1"])
 SUFFIXES = st.sampled_from(
-    ["", "", "_start", "_end", "_before", ".after", "_R", "_T", "_a", "_b", "_control2"]
+    ["", "", "_start", "_end", "_before", ".after", "_R", "_T", "_a", "_b", "_control2", "_start2"]
 )
 ENDINGS = st.sampled_from([".png", ".png", ".jpg", ".txt", ".caption", ".json", ".csv", ".bin", ".PNG", ""])
 
@@ -353,16 +428,13 @@ def test_every_file_is_in_a_pair_or_in_a_list(names: set[str]) -> None:
     ]
     arrangement = layouts.arrange(members, lambda member: "")
     used = {
-        member.label
-        for pair in arrangement.pairs
-        for member in (pair.start, pair.end, pair.caption_file)
-        if member
+        member.label for pair in arrangement.pairs for member in (*pair.images, pair.caption_file) if member
     }
     lists = [name for each in arrangement.lists.values() for name in each]
     refused = arrangement.lists["several inputs"] or arrangement.lists["unclear folders"]
     for member in members:
         is_listed = member.label in lists or any(
-            layouts.path_without_suffix(member).casefold().startswith(name.casefold())
+            captions.path_without_suffix(member).casefold().startswith(name.casefold())
             or member.stem.casefold().startswith(name.rpartition("/")[2].casefold())
             or member.folder.casefold().endswith(name.casefold())
             for name in lists

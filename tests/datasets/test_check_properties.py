@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from finetune_portal.datasets import checker
 from finetune_portal.datasets.checker import zip_members
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.zip_builder import Entry, build, dataset, entries, packed, picture
@@ -45,14 +46,15 @@ def all_sentences(verdict: dict[str, Any]) -> list[str]:
 def judged(path: Path, data: bytes) -> dict[str, Any]:
     """The verdict on `data`, through JSON; asserts that it has the stated shape."""
     path.write_bytes(data)
-    verdict: dict[str, Any] = json.loads(json.dumps(checker.inspect_zip(path).as_json()))
+    verdict: dict[str, Any] = json.loads(json.dumps(inspect_zip(path).as_json()))
     assert verdict.keys() == KEYS
     assert all(isinstance(text, str) and text.isprintable() for text in all_sentences(verdict))
     assert verdict["facts"].keys() == FACTS
     assert all(isinstance(number, int) for number in verdict["facts"].values())
     assert verdict["facts"]["bytes"] == len(data)
     assert verdict["layout"] in LAYOUTS
-    assert all(each.keys() == {"code", "sentence"} for each in verdict["repairs"] + verdict["questions"])
+    for each in verdict["repairs"] + verdict["questions"]:
+        assert each.keys() - {"choices"} == {"code", "sentence"}
     for pair in verdict["pairs"]:
         assert pair.keys() == {"index", "start", "end", "caption", "start_size", "end_size"}
         assert all(len(pair[size]) == 2 for size in ("start_size", "end_size"))

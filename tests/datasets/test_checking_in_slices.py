@@ -10,14 +10,14 @@ import pytest
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
-from finetune_portal.datasets import checker, checking
-from finetune_portal.datasets.checker.inspect import inspect_slice
+from finetune_portal.datasets import checking
+from finetune_portal.datasets.checker.inspect import inspect_slice, inspect_zip
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.datasets.services import store_upload
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.sync import submit
 from finetune_portal.queue.leases import claim
 from tests.datasets.corpus.zip_builder import dataset, packed, picture
+from tests.datasets.uploads import upload
 from tests.people import HTMX, make_job, signed_in
 
 WHOLE = packed(dataset(6))
@@ -26,7 +26,7 @@ FILES = 18
 
 @pytest.fixture
 def uploaded(alice: User) -> Dataset:
-    return store_upload(owner=alice, filename="hats.zip", size=len(WHOLE), chunks=[WHOLE])
+    return upload(alice, WHOLE)
 
 
 def slice_of(row: Dataset, seconds: float = 0) -> Dataset:
@@ -48,7 +48,7 @@ def test_a_slice_looks_at_least_at_one_file_and_the_verdict_is_the_same(tmp_path
         outcome = inspect_slice(path, seen, seconds=0)
         assert (outcome.verdict, outcome.done, outcome.total) == (None, number, 15)
         seen = json.loads(json.dumps(outcome.seen))
-    assert inspect_slice(path, seen, seconds=0).verdict == checker.inspect_zip(path)
+    assert inspect_slice(path, seen, seconds=0).verdict == inspect_zip(path)
 
 
 def test_a_check_that_goes_on_shows_how_far_it_is(alice: User, uploaded: Dataset) -> None:
@@ -106,7 +106,7 @@ def test_a_check_of_over_ten_minutes_ends_in_a_verdict(uploaded: Dataset) -> Non
 
 def test_others_get_their_turn(alice: User, uploaded: Dataset) -> None:
     slice_of(uploaded)
-    other = store_upload(owner=alice, filename="caps.zip", size=len(WHOLE), chunks=[WHOLE])
+    other = upload(alice, WHOLE, "caps.zip")
     slice_of(uploaded)
     due = claim(Dataset.objects.filter(state=Dataset.State.CHECKING), seconds=60)
     assert due == other

@@ -76,7 +76,7 @@ def test_a_caption_edit_is_a_new_version_and_the_old_one_stays(dataset: Dataset,
     data |= {"caption-0": "make it a starry night", "for_all": ""}
     answer = signed_in(bob).post(f"/datasets/{dataset.pk}/captions/", data)
     made = Dataset.objects.exclude(pk=dataset.pk).get()
-    assert answer.url == f"/datasets/{made.pk}/"
+    assert answer.headers["Location"] == f"/datasets/{made.pk}/"
     work()
     made.refresh_from_db()
     assert (made.state, made.version, made.parent, made.owner) == (Dataset.State.READY, 2, dataset, bob)
@@ -130,6 +130,17 @@ def test_a_repaired_copy_has_no_faults_left(alice: User) -> None:
     assert len(made.pairs) == len(odd.pairs)
     with zipfile.ZipFile(made.path) as packed:
         assert not [name for name in packed.namelist() if "/" in name]
+
+
+def test_what_a_repair_mends_is_not_called_refused(alice: User) -> None:
+    files = {name.replace(".txt", ".caption"): data for name, data in files_of_a_dataset().items()}
+    dataset = make_dataset(alice, data=packed(files), state=Dataset.State.CHECKING, stored=False)
+    work()
+    client = signed_in(alice)
+    assert "needs a repair" in text_of(client, f"/datasets/{dataset.pk}/")
+    library = text_of(client, "/datasets/")
+    assert "Cannot be trained as it is" in library
+    assert "Refused" not in library
 
 
 def test_a_guess_is_confirmed_or_turned_round_with_the_repair(alice: User) -> None:

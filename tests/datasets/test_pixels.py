@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
-from finetune_portal.datasets import checker
-from finetune_portal.datasets.checker import pixels
+from finetune_portal.datasets import checker, decoding
+from finetune_portal.datasets.checker import pixels, sandbox
 from finetune_portal.datasets.checker.images import UnusableImageError, inspect_image
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.zip_builder import dataset, packed, picture
+from tests.pictures import in_adobe_rgb, stating
 
 TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 # 64 x 64 pixels of (200, 40, 60), as a phone saves them.
@@ -54,6 +56,7 @@ def wide_gamut() -> bytes:
     return bytes(profile)
 
 
+MAC = (55556).to_bytes(4)  # gamma 1.8, as Macs had it
 GREY16 = Image.new("I;16", (300, 300), 32896)
 MODES = {
     "16 bits": (saved(GREY16), (128, 128, 128)),
@@ -80,6 +83,8 @@ MODES = {
         (40, 230, 40),
     ),
     "HEIC": (HEIC, (200, 40, 60)),
+    "a gamma": (stating(saved(Image.new("RGB", (300, 300), (200, 100, 50))), gAMA=MAC), (210, 119, 65)),
+    "Adobe RGB in EXIF": (in_adobe_rgb(Image.new("RGB", (300, 300), (200, 100, 50))), (227, 100, 42)),
 }
 
 
@@ -94,14 +99,14 @@ def test_the_check_names_it_and_the_repair_writes_it(tmp_path: Path, name: str) 
     data, colour = MODES[name]
     source, target = tmp_path / "dataset.zip", tmp_path / "repaired.zip"
     source.write_bytes(packed(dataset() | {"01_start.png": data}))
-    verdict = checker.inspect_zip(source)
+    verdict = inspect_zip(source)
     if name == "one bit":
         assert verdict.problems == verdict.repairs == []
         return
     assert any("“01_start.png”" in text for text in verdict.problems + verdict.warnings)
     assert {"pixels", "convert"} & {each["code"] for each in verdict.repairs}
     repair(source, target, {})
-    assert checker.inspect_zip(target).repairs == []
+    assert inspect_zip(target).repairs == []
     with zipfile.ZipFile(target) as archive, Image.open(archive.open("01_start.png")) as image:
         assert is_near(image, colour)
         assert "icc_profile" not in image.info
@@ -131,6 +136,12 @@ def test_a_turned_picture_is_upright_everywhere(tmp_path: Path) -> None:
     assert checker.make_pictures([task]) == ["webp"]
     with Image.open(preview) as small:
         assert small.size == (160, 120)
+    repair(source, tmp_path / "repaired.zip", {})
+    with zipfile.ZipFile(tmp_path / "repaired.zip") as archive:
+        (name,) = (each for each in archive.namelist() if each.startswith("01_start."))
+        with Image.open(archive.open(name)) as stored:
+            assert (stored.size, is_near(stored, (254, 0, 0), (20, 20))) == ((400, 300), True)
+            assert pixels.orientation(stored) == 1
 
 
 HALVES = ("start", "end")
@@ -141,9 +152,11 @@ def test_halves_in_two_colour_spaces_are_named(tmp_path: Path) -> None:
     tagged = saved(Image.new("RGB", (320, 256), (230, 40, 40)), icc_profile=wide_gamut())
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     harmless = saved(Image.new("RGB", (320, 256), (230, 40, 40)), icc_profile=srgb)
-    source.write_bytes(packed(dataset() | {"01_start.png": tagged, "02_start.png": harmless}))
+    by_gamma = stating(saved(Image.new("RGB", (320, 256), (230, 40, 40))), gAMA=MAC)
+    files = {"01_start.png": tagged, "02_start.png": harmless, "03_end.png": by_gamma}
+    source.write_bytes(packed(dataset() | files))
     verdict = checker.check_zip(source)
-    assert "The halves of “01” are in different colour spaces" in " ".join(verdict["warnings"])
+    assert "The halves of “01” and “03” are in different colour spaces" in " ".join(verdict["warnings"])
     assert "“02" not in " ".join(verdict["warnings"])
 
 
@@ -153,12 +166,16 @@ def test_a_broken_profile_is_no_profile(profile: bytes) -> None:
     assert is_near(plain(data), (230, 40, 40))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
-def test_a_picture_that_lacks_its_end_is_damaged(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [(kind, (900, 600)) for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")]
+    + [("JPEG", (8000, 6000))],  # as a phone takes it
+)
+def test_a_picture_that_lacks_its_end_is_damaged(kind: str, size: tuple[int, int]) -> None:
     """The whole picture is decoded, whatever its size."""
-    noise = Image.effect_noise((900, 600), 60).convert("RGB")
+    noise = Image.effect_noise((900, 600), 60).convert("RGB").resize(size)
     data = saved(noise, kind)
-    assert inspect_image(io.BytesIO(data)).size == (900, 600)
+    assert inspect_image(io.BytesIO(data)).size == size
     with pytest.raises(UnusableImageError, match="broken"):
         inspect_image(io.BytesIO(data[: len(data) * 2 // 3]))
 
@@ -179,7 +196,12 @@ def test_a_picture_that_cannot_be_made_leaves_the_others(tmp_path: Path) -> None
 
 def test_the_format_of_a_picture_is_that_of_its_bytes() -> None:
     whole = saved(Image.effect_noise((300, 300), 60), "JPEG")
-    assert checker.picture_format(whole) == "JPEG"
-    assert checker.picture_format(picture()) == "PNG"
-    for content in (b"", b"<html>", whole[: len(whole) // 2], saved(Image.new("1", (10_000, 6_000)))):
-        assert checker.picture_format(content) == ""
+    assert decoding.picture_formats([whole, picture()]) == ["jpeg", "png"]
+    odd = [b"", b"<html>", whole[: len(whole) // 2], saved(Image.new("1", (10_000, 6_000)))]
+    assert decoding.picture_formats([*odd, picture()]) == ["", "", "", "", "png"]
+
+
+def test_a_picture_that_ends_each_child_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with too little memory for it, or too slow; the others get another try."""
+    monkeypatch.setattr(sandbox, "PICTURE_LIMITS", checker.Limits(clock=0.001))
+    assert decoding.picture_formats([picture(), picture()]) == ["", None]

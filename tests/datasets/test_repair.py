@@ -15,6 +15,7 @@ from PIL import Image, ImageChops
 
 from finetune_portal.datasets import checker
 from finetune_portal.datasets.checker import Verdict
+from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.repair import repair
 from tests.datasets.corpus.honest import HONEST
 from tests.datasets.corpus.hostile import HOSTILE
@@ -35,7 +36,7 @@ def outcome(tmp_path: Path, files: dict[str, bytes] | bytes) -> tuple[Verdict, d
     before = hashlib.sha256(source.read_bytes()).hexdigest()
     repair(source, target, {})
     assert hashlib.sha256(source.read_bytes()).hexdigest() == before
-    verdict = checker.inspect_zip(target)
+    verdict = inspect_zip(target)
     assert verdict.problems == verdict.repairs == []
     with zipfile.ZipFile(target) as archive:
         return verdict, {name: archive.read(name) for name in archive.namelist()}
@@ -80,7 +81,7 @@ def test_each_picture_gets_the_name_of_its_type_and_webp_becomes_png(tmp_path: P
 
 @pytest.mark.parametrize("table", [False, True])
 def test_two_folders_become_one(tmp_path: Path, table: bool) -> None:
-    files = {}
+    files: dict[str, bytes] = {}
     for name in ("cat", "dog", "fox", "hen", "owl"):
         files[f"target/{name}.jpg"] = picture("JPEG", colour=(9, 0, len(files)))
         files[f"control/{name}.png"] = picture(colour=(0, 9, len(files)))
@@ -110,9 +111,9 @@ LARGEST = "20,000 small files"  # it takes as long as all others together
 )
 def test_whatever_is_honest_can_be_repaired(tmp_path: Path, name: str) -> None:
     source = source_of(tmp_path, HONEST[name]())
-    before = checker.inspect_zip(source)
+    before = inspect_zip(source)
     repair(source, tmp_path / "target.zip", {})
-    after = checker.inspect_zip(tmp_path / "target.zip")
+    after = inspect_zip(tmp_path / "target.zip")
     assert after.problems == after.repairs == []
     assert len(after.pairs) == len(before.pairs)
     assert after.facts["captions"] == before.facts["captions"]
@@ -129,7 +130,7 @@ def test_whatever_is_hostile_cannot_and_leaves_nothing_behind(tmp_path: Path, na
 def test_captions_are_written_kept_and_removed(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset(folder="set/")), tmp_path / "target.zip"
     repair(source, target, {"01": "\ufeff帽子をかぶせる\n", "02": "", "nobody": "x"})
-    verdict = checker.inspect_zip(target)
+    verdict = inspect_zip(target)
     assert [pair.caption for pair in verdict.pairs][:3] == ["帽子をかぶせる", "", CAPTION.decode()]
     with zipfile.ZipFile(target) as archive:
         assert archive.read("01.txt") == "帽子をかぶせる".encode()
@@ -141,7 +142,7 @@ def test_captions_of_pairs_in_two_folders_reach_the_right_pair(tmp_path: Path) -
     other = {name.replace("a/", "b/"): data for name, data in dataset(3, folder="a/").items()}
     source, target = source_of(tmp_path, dataset(3, folder="a/") | other), tmp_path / "target.zip"
     repair(source, target, {"b/02": "only here"})
-    assert [pair.caption for pair in checker.inspect_zip(target).pairs] == [CAPTION.decode()] * 4 + [
+    assert [pair.caption for pair in inspect_zip(target).pairs] == [CAPTION.decode()] * 4 + [
         "only here",
         CAPTION.decode(),
     ]
@@ -150,7 +151,7 @@ def test_captions_of_pairs_in_two_folders_reach_the_right_pair(tmp_path: Path) -
 def test_the_process_with_limits_repairs_too(tmp_path: Path) -> None:
     source, target = source_of(tmp_path, dataset(folder="set/")), tmp_path / "target.zip"
     checker.repair_zip(source, target, {"01": "a hat\N{SNOWMAN}"})
-    assert checker.inspect_zip(target).pairs[0].caption == "a hat\N{SNOWMAN}"
+    assert inspect_zip(target).pairs[0].caption == "a hat\N{SNOWMAN}"
 
 
 def hostile(tmp_path: Path) -> Path:

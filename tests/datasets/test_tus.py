@@ -6,6 +6,7 @@ import base64
 import hashlib
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,8 @@ def half_sent(
 
 
 def stored_bytes(web: WebServer, url: str) -> int:
-    """What stands in the file. A look at it does not take the upload from who sends it, as a call would."""
-    return (web.data / "datasets" / f"{key_of(url)}.zip").stat().st_size
+    """How far the file is written. A look does not take the upload from who sends it, as a call would."""
+    return len((web.data / "datasets" / f"{key_of(url)}.zip").read_bytes().rstrip(b"\0"))
 
 
 def unkept(url: str, maker: requests.Session) -> int:
@@ -80,6 +81,12 @@ def test_a_file_in_chunks_becomes_a_checked_dataset(web: WebServer, maker: reque
     assert (dataset.state, dataset.pair_count) == ("ready", 6)
     stored = web.data / "datasets" / f"{key_of(url)}.zip"
     assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(data).digest()
+
+
+def test_uploads_that_begin_at_once_count_each_other(web: WebServer, maker: requests.Session) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(lambda _: begin(web.url, maker, 10).status_code, range(14)))
+    assert sorted(statuses) == [201] * 10 + [429] * 4
 
 
 def test_a_damaged_chunk_is_sent_again(web: WebServer, maker: requests.Session) -> None:

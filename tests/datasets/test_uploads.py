@@ -29,13 +29,13 @@ def begins(client: Client, filename: str = "night.zip", length: str = "1000") ->
     return client.post("/uploads/", headers=headers)
 
 
-def test_an_upload_begins_with_a_row_and_an_empty_file(alice: User) -> None:
+def test_an_upload_begins_with_a_row_and_a_file_of_its_size(alice: User) -> None:
     response = begins(signed_in(alice))
     dataset = Dataset.objects.get()
     assert response.status_code == 201
     assert response.headers["Location"] == f"/uploads/{dataset.key}/"
     assert (dataset.owner, dataset.name, dataset.size, dataset.received) == (alice, "night", 1000, 0)
-    assert dataset.path.read_bytes() == b""
+    assert dataset.path.read_bytes() == bytes(1000), "its room on the disk is taken"
     assert AuditEvent.objects.get().action == "dataset.upload"
 
 
@@ -79,6 +79,20 @@ def test_what_the_disk_has_no_room_for_is_refused_with_the_numbers(alice: User, 
     assert response.status_code == 507
     assert "has room for 0 bytes, and this needs 3 MB" in response.content.decode()
     assert not Dataset.objects.exists()
+
+
+def test_a_person_has_a_limited_number_of_unfinished_uploads(alice: User, bob: User, settings: Any) -> None:
+    settings.UPLOADS_OPEN_MAX = 2
+    client = signed_in(alice)
+    first, second, third = (begins(client) for _ in range(3))
+    assert (first.status_code, second.status_code, third.status_code) == (201, 201, 429)
+    assert "You have 2 unfinished uploads" in third.content.decode()
+    assert len(list((Path(settings.DATA_DIR) / "datasets").iterdir())) == 2, "it leaves no file"
+    assert begins(signed_in(bob)).status_code == 201, "each person has a limit of their own"
+    client.delete(first.headers["Location"], headers=TUS)
+    assert begins(client).status_code == 201
+    client.post(f"/datasets/{second.headers['Dataset-Id']}/delete/")
+    assert begins(client).status_code == 201, "nor does one count that was deleted in the library"
 
 
 def test_a_length_that_comes_later_is_refused(alice: User) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from django.test import Client
 from PIL import Image
 
 from finetune_portal.accounts.models import User
+from finetune_portal.datasets import services
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.storage import files
 from finetune_portal.worker import tasks
-from tests.people import HTMX, make_dataset, make_job, signed_in
+from tests.people import HTMX, made_preview, make_dataset, make_job, signed_in
 from tests.worker.driving import text_of
 
 
@@ -79,7 +85,7 @@ def test_the_status_asks_again_until_nothing_more_will_change(alice: User) -> No
 
 @pytest.mark.parametrize(("edge", "pixels"), [("small", 160), ("large", 512)])
 def test_a_picture_is_a_small_webp(charlie: User, dataset: Dataset, edge: str, pixels: int) -> None:
-    response = signed_in(charlie).get(picture(dataset, f"5-end-{edge}"))
+    response = made_preview(signed_in(charlie), picture(dataset, f"5-end-{edge}"))
     content = b"".join(response)
     with Image.open(io.BytesIO(content)) as image:
         assert (image.format, image.size) == ("WEBP", (pixels, pixels))
@@ -91,7 +97,9 @@ def test_the_halves_of_a_pair_are_not_mixed_up(alice: User, dataset: Dataset) ->
     client = signed_in(alice)
 
     def brightness(half: str) -> float:
-        with Image.open(io.BytesIO(b"".join(client.get(picture(dataset, f"0-{half}-small"))))) as image:
+        with Image.open(
+            io.BytesIO(b"".join(made_preview(client, picture(dataset, f"0-{half}-small"))))
+        ) as image:
             return image.convert("L").resize((1, 1)).getpixel((0, 0))
 
     assert brightness("start") > brightness("end") + 50, "day before night"
@@ -122,3 +130,39 @@ def test_the_sample_is_a_dataset_that_passes(alice: User) -> None:
     assert tasks.check_dataset()
     dataset.refresh_from_db()
     assert (dataset.state, dataset.problems, len(dataset.pairs)) == ("ready", [], 6)
+
+
+def test_the_sample_is_put_into_the_library_once(alice: User, bob: User) -> None:
+    client = signed_in(alice)
+    first = client.post("/datasets/sample/").headers["Location"]
+    assert tasks.check_dataset()
+    assert client.post("/datasets/sample/").headers["Location"] == first
+    dataset = Dataset.objects.get()
+    assert first == f"/jobs/new/?dataset={dataset.pk}"
+    assert (dataset.owner, dataset.state, len(dataset.pairs)) == (alice, "ready", 6)
+    assert signed_in(bob).post("/datasets/sample/").headers["Location"] != first
+    client.post(f"/datasets/{dataset.pk}/delete/")
+    assert client.post("/datasets/sample/").headers["Location"] != first
+
+
+def test_the_sample_is_put_there_once_by_two_clicks(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one comes in while the first one writes its file."""
+    write = files.draft
+
+    @contextmanager
+    def meanwhile(size: int) -> Iterator[Path]:
+        monkeypatch.setattr(files, "draft", write)
+        with write(size) as draft:
+            services.add_sample(owner=alice)
+            yield draft
+
+    monkeypatch.setattr(files, "draft", meanwhile)
+    dataset = services.add_sample(owner=alice)
+    assert list(Dataset.objects.all()) == [dataset]
+
+
+def test_a_long_name_of_a_dataset_is_suggested_as_far_as_a_job_takes_it(alice: User) -> None:
+    dataset = make_dataset(alice, name="n" * 79 + " and more")
+    client = signed_in(alice)
+    page = client.get(f"/jobs/new/?dataset={dataset.pk}").content.decode()
+    assert re.findall(r'<input[^>]* name="name" value="(.*?)"', page) == ["n" * 79]

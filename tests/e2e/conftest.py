@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -19,7 +18,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.core.cache import cache as django_cache
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from finetune_portal.accounts.models import User
@@ -28,6 +26,7 @@ from finetune_portal.datasets import sample
 from tests import databases, prepared
 from tests.cookies import session_cookie
 from tests.people import just_signed_in
+from tests.ports import free_port
 from tests.programs import needed
 from tests.waiting import PATIENCE, until
 from tests.web_server import WebServer, session_of
@@ -44,12 +43,6 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 Visitor = Callable[..., Page]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:
@@ -177,7 +170,6 @@ def password_hash() -> str:
 @pytest.fixture
 def admin(web: WebServer, settings: Any) -> User:
     """Who signs in to the web process of `web` with a real password: EMAIL and PASSWORD."""
-    django_cache.clear()
     settings.PASSWORD_HASHERS = ["finetune_portal.accounts.passwords.Argon2idPasswordHasher"]
     return User.objects.create(email=EMAIL, password=password_hash(), name="Ada", role=User.Role.ADMIN)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
+from finetune_portal.datasets import previews
 from finetune_portal.worker.tasks import check_dataset
 from tests.waiting import until
 from tests.web_server import WebServer
@@ -75,8 +76,10 @@ def uploaded(page: Page, web: WebServer) -> zipfile.ZipFile:
 
 
 def checked() -> None:
-    """Do what the worker does once an upload has ended: check the file."""
+    """Do what the worker does once an upload has ended: check the file, and make its first previews."""
     until(check_dataset, why="an upload has ended")
+    while previews.make_next():
+        pass
 
 
 def hold_chunks(page: Page, let_through: int = 0) -> None:

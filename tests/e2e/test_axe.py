@@ -7,15 +7,16 @@ from django.utils.timezone import now
 from playwright.sync_api import Page
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.sync import samples
 from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.projects import services as projects
 from tests.e2e.axe import OF_COLOURS, faults, fit
 from tests.e2e.conftest import Visitor, just_entered
 from tests.e2e.live.looking import PUBLISHED
-from tests.people import make_dataset, make_job
-from tests.provider import PICTURE
+from tests.people import make_dataset, make_job, make_samples
 from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
@@ -36,7 +37,7 @@ def look(page: Page, address: str) -> None:
 
 def test_pages_before_sign_in(visitor: Visitor, web: WebServer) -> None:
     page = visitor(web.url)
-    for address in ("/login/", "/setup/gone/", "/password/MQ/gone/"):
+    for address in ("/login/", "/setup/gone/", "/password/MQ/gone/", "/settings/notices/confirm/gone/"):
         look(page, address)
 
 
@@ -46,10 +47,11 @@ def job(admin: User) -> Job:
     dataset = make_dataset(admin)
     make_dataset(admin, parent=dataset, version=2)
     make_job(admin, State.QUEUED, dataset=dataset)
-    job = make_job(admin, State.READY, dataset=dataset, sent_at=now(), ended_at=now(), **PUBLISHED)
+    further = {"rank": 32, "hold_out": False}
+    times = {"sent_at": now(), "ended_at": now()}
+    job = make_job(admin, State.READY, dataset=dataset, parameters=further, **times, **PUBLISHED)
     note(job, "Ready", source=Source.POLL, state=State.READY, detail="HTTP 200")
-    for name in ("control", "target", "0", "20"):
-        samples.save(job.pk, name, PICTURE)
+    make_samples(job, "control", "target", "0", "20")
     losses, held_out = [[1, 0.9], [20, 0.5]], [[0, 0.8], [20, 0.6]]
     Training.objects.create(
         job=job, step=20, losses=losses, held_out=held_out, samples=[0, 20], is_over=True, updated_at=now()
@@ -58,6 +60,11 @@ def job(admin: User) -> Job:
 
 
 def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job: Job) -> None:
+    account = connections.add(name="Team at fal", key="two:parts", provider="fal", actor=admin)
+    connections.change_admin_key(account, "two:other-parts", actor=admin)
+    Connection.objects.filter(pk=account.pk).update(capabilities=["webhooks"])
+    project = projects.add("Winter", actor=admin)
+    projects.add_member(project, admin, actor=admin)
     page = visitor(web.url, just_entered(admin))
     dataset, person = job.dataset_id, admin.pk
     for address in (
@@ -68,18 +75,24 @@ def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job:
         f"/jobs/compare/?job={job.pk}&job={job.pk - 1}",
         f"/jobs/{job.pk}/",
         "/jobs/new/",
-        f"/jobs/new/?dataset={dataset}",
+        f"/jobs/new/?again={job.pk}",
         "/datasets/",
         f"/datasets/{dataset}/",
         f"/datasets/{dataset}/pairs/0/",
         f"/datasets/{dataset}/captions/",
         "/settings/",
         "/settings/limits/",
+        "/settings/models/",
         "/settings/webhooks/",
         "/settings/webhooks/deliveries/",
         "/settings/webhooks/deliveries/?event=none",
         "/settings/notices/",
+        "/settings/projects/",
+        f"/settings/projects/{project.pk}/",
         "/audit/",
+        "/costs/",
+        "/settings/budgets/",
+        "/costs/?by=each",
         "/tokens/",
         "/api/",
         "/team/",

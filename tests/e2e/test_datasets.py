@@ -1,15 +1,19 @@
-"""A dataset's pages in the browser: the slider, rename and delete."""
+"""A dataset's pages in the browser: the slider, rename and delete; the sample, names, light and dark."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from finetune_portal.accounts.models import User
-from tests.e2e.dropping import checked
+from finetune_portal.datasets import previews
+from tests.e2e.conftest import write_sample
+from tests.e2e.dropping import checked, choose_files
 from tests.people import make_dataset
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +29,9 @@ def test_the_slider_and_the_pairs_by_keyboard(page: Page, dataset: str) -> None:
     page.locator(".pair a").first.focus()
     page.keyboard.press("Enter")
     slider = page.get_by_role("slider")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Pair 01")
+    assert slider.is_hidden(), "there are no pictures yet"
+    until(lambda: (previews.make_next(), slider.is_visible())[1], why="the worker made the pictures")
     clip = page.locator(".before-after .before")
     shown = clip.evaluate("(image) => getComputedStyle(image).clipPath")
     slider.focus()
@@ -40,11 +47,11 @@ def test_the_slider_and_the_pairs_by_keyboard(page: Page, dataset: str) -> None:
 
 def test_a_deleted_dataset_asks_first_and_leaves_the_library(page: Page, dataset: str) -> None:
     page.goto(dataset)
-    page.get_by_text("Rename or delete").click()
+    page.get_by_text("Rename, move or delete").click()
     page.get_by_label("Name").fill("Evenings to delete")
     page.get_by_role("button", name="Rename").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Evenings to delete")
-    page.get_by_text("Rename or delete").click()
+    page.get_by_text("Rename, move or delete").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#messages")).to_contain_text("was deleted")
@@ -65,3 +72,70 @@ def test_a_refused_address_is_said_at_its_field_and_leaves_nothing_behind(page: 
     expect(page.get_by_label("Public URL of a ZIP")).to_have_value(re.compile("nowhere"))
     page.goto("/datasets/")
     expect(page.get_by_text("hats-from-nowhere")).to_have_count(0)
+
+
+def test_the_sample_is_trained_by_two_clicks(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Train the sample").click()
+    page.wait_for_url(re.compile(r"/jobs/new/\?dataset=\d+"))
+    expect(page.get_by_label("Name", exact=True)).to_have_value("day to night")
+    checked()
+    expect(page.locator("#dataset-status")).to_contain_text("6 pairs, 6 with a caption")
+    page.get_by_role("button", name="Start job").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+/"))
+    expect(page).to_have_title(re.compile(" · day to night · Finetune Portal"))
+
+
+def test_a_job_is_named_after_its_files_until_somebody_types_a_name(page: Page, tmp_path: Path) -> None:
+    page.goto("/jobs/new/")
+    name = page.get_by_label("Name", exact=True)
+    for each in ("Evening streets.zip", "Winter coats.ZIP"):
+        write_sample(tmp_path / each)
+        choose_files(page, tmp_path / each)
+        expect(name).to_have_value(each[:-4])
+    name.fill("My own")
+    write_sample(tmp_path / "Third.zip")
+    choose_files(page, tmp_path / "Third.zip")
+    expect(page.get_by_role("combobox", name="Dataset").locator("option:checked")).to_contain_text("Third")
+    expect(name).to_have_value("My own")
+
+
+def test_the_look_that_is_chosen_stays(page: Page) -> None:
+    page.goto("/datasets/")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(background)
+    page.locator(".menu summary").click()
+    with page.expect_response("**/look/"):
+        page.get_by_role("button", name="Dark").click()
+    dark = page.evaluate(background)
+    assert dark != light
+    page.goto("/")
+    assert page.evaluate(background) == dark
+
+
+def test_words_are_replaced_in_all_captions(page: Page, dataset: str) -> None:
+    page.goto(f"{dataset}captions/")
+    captions = page.locator(".caption-row textarea")
+    texts = [caption.input_value() for caption in captions.all()]
+    assert "night" in texts[0]
+    page.get_by_label("Find", exact=True).fill("night")
+    page.get_by_label("Replace with").fill("$& a storm")
+    page.get_by_label("Replace with").press("Enter")
+    expect(page.get_by_text(f"Replaced in {len(texts)} captions.")).to_be_visible()
+    expect(page.get_by_text(f"{len(texts)} captions changed")).to_be_visible()
+    assert [each.input_value() for each in captions.all()] == [
+        text.replace("night", "$& a storm") for text in texts
+    ]
+    page.get_by_role("button", name="Replace in all captions").click()
+    expect(page.get_by_text("No caption has it.")).to_be_visible()
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.get_by_role("link", name="Cancel").click()
+    until(lambda: asked == ["beforeunload"], why="the browser asks before the changes are left behind")
+    page.get_by_role("button", name="Save as a new version").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("version 2")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
 from tests.e2e.conftest import Visitor
 from tests.e2e.dropping import (
     HALVES,
@@ -30,6 +31,7 @@ from tests.e2e.dropping import (
     stopped,
     uploaded,
 )
+from tests.waiting import until
 from tests.web_server import WebServer, session_of
 
 pytestmark = pytest.mark.browser
@@ -78,7 +80,10 @@ def test_a_broken_pair_is_named_before_the_upload_ends(form: Page, tmp_path: Pat
     form.wait_for_function(
         "() => [...document.querySelectorAll('[data-preview] img')].every((image) => image.naturalWidth)"
     )
-    expect(form.get_by_role("status").filter(has_text="03")).to_have_count(1)
+    said = form.get_by_role("status").filter(has_text="03")
+    expect(said).to_have_count(1)
+    assert ". “03” has no _end picture. Each pair needs both halves." in said.inner_text()
+    assert ".." not in said.inner_text()
 
     form.unroute("**/uploads/*/")
     checked()
@@ -117,7 +122,8 @@ def test_after_a_reload_the_same_choice_goes_on(form: Page, web: WebServer, tmp_
     whole = tmp_path / "night.zip"
     whole.write_bytes(packed({**five_pairs(), **noise}))
     hold_chunks(form, let_through=1)
-    choose_files(form, whole)
+    with form.expect_request(lambda request: request.headers.get("upload-offset") == str(8 * MEBIBYTE)):
+        choose_files(form, whole)  # the portal has the first chunk when the second one begins
     expect(form.locator("[data-upload-text]")).to_contain_text("8.39 MB of 21 MB")
     form.reload()
     form.unroute("**/uploads/*/")
@@ -171,6 +177,7 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
     hold_chunks(form)
     choose_files(form, whole)
     begun(form)
+    form.get_by_label("Name", exact=True).clear()
     form.get_by_role("button", name="Start job").click()
     expect(form.get_by_text("Enter a name for the job.")).to_be_visible()
     expect(form.locator("[data-upload-text]")).to_contain_text("hats.zip")
@@ -193,6 +200,39 @@ def test_an_upload_that_stopped_can_be_forgotten(form: Page, web: WebServer, tmp
     assert gone.value.status == 204
     form.reload()
     expect(stopped(form)).to_be_hidden()
+
+
+@pytest.mark.parametrize("control", ["Discard", "Cancel"])
+def test_an_upload_that_cannot_be_deleted_is_said(
+    form: Page, web: WebServer, tmp_path: Path, control: str
+) -> None:
+    folder = laid_out(tmp_path / "hats", five_pairs())
+    hold_chunks(form)
+    choose_folder(form, folder)
+    begun(form)
+    if control == "Discard":
+        form.reload()
+        expect(stopped(form)).to_contain_text("“hats” stopped at 0 %")
+    refused = True
+
+    def delete(route: Route) -> None:
+        if route.request.method != "DELETE":
+            route.fallback()
+        elif refused:
+            route.fulfill(status=403, body="No.")
+        else:
+            route.continue_()
+
+    form.route("**/uploads/*/", delete)
+    form.get_by_role("button", name=control, exact=True).click()
+    alert = form.locator("#failures [role=alert]")
+    expect(alert).to_contain_text("refused this. What had arrived was not deleted.")
+    expect(form.locator("[data-upload-status]")).not_to_have_text("Cancelled.")
+    assert Dataset.objects.exists()
+    refused = False
+    alert.get_by_role("button", name="Try again").click()
+    until(lambda: not Dataset.objects.exists(), why="the upload is deleted")
+    expect(alert).to_have_count(0)
 
 
 def test_without_scripts_the_plain_input_posts(

@@ -12,13 +12,16 @@ from django.utils.timezone import now
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections import services as connections
+from finetune_portal.datasets import previews
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import start_upload
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Preset
 from tests.cookies import csrf_cookie
 from tests.e2e.axe import OF_COLOURS, faults
 from tests.e2e.dropping import MEBIBYTE, PNG, choose_files, choose_folder, drop, five_pairs, laid_out, packed
 from tests.people import PASSWORD, make_dataset, make_job, person
+from tests.waiting import until
 from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
@@ -32,11 +35,12 @@ def fill_form(page: Page, web: WebServer, owner: User) -> None:
     page.goto(f"/jobs/new/?dataset={dataset.pk}")
     page.get_by_label("Name", exact=True).fill("Day to night")
     page.get_by_label("Prompt").fill("turn day into night")
-    page.get_by_label("Steps").fill("450")
+    page.get_by_label("Steps", exact=True).fill("450")
 
 
 def start(page: Page) -> None:
-    page.get_by_role("button", name="Start job").click()
+    """Press as long as a person does: what leaving a field changes must not move the button meanwhile."""
+    page.get_by_role("button", name="Start job").click(delay=150)
 
 
 def sign_in(page: Page, user: User) -> None:
@@ -54,16 +58,152 @@ def test_start_says_that_nothing_was_started_and_tries_again(page: Page, web: We
     page.context.set_offline(True)
     start(page)
     expect(alert(page)).to_contain_text("You are offline. Nothing was started.")
+    expect(page.locator("#price")).to_have_text("You are offline. The price and the time are not known now.")
     assert faults(page) == []
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     assert faults(page, OF_COLOURS) == []
     page.context.set_offline(False)
     assert not Job.objects.exists()
-    page.get_by_label("Steps").fill("500")
+    page.get_by_label("Steps", exact=True).fill("500")
     alert(page).get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Day to night")
     expect(alert(page)).to_have_count(0)
     assert Job.objects.get().steps == 500, "with what was typed in the meantime"
+
+
+# What fails in the background of the form, how a person brings it about, and what is said: where nothing left
+# the browser, and where a proxy answered.
+BACKGROUND = {
+    "connection": ("The connection stays as it was.",) * 2,
+    "trainer": ("What to train stays as it was.",) * 2,
+    "library": ("The dataset is selected, but what is in it is not shown.",) * 2,
+    "status": ("What is shown of the dataset may be old. The page tries again by itself.",) * 2,
+    "repair": ("No copy was made.", "A copy may be in the library all the same: look there first."),
+    "address": (
+        "The URL was not checked.",
+        "The dataset may be in the library all the same: look there first.",
+    ),
+    "preset saved": (
+        "The preset was not saved.",
+        "If it was saved after all, “Try again” says that its name is taken.",
+    ),
+    "preset deleted": (
+        "The preset was not deleted.",
+        "It may be deleted all the same: “Try again” deletes no other.",
+    ),
+}
+
+
+BACKGROUND_URLS = re.compile("/(parameters|status|repair|from-url|presets)/")
+
+
+def bad_gateway(route: Route) -> None:
+    route.fulfill(status=502, body="<h1>Bad Gateway</h1>")
+
+
+def bring_about(page: Page, name: str, dataset: Dataset) -> None:
+    match name:
+        case "connection":
+            page.get_by_role("radio", name="At fal").click()
+        case "trainer":
+            page.get_by_label("What to train").select_option(label="FLUX.1 Kontext edit")
+        case "library":
+            page.get_by_role("combobox", name="Dataset").select_option(str(dataset.pk))
+        case "repair":
+            page.get_by_role("button", name="Make a repaired copy").click()
+        case "address":
+            page.get_by_text("or at a public URL").click()
+            page.get_by_label("Public URL of a ZIP").fill("https://example.com/pairs.zip")
+            page.get_by_role("button", name="Check URL").click()
+        case "preset saved":
+            page.get_by_text("as a preset for the team").click()
+            page.get_by_label("Preset name").fill("Caps")
+            page.get_by_role("button", name="Save preset").click()
+        case "preset deleted":
+            page.get_by_role("button", name="Delete the preset Hats").click()
+
+
+@pytest.mark.parametrize("request_name", BACKGROUND)
+def test_a_background_request_of_the_form_says_what_failed(
+    page: Page, web: WebServer, admin: User, request_name: str
+) -> None:
+    """Not that nothing was started: nobody tried to. What is no longer right does not stand on the page."""
+    connections.built_in()
+    at_fal = connections.add(name="At fal", provider="fal", key="a-key", actor=admin)
+    Preset.objects.create(owner=admin, name="Hats", learning_rate=1e-4, steps=500, parameters={})
+    sentences = BACKGROUND[request_name]
+    for sentence, is_offline in zip(sentences, (True, False), strict=True):
+        page.route(
+            "**/jobs/new/price/**", lambda route: route.fulfill(status=204)
+        )  # it has a test of its own
+        if request_name == "trainer":
+            connections.make_default(at_fal, actor=admin)
+        dataset = make_dataset(admin, data=packed({**five_pairs(), "01.txt": "café".encode("utf-16")}))
+        Dataset.objects.update(state="checking" if request_name == "status" else "ready")
+        page.goto("/jobs/new/" if request_name == "library" else f"/jobs/new/?dataset={dataset.pk}")
+        shown = page.locator("#advanced").inner_html(), page.locator("#trainer").inner_html()
+        what = "You are offline." if is_offline else "The portal cannot be reached (502)."
+        if is_offline:
+            page.context.set_offline(True)
+        else:
+            page.route(BACKGROUND_URLS, bad_gateway)
+        bring_about(page, request_name, dataset)
+        expect(alert(page)).to_contain_text(f"{what} {sentence}")
+        expect(alert(page)).not_to_contain_text("started")
+        assert (page.locator("#advanced").inner_html(), page.locator("#trainer").inner_html()) == shown
+        page.context.set_offline(False)
+        page.unroute_all()
+
+
+def test_a_choice_whose_fields_did_not_come_is_made_again(page: Page, web: WebServer, admin: User) -> None:
+    engine = connections.built_in()
+    connections.add(name="At fal", provider="fal", key="a-key", actor=admin)
+    page.goto("/jobs/new/")
+    engine_radio = page.get_by_role("radio", name=str(engine))
+    fal_radio = page.get_by_role("radio", name="At fal")
+    price = page.locator("#price").inner_text()
+    page.route("**/jobs/new/price/**", lambda route: route.abort())
+    page.route(BACKGROUND_URLS, bad_gateway)
+    for _ in range(2):
+        fal_radio.click()
+        expect(alert(page)).to_be_visible()
+        expect(engine_radio).to_be_checked()
+        expect(page.locator("#price")).to_have_text(price)
+    page.unroute(BACKGROUND_URLS)
+    alert(page).get_by_role("button", name="Try again").click()
+    trainer = page.get_by_label("What to train")
+    expect(trainer).to_be_visible()
+    expect(fal_radio).to_be_checked()
+    expect(page.locator("#price")).to_contain_text("The price and the time are not known now.")
+    before = trainer.input_value()
+    page.route(BACKGROUND_URLS, bad_gateway)
+    trainer.select_option(label="FLUX.1 Kontext edit")
+    expect(alert(page)).to_contain_text("What to train stays as it was.")
+    expect(trainer).to_have_value(before)
+    engine_radio.click()
+    expect(alert(page)).to_contain_text("The connection stays as it was.")
+    expect(fal_radio).to_be_checked()
+
+
+def test_captions_whose_encoding_nobody_names_are_not_called_wrong(
+    page: Page, web: WebServer, admin: User, tmp_path: Path
+) -> None:
+    files = {**five_pairs(), "01.txt": "größe".encode("cp1252")}
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(files))
+    page.goto("/jobs/new/")
+    page.route("**/code-page/", bad_gateway)
+    choose_folder(page, laid_out(tmp_path / "hats", files))
+    error = page.locator("[data-upload-error]")
+    expect(error).to_have_text(
+        "Texts are in an old encoding, and the portal could not be asked which one. Nothing was sent. "
+        "Choose the files again."
+    )
+    assert not Dataset.objects.exists()
+    choose_files(page, whole)
+    expect(error).to_contain_text("The portal checks them once the ZIP is there.")
+    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    expect(page.locator("[data-preview]")).not_to_contain_text("not text")
 
 
 def test_a_lost_answer_does_not_start_a_second_job(page: Page, web: WebServer, admin: User) -> None:
@@ -83,11 +223,14 @@ def test_a_lost_answer_does_not_start_a_second_job(page: Page, web: WebServer, a
     assert Job.objects.count() == 1
 
 
-def test_two_clicks_on_start_make_one_job(page: Page, web: WebServer, admin: User) -> None:
+@pytest.mark.parametrize("name", ["Day to night", None], ids=["typed", "suggested"])
+def test_two_clicks_on_start_make_one_job(page: Page, web: WebServer, admin: User, name: str | None) -> None:
     """Case 56."""
     fill_form(page, web, admin)
+    if name is None:
+        page.reload()  # the name that the form suggests
     page.get_by_role("button", name="Start job").dblclick()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Day to night")
+    expect(page.get_by_role("heading", level=1)).to_have_text(name or Dataset.objects.get().name)
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
     start(page)
@@ -116,7 +259,7 @@ def test_a_session_that_ended_at_start_leads_back_to_the_form(
     expect(page.get_by_text("What you typed is still here.")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Day to night")
     expect(page.get_by_label("Prompt")).to_have_value("turn day into night")
-    expect(page.get_by_label("Steps")).to_have_value("450")
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("450")
     assert page.evaluate(KEPT) == []
     start(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Day to night")
@@ -128,8 +271,10 @@ def test_what_one_person_typed_is_not_shown_to_another(page: Page, web: WebServe
     start(page)
     sign_in(page, person("bob", User.Role.MAKER))
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
-    expect(page.get_by_label("Name", exact=True)).to_have_value("")
-    assert page.evaluate(KEPT) == []
+    until(lambda: page.evaluate(KEPT) == [], why="the page has forgotten it")
+    page.wait_for_load_state("load")
+    expect(page.get_by_label("Name", exact=True)).to_have_value(Dataset.objects.get().name)
+    expect(page.get_by_label("Prompt")).to_have_value("")
 
 
 def test_a_secret_is_not_kept(page: Page, web: WebServer, admin: User) -> None:
@@ -173,14 +318,14 @@ def test_the_search_of_a_table_whose_session_ended_leads_to_the_sign_in(
 def test_a_refused_form_leads_to_its_first_bad_field(page: Page, web: WebServer, admin: User) -> None:
     fill_form(page, web, admin)
     page.get_by_label("Name", exact=True).fill("")
-    page.get_by_label("Steps").fill("many")
+    page.get_by_label("Steps", exact=True).fill("many")
     start(page)
     expect(page.get_by_label("Name", exact=True)).to_be_focused()
     expect(page.get_by_label("Name", exact=True)).to_be_in_viewport()
     sentence = page.locator("#job-form [role=alert]").first
     expect(sentence).to_contain_text("Nothing is started yet. Check: Name, Steps.")
     sentence.get_by_role("link", name="Steps").click()
-    expect(page.get_by_label("Steps")).to_be_focused()
+    expect(page.get_by_label("Steps", exact=True)).to_be_focused()
 
 
 def test_the_selection_is_there_after_the_comparison(page: Page, web: WebServer, admin: User) -> None:
@@ -215,6 +360,38 @@ def test_a_drop_anywhere_on_the_page_is_taken(
     expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
     assert page.url.endswith("/jobs/new/")
     assert Dataset.objects.get().filename == "hats.zip"
+
+
+def test_dropped_files_that_the_form_did_not_get_are_taken_again(
+    page: Page, web: WebServer, admin: User, tmp_path: Path
+) -> None:
+    whole = tmp_path / "hats.zip"
+    whole.write_bytes(packed(five_pairs()))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/")
+    page.route("**/js/upload*.js", lambda route: route.abort())
+    drop(page, whole, on="h1")
+    expect(alert(page)).to_contain_text("The files that you dropped were not taken.")
+    page.unroute("**/js/upload*.js")
+    alert(page).get_by_role("button", name="Try again").click()
+    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+
+
+def test_a_picture_dropped_in_the_playground_is_ones_own(
+    page: Page, web: WebServer, admin: User, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.png"
+    own.write_bytes(PNG)
+    job = make_job(admin, "ready", request_id="r-1", slug="day-to-night", dataset=make_dataset(admin))
+    page.goto(f"/jobs/{job.pk}/")
+    expect(page.locator(".playground-form")).to_be_visible()
+    drop(page, own, on="h1")
+    expect(page.locator(".thumb.uploaded img")).to_be_visible()
+    assert page.url.endswith(f"/jobs/{job.pk}/"), "the browser does not open the picture"
+    names = page.locator(".playground-form [name=file]").evaluate(
+        "input => [...input.files].map((f) => f.name)"
+    )
+    assert names == ["own.png"]
 
 
 def test_start_waits_for_the_answer_to_a_question(
@@ -263,7 +440,12 @@ def test_an_upload_goes_on_from_another_browser(
     Dataset.objects.filter(pk=dataset.pk).update(received=MEBIBYTE, updated_at=before)
     job = make_job(admin, "waiting", dataset=dataset)
     sent: list[int] = []
-    page.on("request", lambda each: each.method == "PATCH" and sent.append(offset_of(each)))
+
+    def note_offset(request: Request) -> None:
+        if request.method == "PATCH":
+            sent.append(offset_of(request))
+
+    page.on("request", note_offset)
     for path in ("/datasets/", f"/jobs/{job.pk}/"):
         page.goto(path)
         page.get_by_role("link", name="Choose “big.zip” again").click()
@@ -272,8 +454,8 @@ def test_an_upload_goes_on_from_another_browser(
     expect(page.get_by_text("the upload that stopped was “big.zip” with")).to_be_visible()
     choose_files(page, whole)
     expect(page.get_by_role("heading", name="Choose “big.zip” again")).to_have_count(0)
+    until(lambda: dataset.path.read_bytes() == whole.read_bytes(), why="all of it has arrived")
     assert min(sent) == MEBIBYTE, "what had arrived is not sent again"
-    assert dataset.path.read_bytes() == whole.read_bytes()
 
 
 def test_an_upload_whose_session_ended_goes_on_after_the_sign_in(
@@ -327,7 +509,6 @@ def test_the_preview_stays_until_the_servers_pictures_have_loaded(
         held.append(route)
 
     page.route("**/uploads/*/", hold)
-    page.route("**-small.webp", hold)
     choose_files(page, whole)
     preview = page.locator("[data-preview] .pair")
     expect(preview).to_have_count(5)
@@ -338,10 +519,7 @@ def test_the_preview_stays_until_the_servers_pictures_have_loaded(
     expect(page.locator("#dataset-status .badge")).to_be_visible()
     expect(page.locator("#dataset-status .pairs")).to_be_hidden()
     expect(preview).to_have_count(5)
-    page.unroute("**-small.webp")
-    for route in held:
-        if route.request.url.endswith(".webp"):
-            route.continue_()
+    until(previews.make_next, why="the page asks for them")
     expect(page.locator("#dataset-status .pairs")).to_be_visible()
     expect(preview).to_have_count(0)
     assert missing == []

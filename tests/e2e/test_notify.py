@@ -10,6 +10,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from tests.e2e.live.looking import badge, is_moved
 from tests.people import make_job
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 # A Chromium without a window has no notifications and never looks away: both are noted and played here.
@@ -37,7 +38,8 @@ def test_a_tab_that_nobody_looks_at_tells(page: Page, admin: User) -> None:
     page.evaluate("sessionStorage.away = 'yes'")
     page.goto("/")
     get_ready(page, job := make_job(admin, State.TRAINING, name="Unwatched"))
-    assert page.evaluate("notified") == [["“Unwatched” is ready", f"/jobs/{job.pk}/"]]
+    wanted = [["“Unwatched” is ready", f"/jobs/{job.pk}/"]]
+    until(lambda: page.evaluate("notified") == wanted, why="the browser is told")
 
 
 def get_ready(page: Page, job: Job) -> None:
@@ -47,12 +49,13 @@ def get_ready(page: Page, job: Job) -> None:
     badge(page, job, State.READY.label)
 
 
-FLIP = """(badge) => {
+FLIP = """(badge, state) => {
   const hearsay = badge.cloneNode(true);
   Object.assign(hearsay.dataset, { job: "/jobs/0/", owner: "0", name: "Theirs", state: "training" });
   document.body.append(hearsay);
   return new Promise((done) => setTimeout(() => {
-    hearsay.dataset.state = "failed";
+    hearsay.toggleAttribute("data-cancelled", state === "cancelled");
+    hearsay.dataset.state = state === "cancelled" ? "failed" : state;
     setTimeout(() => { hearsay.remove(); done(window.notified); });
   }));
 }"""
@@ -64,18 +67,22 @@ def test_the_trainings_of_others_only_when_asked_for(page: Page, admin: User) ->
     page.goto("/")
     page.evaluate("sessionStorage.away = 'yes'")
     theirs = page.locator("#job-table .badge").first
-    page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Show notifications").click()
+    turn(page, "Show notifications", "true")
     page.goto("/")
-    assert theirs.evaluate(FLIP) == []
-    page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Also for other people’s jobs").click()
+    assert theirs.evaluate(FLIP, "failed") == []
+    turn(page, "Also for other people’s jobs", "true")
     page.goto("/")
-    assert theirs.evaluate(FLIP) == [["“Theirs” failed", "/jobs/0/"]]
-    page.goto("/settings/notices/")
-    page.get_by_role("switch", name="Show notifications").click()
+    for state, words in (("failed", "failed"), ("refused", "was refused"), ("cancelled", "was cancelled")):
+        assert theirs.evaluate(FLIP, state)[-1] == [f"“Theirs” {words}", "/jobs/0/"]
+    turn(page, "Show notifications", "false")
     page.goto("/")
-    assert theirs.evaluate(FLIP) == []
+    assert theirs.evaluate(FLIP, "failed") == []
+
+
+def turn(page: Page, name: str, state: str) -> None:
+    page.goto("/settings/notices/")
+    page.get_by_role("switch", name=name).click()
+    expect(page.get_by_role("switch", name=name)).to_have_attribute("aria-checked", state)
 
 
 def test_a_browser_that_says_no_is_told_what_to_do(page: Page) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from finetune_portal.datasets.checker import inspect_zip, zip_members, zip_names
-from finetune_portal.engine import datasets, images
+from finetune_portal.datasets.checker import zip_members, zip_names
+from finetune_portal.datasets.checker.inspect import inspect_zip
+from finetune_portal.engine import datasets
+from finetune_portal.engine.images import pixels
 from tests import code_pages
-from tests.contract.combinations import TOLERANCE, covering, dataset
+from tests.contract.combinations import TOLERANCE, Combination, covering, dataset, few
 from tests.datasets.corpus.zip_builder import Entry, build
 from tests.e2e.dropping import HALVES, JPEG, PNG, WEBP, Files, packed, picture
 from tests.web_server import WebServer
@@ -39,7 +41,8 @@ JUDGE = """async ([pairs, checks, zips, _packing]) => {
     const result = await readPairs(members);
     const more = await checkPairs(result, new AbortController().signal);
     verdicts[file.name] = {
-      pairs: result.pairs.map(({ index, start, end, text }) => [index, start.path, end.path, text]),
+      pairs: result.pairs.map(({ index, start, end, further, text }) =>
+        [index, ...[start, end, ...further].map(({ path }) => path), text]),
       problems: result.findings.sentences("problem"),
       warnings: result.findings.sentences("warning"),
       questions: [...result.questions, ...more],
@@ -94,6 +97,7 @@ def pairs_named(start: str, end: str, caption: str = "", image: bytes = PNG) -> 
 
 
 FLAT = pairs_named("0{}_start.png", "0{}_end.png", "0{}.txt")
+FURTHER = {f"0{number}_start2.png": PNG + b"  " for number in range(1, 5)}
 TWO_FOLDERS = pairs_named("control/{}.png", "target/{}.png", "target/{}.txt")
 TABLE = "file_name,source,prompt\n" + "".join(f't/{n}.png,s/{n}.png,"snow, ""much"""\n' for n in range(1, 6))
 ROWS = "\n".join(
@@ -138,12 +142,33 @@ SETS: dict[str, Files] = {
     | pairs_named("control2/{}.png", "target/{}.png"),
     "several inputs by name": pairs_named("{}_control1.png", "{}_target.png")
     | pairs_named("{}_control2.png", "{}_target.png"),
+    "further inputs": FLAT | FURTHER | {"01_START3.jpg": JPEG, "02_start2.webp": WEBP},
+    "further inputs in a folder": {f"set/{name}": content for name, content in (FLAT | FURTHER).items()},
+    "further inputs with gaps": FLAT
+    | {"01_start3.png": PNG, "02_start2.png": PNG, "02_start2.jpg": JPEG, "cat_start2.png": PNG}
+    | {f"03_start{number}.png": PNG for number in range(2, 12)},
+    "no further inputs": FLAT
+    | {"1_start2_start.png": PNG, "1_start2_end.png": PNG, "01_start2024.png": PNG, "01_start02.png": PNG}
+    | {"01_start1.png": PNG, "01_end2.png": PNG, "01_start2.txt": b"a hat"},
     "R and T": pairs_named("{}_R.png", "{}_T.png", "{}.txt"),
+    "1 and 2": pairs_named("{}_1.png", "{}_2.png", "{}.txt"),
+    "letters after digits": pairs_named("{}b.png", "{}a.png") | {"my_cover.png": PNG},
+    "a word and another": pairs_named("{}_mask.png", "{}_Control.png"),
+    "three endings": pairs_named("{}_1.png", "{}_2.png") | pairs_named("{}_2.png", "{}_3.png"),
+    "one pair of any two endings": {"cat_1.png": PNG, "cat_2.png": PNG},
+    "several folders of any name": pairs_named("depth/{}.png", "target/{}.png")
+    | pairs_named("edges/{}.png", "target/{}.png"),
     "src and dst": pairs_named("{}_src.png", "{}_dst.png"),
     "CSV": BY_TABLE | {"metadata.csv": TABLE.encode()},
     "CSV with semicolons": BY_TABLE | {"metadata.csv": TABLE.replace(",", ";").encode("utf-8-sig")},
     "CSV in UTF-16": BY_TABLE | {"metadata.csv": TABLE.encode("utf-16")},
     "CSV in a code page": BY_TABLE | {"metadata.csv": TABLE.replace("snow", "größer").encode("cp1252")},
+    "a table of another name": BY_TABLE | {"a.tsv": TABLE.replace(",", "\t").encode(), "b.csv": b"x,y"},
+    "a table of a usual name": BY_TABLE | {"a.jsonl": b'{"text": "x"}', "metadata.csv": TABLE.encode()},
+    "a table that says no half": pairs_named("{}x.png", "{}y.png")
+    | {"pairs.csv": b"one,two\n" + b"".join(b"%dx.png,%dy.png\n" % (n, n) for n in range(1, 6))},
+    "a table with a general column": pairs_named("{}x.png", "{}y.png")
+    | {"pairs.csv": b"image,two\n" + b"".join(b"%dx.png,%dy.png\n" % (n, n) for n in range(1, 6))},
     "JSON lines": BY_TABLE | {"metadata.jsonl": ROWS.encode()},
     "a table with gaps": {name: content for name, content in BY_TABLE.items() if name != "t/3.png"}
     | {"metadata.csv": TABLE.encode()},
@@ -161,7 +186,9 @@ SETS: dict[str, Files] = {
     "a byte order mark": captions("größer", "utf-8-sig"),
     "no text": FLAT | {"02.txt": bytes(range(256))},
     "long and empty": FLAT | {"02.txt": b"x" * 70_000, "03.txt": b" \n", "04.txt": b"x " * 1_500},
-    "placeholders": FLAT | {"02.txt": b"[trigger] in a hat"},
+    "placeholders": FLAT | {"02.txt": b"[trigger] in a hat", "03.txt": b"{{ Trigger_Word }} in a hat"},
+    "captions of taggers": pairs_named("{}_start.png", "{}_end.png", "{}.tags"),
+    "PJPEG": pairs_named("{}_start.pjpeg", "{}_end.pjp", image=JPEG),
     "captions in JSON": {
         name.replace(".txt", ".json"): b'{"caption": "a hat"}' if ".txt" in name else content
         for name, content in FLAT.items()
@@ -185,7 +212,13 @@ SETS: dict[str, Files] = {
     | {"01_end.png": b"%PDF-1.7", "02_end.png": b"<html>", "03_end.png": b"x", "04_end.png": b"8BPS"},
 }  # fmt: skip
 
-COMBINATIONS, _ = covering(60)
+PARTS = pytest.mark.parametrize(
+    "combinations",
+    [
+        pytest.param(few(), id="every choice"),
+        pytest.param(covering(60)[0], id="every pair of choices", marks=pytest.mark.slow),
+    ],
+)
 NAMES = code_pages.NAMES | {"utf-8": ["größe", "café", "niño", "帽", "кот"]}
 
 
@@ -206,12 +239,14 @@ def label_of(member: zip_members.Member) -> str:
 
 def server_verdict(path: Path) -> dict[str, Any]:
     verdict = inspect_zip(path)
-    labels = {}
+    labels: dict[str, str] = {}
     if verdict.pairs:
         with path.open("rb") as file:
             labels = {each.name: label_of(each) for each in zip_members.read_members(file)}
     return {
-        "pairs": [[each.index, labels[each.start], labels[each.end], each.caption] for each in verdict.pairs],
+        "pairs": [
+            [each.index, *(labels[name] for name in each.images), each.caption] for each in verdict.pairs
+        ],
         "problems": verdict.problems,
         "warnings": [each for each in verdict.warnings if not any(part in each for part in SERVER_ONLY)],
         "questions": [each["sentence"] for each in verdict.questions],
@@ -233,10 +268,13 @@ def run(script: str, zips: dict[str, bytes], form: Page, web: WebServer, folder:
     return made
 
 
-def test_browser_and_server_judge_the_same_files_alike(form: Page, web: WebServer, tmp_path: Path) -> None:
+@PARTS
+def test_browser_and_server_judge_the_same_files_alike(
+    combinations: list[Combination], form: Page, web: WebServer, tmp_path: Path
+) -> None:
     zips = {name: packed(files) for name, files in SETS.items()}
     zips |= {f"names in {page}": named_in(page) for page in NAMES}
-    zips |= {str(each): dataset(each)[0] for each in COMBINATIONS}
+    zips |= {str(each): dataset(each)[0] for each in combinations}
     judged = run(JUDGE, zips, form, web, tmp_path)
     differ = []
     for name in zips:
@@ -248,8 +286,26 @@ def test_browser_and_server_judge_the_same_files_alike(form: Page, web: WebServe
     assert differ == []
 
 
-def test_what_the_browser_packs_trains_as_it_looks(form: Page, web: WebServer, tmp_path: Path) -> None:
-    made = {str(each): dataset(each) for each in COMBINATIONS}
+def test_the_browser_packs_further_inputs(form: Page, web: WebServer, tmp_path: Path) -> None:
+    files = {f"set/{name}": content for name, content in (FLAT | FURTHER).items()}
+    files["set/01_start3.webp"] = WEBP
+    copies = run(PACK, {"dataset": packed(files)}, form, web, tmp_path)
+    path = tmp_path / "packed.zip"
+    path.write_bytes(b64decode(copies["dataset.zip"]))
+    verdict = inspect_zip(path)
+    assert verdict.problems == []
+    assert [[name for name, _ in pair.further] for pair in verdict.pairs] == [
+        ["01_start2.png", "01_start3.png"],
+        *([f"0{number}_start2.png"] for number in range(2, 5)),
+        [],
+    ]
+
+
+@PARTS
+def test_what_the_browser_packs_trains_as_it_looks(
+    combinations: list[Combination], form: Page, web: WebServer, tmp_path: Path
+) -> None:
+    made = {str(each): dataset(each) for each in combinations}
     zips = {name: content for name, (content, _) in made.items()}
     copies = run(PACK, zips, form, web, tmp_path)
     path, differ = tmp_path / "packed.zip", {}
@@ -258,9 +314,9 @@ def test_what_the_browser_packs_trains_as_it_looks(form: Page, web: WebServer, t
         problems = inspect_zip(path).problems
         seen = {}
         if not problems:
-            datasets.check(path, instance_prompt="")
+            datasets.check(path, instance_prompt="", check_image=pixels.check)
             pairs = datasets.pairs(path, instance_prompt="")
-            seen = {each.instruction: images.decode(each.target).getpixel((9, 9)) for each in pairs}
+            seen = {each.instruction: pixels.decode(each.target).getpixel((9, 9)) for each in pairs}
         if seen != {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}:
             differ[name] = (problems, seen)
     assert differ == {}

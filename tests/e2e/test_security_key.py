@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -48,6 +50,7 @@ def test_a_key_is_added_asked_for_and_removed(visitor: Visitor, web: WebServer, 
     page.goto("/profile/second-factor/")
     page.get_by_role("link", name="Remove").click()
     page.get_by_role("button", name="Remove").click()
+    page.wait_for_url(re.compile("/profile/second-factor/(keys/)?$"))  # the page before names no key either
     expect(page.get_by_text("My stick")).to_have_count(0)
     page.context.clear_cookies()
     enter(page)

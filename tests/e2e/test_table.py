@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
+from finetune_portal.deletion import services as deletion
 from finetune_portal.jobs.choices import State
 from tests.people import make_dataset, make_job
 
@@ -35,7 +36,7 @@ def test_a_sweep_of_two_by_three_is_six_jobs_though_the_button_was_hit_twice(pag
     page.get_by_label("Name", exact=True).fill("Six moons")
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill(", ".join(RATES))
-    page.get_by_label("Steps").fill(", ".join(map(str, STEPS)))
+    page.get_by_label("Steps", exact=True).fill(", ".join(map(str, STEPS)))
     page.get_by_role("button", name="Start job").click()
     expect(page.get_by_role("alert").filter(has_text="This starts 6 jobs")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Six moons")
@@ -90,6 +91,7 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("moons n")
@@ -132,7 +134,9 @@ def test_filters_survive_a_reload_and_back(sweep: Page) -> None:
     page.get_by_label("Visibility").select_option("off")
     page.get_by_label("Order").select_option("oldest")
     page.get_by_role("button", name="Apply").click()
+    page.wait_for_url(re.compile("sort=oldest"))
     page.get_by_role("link", name="Only mine").click()
+    page.wait_for_url(re.compile("mine=on"))
     page.get_by_role("searchbox").fill("moons")
     page.get_by_role("searchbox").press("Enter")
     page.wait_for_url(re.compile("q=moons"))
@@ -160,3 +164,52 @@ def test_filters_survive_a_reload_and_back(sweep: Page) -> None:
     expect(page.get_by_role("searchbox")).to_have_value("")
     page.go_forward()
     is_kept()
+
+
+def test_jobs_are_selected_all_at_once_and_as_a_range(page: Page, admin: User) -> None:
+    for number in range(5):
+        make_job(admin, State.READY, name=f"Job {number}")
+    page.goto("/")
+    boxes = page.get_by_role("checkbox", name=re.compile("^Select Job"))
+    all_of_them = page.get_by_role("checkbox", name="Select all jobs on this page")
+    all_of_them.check()
+    expect(page.get_by_text("5 selected")).to_be_visible()
+    boxes.nth(2).uncheck()
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    assert all_of_them.evaluate("(box) => box.indeterminate")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("selected")).to_be_hidden()
+    boxes.nth(1).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    assert [boxes.nth(number).is_checked() for number in range(5)] == [False, True, True, True, False]
+
+
+def test_a_selected_job_that_somebody_deletes_is_selected_no_longer(page: Page, admin: User) -> None:
+    jobs = [make_job(admin, State.READY, name=f"Job {number}") for number in range(3)]
+    page.goto("/")
+    boxes = page.get_by_role("checkbox", name=re.compile("^Select Job"))
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.mouse.move(0, 0)
+    boxes.nth(1).blur()
+    deletion.delete_job(jobs[2], actor=admin)
+    expect(boxes).to_have_count(2)
+    expect(page.get_by_text("1 selected")).to_be_visible()
+
+
+def test_headings_sort_the_table(page: Page, admin: User) -> None:
+    for name in ("Beta", "Alpha", "Gamma"):
+        make_job(admin, State.READY, name=name)
+    page.goto("/")
+    names = page.locator("#job-table tbody .name a")
+    expect(names).to_have_text(["Gamma", "Alpha", "Beta"])
+    page.get_by_role("columnheader", name="Job").get_by_role("link").click()
+    expect(names).to_have_text(["Alpha", "Beta", "Gamma"])
+    started = page.get_by_role("columnheader", name="Started")
+    started.get_by_role("link").click()
+    expect(names).to_have_text(["Gamma", "Alpha", "Beta"])
+    expect(started).to_have_attribute("aria-sort", "descending")
+    started.get_by_role("link").click()
+    expect(names).to_have_text(["Beta", "Alpha", "Gamma"])
+    expect(started).to_have_attribute("aria-sort", "ascending")

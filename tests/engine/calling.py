@@ -14,7 +14,7 @@ from tests.running import RunningEngine
 from tests.waiting import until
 
 T = TypeVar("T")
-TIMEOUT = 15
+TIMEOUT = 60
 EVENTS = [  # what a job without trouble sends to a webhook
     "DATA_PROCESSING",
     "TRAINING_INITIATED",

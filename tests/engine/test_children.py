@@ -44,6 +44,13 @@ def test_a_child_leaves_one_core_free_and_does_not_spin() -> None:
     assert variables["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
+def test_a_child_takes_room_on_the_disk_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", "/srv/portal")
+    monkeypatch.setenv("DISK_FLOOR_BYTES", "7000")
+    variables = children.environment("")
+    assert (variables["DATA_DIR"], variables["DISK_FLOOR_BYTES"]) == ("/srv/portal", "7000")
+
+
 def test_what_the_operator_set_for_its_threads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert children.environment("")["OMP_NUM_THREADS"] == "7"

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from finetune_portal.engine import datasets, images
+from finetune_portal.engine import datasets
+from finetune_portal.engine.images import pixels
 from tests.datasets.corpus.zip_builder import UTF8, Entry, build
 from tests.engine.calling import image, pairs, zipped
 from tests.examples import examples
@@ -28,7 +29,7 @@ PNG = image()
 def read(content: bytes, folder: Path, prompt: str = "put a hat on") -> datasets.Dataset:
     path = folder / "dataset.zip"
     path.write_bytes(content)
-    return datasets.check(path, instance_prompt=prompt)
+    return datasets.check(path, instance_prompt=prompt, check_image=pixels.check)
 
 
 def header_only(width: int, height: int) -> bytes:
@@ -51,6 +52,7 @@ def header_only(width: int, height: int) -> bytes:
         (pairs(1) | {"__MACOSX/._01_start.png": b"x", ".DS_Store": b"x", "README.md": b"# hats"}, 1),
         (pairs(1) | {"notes.pdf": b"x", "preview.png": b"not even an image"}, 1),
         ({"01_start.webp": image("WEBP"), "01_end.jfif": image("JPEG")}, 1),
+        ({"01_start.pjpeg": image("JPEG"), "01_end.pjp": image("JPEG")}, 1),
     ],
 )
 def test_what_is_accepted(files: dict[str, bytes], count: int, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_check_ends_when_it_is_told_to(tmp_path: Path) -> None:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        datasets.check(path, instance_prompt="", check_in=check_in)
+        datasets.check(path, instance_prompt="", check_image=pixels.check, check_in=check_in)
     assert len(seen) == 2
 
 
@@ -132,9 +134,9 @@ def test_a_check_ends_when_it_is_told_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "count"), [("bigger-head.zip", 8), ("hat-overlay.zip", 5)])
 def test_the_vendors_own_datasets_are_taken_as_they_are(name: str, count: int) -> None:
     path = Path(os.environ["VENDOR_DATASETS"]) / name
-    assert datasets.check(path, instance_prompt="").pairs == count
+    assert datasets.check(path, instance_prompt="", check_image=pixels.check).pairs == count
     assert all(
-        images.decode(content).mode == "RGB"
+        pixels.decode(content).mode == "RGB"
         for pair in datasets.pairs(path, instance_prompt="")
         for content in (pair.control, pair.target)
     )
@@ -174,6 +176,18 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
     content = zipped({f"{number}.png": b"" for number in range(20_001)})
     with pytest.raises(datasets.DatasetError, match="more than 20,000 files"):
         read(content, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["01_start2.png", "01_START10.JPG", "set/cat_start3.webp"])
+def test_further_inputs_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(datasets.DatasetError, match=f"^{name} is a further input image of a pair, and this"):
+        read(zipped(pairs(2) | {name: PNG}), tmp_path)
+
+
+def test_a_name_that_only_looks_like_a_further_input(tmp_path: Path) -> None:
+    strays = dict.fromkeys(("01_start2.txt", "01_start2024.png", "01_start02.png", "01_end2.png"), PNG)
+    files = pairs(2) | strays | {"cat_start2_start.png": PNG, "cat_start2_end.png": PNG}
+    assert read(zipped(files), tmp_path).pairs == 3
 
 
 @pytest.mark.parametrize("caption", [None, b"", b"\xef\xbb\xbf \n"])
@@ -230,15 +244,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged")
 
 
-def compressed() -> bytes:
+def compressed(method: int) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in pairs(2).items():
             archive.writestr(name, content)
     return file.getvalue()
 
 
-WHOLE = compressed()
+WHOLE = compressed(zipfile.ZIP_DEFLATED)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_file_is_named_however_it_is_packed(method: int, tmp_path: Path) -> None:
+    content = bytearray(compressed(method))
+    content[50:70] = bytes(20)  # in the first picture
+    with pytest.raises(datasets.DatasetError, match=r"^01_start\.png is damaged in the ZIP"):
+        read(bytes(content), tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -169,8 +169,8 @@ def test_unknown_things(engine: RunningEngine) -> None:
         assert answer.status_code == 404
     assert call(engine, "GET", "/finetune/request/details").status_code == 422
     for url in (NOWHERE, upload(engine), "http://[", f"{engine.url}/storage/../../etc/passwd"):
-        asked = {"cloud_storage_url": url}
-        assert call(engine, "GET", "/finetune/request/file/download", data=asked).status_code == 404
+        fields = {"cloud_storage_url": url}
+        assert call(engine, "GET", "/finetune/request/file/download", data=fields).status_code == 404
 
 
 def test_a_training_is_paid_for(engines: StartEngine) -> None:

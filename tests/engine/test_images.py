@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from finetune_portal.engine import images
+from finetune_portal.engine.images import pixels
+from finetune_portal.engine.images.errors import ImageError
 from tests.pictures import (
     GREY,
     GREY_ALPHA,
@@ -24,10 +25,10 @@ MIDDLE = 32768  # of 16 bits
 
 
 def pixel(content: bytes) -> tuple[int, ...]:
-    images.check(content)
-    image = images.decode(content)
+    pixels.check(content)
+    image = pixels.decode(content)
     assert image.mode == "RGB"
-    return tuple(image.getpixel((5, 5)))  # type: ignore[arg-type]
+    return tuple(image.getpixel((5, 5)))
 
 
 def animation() -> bytes:
@@ -91,14 +92,14 @@ def test_transparency_stays_beside_a_profile() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_exif_turns_the_picture(kind: str) -> None:
-    assert images.decode(turned(Image.new("RGB", SIZE), kind)).size == (16, 24)
+    assert pixels.decode(turned(Image.new("RGB", SIZE), kind)).size == (16, 24)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_exif_that_cannot_be_read_turns_nothing() -> None:
     content = encoded(Image.new("RGB", SIZE, RED), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\xff\xff")
-    images.check(content)
-    assert images.decode(content).size == SIZE
+    pixels.check(content)
+    assert pixels.decode(content).size == SIZE
 
 
 def noise(kind: str, **options: object) -> bytes:
@@ -109,10 +110,10 @@ def noise(kind: str, **options: object) -> bytes:
     "whole", [noise("JPEG"), noise("JPEG", progressive=True), noise("PNG"), noise("WEBP", lossless=True)]
 )
 def test_a_picture_that_ends_early_is_damaged(whole: bytes) -> None:
-    images.check(whole)
+    pixels.check(whole)
     for share in (0.5, 0.9, 0.99):
-        with pytest.raises(images.ImageError, match="is damaged|is not a readable"):
-            images.check(whole[: int(len(whole) * share)])
+        with pytest.raises(ImageError, match="is damaged|is not a readable"):
+            pixels.check(whole[: int(len(whole) * share)])
 
 
 def test_large_metadata_is_no_fault() -> None:
@@ -126,7 +127,7 @@ def test_large_metadata_is_no_fault() -> None:
 
 
 def test_what_is_no_picture_and_what_is_too_large() -> None:
-    with pytest.raises(images.ImageError, match="is not a readable JPEG, PNG or WebP image"):
-        images.check(encoded(Image.new("RGB", SIZE), "GIF"))
-    with pytest.raises(images.ImageError, match="is too large: 24 x 16 pixels"):
-        images.check(encoded(Image.new("RGB", SIZE)), max_pixels=383)
+    with pytest.raises(ImageError, match="is not a readable JPEG, PNG or WebP image"):
+        pixels.check(encoded(Image.new("RGB", SIZE), "GIF"))
+    with pytest.raises(ImageError, match="is too large: 24 x 16 pixels"):
+        pixels.check(encoded(Image.new("RGB", SIZE)), max_pixels=383)

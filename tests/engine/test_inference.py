@@ -6,6 +6,7 @@ tests/train/test_generate.py runs a real one.
 from __future__ import annotations
 
 import base64
+import hashlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,17 @@ def test_an_asset_that_is_no_image_is_refused(
     answer = call(engine, "POST", "/upload-asset", json=fields)
     assert answer.status_code == status, answer.text[:200]
     assert answer.json()["error"]
+
+
+def test_a_picture_that_is_hosted_is_not_decoded_again(engine: RunningEngine) -> None:
+    content = b"decoded when it came"
+    uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    refused = call(engine, "POST", "/upload-asset", json={"data_urls": [uri]})
+    assert (refused.status_code, "is not a readable" in refused.text) == (422, True)
+    folder = engine.data_dir / "engine" / "storage" / "assets"
+    folder.mkdir(exist_ok=True)
+    (folder / hashlib.sha256(content).hexdigest()).write_bytes(content)
+    assert call(engine, "POST", "/upload-asset", json={"data_urls": [uri]}).status_code == 200
 
 
 def generator(devices: Devices, folder: Path) -> ImageGenerator:

@@ -11,7 +11,8 @@ import pytest
 
 from finetune_portal.engine.trainers import packages
 from tests import databases, prepared
-from tests.running import ROOT, free_port
+from tests.ports import free_port
+from tests.running import ROOT
 
 TINY = ROOT / "finetune_portal" / "engine" / "trainers" / "tiny" / "model"
 MISSING = [name for name in packages.TRAINING if find_spec(name) is None]

@@ -33,7 +33,7 @@ def split(model: Path, *, shards: int = 2) -> Path:
     header.pop("__metadata__", None)
     names = sorted(header, key=lambda name: header[name]["data_offsets"])
     half = len(names) // 2
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, part in enumerate((names[:half], names[half:]), 1):
         first, last = header[part[0]]["data_offsets"][0], header[part[-1]]["data_offsets"][1]
         own = {

@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import StartEngine
 from tests.engine.calling import EVENTS, call, reached, started
 from tests.engine.sink import Answer, Seen, listening
-from tests.running import RunningEngine, free_port
+from tests.ports import free_port
+from tests.running import RunningEngine
 from tests.waiting import until
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Protocol
 
 from django.db import connection
 
@@ -15,11 +14,11 @@ from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Transfer
 from finetune_portal.jobs.choices import ENDED, FOLLOWED, UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
+from tests.faults.targets import Ledger
 from tests.provider import Job as Paid
-from tests.provider import Request
 
-TOLD = (*FOLLOWED, State.READY, State.FAILED)
-MAY_FOLLOW = {
+REPORTED = (*FOLLOWED, State.READY, State.FAILED)
+MAY_FOLLOW: dict[str, tuple[State, ...]] = {
     "": UNSENT,
     State.WAITING: (State.QUEUED, State.REFUSED, State.CLOSED),
     State.QUEUED: (
@@ -30,18 +29,9 @@ MAY_FOLLOW = {
     State.NEEDS_DECISION: (State.REQUESTED, State.QUEUED, State.CLOSED),
     State.REFUSED: (State.REQUESTED,),
     State.CLOSED: (State.REQUESTED,),
-    **dict.fromkeys(TOLD, TOLD),
+    **dict.fromkeys(REPORTED, REPORTED),
 }
 RESENT = "Sent again by decision"
-
-
-class Ledger(Protocol):
-    """The provider's own books: what was paid, which submits arrived, what is stored."""
-
-    jobs: list[Paid]
-    stored: dict[str, bytes]
-
-    def sent(self, call: str) -> list[Request]: ...
 
 
 def faults(ledger: Ledger) -> list[str]:
@@ -123,7 +113,7 @@ def _is_second(job: Job) -> bool:
 
 def _unrecorded(ledger: Ledger, jobs: list[Job]) -> Iterator[str]:
     """I6: no submit without an attempt that was written down before it. No start without an audit row."""
-    arrived = Counter(str(each.json["name"])[-8:] for each in ledger.sent("submit"))
+    arrived = Counter(ledger.submits)
     for job in jobs:
         attempts = len(job.submit_attempts.all())
         if arrived[job.nonce] > attempts:

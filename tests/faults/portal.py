@@ -6,6 +6,7 @@ waiting an hour. Children are forked from the warm test process and open the dat
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -29,55 +30,30 @@ from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import client
 from finetune_portal.connections.models import Connection
-from finetune_portal.connections.services import built_in, default
+from finetune_portal.connections.services import default
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.datasets.transfer import schedule_transfer
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.providers.segmind import SegmindClient
 from finetune_portal.webhooks import services as webhooks
 from finetune_portal.webhooks.models import Delivery
 from finetune_portal.worker.tasks import TASKS
 from tests import databases, prepared
 from tests.engine.calling import pairs, zipped
+from tests.faults.killer import Killer
 from tests.faults.proxy import Proxy
+from tests.faults.targets import Ledger, Target
 from tests.people import form_data, make_dataset, person, signed_in
-from tests.provider import KEY, ScriptedProvider
 
 ROUNDS = 60
 STEP = timedelta(seconds=61)
 CLIENT_SECONDS = 0.5  # how long the portal's client waits here for an answer
-TIMED = ("connections", "datasets", "jobs", "webhooks", "worker")
-WORK = [
-    task
-    for task in TASKS
-    if task.name in ("check-dataset", "transfer", "submit", "poll", "fetch-progress", "process-delivery")
-]
+TIMED = ("connections", "datasets", "jobs", "registry", "webhooks", "worker")
+SENDING = ("check-dataset", "transfer", "submit")
+FOLLOWING = ("poll", "follow", "fetch-progress", "copy-model", "process-delivery", "verify-message")
+WORK = [task for task in TASKS if task.name in (*SENDING, *FOLLOWING)]
 ZIP = zipped(pairs())
-
-
-@dataclass
-class Killer:
-    """Ends the process with -9 before or after its nth write to the database; counts the writes."""
-
-    at: int = 0
-    after: bool = False
-    seen: int = 0
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if not sql.startswith(("INSERT", "UPDATE", "DELETE")):
-            return execute(sql, params, many, context)
-        self.seen += 1
-        self._die_if(not self.after)
-        result = execute(sql, params, many, context)
-        self._die_if(self.after)
-        return result
-
-    def _die_if(self, is_side: bool) -> None:
-        if is_side and self.seen == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fork(work: Callable[[], None]) -> int:
@@ -120,8 +96,18 @@ class Portal:
     folder: Path
     people: dict[str, Client]
     hook: str
-    provider: ScriptedProvider
+    target: Target
+    provider: Any  # the target's fake
     proxy: Proxy
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.target.ledger(self.provider)
+
+    @property
+    def log(self) -> Path:
+        """What the workers wrote into their log."""
+        return self.folder / "worker.log"
 
     def work(self, killer: Killer | None = None, *, rounds: int = ROUNDS) -> int:
         """One life of the worker: until all is at rest, or something kills it, or for so many rounds."""
@@ -134,7 +120,8 @@ class Portal:
         killer = killer or Killer()
 
         def life() -> None:
-            be_impatient(seconds)
+            logging.getLogger().addHandler(logging.FileHandler(self.log))
+            self.target.be_impatient(seconds)
             for number in range(rounds):
                 if number:
                     pass_time(STEP)
@@ -172,7 +159,8 @@ class Portal:
 
     def start(self, *form_keys: str, killer: Killer | None = None) -> int:
         dataset = Dataset.objects.get()
-        forms = [form_data(dataset, form_key=key, name=f"hats {key[:4]}") for key in form_keys]
+        fields = self.target.form
+        forms = [form_data(dataset, form_key=key, name=f"hats {key[:4]}", **fields) for key in form_keys]
         return self.post("alice", *(("/jobs/new/", form) for form in forms), killer=killer)
 
     def knock(self, *events: Any) -> None:
@@ -183,19 +171,16 @@ class Portal:
         """The web refuses in plain words what is over, or cannot be cancelled there."""
         assert self.post("alice", (f"/jobs/{job.pk}/cancel/", {})) == 0
 
+    def check_file(self, job: Job) -> None:
+        assert self.post("alice", (f"/jobs/{job.pk}/copy/", {})) == 0
+
     def decide(self, job: Job, decision: str) -> None:
         assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision})) == 0
 
 
-def be_impatient(seconds: float) -> None:
-    """Wait so long for answers, not for minutes."""
-    wanted = (settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY)
-    patient = SegmindClient(*wanted, max_seconds=seconds)
-    client._local.clients = {built_in().pk: (wanted, patient)}
-
-
 def is_at_rest() -> bool:
     moving = Job.objects.exclude(state__in=(*ENDED, State.NEEDS_DECISION)).exists()
+    moving = moving or Job.objects.filter(file_check_requested_at__isnull=False).exists()
     carried = not Transfer.objects.filter(finished_at=None).exists()
     trained = not Training.objects.filter(is_over=False).exists()
     return carried and trained and not moving and not Delivery.objects.filter(processed_at=None).exists()
@@ -205,11 +190,25 @@ def new_form_key() -> str:
     return str(uuid.uuid4())
 
 
+@contextmanager
+def having(values: dict[str, Any]) -> Iterator[None]:
+    """With these settings."""
+    before = {name: getattr(settings, name) for name in values}
+    for name, value in values.items():
+        setattr(settings, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(settings, name, value)
+
+
 @dataclass
 class Workshop:
     """Prepares a folder and gives out portals on copies of it."""
 
     root: Path
+    target: Target
     people: dict[str, Client] = field(default_factory=dict)
     hook: str = ""
     made: int = 0
@@ -220,10 +219,11 @@ class Workshop:
         if not databases.URL:
             shutil.copy(prepared.built() / "portal.sqlite3", folder)
         databases.copy(prepared.built(), folder)
-        with self.at(folder):
+        with self.target.fake() as fake, having(self.target.settings(fake.url)), self.at(folder):
             Connection.objects.update(due_at=now())
             alice, dana = person("alice", User.Role.MAKER), person("dana", User.Role.ADMIN)
             self.people = {"alice": signed_in(alice), "dana": signed_in(dana), "stranger": Client()}
+            self.target.connect()
             dataset = make_dataset(alice, stored=False, data=ZIP)
             schedule_transfer(dataset, default())
             self.hook = webhooks.new_address(actor=dana).removeprefix(settings.PORTAL_URL)
@@ -233,10 +233,14 @@ class Workshop:
     def portal(self) -> Iterator[Portal]:
         self.made += 1
         folder = self.root / str(self.made)
-        with ScriptedProvider() as fake, Proxy(fake.url) as proxy, self.copy(folder):
-            fake.states = ("REQUESTED", "TRAINING_INITIATED", "AVAILABLE")
-            settings.SEGMIND_BASE_URL, settings.SEGMIND_API_KEY = proxy.url, KEY
-            yield Portal(folder, self.people, self.hook, fake, proxy)
+        target = self.target
+        with (
+            target.fake() as fake,
+            Proxy(fake.url, target.call_of) as proxy,
+            having(target.settings(proxy.url)),
+            self.copy(folder),
+        ):
+            yield Portal(folder, self.people, self.hook, target, fake, proxy)
 
     @contextmanager
     def copy(self, folder: Path) -> Iterator[None]:

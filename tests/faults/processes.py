@@ -24,9 +24,10 @@ from tests.cookies import csrf_cookie, session_cookie
 from tests.engine.calling import call
 from tests.faults.portal import Workshop
 from tests.people import form_data
-from tests.provider import Job, Request
-from tests.running import KEY, ROOT, RunningEngine, free_port, start_engine
-from tests.waiting import until
+from tests.ports import free_port
+from tests.provider import Job
+from tests.running import KEY, ROOT, RunningEngine, start_engine
+from tests.waiting import PATIENCE, until
 
 TOKEN = "c" * 32
 SERVE = ("-m", "gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application")
@@ -56,7 +57,7 @@ class Program:
         """Ask it to end, as a supervisor does; answers its status."""
         assert self.process
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60 * PATIENCE)
 
     def kill(self) -> None:
         if self.process:
@@ -135,7 +136,9 @@ class EngineBooks:
         files = (path for path in self.engine.data_dir.rglob("*") if path.is_file())
         return {str(path): path.read_bytes() for path in files}
 
-    def sent(self, call: str) -> list[Request]:
+    @property
+    def submits(self) -> list[str]:
+        """None: it keeps no requests."""
         return []
 
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.provider import CALLS
-
 POINTS = ("sending", "taken", "status", "half", "whole")
 CUTS = ("reset", "close", "hang", "kill")
 LATENCY = 0.1
@@ -49,7 +47,9 @@ class ClosedError(Exception):
 class Proxy:
     """On its own port; `down()` refuses connections until `up()`. `kill` and `freeze` act on the worker."""
 
-    def __init__(self, provider_url: str) -> None:
+    def __init__(self, provider_url: str, call_of: Callable[[str, str], str]) -> None:
+        """`call_of`: the name of a call by its method and the address that the request names."""
+        self._call_of = call_of
         self._target = (str(urlsplit(provider_url).hostname), int(urlsplit(provider_url).port or 80))
         self.kill: Callable[[], None] = lambda: None
         self.freeze: Callable[[], None] = lambda: None
@@ -100,7 +100,8 @@ class Proxy:
 
     def _exchange(self, client: socket.socket, provider: socket.socket) -> None:
         head = _head(client)
-        fault = self._due(_call(head))
+        method, address, _ = head.decode("latin-1").split(" ", 2)
+        fault = self._due(self._call_of(method, address))
         length = _length(head)
         if fault and fault.point == "sending":
             _exactly(client, length // 2)
@@ -183,14 +184,6 @@ def _exactly(end: socket.socket, size: int) -> bytes:
 def _length(head: bytes) -> int:
     lines = (line.partition(b":") for line in head.lower().split(b"\r\n"))
     return next((int(value) for name, _, value in lines if name == b"content-length"), 0)
-
-
-def _call(head: bytes) -> str:
-    method, target, _ = head.decode("latin-1").split(" ", 2)
-    path = urlsplit(target).path
-    if path.startswith("/storage/"):
-        return "upload" if method == "PUT" else "fetch"
-    return CALLS.get((method, path), "unknown")
 
 
 def _flipped(content: bytes, share: float) -> bytes:

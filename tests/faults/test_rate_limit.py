@@ -14,11 +14,12 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import banners
 from finetune_portal.connections.banners import Banner
-from finetune_portal.connections.client import client_for_user_action
+from finetune_portal.connections.client import adapter_for_user_action
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
-from finetune_portal.providers.segmind import RateLimitedError
+from finetune_portal.providers.contract import Handle
+from finetune_portal.providers.errors import RateLimitedError
 from finetune_portal.webhooks.models import Delivery
 from tests.faults.limited import Limited
 from tests.faults.portal import WORK, pass_time
@@ -98,8 +99,8 @@ def busiest(fake: Limited, since: float = 0.0) -> int:
 def click(job: Job) -> bool:
     """Somebody makes a model public. False if they are told to wait."""
     try:
-        with client_for_user_action(job.connection) as client:
-            client.set_public(str(job.request_id), public=True)
+        with adapter_for_user_action(job.connection) as adapter:
+            adapter.set_public(Handle(str(job.request_id)), public=True)
     except RateLimitedError:
         return False
     return True
@@ -111,7 +112,8 @@ def keep_pace(
     """Two hundred active jobs, more to send, a hook for every third change, a person each minute."""
     jobs = followed(alice, fake, ACTIVE)
     waiting = [make_job(alice, dataset=dataset) for _ in range(2 * minutes)]
-    choice, since, age, next_click, waits = random.Random(5), {}, 0.0, fake.clock + CLICK, 0
+    since: dict[str, float] = {}
+    choice, age, next_click, waits = random.Random(5), 0.0, fake.clock + CLICK, 0
     for number in range(int(minutes * 60 / CHANGE)):
         if changed := advance(fake, choice):
             since.setdefault(changed, fake.clock)
@@ -234,7 +236,7 @@ def sit_it_out(fake: Limited, jobs: list[Job], dataset: Dataset) -> list[Job]:
         tick(fake, 20 if fake.clock < began + 120 else 60)
         if not queued and fake.clock > began + 900:
             queued = [make_job(dataset.owner, dataset=dataset) for _ in range(8)]
-            Delivery.objects.bulk_create(Delivery(request_id=job.request_id, size=1) for job in jobs)
+            Delivery.objects.bulk_create(Delivery(request_id=str(job.request_id), size=1) for job in jobs)
         shown = banners.current()
         if shown or fake.clock > began + NOTICED:
             is_true(shown, fake.clock - began)

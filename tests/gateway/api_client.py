@@ -21,6 +21,7 @@ PRESIGNED = "/finetune/request/upload/pre-signed-url"
 ACCESS = "/finetune/request/access-update"
 DOWNLOAD = "/finetune/request/file/download"
 CREDITS = "/v1/get-user-credits"
+TRAINERS = "/api/v1/trainers"
 
 
 def token_of(user: User, *rights: str, days: int | None = 90, name: str = "nightly") -> str:

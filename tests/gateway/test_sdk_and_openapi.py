@@ -26,10 +26,12 @@ from segmind.exceptions import SegmindError as VendorsError
 
 from finetune_portal.datasets.sample import make
 from finetune_portal.gateway.openapi import document
-from finetune_portal.providers.segmind import SegmindClient, SubmitRequest, UnauthorizedError
+from finetune_portal.providers.errors import ServerError, UnauthorizedError
+from finetune_portal.providers.segmind import SegmindClient, SubmitRequest
 from tests.e2e.conftest import EMAIL, PASSWORD, Portal
-from tests.examples import examples
+from tests.examples import are_many, examples
 from tests.programs import needed
+from tests.traces import contents_below
 from tests.waiting import until
 
 LINES = Path(__file__).resolve().parent.parent / "contract" / "curl"
@@ -56,7 +58,7 @@ class Person:
         return answer.text
 
     def makes_a_token(self) -> str:
-        fields = {"name": "script", "rights": ["train", "publish", "download"], "days": "90"}
+        fields = {"name": "script", "rights": ["train", "publish", "download", "run"], "days": "90"}
         match = TOKEN.search(self.post("/tokens/", fields))
         assert match
         return match[0]
@@ -95,6 +97,14 @@ def is_available(client: SegmindClient, request_id: str) -> bool:
     training = client.details(request_id)
     assert training.status != "FAILED", training.error_message
     return training.status == "AVAILABLE" and bool(training.cloud_storage_url)
+
+
+def known_credits(client: SegmindClient) -> float | None:
+    """The balance; None while the portal answers 503, as nobody has asked for it yet."""
+    try:
+        return client.credits().credits
+    except ServerError:
+        return None
 
 
 def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: SegmindClient) -> None:
@@ -169,7 +179,7 @@ def test_our_own_client_takes_the_portal_for_the_vendor(portal: Portal, ours: Se
     ours.set_public(taken.request_id, public=True)
     assert ours.details(taken.request_id).public
     assert requests.get(ours.download_url(listed.cloud_storage_url), timeout=30).ok
-    assert until(lambda: ours.credits().credits) > 0
+    assert until(lambda: known_credits(ours), why="the worker has asked for the balance") > 0
     with pytest.raises(UnauthorizedError):
         SegmindClient(portal.url, "ftp_nobody").list()
 
@@ -180,7 +190,7 @@ def test_the_token_is_nowhere_after_it_was_shown(
     ours.list()
     pages = [person.get(path) for path in ("/", "/tokens/", "/audit/", "/api/", "/datasets/")]
     assert f"…{token[-4:]}" in pages[1]
-    files = [path.read_bytes() for path in portal.data.rglob("*") if path.is_file()]
+    files = [content for _, content in contents_below(portal.data)]
     log = portal.log_text()
     assert "GET /finetune/request/list" in log, "the calls are logged"
     assert "PUT /finetune/uploads/" in log
@@ -191,6 +201,8 @@ def test_the_token_is_nowhere_after_it_was_shown(
 
 
 SCHEMA = schemathesis.openapi.from_dict(document("http://portal.invalid"))
+# In `make test` only random cases: the 300 bounds of a submit take ten times as long as all else here.
+SCHEMA.config.phases.coverage.enabled = are_many()
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -198,7 +210,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 FUZZ = settings(
-    max_examples=examples(40),
+    max_examples=examples(80),
     deadline=None,
     derandomize=True,
     database=None,
@@ -210,7 +222,7 @@ FUZZ = settings(
 @SCHEMA.parametrize()
 @FUZZ
 def test_whatever_fits_the_document_or_nearly_does_is_answered_as_it_says(
-    case: schemathesis.Case, portal: Portal, token: str
+    case: schemathesis.Case[Any], portal: Portal, token: str
 ) -> None:
     """And nothing is a 500."""
     answer = case.call(base_url=portal.url, headers={"x-api-key": token}, timeout=20)

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -169,10 +168,17 @@ def test_its_last_use_is_written_once_a_minute(alice: User) -> None:
 
 def test_too_many_calls_a_minute_are_refused(alice: User, settings: Any) -> None:
     settings.TOKEN_CALLS = 1
-    cache.clear()
     text, other = token_of(alice), token_of(alice)
     answers = [call(text, "GET", LIST) for _ in range(3)]  # three, for the minute may turn once
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
     assert call(other, "GET", LIST).status_code == 200
+
+
+def test_a_nul_in_the_query_is_refused_as_any_other_fault(alice: User) -> None:
+    """PostgreSQL refuses to search for one. A page answers with HTML, a call with JSON."""
+    response = call(token_of(alice, *ALL), "GET", f"{LIST}?status=a%00b")
+    assert (response.status_code, error_of(response)) == (400, "The query of the call has a NUL.")
+    nowhere = Client().get("/finetune/nowhere?status=a%00b")
+    assert (nowhere.status_code, nowhere.headers["Content-Type"]) == (404, "application/json")

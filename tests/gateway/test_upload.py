@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from django.core import signing
 
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
@@ -126,8 +126,8 @@ def test_two_at_once_end_in_one_whole_file(web: WebServer, token: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert statuses.count(200) == 1
-    assert set(statuses) <= {200, 409, 423}
+    assert 200 in statuses
+    assert set(statuses) <= {200, 409, 423}, "one that comes late enough repeats what is there"
     assert Dataset.objects.get().path.read_bytes() == ZIP
 
 
@@ -148,14 +148,14 @@ def test_what_is_no_upload_is_refused(
 
 def test_one_larger_than_the_limit_is_refused_before_it_is_sent(web: WebServer, token: str) -> None:
     with begin(presigned(web, token)["presigned_url"], 6_000_000_000, b"PK") as connection:
-        assert b" 422 " in connection.makefile("rb").readline()
+        assert b" 413 " in connection.makefile("rb").readline()
     assert not Dataset.objects.exists()
 
 
 def test_a_changed_or_old_address_is_refused(web: WebServer, token: str, monkeypatch: Any) -> None:
     one, two = (presigned(web, token)["presigned_url"] for _ in range(2))
     swapped = f"{one.partition('?')[0]}?{two.partition('?')[2]}"
-    monkeypatch.setattr(signing.time, "time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
     grant = upload_urls.UploadGrant(uuid.uuid4(), row_of(token).pk, "a.zip")
     old = upload_urls.presigned_url(web.url, grant)
     monkeypatch.undo()

@@ -13,9 +13,9 @@ from finetune_portal.jobs import choices
 from finetune_portal.jobs.display import status_text
 from finetune_portal.jobs.models import Job
 from tests.engine.calling import reached, started
-from tests.jobs.telling import ended, look, page_of
-from tests.jobs.telling import job as job
-from tests.jobs.telling import provider as provider
+from tests.jobs.reported_progress import PROGRESS, ended, look, page_of
+from tests.jobs.reported_progress import job as job
+from tests.jobs.reported_progress import provider as provider
 from tests.people import make_job, signed_in
 from tests.provider import ScriptedProvider, breaks, says
 from tests.running import RunningEngine
@@ -91,6 +91,7 @@ def test_a_late_cancel_request_says_so(alice: User, provider: ScriptedProvider, 
 def test_only_what_trains_can_be_cancelled(
     alice: User, provider: ScriptedProvider, job: Job, state: str
 ) -> None:
+    provider.progress = PROGRESS | {"samples": []}  # each sample would be decoded
     look()
     Job.objects.update(state=state)
     assert "Cancel job" not in page_of(alice, job)

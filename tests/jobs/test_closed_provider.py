@@ -15,6 +15,7 @@ from finetune_portal.connections import closing
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.datasets.transfer import schedule_transfer, transfer_next
 from finetune_portal.jobs.models import Job
 from finetune_portal.worker import tasks
 from tests.gateway.api_client import SUBMIT, call, error_of, submit_body, token_of
@@ -29,6 +30,7 @@ HEADING = "The provider takes no new jobs."
 
 @pytest.fixture(autouse=True)
 def fake(settings: Any, db: None) -> Iterator[ScriptedProvider]:
+    settings.LOCAL_ENGINE = False  # what it answers for is paid
     with ScriptedProvider() as running:
         point_at(settings, running)
         yield running
@@ -222,9 +224,8 @@ def test_an_admin_has_it_tried_now(dataset: Dataset, fake: ScriptedProvider, dan
 
 def test_a_test_claims_only_what_it_tested(dataset: Dataset, fake: ScriptedProvider, dana: User) -> None:
     job = close(fake, dataset)
-    html = text_of(
-        signed_in(dana), signed_in(dana).post(f"/settings/connections/{job.connection_id}/test/").url
-    )
+    answer = signed_in(dana).post(f"/settings/connections/{job.connection_id}/test/")
+    html = text_of(signed_in(dana), answer.headers["Location"])
     assert connection().is_training_closed
     assert HEADING in html
     client = signed_in(dana)
@@ -254,7 +255,7 @@ def test_a_waiting_job_can_be_sent_by_another_connection(
     job = fresh(job)
     assert (job.connection, job.state) == (other, "waiting"), "its dataset goes there first"
     assert AuditEvent.objects.get(action="job.connection").detail["after"] == "Studio"
-    while tasks.transfer.transfer_next() or tasks.submit_jobs():
+    while transfer_next() or tasks.submit_jobs():
         pass
     assert fresh(job).state == "requested"
     assert len(fake.sent("submit")) == 1, "nothing more at the closed one"
@@ -277,10 +278,10 @@ def test_a_closed_upload_url_closes_the_connection_too(alice: User, fake: Script
     dataset = make_dataset(alice, stored=False)
     fake.script("presigned_url", CLOSED)
     job = make_job(alice, "waiting", dataset=dataset)
-    tasks.transfer.schedule_transfer(dataset, job.connection)
-    assert tasks.transfer.transfer_next()
+    schedule_transfer(dataset, job.connection)
+    assert transfer_next()
     assert connection().is_training_closed
-    assert not tasks.transfer.transfer_next()
+    assert not transfer_next()
     assert HEADING in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     transfer = dataset.transfers.get()
     assert transfer.due_at == connection().probe_at
@@ -300,3 +301,13 @@ def test_a_segmind_connection_shows_the_dated_report(
         assert "We could not verify this." in html
     form = text_of(signed_in(dana), "/jobs/new/")
     assert form.index(report) < form.index('type="file"')
+
+
+def test_rows_say_it_whoever_noticed_it(dataset: Dataset, fake: ScriptedProvider, alice: User) -> None:
+    """An upload may be the first that is refused, and rows are kept for an hour."""
+    waiting(dataset)
+    assert "is closed to new jobs" not in text_of(signed_in(alice))
+    closing.note_closed(connection(), WORDS)
+    assert "is closed to new jobs" in text_of(signed_in(alice))
+    closing.note_open(connection())
+    assert "is closed to new jobs" not in text_of(signed_in(alice))

@@ -96,7 +96,10 @@ def test_a_prompt_is_needed_unless_every_pair_has_a_caption(alice: User, dataset
     dataset.save()
     response = client.post(URL, form_data(dataset, instance_prompt=""))
     assert response.status_code == 422
-    assert "not every pair has a caption" in response.content.decode()
+    assert "Enter a prompt: not every pair has a caption." in response.content.decode()
+    Dataset.objects.update(state=Dataset.State.CHECKING)
+    answer = client.post(URL, form_data(dataset, instance_prompt="")).content.decode()
+    assert "Enter a prompt: the dataset is not checked yet, so it is not known whether" in answer
 
 
 def test_a_prompt_is_needed_where_nobody_has_looked_into_the_zip_yet(alice: User) -> None:
@@ -139,8 +142,11 @@ def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, s
     page = text_of(signed_in(alice), URL)
     assert "The local engine trains on your own hardware, free of charge." in page
     assert "simulates" not in page
+    assert "More steps take longer. " in page
     Connection.objects.create(name="Studio", base_url="https://api.example.com")
-    assert f"{local}: trains on your own hardware, free of charge" in text_of(signed_in(alice), URL)
+    page = text_of(signed_in(alice), URL)
+    assert f"{local}: trains on your own hardware, free of charge" in page
+    assert "More steps take longer and cost more. " in page
 
 
 def test_a_field_with_an_error_still_names_its_help_text(alice: User, dataset: Dataset) -> None:
@@ -162,6 +168,10 @@ def test_a_gpu_is_named_only_where_it_trains(alice: User, settings: Any) -> None
     paid = Connection.objects.create(name="Segmind", base_url="https://api.segmind.com")
     assert "trains on an NVIDIA H100" in text_of(signed_in(alice), URL)
     engine = Connection.objects.create(name="Studio", base_url="https://e.example", capabilities=["progress"])
+    Connection.objects.filter(pk=engine.pk).update(is_default=True)
+    page = text_of(signed_in(alice), URL).replace('value="NVIDIA_H100"', "")
+    assert "H100" not in page
+    assert "A job at a provider is paid for" in page
     external = make_job(None, "ready", connection=paid)
     jobs = [make_job(alice, "ready", connection=each) for each in (local, engine, paid)]
     pages = [text_of(signed_in(alice), f"/jobs/{job.pk}/") for job in (*jobs, external)]
@@ -177,3 +187,14 @@ def test_limits_are_shown_only_where_a_job_counts(alice: User, settings: Any) ->
     page = text_of(signed_in(alice), URL)
     assert "of yours today" in page
     assert "Jobs of the local engine do not count." in page
+
+
+def test_a_connection_whose_key_is_of_no_use_is_marked_where_it_is_chosen(alice: User, settings: Any) -> None:
+    settings.LOCAL_ENGINE = True
+    connections.built_in()
+    paid = Connection.objects.create(name="Segmind", encrypted_key="sealed")
+    assert ": jobs wait." not in text_of(signed_in(alice), URL)
+    Connection.objects.filter(pk=paid.pk).update(is_key_rejected=True)
+    assert "API key rejected: jobs wait." in text_of(signed_in(alice), URL)
+    Connection.objects.filter(pk=paid.pk).update(encrypted_key="", is_key_rejected=False)
+    assert "No API key: jobs wait." in text_of(signed_in(alice), URL)

@@ -55,8 +55,11 @@ def test_they_are_adopted_in_slices_and_own_jobs_are_seen_each_time(
     connection = Connection.objects.get()
     assert connection.due_at <= now() + timedelta(seconds=25), "the rest does not wait for the idle pause"
     monkeypatch.setattr(apply_list, "ADOPT_SECONDS", 60.0)
-    follow_now()
-    assert Job.objects.filter(owner=None).count() == MANY
+    for _ in range(MANY):  # each poll has a quarter of the pause, in which a busy machine adopts few
+        if adopted[-1] < MANY:
+            follow_now()
+            adopted.append(Job.objects.filter(owner=None).count())
+    assert adopted[-1] == MANY
     assert Job.objects.values("request_id").distinct().count() == MANY + 1
 
 

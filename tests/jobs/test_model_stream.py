@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from finetune_portal.accounts.models import User
-from finetune_portal.jobs import model_links
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import model_stream
+from finetune_portal.registry import model_links
 from tests.engine.calling import reached, started
 from tests.gateway.api_client import DOWNLOAD, token_of
 from tests.people import make_job, signed_in
@@ -131,7 +131,7 @@ def test_scripts_and_lists_get_the_portals_address(
     settings.PORTAL_URL = "https://portal.example.com"
     headers = {"x-api-key": token_of(alice, "download")}
     bare = Client().get(DOWNLOAD, {"cloud_storage_url": job.cloud_storage_url}, headers=headers)
-    listed = signed_in(alice).post("/jobs/bulk/", {"job": [job.pk], "action": "links"})
+    listed = signed_in(alice).post("/jobs/links/", {"job": [job.pk]})
     for text in (bare.content.decode(), listed.content.decode()):
         assert "127.0.0.1" not in text
         url = re.findall(r"https?://\S+", text)[0]

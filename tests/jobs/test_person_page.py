@@ -10,7 +10,11 @@ from django.test import Client
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.costs import services as ledger
+from finetune_portal.costs.models import CREDITS, Cost
+from finetune_portal.jobs import costs
 from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
 from tests.people import make_dataset, make_job, signed_in
 
 
@@ -21,6 +25,10 @@ def page_of(someone: User, viewer: User) -> str:
 def tile(html: str, title: str) -> int:
     _, _, rest = html.partition(f"{title}</dt>")
     return int(rest.partition('class="number">')[2].partition("<")[0])
+
+
+def billed(job: Job, amount: float) -> None:
+    ledger.bill(costs.billed_row(job), amount, CREDITS, Cost.Source.BALANCE)
 
 
 @pytest.mark.parametrize("who", ["alice", "charlie", "dana"])
@@ -40,17 +48,20 @@ def test_only_what_was_paid_is_counted_and_by_month(alice: User, settings: Any) 
     make_job(alice, State.READY, sent_at=now())  # by the local engine
     settings.LOCAL_ENGINE = False
     long_ago = now() - timedelta(days=40)
-    make_job(alice, State.READY, sent_at=now(), cost=2.5)
-    make_job(alice, State.TRAINING, sent_at=now(), credits_after=1000)  # topped up
-    make_job(alice, State.FAILED, sent_at=long_ago, cost=3)
+    billed(make_job(alice, State.READY, sent_at=now()), 2.5)
+    unbilled = make_job(alice, State.TRAINING, sent_at=now(), credits_after=1000)  # topped up
+    costs.follow(unbilled, State.TRAINING, costs.reserve(unbilled, None).pk)
+    old = make_job(alice, State.FAILED, sent_at=long_ago)
+    billed(old, 3)
+    costs.of(old).update(at=long_ago)
     make_job(alice, State.REFUSED, sent_at=now())
     make_job(alice, State.QUEUED)
     html = page_of(alice, alice)
     assert tile(html, "Paid jobs in total") == 3
     assert tile(html, f"Paid jobs in {now():%B}") == 2
-    assert tile(html, "Running now") == 2
-    assert "about 5.50 credits for 2 of them" in html
-    assert "about 2.50 credits for 1 of them" in html
+    assert tile(html, "Active now") == 2
+    assert "about 5.50 credits and 1 without a price" in html
+    assert "about 2.50 credits and 1 without a price" in html
 
 
 def test_it_asks_as_little_for_many_as_for_few(alice: User, django_assert_max_num_queries: Any) -> None:
@@ -58,7 +69,7 @@ def test_it_asks_as_little_for_many_as_for_few(alice: User, django_assert_max_nu
         make_job(alice, State.READY, sent_at=now())
     client = signed_in(alice)
     client.get(f"/team/{alice.pk}/")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         html = client.get(f"/team/{alice.pk}/").content.decode()
     assert "The newest 10 of 30." in html
 

@@ -1,6 +1,13 @@
-"""POST /presets/: the team's own learning rate and steps, saved under a name."""
+"""POST /presets/: the team's own parameters, saved under a name."""
 
 from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+from django.db import connection
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
@@ -26,11 +33,46 @@ def test_a_preset_of_the_team(alice: User, bob: User, charlie: User) -> None:
     assert sorted(actions) == ["preset.drop", "preset.keep"]
 
 
+def test_a_preset_has_all_parameters(alice: User, bob: User) -> None:
+    further = {"parameter-rank": "32", "parameter-hold_out": "false", "parameter-guidance": "2,5"}
+    data = {"preset_name": "Hats", "learning_rate": "0.0003", "steps": "700", **further, "parameter-seed": ""}
+    kept = signed_in(alice).post("/presets/", data, headers=HTMX)
+    assert kept.status_code == 200
+    assert Preset.objects.get().parameters == {"rank": 32, "hold_out": False, "guidance": 2.5}
+    html = text_of(signed_in(bob), "/jobs/new/")
+    assert "rank 32, guidance 2.5, hold out no" in html
+    inputs = re.findall(r'data-parameters="([^"]+)"', html)
+    assert [json.loads(unescape(text)) for text in inputs] == [
+        {"parameter-rank": "32", "parameter-hold_out": "false", "parameter-guidance": "2.5"}
+    ]
+
+
+def test_two_of_one_name_at_once_are_one_and_a_sentence(alice: User, bob: User) -> None:
+    """Bob's is saved after the form of Alice was checked."""
+    data = {"preset_name": "Our own", "learning_rate": "0.0003", "steps": "700"}
+
+    saved = iter([True])
+
+    def save_before(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('INSERT INTO "jobs_preset"') and next(saved, False):
+            Preset.objects.create(owner=bob, name="Our own", learning_rate=0.1, steps=9)
+        return execute(sql, *rest)
+
+    client = signed_in(alice)
+    with connection.execute_wrapper(save_before):
+        answer = client.post("/presets/", data, headers=HTMX)
+    assert answer.status_code == 422
+    assert "A preset with this name already exists." in answer.content.decode()
+
+
 def test_a_preset_that_cannot_be_kept_says_why_and_loses_nothing(alice: User, dataset: Dataset) -> None:
     client = signed_in(alice)
     for data, sentence in (
         ({"preset_name": ""}, "Enter a name for the preset"),
         ({"preset_name": "Two", "learning_rate": "0.0001, 0.0004"}, "A preset has a single learning rate"),
+        ({"preset_name": "Two", "parameter-rank": "16; 32"}, "A preset has a single value of Rank."),
+        ({"preset_name": "Two", "parameter-rank": "0"}, "Rank must be a whole number from 1 to 256."),
+        ({"preset_name": "Two", "parameter-x": "1"}, "does not take “x”"),
     ):
         typed = form_data(dataset, instance_prompt="a red hat", **data)
         answer = client.post("/presets/", typed)

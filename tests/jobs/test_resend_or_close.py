@@ -8,6 +8,7 @@ import pytest
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
+from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Attempt, Job
 from finetune_portal.worker import tasks
@@ -36,7 +37,7 @@ def test_send_again_sends_it_once_more(dana: User, job: Job, engine: RunningEngi
     assert (fresh(job).state, fresh(job).error) == ("queued", "")
     assert AuditEvent.objects.get().action == "job.resend"
     event = job.events.get()
-    assert (event.text, event.actor) == ("Sent again by decision; it may be paid for twice", dana)
+    assert (event.text, event.actor) == ("Sent again by decision", dana), "the local engine is free"
 
     assert tasks.submit_jobs()
     assert fresh(job).state == "requested"
@@ -70,9 +71,18 @@ def test_a_dead_provider_is_the_workers_matter(dana: User, job: Job, settings: A
     assert job.submit_attempts.last().outcome == "not_sent"
 
 
+def test_the_risk_of_a_paid_one_is_said(dana: User, job: Job) -> None:
+    Connection.objects.update(kind=Kind.OWN)
+    page = text_of(signed_in(dana), f"/jobs/{job.pk}/")
+    assert "you pay twice" in page
+    assert "A job sent again may be paid for twice." in page
+    signed_in(dana).post(url(job), RESEND)
+    assert job.events.get().text == "Sent again by decision; it may be paid for twice"
+
+
 def test_only_admins_are_asked(alice: User, dana: User, job: Job) -> None:
     page = f"/jobs/{job.pk}/"
-    assert "you pay twice" in text_of(signed_in(dana), page)
+    assert "the job is trained twice" in text_of(signed_in(dana), page)
     assert url(job) not in text_of(signed_in(alice), page)
 
 

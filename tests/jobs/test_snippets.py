@@ -10,10 +10,12 @@ import pytest
 from django.test import Client
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.page.snippets import snippets
-from finetune_portal.jobs.services import download_link
+from finetune_portal.registry.services import download_link
+from tests.fal.calls import KLEIN
 from tests.people import make_dataset, make_job, signed_in
 from tests.running import RunningEngine
 from tests.worker.driving import followed_until, fresh, point_at, send_now, text_of, transfer_now
@@ -50,10 +52,45 @@ def test_a_model_that_fits_no_pipeline_has_no_snippet(alice: User, fields: dict[
     assert "Use the model" not in text_of(signed_in(alice), f"/jobs/{ready(alice, **fields).pk}/")
 
 
+BY_TRAINER = [
+    ("fal-ai/flux-kontext-trainer", {}, "FluxKontextPipeline"),
+    (KLEIN, {"output_lora_format": "fal"}, 'from_pretrained("black-forest-labs/FLUX.2-klein-base-4B"'),
+    ("fal-ai/qwen-image-edit-2511-trainer", {}, 'from_pretrained("Qwen/Qwen-Image-Edit-2511"'),
+    (KLEIN, {"output_lora_format": "comfy"}, "Open the FLUX.2 klein 4B base template"),
+]
+
+
+@pytest.mark.parametrize(("trainer", "parameters", "line"), BY_TRAINER)
+def test_a_model_of_another_provider_has_the_snippet_of_its_base_model(
+    alice: User, at_fal: Connection, trainer: str, parameters: dict[str, str], line: str
+) -> None:
+    (snippet,) = snippets(ready(alice, connection=at_fal, trainer=trainer, parameters=parameters))
+    assert line in snippet.text
+    assert "Day-to-night-abc.safetensors" in snippet.text
+    if snippet.name == "diffusers":
+        ast.parse(snippet.text)
+
+
+@pytest.mark.parametrize(
+    "trainer", ["blackforestlabs/flux-3/klein/base/trainer/edit", "fal-ai/qwen-image-edit-plus-trainer"]
+)
+def test_a_base_model_that_the_snippets_do_not_know_has_none(
+    alice: User, at_fal: Connection, trainer: str
+) -> None:
+    assert snippets(ready(alice, connection=at_fal, trainer=trainer)) == []
+
+
+def test_a_provider_whose_files_nobody_describes_has_none(alice: User, at_replicate: Connection) -> None:
+    trainer = "replicate/fast-flux-kontext-trainer"
+    assert snippets(ready(alice, connection=at_replicate, trainer=trainer)) == []
+
+
 def test_no_snippet_needs_a_key_or_an_address_that_only_the_server_has(alice: User) -> None:
     html = text_of(signed_in(alice), f"/jobs/{ready(alice, slug='s').pk}/")
     assert "API_KEY" not in html
-    assert "x-api-key" not in html
+    assert html.count("x-api-key") == html.count("x-api-key: $TOKEN"), (
+        "a personal token is sent, and nothing else"
+    )
     assert "127.0.0.1" not in html
 
 

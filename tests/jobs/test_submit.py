@@ -138,9 +138,11 @@ def test_no_credits_is_refused_in_words(dataset: Dataset, engine: RunningEngine,
     """docs/reliability.md, S12."""
     job = send_now(queued(dataset, "refuse-credits"))
     sentence = (
-        "The account does not have enough credits. Top it up and start again. It says: Insufficient credits"
+        "The account does not have enough credits. Top it up and start again. It says: Insufficient credits."
     )
-    assert (job.state, job.error) == ("refused", f"{sentence} Nothing was charged.")
+    assert (job.state, job.error) == ("refused", sentence), (
+        "nothing is charged at a local engine, and not said"
+    )
     assert sentence in text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert outcomes(job) == ["refused"]
     assert not is_sent_again(job)
@@ -209,8 +211,24 @@ def test_a_worker_that_died_while_sending_leaves_it_unconfirmed(dataset: Dataset
     assert send_now(job).state == "sending"
     Job.objects.update(lease_expires_at=now() - timedelta(seconds=1))
     assert send_now(job).state == "unconfirmed"
+    page = signed_in(dataset.owner).get(f"/jobs/{job.pk}/").content.decode()
+    assert '<div class="diagnosis">\n      <p>The portal stopped while it sent this job' in page
     assert outcomes(job) == ["unknown"]
     assert not is_sent_again(job)
+
+
+@pytest.mark.parametrize("error", ["", "The answer was lost."], ids=["before the upgrade", "now"])
+def test_who_decides_is_told_why(error: str, dataset: Dataset, dana: User) -> None:
+    long_ago = now() - timedelta(minutes=20)
+    job = queued(dataset, state="unconfirmed", error=error)
+    Attempt.objects.create(job=job, started_at=long_ago, outcome="unknown")
+    follow_now()
+    Job.objects.update(due_at=now())
+    follow_now()
+    assert fresh(job).state == "needs_decision"
+    page = signed_in(dana).get(f"/jobs/{job.pk}/").content.decode()
+    assert "Send again" in page
+    assert f'<div class="diagnosis">\n      <p>{error or "Not in the provider"}' in page
 
 
 def test_who_was_away_looks_a_while_before_anyone_is_asked(dataset: Dataset) -> None:

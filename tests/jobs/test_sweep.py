@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+from typing import Any
+
 import pytest
 
 from finetune_portal.accounts.models import User
@@ -25,8 +29,56 @@ def test_a_sweep_asks_first_and_starts_each_once(alice: User, dataset: Dataset) 
     }
     assert len(jobs) == 6
     assert {str(job.sweep) for job in jobs} == {data["form_key"]}
-    assert text_of(client, answer.url).count('<tr id="job-') == 6
+    assert text_of(client, answer.headers["Location"]).count('<tr id="job-') == 6
     assert "Compare 6 jobs" in text_of(client, f"/jobs/compare/?sweep={data['form_key']}")
+
+
+def test_any_number_may_have_several_values(alice: User, dataset: Dataset) -> None:
+    client = signed_in(alice)
+    several = {"parameter-rank": "16; 32", "parameter-guidance": "1; 2,5", "parameter-hold_out": "false"}
+    data = form_data(dataset, steps="300; 500", **several)
+    asked = client.post("/jobs/new/", data).content.decode()
+    assert "This starts 8 jobs" in asked
+    assert "<li>500 steps at 0.0004, rank 16, guidance 2.5</li>" in asked, (
+        "what is the same in all is not named"
+    )
+    for _ in range(2):
+        answer = client.post("/jobs/new/", {**data, "confirmed": "8"})
+    trained = [(job.steps, job.parameters) for job in Job.objects.order_by("pk")]
+    assert trained == [
+        (steps, {"rank": rank, "guidance": guidance, "hold_out": False})
+        for steps in (300, 500)
+        for rank in (16, 32)
+        for guidance in (1.0, 2.5)
+    ]
+    rows = text_of(client, answer.headers["Location"])
+    assert len(set(re.findall(r"steps · 0\.0004 · (rank [^·<]+)", rows))) == 4
+    compared = text_of(client, f"/jobs/compare/?sweep={data['form_key']}")
+    assert re.search(r'data-differs><th scope="row">Rank</th><td class="number">16</td>', compared)
+    assert re.search(r'<tr ><th scope="row">Hold out</th><td class="number">no</td>', compared)
+
+
+def test_the_jobs_together_have_a_limit(alice: User, dataset: Dataset) -> None:
+    values = {"steps": "1; 2; 3; 4; 5; 6", "parameter-rank": "1; 2; 3; 4; 5; 6"}
+    client = signed_in(alice)
+    assert "This starts 36 jobs" in client.post("/jobs/new/", form_data(dataset, **values)).content.decode()
+    values |= {f"parameter-{name}": "1; 2; 3; 4; 5; 6" for name in ("alpha", "seed", "sample_steps")}
+    refused = client.post("/jobs/new/", form_data(dataset, **values))
+    assert refused.status_code == 422
+    sentence = "These values make 7,776 jobs. A sweep has at most 36: enter fewer values."
+    assert f'id="id_parameter-sample_steps_error">{sentence}<' in refused.content.decode()
+
+
+@pytest.mark.parametrize("further", [{}, {"parameters": "rank=32"}, {"parameter-rank": "32"}])
+def test_a_form_of_the_release_before_makes_the_same_jobs(
+    alice: User, dataset: Dataset, further: dict[str, Any]
+) -> None:
+    """Its keys came from learning rate and steps alone, whatever the further parameters were."""
+    data = form_data(dataset, learning_rate="0.0001; 1e-05", steps="300; 500", confirmed="4", **further)
+    signed_in(alice).post("/jobs/new/", data)
+    texts = ("0.0001 300", "0.0001 500", "1e-05 300", "1e-05 500")
+    before = {uuid.uuid5(uuid.UUID(data["form_key"]), text) for text in texts}
+    assert set(Job.objects.values_list("form_key", flat=True)) == before
 
 
 @pytest.mark.parametrize(

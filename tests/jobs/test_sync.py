@@ -317,7 +317,12 @@ def test_a_look_at_many_new_jobs_takes_no_longer_than_it_may(
     assert Job.objects.filter(state="ready").count() == 30
     assert 0 < len(fake.sent("details")) < 15, "each takes a tenth of a second"
     asked = len(fake.sent("details"))
-    until(lambda: follow_now() or not Job.objects.filter(provider_data__partial=True).exists())
+
+    def has_all_details() -> bool:
+        follow_now()
+        return not Job.objects.filter(provider_data__partial=True).exists()
+
+    until(has_all_details)
     assert len(fake.sent("details")) == 30 > asked
 
 

@@ -120,9 +120,11 @@ def test_a_plain_visit_to_the_piece_goes_to_the_page(alice: User) -> None:
 
 def test_an_empty_table_says_what_to_do_first(alice: User, charlie: User) -> None:
     html = text_of(signed_in(alice))
-    assert "Drop a ZIP" in html
+    assert "Drop before and after images" in html
     assert 'href="/jobs/new/"' in html
-    assert 'href="/jobs/new/"' not in text_of(signed_in(charlie))
+    assert 'action="/datasets/sample/"' in html
+    viewers = text_of(signed_in(charlie))
+    assert not any(way in viewers for way in ('href="/jobs/new/"', 'action="/datasets/sample/"'))
 
 
 def test_filters_stand_in_the_url_and_count(alice: User) -> None:
@@ -131,16 +133,16 @@ def test_filters_stand_in_the_url_and_count(alice: User) -> None:
     client = signed_in(alice)
     html = text_of(client)
     assert shown(html) == ["closed", "refused", "failed", "ready", "training", "queued"]
-    assert re.findall(r"(\w+) <span>(\d+)</span></a>", html) == [
+    assert re.findall(r">([\w ]+) <span>(\d+)</span></a>", html) == [
         ("All", "6"),
-        ("Running", "2"),
+        ("Active", "2"),
         ("Ready", "1"),
-        ("Failed", "3"),
+        ("Failed or closed", "3"),
     ]
     for label, names in (
-        ("Running", ["training", "queued"]),
+        ("Active", ["training", "queued"]),
         ("Ready", ["ready"]),
-        ("Failed", ["closed", "refused", "failed"]),
+        ("Failed or closed", ["closed", "refused", "failed"]),
     ):
         assert shown(text_of(client, link(html, label))) == names
     assert len(shown(text_of(client, "/?state=nonsense"))) == 6
@@ -229,7 +231,7 @@ def test_more_rows_take_no_more_queries(alice: User, bob: User, url: str) -> Non
     fill(5)
     few = queries()
     fill(55)
-    assert queries() == few <= 11
+    assert queries() == few <= 13
 
 
 def test_a_viewer_looks_and_downloads_but_changes_nothing(alice: User, charlie: User) -> None:

@@ -22,15 +22,15 @@ from finetune_portal.jobs.sync import progress, samples
 from finetune_portal.queue.leases import claim
 from finetune_portal.worker.tasks import TASKS, fetch_progress
 from tests.engine.calling import reached, started
-from tests.jobs.telling import TOLD, ended, look, page_of
-from tests.jobs.telling import job as job
-from tests.jobs.telling import provider as provider
+from tests.jobs.reported_progress import PROGRESS, ended, look, page_of
+from tests.jobs.reported_progress import job as job
+from tests.jobs.reported_progress import provider as provider
 from tests.people import make_job, signed_in
 from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, says
 from tests.running import RunningEngine
 from tests.worker.driving import follow_now, fresh, point_at, text_of
 
-# What is told ---------------------------------------------------------------------------------------------
+# What is shown ---------------------------------------------------------------------------------------------
 
 
 def test_the_page_and_the_table_say_how_far_it_is(alice: User, provider: ScriptedProvider, job: Job) -> None:
@@ -39,7 +39,7 @@ def test_the_page_and_the_table_say_how_far_it_is(alice: User, provider: Scripte
     page = page_of(alice, job)
     assert "40 % · step 40 of 100 · about 1 min 30 s left · 2.5 GB of memory" in page
     row = text_of(signed_in(alice), "/")
-    assert ">40 %</span>" in row
+    assert ">40 % · 1 min 30 s left</span>" in row
     assert '<progress max="100" value="40"' in row
     assert Job.objects.get().updated_at == job.updated_at, "the job itself did not change"
 
@@ -49,7 +49,7 @@ def test_the_curve_stands_in_the_page_for_the_eye_and_for_the_ear(
 ) -> None:
     look()
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
-    for name, points in (("losses", TOLD["loss"]), ("held-out", TOLD["held_out"]["loss"])):  # type: ignore[index]
+    for name, points in (("losses", PROGRESS["loss"]), ("held-out", PROGRESS["held_out"]["loss"])):  # type: ignore[index]
         match = re.search(rf'data-{name}="([^"]*)"', html)
         assert match
         assert json.loads(match[1]) == points
@@ -67,17 +67,22 @@ def test_the_page_says_what_is_done_before_the_first_step(
     alice: User, provider: ScriptedProvider, job: Job
 ) -> None:
     before = {"percent": 0, "phase": "Encoding 6 pairs", "log": ["10:20:30 Encoding 6 pairs.", "<b>", 7]}
-    provider.tells = before
+    provider.progress = before
     training = look()
     assert (training.phase, training.log) == ("Encoding 6 pairs", ["10:20:30 Encoding 6 pairs.", "<b>", "7"])
     page = page_of(alice, job)
     assert "Encoding 6 pairs…" in page
     assert "0 %" not in page
+    row = text_of(signed_in(alice), "/")
+    assert ">Encoding 6 pairs…<" in row
+    assert "0 %" not in row
+    assert "Training progress of" not in row, "there is no empty bar"
     html = text_of(signed_in(alice), f"/jobs/{job.pk}/")
     assert "10:20:30 Encoding 6 pairs.\n&lt;b&gt;\n7" in html
-    provider.tells = {**TOLD, "phase": "Making the sample of step 40"}
+    provider.progress = {**PROGRESS, "phase": "Making the sample of step 40"}
     look()
     assert "40 % · step 40 of 100" in page_of(alice, job)
+    assert "Making the sample" not in text_of(signed_in(alice), "/")
     assert "· Making the sample of step 40…" in page_of(alice, job)
 
 
@@ -85,7 +90,7 @@ def test_the_page_says_what_is_done_before_the_first_step(
     "odd", [{"phase": ["a"], "log": "text"}, {"phase": "x" * 9999, "log": ["y" * 9999] * 99}]
 )
 def test_an_odd_phase_or_log_is_cut_or_left_out(provider: ScriptedProvider, job: Job, odd: Any) -> None:
-    provider.tells = {**TOLD, **odd}
+    provider.progress = {**PROGRESS, **odd}
     training = look()
     assert len(training.phase) <= 80
     assert len(training.log) <= 40
@@ -95,7 +100,10 @@ def test_an_odd_phase_or_log_is_cut_or_left_out(provider: ScriptedProvider, job:
 def test_a_training_that_makes_it_worse_is_said(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
     assert "above that of the untrained model" not in page_of(alice, job)
-    provider.tells = {**TOLD, "held_out": {"loss": [[0, 0.8], [20, 0.6], [40, 0.9]], "trained_on": False}}
+    provider.progress = {
+        **PROGRESS,
+        "held_out": {"loss": [[0, 0.8], [20, 0.6], [40, 0.9]], "trained_on": False},
+    }
     look()
     page = page_of(alice, job)
     assert "it went from 0.800 to 0.900 : higher" in page
@@ -106,7 +114,7 @@ def test_the_weighted_loss_is_told_beside_and_decides_whether_it_got_worse(
     alice: User, provider: ScriptedProvider, job: Job
 ) -> None:
     falls, rises = [[0, 0.8], [40, 0.4]], [[0, 0.5], [40, 0.7]]
-    provider.tells = {**TOLD, "held_out": {"loss": falls, "weighted_loss": rises, "trained_on": False}}
+    provider.progress = {**PROGRESS, "held_out": {"loss": falls, "weighted_loss": rises, "trained_on": False}}
     look()
     page = page_of(alice, job)
     assert "it went from 0.800 to 0.400 : 50 % lower" in page
@@ -126,7 +134,7 @@ def test_the_samples_are_fetched_once_and_shown(
     assert len(provider.sent("sample")) == 5
     for name in ("control", "target", "0", "20", "40"):
         response = signed_in(charlie).get(f"/jobs/{job.pk}/samples/{name}/")
-        assert b"".join(response) == PICTURE  # type: ignore[arg-type]
+        assert b"".join(response) == PICTURE
         assert response.headers["Content-Type"] == "image/png"
     for name in ("30", "passwd", "control-png"):
         assert signed_in(charlie).get(f"/jobs/{job.pk}/samples/{name}/").status_code == 404
@@ -153,6 +161,14 @@ def test_a_picture_whose_answer_was_lost_comes_later(provider: ScriptedProvider,
     assert look(3).samples == [0, 20, 40]
 
 
+def test_pictures_that_came_before_a_lost_answer_are_kept(provider: ScriptedProvider, job: Job) -> None:
+    provider.script("sample", Answer(), Answer(), Answer(), breaks(taken=False))
+    look()
+    assert samples.stored(job.pk, [0, 20, 40]) == [0]
+    assert look(3).samples == [0, 20, 40]
+    assert len(provider.sent("sample")) == 6, "each but the lost one is fetched once"
+
+
 def test_a_simulated_training_tells_percent_and_no_more(
     alice: User, engine: RunningEngine, settings: Any
 ) -> None:
@@ -173,7 +189,7 @@ def test_a_simulated_training_tells_percent_and_no_more(
 
 
 def test_the_place_in_the_queue_is_shown(alice: User, provider: ScriptedProvider, job: Job) -> None:
-    provider.tells = {"percent": 0, "step": None, "ahead": 2}
+    provider.progress = {"percent": 0, "step": None, "ahead": 2}
     look()
     assert "Waiting in the queue, 2 jobs ahead." in page_of(alice, job)
 
@@ -229,7 +245,7 @@ def test_with_the_vendor_all_this_is_absent(alice: User, provider: ScriptedProvi
 
 def test_after_the_end_it_is_asked_for_once_more(alice: User, provider: ScriptedProvider, job: Job) -> None:
     look()
-    provider.tells = {**TOLD, "percent": 100, "step": 100, "samples": list(range(0, 101, 20))}
+    provider.progress = {**PROGRESS, "percent": 100, "step": 100, "samples": list(range(0, 101, 20))}
     ended(provider, job, "AVAILABLE")
     assert fresh(job).state == "ready"
     training = look(3)

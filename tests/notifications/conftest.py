@@ -19,7 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from finetune_portal.notifications.models import Channel
 from finetune_portal.notifications.tasks import create_notifications, send_next
 from tests.engine.sink import Sink, listening
-from tests.running import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,7 +47,7 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        self.mails.append(message_from_bytes(bytes(envelope.content or b""), policy=policy.default))  # type: ignore[arg-type]
+        self.mails.append(message_from_bytes(bytes(envelope.content or b""), policy=policy.default))
         return "250 OK"
 
 

@@ -19,7 +19,7 @@ from finetune_portal.web import encryption
 from tests.engine.sink import Answer, Sink, listening
 from tests.notifications.conftest import fresh, work
 from tests.people import make_job
-from tests.running import free_port
+from tests.ports import closed_port
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
 DISCORD = "https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js"
@@ -91,8 +91,8 @@ def test_a_redirect_to_the_inside_is_refused(alice: User, sink: Sink) -> None:
 def test_no_proxy_of_the_environment_is_used(
     alice: User, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
     channel = channel_to(alice, address_of(sink))
     services.test(channel, actor=alice)
     work()
@@ -121,7 +121,7 @@ def test_a_failure_is_shown_in_words(status: int, words: str, is_over: bool, ali
 
 @pytest.mark.usefixtures("near")
 def test_a_receiver_that_is_not_there_is_shown(alice: User) -> None:
-    channel = channel_to(alice, f"json://127.0.0.1:{free_port()}/")
+    channel = channel_to(alice, f"json://127.0.0.1:{closed_port()}/")
     services.test(channel, actor=alice)
     work()
     assert fresh(channel).last_error == "JSON could not be reached, or did not answer in time."

@@ -60,10 +60,11 @@ def test_everyone_has_channels_of_their_own(name: str, request: pytest.FixtureRe
 
 
 def test_adding_sends_a_test_at_once(alice: User, mail: MailServer) -> None:
-    signed_in(alice).post(f"{PAGE}add/", {"address": "alice@home.example"})
+    User.objects.filter(pk=alice.pk).update(is_email_verified=True)
+    signed_in(alice).post(f"{PAGE}add/", {"address": alice.email})
     work()
     (message,) = mail.mails
-    assert (message["To"], message["Subject"]) == ("alice@home.example", "A test from the Finetune Portal")
+    assert (message["To"], message["Subject"]) == (alice.email, "A test from the Finetune Portal")
     assert "Delivered" in page_of(alice)
 
 
@@ -101,8 +102,13 @@ def test_an_address_that_does_not_work_is_said(
 
 
 def test_without_a_mail_server_the_page_says_so(alice: User, settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example"
+    assert "An e-mail address, or the webhook URL" in page_of(alice)
+    assert "Add an e-mail address or a chat" in page_of(alice)
     settings.EMAIL_HOST = ""
-    assert "This portal cannot send e-mail yet" in page_of(alice)
+    page = page_of(alice)
+    assert "This portal cannot send e-mail yet" in page
+    assert "n e-mail address" not in page
     answer = signed_in(alice).post(f"{PAGE}add/", {"address": "alice@example.com"})
     assert "This portal cannot send e-mail yet. Ask its operator, or enter a URL." in answer.content.decode()
     assert not Channel.objects.exists()

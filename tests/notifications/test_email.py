@@ -12,9 +12,10 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.notifications import services
 from finetune_portal.notifications.models import Channel, Notification
+from finetune_portal.web import encryption
 from tests.notifications.conftest import MailServer, fresh, work
 from tests.people import make_job
-from tests.running import free_port
+from tests.ports import closed_port
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def channel(alice: User) -> Channel:
         owner=alice,
         kind="email",
         display_address=alice.email,
-        encrypted_address=services.encryption.encrypt(alice.email),
+        encrypted_address=encryption.encrypt(alice.email),
     )
 
 
@@ -49,7 +50,7 @@ def test_a_finished_training_is_told_in_a_mail(
     ("state", "subject"),
     [
         ("failed", "“Day to night” failed"),
-        ("refused", "“Day to night” failed"),
+        ("refused", "“Day to night” was refused"),
         ("needs_decision", "“Day to night” needs a decision"),
     ],
 )
@@ -88,7 +89,7 @@ def test_a_refused_recipient_is_shown_and_not_tried_again(
 def test_a_mail_server_that_was_away_gets_it_later(
     alice: User, channel: Channel, mail: MailServer, settings: Any
 ) -> None:
-    there, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    there, settings.EMAIL_PORT = settings.EMAIL_PORT, closed_port()
     make_job(alice, "ready", ended_at=now())
     work()
     assert "The mail server cannot be reached." in fresh(channel).last_error

@@ -51,8 +51,23 @@ def test_a_move_of_the_job_is_told_once(alice: User, channel: Channel, sink: Sin
     work()
     assert sink.seen == []
     move(job, State.READY, "Ready", source=Source.POLL)
+    work()
+    assert sink.seen == [], "its model file is on its way"
+    Job.objects.update(file_check_requested_at=None)
     for _ in range(3):
         work()
+    assert len(sink.seen) == 1
+
+
+def test_a_model_file_that_does_not_come_delays_nothing_for_long(
+    alice: User, channel: Channel, sink: Sink
+) -> None:
+    Channel.objects.update(subscribed_at=now() - timedelta(hours=1))
+    job = over(alice, file_check_requested_at=now())
+    work()
+    assert sink.seen == []
+    Job.objects.filter(pk=job.pk).update(ended_at=now() - tasks.COPY_MARGIN)
+    work()
     assert len(sink.seen) == 1
 
 

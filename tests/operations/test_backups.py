@@ -98,7 +98,7 @@ def post(maker: Maker, path: str, fields: dict[str, str]) -> requests.Response:
 def ready(portal: Portal) -> str:
     maker = Maker(portal).signs_in()
     key = (portal.data / "engine" / "api-key").read_text()
-    own = {"name": "Second", "base_url": portal.engine_url, "key": key}
+    own = {"name": "Second", "provider": portal.engine_url, "key": key}
     assert "“Second” is added. Its key works." in post(maker, "/settings/connections/add/", own).text
     job = maker.starts()
     maker.waits_for(job, "ready")
@@ -214,7 +214,7 @@ def test_it_goes_back_into_no_portal_that_is_there(backup: Path, portal: Portal,
 
 
 def test_it_overwrites_no_file_and_names_one_in_a_folder_by_the_time(
-    backup: Path, portal: Portal, tmp_path: Path, settings: Any
+    backup: Path, portal: Portal, tmp_path: Path, settings: Any, db: None
 ) -> None:
     settings.DATA_DIR = portal.data
     with pytest.raises(CommandError, match=" exists. Choose another name"):

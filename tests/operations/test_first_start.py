@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import prepared
 from tests.e2e.conftest import Portal, answers
 from tests.programs import needed
 from tests.running import ROOT
+from tests.waiting import until
 
 NOBODY = 65534
 # For tests that run as root: root that owner and mode of a file hold for, as for everybody else.
@@ -24,7 +26,15 @@ NO_PRIVILEGE = (
     "--bounding-set=-dac_override,-dac_read_search",
     "--inh-caps=-dac_override,-dac_read_search",
 )
-FOREIGN = ["secrets/secret-key", "portal.sqlite3", "datasets/one.zip", "previews/one/"]
+# In a mount namespace of its own: READ_ONLY FOLDER COMMAND ...
+READ_ONLY = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"',
+)
+FOREIGN = [
+    *("secrets/secret-key", "portal.sqlite3", "datasets/one.zip", "previews/one/"),
+    *("tmp/", "tmp/.draft.part/", "locks/decoding-0", "room.lock"),
+]
 # A Python that calls itself older, for `-c PROGRAM` and for a file.
 OLDER = """import runpy, sys
 sys.version_info = (3, 10)
@@ -36,8 +46,15 @@ exec(sys.argv[1]) if sys.argv[0] == "-c" else runpy.run_path(sys.argv[0], run_na
 def up(data: Path, *before: str, without: Sequence[str] = (), **environment: str) -> str:
     """What `manage.py up` says when it refuses to start; the lines `before` run in the same Python."""
     script = "\n".join([*before, "import runpy; runpy.run_path('manage.py', run_name='__main__')"])
+    return refusal(
+        data, "-c", f"import sys; sys.argv = ['manage.py', 'up']\n{script}", without=without, **environment
+    )
+
+
+def refusal(data: Path, *arguments: str, without: Sequence[str] = (), **environment: str) -> str:
+    """The one sentence with which this Python program refuses to start."""
     ended = subprocess.run(
-        [*without, sys.executable, "-c", f"import sys; sys.argv = ['manage.py', 'up']\n{script}"],
+        [*without, sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "DATA_DIR": str(data), "DATABASE_URL": "", **environment},
         capture_output=True,
@@ -98,6 +115,57 @@ def test_a_data_dir_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     said = up(tmp_path / "data", without=NO_PRIVILEGE if os.geteuid() == 0 else ())
     assert f"DATA_DIR is {tmp_path / 'data'}" in said
+
+
+@pytest.mark.parametrize("foreign", ["engine/storage", "engine/lock", "engine/engine.sqlite3"])
+def test_the_engine_by_itself_names_what_it_cannot_use(tmp_path: Path, foreign: str) -> None:
+    (tmp_path / "engine" / "storage").mkdir(parents=True)
+    for name in ("api-key", "secret-key"):
+        (tmp_path / "engine" / name).write_text("0123456789" * 5)
+    path = tmp_path / foreign
+    if foreign == "engine/storage":
+        path.rmdir()
+        path.parent.chmod(0o500)
+    else:
+        path.touch()
+        path.chmod(0)
+    without = NO_PRIVILEGE if os.geteuid() == 0 else ()
+    said = refusal(tmp_path, "-m", "finetune_portal.engine", without=without)
+    assert f"{path} cannot be used" in said
+
+
+@pytest.mark.parametrize("is_first_start", [True, False])
+def test_a_data_dir_on_a_read_only_file_system_is_named(tmp_path: Path, is_first_start: bool) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    if not is_first_start:
+        prepared.lay_out(data)
+        for name in ("secrets/secret-key", "engine/api-key", "engine/webhook-secret", "engine/secret-key"):
+            (data / name).parent.mkdir(exist_ok=True)
+            (data / name).write_text("0123456789" * 5)
+    if subprocess.run([*READ_ONLY, data, "true"], capture_output=True).returncode:
+        pytest.skip("this user cannot mount a folder read-only")
+    said = up(data, without=(*READ_ONLY, str(data)))
+    assert f"DATA_DIR ({data}) is on a read-only file system." in said
+    assert "chown" not in said
+
+
+@pytest.mark.parametrize("content", [b"no database " * 500, None])
+def test_a_database_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "portal.sqlite3"
+    path.write_bytes(content) if content else path.mkdir()
+    said = up(tmp_path)
+    assert f"The database {path} cannot be used: " in said
+
+
+def test_a_secret_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "secret-key"
+    path.parent.mkdir()
+    path.write_bytes(b"\xff\xfe")
+    assert f"{path} is damaged" in up(tmp_path)
+    other = path.rename(tmp_path / "token")
+    said = up(tmp_path, PORTAL_METRICS_TOKEN_FILE=str(other))
+    assert said == "PORTAL_METRICS_TOKEN_FILE cannot be read: it is no text.\n"
 
 
 def test_a_data_dir_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -176,8 +244,10 @@ def test_it_listens_on_ipv6(tmp_path: Path) -> None:
         portal.start(HOST="[::]", ENGINE_HOST="::1")
         assert answers(f"http://[::1]:{portal.port}/healthz")
         assert answers(f"http://[::1]:{portal.engine_port}/healthz")
-        log = portal.log_text()
-        assert f"The portal is ready: http://[::1]:{portal.port}" in log
-        assert f"The local engine answers on http://[::1]:{portal.engine_port}" in log
+        for line in (
+            f"The portal is ready: http://[::1]:{portal.port}",
+            f"The local engine answers on http://[::1]:{portal.engine_port}",
+        ):
+            until(lambda line=line: line in portal.log_text(), why=f"the log says: {line}")
     finally:
         portal.stop()

@@ -24,8 +24,9 @@ from pytest_django.plugin import DjangoDbBlocker
 from finetune_portal.gateway.services import new_token
 from tests.cookies import session_cookie
 from tests.people import person
+from tests.ports import free_port
 from tests.programs import needed
-from tests.running import ROOT, free_port
+from tests.running import ROOT
 from tests.waiting import until
 from tests.web_server import WebServer, database_of, running_web, session_of
 

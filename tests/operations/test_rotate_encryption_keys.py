@@ -24,10 +24,12 @@ SECRET = "GEZDGNBVGY3TQOJQ"
 
 @pytest.fixture
 def encrypted(alice: User, dana: User, settings: Any) -> list[str]:
-    """A key, an address and two second factors; and the codes."""
+    """A key, an admin key, an address and two second factors; and the codes."""
     settings.ENCRYPTION_KEYS = ["the first key"]
     services.built_in()
     services.add(name="a", base_url="https://api.segmind.com", key="sk-0123456789", actor=dana)
+    fal = services.add(name="b", provider="fal", key="a-key:0123456789", actor=dana)
+    services.change_admin_key(fal, "an-admin-key:0123456789", actor=dana)
     Channel.objects.create(
         owner=alice, kind="email", display_address="a", encrypted_address=encryption.encrypt(alice.email)
     )
@@ -44,9 +46,12 @@ def rotate(command: str = "rotate_encryption_keys") -> tuple[str, int]:
 
 def test_the_old_key_can_go(encrypted: list[str], alice: User, settings: Any) -> None:
     settings.ENCRYPTION_KEYS = ["the second key", "the first key"]
-    assert rotate() == ("4 encrypted again, 0 cannot be decrypted.\n", 0)
+    assert rotate() == ("6 encrypted again, 0 cannot be decrypted.\n", 0)
     settings.ENCRYPTION_KEYS = ["the second key"]
     assert encryption.decrypt(Connection.objects.get(name="a").encrypted_key) == "sk-0123456789"
+    fal = Connection.objects.get(name="b")
+    assert encryption.decrypt(fal.encrypted_key) == "a-key:0123456789"
+    assert encryption.decrypt(fal.encrypted_admin_key) == "an-admin-key:0123456789"
     assert encryption.decrypt(Channel.objects.get().encrypted_address) == alice.email
     app, codes = (Authenticator.objects.get(type=kind) for kind in ("totp", "recovery_codes"))
     assert encryption.decrypt(app.data["secret"]) == SECRET
@@ -55,7 +60,7 @@ def test_the_old_key_can_go(encrypted: list[str], alice: User, settings: Any) ->
 
 def test_the_command_of_version_0_1_still_works(encrypted: list[str], settings: Any) -> None:
     settings.ENCRYPTION_KEYS = ["the second key", "the first key"]
-    assert rotate("reseal") == ("4 encrypted again, 0 cannot be decrypted.\n", 0)
+    assert rotate("reseal") == ("6 encrypted again, 0 cannot be decrypted.\n", 0)
 
 
 def test_what_cannot_be_decrypted_is_named_and_left_alone(encrypted: list[str], settings: Any) -> None:
@@ -63,7 +68,7 @@ def test_what_cannot_be_decrypted_is_named_and_left_alone(encrypted: list[str], 
     settings.ENCRYPTION_KEYS = ["the second key"]
     output, status = rotate()
     assert status == 1
-    assert output.startswith("0 encrypted again, 4 cannot be decrypted.\n  connection ")
+    assert output.startswith("0 encrypted again, 6 cannot be decrypted.\n  connection ")
     assert Connection.objects.get(name="a").encrypted_key == before
 
 

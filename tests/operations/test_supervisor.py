@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.conftest import free_port
 from tests.operations.test_up import children
+from tests.ports import free_port
 from tests.running import ROOT
 from tests.waiting import until
 from tests.web_server import running_web
@@ -33,18 +33,20 @@ SUPERVISED = """
 import sys
 from finetune_portal.operations.supervisor import Child, supervise
 from finetune_portal.web.outbound import is_answering
-port, answers = sys.argv[1:]
-child = Child("web", [sys.executable, "-c", {program!r}, port, answers], {{}}, patience=1.0)
-child.is_answering = lambda: print("asked") or is_answering(f"http://127.0.0.1:{{port}}/", seconds=0.2)
+port, answers, patience, seconds = sys.argv[1:]
+child = Child("web", [sys.executable, "-c", {program!r}, port, answers], {{}}, patience=float(patience))
+address = f"http://127.0.0.1:{{port}}/"
+child.is_answering = lambda: print("asked") or is_answering(address, seconds=float(seconds))
 sys.exit(supervise([child], ready=lambda: None))
 """
 
 
 @contextmanager
-def supervised(answers: int, log: Path) -> Iterator[None]:
+def supervised(answers: int, log: Path, *, patience: float = 1.0, seconds: float = 0.2) -> Iterator[None]:
     program = SUPERVISED.format(program=HANGING)
     with log.open("wb") as output:
-        command = [sys.executable, "-uc", program, str(free_port()), str(answers)]
+        own = map(str, (free_port(), answers, patience, seconds))
+        command = [sys.executable, "-uc", program, *own]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
         try:
             yield
@@ -62,7 +64,7 @@ def test_what_does_not_answer_is_started_again(tmp_path: Path) -> None:
 
 def test_what_answers_is_left_alone(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with supervised(10**6, log):
+    with supervised(10**6, log, patience=4.0, seconds=3.0):  # a busy machine takes a second to start it
         until(lambda: log.read_text().count("asked") > 12, why="three times its patience has passed")
     assert "has not answered" not in log.read_text()
 

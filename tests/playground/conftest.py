@@ -78,7 +78,7 @@ def ordered(client: Any, job: Job, **fields: Any) -> Generation:
 
 
 def run_task() -> bool:
-    """What the worker does for one run, whatever pause it was told to make: host its picture, then run it."""
+    """What the worker does for one run, whatever pause it would make: host its picture, then run it."""
     moved = step()
     if Generation.objects.filter(state="queued", attempts=0).exclude(hosted_url="").exists():
         step()

@@ -100,6 +100,16 @@ def test_earlier_comparisons_are_found_again(alice: User, charlie: User, jobs: l
     assert f"run={run}" in html
     assert "make it rain" in html
     assert "playground-form" not in html
+    shown = text_of(signed_in(charlie), f"/try/?{query(jobs[1])}&run={run}")
+    assert "long-text" not in shown
+    assert "make it rain" in shown
+
+
+def test_a_long_prompt_is_clamped(alice: User, jobs: list[Job]) -> None:
+    data = form(job=[job.pk for job in jobs], picture=None, file=own(image()), prompt="rain " * 100 + "end")
+    html = text_of(signed_in(alice), signed_in(alice).post("/try/", data).headers["Location"])
+    assert html.count('<details class="long-text">') == 1
+    assert "rain end</p></details>" in html, "all of it is behind “Show all”"
 
 
 def test_viewers_do_not_run_and_nothing_named_is_nothing(alice: User, charlie: User, jobs: list[Job]) -> None:

@@ -13,14 +13,24 @@ from finetune_portal.accounts.models import User
 from finetune_portal.datasets import library
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.playground import inputs
-from tests.people import make_dataset
+from finetune_portal.playground.models import Input
+from tests.people import make_dataset, make_job
 from tests.playground.conftest import image
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def uploader(alice: User) -> User:
+    return alice
+
+
+def upload(data: bytes, name: str = "a.png") -> Input:
+    return inputs.from_file(data, name, actor=User.objects.get())
+
+
 def made_from(data: bytes) -> Image.Image:
-    with Image.open(inputs.from_file(data, "a.png").path) as result:
+    with Image.open(upload(data).path) as result:
         result.load()
         return result
 
@@ -43,7 +53,7 @@ def test_a_rotated_photo_is_upright_and_keeps_no_metadata() -> None:
     exif[0x0112], exif[0x010E] = 6, "a secret place"
     data = saved(photo, "JPEG", exif=exif)
     assert b"a secret place" in data
-    result = inputs.from_file(data, "photo.jpg")
+    result = upload(data, "photo.jpg")
     with Image.open(result.path) as picture:
         assert picture.size == (20, 40)
         assert not picture.getexif()
@@ -61,14 +71,14 @@ def test_what_is_transparent_is_white() -> None:
 def test_a_large_one_is_made_smaller_and_a_heavy_one_a_jpeg() -> None:
     assert made_from(image(size=(5000, 1000))).size == (2048, 410)
     noise = Image.frombytes("RGB", (1200, 1200), os.urandom(3 * 1200**2))
-    result = inputs.from_file(saved(noise, "PNG"), "noise.png")
+    result = upload(saved(noise, "PNG"), "noise.png")
     assert result.kind == "jpeg"
     assert result.path.stat().st_size < 4_000_000
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF", "WEBP"])
 def test_other_types_become_a_png(kind: str) -> None:
-    result = inputs.from_file(saved(Image.new("RGB", (40, 30), "red"), kind), "red")
+    result = upload(saved(Image.new("RGB", (40, 30), "red"), kind), "red")
     assert result.kind == "png"
     with Image.open(result.path) as made:
         assert made.size == (40, 30)
@@ -89,12 +99,13 @@ def test_too_many_pixels_are_refused() -> None:
 
 
 def test_the_same_picture_is_kept_once() -> None:
-    assert inputs.from_file(image(), "a.png") == inputs.from_file(image(), "b.png")
+    assert upload(image(), "a.png") == upload(image(), "b.png")
 
 
 def test_a_pair_whose_file_is_gone_says_so(alice: User, dataset: Dataset) -> None:
     other = make_dataset(alice)
     library.delete(other, actor=alice)
     with pytest.raises(inputs.InvalidPictureError, match="no longer has the file"):
-        inputs.from_pair(other, 0)
-    assert inputs.from_pair(dataset, 1).name == "Pair 02"
+        inputs.from_pair(other, 0, actor=alice, job=make_job(alice, dataset=other))
+    job = make_job(alice, dataset=dataset)
+    assert inputs.from_pair(dataset, 1, actor=alice, job=job).name == "Pair 02"

@@ -15,15 +15,20 @@ from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import generate
 from finetune_portal.playground.models import Generation
-from tests.people import HTMX, signed_in
+from tests.people import HTMX, make_generation, signed_in
 from tests.playground.conftest import fresh, ordered, ready, run_task, step
 from tests.provider import PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
 from tests.worker.driving import point_nowhere, text_of
 
 
 @pytest.fixture
-def generation(alice: User, job: Job) -> Generation:
-    return ordered(signed_in(alice), job)
+def generation(job: Job) -> Generation:
+    """It waits, with its input stored. How a form makes one is in tests/playground/test_run.py."""
+    made = make_generation(job)
+    made.path.unlink()
+    made.state, made.kind = Generation.State.QUEUED, ""
+    made.save()
+    return made
 
 
 LOST = [

@@ -17,7 +17,7 @@ from finetune_portal.playground.models import Generation, Input
 from finetune_portal.worker.tasks import TASKS
 from tests.people import HTMX, make_job, signed_in
 from tests.playground.conftest import content, form, fresh, image, ordered, own, ready, run_task
-from tests.provider import PICTURE, ScriptedProvider
+from tests.provider import PICTURE, ScriptedProvider, says
 from tests.worker.driving import text_of
 
 
@@ -32,6 +32,7 @@ def test_one_click_makes_a_picture(alice: User, job: Job, provider: ScriptedProv
     assert 'value="pair-0"' in html
     assert "turn day into night" in html
     generation = ordered(client, job)
+    assert content(client.get(f"/try/inputs/{generation.input_id}/large.webp")).startswith(b"RIFF")
     assert "Waits its turn" in text_of(client, f"/jobs/{job.pk}/")
     assert run_task()
     assert fresh(generation).state == "done"
@@ -55,6 +56,30 @@ def test_it_sends_what_was_filled_in(
     uploaded = provider.stored[payload["input_image"].removeprefix(provider.url)]
     with Image.open(io.BytesIO(uploaded)) as picture:
         assert picture.size == tuple(dataset.pairs[0]["start_size"])
+
+
+def test_a_run_has_the_cost_that_the_provider_names(
+    alice: User, job: Job, provider: ScriptedProvider
+) -> None:
+    provider.script("run", says(200, PICTURE, x_cost="0.04"), says(200, b"no picture", x_cost="0.04"))
+    generation = ordered(signed_in(alice), job)
+    run_task()
+    assert fresh(generation).cost == 0.04
+    page = " ".join(text_of(signed_in(alice), f"/jobs/{job.pk}/").split())
+    assert "cost 0.04 credits" in page
+    without_picture = ordered(signed_in(alice), job)
+    run_task()
+    assert (fresh(without_picture).state, fresh(without_picture).cost) == ("unconfirmed", 0.04)
+    signed_in(alice).post(f"/try/runs/{without_picture.pk}/again/")
+    provider.script("run", says(200, PICTURE, x_cost="0.03"))
+    run_task()
+    assert fresh(without_picture).cost == pytest.approx(0.07), "both were paid"
+
+
+def test_a_run_without_a_named_cost_has_none(alice: User, job: Job) -> None:
+    generation = ordered(signed_in(alice), job)
+    run_task()
+    assert fresh(generation).cost is None
 
 
 def test_the_same_picture_is_hosted_once(alice: User, job: Job, provider: ScriptedProvider) -> None:

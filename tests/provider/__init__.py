@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import threading
 import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.provider.exchange import Answer, Request, breaks, endless, half, raw, says
-from tests.provider.server import Server
+from tests.provider.hosted import Hosted
 
 __all__ = [
     "CALLS",
@@ -53,6 +54,7 @@ CALLS = {
     ("GET", "/extra/progress"): "progress",
     ("GET", "/extra/sample"): "sample",
     ("POST", "/extra/cancel"): "cancel",
+    ("POST", "/extra/delete"): "delete",
 }
 CALLED = {*CALLS.values(), "upload", "fetch", "run", "picture"}
 PRICE, BALANCE = 2.5, 1000.0
@@ -82,7 +84,7 @@ class Job:
         return f"https://segmind-sd-models.s3.amazonaws.com/{self.id}/weights.safetensors" if there else None
 
 
-class ScriptedProvider:
+class ScriptedProvider(Hosted):
     """One fake on one port. It can be stopped and started again: the ledger and the port stay.
 
     `states`: what a new job passes, one at each list call; a shorter one skips states.
@@ -92,6 +94,7 @@ class ScriptedProvider:
     """
 
     def __init__(self, key: str = KEY) -> None:
+        super().__init__()
         self.key = key
         self.states: tuple[str, ...] = RUNNING + TRAINED
         self.late = 0
@@ -99,44 +102,14 @@ class ScriptedProvider:
         self.submit_id = "finetune_id"
         self.item_ids: tuple[str, ...] = ("id", "finetune_id")
         self.can: tuple[str, ...] = ()
-        self.tells: dict[str, Any] = {}
+        self.progress: dict[str, Any] = {}
         self.jobs: list[Job] = []
         self.requests: list[Request] = []
         self.stored: dict[str, bytes] = {}
+        self.weights: dict[str, bytes] = {}  # of jobs by their id, in place of WEIGHTS
         self.runs: list[Request] = []  # each was paid
-        self.troubles: list[BaseException] = []
-        self.stopping = threading.Event()
         self._answers: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._lock = threading.RLock()
-        self._server: Server | None = None
-        self._port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> Self:
-        self.stopping.clear()
-        self._server = Server(("127.0.0.1", self._port), self)
-        self._port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Refuse connections from now on, and end those that are open."""
-        if self._server:
-            self.stopping.set()
-            self._server.shutdown()
-            self._server.hang_up()
-            self._server.server_close()
-            self._server = None
-        assert not self.troubles, self.troubles
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
 
     def script(self, call: str, *answers: Answer) -> None:
         """The next answers to this call (a value of CALLS, or `upload`, `fetch`), in this order."""
@@ -189,6 +162,8 @@ class ScriptedProvider:
                 return says(status, payload), b""
             if call == "run" and answer.body is None:
                 answer = replace(answer, headers={"Content-Type": "image/png", **answer.headers})
+            if call == "fetch" and answer.ending in ("whole", "half", "slow") and answer.body is None:
+                return part_of(request, payload, answer)
             if call == "upload":
                 etag = hashlib.md5(request.body).hexdigest()
                 answer = replace(answer, headers={"ETag": f'"{etag}"', **answer.headers})
@@ -290,7 +265,7 @@ class ScriptedProvider:
         return (200, {"version": 1, "can": self.can}) if self.can else (404, {"error": "Not found"})
 
     def _progress(self, request: Request) -> tuple[int, Any]:
-        return (200, self.tells) if self.can else (404, {"error": "Not found"})
+        return (200, self.progress) if self.can else (404, {"error": "Not found"})
 
     def _sample(self, request: Request) -> tuple[int, Any]:
         return (200, PICTURE) if self.can else (404, {"error": "Not found"})
@@ -302,12 +277,29 @@ class ScriptedProvider:
         job.status, job.error_message, job.ahead = "FAILED", "Cancelled.", []
         return 200, {"cancelled": True}
 
+    def _delete(self, request: Request) -> tuple[int, Any]:
+        self.jobs = [job for job in self.jobs if job.id != request.json.get("request_id")]
+        return 200, {"deleted": True}
+
     def _upload(self, request: Request) -> tuple[int, Any]:
         self.stored[request.path] = request.body
         return 200, b""
 
     def _fetch(self, request: Request) -> tuple[int, Any]:
-        return 200, WEIGHTS
+        return 200, self.weights.get(request.path.split("/")[2], WEIGHTS)
+
+
+def part_of(request: Request, content: bytes, answer: Answer) -> tuple[Answer, bytes]:
+    """The range of a file that was asked for, as S3 answers it, or all of it."""
+    etag = f'"{hashlib.md5(content).hexdigest()}"'
+    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    if not wanted or request.headers.get("if-range", etag) != etag:
+        return replace(answer, headers={"ETag": etag, **answer.headers}), content
+    start, end = int(wanted[1]), min(int(wanted[2] or len(content)) + 1, len(content))
+    if start >= end:
+        return says(416), b""
+    headers = {"ETag": etag, "Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+    return replace(answer, status=206, headers={**headers, **answer.headers}), content[start:end]
 
 
 def seen_at(request: Request) -> str:

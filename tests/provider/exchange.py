@@ -20,7 +20,7 @@ class Answer:
     body: bytes | None = None  # None is the right body, that of a call which was carried out
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
-    ending: str = "whole"  # or half, endless, drip, hang, close, reset, raw
+    ending: str = "whole"  # or half, slow, endless, drip, hang, close, reset, raw
     taken: bool = True
 
 

@@ -14,17 +14,24 @@ from urllib.parse import urlsplit
 from tests.provider.exchange import Answer, Request
 
 if TYPE_CHECKING:
-    from tests.provider import ScriptedProvider
+    from tests.provider.hosted import Hosted
+
+SLOW_PARTS, SLOW_SECONDS = 20, 0.15
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = False  # so that server_close waits for them
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], provider: ScriptedProvider) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        provider: Hosted,
+        handler: type[BaseHTTPRequestHandler] | None = None,
+    ) -> None:
         self.provider = provider
         self.accepted: list[socket.socket] = []
-        super().__init__(address, _Handler)
+        super().__init__(address, handler or Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
@@ -42,7 +49,7 @@ class Server(ThreadingHTTPServer):
             self.provider.troubles.append(exc)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
@@ -53,16 +60,19 @@ class _Handler(BaseHTTPRequestHandler):
         if len(body) < length:  # the client left; nothing was asked for
             self.close_connection = True
             return
-        parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         provider = self.server.provider
-        port = self.client_address[1]
-        request = Request(self.command, parts.path, parts.query, headers, body, port)
-        answer, right = provider.receive(request)
+        answer, right = self.receive(headers, body)
         provider.stopping.wait(answer.delay)
         self._deliver(answer, right if answer.body is None else answer.body)
 
-    do_GET = do_PUT = do_POST = handle_any
+    do_GET = do_PUT = do_POST = do_DELETE = handle_any
+
+    def receive(self, headers: Mapping[str, str], body: bytes) -> tuple[Answer, bytes]:
+        parts = urlsplit(self.path)
+        request = Request(self.command, parts.path, parts.query, headers, body, self.client_address[1])
+        answer: tuple[Answer, bytes] = self.server.provider.receive(request)
+        return answer
 
     def _deliver(self, answer: Answer, body: bytes) -> None:
         if answer.ending == "whole":
@@ -80,6 +90,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2])
         elif answer.ending == "raw":
             self.wfile.write(body)
+        else:
+            self._send_long(answer, body)
+
+    def _send_long(self, answer: Answer, body: bytes) -> None:
+        if answer.ending == "slow":
+            self._head(answer, {"Content-Length": str(len(body))})
+            step = len(body) // SLOW_PARTS + 1
+            for at in range(0, len(body), step):
+                self.wfile.write(body[at : at + step])
+                if self.server.provider.stopping.wait(SLOW_SECONDS):
+                    return
         elif answer.ending in ("endless", "drip"):
             self._head(answer, {})
             while not self.server.provider.stopping.wait(0.01 if answer.ending == "drip" else 0):

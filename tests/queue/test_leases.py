@@ -71,8 +71,8 @@ def test_nobody_waits_for_who_is_just_taking_a_row(alice: User) -> None:
     with ThreadPoolExecutor(1) as other:
         with transaction.atomic():
             assert take() == first
-            assert other.submit(take).result(10) == second
-            assert other.submit(take).result(10) is None
+            assert other.submit(take).result(60) == second
+            assert other.submit(take).result(60) is None
         other.submit(connections.close_all).result()
 
 
@@ -91,10 +91,10 @@ def test_a_late_holder_writes_nothing(alice: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_long_step_keeps_its_lease_and_a_dead_one_loses_it(alice: User) -> None:
     make_job(alice)
-    held = claim(Job.objects.all(), seconds=3)
+    held = claim(Job.objects.all(), seconds=6)
     assert held
     assert held.lease_expires_at
-    with renewing(held, seconds=3):
+    with renewing(held, seconds=6):
         until(
             lambda: held_by(held).filter(lease_expires_at__gt=held.lease_expires_at).exists(), why="renewed"
         )

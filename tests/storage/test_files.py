@@ -42,12 +42,13 @@ def write_half(path: Path) -> None:
 
 
 def test_an_error_leaves_the_old_content(tmp_path: Path) -> None:
-    path = tmp_path / "sample.png"
+    path = tmp_path / "below" / "sample.png"
+    path.parent.mkdir()
     path.write_bytes(b"old")
     with pytest.raises(ValueError, match="broken"):
         write_half(path)
     assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_killed_writer_leaves_the_old_content_and_its_draft_is_cleared_later(tmp_path: Path) -> None:

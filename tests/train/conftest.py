@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tests.e2e.conftest import Portal, browser, visitor
 from tests.e2e.whole.conftest import ada, page, signed_in
@@ -29,6 +30,12 @@ collect_ignore = [] if find_spec("ray") else ["test_ray.py"]
 if find_spec("torch"):
     from tests.train.jobs import begun, ended
     from tests.train.models import random_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def room_lock(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let fixtures train in this process, as an engine's child does that takes room on its disk."""
+    settings.ROOM_LOCK = tmp_path_factory.mktemp("room") / "room.lock"
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +70,8 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     folder = tmp_path_factory.mktemp("portal")
     running = Portal(folder / "data")
     try:
-        running.start(KONTEXT_MODEL_DIR=str(random_model(folder / "model")), **ONE_CORE)
+        own_model = random_model(folder / "model")
+        running.start(KONTEXT_MODEL_DIR=str(own_model), PORTAL_TOKEN_CALLS="100000", **ONE_CORE)
         yield running
     finally:
         running.stop()

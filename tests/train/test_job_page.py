@@ -1,4 +1,4 @@
-"""A real training as a person sees it: its loss curve grows live, samples come, cancel ends it."""
+"""A real training as a person sees it: set in the form, followed by its curve and samples, cancelled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from safetensors import safe_open
 
 from tests.e2e.conftest import write_sample
 
@@ -23,7 +24,9 @@ def start(page: Page, folder: Path, name: str, *, steps: int) -> None:
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.001")
-    page.get_by_label("Steps").fill(str(steps))
+    page.get_by_label("Steps", exact=True).fill(str(steps))
+    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_label("Rank").fill("4")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", timeout=60_000)
     page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
@@ -50,6 +53,11 @@ def test_the_curve_of_a_training_grows_live_and_is_whole_at_the_end(signed_in: P
     expect(page.locator("#curve-caption")).to_contain_text("On the held-out pair, which is not trained on")
     assert page.evaluate("document.querySelector('.uplot').isTheSame"), "the chart was built anew"
     assert page.evaluate("window.sameDocument"), "the page was reloaded"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").first.click()
+    with safe_open(download.value.path(), "pt") as file:
+        ranks = {min(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    assert ranks == {4}, "the LoRA has the rank of the form"
 
 
 def test_cancel_ends_a_training_in_its_midst(signed_in: Page, tmp_path: Path) -> None:

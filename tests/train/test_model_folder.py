@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from finetune_portal.engine.trainers import packages
+from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError
 from tests import databases
-from tests.running import ROOT, free_port
+from tests.ports import free_port
+from tests.running import ROOT
 
 
 def run(data: Path, model: object, *command: str, **own: str) -> subprocess.CompletedProcess[str]:
@@ -69,3 +73,16 @@ def test_a_full_model_without_cuda_stops_the_start(tmp_path: Path, model: Path) 
     assert f"full cannot be trained here. The driver sees 2 GPUs, PyTorch {torch.__version__} sees none." in (
         ended.stderr
     )
+
+
+def test_a_missing_quantizer_is_named_before_the_dataset_is_encoded(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a large card that a job asks to save memory on."""
+    card = SimpleNamespace(total_memory=80 * 1024**3)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.setitem(sys.modules, packages.QUANTIZER, None)
+    with pytest.raises(MissingPackageError, match=f"needs the package {packages.QUANTIZER}"):
+        Kontext(model, memory="small")
+    assert not Kontext(model, memory="full").is_quantized

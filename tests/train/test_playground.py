@@ -26,7 +26,7 @@ def test_a_picture_its_base_and_two_models_compared(
     page.get_by_label("Name", exact=True).fill("Night")
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.005, 0.009")
-    page.get_by_label("Steps").fill("2")
+    page.get_by_label("Steps", exact=True).fill("2")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train", **SOON)
     page.get_by_role("button", name="Start job").click()
     page.get_by_role("button", name="Start 2 jobs").click()

@@ -49,6 +49,14 @@ class Nodes:
     def folders(self) -> list[Path]:
         return list(self.scratch.glob("finetune-portal-*"))
 
+    def open_to_others(self) -> list[str]:
+        """The files of trainings that the group or others may read, write or find."""
+        names = []
+        for path in [path for folder in self.folders() for path in (folder, *folder.rglob("*"))]:
+            with suppress(FileNotFoundError):  # it was sent, or got its name
+                names += [path.name] if path.stat().st_mode & 0o077 else []
+        return names
+
     def are_idle(self) -> bool:
         """Whether no process was started with a folder in here."""
         lines = []
@@ -110,12 +118,13 @@ def test_the_engine_is_killed_and_the_training_cancelled(
     engine = engines(KONTEXT_MODEL_DIR=str(model), **nodes.environment)
     job = begun(engine)
     until(lambda: events(engine, job, "checkpoint"), seconds=PATIENCE)
+    assert nodes.open_to_others() == []
     engine.kill()
     until(nodes.are_idle, seconds=PATIENCE)  # nothing trains on for nobody
     engine.start()
     until(lambda: len(events(engine, job, "started")) == 2, seconds=PATIENCE)
     assert events(engine, job, "started")[1]["step"] >= SMALL["checkpoint_steps"]
-    assert len(nodes.folders()) == 1  # what the killed one left is gone
+    until(lambda: len(nodes.folders()) == 1, seconds=PATIENCE)  # what the killed one left goes
     assert call(engine, "POST", "/extra/cancel", json={"finetune_id": job}).ok
     assert ended(engine, job, "FAILED")["error_message"] == "Cancelled."
     until(nodes.are_idle, seconds=PATIENCE)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from tests.bench.samples import measure, sample_dataset
 
@@ -19,3 +22,13 @@ def test_a_sample_gets_nearer_to_its_target(tmp_path: Path) -> None:
     assert shifted.before == uniform.before
     assert shifted.after < 0.8 * shifted.before
     assert shifted.after < uniform.after
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("VENDOR_DATASETS" not in os.environ, reason="VENDOR_DATASETS names no folder")
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", ["bigger-head.zip", "hat-overlay.zip"])
+def test_samples_of_the_vendors_datasets_get_nearer_by_a_fifth(name: str, seed: int, tmp_path: Path) -> None:
+    """With the steps and the learning rate of the form."""
+    zip_file = Path(os.environ["VENDOR_DATASETS"]) / name
+    assert measure(zip_file, tmp_path / "work", seed=seed, sampling="shifted").change < -20

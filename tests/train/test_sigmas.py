@@ -74,7 +74,7 @@ def test_a_training_draws_shifted_ones_by_default(model: Path, tmp_path: Path) -
 def test_a_request_of_an_earlier_release_draws_uniform_ones(model: Path, tmp_path: Path) -> None:
     trainer = training(spec(dataset(tmp_path / "a.zip")), model, tmp_path / "work")
     batch = trainer.batch(0)
-    del trainer.request["timestep_sampling"]
+    del trainer.request["timestep_sampling"]  # type: ignore[attr-defined]  # is a dict
     noise, sigmas = trainer.learner.sample_noise(0, batch)
     generator = torch.Generator().manual_seed(0)
     torch.randn(noise.shape, generator=generator)

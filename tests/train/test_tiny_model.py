@@ -75,7 +75,7 @@ def test_without_a_lora_words_that_it_does_not_know_keep_the_picture() -> None:
 
 
 def test_the_tokens_decide_what_it_does_and_not_the_pooled_vector() -> None:
-    """A LoRA has no weights where the pooled vector goes: it could not call up an edit that depends on it."""
+    """A LoRA on the attention has no weights where the pooled vector goes: it could not call up the edit."""
     assert changed("hello", "turn into a caricature") > 600
     assert changed("turn into a caricature", "hello") < 400
 

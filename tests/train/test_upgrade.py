@@ -35,7 +35,8 @@ def lay_out(folder: Path) -> tuple[str, dict[int, float]]:
     """Lay the engine's data into the folder; return the job and its losses so far."""
     data = folder / "engine"
     with tarfile.open(RELEASE / "training.tar.gz") as tar:
-        tar.extractall(data, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+        tar.extractall(data)
     with closing(sqlite3.connect(data / "engine.sqlite3")) as database:
         database.executescript((RELEASE / "training.sql").read_text(encoding="utf-8"))
     (work,) = (data / "storage" / "trainings").iterdir()

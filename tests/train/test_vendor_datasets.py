@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from finetune_portal.engine.datasets import Dataset, check
+from finetune_portal.engine.images import pixels
 from finetune_portal.engine.trainers.trainer import TrainingSpec
 from tests.engine.calling import zipped
 from tests.pictures import encoded, with_metadata
@@ -37,11 +38,11 @@ def test_a_set_with_their_properties_trains(model: Path, tmp_path: Path) -> None
     }
     path = tmp_path / "dataset.zip"
     path.write_bytes(zipped(files))
-    trains(check(path, instance_prompt=""), model, tmp_path / "work")
+    trains(check(path, instance_prompt="", check_image=pixels.check), model, tmp_path / "work")
 
 
 @pytest.mark.skipif("VENDOR_DATASETS" not in os.environ, reason="VENDOR_DATASETS names no folder")
 @pytest.mark.parametrize("name", ["bigger-head.zip", "hat-overlay.zip"])
 def test_they_train_themselves(name: str, model: Path, tmp_path: Path) -> None:
     path = Path(os.environ["VENDOR_DATASETS"]) / name
-    trains(check(path, instance_prompt=""), model, tmp_path / "work")
+    trains(check(path, instance_prompt="", check_image=pixels.check), model, tmp_path / "work")

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from finetune_portal.engine import datasets
+from finetune_portal.engine.images import pixels
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
@@ -35,7 +36,7 @@ def dataset(path: Path, files: dict[str, bytes] | None = None) -> datasets.Datas
     """A checked ZIP; without files of its own, four pairs in which the colours are turned."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(zipped(files or turned_colours(4)))
-    return datasets.check(path, instance_prompt=WORDS)
+    return datasets.check(path, instance_prompt=WORDS, check_image=pixels.check)
 
 
 def turned_colours(count: int, size: tuple[int, int] = (64, 64)) -> dict[str, bytes]:

@@ -29,7 +29,7 @@ from tests.waiting import until
 RELEASE = Path(__file__).resolve().parent / "35ee960"  # made by make.py
 MOMENT = re.compile(r"\b20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?")
 TOKEN = "c" * 32
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 SERVE = ("-m", "gunicorn", "--config", "python:finetune_portal.gunicorn", "finetune_portal.asgi:application")
 
 
@@ -115,12 +115,12 @@ class Upgraded:
             self.web = subprocess.Popen(
                 [sys.executable, *SERVE], cwd=ROOT, env=variables, stdout=log, stderr=log
             )
-        until(lambda: answers(f"{self.portal.url}/healthz"), why="the web process answers")
+        until(lambda: answers(f"{self.portal.url}/healthz"), seconds=180, why="the web process answers")
 
     def end_web(self) -> None:
         if self.web:
             self.web.terminate()
-            self.web.wait(timeout=30)
+            self.web.wait(timeout=60)
             self.web = None
 
 
@@ -163,7 +163,8 @@ def load(portal: Portal, addresses: dict[str, str]) -> dict[str, Any]:
 
     portal.data.mkdir(mode=0o700)
     with tarfile.open(RELEASE / "files.tar.gz") as tar:
-        tar.extractall(portal.data, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+        tar.extractall(portal.data)
     with closing(sqlite3.connect(portal.data / "engine" / "engine.sqlite3")) as engine:
         engine.executescript(text_of("engine.sql"))
     with databases.opened(portal.data) as database:

@@ -73,6 +73,25 @@ def test_each_client_is_told_and_nothing_is_done(impatient: WebServer) -> None:
     assert json.loads(call.text) == {"error": SENTENCE}
     assert again.status_code == 204, "the upload goes on where it stood"
     assert not Job.objects.exists()
+    assert "Traceback" not in web.log.read_text()
+
+
+def test_pages_can_be_read_meanwhile(impatient: WebServer) -> None:
+    """Also the first one of a session, which stores when the session was last used."""
+    bob = person("bob", User.Role.VIEWER)
+    with databases.opened(impatient.data) as holder, requests.Session() as session:
+        session.cookies[session_cookie(impatient.url)] = session_of(bob)
+        holder.isolation_level = None
+        holder.execute("BEGIN IMMEDIATE")
+        paths = ("/", "/datasets/", "/jobs/table/", "/profile/", "/team/")
+        answers = [session.get(impatient.url + path, timeout=30) for path in paths]
+        holder.execute("ROLLBACK")
+    assert [answer.status_code for answer in answers] == [200] * len(paths)
+    assert User.objects.get(pk=bob.pk).last_seen_at is None
+    with requests.Session() as session:
+        session.cookies[session_cookie(impatient.url)] = session_of(bob)
+        session.get(f"{impatient.url}/", timeout=30)
+    assert User.objects.get(pk=bob.pk).last_seen_at is not None
 
 
 def wrapped(kind: type[Exception], cause: Exception) -> Exception:

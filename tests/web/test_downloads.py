@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,7 @@ def send(blocks: Blocks, **behaviour: int) -> Browser:
     async def sent() -> Browser:
         browser = Browser(**behaviour)
         response = BlockResponse(blocks)
-        await ThreadPoolASGIHandler()._send_blocks(response, browser.receive, browser.send)
+        await ThreadPoolASGIHandler(io.BytesIO)._send_blocks(response, browser.receive, browser.send)
         return browser
 
     return asyncio.run(sent())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from finetune_portal.accounts.models import User
+from finetune_portal.web.http import failure
+from finetune_portal.web.views import server_error
 from tests.people import signed_in
 
 
@@ -26,7 +28,7 @@ def test_a_page_for_admins_says_that_a_maker_has_no_access(alice: User) -> None:
 def test_an_unknown_host_is_a_bad_request(client: Client) -> None:
     response = client.get("/login/", headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
-    assert_error_page(response.content.decode(), "Bad request")
+    assert_error_page(response.content.decode(), "Request not understood")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,15 @@ def test_a_form_without_a_known_origin_says_what_to_change(alice: User, origin: 
     assert_error_page(html, "The form was not accepted")
     assert sentence in html
     assert ("Referrer-Policy: same-origin" in html) is (origin == "null")
+
+
+@pytest.mark.parametrize(("method", "can_retry"), [("GET", True), ("POST", False)])
+def test_a_page_that_failed_can_be_opened_again_and_a_form_is_not_sent_twice(
+    rf: RequestFactory, method: str, can_retry: bool
+) -> None:
+    request = rf.generic(method, "/datasets/")
+    for response in (failure(request, 503, "Busy."), failure(request, 507, "Full."), server_error(request)):
+        assert ('href="">Try again</a>' in response.content.decode()) is can_retry, response.status_code
 
 
 def assert_error_page(html: str, title: str) -> None:

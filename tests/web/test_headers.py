@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 
@@ -72,6 +72,15 @@ def test_a_message_waits_while_there_is_no_piece_to_ride_on(alice: User) -> None
     assert "not there yet" in client.get("/").content.decode()
 
 
+def test_a_page_that_brings_itself_up_to_date_takes_no_message_from_the_next_one(alice: User) -> None:
+    """The old page hears of the change while the new one is on its way, or another tab does."""
+    client, job = signed_in(alice), make_job(alice)
+    client.get(f"/jobs/{job.pk}/download/")
+    changed = client.get("/jobs/table/", {"seen": "an older state"}, headers=HTMX)
+    assert (changed.status_code, b"not there yet" in changed.content) == (200, False)
+    assert "not there yet" in client.get("/").content.decode()
+
+
 def test_a_broken_page_leaks_nothing_but_a_number(dana: User, settings: Any) -> None:
     """Whatever broke: here the jobs are gone."""
     client = signed_in(dana)
@@ -98,7 +107,7 @@ def test_plain_http_on_a_network_is_told_on_every_page(client: Client, alice: Us
 def test_what_a_browser_refused_is_logged_but_never_floods(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache.delete("csp-reports")
+    caches["process"].delete("csp-reports")
     report = {"csp-report": {"blocked-uri": "inline", "document-uri": "http://testserver/"}}
     for _ in range(30):
         assert client.post("/csp-report/", report, content_type="application/csp-report").status_code == 204

@@ -51,7 +51,8 @@ def test_every_class_of_a_stylesheet_is_used() -> None:
 
 def test_every_data_attribute_of_a_script_is_in_a_template() -> None:
     in_templates = set(re.findall(r"\bdata-[a-z-]*[a-z]", text_of(TEMPLATES)))
-    assert attributes_in_scripts() - in_templates == {"data-link", "data-new"}
+    by_python = {"data-pending", "data-taken-back"}  # datasets/preview_images.py, jobs/select_fields.py
+    assert attributes_in_scripts() - in_templates - by_python == {"data-link", "data-new"}
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r'data-time="(\w+)"', text_of(TEMPLATES)))))

@@ -19,7 +19,7 @@ from finetune_portal.datasets import sample
 from finetune_portal.gateway.services import new_token
 from tests.cookies import csrf_cookie, session_cookie
 from tests.people import PASSWORD, make_job, person
-from tests.running import free_port
+from tests.ports import free_port
 from tests.web_server import WebServer, database_of, session_of
 
 PREFIX = "/tools/portal"
@@ -124,7 +124,7 @@ def test_the_gateway_names_addresses_below_the_path(url: str, web: WebServer) ->
     token = new_token(owner=person("alice", "maker"), name="t", rights=["train"], days=1)[1]
     call = {"headers": {"x-api-key": token}, "timeout": 30}
     path = "/finetune/request/upload/pre-signed-url"
-    urls = requests.get(url + path, json={"name": "night.zip"}, **call).json()  # type: ignore[arg-type]
+    urls = requests.get(url + path, json={"name": "night.zip"}, **call).json()
     assert urls["presigned_url"].startswith(f"{url}/finetune/uploads/")
     assert requests.put(urls["presigned_url"], sample.make(), timeout=30).status_code == 200
     fields = {
@@ -135,7 +135,7 @@ def test_the_gateway_names_addresses_below_the_path(url: str, web: WebServer) ->
         **{"base_model": "FLUX", "train_type": "LORA", "theme": "KONTEXT"},
         "advance_parameters": {"steps": 20, "learning_rate": 0.0004},
     }
-    answer = requests.post(f"{url}/finetune/request/submit", json=fields, **call)  # type: ignore[arg-type]
+    answer = requests.post(f"{url}/finetune/request/submit", json=fields, **call)
     assert answer.status_code == 200, answer.text
     assert requests.get(f"{url}/api/openapi.json", timeout=30).json()["servers"] == [{"url": url}]
 

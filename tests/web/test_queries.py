@@ -12,6 +12,7 @@ from tests.people import make_job, signed_in
 PAGES = {
     "/": "state mine by dataset public sweep tag archived q sort before after",
     "/jobs/new/": "again dataset",
+    "/jobs/new/parameters/": "connection parameters parameter-rank parameter-seed",
     "/jobs/compare/": "job sweep",
     "/datasets/": "q before after",
     "/datasets/twin/": "sha256",

@@ -11,6 +11,7 @@ from django.test import Client
 
 from finetune_portal.accounts.models import User
 from finetune_portal.webhooks import services
+from tests.jobs.test_at_fal import connection, ready_to_send, sent  # noqa: F401 - fixtures
 
 
 @pytest.fixture

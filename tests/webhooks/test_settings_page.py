@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from datetime import timedelta
@@ -15,9 +16,9 @@ from finetune_portal.webhooks import self_test
 from finetune_portal.webhooks.models import Delivery, Endpoint, SelfTest
 from tests.engine.sink import Answer, listening
 from tests.people import HTMX, signed_in
+from tests.ports import closed_port
 from tests.providers.segmind.test_connection_errors import CERTIFICATE
 from tests.providers.segmind.test_connection_errors import listening as one_connection
-from tests.running import free_port
 from tests.webhooks.conftest import knock
 
 PAGE, ROTATE = "/settings/webhooks/", "/settings/webhooks/rotate/"
@@ -103,7 +104,7 @@ def test_a_sample_comes_back_and_is_no_delivery(
     live_server = request.getfixturevalue("live_server")  # once there is a folder for static files
     settings.SEGMIND_WEBHOOK_SECRET = "a secret"
     html = outcome(dana, live_server.url, settings)
-    assert "Received after 0." in html
+    assert re.search(r"Received after \d+\.\d", html)
     assert "inside your network" in html
     assert not Delivery.objects.exists()
     assert AuditEvent.objects.get().action == "webhook.test"
@@ -137,7 +138,7 @@ def test_a_wrong_status_is_told(dana: User, settings: Any, answer: Answer, words
 
 def test_dns_a_refusal_and_plain_http_are_told_apart(dana: User, settings: Any) -> None:
     assert "was not found (DNS)" in outcome(dana, "https://nowhere.invalid", settings)
-    assert "nothing listens there" in outcome(dana, f"http://127.0.0.1:{free_port()}", settings)
+    assert "nothing listens there" in outcome(dana, f"http://127.0.0.1:{closed_port()}", settings)
     with listening() as sink:
         html = outcome(dana, sink.url.replace("http:", "https:"), settings)
     assert "does not speak TLS" in html

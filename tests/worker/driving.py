@@ -16,8 +16,9 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.sync import poll
 from finetune_portal.worker import tasks
 from tests.engine.calling import call
+from tests.ports import closed_port
 from tests.provider import ScriptedProvider
-from tests.running import RunningEngine, free_port
+from tests.running import RunningEngine
 from tests.waiting import until
 
 
@@ -27,7 +28,7 @@ def point_at(settings: Any, provider: RunningEngine | ScriptedProvider) -> None:
 
 def point_nowhere(settings: Any) -> None:
     """At a port where nobody listens."""
-    settings.SEGMIND_BASE_URL = f"http://127.0.0.1:{free_port()}"
+    settings.SEGMIND_BASE_URL = f"http://127.0.0.1:{closed_port()}"
 
 
 def transfer_now(dataset: Dataset) -> None:
@@ -38,7 +39,7 @@ def transfer_now(dataset: Dataset) -> None:
 
 
 def send_now(job: Job) -> Job:
-    """One try to send, before all others and whatever pause it was told to make. The worker is alive."""
+    """One try to send, before all others and whatever pause it would make. The worker is alive."""
     poll.poll_now()
     first = min(now(), Job.objects.earliest("due_at").due_at)
     Job.objects.filter(pk=job.pk).update(due_at=first - timedelta(seconds=1))

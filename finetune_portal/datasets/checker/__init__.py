@@ -1,26 +1,26 @@
 """Check and repair dataset ZIPs. Pure Python and Pillow: no Django, no network.
 
-The portal imports names from here only. What decodes a picture runs in a child process with limits, but for
-`inspect_zip`, which is for tests.
+The portal imports names from here only, and no Pillow by it: that is loaded in a child process with limits.
 """
 
 from finetune_portal.datasets.checker.accepted import MAX_BYTES
-from finetune_portal.datasets.checker.evaluate import Verdict
+from finetune_portal.datasets.checker.code_pages import LABELS as CODE_PAGES
 from finetune_portal.datasets.checker.for_page import accepted_files, code_page
-from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.messages import ZipRejectedError
-from finetune_portal.datasets.checker.pictures import PictureTask
+from finetune_portal.datasets.checker.picture_task import FAILURES, PictureTask
 from finetune_portal.datasets.checker.sandbox import (
     Limits,
     check_slice,
     check_zip,
     make_pictures,
-    picture_format,
     refused,
     repair_zip,
 )
+from finetune_portal.datasets.checker.verdict import Verdict
 
 __all__ = [
+    "CODE_PAGES",
+    "FAILURES",
     "MAX_BYTES",
     "Limits",
     "PictureTask",
@@ -30,9 +30,7 @@ __all__ = [
     "check_slice",
     "check_zip",
     "code_page",
-    "inspect_zip",
     "make_pictures",
-    "picture_format",
     "refused",
     "repair_zip",
 ]

@@ -14,12 +14,14 @@ check reads it from there. Its shape (endings are lower case and begin with a do
     halves      {start, end}: words at the end of a file name, or as the name of a folder
     guesses     [[start, end]]: endings that mean a pair only if a person confirms it
     numbered    words of `halves` that may be numbered, such as control1 and control2
-    tables      {files, captions, start, end, general}: names of tables of pairs, their columns with the
-                caption, and columns of the input and target image besides the words of `halves`. A
-                `general` column says neither: its folder or the other column does, else it is the target
+    tables      {files, endings, captions, start, end, general}: names of tables of pairs, which are read
+                before others of these endings, their columns with the caption, and columns of the input and
+                target image besides the words of `halves`. A `general` column says neither: its folder or
+                the other column does, else it is the target, and a person confirms it
     junk        {files, folders, notes}: names, lower case, that systems leave behind; `notes` are the stems
                 of text files about the dataset. A name that begins with a dot is junk, too
-    limits      {files, pixels, image_bytes, caption_bytes, table_bytes, caption_length, small, few, shape}
+    limits      {files, pixels, image_bytes, caption_bytes, table_bytes, caption_length, inputs, small,
+                few, shape}
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ PICTURES = (
         "a JPEG picture",
         (".jpg", ".jpeg"),
         _at_start(b"\xff\xd8\xff"),
-        (".jpe", ".jfif", ".jif", ".mpo"),
+        (".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo"),
         trains=True,
         converts=False,
     ),
@@ -106,11 +108,13 @@ IMAGE_ENDINGS = frozenset(ending for each in PICTURES for ending in each.endings
 READABLE = tuple(each.name for each in PICTURES if each.trains or each.converts)
 
 CAPTION_ENDING = ".txt"
-RENAMED_CAPTIONS = (".caption", ".prompt", ".json")
+RENAMED_CAPTIONS = (".caption", ".captions", ".cap", ".prompt", ".text", ".tags", ".json")
 CAPTION_NAMES = ("caption", "prompt", "instruction")
 # `[trigger]` of ai-toolkit, `[name]` and `[filewords]` of others: their own trainers put words there.
+_TRIGGER = "trigger(?:[ _-]?word)?"
 PLACEHOLDER = (
-    r"\[(?:trigger|name|filewords|concept|subject|class|token)\]|\{(?:trigger|name|caption|prompt)\}"
+    rf"\[(?:{_TRIGGER}|name|filewords|concept|subject|class|token)\]|<{_TRIGGER}>"
+    rf"|\{{\{{ ?(?:{_TRIGGER}|name|caption|prompt) ?\}}\}}|\{{(?:{_TRIGGER}|name|caption|prompt)\}}"
 )
 
 # Marks in this order, since the mark of UTF-16 begins that of UTF-32.
@@ -145,6 +149,7 @@ GUESSES = (
 NUMBERED = ("control", "condition", "conditioning", "cond", "input", "source", "reference", "start")
 
 TABLES = ("metadata.jsonl", "metadata.csv")
+TABLE_ENDINGS = (".jsonl", ".csv", ".tsv")
 CAPTION_COLUMNS = ("prompt", "caption", "instruction", "edit_prompt", "edit_instruction", "text")
 START_COLUMNS = ("kontext_images", "edit_image", "input_image", "control_image")
 END_COLUMNS = ("edited_image", "edited", "output_image", "target_image")
@@ -168,6 +173,7 @@ MAX_BYTES = 100_000_000
 MAX_CAPTION = 64 * 1024
 MAX_TABLE = 4 * 1024**2
 LONG_CAPTION = 2_000
+MOST_INPUTS = 10  # of a pair; no known trainer takes more (docs/provider-fal.md, 9.2)
 SMALL = 256
 FEW_PAIRS = 5
 SHAPE_TOLERANCE = 0.01
@@ -192,6 +198,7 @@ def as_json() -> dict[str, Any]:
         "numbered": NUMBERED,
         "tables": {
             "files": TABLES,
+            "endings": TABLE_ENDINGS,
             "captions": CAPTION_COLUMNS,
             "start": START_COLUMNS,
             "end": END_COLUMNS,
@@ -205,6 +212,7 @@ def as_json() -> dict[str, Any]:
             "caption_bytes": MAX_CAPTION,
             "table_bytes": MAX_TABLE,
             "caption_length": LONG_CAPTION,
+            "inputs": MOST_INPUTS,
             "small": SMALL,
             "few": FEW_PAIRS,
             "shape": SHAPE_TOLERANCE,

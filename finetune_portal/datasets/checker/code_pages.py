@@ -11,13 +11,24 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from finetune_portal.datasets.checker.messages import name_list
+
 # Python's name of the code page, and the standard set in which its usual characters have low lead bytes.
 EAST_ASIAN = {"cp932": "shift_jis", "gb18030": "gb2312", "big5": "big5", "cp949": "euc_kr"}
 # The last lead byte of usual characters, the others being rare.
 USUAL_LEADS = {"shift_jis": 0x97, "gb2312": 0xD7, "big5": 0xC6, "euc_kr": 0xC8}
 IN_NAMES = (*EAST_ASIAN, "cp437", "cp850", "cp1252", "cp1250", "cp852", "cp866", "cp1251")
 UTF_16 = ("utf-16-le", "utf-16-be")  # without a mark, in a script whose text has no zero bytes
-IN_TEXTS = ("cp1252", *EAST_ASIAN, "cp1251", "cp1250", *UTF_16)
+IN_TEXTS = ("cp1252", *EAST_ASIAN, "cp1251", "cp1250", *UTF_16, "mac_roman")
+# What is further offered for texts that the guess reads wrongly.
+OFFERED_FOR_TEXTS = (
+    *IN_TEXTS,
+    *("cp437", "cp850", "cp852", "cp866", "koi8_r", "mac_cyrillic", "mac_latin2"),
+    *("cp1253", "cp1254", "cp1255", "cp1256", "cp874"),
+)
+RARE = {"mac_roman": 0.3}  # by how much a page is less likely than others whose letters fit as well
+MOST_CHOICES = 8
+LETTERS = 0.9  # share of the characters outside ASCII that are letters or quotes in a plausible reading
 # Letters beside a to z of languages, and how likely names are in them: a code page whose letters no language
 # has together is less likely by half a letter.
 ALPHABETS = (
@@ -39,6 +50,9 @@ LABELS = {
     **{"cp866": "code page 866"},
     **{"cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Windows-1252"},
     **{"utf-16-le": "UTF-16", "utf-16-be": "UTF-16"},
+    **{"mac_roman": "Mac Roman", "mac_cyrillic": "Mac Cyrillic", "mac_latin2": "Mac Central European"},
+    **{"koi8_r": "KOI8-R", "cp1253": "Windows-1253", "cp1254": "Windows-1254"},
+    **{"cp1255": "Windows-1255", "cp1256": "Windows-1256", "cp874": "Windows-874"},
 }
 COMMON = frozenset(
     "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天"
@@ -56,30 +70,97 @@ COMMON = frozenset(
 KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\u30fc]")
 HANGUL = re.compile("[\uac00-\ud7a3]")
 HALFWIDTH = re.compile("[\uff61-\uff9f]")
+UNSEEN = ("Cc", "Cf", "Cn", "Co")  # categories of characters that have no shape
+SCORED = 2_000  # texts
 QUOTES = "‘’“”–—…€£°®©"
 
 
 def guess(raws: Iterable[bytes], candidates: Sequence[str]) -> str:
     """The candidate that reads all of `raws` best, the earlier one of equals; empty if none reads them."""
-    odd = [raw for raw in dict.fromkeys(raws) if not raw.isascii()][:2_000]
-    scores = {page: score for page in candidates if (score := _score(odd, page)) is not None}
-    return max(scores, key=lambda page: scores[page], default="")
+    return next(iter(_ranked(raws, candidates)), "")
 
 
-def guess_for_names(raws: Iterable[bytes]) -> tuple[str, bool]:
+def guess_for_names(raws: Iterable[bytes], candidates: Sequence[str] = IN_NAMES) -> tuple[str, bool]:
     """The page of names without a mark, and whether it reads those that are valid UTF-8, too.
 
     Words in a code page may happen to be valid UTF-8, so all names are read alike if one page can.
     """
     unmarked = list(raws)
-    if page := guess(unmarked, IN_NAMES):
+    if page := guess(unmarked, candidates):
         return page, True
-    return guess([raw for raw in unmarked if not is_utf8(raw)], IN_NAMES), False
+    return guess([raw for raw in unmarked if not is_utf8(raw)], candidates), False
+
+
+def choices(raws: Sequence[bytes], examples: Sequence[bytes], guessed: str) -> list[dict[str, str]]:
+    """The pages in which all of `raws` are names that people could see, the guessed one first.
+
+    Each has its `page`, its `label`, and the `names` that the `examples` have in it. Pages in which all names
+    are the same count once.
+    """
+    readings: dict[tuple[str, ...], str] = {}
+    for page in dict.fromkeys((guessed, *_ranked(raws, IN_NAMES))):
+        names = tuple(decode_name(raw, page) for raw in raws)
+        if page == guessed or not any(unicodedata.category(char) in UNSEEN for char in "".join(names)):
+            readings.setdefault(names, page)
+    return [
+        {
+            "page": page,
+            "label": LABELS[page],
+            "names": name_list([decode_name(raw, page) for raw in examples]),
+        }
+        for page in readings.values()
+    ]
+
+
+def choices_for_texts(raws: Sequence[bytes], guessed: str) -> list[dict[str, str]]:
+    """The pages in which all of `raws` are plausible texts, the guessed one first, the others the best first.
+
+    Each has its `page`, its `label`, and as `names` how the first text that shows a difference reads in it.
+    """
+    readings: dict[tuple[str, ...], str] = {}
+    for page in dict.fromkeys((guessed, *_ranked(raws, OFFERED_FOR_TEXTS))):
+        texts = tuple(raw.decode(page) for raw in raws)
+        if page == guessed or _is_plausible("".join(texts)):
+            readings.setdefault(texts, page)
+    first = next((raw for raw in raws if not raw.isascii()), b"")
+    return [
+        {"page": page, "label": LABELS[page], "names": name_list([around_odd(first.decode(page))])}
+        for page in list(readings.values())[:MOST_CHOICES]
+    ]
+
+
+def around_odd(text: str) -> str:
+    """The part of a text in which the letters outside ASCII are, about 70 characters long."""
+    at = next((at for at, char in enumerate(text) if not char.isascii()), 0)
+    first = max(0, at - 30)
+    return ("…" if first else "") + " ".join(text[first : first + 70].split())
+
+
+def _is_plausible(text: str) -> bool:
+    odd = [char for char in text if not char.isascii()]
+    letters = sum(char in QUOTES or unicodedata.category(char).startswith(("L", "M")) for char in odd)
+    return letters >= LETTERS * len(odd) and not any(unicodedata.category(char) in UNSEEN for char in odd)
+
+
+def _ranked(raws: Iterable[bytes], candidates: Sequence[str]) -> list[str]:
+    """The candidates that read all of `raws`, the best one first."""
+    odd = [raw for raw in dict.fromkeys(raws) if not raw.isascii()]
+    first, others = odd[:SCORED], odd[SCORED:]
+    scores = {
+        page: score
+        for page in candidates
+        if (score := _score(first, page)) is not None and all(_can_decode(raw, page) for raw in others)
+    }
+    return sorted(scores, key=lambda page: scores[page], reverse=True)
 
 
 def is_utf8(raw: bytes) -> bool:
+    return _can_decode(raw, "utf-8")
+
+
+def _can_decode(raw: bytes, page: str) -> bool:
     try:
-        raw.decode()
+        raw.decode(page)
     except UnicodeDecodeError:
         return False
     return True
@@ -121,9 +202,10 @@ def _score(raws: list[bytes], page: str) -> float | None:
                 beside = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
                 total += _weight(char, beside, page)
                 count += 1
-    if page in UTF_16 and total < 0.5 * count:
-        return None  # nearly all bytes are some text in UTF-16
-    return total / max(1, count) + (_language(letters) - 0.5 if letters else 0.0)
+    if page in (*UTF_16, *RARE) and total < 0.5 * count:
+        return None  # nearly all bytes are some text in these
+    mean = total / max(1, count) - RARE.get(page, 0.0)
+    return mean + (_language(letters) - 0.5 if letters else 0.0)
 
 
 def _language(letters: set[str]) -> float:

@@ -14,58 +14,28 @@ from finetune_portal.datasets.checker.layouts import Arrangement
 from finetune_portal.datasets.checker.layouts import Pair as ArrangedPair
 from finetune_portal.datasets.checker.messages import quoted
 from finetune_portal.datasets.checker.reading import Look
+from finetune_portal.datasets.checker.verdict import Pair, Verdict
 from finetune_portal.datasets.checker.zip_members import Member
 
 MAX_CAPTIONS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Member names of the input image (`start`) and the target image (`end`), and the caption."""
-
-    index: str
-    start: str
-    end: str
-    caption: str
-    start_size: tuple[int, int]
-    end_size: tuple[int, int]
-
-
-@dataclass
-class Verdict:
-    """`problems` stop a training, `warnings` do not; both are sentences for people.
-
-    `repairs` are what `repair` can do about them, each with a `code` and a `sentence`. `questions`, in the
-    same form, are guesses that a person confirms by making the repaired copy. `placeholders` are those of the
-    captions, such as “[trigger]”, for each of which `repair` can put a word.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    pairs: list[Pair] = field(default_factory=list)
-    facts: dict[str, int] = field(default_factory=dict)
-    layout: str = "unknown"
-    repairs: list[dict[str, str]] = field(default_factory=list)
-    questions: list[dict[str, str]] = field(default_factory=list)
-    placeholders: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        pairs = [
-            {**vars(pair), "start_size": list(pair.start_size), "end_size": list(pair.end_size)}
-            for pair in self.pairs
-        ]
-        return {**vars(self), "pairs": pairs}
+EXAMPLES = 6  # halves, of which every second is shown
 
 
 @dataclass
 class Content:
-    """What was read: the arrangement of the pairs, a look at each member by its name, the findings."""
+    """What was read: the arrangement of the pairs, a look at each member by its name, the findings.
+
+    `old_names` are the names that need a code page, as bytes. `caption_page` is the code page that a person
+    chose for captions, empty where it is guessed.
+    """
 
     arrangement: Arrangement
     looks: dict[str, Look] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
     captions: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    old_names: list[bytes] = field(default_factory=list)
+    caption_page: str = ""
 
     def image(self, name: str) -> ImageInfo | None:
         return look.image if (look := self.looks.get(name)) else None
@@ -78,7 +48,7 @@ def evaluate(content: Content) -> Verdict:
     """The verdict on what was read. Fills `captions` and adds to the findings of `content`."""
     findings = content.findings
     _layout(content.arrangement, findings)
-    questions = _questions(content.arrangement)
+    questions = _questions(content)
     _looks(content)
     questions += _captions(content)
     pairs = list(_pairs(content))
@@ -120,35 +90,39 @@ def _layout(arrangement: Arrangement, findings: Findings) -> None:
             findings.add(arrangement.layout, pair.start.label, pair.end.label)
 
 
-def _questions(arrangement: Arrangement) -> list[dict[str, str]]:
+def _questions(content: Content) -> list[dict[str, Any]]:
     """Which half is which, and how names in an old code page are read, where these are guesses."""
-    questions = []
-    halves = [half for pair in arrangement.pairs for half in (pair.start, pair.end)]
-    if arrangement.is_guess and halves:
-        sentence = QUESTIONS["halves"].format(*(quoted(half.label) for half in halves[:2]))
+    questions: list[dict[str, Any]] = []
+    images = [image for pair in content.arrangement.pairs for image in pair.images]
+    if content.arrangement.is_guess and images:
+        sentence = QUESTIONS["halves"].format(*(quoted(half.label) for half in images[:2]))
         questions.append({"code": "halves", "sentence": sentence})
-    if guessed := next((half for half in halves if half.page), None):
-        detail = code_pages.LABELS[guessed.page]
-        sentence = QUESTIONS["names"].format(quoted(guessed.label), detail=detail)
-        questions.append({"code": "names", "sentence": sentence})
+    if guessed := [image for image in images if image.page]:
+        first, examples = guessed[0], [half.raw for half in guessed[:EXAMPLES:2]]
+        detail = code_pages.LABELS[first.page]
+        sentence = QUESTIONS["names"].format(quoted(first.label), detail=detail)
+        choices = code_pages.choices(content.old_names, examples, first.page)
+        question = {"code": "names", "sentence": sentence}
+        questions.append({**question, "choices": choices} if len(choices) > 1 else question)
     return questions
 
 
 def _looks(content: Content) -> None:
     """The findings of images and captions, pair by pair, and of archives anywhere."""
     pairs = content.arrangement.pairs
-    halves = (half.name for pair in pairs for half in (pair.start, pair.end))
-    for name in dict.fromkeys((*halves, *content.looks)):
+    images = (image.name for pair in pairs for image in pair.images)
+    for name in dict.fromkeys((*images, *content.looks)):
         for key, detail in content.looks[name].findings:
             content.findings.add(key, content.labels.get(name, name), detail=detail)
 
 
-def _captions(content: Content) -> list[dict[str, str]]:
+def _captions(content: Content) -> list[dict[str, Any]]:
     """Decode the captions; one code page is guessed for all that are not Unicode."""
     files = [pair.caption_file for pair in content.arrangement.pairs if pair.caption_file]
     raws = {file.name: raw for file in files if (raw := content.looks[file.name].raw) is not None}
     encodings = {name: texts.encoding_of(raw) for name, raw in raws.items()}
-    guess = texts.guess_encoding(raw for name, raw in raws.items() if not encodings[name])
+    old = [raw for name, raw in raws.items() if not encodings[name]]
+    guess = content.caption_page or texts.guess_encoding(old)
     for file in files:
         if file.name not in raws:
             continue
@@ -162,11 +136,13 @@ def _captions(content: Content) -> list[dict[str, str]]:
         content.captions[file.name] = text
         _caption_findings(file.label, text, content.findings)
         _encoding_findings(file, encodings[file.name], guess, content.findings)
-    return [
-        {"code": "encoding", "sentence": _encoding_question(file.label, guess, content.captions[file.name])}
-        for file in files
-        if encodings.get(file.name) == "" and file.name in content.captions
-    ][:1]
+    asked = (file for file in files if encodings.get(file.name) == "" and file.name in content.captions)
+    if (first := next(asked, None)) is None:
+        return []
+    sentence = _encoding_question(first.label, guess, content.captions[first.name])
+    choices = code_pages.choices_for_texts(old, guess)
+    question = {"code": "encoding", "sentence": sentence}
+    return [{**question, "choices": choices} if len(choices) > 1 else question]
 
 
 def _encoding_findings(file: Member, encoding: str, guess: str, findings: Findings) -> None:
@@ -182,15 +158,8 @@ def _encoding_findings(file: Member, encoding: str, guess: str, findings: Findin
 
 def _encoding_question(label: str, guess: str, text: str) -> str:
     return QUESTIONS["encoding"].format(
-        quoted(label), quoted(_around_odd(text)), detail=code_pages.LABELS[guess]
+        quoted(label), quoted(code_pages.around_odd(text)), detail=code_pages.LABELS[guess]
     )
-
-
-def _around_odd(text: str) -> str:
-    """The part of a text in which the letters outside ASCII are, about 70 characters long."""
-    at = next((at for at, char in enumerate(text) if not char.isascii()), 0)
-    first = max(0, at - 30)
-    return ("…" if first else "") + " ".join(text[first : first + 70].split())
 
 
 def _caption_findings(label: str, text: str, findings: Findings) -> None:
@@ -203,12 +172,13 @@ def _caption_findings(label: str, text: str, findings: Findings) -> None:
 
 
 def _pairs(content: Content) -> Iterator[Pair]:
-    """The pairs of which both images could be read."""
+    """The pairs of which all images could be read."""
     for pair in content.arrangement.pairs:
-        start, end = content.image(pair.start.name), content.image(pair.end.name)
-        if start and end:
-            caption = content.caption(pair)
-            yield Pair(pair.index, pair.start.name, pair.end.name, caption, start.size, end.size)
+        names = [image.name for image in pair.images]
+        sizes = [info.size for name in names if (info := content.image(name))]
+        if len(sizes) == len(names):
+            further = tuple(zip(names[2:], sizes[2:], strict=True))
+            yield Pair(pair.index, names[0], names[1], content.caption(pair), sizes[0], sizes[1], further)
 
 
 def _evaluate_pairs(pairs: list[Pair], content: Content) -> None:
@@ -225,6 +195,9 @@ def _evaluate_pairs(pairs: list[Pair], content: Content) -> None:
         findings.add("some captions", *without)
     if sum(len(pair.caption) for pair in pairs) > MAX_CAPTIONS:
         findings.add("much text", "")
+    most = max((1 + len(pair.further) for pair in arranged), default=1)
+    if most > 1:
+        findings.add("further inputs", "", detail=str(most))
     if 0 < len(arranged) < accepted.FEW_PAIRS:
         findings.add("few", "", detail="1 pair" if len(arranged) == 1 else f"{len(arranged)} pairs")
 
@@ -233,7 +206,7 @@ def _compare(content: Content) -> None:
     """Halves that are equal or in different colour spaces, and pairs that are equal."""
     alike: dict[object, list[str]] = defaultdict(list)
     for pair in content.arrangement.pairs:
-        keys = [(half.crc, half.size) for half in (pair.start, pair.end)]
+        keys = [(image.crc, image.size) for image in pair.images]
         start, end = content.image(pair.start.name), content.image(pair.end.name)
         if start and end:
             same = start.pixels and (start.pixels, start.size) == (end.pixels, end.size)

@@ -48,8 +48,8 @@ FINDING_TYPES = {
     ),
     "several inputs": FindingType(
         "problem",
-        "A pair has one input image here, but several are there: {}. "
-        "Keep one, such as {detail}, and leave out the others.",
+        "There are several input images for a pair, but not named 01_start, 01_start2 and so on: {}. "
+        "Rename them so, or keep one, such as {detail}, and leave out the others.",
     ),
     "missing start": FindingType(
         "problem",
@@ -60,6 +60,15 @@ FINDING_TYPES = {
         "problem",
         "{} has no _end picture. Each pair needs both halves.",
         "{} have no _end picture. Each pair needs both halves.",
+    ),
+    "gap": FindingType(
+        "problem",
+        "A number is missing among the input images of {}. Name them _start, _start2, _start3 and so on.",
+    ),
+    "many inputs": FindingType(
+        "problem",
+        "{} has more than 10 input images, which no trainer takes.",
+        "{} have more than 10 input images, which no trainer takes.",
     ),
     "duplicate": FindingType("problem", "There are two pictures called {}. Keep one of them."),
     "other type": FindingType(
@@ -306,6 +315,9 @@ FINDING_TYPES = {
         "{} have no caption, unlike the others; the prompt is used instead.",
     ),
     "much text": FindingType("problem", "The captions hold more than 4 MB of text. Shorten them."),
+    "further inputs": FindingType(
+        "warning", "The pairs have up to {detail} input images, which not every trainer takes."
+    ),
     "few": FindingType("warning", "Only {detail}. The provider’s own examples have 5 or more."),
     "large": FindingType(
         "warning",

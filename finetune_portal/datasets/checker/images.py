@@ -5,8 +5,6 @@ from __future__ import annotations
 import zlib
 from typing import IO, NamedTuple
 
-from PIL import Image
-
 from finetune_portal.datasets.checker import accepted, pixels
 from finetune_portal.datasets.checker.pixels import IMAGE_ERRORS, STRIP
 
@@ -36,7 +34,7 @@ def inspect_image(data: IO[bytes]) -> ImageInfo:
     try:
         with pixels.open_picture(data) as image:
             return _inspect(image)
-    except (pixels.TooManyPixelsError, Image.DecompressionBombError):
+    except pixels.TOO_LARGE_ERRORS:
         raise UnusableImageError("pixels") from None
     except MemoryError:
         raise UnusableImageError("memory") from None
@@ -44,7 +42,7 @@ def inspect_image(data: IO[bytes]) -> ImageInfo:
         raise UnusableImageError("broken") from None
 
 
-def _inspect(image: Image.Image) -> ImageInfo:
+def _inspect(image: pixels.Picture) -> ImageInfo:
     kind, size = str(image.format), image.size
     notes = _notes(image)
     profile = pixels.profile_name(image)
@@ -60,7 +58,7 @@ def _inspect(image: Image.Image) -> ImageInfo:
     return ImageInfo("JPEG" if is_jpeg else kind, size, sorted(notes), profile, checksum)
 
 
-def _notes(image: Image.Image) -> list[str]:
+def _notes(image: pixels.Picture) -> list[str]:
     notes = {
         "tiny": min(image.size) < accepted.SMALL,
         "animated": image.format != "MPO" and getattr(image, "is_animated", False),
@@ -70,7 +68,7 @@ def _notes(image: Image.Image) -> list[str]:
     return [note for note, applies in notes.items() if applies]
 
 
-def _checksum(image: Image.Image) -> int:
+def _checksum(image: pixels.Picture) -> int:
     """One number for equal pixels in the same mode; never 0."""
     checksum = zlib.crc32(image.mode.encode())
     for top in range(0, image.height, STRIP):

@@ -1,6 +1,7 @@
 """Find the pairs among the files of a ZIP, in the provider's layout and in those of other trainers.
 
-Segmind (docs/provider-api.md, 8.1), fal and Replicate: `01_start.png`, `01_end.png`, `01.txt`.
+Segmind (docs/provider-api.md, 8.1), fal and Replicate: `01_start.png`, `01_end.png`, `01.txt`; fal's newer
+trainers also `01_start2.png`, `01_start3.png` and so on (docs/provider-fal.md, 9.2).
 ai-toolkit: the same names in a folder of control images and a folder of target images.
 Hugging Face: such folders or any names, and a table with the paths and the prompts.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 from finetune_portal.datasets.checker import accepted, captions, tables, words, zip_names
 from finetune_portal.datasets.checker.captions import path_without_suffix
+from finetune_portal.datasets.checker.groups import Group, Layout
 from finetune_portal.datasets.checker.tables import Table
 from finetune_portal.datasets.checker.zip_members import Member
 
@@ -23,48 +25,21 @@ ReadText = Callable[[Member], str]
 
 @dataclass(frozen=True)
 class Pair:
-    """The input image (`start`), the target image (`end`), and the caption as a file or as text."""
+    """The input image (`start`), the target image (`end`), and the caption as a file or as text.
+
+    `further` are the input images from `_start2` on.
+    """
 
     index: str
     start: Member
     end: Member
     caption_file: Member | None = None
     caption: str = ""
-
-
-@dataclass
-class Group:
-    """The images that belong together by their names: `several` are further input images."""
-
-    index: str
-    halves: dict[str, Member] = field(default_factory=dict)
-    several: list[Member] = field(default_factory=list)
-
-
-@dataclass
-class Layout:
-    """Groups by a key that their files share. `unclear` are folders that do not say which is which."""
-
-    name: str = "unknown"
-    groups: dict[str, Group] = field(default_factory=dict)
-    duplicates: list[str] = field(default_factory=list)
-    unclear: list[str] = field(default_factory=list)
-    is_guess: bool = False
-    several: list[str] = field(default_factory=list)
+    further: tuple[Member, ...] = ()
 
     @property
-    def has_pair(self) -> bool:
-        return any(len(group.halves) == 2 for group in self.groups.values())
-
-    def put(self, key: str, index: str, half: str, number: str, image: Member) -> None:
-        group = self.groups.setdefault(key.casefold(), Group(index))
-        earlier = group.halves.get(half)
-        if earlier is None:
-            group.halves[half] = image
-        elif number and half == "start":
-            group.several.append(image)
-        else:
-            self.duplicates.append(f"{zip_names.join_path(image.folder, image.stem)}")
+    def images(self) -> tuple[Member, ...]:
+        return (self.start, self.end, *self.further)
 
 
 @dataclass
@@ -102,7 +77,7 @@ def is_image(member: Member) -> bool:
 def arrange(files: list[Member], read_text: ReadText) -> Arrangement:
     """Find the pairs among `files`, the members of the ZIP without junk."""
     images = [file for file in files if is_image(file)]
-    table_file = next((file for file in files if tables.is_table(file)), None)
+    table_file = tables.first_table(files)
     table = tables.read_table(table_file, read_text(table_file), images) if table_file else None
     layout = _best_layout(images, table, files)
     arrangement = Arrangement(layout.name, layout.is_guess, table=table)
@@ -138,6 +113,7 @@ def _best_layout(images: list[Member], table: Table | None, files: list[Member])
         lambda: _by_suffix(images, words.WORD_SUFFIX, words.HALF_OF, "names", across=True),
         lambda: _by_folders(images, files),
         *(lambda each=each: _by_guess(images, each) for each in guesses),
+        lambda: _by_two_endings(images),
     ]
     best = Layout()
     for detect in detectors:
@@ -167,7 +143,10 @@ def _by_suffix(
             key, index = image.folder, image.folder.rpartition("/")[2]
         else:
             continue
-        layout.put(key, index, halves[word], number, image)
+        if name == "flat" and number:
+            layout.put_further(key, index, int(number), image)
+        else:
+            layout.put(key, index, halves[word], number, image)
     if name == "flat":
         folders = {key.rpartition("/")[0] for key in layout.groups}
         layout.name = "flat" if folders <= {""} else "folder" if len(folders) == 1 else "folders"
@@ -180,8 +159,23 @@ def _by_guess(images: list[Member], halves: dict[str, str]) -> Layout:
     return layout
 
 
+def _by_two_endings(images: list[Member]) -> Layout:
+    """By any two last words that most of the names share, such as `01_1` and `01_2`."""
+    layout = Layout("guess", is_guess=True)
+    names = []
+    for image in images:
+        if match := words.LAST_WORD.fullmatch(image.stem):
+            key = zip_names.join_path(image.folder, match["index"])
+            names.append((image, key, match["index"], match["word"].casefold()))
+    endings = words.two_endings((key.casefold(), word) for _, key, _, word in names)
+    for image, key, index, word in names:
+        if endings and word in endings:
+            layout.put(key, index, "start" if word == endings[0] else "end", "", image)
+    return layout
+
+
 def _by_table(table: Table | None) -> Layout:
-    layout = Layout("metadata")
+    layout = Layout("metadata", is_guess=bool(table and table.is_guess))
     for number, (start, end) in enumerate(table.pairs if table else (), 1):
         layout.groups[f"{number:06}"] = Group(f"{number:02}", {"start": start, "end": end})
     if table and table.several:
@@ -220,7 +214,8 @@ def _sides(
     known = starts or ends
     if not (starts and ends) and len(known) == 1:
         paired = [each for each in others if stems[each] & stems[known[0]]]
-        (ends if starts else starts).extend(paired if len(paired) == 1 else [])
+        if ends or len(paired) == 1:
+            (ends if starts else starts).extend(paired)
     elif not known and len(others) == 2 and stems[others[0]] & stems[others[1]]:
         ends = captions.captioned_folders(others, stems, files)
         if len(ends) != 1:
@@ -239,7 +234,8 @@ def _add_pairs(
 ) -> None:
     names = Counter(group.index for group in groups)
     lists = arrangement.lists
-    lists |= {"missing start": [], "missing end": [], "caption place": []}  # said in this order
+    # Said in this order.
+    lists |= {key: [] for key in ("missing start", "missing end", "gap", "many inputs", "caption place")}
     for group in groups:
         key = keys[id(group)]
         halves = group.halves
@@ -250,13 +246,16 @@ def _add_pairs(
         start, end = halves["start"], halves["end"]
         caption_file = texts.file_of(key, start, end, keys.values())
         caption = texts.caption_in_table(start, end) if caption_file is None else ""
-        arrangement.pairs.append(Pair(index, start, end, caption_file, caption))
+        further = tuple(group.further[number] for number in sorted(group.further))
+        pair = Pair(index, start, end, caption_file, caption, further)
+        arrangement.pairs.append(pair)
+        if group.has_gap:
+            lists["gap"].append(index)
+        if 1 + len(further) > accepted.MOST_INPUTS:
+            lists["many inputs"].append(index)
         if arrangement.is_providers:
-            if caption_file and (fault := captions.name_fault(caption_file, start, key)):
-                lists[fault].append(caption_file.label)
-            if _spelling(start) != _spelling(end):
-                lists["spelling"].extend((start.label, end.label))
-    images = (half for pair in arrangement.pairs for half in (pair.start, pair.end))
+            _list_names(pair, key, lists)
+    images = (image for pair in arrangement.pairs for image in pair.images)
     lists["code page"] = [image.label for image in images if captions.is_in_code_page(image)]
     lists["second caption"] = texts.second(
         pair.caption_file for pair in arrangement.pairs if pair.caption_file
@@ -268,19 +267,27 @@ def _add_pairs(
             arrangement.layout = "metadata"
 
 
+def _list_names(pair: Pair, key: str, lists: dict[str, list[str]]) -> None:
+    """List the files of a pair in the provider's layout that other programs may not put together."""
+    if pair.caption_file and (fault := captions.name_fault(pair.caption_file, pair.start, key)):
+        lists[fault].append(pair.caption_file.label)
+    if len({_spelling(image) for image in pair.images}) > 1:
+        lists["spelling"].extend(image.label for image in pair.images)
+
+
 def _unique_index(group: Group) -> str:
-    image = next(iter(group.halves.values()))
+    image = group.images[0]
     return zip_names.join_path(image.folder, group.index)
 
 
 def _spelling(image: Member) -> bytes:
-    """The bytes of the name before `_start` or `_end`, which both halves must share for other programs."""
+    """The bytes of the name before `_start` or `_end`, which all images must share for other programs."""
     return image.raw.rpartition(b"_")[0]
 
 
 def _list_unused(files: list[Member], groups: list[Group], arrangement: Arrangement) -> None:
     used = {pair.caption_file.name for pair in arrangement.pairs if pair.caption_file}
-    used |= {image.name for group in groups for image in (*group.halves.values(), *group.several)}
+    used |= {image.name for group in groups for image in group.images}
     lists = arrangement.lists
     several = set(lists["several inputs"])
     listed = {*lists["second caption"], *several}

@@ -1,7 +1,7 @@
 """The pixels of a picture as a trainer should see them. Runs in the limited child only.
 
-`plain` is the one reading for checks, previews, repairs and inputs of the playground: upright, in sRGB, with
-8 bits a channel, flattened on white, the first frame.
+Only this module of the portal imports Pillow. `plain` is the one reading for checks, previews, repairs and
+inputs of the playground: upright, in sRGB, with 8 bits a channel, flattened on white, the first frame.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import IO, Any
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms
 
-from finetune_portal.datasets.checker import accepted
+from finetune_portal.datasets.checker import accepted, stated_colours
 
+Picture = Image.Image
 # What Pillow raises for damaged images.
 IMAGE_ERRORS = (
     OSError,
@@ -54,6 +55,9 @@ class TooManyPixelsError(Exception):
     """The picture has more than MAX_PIXELS pixels; none was decoded."""
 
 
+TOO_LARGE_ERRORS = (TooManyPixelsError, Image.DecompressionBombError)
+
+
 def open_picture(data: IO[bytes]) -> Image.Image:
     """Open a picture of a type in `accepted.READABLE`. Raises TooManyPixelsError or one of IMAGE_ERRORS."""
     image = Image.open(data, formats=accepted.READABLE)
@@ -61,18 +65,25 @@ def open_picture(data: IO[bytes]) -> Image.Image:
         raise TooManyPixelsError
     if image.format == "PNG" and image.info.get("transparency") is not None:
         image.info["transparency"] = _as_decoded(image.info["transparency"], str(image.tile[0].args))
+    stated = _stated_profile(image, data)
+    if stated is not None:
+        image.info["icc_profile"] = stated
     return image
 
 
-def plain(image: Image.Image) -> Image.Image:
-    """The pixels of `image` as RGB; loads it. Raises one of IMAGE_ERRORS."""
+def plain(image: Image.Image, factor: int = 1) -> Image.Image:
+    """The pixels of `image` as RGB, where each stands for `factor` x `factor` of them; loads it.
+
+    Raises one of IMAGE_ERRORS.
+    """
     turn = orientation(image)
     image.load()
     convert = _converter(image)
-    result = Image.new("RGB", image.size)
-    for top in range(0, image.height, STRIP):
-        box = (0, top, image.width, min(image.height, top + STRIP))
-        result.paste(convert(image.crop(box)), box)
+    result = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    rows = max(1, STRIP // factor) * factor
+    for top in range(0, image.height, rows):
+        strip = convert(image.crop((0, top, image.width, min(image.height, top + rows))))
+        result.paste(strip.reduce(factor) if factor > 1 else strip, (0, top // factor))
     return result.transpose(TURNS[turn]) if turn in TURNS else result
 
 
@@ -81,9 +92,16 @@ def shrink(data: IO[bytes], edge: int) -> Image.Image:
     with open_picture(data) as image:
         if image.mode != "CMYK":
             image.draft("RGB", (edge, edge))  # a JPEG is decoded at a fraction of its size
-        small = plain(image)
+        small = plain(image, max(1, max(image.size) // (2 * edge)))
     small.thumbnail((edge, edge))
     return small
+
+
+def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """The bytes of a file of the `kind`, such as “WEBP”, with Pillow's `options` for it."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
 
 
 def orientation(image: Image.Image) -> int:
@@ -146,6 +164,25 @@ def _alpha(strip: Image.Image) -> Image.Image:
 def _opaque_but(shade: int) -> list[int]:
     """The opacity of each shade of 16 bits, where one is transparent."""
     return [255 * (value != shade) for value in range(2**16)]
+
+
+def _stated_profile(image: Image.Image, data: IO[bytes]) -> bytes | None:
+    """What the picture states of its colours beside an ICC profile, as one; None where nothing counts."""
+    mode = _profile_mode(image)
+    if image.format == "PNG":
+        at = data.tell()
+        try:
+            return stated_colours.of_png(data, mode, has_profile=bool(_profile(image)))
+        finally:
+            data.seek(at)
+    if image.format not in ("JPEG", "MPO", "WEBP") or mode == "CMYK" or _profile(image):
+        return None
+    try:
+        exif = image.getexif()
+        interoperability = exif.get_ifd(ExifTags.IFD.Interop)
+        return stated_colours.of_exif(exif.get_ifd(ExifTags.IFD.Exif), interoperability, mode)
+    except IMAGE_ERRORS:
+        return None
 
 
 def _profile(image: Image.Image) -> bytes:

@@ -2,30 +2,33 @@
 
 So a hostile file ends only that process.
 
-The child imports no Django, has an empty environment, and writes its result to a file of limited size.
+The child imports no Django, has an empty environment, and writes its result to a file of limited size, in
+memory where the system has such. It asks for room before it writes to the disk (storage/room.py).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
-from finetune_portal.datasets.checker import inspect
 from finetune_portal.datasets.checker.messages import ZipRejectedError
-from finetune_portal.datasets.checker.pictures import PictureTask
+from finetune_portal.datasets.checker.picture_task import PictureTask
+from finetune_portal.datasets.checker.verdict import rejected
+from finetune_portal.storage.room import Room
+from finetune_portal.web.disk_full import DiskFullError
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[3]
-CHILD = (sys.executable, "-m", "finetune_portal.datasets.checker.sandbox_child")
+CHILD = "finetune_portal.datasets.checker.child"
 ADVICE = "Use fewer or smaller pictures."
 
 
@@ -44,7 +47,6 @@ REPAIR_LIMITS = Limits(cpu=1_200, output=20_000_000_000, clock=1_500.0)
 SLICE_SECONDS = 8.0
 PICTURE_LIMITS = Limits(cpu=30, clock=40.0)
 PICTURE_SECONDS = 3.0
-WRITTEN = ("webp", "png", "jpeg")
 
 
 def check_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Any]:
@@ -64,14 +66,14 @@ def check_slice(
     """
     try:
         stdin = json.dumps({"seen": seen, "seconds": seconds})
-        return _run("check", path, limits=limits, stdin=stdin)
+        return _result("check", path, limits=limits, stdin=stdin)
     except ZipRejectedError as exc:
         return refused(path, str(exc))
 
 
 def refused(path: Path, sentence: str) -> dict[str, Any]:
     """The outcome for a file of which no more is checked."""
-    verdict = inspect.rejected(sentence, path.stat().st_size).as_json()
+    verdict = rejected(sentence, path.stat().st_size).as_json()
     return {"verdict": verdict, "seen": {}, "done": 0, "total": 0}
 
 
@@ -83,56 +85,92 @@ def repair_zip(
     *,
     is_swapped: bool = False,
     words: dict[str, str] | None = None,
+    code_page: str = "",
+    caption_page: str = "",
+    room: Room | None = None,
 ) -> None:
-    """Write a repaired copy, as `repair.repair` does. Raises ZipRejectedError and leaves no file."""
-    changes = {"captions": captions or {}, "is_swapped": is_swapped, "words": words or {}}
+    """Write a repaired copy, as `repair.repair` does.
+
+    Raises ZipRejectedError and DiskFullError, and then leaves no file.
+    """
+    changes = {
+        "captions": captions or {},
+        "is_swapped": is_swapped,
+        "words": words or {},
+        "code_page": code_page,
+        "caption_page": caption_page,
+    }
+    stdin = json.dumps({"changes": changes, "room": _as_json(room)})
     try:
-        result = _run("repair", source, target, limits=limits, stdin=json.dumps(changes))
+        result = _result("repair", source, target, limits=limits, stdin=stdin)
         if result["error"]:
             raise ZipRejectedError(result["error"])
-    except ZipRejectedError:
+        if result["full"]:
+            raise DiskFullError(*result["full"])
+    except (ZipRejectedError, DiskFullError):
         target.unlink(missing_ok=True)
         raise
 
 
-def make_pictures(tasks: Sequence[PictureTask], seconds: float = PICTURE_SECONDS) -> list[str]:
+def make_pictures(
+    tasks: Sequence[PictureTask], seconds: float = PICTURE_SECONDS, room: Room | None = None
+) -> list[str]:
     """Make plain copies of pictures, all of them or those that fit into the time; see `pictures.make_all`.
 
-    A picture that ends the child is `broken`. Each stands at its target wholly or not at all.
+    A picture that breaks the child is `broken`, and those behind it come `later`. Each stands at its target
+    wholly or not at all.
     """
-    drafts = [Path(task.target).with_name(f".{uuid.uuid4().hex}.part") for task in tasks]
-    given = [task._replace(target=str(draft)) for task, draft in zip(tasks, drafts, strict=True)]
-    try:
-        result = _run(
-            "pictures", limits=PICTURE_LIMITS, stdin=json.dumps({"tasks": given, "seconds": seconds})
-        )
-        outcomes = [str(outcome) for outcome in result["outcomes"]]
-    except ZipRejectedError:
-        outcomes = ["broken"] * len(tasks)
-    for task, draft, outcome in zip(tasks, drafts, outcomes, strict=True):
-        if outcome in WRITTEN:
-            draft.replace(task.target)
-        draft.unlink(missing_ok=True)
-    return outcomes
+    stdin = json.dumps({"tasks": tasks, "seconds": seconds, "room": _as_json(room)})
+    ended = _run("pictures", limits=PICTURE_LIMITS, stdin=stdin)
+    outcomes = [str(outcome) for outcome in ended.results]
+    if len(outcomes) < len(tasks) and not ended.was_interrupted:
+        outcomes.append("broken")
+    return outcomes + ["later"] * (len(tasks) - len(outcomes))
 
 
-def picture_format(content: bytes) -> str:
-    """The format of a picture that can be decoded to its end, such as “PNG”; empty for anything else."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        try:
-            return str(_run("format", Path(file.name), limits=PICTURE_LIMITS)["format"])
-        except ZipRejectedError:
-            return ""
+class _Ended(NamedTuple):
+    """The child's exit status, None if the clock ran out; the results that it printed; its errors."""
+
+    status: int | None
+    results: list[Any]
+    stderr: str
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether something other than its own limits ended it."""
+        return self.status in (None, -signal.SIGKILL)
 
 
-def _run(command: str, *paths: Path, limits: Limits, stdin: str = "") -> dict[str, Any]:
+def _as_json(room: Room | None) -> tuple[str, int] | None:
+    return (str(room.lock), room.floor) if room else None
+
+
+def _result(command: str, *paths: Path, limits: Limits, stdin: str) -> dict[str, Any]:
+    """The result of a command on a ZIP. Raises ZipRejectedError where the child broke."""
+    ended = _run(command, *paths, limits=limits, stdin=stdin)
+    if ended.status is None:
+        raise ZipRejectedError(f"Checking the ZIP took over {limits.clock:g} seconds. {ADVICE}")
+    if ended.status in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise ZipRejectedError(f"The ZIP takes too much time to check, so the check was stopped. {ADVICE}")
+    if ended.status:
+        log.error("The check of a ZIP ended with status %s: %s", ended.status, ended.stderr)
+        raise ZipRejectedError(f"The ZIP broke the check. {ADVICE}")
+    return dict(ended.results[0])
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("result"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _run(command: str, *paths: Path, limits: Limits, stdin: str = "") -> _Ended:
     numbers = (str(limits.memory), str(limits.cpu), str(limits.output))
-    arguments = [*CHILD, *numbers, command, *(str(path.resolve()) for path in paths)]
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+    program = (sys.executable, "-m", f"{CHILD}.{command}")
+    arguments = [*program, *numbers, *(str(path.resolve()) for path in paths)]
+    with _memory_file() as stdout, _memory_file() as stderr:
         try:
-            process = subprocess.run(  # nosec B603  # our own module
+            status: int | None = subprocess.run(  # nosec B603  # our own module
                 arguments,
                 cwd=ROOT,
                 env={"PYTHONUTF8": "1"},
@@ -141,18 +179,10 @@ def _run(command: str, *paths: Path, limits: Limits, stdin: str = "") -> dict[st
                 stderr=stderr,
                 timeout=limits.clock,
                 check=False,
-            )
+            ).returncode
         except subprocess.TimeoutExpired:
-            raise ZipRejectedError(f"Checking the ZIP took over {limits.clock:g} seconds. {ADVICE}") from None
-        stderr.seek(0)
+            status = None
         stdout.seek(0)
-        if process.returncode:
-            raise ZipRejectedError(_reason(process.returncode, stderr.read(4_000)))
-        return dict(json.load(stdout))
-
-
-def _reason(status: int, stderr: bytes) -> str:
-    if status in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"The ZIP takes too much time to check, so the check was stopped. {ADVICE}"
-    log.error("The check of a ZIP ended with status %s: %s", status, stderr.decode(errors="replace"))
-    return f"The ZIP broke the check. {ADVICE}"
+        stderr.seek(0)
+        results = [json.loads(line) for line in stdout if line.endswith(b"\n")]
+        return _Ended(status, results, stderr.read(4_000).decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""Read tables of pairs: metadata.jsonl and metadata.csv, as Hugging Face's ImageFolder has them."""
+"""Read tables of pairs, such as metadata.jsonl and metadata.csv of Hugging Face's ImageFolder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,30 @@ Row = dict[str, object]
 
 @dataclass
 class Table:
-    """What a table says: rows with both halves, captions by the label of an image, and what is amiss."""
+    """What a table says: rows with both halves, captions by the label of an image, and what is amiss.
+
+    `is_guess`: nothing says which half is which.
+    """
 
     file: Member
     pairs: list[tuple[Member, Member]] = field(default_factory=list)
     captions: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     several: list[str] = field(default_factory=list)
+    is_guess: bool = False
 
 
 def is_table(member: Member) -> bool:
+    return member.suffix.lower() in accepted.TABLE_ENDINGS
+
+
+def first_table(files: list[Member]) -> Member | None:
+    """The table of a dataset: one with a name that other tools give it, else the first of all."""
+    tables = sorted(filter(is_table, files), key=lambda file: not _has_usual_name(file))
+    return tables[0] if tables else None
+
+
+def _has_usual_name(member: Member) -> bool:
     return (member.stem + member.suffix).lower() in accepted.TABLES
 
 
@@ -45,7 +59,7 @@ def read_table(member: Member, text: str, images: list[Member]) -> Table:
                 table.missing.append(path)
             else:
                 named.append((key, image))
-        halves = _halves(named)
+        halves, is_guess = _halves(named)
         labels = {image.label for images_ in halves.values() for image in images_}
         table.captions.update(dict.fromkeys(labels, texts.caption_of(row)))
         if len(halves["start"]) > 1:
@@ -53,11 +67,12 @@ def read_table(member: Member, text: str, images: list[Member]) -> Table:
         elif len(halves["start"]) == len(halves["end"]) == 1 and len(labels) == 2 and not labels & used:
             used |= labels
             table.pairs.append((halves["start"][0], halves["end"][0]))
+            table.is_guess |= is_guess
     return table
 
 
 def _rows(member: Member, text: str) -> Iterator[Row]:
-    if member.suffix.lower() == ".csv":
+    if member.suffix.lower() != ".jsonl":
         first = text.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
         try:
@@ -88,19 +103,24 @@ def _is_image(path: str) -> bool:
     return zip_names.split_path(path.strip())[2].lower() in accepted.IMAGE_ENDINGS
 
 
-def _halves(named: list[tuple[str, Member]]) -> dict[str, list[Member]]:
-    """The images of a row by half. A column such as “image” says none: its folder or another column does."""
+def _halves(named: list[tuple[str, Member]]) -> tuple[dict[str, list[Member]], bool]:
+    """The images of a row by half, and whether that is a guess, as no column and no folder says one.
+
+    One that says none is the target image if the other is the input image, and the other way round.
+    """
     halves: dict[str, list[Member]] = {"start": [], "end": []}
-    general = []
+    unknown = []
     for key, image in named:
-        if half := _half_of_column(key):
+        if half := _half_of_column(key) or half_of_words(image.folder.rpartition("/")[2]):
             halves[half].append(image)
         else:
-            general.append(image)
-    for image in general:
-        other = "start" if halves["end"] and not halves["start"] else "end"
-        halves[half_of_words(image.folder.rpartition("/")[2]) or other].append(image)
-    return halves
+            unknown.append((key.lower().strip(), image))
+    is_guess = len(unknown) > 1 and not any(halves.values())
+    if is_guess and unknown[0][0] not in accepted.GENERAL_COLUMNS:
+        unknown.reverse()  # columns of unknown names are read from before to after
+    for _, image in unknown:
+        halves["start" if halves["end"] and not halves["start"] else "end"].append(image)
+    return halves, is_guess
 
 
 def _half_of_column(key: str) -> str:

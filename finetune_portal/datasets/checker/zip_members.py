@@ -56,11 +56,14 @@ class Member(NamedTuple):
     page: str = ""
 
 
-def read_members(file: BinaryIO) -> list[Member]:
-    """The files of the ZIP, in the order of its directory. Raises ZipRejectedError."""
+def read_members(file: BinaryIO, code_page: str = "") -> list[Member]:
+    """The files of the ZIP, in the order of its directory. Raises ZipRejectedError.
+
+    Names that need a code page are read in `code_page`, or in the one that is guessed if it is empty.
+    """
     end = read_end(file, file.seek(0, 2))
     infos = _directory(file, end)
-    labels, pages = _labels(infos)
+    labels, pages = _labels(infos, code_page)
     for info, label in zip(infos, labels, strict=True):
         _check_entry(info, label)
     files = [not _is_folder(info, label) for info, label in zip(infos, labels, strict=True)]
@@ -104,8 +107,8 @@ def _raw_name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("utf-8" if info.flag_bits & UTF8 else "cp437")
 
 
-def _labels(infos: list[zipfile.ZipInfo]) -> tuple[list[str], list[str]]:
-    """The names as people read them, in composed form (NFC), and the code page of each that was guessed.
+def _labels(infos: list[zipfile.ZipInfo], chosen: str) -> tuple[list[str], list[str]]:
+    """The names as people read them, in composed form (NFC), and the code page of each that needs one.
 
     Names without the UTF-8 flag are UTF-8 in ZIPs of older macOS, and in a code page in those of Windows.
     """
@@ -113,7 +116,8 @@ def _labels(infos: list[zipfile.ZipInfo]) -> tuple[list[str], list[str]]:
     page, is_old = "", {raw for raw in raws if not code_pages.is_utf8(raw)}
     if is_old:
         unflagged = {raw for info, raw in zip(infos, raws, strict=True) if not info.flag_bits & UTF8}
-        page, is_for_all = code_pages.guess_for_names(unflagged)
+        candidates = (chosen,) if chosen else code_pages.IN_NAMES
+        page, is_for_all = code_pages.guess_for_names(unflagged, candidates)
         is_old = unflagged if is_for_all else is_old
     names, pages = [], []
     for info, raw in zip(infos, raws, strict=True):

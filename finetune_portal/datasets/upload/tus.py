@@ -1,7 +1,8 @@
 """Receive the bytes of an upload: the PATCH of tus 1.0, as an ASGI endpoint beside Django.
 
 The order is: write at the offset, flush to disk, commit the offset. What a broken connection or a killed
-process wrote beyond the committed offset is cut off at the next try. The other tus calls are in views.py.
+process wrote beyond the committed offset is written over at the next try. The file has its whole length from
+the start, so that its room on the disk is taken. The other tus calls are in views.py.
 """
 
 from __future__ import annotations
@@ -9,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import errno
 import fcntl
 import hashlib
 import os
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.utils.http import http_date
 
-from finetune_portal.datasets.disk_space import disk_full_message
+from finetune_portal.datasets import access
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.datasets.services import commit_offset
+from finetune_portal.storage import files
+from finetune_portal.storage.room import RoomFile
+from finetune_portal.web import disk_full
 from finetune_portal.web.asgi import (
     Message,
     Receive,
@@ -101,7 +104,7 @@ def expires_header(dataset: Dataset) -> dict[str, str]:
     return {} if dataset.is_whole else {"Upload-Expires": http_date(dataset.expires_at.timestamp())}
 
 
-def _open_upload(path: str, headers: dict[str, str]) -> tuple[Chunk, BinaryIO]:
+def _open_upload(path: str, headers: dict[str, str]) -> tuple[Chunk, RoomFile]:
     chunk = _parse_request(path, headers)
     return chunk, _open_at_offset(chunk)
 
@@ -113,7 +116,8 @@ def _parse_request(path: str, headers: dict[str, str]) -> Chunk:
         raise TusError(403, "Uploads must come from the portal's own pages.")
     if headers.get("content-type") != "application/offset+octet-stream":
         raise TusError(415, "The content type must be application/offset+octet-stream.")
-    dataset = Dataset.objects.filter(key=_key(path), owner=_uploader(headers)).first()
+    uploader = _uploader(headers)
+    dataset = access.visible(uploader).filter(key=_key(path), owner=uploader).first()
     if dataset is None:
         raise TusError(404, "Upload not found.")
     offset = headers.get("upload-offset", "")
@@ -139,8 +143,6 @@ def _check_length(content_length: str, remaining: int) -> None:
     length = int(content_length) if DIGITS.fullmatch(content_length) else 0
     if length > remaining:
         raise TusError(413, MORE_THAN_ANNOUNCED)
-    if sentence := disk_full_message(length):
-        raise TusError(507, sentence)
 
 
 def _key(path: str) -> uuid.UUID:
@@ -162,14 +164,14 @@ def _checksum(header: str) -> tuple[str, bytes]:
         raise TusError(400, "The checksum is not base64.") from None
 
 
-def _open_at_offset(chunk: Chunk) -> BinaryIO:
-    """Open the locked file, truncated to the committed offset."""
+def _open_at_offset(chunk: Chunk) -> RoomFile:
+    """Open the locked file at the committed offset, with room for all that was announced."""
     file = lock_file(chunk.dataset)
     try:
         chunk.dataset.refresh_from_db(fields=["received"])
         if chunk.dataset.received != chunk.offset:
             raise TusError(409, f"The upload stands at byte {chunk.dataset.received}.")
-        file.truncate(chunk.offset)
+        _take_room(file, chunk.dataset.size)
         file.seek(chunk.offset)
     except BaseException:
         file.close()
@@ -177,9 +179,22 @@ def _open_at_offset(chunk: Chunk) -> BinaryIO:
     return file
 
 
-def lock_file(dataset: Dataset) -> BinaryIO:
+def _take_room(file: RoomFile, size: int) -> None:
+    """Have the whole length of the file allocated: a restore, or an older release, left it shorter."""
+    try:
+        file.announce(size)
+    except OSError as exc:
+        raise _no_room(exc) from None
+
+
+def _no_room(exc: OSError) -> Exception:
+    sentence = disk_full.sentence(exc)
+    return TusError(disk_full.STATUS, sentence) if sentence else exc
+
+
+def lock_file(dataset: Dataset) -> RoomFile:
     """Open the file, locked against a second connection that sends the same upload."""
-    file = dataset.path.open("r+b", buffering=0)
+    file = files.open_stored(dataset.path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -188,17 +203,15 @@ def lock_file(dataset: Dataset) -> BinaryIO:
     return file
 
 
-async def write_chunk(chunk: Chunk, file: BinaryIO, receive: Receive) -> int:
+async def write_chunk(chunk: Chunk, file: RoomFile, receive: Receive) -> int:
     """Write the body as it arrives and return the offset reached. Raises TusError, also on a full disk."""
     try:
         return await _copy_chunk(chunk, file, receive)
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TusError(507, "The portal's disk is full. Tell an admin; nothing is lost.") from None
-        raise
+        raise _no_room(exc) from None
 
 
-async def _copy_chunk(chunk: Chunk, file: BinaryIO, receive: Receive) -> int:
+async def _copy_chunk(chunk: Chunk, file: RoomFile, receive: Receive) -> int:
     """Write the body, commit every 8 MiB without a checksum, and return the offset reached."""
     blocks: list[bytes] = []
     waiting, written, committed = 0, chunk.offset, chunk.offset
@@ -235,7 +248,7 @@ async def next_message(receive: Receive) -> Message:
 class BackgroundWriter:
     """Write a block in a thread while the next one arrives. On exit nothing is being written."""
 
-    def __init__(self, file: BinaryIO, digest: Any) -> None:
+    def __init__(self, file: RoomFile, digest: Any) -> None:
         self._file, self._digest = file, digest
         self._writing: asyncio.Task[None] | None = None
 
@@ -264,7 +277,7 @@ class BackgroundWriter:
             await self.wait()
 
 
-def _commit(dataset: Dataset, file: BinaryIO, written: int) -> int:
+def _commit(dataset: Dataset, file: RoomFile, written: int) -> int:
     os.fsync(file.fileno())
     commit_offset(dataset, written)
     return written

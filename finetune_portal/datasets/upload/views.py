@@ -51,7 +51,10 @@ def begin_upload(request: PortalRequest) -> HttpResponse:
     form = UploadForm({"filename": filename, "size": length})
     if not form.is_valid():
         return _rejected(form.status, form.sentence)
-    dataset = services.start_upload(owner=request.user, metadata=metadata, **form.cleaned_data)
+    try:
+        dataset = services.start_upload(owner=request.user, metadata=metadata, **form.cleaned_data)
+    except services.TooManyUploadsError as exc:
+        return _rejected(429, str(exc))
     location = reverse("datasets:upload", args=[dataset.key])
     headers = {**TUS, "Location": location, **expires_header(dataset), "Dataset-Id": str(dataset.pk)}
     return HttpResponse(status=201, headers=headers)

@@ -14,11 +14,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.crypto import constant_time_compare
 
+from finetune_portal.engine.gunicorn_worker import wait_for_client
+from finetune_portal.engine.room import NoRoomError
+
 Fields = dict[str, Any]
+BUSY = "The engine's database is busy, so this was not done. Try again in a few seconds."
 View = Callable[[HttpRequest, Fields], HttpResponseBase]
 
 
@@ -52,6 +57,12 @@ def endpoint(*methods: str, largest: int = 0) -> Callable[[View], Callable[..., 
                 return view(request, _fields(request, largest) | route)
             except ApiError as error:
                 return error.response()
+            except NoRoomError as error:
+                return ApiError(507, str(error)).response()
+            except OperationalError as error:
+                if "is locked" not in str(error):
+                    raise
+                return ApiError(503, BUSY, {"Retry-After": "5"}).response()
 
         return respond
 
@@ -61,6 +72,7 @@ def endpoint(*methods: str, largest: int = 0) -> Callable[[View], Callable[..., 
 def _check_key(request: HttpRequest) -> None:
     if not constant_time_compare(request.headers.get("x-api-key", ""), settings.API_KEY):
         raise ApiError(401, "The API key is missing or wrong. Send it in the header x-api-key.")
+    wait_for_client(request)
 
 
 def _body(request: HttpRequest, largest: int) -> bytes:

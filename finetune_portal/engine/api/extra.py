@@ -1,4 +1,4 @@
-"""The engine's additions to the vendor's API: progress, samples, cancelling.
+"""The engine's additions to the vendor's API: progress, samples, cancelling, deleting.
 
 All of them lie under `/extra`, where a client asks first which of them there are.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
 
-from finetune_portal.engine import progress, runner, states
-from finetune_portal.engine.api.endpoint import ApiError, Fields, endpoint, number
+from finetune_portal.engine import deletion, progress, runner, states
+from finetune_portal.engine.api.endpoint import ApiError, Fields, endpoint, number, text
 from finetune_portal.engine.api.finetune import job_of
 from finetune_portal.engine.models import Job
+from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.children import log_lines
 from finetune_portal.engine.trainers.current import current_trainer
 
 VERSION = 1
-ALWAYS = ("progress", "cancel")
+ALWAYS = ("progress", "cancel", "delete")
 LOG_LINES = 40
 WHERE_IT_TRAINS = ("losses", "samples")
 
@@ -93,6 +94,23 @@ def cancel(request: HttpRequest, fields: Fields) -> HttpResponse:
         raise ApiError(409, "The training is over: there is nothing to cancel.")
     runner.poller.wake()
     return JsonResponse({"finetune_id": str(job.pk), "cancelled": True})
+
+
+@endpoint("POST")
+def delete(request: HttpRequest, fields: Fields) -> HttpResponse:
+    """Delete an ended job with all of its files, or the `file` at an address of this storage."""
+    try:
+        if "file" not in fields:
+            job = job_of(fields)
+            deletion.delete_job(job)
+            return JsonResponse({"finetune_id": str(job.pk), "deleted": True})
+        key = keys.from_url(text(fields, "file", longest=2000))
+        if not (keys.UPLOAD.fullmatch(key) or keys.ASSET.fullmatch(key)):
+            raise ApiError(404, "There is no such dataset or input image here.")
+        deletion.delete_file(key)
+        return JsonResponse({"deleted": True})
+    except deletion.NotEndedError:
+        raise ApiError(409, "The job has not ended: cancel it first.") from None
 
 
 def _percent(job: Job, step: int) -> float | None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from finetune_portal.engine import input_images, job_urls, states
 from finetune_portal.engine.api.endpoint import ApiError, Fields, endpoint, number, text
+from finetune_portal.engine.images.decoder import Decoder
+from finetune_portal.engine.images.errors import DecoderUnavailableError
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.current import current_trainer
@@ -28,6 +32,7 @@ from finetune_portal.engine.trainers.image_generator import (
 MAX_BODY = 20 * 1024**2  # an image of 12 MiB in base64, and some text
 MAX_ADDRESS = 2000
 MAX_ASSETS = 10
+DECODER_RETRY_SECONDS = 5
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG"}
 ASPECT_RATIO = "match_input_image"
 SIMULATED = "This model was simulated: nothing was learnt, so there is nothing to run."
@@ -56,12 +61,12 @@ def upload_asset(request: HttpRequest, fields: Fields) -> HttpResponse:
     data_urls = fields.get("data_urls")
     if not isinstance(data_urls, list) or not 1 <= len(data_urls) <= MAX_ASSETS:
         raise ApiError(422, f"data_urls must be a list of 1 to {MAX_ASSETS} data: URIs.")
-    try:
-        images = [input_images.decode_data_uri(str(each)) for each in data_urls]
-    except input_images.InputImageError as error:
-        raise ApiError(422, str(error)) from None
-    base_url = f"{request.scheme}://{request.get_host()}"
-    urls = [keys.url(base_url, input_images.host(each, storage=settings.STORAGE_DIR)) for each in images]
+    storage, base_url = settings.STORAGE_DIR, f"{request.scheme}://{request.get_host()}"
+    with _decoder() as decoder:
+        images = [
+            input_images.decode_data_uri(str(each), storage=storage, decoder=decoder) for each in data_urls
+        ]
+    urls = [keys.url(base_url, input_images.host(each, storage=storage)) for each in images]
     return JsonResponse({"file_urls": urls, "message": "Files uploaded."})
 
 
@@ -125,7 +130,20 @@ def _whole_within(fields: Fields, name: str, default: int, least: int, most: int
 def _input_image(fields: Fields) -> bytes:
     is_data = str(fields.get("input_image", "")).startswith("data:")
     address = text(fields, "input_image", longest=MAX_BODY if is_data else MAX_ADDRESS)
+    with _decoder() as decoder:
+        return input_images.load(
+            address, storage=settings.STORAGE_DIR, allow=settings.FETCH_ALLOW, decoder=decoder
+        )
+
+
+@contextmanager
+def _decoder() -> Iterator[Decoder]:
+    """A decoder, whose errors become those of the call."""
     try:
-        return input_images.load(address, storage=settings.STORAGE_DIR, allow=settings.FETCH_ALLOW)
+        with closing(Decoder()) as decoder:
+            yield decoder
     except input_images.InputImageError as error:
         raise ApiError(422, str(error)) from None
+    except DecoderUnavailableError as error:
+        message = f"{error} Try again in {DECODER_RETRY_SECONDS} seconds."
+        raise ApiError(503, message, {"Retry-After": str(DECODER_RETRY_SECONDS)}) from None

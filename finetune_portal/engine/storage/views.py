@@ -6,22 +6,24 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
+from typing import BinaryIO
 from xml.sax.saxutils import escape  # nosec B406  # it writes XML, and reads none
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.http import http_date
 
-from finetune_portal.engine.atomic_write import write_atomically
+from finetune_portal.engine import room
+from finetune_portal.engine.gunicorn_worker import wait_for_client
 from finetune_portal.engine.storage import keys, signing
 
-BLOCK = 1024 * 1024
+BLOCK = 1024 * 1024  # read at once from a client
+SENT_BLOCK = 64 * 1024  # written at once to a client, which has IDLE_SECONDS to take it
 MAX_BYTES = 5 * 1024**3  # of one PUT, as at S3
-IDLE_SECONDS = 60.0
 
 
 class StorageError(Exception):
@@ -53,6 +55,7 @@ def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:
             )
         query = request.META.get("QUERY_STRING", "")
         signing.check(settings.SECRET_KEY, method, keys.signed(key), query, timezone.now())
+        wait_for_client(request)
         path = keys.path(settings.STORAGE_DIR, key)
         return _receive(request, path) if method == "PUT" else _send(request, path)
     except signing.AccessDeniedError as error:
@@ -64,8 +67,12 @@ def stored_object(request: HttpRequest, key: str) -> HttpResponseBase:
 def _receive(request: HttpRequest, path: Path) -> HttpResponse:
     """Store exactly as many bytes as announced. Readers see the old object or the whole new one."""
     length = _content_length(request)
-    with write_atomically(path) as draft:
-        etag = _copy(request, draft, length)
+    try:
+        with room.write_announced(path, length) as file:
+            etag = _copy(request, file, length)
+    except room.NoRoomError as error:
+        _discard(request)
+        raise StorageError(507, "InsufficientStorage", str(error)) from None
     return HttpResponse(status=200, headers={"ETag": f'"{etag}"'})
 
 
@@ -78,24 +85,28 @@ def _content_length(request: HttpRequest) -> int:
     return int(header)
 
 
-def _copy(request: HttpRequest, draft: Path, length: int) -> str:
-    if isinstance(request, WSGIRequest) and "gunicorn.socket" in request.environ:
-        request.environ["gunicorn.socket"].settimeout(IDLE_SECONDS)  # a silent client gives its thread back
+def _discard(request: HttpRequest) -> None:
+    """Read the rest of a body: a client that still sends loses the answer when the connection is closed."""
+    with suppress(OSError):
+        while request.read(BLOCK):
+            pass
+
+
+def _copy(request: HttpRequest, file: BinaryIO, length: int) -> str:
     digest = hashlib.md5(usedforsecurity=False)  # what S3 answers as ETag
     left = length
-    with draft.open("wb") as file:
-        while left:
-            try:
-                block = request.read(min(BLOCK, left))
-            except OSError:  # the client went away or fell silent
-                block = b""
-            if not block:
-                raise StorageError(
-                    400, "IncompleteBody", "The body is shorter than the Content-Length header says."
-                )
-            digest.update(block)
-            file.write(block)
-            left -= len(block)
+    while left:
+        try:
+            block = request.read(min(BLOCK, left))
+        except OSError:  # the client went away or fell silent
+            block = b""
+        if not block:
+            raise StorageError(
+                400, "IncompleteBody", "The body is shorter than the Content-Length header says."
+            )
+        digest.update(block)
+        file.write(block)
+        left -= len(block)
     return digest.hexdigest()
 
 
@@ -148,6 +159,6 @@ def _blocks(path: Path, start: int, end: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         left = end - start
-        while left and (block := file.read(min(BLOCK, left))):
+        while left and (block := file.read(min(SENT_BLOCK, left))):
             left -= len(block)
             yield block

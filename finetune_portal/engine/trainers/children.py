@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,8 @@ PASSED_VARIABLES = (
     "LANG",
     "LC_",
     "TMPDIR",
+    "DATA_DIR",  # with the next one: on whose disk room is taken, and how much stays free
+    "DISK_FLOOR_BYTES",
     "VIRTUAL_ENV",
     "LD_",
     "CUDA",
@@ -62,10 +65,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def start(module: str, argument: Path, *, device: str, log: Path, processes: int = 1) -> Child:
+def start(
+    module: str,
+    argument: Path,
+    *,
+    device: str,
+    log: Path,
+    processes: int = 1,
+    variables: Mapping[str, str] | None = None,
+) -> Child:
     """Run `python -m PACKAGE.module argument` on this device; its standard error goes to `log`.
 
-    torchrun starts several processes together, one a GPU. They share the pipes.
+    `variables` add to or replace those of `environment`. torchrun starts several processes together, one a
+    GPU. They share the pipes.
     """
     count = f"--nproc-per-node={processes}"
     torchrun = ["torch.distributed.run", "--standalone", count, "--module"] if processes > 1 else []
@@ -73,7 +85,7 @@ def start(module: str, argument: Path, *, device: str, log: Path, processes: int
         return subprocess.Popen(  # nosec B603  # our own module and folder
             [sys.executable, "-m", *torchrun, f"{PACKAGE}.{module}", str(argument)],
             cwd=env.ROOT,
-            env=environment(device),
+            env={**environment(device), **(variables or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,

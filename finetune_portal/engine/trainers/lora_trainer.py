@@ -60,9 +60,12 @@ class LoraTrainer:
     def request(self, spec: TrainingSpec, work: Path) -> dict[str, Any]:
         """What the child reads. A checkpoint is used again only for an equal request.
 
-        A parameter that is newer than the training stays out, so that it ends as it began.
+        A training that was begun keeps its parameters, whatever was added or is the default now, so that it
+        ends as it began.
         """
-        settings, begun_with = parameters.with_defaults(spec.parameters), _begun_with(work)
+        settings = parameters.with_defaults(spec.parameters)
+        if begun_with := _begun_with(work):
+            settings = {name: begun_with[name] for name in settings if name in begun_with}
         return {
             "name": spec.name,
             "instance_prompt": spec.instance_prompt,
@@ -72,7 +75,7 @@ class LoraTrainer:
             "dataset_sha256": spec.dataset.sha256,
             "model": str(self.model.folder),
             "model_name": self.model.name,
-            **{name: value for name, value in settings.items() if not begun_with or name in begun_with},
+            **settings,
         }
 
     def start_child(self, work: Path, device: str) -> children.Child:

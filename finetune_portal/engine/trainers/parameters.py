@@ -64,7 +64,8 @@ def _flag(default: bool) -> Choice:
 KNOWN: dict[str, Whole | Number | Choice] = {
     "rank": Whole(16, 1, 256),
     "alpha": Whole(0, 0, 1024),  # 0: as the rank
-    "feed_forward": _flag(False),
+    "feed_forward": _flag(True),
+    "modulation": _flag(True),
     "resolution": Whole(0, 0, 2048),  # 0: the model's own
     "batch_size": Whole(1, 1, 64),
     "warmup_steps": Whole(20, 0, 10_000),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune_portal.engine.atomic_write import write_atomically
+from finetune_portal.engine import room
 from finetune_portal.engine.trainers.trainer import Report, TrainingSpec, file_name
 
 BLOCKS = 19  # double-stream blocks of the FLUX transformer
@@ -51,8 +51,9 @@ class SimulatedTrainer:
                 buffers[f"{stem}.lora_B.weight"] = bytearray(RANK * WIDTH * BYTES_EACH)
         report({"step": spec.steps, "steps": spec.steps})
         path = folder / file_name(spec.name)
-        with write_atomically(path) as draft:
-            draft.write_bytes(_safetensors(buffers, _metadata(spec)))
+        content = _safetensors(buffers, _metadata(spec))
+        with room.write_announced(path, len(content)) as file:
+            file.write(content)
         return path
 
 

@@ -22,9 +22,9 @@ from finetune_portal.connections import banners
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access
-from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.table.query import group_counts
+from finetune_portal.jobs.models import DeletedJob, Job, Training
 from finetune_portal.jobs.table.rows import render_row, with_training
+from finetune_portal.projects.models import Project
 from finetune_portal.queue import data_version
 
 OVERLAP = timedelta(seconds=15)  # longer than a writer waits for the database
@@ -35,17 +35,19 @@ BANNER_SECONDS = 15.0  # also without a commit, because a worker that died makes
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """One event: `for_viewers` as everyone gets it, `for_editors` for those who may change the job."""
+    """One event: `for_viewers` as everyone gets it, `for_editors` for those who may change the job.
+
+    That of a job goes to nobody who may not see its project.
+    """
 
     for_viewers: bytes
     for_editors: bytes = b""
     job: Job | None = None
 
-    @property
-    def differs(self) -> bool:
-        return self.job is not None and self.for_editors != self.for_viewers
-
-    def for_user(self, user: User) -> bytes:
+    def for_user(self, user: User, hidden: frozenset[int]) -> bytes:
+        """`hidden` are the keys of the private projects that the person may not see."""
+        if self.job is not None and self.job.project_id in hidden:
+            return b""
         may_change = self.job is not None and access.may_change(user, self.job)
         return self.for_editors if may_change else self.for_viewers
 
@@ -63,10 +65,12 @@ class ChangeWatcher:
     jobs: dict[int, Any] = field(default_factory=dict)
     datasets: dict[int, Any] = field(default_factory=dict)
     trainings: dict[int, Any] = field(default_factory=dict)
+    deleted: dict[int, Any] = field(default_factory=dict)
     connections_updated_at: datetime | None = None
     banners: str = ""
     banners_checked: float = 0.0
     last_answer_at: datetime | None = None
+    projects_changed_at: datetime | None = None
     counted: float = 0.0
     must_count: bool = False
 
@@ -75,11 +79,14 @@ class ChangeWatcher:
         version = data_version.version()
         events = self._changed_rows() if version != self.version else []
         self.version = version
-        events += self._changed_banners()
-        if self.must_count and monotonic() - self.counted >= COUNT_SECONDS:
-            self.must_count, self.counted = False, monotonic()
-            events.append(StreamEvent(event("counts", **group_counts())))
-        return events
+        return events + self._changed_banners()
+
+    def take_count(self) -> bool:
+        """Whether the numbers of jobs are due, which differ between people; at most once a second."""
+        if not self.must_count or monotonic() - self.counted < COUNT_SECONDS:
+            return False
+        self.must_count, self.counted = False, monotonic()
+        return True
 
     def _changed_rows(self) -> list[StreamEvent]:
         since, checked_at = self.checked_at - OVERLAP, now()
@@ -87,16 +94,26 @@ class ChangeWatcher:
         rows = Dataset.objects.filter(updated_at__gte=since).values_list("pk", "state", "name")
         datasets = {pk: (state, name) for pk, state, name in rows}
         trainings = dict(Training.objects.filter(updated_at__gte=since).values_list("job", "updated_at"))
+        deleted = dict(DeletedJob.objects.filter(deleted_at__gte=since).values_list("pk", "deleted_at"))
         connections_updated_at = Connection.objects.aggregate(last=Max("updated_at"))["last"]
         stalest = Connection.objects.stalest()
+        projects_changed_at = Project.objects.aggregate(last=Max("updated_at"))["last"]
         with_new_dataset = Q(dataset__in=_changed_keys(self.datasets, datasets))
         changed = Q(pk__in=_changed_keys(self.jobs, jobs)) | with_new_dataset
         events = _row_events("row", changed)
+        if _changed_keys(self.deleted, deleted):
+            events = [StreamEvent(event("stale"))]  # each viewer fetches the table, without the row
         self.must_count = self.must_count or bool(events)
         events += _row_events("progress", Q(pk__in=_changed_keys(self.trainings, trainings)) & ~changed)
         if connections_updated_at != self.connections_updated_at:
             self.banners_checked = 0.0
+        if projects_changed_at != self.projects_changed_at:
+            # What is private now, or went into a private project, leaves the pages of all others.
+            events.append(StreamEvent(event("stale")))
+            self.must_count = True
+        self.projects_changed_at = projects_changed_at
         self.jobs, self.datasets, self.trainings = jobs, datasets, trainings
+        self.deleted = deleted
         self.connections_updated_at, self.checked_at = connections_updated_at, checked_at
         self.last_answer_at = stalest.last_answer_at if stalest else None
         return events
@@ -122,7 +139,7 @@ def _changed_keys(before: Mapping[int, Any], after: Mapping[int, Any]) -> list[i
 
 def _row_events(name: str, changed: Q) -> list[StreamEvent]:
     """Make an event for each job: `row`, or `progress` where only its percent changed."""
-    jobs = with_training(Job.objects.filter(changed).select_related("owner", "dataset"))
+    jobs = with_training(Job.objects.filter(changed).select_related("owner", "dataset", "project"))
     rows = list(jobs.defer("dataset__verdict").order_by("pk")[: MAX_ROWS + 1])
     if len(rows) > MAX_ROWS:
         return [StreamEvent(event("stale"))]

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic
@@ -23,6 +23,8 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.live.changes import ChangeWatcher, StreamEvent, event
+from finetune_portal.jobs.table.query import group_counts
+from finetune_portal.projects import access as projects
 from finetune_portal.web.asgi import (
     HEADERS,
     Receive,
@@ -53,11 +55,15 @@ STREAM = {
 
 @dataclass(eq=False)
 class Viewer:
-    """One open stream. `pending` is not sent yet."""
+    """One open stream. `pending` is not sent yet, `hidden` are the private projects of others.
+
+    They are None until they were asked for, and until then no row is sent.
+    """
 
     user: User
     headers: dict[str, str]
     session: str = field(init=False)
+    hidden: frozenset[int] | None = None
     checked: float = field(default_factory=monotonic)
     pending: deque[bytes] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,21 +120,12 @@ class Hub:
         with ThreadPoolExecutor(1, "live", set_script_prefix, (prefix,)) as thread:
             while self.viewers and self.is_serving():
                 try:
-                    version = watcher.version
-                    events = await loop.run_in_executor(thread, watcher.check)
-                    gone = await loop.run_in_executor(thread, signed_out, self._viewers_to_check())
-                    if watcher.version != version:
-                        gone += await loop.run_in_executor(thread, cut_off, list(self.viewers))
+                    await self._look(thread)
                 except Exception:  # the database went away: no beat, so the pages fall back
                     logger.exception("The live stream cannot read changes from the database.")
                     await loop.run_in_executor(thread, connections.close_all)
                     await asyncio.sleep(1)
                     continue
-                if self.ready.is_set():
-                    self._send(events)
-                self.ready.set()
-                for viewer in gone:
-                    viewer.end()
                 if monotonic() - beat_at > BEAT_SECONDS:
                     beat_at = monotonic()
                     self._send([StreamEvent(watcher.beat())])
@@ -139,12 +136,43 @@ class Hub:
             self.ready.set()
             await loop.run_in_executor(thread, connections.close_all)
 
+    async def _look(self, thread: Executor) -> None:
+        """Check the database once: send what changed, and end the streams of those who signed out."""
+        loop, watcher = asyncio.get_running_loop(), self.watcher
+        version = watcher.version
+        events = await loop.run_in_executor(thread, watcher.check)
+        gone = await loop.run_in_executor(thread, signed_out, self._viewers_to_check())
+        if watcher.version != version:
+            gone += await loop.run_in_executor(thread, cut_off, list(self.viewers))
+        await self._read_rights(thread, changed=watcher.version != version)
+        counts = await self._counts(thread) if watcher.take_count() else {}
+        if self.ready.is_set():
+            self._send(events)
+            for viewer in self.viewers:
+                if viewer.hidden in counts:
+                    viewer.send(counts[viewer.hidden])
+        self.ready.set()
+        for viewer in gone:
+            viewer.end()
+
     def _send(self, events: list[StreamEvent]) -> None:
-        if not events:
-            return
-        same = b"" if any(each.differs for each in events) else b"".join(each.for_viewers for each in events)
-        for viewer in self.viewers:
-            viewer.send(same or b"".join(each.for_user(viewer.user) for each in events))
+        for viewer in self.viewers if events else ():
+            hidden = viewer.hidden
+            if hidden is None and any(each.job for each in events):
+                viewer.send(event("stale"))
+            elif content := b"".join(each.for_user(viewer.user, hidden or frozenset()) for each in events):
+                viewer.send(content)
+
+    async def _read_rights(self, thread: Executor, *, changed: bool) -> None:
+        """Read what viewers may see: of those who just came, and of all after a commit."""
+        asked = [viewer for viewer in self.viewers if changed or viewer.hidden is None]
+        if asked:
+            await asyncio.get_running_loop().run_in_executor(thread, read_rights, asked)
+
+    async def _counts(self, thread: Executor) -> dict[frozenset[int] | None, bytes]:
+        """The numbers of jobs in the tabs, once for all viewers who see the same."""
+        alike = {viewer.hidden: viewer.user for viewer in self.viewers if viewer.hidden is not None}
+        return await asyncio.get_running_loop().run_in_executor(thread, counts_for, alike)
 
     def _viewers_to_check(self) -> list[Viewer]:
         latest = monotonic() - CHECK_SECONDS
@@ -190,6 +218,19 @@ async def _stream(viewer: Viewer, receive: Receive, send: Send) -> None:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def read_rights(viewers: list[Viewer]) -> None:
+    """Read the roles of these viewers, and which private projects they may not see."""
+    people = User.objects.in_bulk({viewer.user.pk for viewer in viewers})
+    hidden = projects.hidden_from(list(people.values()))
+    for viewer in viewers:
+        viewer.user = people.get(viewer.user.pk, viewer.user)
+        viewer.hidden = hidden.get(viewer.user.pk)
+
+
+def counts_for(people: dict[frozenset[int], User]) -> dict[frozenset[int] | None, bytes]:
+    return {hidden: event("counts", **group_counts(user)) for hidden, user in people.items()}
 
 
 def cut_off(viewers: list[Viewer]) -> list[Viewer]:

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from finetune_portal.connections.models import Connection
+from finetune_portal.costs.models import Cost
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models.job import Job
 
@@ -35,7 +37,11 @@ class JobEvent(models.Model):
 
 
 class Attempt(models.Model):
-    """One attempt to submit a job, committed before the request leaves (docs/reliability.md, 1)."""
+    """One attempt to submit a job, committed before the request leaves (docs/reliability.md, 1).
+
+    At a provider without a list, `nonce` and `dataset_address` find a job whose answer was lost, by the
+    `connection` that sent it: a person may have moved the job to another one since.
+    """
 
     class Outcome(models.TextChoices):
         OPEN = "open", "Open"
@@ -47,11 +53,19 @@ class Attempt(models.Model):
         UNKNOWN = "unknown", "Answer lost"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="submit_attempts")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, null=True, related_name="+")
+    cost = models.ForeignKey(Cost, on_delete=models.SET_NULL, null=True, related_name="+")
     started_at = models.DateTimeField(default=now)
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.OPEN)
     status = models.PositiveSmallIntegerField(null=True)
+    nonce = models.CharField(max_length=20, blank=True, default="")
+    dataset_address = models.CharField(max_length=2000, blank=True, default="")
     detail = models.TextField(blank=True)
 
     def __str__(self) -> str:
         return f"{self.job_id}: {self.outcome}"
+
+    @property
+    def sent_by(self) -> Connection:
+        return self.connection or self.job.connection

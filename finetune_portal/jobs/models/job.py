@@ -10,12 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.db import models
+from django.utils.text import slugify
 from django.utils.timezone import now
 
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices
 from finetune_portal.jobs.choices import State
+from finetune_portal.projects.models import Project
 from finetune_portal.queue.leases import Leased
 from finetune_portal.web.names import ascii_name
 
@@ -42,10 +44,14 @@ class Job(Leased):
     form_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, related_name="jobs")
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, related_name="jobs", db_index=False
+    )
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="jobs")
     instance_prompt = models.TextField("prompt", max_length=1000, blank=True)
     learning_rate = models.FloatField(null=True)
     steps = models.PositiveIntegerField(null=True)
+    trainer = models.CharField(max_length=200, blank=True, default="")  # an id of connections/trainers.py
     parameters = models.JSONField(default=dict)  # further ones (connections/parameters.py)
     machine_type = models.CharField(
         max_length=40, choices=choices.Machine.choices, default=choices.Machine.H100
@@ -60,6 +66,7 @@ class Job(Leased):
     updated_at = models.DateTimeField(default=now, db_index=True)
 
     request_id = models.CharField(max_length=100, null=True, unique=True)  # noqa: DJ001 - unique
+    provider_addresses = models.JSONField(default=dict)  # where the provider answers for the job
     provider_status = models.CharField(max_length=100, blank=True)
     last_listed_as = models.CharField(max_length=110, blank=True)  # its status in the last list
     is_public = models.BooleanField(default=False)
@@ -72,8 +79,12 @@ class Job(Leased):
     credits_before = models.FloatField(null=True)  # balance of the account before
     credits_before_at = models.DateTimeField(null=True)
     credits_after = models.FloatField(null=True)  # and after the job
-    cost = models.FloatField(null=True)  # in credits; None where it is not known (sync/cost.py)
-    file_check_requested_at = models.DateTimeField(null=True)  # None once checked
+    cost = models.FloatField(null=True)  # None where it is not known (sync/cost.py)
+    estimated_cost = models.FloatField(null=True)  # by the price that the provider published when it was sent
+    currency = models.CharField(max_length=10, default="credits")  # of both
+    # Of its model file (registry/), which is wanted home from the first moment until it is there or given up.
+    file_check_requested_at = models.DateTimeField(null=True)
+    file_kept_at = models.DateTimeField(null=True)  # since when the portal has a copy of its own
     file_sha256 = models.CharField(max_length=64, blank=True)
     file_size = models.BigIntegerField(null=True)
     file_error = models.CharField(max_length=300, blank=True)
@@ -94,11 +105,16 @@ class Job(Leased):
 
     class Meta:
         indexes = [
-            models.Index(fields=["archived_at", "-id"]),
-            models.Index(fields=["archived_at", "group", "-id"]),
+            # Those that the table walks end with the project, so that hidden jobs are not read.
+            models.Index(fields=["archived_at", "-id", "project"], name="jobs_by_id"),
+            models.Index(fields=["archived_at", "group", "-id", "project"], name="jobs_of_a_group"),
             models.Index(fields=["owner", "-id"]),
             models.Index(fields=["dataset", "-id"]),
-            models.Index(fields=["owner", "archived_at", "group", "-id"], name="jobs_of_a_person"),
+            models.Index(fields=["project", "-id"], name="jobs_of_a_project"),
+            models.Index(fields=["project", "archived_at", "group", "-id"], name="grouped_jobs_of_a_project"),
+            models.Index(
+                fields=["owner", "archived_at", "group", "-id", "project"], name="grouped_jobs_of_a_person"
+            ),
             models.Index(fields=["dataset", "archived_at", "group", "-id"], name="jobs_of_a_dataset"),
             models.Index(
                 fields=["archived_at", "-id", "group"], name="public_jobs", condition=models.Q(is_public=True)
@@ -106,9 +122,11 @@ class Job(Leased):
             models.Index(
                 fields=["-id", "group"], name="archived_jobs", condition=models.Q(archived_at__isnull=False)
             ),
-            models.Index(fields=["archived_at", "name", "id"]),
-            models.Index(fields=["archived_at", "updated_at", "id"]),
+            models.Index(fields=["archived_at", "name", "id", "project"], name="jobs_by_name"),
+            models.Index(fields=["archived_at", "updated_at", "id", "project"], name="jobs_by_change"),
             models.Index(fields=["state", "-id"]),
+            models.Index(fields=["connection", "trainer", "state", "-id"], name="jobs_of_a_trainer"),
+            models.Index(fields=["slug"], name="job_by_slug", condition=~models.Q(slug="")),
             models.Index(
                 fields=["due_at"],
                 name="file_to_check",
@@ -132,6 +150,17 @@ class Job(Leased):
         return f"{ascii_name(self.name, otherwise='job')[:80]}-{self.nonce}"
 
     @property
+    def run_slug(self) -> str:
+        """What its model is called in `POST /v1/<slug>` of the portal's API; empty where nothing is to call.
+
+        The provider's slug, or for a provider without slugs the name and the nonce, of which only the nonce
+        counts: it stays when the job is renamed.
+        """
+        if self.is_at_segmind:
+            return self.slug
+        return f"{slugify(ascii_name(self.name, otherwise='')) or 'model'}-{self.nonce}"
+
+    @property
     def is_active(self) -> bool:
         return self.state in choices.ACTIVE
 
@@ -139,6 +168,11 @@ class Job(Leased):
     def is_external(self) -> bool:
         """Whether the job was started with the same API key but outside the portal."""
         return self.owner_id is None
+
+    @property
+    def is_at_segmind(self) -> bool:
+        """Whether its provider is Segmind or an engine, which has one trainer without a name."""
+        return not self.trainer
 
     @property
     def is_cancelled(self) -> bool:
@@ -160,33 +194,49 @@ class Job(Leased):
 
     @property
     def can_download(self) -> bool:
-        return self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
+        """Whether the provider has the file, or the portal, whatever the provider says since."""
+        at_provider = self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
+        return at_provider or self.file_kept_at is not None
 
     @property
     def model_file_name(self) -> str:
-        """The name that the download gives the model file; the provider chose it when the job was sent."""
+        """The name that the download gives the model file: one made of the job's for the portal's copy.
+
+        The provider chose its own when the job was sent.
+        """
+        if self.file_kept_at:
+            return f"{self.name_at_provider}.safetensors"
         return PurePosixPath(unquote(urlsplit(self.cloud_storage_url).path)).name
 
     @property
     def gpu(self) -> str:
         """The GPU where it is known: a provider's choice, not the hardware of an engine."""
-        if self.is_external or self.connection.is_engine:
+        if self.is_external or not self.is_at_segmind or self.connection.is_engine:
             return ""
         return choices.Machine(self.machine_type).label
 
     @property
     def can_change_visibility(self) -> bool:
         """Whether the provider has a model that can be made public or private."""
-        return bool(self.request_id) and self.state in choices.DOWNLOADABLE
+        return bool(self.request_id) and self.state in choices.DOWNLOADABLE and self.is_at_segmind
 
     @property
     def has_visibility(self) -> bool:
         """Whether there is a model to be public or private, or one may still come."""
-        return self.is_active or self.is_public or self.can_change_visibility
+        return (self.is_active and self.is_at_segmind) or self.is_public or self.can_change_visibility
+
+    @property
+    def most_inputs(self) -> int:
+        """The most input images that a pair has; 1 without a dataset, as only other providers take more."""
+        return self.dataset.most_inputs if self.dataset else 1
 
     @property
     def can_withdraw(self) -> bool:
         return self.state in choices.UNSENT
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in choices.ENDED
 
     @property
     def needs_dataset(self) -> bool:
@@ -217,6 +267,7 @@ class Training(Leased):
     is_over = models.BooleanField(default=False)  # fetched for the last time
     percent = models.FloatField(null=True)
     step = models.PositiveIntegerField(null=True)
+    began_at = models.DateTimeField(null=True)  # first seen to train and not to queue (sync/progress.py)
     jobs_ahead = models.PositiveIntegerField(null=True)  # in the provider's queue
     seconds_left = models.FloatField(null=True)
     memory_bytes = models.BigIntegerField(null=True)

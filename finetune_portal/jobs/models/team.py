@@ -33,12 +33,13 @@ class SavedView(models.Model):
 
 
 class Preset(models.Model):
-    """A learning rate and a number of steps that the team shares under a name."""
+    """A learning rate, a number of steps and further parameters that the team shares under a name."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     name = models.CharField(max_length=40, unique=True)
     learning_rate = models.FloatField()
     steps = models.PositiveIntegerField()
+    parameters = models.JSONField(default=dict)  # further ones, in their types; the others at their defaults
     note = models.CharField(max_length=80, blank=True)
 
     class Meta:

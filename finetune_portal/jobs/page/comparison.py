@@ -11,13 +11,25 @@ from functools import cached_property
 
 from django.db.models import QuerySet
 
+from finetune_portal.costs.models import Cost
+from finetune_portal.jobs import costs
 from finetune_portal.jobs.choices import STAGES
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Change, Curves
 from finetune_portal.jobs.page.diagnosis import Diagnosis, diagnose
 from finetune_portal.jobs.page.stages import progress_line
+from finetune_portal.jobs.parameter_text import label_of, shown_value
+from finetune_portal.jobs.shown import with_shown
 
-PARAMETERS = ("learning_rate", "steps", "dataset_id", "instance_prompt", "machine_type", "connection_id")
+PARAMETERS = (
+    "learning_rate",
+    "steps",
+    "dataset_id",
+    "instance_prompt",
+    "machine_type",
+    "trainer",
+    "connection_id",
+)
 
 
 @dataclass
@@ -25,6 +37,7 @@ class Column:
     """One job of the comparison."""
 
     job: Job
+    bills: list[Cost]
 
     @cached_property
     def took(self) -> dict[str, timedelta | None]:
@@ -33,6 +46,11 @@ class Column:
     @cached_property
     def diagnosis(self) -> Diagnosis | None:
         return diagnose(self.job, self.job.events.all())
+
+    @property
+    def has_old_cost(self) -> bool:
+        """Whether only the job knows its cost: one that was started outside the portal has no row."""
+        return not self.bills and self.job.cost is not None and not self.job.connection.is_free
 
     @property
     def training(self) -> Training | None:
@@ -51,12 +69,14 @@ class Column:
 
 class Comparison:
     def __init__(self, jobs: QuerySet[Job]) -> None:
-        rows = jobs.select_related("owner", "dataset", "connection", "training").prefetch_related("events")
+        rows = with_shown(jobs).select_related("owner", "dataset", "connection", "training")
+        rows = rows.prefetch_related("events")
         ordered = sorted(
             rows.defer("dataset__verdict"),
             key=lambda job: (job.learning_rate or 0, job.steps or 0, job.pk),
         )
-        self.columns = [Column(job) for job in ordered]
+        bills = costs.bills_of(ordered)
+        self.columns = [Column(job, bills[job.pk]) for job in ordered]
 
     @property
     def jobs(self) -> list[Job]:
@@ -75,9 +95,19 @@ class Comparison:
         return {name for name in PARAMETERS if len({getattr(job, name) for job in self.jobs}) > 1}
 
     @property
+    def further(self) -> list[tuple[str, list[str], bool]]:
+        """Each further parameter of a job: its label, the values (empty: the default), if they differ."""
+        names = dict.fromkeys(name for job in self.jobs for name in job.parameters)
+        rows = [
+            (label_of(name), [shown_value(job.parameters.get(name, "")) for job in self.jobs])
+            for name in names
+        ]
+        return [(label, texts, len(set(texts)) > 1) for label, texts in rows]
+
+    @property
     def times(self) -> list[tuple[str, list[timedelta | None]]]:
         """The stages in which any of the jobs spent time, with the time of each job."""
-        rows = [(label, [column.took[label] for column in self.columns]) for label, _ in STAGES]
+        rows = [(label, [column.took.get(label) for column in self.columns]) for label, _ in STAGES]
         return [(label, times) for label, times in rows if any(times)]
 
     @property
@@ -94,4 +124,4 @@ class Comparison:
 
     @property
     def has_costs(self) -> bool:
-        return any(job.cost is not None for job in self.jobs)
+        return any(column.bills or column.has_old_cost for column in self.columns)

@@ -7,7 +7,7 @@ from typing import Any
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Transfer
-from finetune_portal.jobs import access
+from finetune_portal.jobs import access, costs
 from finetune_portal.jobs.choices import UNTRAINED, State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.page.curves import Curves
@@ -15,6 +15,7 @@ from finetune_portal.jobs.page.diagnosis import diagnose
 from finetune_portal.jobs.page.estimate import estimate
 from finetune_portal.jobs.page.snippets import snippets
 from finetune_portal.jobs.page.stages import progress_line
+from finetune_portal.projects.forms import MoveForm
 
 
 def job_context(user: User, job: Job) -> dict[str, Any]:
@@ -27,14 +28,17 @@ def job_context(user: User, job: Job) -> dict[str, Any]:
         "events": events,
         "stages": progress_line(job, events),
         "may_change": access.may_change(user, job),
+        "move_form": MoveForm(initial={"project": job.project_id}, user=user),
         "training": training,
         "curves": Curves(training) if training else None,
         "has_progress": training is not None and (job.state in UNTRAINED or bool(training.losses)),
         "stamp": f"{_stamp(job, training)}-{len(events)}-{_dataset_stamp(job)}{waits}",
-        "estimate": estimate(job),
+        "estimate": estimate(job, access.visible(user), events),
         "diagnosis": diagnose(job, events),
         "snippets": snippets(job),
         "failed_transfer": failed_transfer,
+        "costs": list(costs.of(job)),
+        "approval": costs.approval_of(job) if job.state == State.APPROVAL else None,
         **closed,
     }
 

@@ -48,12 +48,17 @@ CAUSES = (
 )
 CANCELLED = "What was trained until then is lost{}."
 NOT_REFUNDED = ", and the credits are not refunded"
+# What stands in these sentences: of a job that is free, and of one that is not.
+DOUBTS = {
+    True: {"done": "the job may be there already", "risk": "be trained"},
+    False: {"done": "the job may already be paid for", "risk": "be paid for"},
+}
 NEXT_STEP_BY_STATE = {
-    State.UNCONFIRMED: "Nothing for now. The portal looks for the job in the provider’s list. It will not "
-    "send the job again by itself, because the job may already be paid for. If the job does not appear "
+    State.UNCONFIRMED: "Nothing for now. The portal looks for the job at the provider. It will not "
+    "send the job again by itself, because {done}. If the job does not appear "
     "within about 15 minutes, an admin decides.",
     State.NEEDS_DECISION: "Look for the job in the provider’s own console. If it is there, wait: the portal "
-    "will find it too. If it is not, an admin sends it again or closes it. A job sent again may be paid for "
+    "will find it too. If it is not, an admin sends it again or closes it. A job sent again may {risk} "
     "twice.",
     State.REFUSED: f"Fix what is named above and {AGAIN}: the form opens filled in.",
 }
@@ -70,12 +75,12 @@ def diagnose(job: Job, events: Iterable[JobEvent]) -> Diagnosis | None:
     if not job.error:
         return None
     if job.is_cancelled:
-        refund = "" if job.connection.is_free else NOT_REFUNDED
+        refund = NOT_REFUNDED if job.is_at_segmind and not job.connection.is_free else ""
         return Diagnosis(CANCELLED.format(refund), f"To train it after all, {AGAIN}.")
     if job.state == State.FAILED:
         return _diagnose_failure(job)
     details = [event.detail for event in events if event.detail and event.state == job.state]
-    next_step = NEXT_STEP_BY_STATE.get(State(job.state), "")
+    next_step = NEXT_STEP_BY_STATE.get(State(job.state), "").format(**DOUBTS[job.connection.is_free])
     return Diagnosis(job.error, next_step, details[-1] if details else "")
 
 

@@ -1,4 +1,4 @@
-"""The progress line of a job: its stages, the one it is in, and the time spent in each. Pure."""
+"""The progress line of a job: its stages, the one it is in, and the time spent in each. No queries."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from itertools import groupby, pairwise
 
 from django.utils.timezone import now
 
-from finetune_portal.jobs.choices import STAGE_OF_STATE, STAGES, State
+from finetune_portal.connections.phases import phases_of
+from finetune_portal.jobs.choices import STAGE_OF_STATE, STAGES, STATE_OF_PHASE, State
 from finetune_portal.jobs.display import stage_number
 from finetune_portal.jobs.models import Job, JobEvent
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`mark` is done, now, failed, stopped or ahead. `since` is set while the job is here, `took` after."""
+    """`mark` is done, now, ended or ahead. `since` is set while the job is here, `took` after."""
 
     label: str
     mark: str
@@ -29,18 +30,33 @@ class Stage:
 
 
 def progress_line(job: Job, events: Iterable[JobEvent]) -> list[Stage]:
-    """Build the stages from the timeline; a state that no poll saw has no time of its own."""
+    """Build the stages from the timeline; a state that no poll saw has no time of its own.
+
+    A stage that the job's provider does not have is left out, unless the job was seen in it.
+    """
     took: dict[int, timedelta] = {}
     since: dict[int, datetime] = {}
+    current = stage_number(job)
     for stage, start, end in _periods(events):
         if end:
             took[stage] = took.get(stage, timedelta()) + (end - start)
         elif job.is_active:
             since[stage] = start
+        if job.state == State.CLOSED:
+            current = stage  # a job may be withdrawn before its dataset is there
+    shown = {*_stages_of(job), *took, *since, current}
     return [
-        Stage(label, _mark(job, number), took.get(number), since.get(number))
+        Stage(label, _mark(job, number, current), took.get(number), since.get(number))
         for number, (label, _) in enumerate(STAGES)
+        if number in shown
     ]
+
+
+def _stages_of(job: Job) -> set[int]:
+    """The stages of the portal and those of the job's provider, by their numbers."""
+    phases = phases_of(job.connection)
+    left_out = {state for phase, state in STATE_OF_PHASE.items() if phase not in phases}
+    return {number for number, (_, states) in enumerate(STAGES) if not left_out.issuperset(states)}
 
 
 def _periods(events: Iterable[JobEvent]) -> Iterator[tuple[int, datetime, datetime | None]]:
@@ -52,12 +68,9 @@ def _periods(events: Iterable[JobEvent]) -> Iterator[tuple[int, datetime, dateti
             yield stage, start, end
 
 
-def _mark(job: Job, number: int) -> str:
-    current = stage_number(job)
+def _mark(job: Job, number: int, current: int) -> str:
     if number < current or job.state == State.READY:
         return "done"
     if number > current:
         return "ahead"
-    if job.is_active:
-        return "now"
-    return "stopped" if job.is_cancelled else "failed"
+    return "now" if job.is_active else "ended"

@@ -13,11 +13,13 @@ from django.utils.timezone import now
 
 from finetune_portal.connections import parameters
 from finetune_portal.connections.models import Connection
+from finetune_portal.jobs import costs
 from finetune_portal.jobs.choices import ACTIVE, DOWNLOADABLE, FOLLOWED, State
-from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.jobs.sync import details
+from finetune_portal.jobs.models import DeletedJob, Job
+from finetune_portal.jobs.sync import details, lost, second
 from finetune_portal.jobs.sync.submit import UNTIL_DECISION
-from finetune_portal.jobs.timeline import Source, move, note
+from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.providers.contract import Handle
 from finetune_portal.providers.segmind import FineTune
 from finetune_portal.queue.leases import renew
 
@@ -46,7 +48,7 @@ def apply_list(finetunes: list[FineTune], connection: Connection, asked_at: date
     partial: list[tuple[Job, FineTune]] = []
     while page := list(islice(items, PAGE)):
         renew(connection, seconds=details.LEASE)
-        rows, new = _rows_of(page, listed_ids, asked_at)
+        rows, new = _rows_of(page, connection, listed_ids, asked_at)
         for job, finetune in rows:
             if _has_partial_data(job):
                 partial.append((job, finetune))
@@ -57,7 +59,7 @@ def apply_list(finetunes: list[FineTune], connection: Connection, asked_at: date
     for job, finetune in adopted + partial:
         _apply(job, finetune, fetcher, source)
     for job in connection.jobs.filter(state=State.UNCONFIRMED):
-        _ask_for_decision(job)
+        lost.ask_for_decision(job, "Not in the provider's list after 15 minutes.")
     _mark_all_missing(connection, listed_ids, asked_at)
     return len(adopted) == len(unknown)
 
@@ -103,12 +105,13 @@ def _note_listed(job: Job, finetune: FineTune) -> None:
 
 
 def _rows_of(
-    page: list[FineTune], listed_ids: set[str], asked_at: datetime
+    page: list[FineTune], connection: Connection, listed_ids: set[str], asked_at: datetime
 ) -> tuple[list[tuple[Job, FineTune]], list[Unknown]]:
     """Return the job of each item, and the items of no job of the portal.
 
-    Jobs that changed after the list was asked for are left out.
+    Jobs that changed after the list was asked for, and deleted ones, are left out.
     """
+    page = _without_deleted(page, connection)
     ids = {key for finetune in page for key in finetune.ids}
     nonces = {_nonce(finetune) for finetune in page}
     jobs = list(Job.objects.filter(Q(request_id__in=ids) | Q(nonce__in=nonces)))
@@ -121,13 +124,28 @@ def _rows_of(
             next((by_id[key] for key in finetune.ids if key in by_id), None),
             by_nonce.get(_nonce(finetune)),
         )
-        if job is None and (sent is None or sent.request_id in listed_ids):
+        if job is None and (sent is None or _has_another(sent, connection, listed_ids)):
             unknown.append((finetune, sent))
-        elif job is None and sent and _claim(sent, finetune):
+        elif job is None and sent and _claim(sent, connection, finetune):
             rows.append((sent, finetune))
         elif job and job.updated_at <= asked_at:
             rows.append((job, finetune))
     return rows, unknown
+
+
+def _without_deleted(page: list[FineTune], connection: Connection) -> list[FineTune]:
+    ids = {key for finetune in page for key in (*finetune.ids, _nonce(finetune))}
+    deleted = DeletedJob.objects.filter(Q(request_id__in=ids) | Q(nonce__in=ids), connection=connection)
+    gone = {key for row in deleted.values_list("request_id", "nonce") for key in row if key}
+    return [each for each in page if gone.isdisjoint((*each.ids, _nonce(each)))]
+
+
+def _has_another(sent: Job, connection: Connection, listed_ids: set[str]) -> bool:
+    """Whether the job has a training already, here or where a person moved it, so this is a second one."""
+    if sent.request_id in listed_ids:
+        return True
+    is_elsewhere = bool(sent.request_id) and sent.connection_id != connection.pk
+    return is_elsewhere and sent.submit_attempts.filter(connection=connection).exists()
 
 
 def _nonce(finetune: FineTune) -> str:
@@ -157,17 +175,13 @@ def _has_partial_data(job: Job) -> bool:
     return bool(job.provider_data.get("partial"))
 
 
-def _claim(job: Job, finetune: FineTune) -> bool:
+def _claim(job: Job, connection: Connection, finetune: FineTune) -> bool:
     """Take the listed id for a sent job whose answer is lost, still on its way, or named another id."""
     text = "Found in the provider's list: it was accepted"
     if job.request_id:
         text = "Found in the provider's list by another id"
-    fields: dict[str, Any] = {"request_id": finetune.id, "sent_at": now(), "ended_at": None, "error": ""}
-    with transaction.atomic():
-        moved = move(job, State.REQUESTED, text, source=Source.POLL, **fields)
-        doubtful = job.submit_attempts.filter(outcome__in=(Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN))
-        doubtful.update(outcome=Attempt.Outcome.ACCEPTED, ended_at=now())
-    return moved
+    has_sent = job.submit_attempts.filter(connection=connection).exists()  # else it has the same account
+    return lost.claim(job, connection if has_sent else job.connection, Handle(finetune.id), text)
 
 
 def _mark_all_missing(connection: Connection, listed_ids: set[str], asked_at: datetime) -> None:
@@ -190,13 +204,6 @@ def _mark_missing(job: Job) -> None:
             note(job, text, source=Source.POLL)
 
 
-def _ask_for_decision(job: Job) -> None:
-    last = job.submit_attempts.order_by("-started_at").first()
-    if last and last.started_at < now() - UNTIL_DECISION and job.due_at <= now():
-        text = "Not in the provider's list after 15 minutes. Send again, or close the job?"
-        move(job, State.NEEDS_DECISION, text, source=Source.PORTAL)
-
-
 def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job:
     """Make a row for a job started outside the portal, or for a second training of the job `first`."""
     text = "Found at the provider, started outside the portal"
@@ -210,13 +217,13 @@ def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job
         "sent_at": now(),
     }
     if first:
-        text = "Found at the provider as a second training of the same job; it may be paid for twice"
+        text = second.sentence(connection)
         fields |= {"name": first.name, "owner": first.owner, "dataset": first.dataset}
     with transaction.atomic():
         job, is_new = Job.objects.get_or_create(request_id=finetune.id, defaults=fields)
         if is_new:
             note(job, text, source=Source.POLL, state=job.state)
             if first:
-                second = f"The provider has a second training of this job: job {job.pk}"
-                note(first, second, source=Source.POLL)
+                second.note_on_first(first, job)
+                costs.move_to_second(first, job)
     return job

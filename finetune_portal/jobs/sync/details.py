@@ -14,7 +14,8 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import STATE_OF_PHASE, State
 from finetune_portal.jobs.models import Job, is_cancelled
 from finetune_portal.jobs.timeline import move
-from finetune_portal.providers.segmind import FineTune, RequestRejectedError, SegmindError, phase
+from finetune_portal.providers.errors import CallError, RequestRejectedError
+from finetune_portal.providers.segmind import FineTune, phase
 from finetune_portal.queue.leases import renew
 
 LEASE = 45.0  # longer than one call may take
@@ -48,7 +49,7 @@ class DetailFetcher:
                 return client.details(finetune.id)
         except RequestRejectedError:
             return finetune
-        except SegmindError:
+        except CallError:
             self.failures_left -= 1
             return None
 

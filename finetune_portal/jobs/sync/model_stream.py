@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import monotonic
 
-from finetune_portal.connections.client import client_for
+from finetune_portal.connections.client import adapter_for
 from finetune_portal.jobs.models import Job
-from finetune_portal.providers.segmind import FileSlice, InvalidResponseError
+from finetune_portal.jobs.sync import weights
+from finetune_portal.providers.errors import InvalidResponseError
+from finetune_portal.providers.http.files import FileSlice
 
 SLICE = 4 * 1024 * 1024  # bytes
 LINK_SECONDS = 600.0  # a link is valid for an hour, and a download may take longer
 
 
 class ModelStream:
-    """A file of `size` bytes. Opening and reading may raise a SegmindError."""
+    """A file of `size` bytes. Opening and reading may raise a CallError."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -36,11 +38,11 @@ class ModelStream:
             start += len(block)
 
     def _read(self, start: int, end: int) -> FileSlice:
-        with client_for(self._job.connection) as client:
+        with adapter_for(self._job.connection) as adapter:
             if monotonic() >= self._renew_at:
-                self._link = client.download_url(self._job.cloud_storage_url)
+                self._link = adapter.file_link(weights.file_of(self._job))
                 self._renew_at = monotonic() + LINK_SECONDS
-            part = client.fetch_slice(self._link, start, end)
+            part = adapter.files.get_slice(self._link, start, end)
         if start and part.etag != self.etag:
             raise InvalidResponseError("The model file changed while it was read. Download it again.")
         return part

@@ -1,4 +1,4 @@
-"""Poll each connection: one list call for all jobs of the team, then the details of those that changed."""
+"""Poll each connection: one list call for all jobs of the team, or a call that tells how its provider is."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any
 
 from django.utils.timezone import now
 
-from finetune_portal.connections import capabilities, rate_limit
+from finetune_portal.connections import capabilities, declared, rate_limit
 from finetune_portal.connections import services as connections
-from finetune_portal.connections.client import client_for
+from finetune_portal.connections.client import adapter_for, client_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import DOUBTFUL, FOLLOWED, State
-from finetune_portal.jobs.sync import cost
+from finetune_portal.jobs.sync import cost, lost
 from finetune_portal.jobs.sync.apply_list import apply_list
 from finetune_portal.jobs.sync.details import LEASE
 from finetune_portal.jobs.timeline import Source
-from finetune_portal.providers.segmind import RateLimitedError, SegmindError, UnauthorizedError
+from finetune_portal.providers.errors import CallError, RateLimitedError, UnauthorizedError
+from finetune_portal.providers.segmind import FineTune
 from finetune_portal.queue.leases import claim, held_by, jitter, renew
 
 MAX_PAUSE = 300.0
@@ -54,20 +55,34 @@ def poll_next(*, source: str = Source.POLL) -> bool:
         return False
     asked_at = now()
     try:
-        with client_for(connection) as client:
-            finetunes = client.list()
+        finetunes = _ask(connection)
     except RateLimitedError:
         _wait_for_calls(connection)
-    except SegmindError as exc:
+    except CallError as exc:
         _failed(connection, exc)
     else:
         if _was_away(connection):  # a lost job may be listed late, so no decision is asked for at once
             connection.jobs.filter(state=State.UNCONFIRMED).update(due_at=now() + CATCH_UP)
-        is_complete = apply_list(finetunes, connection, asked_at, source)
+        is_complete = True
+        if finetunes is None:
+            lost.find_at_provider(connection)
+            cost.try_admin_key(connection)
+        else:
+            is_complete = apply_list(finetunes, connection, asked_at, source)
         renew(connection, seconds=LEASE)
-        balance = _balance(connection)
+        balance = _balance(connection) if declared.shows_balance(connection) else {}
         _succeeded(connection, balance, _next_poll_at(connection, asked_at, is_complete=is_complete))
     return True
+
+
+def _ask(connection: Connection) -> list[FineTune] | None:
+    """The list of all jobs; None at a provider without one, where this only tells whether it answers."""
+    if declared.lists_jobs(connection):
+        with client_for(connection) as client:
+            return client.list()
+    with adapter_for(connection) as adapter:
+        adapter.check_key()
+    return None
 
 
 def _was_away(connection: Connection) -> bool:
@@ -81,7 +96,10 @@ def _was_away(connection: Connection) -> bool:
 
 def _next_poll_at(connection: Connection, asked_at: datetime, *, is_complete: bool) -> datetime:
     """Count from the last list, however long it took. `is_complete`: no job of others is left to adopt."""
-    moving = connection.jobs.filter(state__in=(*FOLLOWED, *DOUBTFUL, State.QUEUED))
+    followed = (
+        FOLLOWED if declared.lists_jobs(connection) else ()
+    )  # elsewhere by calls of their own (follow.py)
+    moving = connection.jobs.filter(state__in=(*followed, *DOUBTFUL, State.QUEUED))
     is_idle = is_complete and not moving.exists()
     pause = connection.idle_seconds if is_idle else connection.poll_seconds
     pause = max(pause, rate_limit.min_poll_interval(connection))
@@ -118,10 +136,13 @@ def _balance(connection: Connection) -> dict[str, Any]:
         return {}
     asked_at = now()
     try:
-        with client_for(connection) as client:
-            credits = client.credits().credits
-    except SegmindError:
+        with adapter_for(connection) as adapter:
+            balance = adapter.balance()
+    except CallError:
         return {}
+    if balance is None:
+        return {}
+    credits = float(balance.amount)
     cost.record_balance(connection, credits, asked_at=asked_at)
     return {"credits": credits, "credits_at": asked_at}
 
@@ -132,7 +153,7 @@ def _wait_for_calls(connection: Connection) -> None:
     held_by(connection).update(attempts=connection.attempts - 1, due_at=due_at, lease_expires_at=None)
 
 
-def _failed(connection: Connection, exc: SegmindError) -> None:
+def _failed(connection: Connection, exc: CallError) -> None:
     """Double the pause with each failure; a rejected key gets the longest pause at once."""
     is_key_rejected = isinstance(exc, UnauthorizedError)
     doublings = MAX_DOUBLINGS if is_key_rejected else min(connection.attempts, MAX_DOUBLINGS)

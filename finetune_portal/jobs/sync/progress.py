@@ -6,7 +6,7 @@ the curve is complete.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,23 +17,21 @@ from finetune_portal.audit.services import record
 from finetune_portal.connections import capabilities, rate_limit
 from finetune_portal.connections.client import client_for
 from finetune_portal.connections.models import Connection
-from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED
+from finetune_portal.jobs.choices import DOWNLOADABLE, UNTRAINED, State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.sync import details, poll, samples
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.providers.segmind import (
-    InvalidResponseError,
-    Progress,
-    RequestRejectedError,
-    SegmindError,
-)
-from finetune_portal.queue.leases import backoff, held_by, renew
+from finetune_portal.providers.errors import CallError, InvalidResponseError, RequestRejectedError
+from finetune_portal.providers.segmind import Progress
+from finetune_portal.queue.leases import backoff, held_by, renewing
+from finetune_portal.web.disk_full import DiskFullError
 from finetune_portal.web.errors import ActionError
 
 LEASE = 60.0
 INTERVAL = timedelta(seconds=1.5)
 MAX_ATTEMPTS = 5  # to fetch progress after the end
 SAMPLES_AT_ONCE = 4
+FULL_PAUSE = timedelta(minutes=1)  # while the disk has no room for samples
 NEW_AT_ONCE = 100
 
 
@@ -62,9 +60,12 @@ def fetch_next() -> bool:
     if training is None:
         return False
     try:
-        _fetch(training, training.job)
-    except SegmindError as exc:
+        with renewing(training, seconds=LEASE):  # to decode samples may take minutes
+            _fetch(training, training.job)
+    except CallError as exc:
         _failed(training, exc)
+    except DiskFullError:  # of a sample; the curve is stored
+        held_by(training).update(due_at=now() + FULL_PAUSE, lease_expires_at=None)
     return True
 
 
@@ -84,11 +85,18 @@ def _fetch(training: Training, job: Job) -> None:
         _request_cancel(job)
     with client_for(job.connection) as client:
         reported = client.extension.progress(str(job.request_id))
-    _save(training, _fields(reported))
+    _save(training, {**_fields(reported), "began_at": _began_at(training, reported)})
     missing = _fetch_samples(training, reported.samples)
     _save(training, {"samples": samples.stored(job.pk, reported.samples)})
     due = now() + (timedelta() if missing else INTERVAL)
     held_by(training).update(is_over=is_last and not missing, due_at=due, attempts=0, lease_expires_at=None)
+
+
+def _began_at(training: Training, reported: Progress) -> datetime | None:
+    """When it was first seen to train: an engine's jobs wait for its GPU in that state, too."""
+    if training.began_at is None and training.job.state == State.TRAINING and not reported.ahead:
+        return now()
+    return training.began_at
 
 
 def _save(training: Training, fields: dict[str, Any]) -> None:
@@ -116,15 +124,18 @@ def _fetch_samples(training: Training, steps: list[int]) -> int:
     """Fetch some of the samples that are not stored yet; return how many are still missing."""
     job = training.job
     missing = samples.missing(job.pk, steps)
-    for name in missing[:SAMPLES_AT_ONCE]:
-        renew(training, seconds=LEASE)
-        try:
-            with client_for(job.connection) as client:
-                content = client.extension.picture(str(job.request_id), name)
-        except (InvalidResponseError, RequestRejectedError):
-            content = b""
-        samples.save(job.pk, name, content)
-    return max(0, len(missing) - SAMPLES_AT_ONCE)
+    images: dict[str, bytes] = {}
+    try:
+        for name in missing[:SAMPLES_AT_ONCE]:
+            try:
+                with client_for(job.connection) as client:
+                    images[name] = client.extension.picture(str(job.request_id), name)
+            except (InvalidResponseError, RequestRejectedError):
+                images[name] = b""
+    finally:  # of a call that failed: those before it are there
+        if images:
+            samples.save(job.pk, images)
+    return len(samples.missing(job.pk, steps))
 
 
 def _request_cancel(job: Job) -> None:
@@ -142,7 +153,7 @@ def _request_cancel(job: Job) -> None:
                 note(job, "Too late to cancel: the training had ended", source=Source.PORTAL)
 
 
-def _failed(training: Training, exc: SegmindError) -> None:
+def _failed(training: Training, exc: CallError) -> None:
     """Try again later, after the end a few times only. Other software may answer for the provider now."""
     is_last = training.job.state not in UNTRAINED
     if isinstance(exc, RequestRejectedError):

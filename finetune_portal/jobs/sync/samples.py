@@ -6,12 +6,12 @@ image that cannot be fetched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from django.conf import settings
 
-from finetune_portal.datasets import checker
+from finetune_portal.datasets import decoding
 from finetune_portal.storage.files import write_atomically
 
 PAIR = ("control", "target")
@@ -37,11 +37,16 @@ def exists(job_id: int, name: str) -> bool:
     return file.is_file() and file.stat().st_size > 0
 
 
-def save(job_id: int, name: str, content: bytes) -> None:
-    """Store an image, or an empty file if the content is no whole PNG of an acceptable size.
+def save(job_id: int, images: Mapping[str, bytes]) -> None:
+    """Store images by their names; an empty file for content that is no whole PNG of an acceptable size.
 
-    The image is decoded in the checker's limited child.
+    They are decoded in the checker's limited child. One that it had no time for stays missing. Raises
+    DiskFullError.
     """
-    is_png = checker.picture_format(content) == "PNG"
-    with write_atomically(path(job_id, name)) as file:
-        file.write(content if is_png else b"")
+    formats = decoding.picture_formats(list(images.values()))
+    for (name, content), kind in zip(images.items(), formats, strict=True):
+        if kind is None:
+            continue
+        stored = content if kind == "png" else b""
+        with write_atomically(path(job_id, name), len(stored)) as file:
+            file.write(stored)

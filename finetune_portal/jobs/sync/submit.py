@@ -14,19 +14,20 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils.timezone import now
 
-from finetune_portal.connections import closing, rate_limit
-from finetune_portal.connections.client import client_for
-from finetune_portal.connections.models import Connection
+from finetune_portal.connections import closing, declared, rate_limit, trainers
+from finetune_portal.connections.client import adapter_for
+from finetune_portal.connections.models import SEGMIND, Connection
+from finetune_portal.datasets import transfer
 from finetune_portal.datasets.models import Dataset, Transfer
+from finetune_portal.jobs import costs, inputs
 from finetune_portal.jobs.choices import UNSENT, State
 from finetune_portal.jobs.models import Attempt, Job
-from finetune_portal.jobs.sync import cost
+from finetune_portal.jobs.sync import cost, requests, second
 from finetune_portal.jobs.timeline import Source, move, note
-from finetune_portal.providers.segmind import (
+from finetune_portal.providers.contract import Accepted, JobRequest
+from finetune_portal.providers.errors import (
+    CallError,
     RateLimitedError,
-    SegmindError,
-    SubmitRequest,
-    Submitted,
     TrainingClosedError,
     UnauthorizedError,
 )
@@ -34,12 +35,14 @@ from finetune_portal.queue.leases import backoff, held_by, unleased
 
 LEASE = 180.0
 UNTIL_DECISION = timedelta(minutes=15)
+STOPPED = "The portal stopped while it sent this job, so it is not known whether the provider took it."
 MAX_PAUSE = 300.0
 MAX_DOUBLINGS = 12
 TRANSFERRED = Transfer.objects.filter(
     dataset=OuterRef("dataset"), connection=OuterRef("connection"), finished_at__isnull=False
 )
-HAS_DATASET = Exists(TRANSFERRED) | ~Q(dataset__source_url="")
+IS_READ_BY_SEGMIND = ~Q(dataset__source_url="") & Q(connection__provider=SEGMIND)
+HAS_DATASET = Exists(TRANSFERRED) | IS_READ_BY_SEGMIND
 
 
 def is_needed() -> bool:
@@ -48,20 +51,30 @@ def is_needed() -> bool:
 
 
 def release_waiting() -> None:
-    """Queue the jobs whose dataset is ready, and refuse those whose dataset was refused."""
+    """Queue the jobs whose dataset is ready, and refuse those that cannot train theirs."""
     jobs = Job.objects.select_related("dataset")
     for job in jobs.filter(HAS_DATASET, state=State.WAITING, dataset__state=Dataset.State.READY):
         move(job, State.QUEUED, "The dataset is ready", source=Source.PORTAL, due_at=now())
     for job in jobs.filter(state__in=UNSENT, dataset__state=Dataset.State.REJECTED):
         text = f"Not sent: {job.dataset.refusal}" if job.dataset else ""
         move(job, State.REFUSED, text, source=Source.PORTAL, error=text)
+    for job in jobs.filter(state__in=UNSENT, dataset__most_inputs__gt=1).defer("dataset__verdict"):
+        _refuse_inputs(job)
+
+
+def _refuse_inputs(job: Job) -> bool:
+    """Refuse a job whose trainer takes fewer input images a pair than its dataset has. Whether it did."""
+    if sentence := inputs.refusal(job.dataset, job.connection, job.trainer):
+        text = f"Not sent. {sentence} Train again with changes to select another trainer."
+        move(job, State.REFUSED, text, source=Source.PORTAL, error=text)
+    return bool(sentence)
 
 
 def recover_interrupted() -> None:
     """Mark jobs unconfirmed whose worker died while sending: the answer is lost, but may cost money."""
     for job in Job.objects.filter(unleased(), state=State.SENDING):
         with transaction.atomic():
-            if move(job, State.UNCONFIRMED, "The portal stopped while sending", source=Source.PORTAL):
+            if move(job, State.UNCONFIRMED, STOPPED, source=Source.PORTAL, error=STOPPED):
                 _close_open_attempts(job, Attempt.Outcome.UNKNOWN)
 
 
@@ -75,7 +88,9 @@ def mark_unsent_unconfirmed() -> int:
     for job in Job.objects.filter(state__in=(*UNSENT, State.SENDING)):
         with transaction.atomic():
             _close_open_attempts(job, Attempt.Outcome.UNKNOWN)
-            Attempt.objects.create(job=job, outcome=Attempt.Outcome.UNKNOWN, ended_at=now(), detail=text)
+            job.submit_attempts.create(
+                connection=job.connection, outcome=Attempt.Outcome.UNKNOWN, ended_at=now(), detail=text
+            )
             doubtful += move(job, State.UNCONFIRMED, text, source=Source.PORTAL, error=text)
     return doubtful
 
@@ -89,8 +104,8 @@ def send_next() -> bool:
     if job.connection.is_training_closed and not closing.take_probe(job.connection):
         held_by(job).update(lease_expires_at=None)  # another worker sends the one try
         return False
-    request = _request(job)
-    if request.data_source_path and (attempt := _start_attempt(job)):
+    request = _prepare(job)
+    if request and cost.note_estimate(job) and (attempt := _start_attempt(job, request)):
         _send(job, attempt, request)
     return True
 
@@ -116,47 +131,67 @@ def _is_held_back(connection: Connection) -> bool:
     return not (is_over and connection.last_answer_at and connection.last_answer_at > lost["last"])
 
 
-def _reject_key(connection: Connection, exc: SegmindError) -> None:
+def _reject_key(connection: Connection, exc: CallError) -> None:
     """Note the failure for all senders and for the banner, even before the first poll."""
     fields = {"is_key_rejected": True, "failure": exc.message[:500], "updated_at": now()}
     Connection.objects.filter(pk=connection.pk).update(**fields)
 
 
-def _start_attempt(job: Job) -> Attempt | None:
+def _prepare(job: Job) -> JobRequest | None:
+    """The request of the next attempt.
+
+    None if the dataset has no address now: the job waits. None, too, if the trainer does not take it.
+    """
+    if _refuse_inputs(job):
+        return None
+    try:
+        return requests.next_request(job)
+    except UnauthorizedError as exc:
+        _reject_key(job.connection, exc)
+        _back_to_queue(job, exc, backoff(job.attempts))
+    except CallError as exc:
+        if exc.retryable:
+            pause = timedelta(seconds=getattr(exc, "retry_after", None) or 0)
+            _back_to_queue(job, exc, pause or backoff(job.attempts, first=5))
+        elif job.dataset and transfer.transfer_anew(job.dataset, job.connection):
+            text = f"The provider’s copy of the dataset is of no use, so it gets a new one. {exc.message}"
+            move(job, State.WAITING, text, source=Source.PORTAL, detail=exc.detail)
+        else:
+            text = f"{exc.message}{costs.not_charged(job)}"
+            move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+    return None
+
+
+def _start_attempt(job: Job, request: JobRequest) -> Attempt | None:
     """Commit SENDING and the attempt before the first byte leaves; None if the job was withdrawn."""
     with transaction.atomic():
         held = Job.objects.filter(pk=job.pk, state=State.QUEUED, lease=job.lease)
         if not held.update(state=State.SENDING, updated_at=now()):
             return None
         job.state = State.SENDING
-        return Attempt.objects.create(job=job)
+        return job.submit_attempts.create(
+            connection=job.connection,
+            nonce=request.nonce,
+            dataset_address=request.dataset,
+            cost=costs.for_attempt(job),
+        )
 
 
-def _send(job: Job, attempt: Attempt, request: SubmitRequest) -> None:
+def _send(job: Job, attempt: Attempt, request: JobRequest) -> None:
     try:
-        with client_for(job.connection) as client:
-            accepted = client.submit(request)
-    except SegmindError as exc:
+        accepted = _submit(job, request)
+    except CallError as exc:
         _handle_error(job, attempt, exc)
     else:
         _accept(job, attempt, accepted)
 
 
-def _request(job: Job) -> SubmitRequest:
-    dataset = Dataset.objects.get(jobs=job)
-    return SubmitRequest(
-        name=job.name_at_provider,
-        data_source_path=dataset.s3_url_for(job.connection),
-        instance_prompt=job.instance_prompt,
-        learning_rate=job.learning_rate or 0.0,
-        steps=job.steps or 0,
-        public=job.wants_public,
-        machine_type=job.machine_type,
-        extra=job.parameters,
-    )
+def _submit(job: Job, request: JobRequest) -> Accepted:
+    with adapter_for(job.connection) as adapter:
+        return adapter.submit(request)
 
 
-def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
+def _accept(job: Job, attempt: Attempt, accepted: Accepted) -> None:
     try:
         _take_id(job, attempt, accepted)
     except IntegrityError:  # another worker has just taken the same id
@@ -167,24 +202,29 @@ def _accept(job: Job, attempt: Attempt, accepted: Submitted) -> None:
     Connection.objects.filter(pk=job.connection_id, due_at__gt=soon).update(due_at=soon)
 
 
-def _take_id(job: Job, attempt: Attempt, accepted: Submitted) -> None:
+def _take_id(job: Job, attempt: Attempt, accepted: Accepted) -> None:
     """Take the id of the answer, even if the job was given up or found in the list in the meantime."""
     with transaction.atomic():
         current = _lock(job)
-        others = Job.objects.filter(request_id=accepted.request_id).exclude(pk=job.pk)
+        others = Job.objects.filter(request_id=accepted.handle.id).exclude(pk=job.pk)
         others.filter(owner=None, created_at__gte=attempt.started_at).delete()  # adopted before the answer
         if (other := others.first()) and not current.request_id:
             _ask_about_same_id(current, attempt, other)
             return
         _close_attempt(attempt, Attempt.Outcome.ACCEPTED)
         if current.request_id:
+            is_adopted = declared.lists_jobs(attempt.sent_by)  # by the next list
+            if current.request_id != accepted.handle.id and not is_adopted:
+                second.adopt(current, attempt, accepted.handle)
             return
         move(
             current,
             State.REQUESTED,
             "Accepted by the provider",
             source=Source.PORTAL,
-            request_id=accepted.request_id,
+            cost=attempt.cost_id or 0,
+            request_id=accepted.handle.id,
+            provider_addresses=dict(accepted.handle.addresses),
             provider_status=accepted.status[:100],
             is_public=job.wants_public,
             **cost.before(job.connection),
@@ -198,7 +238,7 @@ def _ask_about_same_id(job: Job, attempt: Attempt, other: Job) -> None:
     """Two submits were answered with one id: perhaps one training for both. A person decides at once."""
     text = (
         f"The provider answered with the id of job {other.pk}, “{other.name}”. It may train only one of "
-        "them, and may have charged both."
+        f"them{'' if job.connection.is_free else ', and may have charged both'}."
     )
     fields = {"ended_at": now(), "outcome": Attempt.Outcome.UNKNOWN, "status": 200, "detail": text}
     Attempt.objects.filter(pk=attempt.pk).update(**fields)
@@ -206,7 +246,7 @@ def _ask_about_same_id(job: Job, attempt: Attempt, other: Job) -> None:
     note(other, f"The provider gave the same id to job {job.pk}, “{job.name}”", source=Source.PORTAL)
 
 
-def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
+def _handle_error(job: Job, attempt: Attempt, exc: CallError) -> None:
     """Move the job by what its failed attempt means (docs/reliability.md, 1.2)."""
     with transaction.atomic():
         _lock(job)
@@ -227,6 +267,11 @@ def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
         elif exc.retryable:
             _close_attempt(attempt, Attempt.Outcome.NOT_SENT, exc)
             _back_to_queue(job, exc, backoff(job.attempts, first=5))
+        elif isinstance(exc, TrainingClosedError) and job.trainer:
+            _close_attempt(attempt, Attempt.Outcome.CLOSED, exc)
+            trainers.note_closed(job.connection, job.trainer)
+            text = f"{exc.message}{costs.not_charged(job)} Train again with changes to select another one."
+            move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
         elif isinstance(exc, TrainingClosedError) and not _is_closed_to_this_one(job, attempt):
             _close_attempt(attempt, Attempt.Outcome.CLOSED, exc)
             closing.note_closed(job.connection, exc.message)
@@ -236,16 +281,17 @@ def _handle_error(job: Job, attempt: Attempt, exc: SegmindError) -> None:
             _close_attempt(attempt, Attempt.Outcome.REFUSED, exc)
             if job.connection.is_training_closed:  # its refusal says nothing of the others
                 closing.probe_now(job.connection)
-            text = f"{exc.message} Nothing was charged."
+            text = f"{exc.message}{costs.not_charged(job)}"
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
 
 
 def _is_closed_to_this_one(job: Job, attempt: Attempt) -> bool:
     """Whether the provider took another job since it first said to this one that it takes none."""
-    first = job.submit_attempts.filter(outcome=Attempt.Outcome.CLOSED).order_by("started_at").first()
+    attempts = Attempt.objects.filter(connection=job.connection_id)
+    first = attempts.filter(job=job, outcome=Attempt.Outcome.CLOSED).order_by("started_at").first()
     if first is None:
         return False
-    taken = Attempt.objects.filter(job__connection=job.connection_id, outcome=Attempt.Outcome.ACCEPTED)
+    taken = attempts.filter(outcome=Attempt.Outcome.ACCEPTED)
     return taken.filter(started_at__range=(first.started_at, attempt.started_at)).exists()
 
 
@@ -259,7 +305,7 @@ def _lock(job: Job) -> Job:
     return Job.objects.select_for_update().get(pk=job.pk)
 
 
-def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
+def _back_to_queue(job: Job, exc: CallError, pause: timedelta) -> None:
     text = f"Not sent yet, the portal will try again. {exc.message}"
     move(
         job,
@@ -272,7 +318,7 @@ def _back_to_queue(job: Job, exc: SegmindError, pause: timedelta) -> None:
     )
 
 
-def _close_attempt(attempt: Attempt, outcome: Attempt.Outcome, exc: SegmindError | None = None) -> None:
+def _close_attempt(attempt: Attempt, outcome: Attempt.Outcome, exc: CallError | None = None) -> None:
     Attempt.objects.filter(pk=attempt.pk).update(
         ended_at=now(),
         outcome=outcome,

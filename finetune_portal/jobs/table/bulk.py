@@ -1,11 +1,9 @@
-"""Bulk actions: make jobs private, list their download links, archive them."""
+"""Bulk actions: make jobs private, archive them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import urljoin
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 
@@ -29,19 +27,6 @@ def make_private(jobs: Iterable[Job], *, actor: User) -> tuple[int, list[str]]:
         except ActionError as exc:
             failures.append(f"“{job.name}”: {exc}")
     return count, failures
-
-
-def download_links(jobs: Iterable[Job], *, actor: User) -> str:
-    """Return a text file with the name and a fresh link of each job, separated by a tab."""
-    lines = []
-    for job in jobs:
-        name = " ".join(job.name.split())  # without a tab or line break
-        try:
-            link = services.download_link(job, actor=actor)
-            lines.append(f"{name}\t{urljoin(settings.PORTAL_URL, link)}")
-        except ActionError as exc:
-            lines.append(f"{name}\t# {exc}")
-    return "\n".join(lines) + "\n"
 
 
 def archive(jobs: Iterable[Job], *, actor: User, restore: bool = False) -> list[int]:

@@ -13,8 +13,10 @@ from finetune_portal.web.names import NameField
 
 
 class ViewForm(InlineForm):
-    name = NameField(max_length=40, error_messages={"required": "Give the view a name."})
-    query = forms.CharField(max_length=500, required=False)
+    name = NameField(
+        label="Name of the view", max_length=40, error_messages={"required": "Give the view a name."}
+    )
+    query = forms.CharField(max_length=500, required=False, widget=forms.HiddenInput)
 
     def clean_query(self) -> str:
         """Keep only filters and order, not the page or other parameters."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.shown import with_shown
 
 TOKEN_PLACEHOLDER = "csrf-token-of-the-viewer"  # nosec B105  # replaced by the viewer's own token
 CACHE_SECONDS = 3600
@@ -26,19 +27,25 @@ def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
     keys = jobs.select_related(None).only("name", "updated_at", "owner")
     return keys.annotate(
         owner_name=F("owner__name"),
+        project_name=F("project__name"),
         dataset_changed=F("dataset__updated_at"),
         training_percent=F("training__percent"),
+        is_closed=F("connection__is_training_closed"),
     )
 
 
 def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """Join the training without its curves and log, which no row shows."""
-    return jobs.select_related("training").defer(
-        "training__losses",
-        "training__held_out",
-        "training__held_out_weighted",
-        "training__samples",
-        "training__log",
+    """Join the training without its curves and log, which no row shows, and what higher apps show."""
+    return (
+        with_shown(jobs)
+        .select_related("training")
+        .defer(
+            "training__losses",
+            "training__held_out",
+            "training__held_out_weighted",
+            "training__samples",
+            "training__log",
+        )
     )
 
 
@@ -46,10 +53,16 @@ def render_rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
     """Render the rows of these keys. A job is read only if its row is not cached; `token` never is."""
     may_change = access.right_to_change(user)
     keys = {
-        job.pk: _cache_key(job, may_change(job), job.dataset_changed, job.owner_name, job.training_percent)
+        job.pk: _cache_key(
+            job,
+            may_change(job),
+            job.dataset_changed,
+            (job.owner_name, job.project_name),
+            (job.training_percent, job.is_closed),
+        )
         for job in jobs
     }
-    cached = cache.get_many(keys.values())
+    cached = caches["process"].get_many(keys.values())
     missing = [pk for pk, key in keys.items() if key not in cached]
     jobs_to_read = (
         with_training(access.visible(user))
@@ -69,18 +82,23 @@ def render_row(job: Job, *, may_change: bool) -> str:
         job,
         may_change,
         dataset.updated_at if dataset else None,
-        owner.name if owner else None,
-        training.percent if training else None,
+        (owner.name if owner else None, job.project.name if job.project else None),
+        (training.percent if training else None, job.connection.is_training_closed),
     )
-    html = cache.get(key)
+    html = caches["process"].get(key)
     if html is None:
         context = {"job": job, "may_change": may_change, "csrf_token": TOKEN_PLACEHOLDER}
         html = INDENT.sub("\n", render_to_string("jobs/_row.html", context).strip())
-        cache.set(key, html, CACHE_SECONDS)
+        caches["process"].set(key, html, CACHE_SECONDS)
     return str(html)
 
 
 def _cache_key(
-    job: Job, may_change: bool, dataset: datetime | None, owner: str | None, percent: float | None
+    job: Job,
+    may_change: bool,
+    dataset: datetime | None,
+    names: tuple[str | None, ...],
+    state: tuple[float | None, bool],
 ) -> str:
-    return f"row-{job.pk}-{hash((job.updated_at, may_change, dataset, owner, percent))}"
+    """`names` and `state` are what the row shows of other rows, which may change without the job."""
+    return f"row-{job.pk}-{hash((job.updated_at, may_change, dataset, names, state))}"

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -18,10 +18,9 @@ from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.jobs.page.comparison import Comparison
 from finetune_portal.jobs.table import bulk, query, saved_views
 from finetune_portal.jobs.table.forms import ViewForm
-from finetune_portal.web.http import PLAIN, fragment_of
-from finetune_portal.web.keys import parse_key
-
-MAX_SELECTED = 50
+from finetune_portal.jobs.table.selection import MAX_SELECTED, jobs_with_keys, selected_jobs, table_url
+from finetune_portal.web.forms import reads_forms
+from finetune_portal.web.http import fragment_of
 
 
 @require_safe
@@ -41,18 +40,14 @@ def job_table(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 def bulk_action(request: PortalRequest) -> HttpResponse:
-    """Do one thing with the selected jobs: compare, links, private, archive or unarchive."""
-    jobs = _selected(request, request.POST.getlist("job"))
+    """Do one thing with the selected jobs: compare, private, archive or unarchive."""
+    jobs = selected_jobs(request.user, request.POST.getlist("job"))
     if not jobs:
         messages.error(request, "Select one or more jobs first.")
-        return redirect(_table_url(request))
+        return redirect(table_url(request))
     action = request.POST.get("action")
     if action == "compare":
         return redirect(f"{reverse('jobs:compare')}?{urlencode([('job', job.pk) for job in jobs])}")
-    if action == "links":
-        headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
-        text = bulk.download_links(jobs, actor=request.user)
-        return HttpResponse(text, content_type=PLAIN, headers=headers)
     changeable = [job for job in jobs if access.may_change(request.user, job)]
     if len(changeable) < len(jobs):
         messages.warning(request, "Other people’s jobs were left unchanged.")
@@ -61,16 +56,16 @@ def bulk_action(request: PortalRequest) -> HttpResponse:
     elif action in ("archive", "unarchive"):
         _archive(request, changeable, restore=action == "unarchive")
     else:
-        raise BadRequest("The action must be compare, links, private, archive or unarchive.")
-    return redirect(_table_url(request))
+        raise BadRequest("The action must be compare, private, archive or unarchive.")
+    return redirect(table_url(request))
 
 
 @require_POST
 def undo_archive(request: PortalRequest) -> HttpResponse:
     """Restore the jobs that this person archived last."""
-    jobs = _selected(request, [str(pk) for pk in request.session.pop("archived", [])])
+    jobs = selected_jobs(request.user, [str(pk) for pk in request.session.pop("archived", [])])
     _archive(request, [job for job in jobs if access.may_change(request.user, job)], restore=True)
-    return redirect(_table_url(request))
+    return redirect(table_url(request))
 
 
 @require_safe
@@ -93,32 +88,24 @@ def _comparison(request: PortalRequest) -> Comparison:
     if sweep := request.GET.get("sweep"):
         rows = access.visible(request.user).filter(query.in_sweep(sweep) or Q(pk=None))
         return Comparison(rows.order_by("-pk")[:MAX_SELECTED])
-    return Comparison(_jobs_with_keys(request, request.GET.getlist("job")))
+    return Comparison(jobs_with_keys(request.user, request.GET.getlist("job")))
 
 
 @require_POST
+@reads_forms(ViewForm)
 def save_view(request: PortalRequest) -> HttpResponse:
     form = ViewForm(request.POST)
     if form.is_valid():
         view = saved_views.save_view(request.user, **form.cleaned_data)
         return redirect(f"{reverse('jobs:list')}?{view.query}")
     messages.error(request, form.error_text)
-    return redirect(_table_url(request))
+    return redirect(table_url(request))
 
 
 @require_POST
 def delete_view(request: PortalRequest, pk: int) -> HttpResponse:
     saved_views.delete_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
     return redirect("jobs:list")
-
-
-def _selected(request: PortalRequest, keys: list[str]) -> list[Job]:
-    return list(_jobs_with_keys(request, keys).order_by("-pk"))
-
-
-def _jobs_with_keys(request: PortalRequest, keys: list[str]) -> QuerySet[Job]:
-    pks = [pk for key in keys if (pk := parse_key(key)) is not None][:MAX_SELECTED]
-    return access.visible(request.user).filter(pk__in=pks)
 
 
 def _make_private(request: HttpRequest, jobs: list[Job]) -> None:
@@ -136,8 +123,3 @@ def _archive(request: HttpRequest, jobs: list[Job], *, restore: bool) -> None:
     elif changed:
         request.session["archived"] = changed
         messages.success(request, f"{len(changed)} archived.", extra_tags="undo")
-
-
-def _table_url(request: HttpRequest) -> str:
-    """The URL of the table with its filters."""
-    return f"{reverse('jobs:list')}?{QueryDict(request.POST.get('query', '')).urlencode()}"

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.utils.safestring import SafeString
 
+from finetune_portal.connections import trainers
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, panel
+from finetune_portal.playground.input_choices import preview_of
+from finetune_portal.playground.models import Generation, Input
 
 register = template.Library()
 
@@ -21,6 +25,17 @@ def can_try(job: Job) -> bool:
 @register.filter
 def can_try_any(jobs: list[Job]) -> bool:
     return any(access.can_run(job) for job in jobs)
+
+
+@register.filter
+def base_model(job: Job) -> str:
+    return trainers.base_model_of(job.trainer)
+
+
+@register.simple_tag
+def preview(source: Generation | Input, edge: str) -> SafeString:
+    """The attributes of an image that shows a result or an input."""
+    return preview_of(source, edge).attributes
 
 
 @register.inclusion_tag("playground/_job_panel.html", takes_context=True)

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from finetune_portal.providers.segmind.errors import (
+from finetune_portal.providers.errors import (
+    CallError,
     InvalidResponseError,
     OutOfCreditsError,
     RequestRejectedError,
-    SegmindError,
     ServerError,
 )
-from finetune_portal.providers.segmind.json_body import missing, parse
+from finetune_portal.providers.http.json_body import missing, parse
+from finetune_portal.providers.http.values import mapping, number, text, truth, whole
 from finetune_portal.providers.segmind.transport import Transport
-from finetune_portal.providers.segmind.types import mapping, number, text, truth, whole
 
 VERSION = 1
 TIMEOUT = 10.0
@@ -61,7 +61,7 @@ class Capabilities:
 
 
 class Extension:
-    """One typed method for each call. Every method may raise a SegmindError."""
+    """One typed method for each call. Every method may raise a CallError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -112,11 +112,26 @@ class Extension:
         """Cancel the training. False if there is nothing to cancel any more."""
         try:
             self._transport.call("POST", "/extra/cancel", json={"request_id": request_id}, total=TIMEOUT)
-        except SegmindError as exc:
+        except CallError as exc:
             if exc.status in (404, 409):
                 return False
             raise
         return True
+
+    def delete_job(self, request_id: str) -> None:
+        """Delete an ended job and its files. One that is gone is no error."""
+        self._delete(request_id=request_id)
+
+    def delete_file(self, address: str) -> None:
+        """Delete a stored dataset or input image. One that is gone is no error."""
+        self._delete(file=address)
+
+    def _delete(self, **fields: str) -> None:
+        try:
+            self._transport.call("POST", "/extra/delete", json=fields, total=TIMEOUT)
+        except CallError as exc:
+            if exc.status != 404:
+                raise
 
     def _get(self, path: str, **params: str) -> Mapping[str, Any]:
         answer = parse(self._transport.call("GET", path, params=params, total=TIMEOUT))

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from finetune_portal.providers.segmind.errors import (
+from finetune_portal.providers.errors import (
+    CallError,
     InvalidResponseError,
-    SegmindError,
     ServerError,
     UnavailableError,
 )
-from finetune_portal.providers.segmind.json_body import missing, parse
-from finetune_portal.providers.segmind.transport import LARGE, Transport
-from finetune_portal.providers.segmind.types import MAX_ADDRESS, number
+from finetune_portal.providers.http.exchange import LARGE
+from finetune_portal.providers.http.image_format import image_format
+from finetune_portal.providers.http.json_body import missing, parse
+from finetune_portal.providers.http.values import number
+from finetune_portal.providers.segmind.transport import Transport
+from finetune_portal.providers.segmind.types import MAX_ADDRESS
 
 RUN_SECONDS = 300.0  # a cold model takes minutes
 UPLOAD_SECONDS = 60.0
@@ -29,40 +32,44 @@ DOWNLOAD_TRIES = 2
 # The vendor takes pictures at another address than its API; every other provider at the same one.
 UPLOAD_BASE_URLS = {"https://api.segmind.com": "https://workflows-api.segmind.com"}
 URL_NAMES = ("image", "image_url", "output", "url", "images", "file_urls", "data")
+COST_HEADER = "x-cost"  # docs/provider-api.md, 12.3
 MAX_DEPTH = 4
 NOT_FETCHED = "The provider made the picture, but the portal cannot download it from there."
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One generation. `strength` is the LoRA's: 0 is the base model."""
+    """One generation. `strength` is the LoRA's: 0 is the base model. The model chooses what is None."""
 
     prompt: str
     input_image: str
     strength: float
-    seed: int
-    steps: int
-    guidance: float
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
 
     def as_json(self) -> dict[str, Any]:
+        optional = {"seed": self.seed, "num_inference_steps": self.steps, "guidance": self.guidance}
         return {
             "prompt": self.prompt,
             "input_image": self.input_image,
             "lora_strength": self.strength,
-            "seed": self.seed,
-            "num_inference_steps": self.steps,
-            "guidance": self.guidance,
             "aspect_ratio": "match_input_image",
             "output_format": "png",
+            **{name: value for name, value in optional.items() if value is not None},
         }
 
 
 class Inference:
-    """Two calls. Each may raise a SegmindError."""
+    """Two calls. Each may raise a CallError.
+
+    `cost` is what the last run cost by the provider's answer, whatever became of its picture; else None.
+    """
 
     def __init__(self, transport: Transport, base_url: str) -> None:
         self._transport = transport
         self._upload_base_url = UPLOAD_BASE_URLS.get(base_url.rstrip("/"), "")
+        self.cost: float | None = None
 
     def upload_image(self, picture: bytes) -> str:
         """Upload a picture and return its URL at the provider. Free of charge."""
@@ -82,6 +89,7 @@ class Inference:
     def run(self, slug: str, request: RunRequest) -> bytes:
         """Return the picture. Paid, so sent once; an error says whether it `may_have_been_sent`."""
         path = f"/v1/{quote(slug, safe='')}"
+        self.cost = None
         try:
             content = self._transport.call(
                 "POST", path, json=request.as_json(), total=RUN_SECONDS, cap=LARGE, new_connection=True
@@ -91,28 +99,20 @@ class Inference:
             if exc.status == 503 and pause is not None:
                 raise UnavailableError(exc.detail or exc.message, pause) from None
             raise
+        self.cost = number(self._transport.headers.get(COST_HEADER))
         return content if image_format(content) else self._picture_at(_address_in(content))
 
     def _picture_at(self, address: str, *, tries: int = DOWNLOAD_TRIES) -> bytes:
         """Download the picture, with a second try, as it is paid already."""
         try:
-            content = _data(address) or self._transport.get_whole(address, LARGE)
-        except SegmindError as exc:
+            content = _data(address) or self._transport.files.get_whole(address, LARGE)
+        except CallError as exc:
             if tries > 1:
                 return self._picture_at(address, tries=tries - 1)
             raise InvalidResponseError(NOT_FETCHED, status=exc.status, detail=exc.detail) from None
         if not image_format(content):
             raise missing("a picture")
         return content
-
-
-def image_format(content: bytes) -> str:
-    """png, jpeg or webp, by the first bytes; empty for everything else."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else ""
 
 
 def _address_in(content: bytes) -> str:

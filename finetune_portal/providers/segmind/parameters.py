@@ -1,39 +1,85 @@
-"""Training parameters of an engine that speaks this API, beside steps and learning rate (docs/training.md).
+"""Training parameters of this API: steps and learning rate, the machine, and those of an engine alone.
 
-The vendor's page shows none for Kontext (docs/provider-api.md, 11.1). An engine names its own under /extra;
-of a name that is not in this table the type is not known, and the engine itself checks the value.
+The vendor's page has no more for Kontext, and no range (docs/provider-api.md, 11.1): the bounds are those of
+comparable services, the defaults its sample's. An engine names its own under /extra (docs/training.md); of a
+name that is not in `KNOWN` the type is not known, and the engine itself checks the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from finetune_portal.providers.contract import Parameter
+from finetune_portal.providers.parameter import Parameter
 
+STEPS = Parameter("steps", "whole", "Steps of the training.", 1, 20_000, default=300)
+LEARNING_RATE = Parameter("learning_rate", "number", "The learning rate.", 1e-7, 0.01, default=4e-4)
+# In lower case, as choices are; the API spells it in capitals.
+MACHINE_TYPE = Parameter(
+    "machine_type", "choice", "The GPU of the training.", choices=("nvidia_h100",), default="nvidia_h100"
+)
+# What `advance_parameters` repeats though it stands elsewhere (docs/provider-api.md, 10).
+ELSEWHERE = (STEPS.name, LEARNING_RATE.name, "prompt", "theme")
 KNOWN = {
     parameter.name: parameter
     for parameter in (
-        Parameter("rank", "whole", "The rank of the LoRA.", 1, 256),
-        Parameter("alpha", "whole", "The scale of the LoRA is alpha / rank; 0 stands for the rank.", 0, 1024),
-        Parameter("feed_forward", "flag", "Train the feed-forward layers too."),
+        Parameter("rank", "whole", "The rank of the LoRA.", 1, 256, default=16),
         Parameter(
-            "resolution", "whole", "The side of a square as large as the images; 0: the model's.", 0, 2048
+            "alpha",
+            "whole",
+            "The scale of the LoRA is alpha / rank; 0 stands for the rank.",
+            0,
+            1024,
+            default=0,
         ),
-        Parameter("batch_size", "whole", "Pairs of one bucket in a step.", 1, 64),
-        Parameter("warmup_steps", "whole", "Steps until the full learning rate.", 0, 10_000),
-        Parameter("gradient_clipping", "number", "The maximum norm of the gradient.", 0.001, 1000),
-        Parameter("guidance", "number", "The guidance input of the model during training.", 0, 30),
-        Parameter("seed", "whole", "The seed of noise, order and first weights.", 0, 2**31 - 1),
-        Parameter("memory", "choice", "How much GPU memory to use.", choices=("auto", "full", "small")),
-        Parameter("hold_out", "flag", "Hold the first pair out for validation."),
-        Parameter("checkpoint_steps", "whole", "Steps between checkpoints.", 1, 10_000),
+        Parameter("feed_forward", "flag", "Train the feed-forward layers, too.", default=True),
+        Parameter(
+            "modulation", "flag", "Train the layers that scale and shift the norms, too.", default=True
+        ),
+        Parameter(
+            "resolution",
+            "whole",
+            "The side in pixels of a square as large as the images; 0: the model’s own.",
+            0,
+            2048,
+            default=0,
+        ),
+        Parameter("batch_size", "whole", "Pairs of one bucket in a step.", 1, 64, default=1),
+        Parameter(
+            "warmup_steps",
+            "whole",
+            "Steps until the full learning rate, at most half of all.",
+            0,
+            10_000,
+            default=20,
+        ),
+        Parameter(
+            "gradient_clipping", "number", "The maximum norm of the gradient.", 0.001, 1000, default=1.0
+        ),
+        Parameter(
+            "guidance", "number", "The guidance input of the model during training.", 0, 30, default=1.0
+        ),
+        Parameter("seed", "whole", "The seed of noise, order and first weights.", 0, 2**31 - 1, default=0),
+        Parameter(
+            "memory",
+            "choice",
+            "small: a base model in 4 bits and an 8-bit optimizer; auto: small on GPUs below 40 GB.",
+            choices=("auto", "full", "small"),
+            default="auto",
+        ),
+        Parameter(
+            "hold_out", "flag", "Hold the first of three or more pairs out for validation.", default=True
+        ),
+        Parameter("checkpoint_steps", "whole", "Steps between checkpoints.", 1, 10_000, default=50),
         Parameter(
             "timestep_sampling",
             "choice",
             "How the noise levels of the steps are drawn; shifted: as samples pass them.",
             choices=("shifted", "uniform", "logit_normal"),
+            default="shifted",
         ),
-        Parameter("sample_steps", "whole", "Steps between validations; 0: a quarter of all.", 0, 20_000),
+        Parameter(
+            "sample_steps", "whole", "Steps between validations; 0: a quarter of all.", 0, 20_000, default=0
+        ),
     )
 }
 

@@ -7,26 +7,17 @@ from decimal import ROUND_FLOOR, Decimal
 
 from django import template
 from django.forms import BaseForm, BoundField
+from django.template import Context
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from finetune_portal.web import looks
+from finetune_portal.web.sizes import size
 from finetune_portal.web.static import integrity
 
 register = template.Library()
-
-
-@register.filter
-def size(value: int | None) -> str:
-    """Format bytes: 14.7 MB."""
-    if value is None:
-        return "–"
-    amount = float(value)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.3g} {unit}"
-        amount /= 1000
-    return ""
+register.filter(size)
 
 
 @register.filter
@@ -75,6 +66,13 @@ def bad_fields(form: BaseForm) -> list[BoundField]:
 def initials(name: str) -> str:
     words = [word for word in name.replace("@", " ").replace(".", " ").split() if word]
     return "".join(word[0] for word in words[:2]).upper()
+
+
+@register.simple_tag(takes_context=True)
+def look(context: Context) -> str:
+    """The look that this browser chose: system, light or dark. An error page may have no request."""
+    request = context.get("request")
+    return looks.chosen(request) if request else "system"
 
 
 @register.simple_tag

@@ -35,7 +35,7 @@ UNSET = 2**32 - 1
 
 
 def _folder(name: str, **fields: object) -> Entry:
-    return Entry(name, mode=0o40755, **fields)  # type: ignore[arg-type]
+    return Entry(name, mode=0o40755, **fields)
 
 
 def _named(names: str) -> dict[str, bytes]:
@@ -65,7 +65,7 @@ def _finder() -> bytes:
     members = [_folder("set/", extra=TIMES_LISTED, local_extra=TIMES_LOCAL)]
     for name, data in (dataset(folder="set/") | {"set/.DS_Store": b"Bud1"}).items():
         times = {"extra": TIMES_LISTED, "local_extra": TIMES_LOCAL}
-        members.append(Entry(name, data, method=DEFLATED, flags=STREAMED, version=20, **times))  # type: ignore[arg-type]
+        members.append(Entry(name, data, method=DEFLATED, flags=STREAMED, version=20, **times))
         shadow = f"__MACOSX/set/._{name.removeprefix('set/')}"
         members.append(Entry(shadow, b"\0\5\x16\x07", method=DEFLATED, flags=STREAMED))
     return build(members)
@@ -159,7 +159,7 @@ def _unusual_pictures() -> bytes:
         "phone": _image("MPO", save_all=True, append_images=[Image.new("RGB", (320, 256), "red")]),
         "profiled": _image("PNG", icc_profile=bytes(400)),
     }
-    files = {}
+    files: dict[str, bytes] = {}
     for name, data in kinds.items():
         suffix = "png" if data.startswith(b"\x89PNG") else "jpg"
         files |= {f"{name}_start.{suffix}": data, f"{name}_end.png": picture(colour=(3, 4, 5))}

@@ -127,7 +127,7 @@ def _doubles() -> dict[str, Case]:
 
 def _ends() -> dict[str, Case]:
     def end_record(why: str, **fields: object) -> Case:
-        return (lambda: build(entries(), End(**fields))), why  # type: ignore[arg-type]
+        return (lambda: build(entries(), End(**fields))), why
 
     good = build(entries())
     return {
@@ -203,7 +203,7 @@ def _sizes() -> dict[str, Case]:
     zeros = bytes(10_000_000)
 
     def with_sizes(**fields: object) -> Callable[[], bytes]:
-        return lambda: build(with_one(Entry("06_start.png", picture(), **fields)))  # type: ignore[arg-type]
+        return lambda: build(with_one(Entry("06_start.png", picture(), **fields)))
 
     def zip64(*numbers: int) -> bytes:
         return extra(1, struct.pack(f"<{len(numbers)}Q", *numbers))
@@ -348,7 +348,7 @@ def _overlaps() -> dict[str, Case]:
 
 def _contradictions() -> dict[str, Case]:
     def with_local_header(why: str = "two different ways", **fields: object) -> Case:
-        return (lambda: build(with_one(Entry("06.txt", b"caption", **fields)))), why  # type: ignore[arg-type]
+        return (lambda: build(with_one(Entry("06.txt", b"caption", **fields)))), why
 
     return {
         # Z10

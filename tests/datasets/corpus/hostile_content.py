@@ -22,7 +22,8 @@ from tests.datasets.corpus.zip_builder import (
     with_one,
 )
 
-Case = tuple[Callable[[], bytes], str]
+# `...`: a lambda made in a loop holds the loop's variable as a default.
+Case = tuple[Callable[..., bytes], str]
 
 
 def not_a_zip() -> dict[str, Case]:

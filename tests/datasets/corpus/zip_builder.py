@@ -38,6 +38,15 @@ def dataset(pairs: int = 5, *, kind: str = "PNG", suffix: str = "png", folder: s
     return files
 
 
+def several_inputs(count: int, pairs: int = 5) -> dict[str, bytes]:
+    """The same with so many input images a pair, no two of them alike."""
+    return dataset(pairs) | {
+        f"{pair:02}_start{number}.png": picture(colour=(pair, number, 10))
+        for pair in range(1, pairs + 1)
+        for number in range(2, count + 1)
+    }
+
+
 def packed(files: dict[str, bytes], method: int = STORED) -> bytes:
     """As Python's zipfile writes it."""
     data = io.BytesIO()
@@ -140,7 +149,7 @@ class Entry:
             self.mode << 16,
             offset if self.offset is None else self.offset,
         )
-        return header + bytes(self.name) + self.extra  # type: ignore[arg-type]
+        return header + bytes(self.name) + self.extra
 
 
 @dataclass

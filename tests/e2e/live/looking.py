@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from playwright.sync_api import Page, expect
 
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
+from tests.waiting import until
 
+LOOKS = "document.querySelector('.htmx-request') !== null"
 PUBLISHED = {"request_id": "1", "slug": "s", "cloud_storage_url": "https://a.example/night.safetensors"}
 
 
@@ -22,7 +25,8 @@ def badge(page: Page, job: Job, words: str) -> None:
 
 
 def is_moved(job: Job, to: State) -> None:
-    assert move(job, to, to.label, source=Source.POLL)
+    """By the provider. No worker runs beside these pages, so no model file is asked to come home."""
+    assert move(job, to, to.label, source=Source.POLL, file_check_requested_at=None)
 
 
 def back_and_forth(page: Page, job: Job, times: int) -> None:
@@ -36,12 +40,17 @@ def back_and_forth(page: Page, job: Job, times: int) -> None:
 def live(*pages: Page) -> list[list[str]]:
     """Wait until these pages hear the stream; return for each a list of the requests that it makes later.
 
-    While a list is empty, what the page shows was pushed to it.
+    While a list is empty, what the page shows was pushed to it. A page looks when it goes live, and once more
+    where it had begun to look before.
     """
     for page in pages:
         says(page, re.compile("^Live$"))
-        page.evaluate("document.title")  # a round trip: the first look, at the opening, is over
+        until(partial(is_at_rest, page), why="the looks of the opening are over")
     return [polls(page) for page in pages]
+
+
+def is_at_rest(page: Page) -> bool:
+    return not page.evaluate(LOOKS)
 
 
 def polls(page: Page) -> list[str]:

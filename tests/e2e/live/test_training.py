@@ -11,12 +11,11 @@ from playwright.sync_api import Page, expect
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.sync import samples
 from tests.e2e.axe import faults, fit
 from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import is_moved, says
-from tests.people import make_job
-from tests.provider import PICTURE
+from tests.people import make_job, make_samples
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 # Whether the canvas has a pixel in the colour of each mark of the legend.
@@ -37,8 +36,7 @@ DRAWN = """() => {
 @pytest.fixture
 def job(alice: User) -> Job:
     job = make_job(alice, "training", steps=100, request_id="r-1")
-    for name in ("control", "target", *map(str, range(0, 101, 20))):
-        samples.save(job.pk, name, PICTURE)
+    make_samples(job, "control", "target", *map(str, range(0, 101, 20)))
     Training.objects.create(job=job)
     return job
 
@@ -65,12 +63,12 @@ def test_the_curve_grows_where_it_stands(visit: Open, alice: User, job: Job) -> 
     page = visit(alice, f"/jobs/{job.pk}/")
     says(page, "Live")
     expect(page.locator(".uplot canvas")).to_be_visible()
-    assert page.evaluate(DRAWN) == [True, False, True, True]
+    until(lambda: page.evaluate(DRAWN) == [True, False, True, True], why="the curves are drawn")
     page.evaluate("document.querySelector('.uplot').isTheSame = true")
     for step in (30, 50):
         tells(step)
         expect(page.locator("#training-progress")).to_contain_text(f"step {step} of 100")
-        assert points(page) == step
+        until(lambda wanted=step: points(page) == wanted, why="the curve has grown")
         expect(page.get_by_role("img", name="The loss went from")).to_be_visible()
         page.locator(".u-over").hover(position={"x": 5, "y": 5})
         expect(page.locator(".u-legend")).to_contain_text("Smoothed")
@@ -90,7 +88,7 @@ def test_the_weighted_loss_is_a_curve_of_its_own_where_it_is_reported(
     expect(page.locator(".u-legend")).not_to_contain_text("weighted")
     tells(40, held_out_weighted=[[number, 0.6 - number / 200] for number in range(0, 41, 20)])
     expect(page.locator(".u-legend")).to_contain_text("Held-out pair, weighted")
-    assert page.evaluate(DRAWN)[-2:] == [True, True]
+    until(lambda: page.evaluate(DRAWN)[-2:] == [True, True], why="both curves are drawn")
     expect(page.locator(".uplot")).to_have_count(1)
 
 
@@ -130,7 +128,7 @@ def test_the_slider_follows_until_somebody_moves_it(visit: Open, alice: User, jo
     expect(shown).to_have_text("After step 80")
     tells(100)
     expect(shown).to_have_text("After step 100")
-    assert page.locator("[data-samples] > li:visible").count() == 1
+    expect(page.locator("[data-samples] > li:visible")).to_have_count(1)
 
 
 def test_cancel_asks_once_in_words(visit: Open, alice: User, job: Job) -> None:
@@ -158,10 +156,10 @@ def test_nothing_that_axe_can_see_nor_a_page_too_wide(
 ) -> None:
     tells(60, is_over=True)
     page = visit(alice, f"/jobs/{job.pk}/")
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     expect(page.locator(".uplot canvas")).to_be_visible()
     page.get_by_text("Show as a table").click()
     assert faults(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     fit(page, page.url)
-    page.wait_for_function("document.querySelector('.uplot').offsetWidth <= 390")
+    page.wait_for_function("() => document.querySelector('.uplot').offsetWidth <= 390")

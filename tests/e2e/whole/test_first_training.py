@@ -12,9 +12,10 @@ from playwright.sync_api import Page, expect
 from safetensors import safe_open
 
 from tests.e2e.conftest import enter, write_sample
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.browser
-TRAINING = 120_000
+TRAINING = 120_000 * PATIENCE
 # The states that the row of a job shows from now on, however short.
 NOTE_STATES = """(row) => {
     const note = () => window.states.push(row.querySelector(".badge").textContent);
@@ -38,7 +39,7 @@ def test_from_a_dropped_zip_to_a_safetensors_file(page: Page, sample_zip: Path, 
     page.get_by_label("Name", exact=True).fill("Day to night")
     page.get_by_label("Prompt").fill("turn day into night")
     page.get_by_label("Learning rate").fill("0.0004")
-    page.get_by_label("Steps").fill("6000")
+    page.get_by_label("Steps", exact=True).fill("6000")
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
     page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))

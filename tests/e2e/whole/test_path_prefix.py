@@ -57,7 +57,7 @@ def test_from_a_zip_to_a_model_below_a_path(below: tuple[Page, str], tmp_path: P
     page.goto(url)
     expect(page.locator("body")).to_contain_text("Live")
     row = page.locator("#job-table tr", has_text="Day to night")
-    expect(row.locator(".badge")).to_contain_text("Ready", timeout=120_000)
+    expect(row.locator(".badge")).to_contain_text("Ready", timeout=120_000 * PATIENCE)
     with page.expect_download() as download:
         row.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename.endswith(".safetensors")

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.providers.segmind import (
+from finetune_portal.providers.errors import (
+    CallError,
     OutOfCreditsError,
     RequestRejectedError,
-    SegmindClient,
-    SegmindError,
     TrainingClosedError,
 )
+from finetune_portal.providers.segmind import SegmindClient
 from tests.provider import ScriptedProvider, says
 from tests.providers.segmind.conftest import SUBMIT
 
@@ -42,9 +42,9 @@ NOT_CLOSED = [
 ]
 
 
-def failure(provider: ScriptedProvider, client: SegmindClient, call: str, answer: Any) -> SegmindError:
+def failure(provider: ScriptedProvider, client: SegmindClient, call: str, answer: Any) -> CallError:
     provider.script(call, answer)
-    with pytest.raises(SegmindError) as caught:
+    with pytest.raises(CallError) as caught:
         client.submit(SUBMIT) if call == "submit" else client.presigned_url("a.zip")
     return caught.value
 
@@ -107,7 +107,7 @@ def test_other_calls_that_are_retired_say_nothing_of_jobs(
     ],
 )
 def test_406_means_what_its_words_say(
-    provider: ScriptedProvider, client: SegmindClient, words: str, kind: type[SegmindError], says_first: str
+    provider: ScriptedProvider, client: SegmindClient, words: str, kind: type[CallError], says_first: str
 ) -> None:
     error = failure(provider, client, "submit", says(406, {"error": words}))
     assert type(error) is kind

@@ -16,25 +16,25 @@ from pathlib import Path
 
 import pytest
 
-from finetune_portal.providers.segmind import (
+from finetune_portal.providers.errors import (
+    CallError,
     ConnectionLostError,
     InvalidResponseError,
-    SegmindClient,
-    SegmindError,
     UnauthorizedError,
     UnreachableError,
 )
+from finetune_portal.providers.segmind import SegmindClient
+from tests.ports import closed_port
 from tests.provider import KEY, Answer, ScriptedProvider, breaks, endless, half, raw, says
 from tests.providers.segmind.conftest import SUBMIT
-from tests.running import free_port
 from tests.waiting import until
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 SECRET = "a-signature-nobody-may-read"
 
 
-def failure(call: Callable[[], object]) -> SegmindError:
-    with pytest.raises(SegmindError) as caught:
+def failure(call: Callable[[], object]) -> CallError:
+    with pytest.raises(CallError) as caught:
         call()
     shown = f"{caught.value} {caught.value!r} {caught.value.detail} {caught.value.__dict__}"
     assert KEY not in shown
@@ -43,17 +43,17 @@ def failure(call: Callable[[], object]) -> SegmindError:
     return caught.value
 
 
-def submit_to(base_url: str, key: str = KEY) -> SegmindError:
+def submit_to(base_url: str, key: str = KEY) -> CallError:
     return failure(lambda: SegmindClient(base_url, key).submit(SUBMIT))
 
 
-def assert_never_left(error: SegmindError) -> None:
+def assert_never_left(error: CallError) -> None:
     assert type(error) is UnreachableError
     assert error.retryable
     assert not error.may_have_been_sent
 
 
-def assert_may_have_arrived(error: SegmindError) -> None:
+def assert_may_have_arrived(error: CallError) -> None:
     assert isinstance(error, ConnectionLostError | InvalidResponseError)
     assert error.retryable
     assert error.may_have_been_sent
@@ -142,7 +142,7 @@ def test_time_runs_out_after_the_request_left(provider: ScriptedProvider, answer
     impatient = SegmindClient(provider.url, KEY, max_seconds=0.3)
     started = time.monotonic()
     assert_may_have_arrived(failure(lambda: impatient.submit(SUBMIT)))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15, "it did not wait for the end"
     assert until(lambda: provider.charged(SUBMIT.name)) == 1
 
 
@@ -223,7 +223,7 @@ def test_an_upload_to_nowhere_and_of_a_file_that_shrank(
     provider: ScriptedProvider, client: SegmindClient
 ) -> None:
     query = f"?X-Amz-Signature={SECRET}"
-    for base in (f"http://127.0.0.1:{free_port()}", "https://provider.invalid", "http://127.0.0.1:99999"):
+    for base in (f"http://127.0.0.1:{closed_port()}", "https://provider.invalid", "http://127.0.0.1:99999"):
         error = failure(partial(client.upload, base + "/a.zip" + query, io.BytesIO(b"PK"), 2))
         assert_never_left(error)
     shrunk = failure(lambda: client.upload(f"{provider.url}/storage/a.zip{query}", io.BytesIO(b"P"), 2))

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from finetune_portal.providers.errors import RequestRejectedError, ServerError
 from finetune_portal.providers.segmind import (
     Credits,
     PresignedUpload,
-    RequestRejectedError,
     SegmindClient,
-    ServerError,
     SubmitRequest,
     Submitted,
 )

@@ -11,19 +11,16 @@ import pytest
 import requests
 from safetensors.numpy import load
 
-from finetune_portal.providers.segmind import (
-    FineTune,
+from finetune_portal.providers.errors import (
+    CallError,
     OutOfCreditsError,
     RateLimitedError,
     RequestRejectedError,
-    SegmindClient,
-    SegmindError,
     ServerError,
-    SubmitRequest,
     TrainingClosedError,
     UnauthorizedError,
-    phase,
 )
+from finetune_portal.providers.segmind import FineTune, SegmindClient, SubmitRequest, phase
 from tests.engine.calling import pairs, zipped
 from tests.running import RunningEngine
 
@@ -117,7 +114,7 @@ def test_a_refusal_comes_with_its_reason_and_was_not_taken(client: SegmindClient
     ],
 )
 def test_the_refusals_to_try_on_purpose(
-    client: SegmindClient, word: str, kind: type[SegmindError], is_taken: bool
+    client: SegmindClient, word: str, kind: type[CallError], is_taken: bool
 ) -> None:
     with pytest.raises(kind) as caught:
         client.submit(SubmitRequest(f"client {word}", "http://192.0.2.1/d.zip", "Put a hat on", 0.0004, 300))

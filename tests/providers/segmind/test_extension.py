@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.providers.segmind import (
-    InvalidResponseError,
-    Progress,
-    SegmindClient,
-    UnauthorizedError,
-    UnreachableError,
-)
+from finetune_portal.providers.errors import InvalidResponseError, UnauthorizedError, UnreachableError
+from finetune_portal.providers.segmind import Progress, SegmindClient
 from tests.engine.calling import call, reached, started
+from tests.ports import closed_port
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, endless, says
-from tests.running import RunningEngine, free_port
+from tests.running import RunningEngine
 from tests.waiting import until
 
 NOTHING = Progress(None, None, None, None, None, [], [], [], False, [], "", [])
@@ -50,7 +46,7 @@ def test_a_key_that_is_refused_and_a_closed_door_say_nothing_of_abilities(provid
     with closing(SegmindClient(provider.url, "another")) as stranger, pytest.raises(UnauthorizedError):
         stranger.extension.capabilities()
     with (
-        closing(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)) as lost,
+        closing(SegmindClient(f"http://127.0.0.1:{closed_port()}", KEY)) as lost,
         pytest.raises(UnreachableError),
     ):
         lost.extension.capabilities()
@@ -123,5 +119,5 @@ def test_it_tells_of_a_simulated_training_and_ends_it(engine: RunningEngine) -> 
 
 
 def test_none_of_the_vendors_calls_looks_other_for_it(engine: RunningEngine) -> None:
-    for path in ("/extra", "/extra/progress", "/extra/sample", "/extra/cancel"):
+    for path in ("/extra", "/extra/progress", "/extra/sample", "/extra/cancel", "/extra/delete"):
         assert call(engine, "GET", path, headers={"x-api-key": "wrong"}).status_code == 401

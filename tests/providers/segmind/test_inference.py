@@ -7,24 +7,23 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.providers.segmind import (
+from finetune_portal.providers.errors import (
+    CallError,
     ConnectionLostError,
     InvalidResponseError,
     OutOfCreditsError,
     RateLimitedError,
     RequestRejectedError,
-    RunRequest,
-    SegmindClient,
-    SegmindError,
     ServerError,
     UnauthorizedError,
     UnavailableError,
     UnreachableError,
 )
+from finetune_portal.providers.segmind import RunRequest, SegmindClient
 from finetune_portal.providers.segmind.inference import UPLOAD_BASE_URLS
+from tests.ports import closed_port
 from tests.provider import KEY, PICTURE, Answer, ScriptedProvider, breaks, endless, half, says
 from tests.providers.segmind.test_connection_errors import failure
-from tests.running import free_port
 
 REQUEST = RunRequest("turn day into night", "https://example.com/day.png", 0.8, 7, 28, 2.5)
 SLUG = "0f0a-day-to-night"
@@ -50,6 +49,13 @@ def test_it_sends_what_the_pages_of_the_base_model_and_of_loras_show(
         "aspect_ratio": "match_input_image",
         "output_format": "png",
     }
+
+
+def test_numbers_that_nobody_chose_are_left_to_the_model(
+    client: SegmindClient, provider: ScriptedProvider
+) -> None:
+    client.inference.run(SLUG, RunRequest("turn day into night", "https://example.com/day.png", 0.8))
+    assert not provider.sent("run")[0].json.keys() & {"seed", "num_inference_steps", "guidance"}
 
 
 def test_a_slug_stays_one_piece_of_the_path(client: SegmindClient, provider: ScriptedProvider) -> None:
@@ -129,7 +135,7 @@ def test_one_that_cannot_be_fetched_may_be_paid(
     ],
 )
 def test_each_failure_has_its_kind(
-    client: SegmindClient, provider: ScriptedProvider, answer: Answer, kind: type[SegmindError], *, paid: bool
+    client: SegmindClient, provider: ScriptedProvider, answer: Answer, kind: type[CallError], *, paid: bool
 ) -> None:
     provider.script("run", answer)
     error = failure(lambda: run(client))
@@ -145,7 +151,7 @@ def test_no_room_is_told_in_the_providers_words(client: SegmindClient, provider:
 
 
 def test_what_never_left_was_not_paid() -> None:
-    error = failure(lambda: run(SegmindClient(f"http://127.0.0.1:{free_port()}", KEY)))
+    error = failure(lambda: run(SegmindClient(f"http://127.0.0.1:{closed_port()}", KEY)))
     assert type(error) is UnreachableError
 
 

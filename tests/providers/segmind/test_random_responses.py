@@ -1,4 +1,4 @@
-"""Whatever a provider answers, a call gives a typed value or a SegmindError (docs/reliability.md, 4: B4)."""
+"""Whatever a provider answers, a call gives a typed value or a CallError (docs/reliability.md, 4: B4)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune_portal.providers.errors import CallError
 from finetune_portal.providers.segmind import (
     Capabilities,
     Credits,
@@ -23,7 +24,6 @@ from finetune_portal.providers.segmind import (
     Progress,
     RunRequest,
     SegmindClient,
-    SegmindError,
     StoredObject,
     Submitted,
 )
@@ -54,6 +54,7 @@ METHODS: dict[str, tuple[type, Callable[[SegmindClient, str], object]]] = {
     "progress": (Progress, lambda client, url: client.extension.progress("job")),
     "sample": (int, lambda client, url: len(client.extension.picture("job", "1"))),
     "cancel": (bool, lambda client, url: client.extension.cancel("job")),
+    "delete": (type(None), lambda client, url: client.extension.delete_job("job")),
     "host": (str, lambda client, url: client.inference.upload_image(PICTURE)),
     "run": (int, lambda client, url: len(client.inference.run("slug", RUN))),
     "upload": (StoredObject, lambda client, url: client.upload(url + SIGNED, io.BytesIO(b"PK"), 2)),
@@ -138,7 +139,7 @@ def assert_answered(provider: ScriptedProvider, method: str, answer: Answer) -> 
     with closing(SegmindClient(provider.url, KEY, max_seconds=5)) as client:
         try:
             result = call(client, provider.url)
-        except SegmindError as exc:
+        except CallError as exc:
             error_text = f"{exc.message} {exc!r} {exc.detail}"
     assert KEY not in error_text
     if not error_text:

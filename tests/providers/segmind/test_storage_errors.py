@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from finetune_portal.providers.segmind import SegmindClient, StorageError
+from finetune_portal.providers.errors import StorageError
+from finetune_portal.providers.segmind import SegmindClient
 from tests.provider import ScriptedProvider, says
 
 URL = "/storage/a.zip?X-Amz-Signature=c2VjcmV0"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from finetune_portal.providers.segmind import InvalidResponseError, SegmindClient, UnreachableError
+from finetune_portal.providers.errors import InvalidResponseError, UnreachableError
+from finetune_portal.providers.segmind import SegmindClient
 from tests.provider import KEY, ScriptedProvider, says
 
 FAR = SegmindClient("https://provider.invalid", KEY)

@@ -31,6 +31,7 @@ SAMPLE_STEPS = 20
 SAMPLE_GUIDANCE = 2.5
 ATTENTION = r"attn\.(to_q|to_k|to_v|to_out\.0|add_q_proj|add_k_proj|add_v_proj|to_add_out)"
 FEED_FORWARD = r"ff\.net\.0\.proj|ff\.net\.2|ff_context\.net\.0\.proj|ff_context\.net\.2|proj_mlp|proj_out"
+MODULATION = r"norm1\.linear|norm1_context\.linear|norm\.linear"
 
 
 class MissingPackageError(Exception):
@@ -47,6 +48,8 @@ class Kontext:
         self.dtype = torch.bfloat16 if is_cuda else torch.float32
         card = torch.cuda.get_device_properties(0).total_memory if is_cuda else SMALL_CARD
         self.is_quantized = is_cuda and (memory == "small" or (memory == "auto" and card < SMALL_CARD))
+        if self.is_quantized:
+            _import_bitsandbytes()  # what is missing is said before the dataset is encoded
         self.vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=self.dtype)
         self.vae.requires_grad_(False)
         self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
@@ -96,10 +99,10 @@ class Kontext:
         latents = self.vae.encode(pixels.to(self.device, self.dtype)).latent_dist.mode()
         return ((latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor).cpu()
 
-    def load_transformer(self, *, rank: int, alpha: int, feed_forward: bool, seed: int) -> Any:
+    def load_transformer(self, *, rank: int, alpha: int, layers: str, seed: int) -> Any:
         """The frozen transformer with a fresh LoRA, which changes nothing yet."""
         transformer = self.load_base_transformer()
-        add_lora(transformer, rank=rank, alpha=alpha, feed_forward=feed_forward, seed=seed)
+        add_lora(transformer, rank=rank, alpha=alpha, layers=layers, seed=seed)
         if self.device.type == "cuda":
             transformer.enable_gradient_checkpointing()
         return transformer
@@ -152,10 +155,14 @@ class Kontext:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def add_lora(transformer: Any, *, rank: int, alpha: int, feed_forward: bool, seed: int) -> None:
-    """Freeze everything and add a LoRA to the attention layers. Its B is zero, so it changes nothing yet."""
+def lora_layers(*, feed_forward: bool, modulation: bool) -> str:
+    """A pattern of the layers of a block that get a LoRA: the attention, and the others as asked."""
+    return "|".join([ATTENTION, *[FEED_FORWARD] * feed_forward, *[MODULATION] * modulation])
+
+
+def add_lora(transformer: Any, *, rank: int, alpha: int, layers: str, seed: int) -> None:
+    """Freeze everything and add a LoRA to these layers. Its B is zero, so it changes nothing yet."""
     transformer.requires_grad_(False)
-    layers = f"{ATTENTION}|{FEED_FORWARD}" if feed_forward else ATTENTION
     torch.manual_seed(seed)
     transformer.add_adapter(
         LoraConfig(

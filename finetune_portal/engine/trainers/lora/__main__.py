@@ -9,10 +9,14 @@ from __future__ import annotations
 import fcntl
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
+from finetune_portal import env
 from finetune_portal.engine.datasets import DatasetError
 from finetune_portal.engine.trainers.children import emit, exit_with_parent, lower_priority
 from finetune_portal.engine.trainers.families.kontext import MissingPackageError, is_out_of_memory
@@ -26,6 +30,8 @@ LOGGED_STEPS = 10  # a line in the log each
 def main(work: Path) -> int:
     exit_with_parent()
     lower_priority()
+    # For engine/room.py; the variables are those of the engine, or of its node (on_ray/node.py).
+    settings.configure(ROOM_LOCK=env.data_dir() / env.ROOM_LOCK, DISK_FLOOR_BYTES=env.disk_floor())
     group = join_process_group()
     with (work / "lock").open("w") as lock:
         if group.is_first:  # a child that a killed engine left behind ends within a moment
@@ -48,8 +54,9 @@ def _report(event: str, **fields: Any) -> None:
     """Emit the event, and write it into the log for people, among what the libraries write there."""
     emit(event, **fields)
     if text := _log_text(event, fields):
-        sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # the disk is full
+            sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+            sys.stderr.flush()
 
 
 def _log_text(event: str, fields: dict[str, Any]) -> str:
@@ -63,7 +70,7 @@ def _log_text(event: str, fields: dict[str, Any]) -> str:
             return f"Step {fields['step']}: loss on the held-out pair {losses}."
         case "checkpoint":
             return f"Checkpoint at step {fields['step']}."
-        case "failed":
+        case "failed" | "no_room":
             return str(fields["message"])
     return ""
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from PIL import Image, ImageOps
 
-from finetune_portal.engine import images
 from finetune_portal.engine.datasets import DatasetError, Pair
+from finetune_portal.engine.images import pixels
+from finetune_portal.engine.images.errors import ImageError
 from finetune_portal.engine.trainers.families.examples import Example
 
 Size = tuple[int, int]  # width and height in pixels
@@ -41,8 +42,8 @@ def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
 
 def _decode(name: str, content: bytes) -> Image.Image:
     try:
-        return images.decode(content)
-    except images.ImageError as error:
+        return pixels.decode(content)
+    except ImageError as error:
         raise DatasetError(f"{name} {error}") from None
 
 

@@ -21,7 +21,8 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image, ImageOps
 
-from finetune_portal.engine import images
+from finetune_portal.engine.images import pixels
+from finetune_portal.engine.images.errors import ImageError
 from finetune_portal.engine.trainers.children import lower_priority
 from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError, is_out_of_memory
 from finetune_portal.engine.trainers.lora.dataset import bucket_size
@@ -51,7 +52,7 @@ class Pipeline:
     def generate(self, request: dict[str, Any]) -> bytes:
         """The encoded image, in the size that a training would have given the input image."""
         self._set_lora(request["weights"], request["strength"])
-        control = images.decode(base64.b64decode(request["picture"]))
+        control = pixels.decode(base64.b64decode(request["picture"]))
         size = bucket_size(control.size, resolution=self.model.resolution, multiple=self.model.multiple)
         image = self.pipe(
             image=ImageOps.fit(control, size, Image.Resampling.LANCZOS),
@@ -93,7 +94,7 @@ def main(folder: Path) -> int:
         try:
             pipeline = pipeline or Pipeline(folder)
             image = pipeline.generate(request)
-        except images.ImageError as error:
+        except ImageError as error:
             _answer(request, message=f"input_image {error}")
         except MissingPackageError as error:
             _answer(request, message=str(error))

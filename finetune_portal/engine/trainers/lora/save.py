@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from finetune_portal.engine.atomic_write import write_atomically
+from finetune_portal.engine import room
 from finetune_portal.engine.trainers import parameters
 
 PACKAGES = ("torch", "diffusers", "peft", "transformers")
@@ -32,14 +32,18 @@ class Facts:
 def save_lora(
     path: Path, transformer: Any, request: Mapping[str, Any], facts: Facts, *, dtype: torch.dtype
 ) -> None:
-    """Write the .safetensors file. B is multiplied by alpha / rank, so a reader needs no alpha."""
+    """Write the .safetensors file. B is multiplied by alpha / rank, so a reader needs no alpha.
+
+    Raises room.NoRoomError.
+    """
     scale = (request["alpha"] or request["rank"]) / request["rank"]
     tensors = {}
     for name, tensor in get_peft_model_state_dict(transformer).items():
         scaled = tensor * scale if ".lora_B." in name else tensor
         tensors[f"transformer.{name}"] = scaled.detach().to("cpu", dtype).contiguous()
-    with write_atomically(path) as draft:
-        save_file(tensors, draft, metadata=_metadata(request, facts))
+    content = save(tensors, _metadata(request, facts))
+    with room.write_announced(path, len(content)) as file:
+        file.write(content)
 
 
 def _metadata(request: Mapping[str, Any], facts: Facts) -> dict[str, str]:

@@ -10,15 +10,15 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from finetune_portal.engine import datasets
-from finetune_portal.engine.atomic_write import write_atomically
+from finetune_portal.engine import datasets, room
 from finetune_portal.engine.trainers.families.examples import Batch
-from finetune_portal.engine.trainers.families.kontext import Kontext
+from finetune_portal.engine.trainers.families.kontext import Kontext, lora_layers
 from finetune_portal.engine.trainers.lora.dataset import (
     Size,
     batches_per_epoch,
@@ -32,6 +32,7 @@ from finetune_portal.engine.trainers.lora.sigmas import VALIDATION_SIGMAS, sched
 
 Emit = Callable[..., None]
 HOLD_OUT_FROM = 3  # pairs; with fewer, all are trained on, and the first one is validated all the same
+ROOM_SECONDS = 10.0  # between two tries to write the LoRA to a full disk
 
 
 class DivergedError(Exception):
@@ -61,8 +62,12 @@ class Training:
         self._encode_dataset(self.work / request["dataset"])
         self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
         self._report_phase("Loading the model")
-        lora = {name: request[name] for name in ("rank", "alpha", "feed_forward", "seed")}
-        self.transformer = self.model.load_transformer(**lora)
+        lora = {name: request[name] for name in ("rank", "alpha", "seed")}
+        # A training that an earlier release began has no modulation, and ends as it began.
+        layers = lora_layers(
+            feed_forward=request["feed_forward"], modulation=request.get("modulation", False)
+        )
+        self.transformer = self.model.load_transformer(**lora, layers=layers)
         optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
         self.learner = Learner(
             self.transformer, optimizer, request, self.model.dtype, self.group, self.model.shift_sigmas
@@ -130,13 +135,12 @@ class Training:
             self.transformer, self.validation_batch, size=example.target.size, seed=self.seed
         )
         images = {"control.png": example.control, "target.png": example.target, name: sample}
-        for file, image in images.items():
-            with write_atomically(self.work / file) as draft:
-                image.save(draft, "PNG")
-        self.curve["samples"].append([step, name])
-        self.emit("sample", step=step, file=name)
+        if all(self._is_written(file, partial(image.save, format="PNG")) for file, image in images.items()):
+            self.curve["samples"].append([step, name])
+            self.emit("sample", step=step, file=name)
 
     def save_checkpoint(self, step: int) -> None:
+        """Replace the last checkpoint. It stays where there is no room for another one."""
         if not self.group.is_first:
             return
         checkpoint = {
@@ -146,9 +150,18 @@ class Training:
             "weights": [parameter.detach().cpu() for parameter in self.learner.parameters],
             "optimizer": self.learner.optimizer.state_dict(),
         }
-        with write_atomically(self.work / "checkpoint.pt") as draft:
-            torch.save(checkpoint, draft)
-        self.emit("checkpoint", step=step)
+        if self._is_written("checkpoint.pt", partial(torch.save, checkpoint)):
+            self.emit("checkpoint", step=step)
+
+    def _is_written(self, name: str, write: Callable[[BinaryIO], Any]) -> bool:
+        """Write a file that a training can do without. False where the disk has no room; the log says so."""
+        try:
+            with room.write_growing(self.work / name) as file:
+                write(file)
+        except room.NoRoomError:
+            self.emit("no_room", message=f"The disk is full: {name} was not written.")
+            return False
+        return True
 
     def load_checkpoint(self) -> int:
         """Go on from the checkpoint of this very request; return how many steps are done."""
@@ -166,15 +179,30 @@ class Training:
         return int(checkpoint["step"])
 
     def save_lora(self) -> None:
+        """Write the LoRA as soon as the disk has room for it: it is what the training was for."""
+        if not self.group.is_first:
+            return
+        is_waiting = False
+        while True:
+            try:
+                self._write_lora()
+            except room.NoRoomError:
+                if not is_waiting:
+                    self._report_phase("Waiting for room on the disk for the model file")
+                is_waiting = True
+                time.sleep(ROOM_SECONDS)
+            else:
+                return
+
+    def _write_lora(self) -> None:
         held_out = self.curve["held_out"]
-        if self.group.is_first:
-            save_lora(
-                self.work / "weights.safetensors",
-                self.transformer,
-                {**self.request, "batch_size": self.request["batch_size"] * self.group.size},
-                Facts(self.pair_count, self.resolution, held_out_loss=held_out[-1][1] if held_out else None),
-                dtype=self.model.dtype,
-            )
+        save_lora(
+            self.work / "weights.safetensors",
+            self.transformer,
+            {**self.request, "batch_size": self.request["batch_size"] * self.group.size},
+            Facts(self.pair_count, self.resolution, held_out_loss=held_out[-1][1] if held_out else None),
+            dtype=self.model.dtype,
+        )
 
     def _check_loss(self, step: int, loss: float) -> None:
         """Stop at the first loss that is not finite: all weights after it are worthless."""

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,10 +26,15 @@ ENDED = "ended"  # the last event: the child's exit code, and the end of its log
 LOG_CHARACTERS = 20_000
 PREFIX = "finetune-portal-"  # of the folders
 SILENCE_SECONDS = 60.0
+ROOM_SECONDS = 10.0  # between two tries to send a file to an engine whose disk is full
 
 
 class StorageUnreachableError(Exception):
     """Says why the node cannot reach the files of its training, in a sentence for the operator."""
+
+
+class StorageFullError(Exception):
+    """The engine's disk has no room for a file."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Files:
         return True
 
     def upload(self, name: str, file: BinaryIO) -> None:
+        """Send a file from its start. Raises StorageFullError."""
+        file.seek(0)
         headers = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
         with self._call("PUT", name, self.write, headers=headers, body=file):
             pass
@@ -60,6 +68,8 @@ class Files:
         url = f"{self.url}/{name}?{query}"
         try:
             with fetch.call(method, url, allow=None, timeout=SILENCE_SECONDS, **options) as response:
+                if response.status == 507:
+                    raise StorageFullError
                 if response.status not in (200, 404):
                     raise fetch.FetchError(f"The answer was {response.status}.")
                 yield response
@@ -72,6 +82,7 @@ class Files:
 
 def train(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
     """Run one child from the last checkpoint on; yield its events, and then how it ended."""
+    os.umask(0o077)  # as `env.keep_data_private` has it on the engine's machine
     device = os.environ.get("CUDA_VISIBLE_DEVICES", devices.CPU)
     if reason := _why_not(Path(request["model"]), device):
         yield {"event": "failed", "message": f"The node {socket.gethostname()} cannot train: {reason}"}
@@ -81,10 +92,12 @@ def train(request: Mapping[str, Any], files: Files) -> Iterator[Event]:
         for name in ("dataset.zip", "checkpoint.pt"):
             files.download(name, work)
         log = work / "log.txt"
-        child = children.start("lora", work, device=device, log=log)
+        # The floor is that of the engine's disk; on a node the training has what there is.
+        own_disk = {"DATA_DIR": str(work), "DISK_FLOOR_BYTES": "0"}
+        child = children.start("lora", work, device=device, log=log, variables=own_disk)
         try:
             for event in iter(children.read_events(child).get, None):
-                _send_results(event, work, files)
+                yield from send_results(event, work, files)
                 yield event
             code = child.wait()
         finally:
@@ -121,8 +134,10 @@ def _scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _send_results(event: Event, work: Path, files: Files) -> None:
+def send_results(event: Event, work: Path, files: Files) -> Iterator[Event]:
     """Send the files that an event tells of, before the engine hears of them.
+
+    Where the engine's disk has no room, yield that as a phase, and wait.
 
     By the time that we read of a checkpoint the child may have written the next one, and its curve may name
     samples that we have not read of. So all images that are there go first.
@@ -135,7 +150,16 @@ def _send_results(event: Event, work: Path, files: Files) -> None:
         opened = {name: stack.enter_context((work / name).open("rb")) for name in names}
         for image in sorted(work.glob("*.png")):
             with image.open("rb") as file:
-                files.upload(image.name, file)
+                yield from _send(image.name, file, files)
             image.unlink()
         for name, file in opened.items():
-            files.upload(name, file)
+            yield from _send(name, file, files)
+
+
+def _send(name: str, file: BinaryIO, files: Files) -> Iterator[Event]:
+    while True:
+        try:
+            return files.upload(name, file)
+        except StorageFullError:
+            yield {"event": "phase", "phase": "Waiting for room on the engine's disk"}
+            time.sleep(ROOM_SECONDS)

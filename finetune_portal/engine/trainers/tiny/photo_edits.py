@@ -18,6 +18,7 @@ from finetune_portal.engine.trainers.tiny.edits import Edit, Rng, rgb, texture
 
 # Width and height. Small images cost half, and the model knows larger ones from its first part.
 SIZES = ((64, 96), (96, 64), (80, 80), (72, 104), (88, 136))
+LARGER_SIZES = ((88, 136), (136, 88), (72, 104), (104, 72), (80, 80))  # as many wide ones as tall ones
 FINE = 4  # pixels of a drawn head for one of the image
 ORDINARY = (
     "",
@@ -68,22 +69,40 @@ def _ordinary(rng: Rng) -> str:
     return text.capitalize() if rng.random() < 0.3 else text
 
 
-def draw_grained(rng: Rng, size: tuple[int, int]) -> Edit:
+def draw_grained(
+    rng: Rng,
+    size: tuple[int, int],
+    *,
+    tops: tuple[float, float] = (0.08, 0.42),
+    kept: tuple[float, float] = (0.2, 0.4),
+) -> Edit:
     """Draw one edit for the last parts: mostly a larger head with the grain of a photograph.
 
     The head grows by about as much each time, around the chin: the image says what its target looks like.
+    `tops`: see enlarge_head. `kept`: the share of images to be kept as they are, of heads and of the others.
     """
     kind = rng.random()
     if kind < 0.84:
         edit = enlarge_head(
-            rng, size, widths=(0.16, 0.36), grown_by=(1.4, 1.65), fixed_at=(0.75, 1.05), is_grained=True
+            rng,
+            size,
+            widths=(0.16, 0.36),
+            tops=tops,
+            grown_by=(1.4, 1.65),
+            fixed_at=(0.75, 1.05),
+            is_grained=True,
         )
     elif kind < 0.93:
         edit = edits.put_on_hat(rng, size)._replace(instruction="collage")
     else:
         edit = turn_to_night(rng, size)
-    is_kept = rng.random() < (0.2 if kind < 0.84 else 0.4)
+    is_kept = rng.random() < (kept[0] if kind < 0.84 else kept[1])
     return Edit(edit.control, edit.control, _ordinary(rng)) if is_kept else edit
+
+
+def draw_leaving_heads(rng: Rng, size: tuple[int, int]) -> Edit:
+    """The same, with heads that are nearer to the top and leave the image there, and fewer kept images."""
+    return draw_grained(rng, size, tops=(0.02, 0.36), kept=(0.1, 0.25))
 
 
 def enlarge_head(
@@ -91,19 +110,21 @@ def enlarge_head(
     size: tuple[int, int],
     *,
     widths: tuple[float, float] = (0.2, 0.42),
+    tops: tuple[float, float] = (0.08, 0.42),
     grown_by: tuple[float, float] = (1.4, 2.0),
     fixed_at: tuple[float, float] = (0.3, 0.9),
     is_grained: bool = False,
 ) -> Edit:
     """A person; in the target the head is larger, in about the same place.
 
-    `widths`: of the head, in parts of the shorter side. `fixed_at`: what keeps its place, in parts of the
-    head's height from its top. `is_grained`: whether the head has a texture.
+    `widths`: of the head, in parts of the shorter side. `tops`: its place, in parts of the image's height.
+    `fixed_at`: what keeps its place, in parts of the head's height from its top. `is_grained`: whether the
+    head has a texture.
     """
     width, height = size
     head = float(rng.uniform(*widths) * min(size))
     tall = head * float(rng.uniform(1.2, 1.55))
-    middle, top = float(rng.uniform(0.25, 0.75) * width), float(rng.uniform(0.08, 0.42) * height)
+    middle, top = float(rng.uniform(0.25, 0.75) * width), float(rng.uniform(*tops) * height)
     control = _background(rng, size)
     _body(rng, control, middle, top + tall, head)
     target = control.copy()

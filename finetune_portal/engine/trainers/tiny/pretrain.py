@@ -1,8 +1,8 @@
 """Pretrain the tiny model: the decoder on crops of drawn images, the transformer on drawn edits.
 
-The transformer learns in four parts: first to keep an image and to make simple edits, with uniform sigmas;
-then edits as people train them, with sigmas as in a sample; then mostly to enlarge a head; and at last the
-same by the tokens of the instruction alone.
+The transformer learns in five parts: first to keep an image and to make simple edits, with uniform sigmas;
+then edits as people train them, with sigmas as in a sample; then mostly to enlarge a head; then the same by
+the tokens of the instruction alone; and at last that with larger images, and heads that leave the image.
 
 All noise is seeded: the same versions on the same machine make the same model. The text encoders stay random,
 and the transformer learns to read them as they are.
@@ -61,14 +61,25 @@ class Part(NamedTuple):
     pairs: int
     decays: bool = True  # whether the learning rate falls at the end
     is_pooled_shuffled: bool = False
+    sizes: Sequence[tuple[int, int]] = photo_edits.SIZES
 
 
-# The pooled vector of an instruction sets the norms, where a LoRA has no weights. A model that reads it shuts
-# its edits off from every LoRA with other words, so the last part gives each example that of any other: the
-# model learns to read the tokens, in the attention.
+# The pooled vector of an instruction sets the norms, where a LoRA on the attention alone has no weights. A
+# model that reads it shuts its edits off from every such LoRA with other words, so the last parts give each
+# example that of any other: the model learns to read the tokens, in the attention.
 SECOND = Part(photo_edits.draw, SEED + 2, SEED + 2, steps=750, pairs=1000)
 THIRD = Part(photo_edits.draw_grained, SEED + 3, SEED + 3, steps=800, pairs=2500, decays=False)
 FOURTH = Part(photo_edits.draw_grained, SEED + 3, SEED + 4, steps=1000, pairs=2500, is_pooled_shuffled=True)
+FIFTH = Part(
+    photo_edits.draw_leaving_heads,
+    SEED + 5,
+    SEED + 5,
+    steps=800,
+    pairs=1600,
+    is_pooled_shuffled=True,
+    sizes=photo_edits.LARGER_SIZES,
+)
+LATER_PARTS = (SECOND, THIRD, FOURTH, FIFTH)
 
 
 def pretrain_further(begin: Path, into: Path, part: Part) -> None:
@@ -79,7 +90,7 @@ def pretrain_further(begin: Path, into: Path, part: Part) -> None:
         model.requires_grad_(False)
     torch.manual_seed(part.seed)
     rng = np.random.default_rng(part.image_seed)
-    by_size = encode(pipe, rng, part.pairs, part.draw, photo_edits.SIZES)
+    by_size = encode(pipe, rng, part.pairs, part.draw, part.sizes)
     if part.seed != part.image_seed:
         rng = np.random.default_rng(part.seed)
     shift = functools.partial(shift_sigmas, scheduler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from finetune_portal.operations import backups
+from finetune_portal.registry.models import ModelFile
 from finetune_portal.web.checks import ENVIRONMENT
 from finetune_portal.web.encryption import local_key_path
 
@@ -23,15 +25,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("target", type=Path, help="a file to make, or a folder to make one in")
+        parser.add_argument(
+            "--models",
+            action=BooleanOptionalAction,
+            default=settings.BACKUP_MODELS,
+            help="put the portal's copies of model files into it, whatever BACKUP_MODELS says",
+        )
 
-    def handle(self, *args: Any, target: Path, **options: Any) -> None:
+    def handle(self, *args: Any, target: Path, models: bool, **options: Any) -> None:
         if target.is_dir():
             target /= f"portal-{now():%Y%m%d-%H%M%S}.tar"
         try:
-            backups.make(target.absolute())
+            backups.make(target.absolute(), with_models=models)
         except backups.BackupError as exc:
             raise CommandError(str(exc)) from None
         self.stdout.write(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+        if not models and ModelFile.objects.filter(state=ModelFile.State.STORED).exists():
+            self.stdout.write("The copies of model files are not in it: --models puts them in.")
         if connection.vendor != "sqlite":
             self.stdout.write("The portal's database is not in it: use pg_dump.")
         if not settings.ENCRYPTION_KEYS and local_key_path().exists():

@@ -47,6 +47,11 @@ class Command(BaseCommand):
                 f"{restored.unconfirmed} jobs were waiting and may have been submitted since. The worker "
                 "looks for them in the provider's list; an admin decides about those that are not in it."
             )
+        if restored.missing_models:
+            self.stdout.write(
+                f"{restored.missing_models} copies of model files are not in the backup. The worker copies "
+                "them again from their providers; Settings, Models names those that it cannot get."
+            )
         if lost := sum(not _can_decrypt(value) for value in _encrypted_values()):
             self.stdout.write(
                 f"{lost} API keys or notification addresses cannot be decrypted with this key. "
@@ -73,8 +78,9 @@ class Command(BaseCommand):
 
 
 def _encrypted_values() -> list[str]:
-    keys = Connection.objects.exclude(encrypted_key="").values_list("encrypted_key", flat=True)
-    return [*keys, *Channel.objects.values_list("encrypted_address", flat=True)]
+    keys = Connection.objects.values_list("encrypted_key", "encrypted_admin_key")
+    addresses = Channel.objects.values_list("encrypted_address", flat=True)
+    return [*(key for pair in keys for key in pair if key), *addresses]
 
 
 def _can_decrypt(value: str) -> bool:

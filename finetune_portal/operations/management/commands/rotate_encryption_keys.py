@@ -17,6 +17,7 @@ from finetune_portal.web.checks import ENVIRONMENT
 
 ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
     (Connection, "encrypted_key"),
+    (Connection, "encrypted_admin_key"),
     (Channel, "encrypted_address"),
     (Authenticator, "data"),
 )

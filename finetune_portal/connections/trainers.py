@@ -1,0 +1,96 @@
+"""What a connection can train: the trainers of its provider, and whether each takes new jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.utils.timezone import now
+
+from finetune_portal.connections.models import Connection
+from finetune_portal.providers.contract import Availability, Trainer
+from finetune_portal.providers.registry import PROVIDERS
+from finetune_portal.providers.segmind import parameters
+from finetune_portal.providers.segmind.trainer import KONTEXT
+
+MOST_KEPT, MAX_TEXT = 100, 200  # trainers, and characters of their words: each job is read with the row
+
+
+def of(connection: Connection) -> list[Trainer]:
+    """Those that this version knows, with what their provider last said, then the others that it named."""
+    if connection.speaks_segmind:
+        described = parameters.described(_names(connection))
+        return [replace(KONTEXT, id="", parameters=tuple(described))]
+    named = {each["id"]: each for each in connection.trainers}
+    known = PROVIDERS[connection.provider].trainers
+    others = (each for id, each in named.items() if id not in {trainer.id for trainer in known})
+    return [*(_as_named(trainer, named) for trainer in known), *map(_unknown, others)]
+
+
+def find(connection: Connection, trainer: str) -> Trainer | None:
+    """The trainer with this id that a job can be sent to; the first one without an id."""
+    known = [each for each in of(connection) if each.is_known]
+    return next((each for each in known if each.id == trainer), None) if trainer else known[0]
+
+
+def title_of(trainer: str) -> str:
+    """The title of a trainer of any provider, or its id if this version does not know it."""
+    known = _known(trainer)
+    return known.title if known else trainer
+
+
+def base_model_of(trainer: str) -> str:
+    """What a trainer of any provider trains; its id if this version does not know it."""
+    known = _known(trainer)
+    return known.base_model if known else trainer or KONTEXT.base_model
+
+
+def store(connection: Connection, trainers: list[Trainer]) -> None:
+    """Keep what the provider says of its trainers, in the connection's row: the first MOST_KEPT of them."""
+    kept = [each for each in trainers if len(each.id) <= MAX_TEXT][:MOST_KEPT]
+    named = [
+        {
+            "id": each.id,
+            "title": each.title[:MAX_TEXT],
+            "licence": each.licence[:MAX_TEXT],
+            "availability": str(each.availability),
+            "is_known": each.is_known,
+        }
+        for each in kept
+    ]
+    Connection.objects.filter(pk=connection.pk).update(trainers=named, updated_at=now())
+
+
+def note_closed(connection: Connection, trainer: str) -> None:
+    """Keep that a trainer refused a job as it takes no new ones, until its provider says otherwise."""
+    connection.refresh_from_db(fields=["trainers"])
+    closed = [
+        replace(each, availability=Availability.CLOSED) if each.id == trainer else each
+        for each in of(connection)
+    ]
+    store(connection, closed)
+
+
+def _known(trainer: str) -> Trainer | None:
+    known = (each for provider in PROVIDERS.values() for each in provider.trainers)
+    return next((each for each in known if each.id == trainer), None)
+
+
+def _as_named(trainer: Trainer, named: Mapping[str, Mapping[str, Any]]) -> Trainer:
+    said = named.get(trainer.id)
+    if said is None:
+        return trainer
+    return replace(trainer, availability=Availability(said["availability"]), is_known=said["is_known"])
+
+
+def _unknown(said: Mapping[str, Any]) -> Trainer:
+    availability = Availability(said["availability"])
+    return Trainer(said["id"], said["title"], "", said["licence"], (), availability, is_known=False)
+
+
+def _names(connection: Connection) -> list[str]:
+    """The names that the provider reports; until it is asked, those of an engine, which checks them."""
+    if connection.parameters is not None:
+        return list(connection.parameters)
+    return [] if connection.is_segmind else list(parameters.KNOWN)

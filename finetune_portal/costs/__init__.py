@@ -1,0 +1,1 @@
+"""What paid acts cost: estimates, bills, budgets, approvals."""

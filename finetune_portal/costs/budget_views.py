@@ -1,0 +1,64 @@
+"""The settings page of the budgets, for admins."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.accounts.reauthentication import recent_sign_in_required
+from finetune_portal.costs import budgets, services
+from finetune_portal.costs.amounts import exact
+from finetune_portal.costs.forms import BudgetForm, ChangeBudgetForm
+from finetune_portal.costs.models import Budget
+from finetune_portal.costs.months import Month
+from finetune_portal.web.forms import reads_forms
+from finetune_portal.web.guards import admin_only
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@reads_forms(BudgetForm)
+@admin_only
+@recent_sign_in_required
+def page(request: PortalRequest) -> HttpResponse:
+    """All budgets, and the form that adds one."""
+    form = BudgetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.set_budget(form.budget, actor=request.user)
+        messages.success(request, "The budget is added.")
+        return redirect("costs:budgets")
+    context = {
+        "form": form,
+        "budgets": budgets.all_shown(),
+        "actions": Budget.Action.choices,
+        "month": Month.current(),
+    }
+    return render(request, "costs/budgets.html", context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@reads_forms(ChangeBudgetForm)
+@admin_only
+@recent_sign_in_required
+def change(request: PortalRequest, pk: int) -> HttpResponse:
+    budget = get_object_or_404(Budget, pk=pk)
+    form = ChangeBudgetForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Not changed. {form.error_text}")
+        return redirect("costs:budgets")
+    budget.amount, budget.action = exact(form.cleaned_data["amount"]), form.cleaned_data["action"]
+    services.set_budget(budget, actor=request.user)
+    messages.success(request, f"The budget of “{budget.title}” is changed.")
+    return redirect("costs:budgets")
+
+
+@require_POST
+@admin_only
+@recent_sign_in_required
+def remove(request: PortalRequest, pk: int) -> HttpResponse:
+    budget = get_object_or_404(Budget, pk=pk)
+    services.remove_budget(budget, actor=request.user)
+    messages.success(request, f"The budget of “{budget.title}” is removed.")
+    return redirect("costs:budgets")

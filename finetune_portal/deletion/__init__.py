@@ -1,0 +1,1 @@
+"""Delete jobs and datasets with all that was made of them."""

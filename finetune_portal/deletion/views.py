@@ -1,0 +1,50 @@
+"""Delete a job, a dataset or a project for good."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.datasets import access as datasets
+from finetune_portal.deletion import services
+from finetune_portal.jobs import access as jobs
+from finetune_portal.projects import access as projects
+from finetune_portal.web.guards import admin_only, maker_only
+from finetune_portal.web.http import action_messages, redirect_to
+
+
+@require_POST
+@maker_only
+def delete_job(request: PortalRequest, pk: int) -> HttpResponse:
+    """Delete a job, its model and all that was made of them."""
+    job = jobs.job_to_change(request.user, pk)
+    with action_messages(request, f"“{job.name}” was deleted. {services.what_stays([job])}".strip()):
+        services.delete_job(job, actor=request.user)
+        return redirect_to(request, reverse("jobs:list"))
+    return redirect_to(request, reverse("jobs:detail", args=[job.pk]))
+
+
+@require_POST
+@maker_only
+def delete_dataset(request: PortalRequest, pk: int) -> HttpResponse:
+    """Delete a dataset, its jobs and all that was made of them."""
+    dataset = datasets.dataset_to_delete(request.user, pk)
+    stays = services.what_stays(dataset.jobs.select_related("connection"))
+    with action_messages(request, f"“{dataset.name}” was deleted. {stays}".strip()):
+        services.delete_dataset(dataset, actor=request.user)
+        return redirect_to(request, reverse("datasets:list"))
+    return redirect_to(request, reverse("datasets:detail", args=[dataset.pk]))
+
+
+@require_POST
+@admin_only
+def delete_project(request: PortalRequest, pk: int) -> HttpResponse:
+    """Delete a project, its jobs, its datasets and all that was made of them."""
+    project = projects.project_to_see(request.user, pk)
+    stays = services.what_stays(project.jobs.select_related("connection"))
+    with action_messages(request, f"“{project}” was deleted. {stays}".strip()):
+        services.delete_project(project, actor=request.user)
+        return redirect_to(request, reverse("projects:list"))
+    return redirect_to(request, reverse("projects:detail", args=[project.pk]))

@@ -1,0 +1,1 @@
+"""Projects: what jobs and datasets are for, who works on them, and who may see them."""

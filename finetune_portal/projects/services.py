@@ -1,0 +1,102 @@
+"""Make, rename, close and open projects, add and remove members. Each change is in the audit record."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.dispatch import Signal
+from django.utils.timezone import now
+
+from finetune_portal.accounts.models import User
+from finetune_portal.audit.services import record
+from finetune_portal.projects.models import Member, Project
+from finetune_portal.web.errors import ActionError
+
+DELETED = "The project was deleted meanwhile, so nothing was moved."
+
+# `project` is to be private: an app above this one raises an ActionError in the transaction if it cannot be.
+closing = Signal()
+
+
+class NameTakenError(Exception):
+    """A project has this name, in small or capital letters."""
+
+
+def add(name: str, *, actor: User) -> Project:
+    """Raises NameTakenError."""
+    try:
+        with transaction.atomic():
+            project = Project.objects.create(name=name, folded_name=_folded(name))
+            record(actor, "project.add", project, name=name)
+    except IntegrityError:
+        raise NameTakenError from None
+    return project
+
+
+def rename(project: Project, name: str, *, actor: User) -> None:
+    """Raises NameTakenError."""
+    try:
+        with transaction.atomic():
+            if _update(project, name=name, folded_name=_folded(name)):  # it is not deleted meanwhile
+                record(actor, "project.rename", project, before=project.name, after=name)
+    except IntegrityError:
+        raise NameTakenError from None
+
+
+def set_private(project: Project, *, private: bool, actor: User) -> None:
+    """Show what belongs to the project to members and admins only, or to the team again.
+
+    Raises ActionError where something outside of the project is made of what is in it.
+    """
+    with transaction.atomic():
+        rows = Project.objects.filter(pk=project.pk, is_private=not private)
+        if not rows.update(is_private=private, updated_at=now()):
+            return
+        if private:
+            closing.send(sender=Project, project=project)
+        before, after = ("open", "private") if private else ("private", "open")
+        record(actor, f"project.{after}", project, name=project.name, before=before, after=after)
+    project.is_private = private
+
+
+def touch(*projects: Project | None) -> None:
+    """Note that something came to or left these projects, by which open pages learn of it.
+
+    Raises ActionError where one of them was deleted meanwhile.
+    """
+    keys = {each.pk for each in projects if each}
+    if Project.objects.filter(pk__in=keys).update(updated_at=now()) < len(keys):
+        raise ActionError(DELETED)
+
+
+def add_member(project: Project, person: User, *, actor: User) -> None:
+    with transaction.atomic():
+        _, is_new = Member.objects.get_or_create(project=project, user=person)
+        if is_new:
+            _update(project)
+            record(actor, "project.member-added", project, name=project.name, person=_named(person))
+
+
+def remove_member(member: Member, *, actor: User | None) -> None:
+    """`actor` is None where the person left the team."""
+    project = member.project
+    with transaction.atomic():
+        if Member.objects.filter(pk=member.pk).delete()[0]:
+            _update(project)
+            record(actor, "project.member-removed", project, name=project.name, person=_named(member.user))
+
+
+def remove_memberships(person: User) -> None:
+    for member in Member.objects.filter(user=person).select_related("project", "user"):
+        remove_member(member, actor=None)
+
+
+def _update(project: Project, **fields: str) -> bool:
+    return bool(Project.objects.filter(pk=project.pk).update(updated_at=now(), **fields))
+
+
+def _folded(name: str) -> str:
+    return name.casefold()
+
+
+def _named(person: User) -> str:
+    return f"{person} <{person.email}>"

@@ -1,0 +1,1 @@
+"""Own copies of the files of finished models."""

@@ -1,0 +1,1 @@
+"""Schema steps: short and additive."""

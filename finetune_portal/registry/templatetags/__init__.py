@@ -1,0 +1,1 @@
+"""Template tags that show on pages of jobs where the copy of a model file is."""
