@@ -14,8 +14,9 @@ run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MO
 	@KONTEXT_MODEL_DIR="$${KONTEXT_MODEL_DIR:-finetune_portal/engine/trainers/tiny/model}" exec $(TRAIN)/python manage.py up
 
 WORKERS ?= 3
-test: .venv/dev ## the whole suite, but for the long share of the harnesses, in WORKERS processes
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS)
+PART ?= tests
+test: .venv/dev ## the whole suite or PART of it, but for the long share of the harnesses, in WORKERS processes
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) $(PART)
 
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train
@@ -27,7 +28,6 @@ test-slow: .venv/dev ## the tests that are too slow for make test, and the rando
 test-faults: .venv/dev ## kill and harm it everywhere (about 2,500 runs at two providers, 40 to 60 minutes), and print the table
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/faults
 
-PART ?= tests
 test-postgresql: .venv/dev ## the suite, or PART of it, on a PostgreSQL of its own (Debian's package postgresql)
 	@LC_ALL=C.UTF-8 pg_virtualenv -t -o fsync=off -o max_connections=300 sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres \
 		$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) $(PART)'
