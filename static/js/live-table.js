@@ -1,4 +1,7 @@
 // Applies what comes to the page: rows, counts and banners from the stream, whole parts from a poll.
+//
+// An answer with the whole table may be older than what was pushed while it was under way, so that is applied
+// once more after it.
 
 import { matchesFilter, needsServer } from "./live-filter.js";
 import { announceChange, statusOf } from "./live-messages.js";
@@ -7,11 +10,32 @@ import { noteSkipped, poll, pollJob, pollSoon } from "./live-polling.js";
 
 const MARKED = 8000; // for how long a new row is marked, and one that no longer matches the filter stays
 
-export function showRow({ id, html, ...job }) {
-  pollJob(id);
+const underWay = new Map(); // what was pushed, by the request for a table since which it came
+
+function push(apply, data) {
+  apply(data);
+  for (const pushed of underWay.values()) pushed.push([apply, data]);
+}
+
+document.addEventListener("htmx:beforeSend", ({ detail: { target, xhr } }) => {
+  if (target.id === "job-table") underWay.set(xhr, []);
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+  const pushed = underWay.get(xhr) || [];
+  underWay.delete(xhr);
+  for (const [apply, data] of pushed) apply(data);
+});
+
+export function showRow(row) {
+  pollJob(row.id);
+  const { dataset } = parse(row.html).querySelector(".badge");
+  document.dispatchEvent(new CustomEvent("portal:job", { detail: dataset }));
+  if (document.getElementById("job-table")) push(applyRow, row);
+}
+
+function applyRow({ id, html, ...job }) {
   const fresh = parse(html);
-  document.dispatchEvent(new CustomEvent("portal:job", { detail: fresh.querySelector(".badge").dataset }));
-  if (!document.getElementById("job-table")) return;
   const shown = document.getElementById(fresh.id);
   const isMatch = matchesFilter(job);
   if (shown) patchRow(shown, fresh, isMatch);
@@ -20,13 +44,19 @@ export function showRow({ id, html, ...job }) {
 }
 
 // Only the percentage changed, so a row that is not shown stays out.
-export function showProgress({ id, html, ...job }) {
-  pollJob(id);
+export function showProgress(row) {
+  pollJob(row.id);
+  push(applyProgress, row);
+}
+
+function applyProgress({ id, html, ...job }) {
   const shown = document.getElementById(`job-${id}`);
   if (shown) patchRow(shown, parse(html), matchesFilter(job));
 }
 
-export function showCounts(counts) {
+export const showCounts = (counts) => push(applyCounts, counts);
+
+function applyCounts(counts) {
   for (const tab of document.querySelectorAll("#job-table [data-live-counts] [data-filter]")) {
     tab.querySelector("span").textContent = counts[tab.dataset.filter || "all"];
   }

@@ -14,8 +14,9 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
 from tests.e2e.live.conftest import Open
-from tests.e2e.live.looking import PUBLISHED, back_and_forth, badge, is_moved, says
+from tests.e2e.live.looking import LOOKS, PUBLISHED, back_and_forth, badge, is_moved, live, says
 from tests.people import make_job
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -149,6 +150,27 @@ def test_a_change_while_an_answer_is_under_way_is_asked_for_after_it(visit: Open
     held[0].fulfill(response=answer)
     badge(page, job, "Trained")
     expect(page.locator(".timeline > li")).to_have_count(2)
+
+
+def test_an_answer_that_is_older_than_what_was_pushed_takes_nothing_back(visit: Open, alice: User) -> None:
+    job = make_job(alice, State.DEPLOYING, **PUBLISHED)
+    page = visit(alice)
+    live(page)
+    held: list[Route] = []
+    page.route("**/*seen=*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/*seen=*"):
+        page.evaluate("htmx.trigger('#job-table', 'poll')")
+    is_moved(job, State.TRAINED)
+    badge(page, job, "Trained")
+    answer = held[0].fetch()
+    is_moved(job, State.FAILED)
+    badge(page, job, "Failed")
+    failed = page.get_by_role("link", name="Failed or closed").locator("span")
+    expect(failed).to_have_text("1")
+    held[0].fulfill(response=answer)
+    until(lambda: not page.evaluate(LOOKS), why="the answer is applied")
+    badge(page, job, "Failed")
+    expect(failed).to_have_text("1")
 
 
 def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
