@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 
 from finetune_portal.audit.models import AuditEvent
+from finetune_portal.audit.sentences import words_around
 
 
 class FilterForm(forms.Form):
@@ -38,7 +39,7 @@ class FilterForm(forms.Form):
         choices.choices = [
             ("", "All actions"),
             ("By kind", [(f"{kind}.", f"{kind}: all") for kind in kinds]),
-            ("One action", [(action, action.replace(".", ": ")) for action in actions]),
+            ("One action", [(action, _label(action)) for action in actions]),
         ]
 
     def filtered(self, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
@@ -55,3 +56,9 @@ class FilterForm(forms.Form):
         if filters.get("until"):
             rows = rows.filter(at__lte=datetime.combine(filters["until"], time.max, UTC))
         return rows
+
+
+def _label(action: str) -> str:
+    """The sentence of an action, as “started the job …”."""
+    before, after = words_around(action)
+    return before if after is None else f"{before}…{after}"

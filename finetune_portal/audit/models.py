@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from finetune_portal.audit.sentences import words_around
+
 
 class AuditEvent(models.Model):
     at = models.DateTimeField(default=now, db_index=True)
@@ -30,6 +32,11 @@ class AuditEvent(models.Model):
         return f"{self.action} {self.thing}"
 
     @property
+    def words(self) -> tuple[str, str | None]:
+        """The words of the action before and after the object; None where it is not named (sentences.py)."""
+        return words_around(self.action)
+
+    @property
     def change(self) -> tuple[object, object] | None:
         """The values before and after, where the action changed one."""
         if {"before", "after"} <= self.detail.keys():
@@ -37,7 +44,12 @@ class AuditEvent(models.Model):
         return None
 
     @property
+    def object_name(self) -> object:
+        """What the object was called then, or its kind and number."""
+        return self.detail.get("name") or self.detail.get("to") or self.thing
+
+    @property
     def facts(self) -> dict[str, object]:
         """The other details that are not empty."""
-        details = self.detail.items()
-        return {name: value for name, value in details if name not in ("before", "after") and value != ""}
+        said = ("before", "after", "name", "to")
+        return {name: value for name, value in self.detail.items() if name not in said and value != ""}

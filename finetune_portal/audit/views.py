@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import cast
 
-from django.contrib.auth import get_user_model
+from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -30,18 +31,30 @@ def events(request: HtmxRequest) -> HttpResponse:
     form = FilterForm(request.GET)
     rows = form.filtered(AuditEvent.objects.select_related("actor"))
     page = page_of(rows, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
-    _name_people(page.rows)
+    _find_objects(page.rows)
     is_filtered = any(request.GET.get(name) for name in form.fields)
     context = {"page": page, "form": form, "is_filtered": is_filtered, "most": MOST_LINES}
     return render(request, "audit/_events.html" if request.htmx else "audit/list.html", context)
 
 
-def _name_people(rows: list[AuditEvent]) -> None:
-    """Attach the user to each event about one, so that the page can name the person."""
-    numbers = [row.thing.removeprefix("user ") for row in rows]
-    people = get_user_model().objects.in_bulk([int(each) for each in numbers if each.isdecimal()])
-    for row, number in zip(rows, numbers, strict=True):
-        row.person = people.get(int(number)) if number.isdecimal() else None  # type: ignore[attr-defined]
+def _find_objects(rows: list[AuditEvent]) -> None:
+    """Attach to each event what it is about, if that is still there and has a page."""
+    pages = {
+        model._meta.model_name: model for model in apps.get_models() if hasattr(model, "get_absolute_url")
+    }
+    keys = defaultdict(set)
+    for row in rows:
+        kind, _, key = row.thing.partition(" ")
+        if kind in pages and key.isdecimal():
+            keys[kind].add(int(key))
+    objects = {
+        f"{kind} {key}": each
+        for kind, wanted in keys.items()
+        for key, each in pages[kind]._default_manager.in_bulk(wanted).items()
+        if getattr(each, "deleted_at", None) is None
+    }
+    for row in rows:
+        row.about = objects.get(row.thing)  # type: ignore[attr-defined]
 
 
 @require_safe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 from collections.abc import Iterator
@@ -12,13 +13,16 @@ import pytest
 from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django.utils.html import strip_tags
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit import append_only, services
 from finetune_portal.audit.models import AuditEvent
-from finetune_portal.jobs.models import Job
+from finetune_portal.audit.sentences import SENTENCES
+from finetune_portal.jobs.models import Job, Limits
 from tests.people import make_dataset, signed_in
+from tests.running import ROOT
 
 
 @pytest.fixture
@@ -137,11 +141,42 @@ def test_the_query_filters_the_entries(alice: User, dana: User) -> None:
         assert f">{label}</label>" in text(client, ""), "the times beside them are the viewer’s own"
 
 
-def test_a_person_is_named_beside_the_number(alice: User, dana: User) -> None:
-    event(dana, action="account.role", thing=f"user {alice.pk}")
-    event(dana, thing="job 1")
-    shown = text(signed_in(dana))
-    assert f'user {alice.pk}</a> <span class="muted small">Alice</span>' in shown
+def test_an_entry_is_a_sentence_that_leads_to_what_it_is_about(alice: User, dana: User) -> None:
+    event(
+        dana, action="account.role", thing=f"user {alice.pk}", detail={"before": "viewer", "after": "maker"}
+    )
+    event(dana, action="job.public", thing="job 77", detail={"name": "hats"})
+    event(None, action="some.thing", thing="job 78")
+    event(alice, action="session.began", thing=f"user {alice.pk}")
+    html = text(signed_in(dana))
+    sentences = [" ".join(strip_tags(cell).split()) for cell in html.split('<td class="what">')[1:]]
+    began, unknown, public, changed = sentences
+    assert began.startswith("Alice signed in")
+    assert unknown.startswith("The portal some.thing job 78")
+    assert public.startswith("Dana made the model of hats public")
+    assert changed.startswith("Dana changed the role of Alice")
+    assert f'<a href="/team/{alice.pk}/"><bdi>Alice</bdi></a>' in html
+    assert '"/jobs/77/"' not in html, "it was deleted"
+
+
+def test_a_sentence_is_known_for_each_action() -> None:
+    for action in recorded_actions():
+        assert action in SENTENCES, action
+
+
+def recorded_actions() -> set[str]:
+    """The actions that the product records, as its source names them."""
+    calls = [
+        node
+        for path in (ROOT / "finetune_portal").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "record" and len(node.args) > 1
+    ]
+    named = [node for call in calls for node in ast.walk(call.args[1]) if isinstance(node, ast.Constant)]
+    known = {node.value for node in named if isinstance(node.value, str) and "." in node.value.strip(".")}
+    assert len(known) > 60
+    fields = {f"limit.{each.name}" for each in Limits._meta.fields if each.name != "id"}
+    return known | fields | {f"{each}.delete-all" for each in ("job", "dataset", "project")}
 
 
 def test_the_entries_are_paged(dana: User) -> None:

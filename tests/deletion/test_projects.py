@@ -87,7 +87,7 @@ def test_all_that_belongs_to_it_goes_and_nothing_names_it(dana: User, alice: Use
     assert not any(model._default_manager.exists() for model in (Project, Member, Budget, Generation))
     kept = Cost.objects.get(pk=spent.pk)
     assert (kept.estimate, kept.project, kept.title) == (Decimal(7), None, "")
-    assert "project.delete-all" in signed_in(dana).get("/audit/").content.decode()
+    assert "with all that belonged to it" in signed_in(dana).get("/audit/").content.decode()
     assert len([each for each in files() if each not in before]) == 2, "the datasets of the jobs outside"
 
 

@@ -76,6 +76,6 @@ def test_a_deleted_client_is_found_nowhere(portal: Portal, tmp_path: Path) -> No
         assert maker.session.get(portal.url + page, timeout=TIMEOUT).status_code == 404
     for page in ("/", "/datasets/", "/audit/", "/webhooks/"):
         assert CLIENT not in maker.session.get(portal.url + page, timeout=TIMEOUT).text
-    assert "dataset.delete-all" in maker.session.get(f"{portal.url}/audit/", timeout=TIMEOUT).text
+    assert "with all that was made of it" in maker.session.get(f"{portal.url}/audit/", timeout=TIMEOUT).text
     models = [path for path in (portal.data / "models").rglob("*") if path.is_file()]
     assert models == []

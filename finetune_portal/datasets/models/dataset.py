@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils.timezone import now
 
 from finetune_portal.connections.declared import reads_growing_files
@@ -76,6 +77,9 @@ class Dataset(Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("datasets:detail", args=[self.pk])
 
     @property
     def label(self) -> str:
