@@ -45,8 +45,10 @@ class AuditEvent(models.Model):
 
     @property
     def object_name(self) -> object:
-        """What the object was called then, or its kind and number."""
-        return self.detail.get("name") or self.detail.get("to") or self.thing
+        """What the object was called then, or its number, with its kind where the words have not said it."""
+        kind, _, number = self.thing.partition(" ")
+        unnamed = number if self.words[0].endswith(f" {kind} ") else self.thing
+        return self.detail.get("name") or self.detail.get("to") or unnamed
 
     @property
     def facts(self) -> dict[str, object]:

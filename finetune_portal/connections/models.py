@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 from django.utils.timezone import now
 
 from finetune_portal.queue.leases import Leased
@@ -98,6 +99,9 @@ class Connection(Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"{reverse('connections:list')}#connection-{self.pk}"
 
     @property
     def is_own(self) -> bool:

@@ -146,13 +146,15 @@ def test_an_entry_is_a_sentence_that_leads_to_what_it_is_about(alice: User, dana
         dana, action="account.role", thing=f"user {alice.pk}", detail={"before": "viewer", "after": "maker"}
     )
     event(dana, action="job.public", thing="job 77", detail={"name": "hats"})
+    event(dana, action="job.start", thing="job 76")
     event(None, action="some.thing", thing="job 78")
     event(alice, action="session.began", thing=f"user {alice.pk}")
     html = text(signed_in(dana))
     sentences = [" ".join(strip_tags(cell).split()) for cell in html.split('<td class="what">')[1:]]
-    began, unknown, public, changed = sentences
+    began, unknown, started, public, changed = sentences
     assert began.startswith("Alice signed in")
     assert unknown.startswith("The portal some.thing job 78")
+    assert started.startswith("Dana started the job 76")
     assert public.startswith("Dana made the model of hats public")
     assert changed.startswith("Dana changed the role of Alice")
     assert f'<a href="/team/{alice.pk}/"><bdi>Alice</bdi></a>' in html
