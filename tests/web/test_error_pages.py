@@ -1,9 +1,10 @@
-"""Error pages: a title, a sentence and a way back, without anything from the context processors."""
+"""Error pages: a title, a sentence and a way back; who is signed in keeps the bar of the portal."""
 
 from __future__ import annotations
 
 import pytest
 from django.test import Client, RequestFactory
+from django.urls import clear_script_prefix, set_script_prefix
 
 from finetune_portal.accounts.models import User
 from finetune_portal.web.http import failure
@@ -15,6 +16,22 @@ def test_an_unknown_address_is_not_found(alice: User) -> None:
     response = signed_in(alice).get("/nowhere/")
     assert response.status_code == 404
     assert_error_page(response.content.decode(), "Not found")
+    assert "topbar" in response.content.decode()
+
+
+def test_a_stranger_gets_nothing_of_the_portal_with_it(client: Client, db: None) -> None:
+    html = client.get("/nowhere/").content.decode()
+    assert_error_page(html, "Not found")
+    assert "topbar" not in html
+
+
+def test_below_a_path_they_lead_back_to_the_portal(client: Client, db: None) -> None:
+    set_script_prefix("/training/")  # as PORTAL_URL does
+    try:
+        html = client.get("/nowhere/").content.decode()
+    finally:
+        clear_script_prefix()
+    assert 'href="/training/">Back to jobs</a>' in html
 
 
 def test_a_page_for_admins_says_that_a_maker_has_no_access(alice: User) -> None:
