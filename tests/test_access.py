@@ -116,6 +116,7 @@ TABLE = """
     datasets:upload         HEAD    key no ok 404 404
     datasets:upload         DELETE  key no ok 404 404
     deletion:job            POST    OWNER
+    deletion:model          POST    OWNER
     deletion:dataset        POST    OWNER
     deletion:project        POST    ADMINS
     accounts:login          GET     EVERYONE

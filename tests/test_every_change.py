@@ -78,6 +78,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "datasets:delete": ({}, "dataset.delete"),
     "datasets:transfer-again": ({}, "dataset.hand_over"),
     "deletion:job": (lambda s: s.in_state("failed") and s.post("deletion:job"), "job.delete-all"),
+    "deletion:model": (lambda s: s.in_state("ready") and s.post("deletion:model"), "job.delete-model"),
     "deletion:dataset": (lambda s: s.in_state("failed") and s.post("deletion:dataset"), "dataset.delete-all"),
     "deletion:project": (lambda s: s.in_state("failed") and s.post("deletion:project"), "project.delete-all"),
     "datasets:begin-upload": (lambda s: s.post("datasets:begin-upload", headers=TUS), "dataset.upload"),

@@ -1,1 +1,1 @@
-"""Delete jobs and datasets with all that was made of them."""
+"""Delete jobs, models and datasets with all that was made of them."""

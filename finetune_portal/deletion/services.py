@@ -1,4 +1,4 @@
-"""Delete a job, a dataset with its jobs, or a project with both, and all that was made of them.
+"""Delete a model, a job, a dataset with its jobs, or a project with both, and all that was made of them.
 
 The rows go in one transaction, which also names what the worker has still to delete: files, and copies at the
 providers (finishing.py). What stays of it is a line of the audit record, which names no content.
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import transaction
 from django.db.models import ProtectedError, Q, QuerySet
+from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import names_of, record, redact, redact_parts, redact_values
@@ -21,9 +22,10 @@ from finetune_portal.costs.services import forget_titles
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.deletion.models import AtProvider, Deletion
 from finetune_portal.jobs import access, costs, limits
-from finetune_portal.jobs.models import DeletedJob, Job
+from finetune_portal.jobs.models import DeletedJob, Job, Training
 from finetune_portal.jobs.sync import samples
 from finetune_portal.jobs.table import saved_views
+from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.playground import results
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.projects import access as projects
@@ -35,11 +37,15 @@ from finetune_portal.storage.partial import partial_path
 from finetune_portal.web.errors import ActionError
 from finetune_portal.webhooks.models import Delivery
 
+OF_RUNS = ("model.run", "model.run-again", "model.forget-run")  # actions of the record
 CAPABILITY = "delete"  # of a provider (docs/engine.md)
 NOT_ENDED = "“{name}” has not ended. Cancel or withdraw it, or wait, then delete."
+NO_MODEL = "“{name}” has no model to delete, or it was deleted before."
+IS_GONE = "“{name}” was deleted meanwhile."
 RUNNING = "A run of {model} has not ended. Wait for it, then delete."
 IS_CHECKED = "“{name}” is being uploaded or checked. Wait, then delete."
 NOT_YOURS = "“{name}” was started by {owner}. Only {owner} or an admin can delete it."
+NOT_STARTED_HERE = "“{name}” was started outside the portal. Only an admin can delete it."
 USED_OUTSIDE = (
     "“{job}” is outside of this project and was trained on its dataset “{dataset}”. Move or delete it first."
 )
@@ -68,10 +74,40 @@ def delete_job(job: Job, *, actor: User) -> None:
     Its dataset goes with it where that was deleted before and stayed for this job alone.
     """
     with transaction.atomic():
-        jobs = _locked(Job.objects.filter(pk=job.pk))
+        jobs = _locked_one(job)
         dataset = job.dataset
         is_last = dataset and dataset.deleted_at and not dataset.jobs.exclude(pk=job.pk).exists()
         _delete(jobs, [dataset] if dataset and is_last else [], thing=job, actor=actor)
+
+
+def delete_model(job: Job, *, actor: User) -> None:
+    """Delete the model of an ended job: the portal's copy, samples and runs. The job and its history stay.
+
+    Entries of the record about its runs lose their details, as these have prompts. Raises ActionError.
+    """
+    with transaction.atomic():
+        jobs = _locked_one(job)
+        if not jobs[0].can_delete_model:
+            raise ActionError(NO_MODEL.format(name=job.name))
+        runs, inputs = _runs_and_inputs(jobs, [], actor)
+        files = list(ModelFile.objects.filter(model__job=job))
+        redact(inputs)
+        redact([job], actions=OF_RUNS)
+        record(actor, "job.delete-model", job, name=job.name, models=len(files), runs=len(runs))
+        places = [*_places_of(jobs, files), *_places_of_runs(runs, inputs)]
+        copies = [*_jobs_at_providers(jobs), *_files_at_providers([], runs, inputs)]
+        _have_deleted(job, places, copies)
+        _delete_models(jobs, runs, inputs)
+        Training.objects.filter(job=job).update(is_over=True, lease=None, samples=[], updated_at=now())
+        Job.objects.filter(pk=job.pk).update(
+            model_deleted_at=now(),
+            model_deleted_by=actor,
+            file_check_requested_at=None,
+            file_kept_at=None,
+            file_error="",
+            updated_at=now(),
+        )
+        note(job, "The model was deleted", source=Source.PERSON, actor=actor)
 
 
 def delete_dataset(dataset: Dataset, *, actor: User) -> None:
@@ -85,8 +121,7 @@ def delete_dataset(dataset: Dataset, *, actor: User) -> None:
         jobs = _locked(rows)
         for job in jobs:
             if not access.may_change(actor, job):
-                owner = job.owner.name if job.owner else "somebody outside the portal"
-                raise ActionError(NOT_YOURS.format(name=job.name, owner=owner))
+                raise ActionError(_not_yours(job))
         _delete(jobs, datasets, thing=dataset, actor=actor)
 
 
@@ -132,6 +167,11 @@ def what_stays(jobs: Iterable[Job]) -> str:
     return " ".join(known.get(each, segmind.KEEPS) for each in sorted(providers))
 
 
+def _not_yours(job: Job) -> str:
+    owner = job.owner.name if job.owner else ""
+    return NOT_YOURS.format(name=job.name, owner=owner) if owner else NOT_STARTED_HERE.format(name=job.name)
+
+
 def _delete_empty(project: Project) -> None:
     """Raises ActionError where something came in since its contents were read."""
     list(Project.objects.select_for_update().filter(pk=project.pk))  # what comes now waits, and is refused
@@ -150,6 +190,14 @@ def _locked(jobs: QuerySet[Job]) -> list[Job]:
     return locked
 
 
+def _locked_one(job: Job) -> list[Job]:
+    """Raises ActionError unless it has ended, and where somebody else was faster."""
+    jobs = _locked(Job.objects.filter(pk=job.pk))
+    if not jobs:
+        raise ActionError(IS_GONE.format(name=job.name))
+    return jobs
+
+
 def _check_are_at_rest(datasets: list[Dataset]) -> None:
     for each in datasets:
         if each.state in (Dataset.State.MAKING, Dataset.State.CHECKING):
@@ -157,10 +205,7 @@ def _check_are_at_rest(datasets: list[Dataset]) -> None:
 
 
 def _delete(jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | Project, actor: User) -> None:
-    generations = Generation.objects.filter(Q(job__in=jobs) | Q(input__dataset__in=datasets))
-    runs = list(generations.select_related("input", "job__project"))
-    _check_are_made(runs, actor)
-    inputs = _unused_inputs(runs, datasets)
+    runs, inputs = _runs_and_inputs(jobs, datasets, actor)
     files = list(ModelFile.objects.filter(model__job__in=jobs))
     copies = [*_jobs_at_providers(jobs), *_files_at_providers(datasets, runs, inputs)]
     places = [*_places_of(jobs, files), *_places_of_datasets(datasets), *_places_of_runs(runs, inputs)]
@@ -168,23 +213,46 @@ def _delete(jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | 
     redact([*jobs, *datasets, *inputs, thing])
     forget_titles([job.pk for job in jobs])
     record(actor, action, thing, jobs=len(jobs), datasets=len(datasets), models=len(files), runs=len(runs))
+    _have_deleted(thing, places, copies)
+    DeletedJob.objects.bulk_create(
+        DeletedJob(connection=each.connection, request_id=each.request_id or "", nonce=each.nonce)
+        for each in jobs
+    )
+    _delete_models(jobs, runs, inputs)
+    Delivery.objects.filter(job__in=jobs).delete()
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
+    Dataset.objects.filter(pk__in=[dataset.pk for dataset in datasets]).delete()
+
+
+def _have_deleted(thing: Job | Dataset | Project, places: list[Path], copies: list[AtProvider]) -> None:
+    """Have the worker delete these files, and these copies at providers."""
     Deletion.objects.create(
         thing=f"{thing._meta.model_name} {thing.pk}",
         places=[str(path.relative_to(settings.DATA_DIR)) for path in places],
         at_provider=copies,
     )
-    DeletedJob.objects.bulk_create(
-        DeletedJob(connection=each.connection, request_id=each.request_id or "", nonce=each.nonce)
-        for each in jobs
-    )
+
+
+def _delete_models(jobs: list[Job], runs: list[Generation], inputs: list[Input]) -> None:
+    generations = Generation.objects.filter(pk__in=[run.pk for run in runs])
     generations.filter(compare_to__isnull=False).delete()
     generations.delete()
     Input.objects.filter(pk__in=[image.pk for image in inputs]).delete()
-    ModelFile.objects.filter(pk__in=[file.pk for file in files]).delete()
+    ModelFile.objects.filter(model__job__in=jobs).delete()
     Model.objects.filter(job__in=jobs).delete()
-    Delivery.objects.filter(job__in=jobs).delete()
-    Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
-    Dataset.objects.filter(pk__in=[dataset.pk for dataset in datasets]).delete()
+
+
+def _runs_and_inputs(
+    jobs: list[Job], datasets: list[Dataset], actor: User
+) -> tuple[list[Generation], list[Input]]:
+    """The runs of these jobs and on these datasets, and the input pictures that go with them.
+
+    Raises ActionError.
+    """
+    generations = Generation.objects.filter(Q(job__in=jobs) | Q(input__dataset__in=datasets))
+    runs = list(generations.select_related("input", "job__project"))
+    _check_are_made(runs, actor)
+    return runs, _unused_inputs(runs, datasets)
 
 
 def _check_are_made(runs: list[Generation], actor: User) -> None:

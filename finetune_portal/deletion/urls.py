@@ -9,6 +9,7 @@ from finetune_portal.deletion import views
 app_name = "deletion"
 urlpatterns = [
     path("jobs/<int:pk>/delete/", views.delete_job, name="job"),
+    path("jobs/<int:pk>/delete-model/", views.delete_model, name="model"),
     path("datasets/<int:pk>/delete-with-jobs/", views.delete_dataset, name="dataset"),
     path("settings/projects/<int:pk>/delete/", views.delete_project, name="project"),
 ]

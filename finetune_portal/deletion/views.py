@@ -1,4 +1,4 @@
-"""Delete a job, a dataset or a project for good."""
+"""Delete a job, a model alone, a dataset or a project for good."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def delete_job(request: PortalRequest, pk: int) -> HttpResponse:
     with action_messages(request, f"“{job.name}” was deleted. {services.what_stays([job])}".strip()):
         services.delete_job(job, actor=request.user)
         return redirect_to(request, reverse("jobs:list"))
+    return redirect_to(request, reverse("jobs:detail", args=[job.pk]))
+
+
+@require_POST
+@maker_only
+def delete_model(request: PortalRequest, pk: int) -> HttpResponse:
+    """Delete the model of a job. The job stays, and its page says what the provider keeps."""
+    job = jobs.job_to_change(request.user, pk)
+    with action_messages(request, f"The model of “{job.name}” was deleted."):
+        services.delete_model(job, actor=request.user)
     return redirect_to(request, reverse("jobs:detail", args=[job.pk]))
 
 

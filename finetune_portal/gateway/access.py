@@ -23,7 +23,7 @@ LISTED = (
     *("form_key", "name", "state", "provider_status", "error", "request_id", "is_public", "wants_public"),
     *("cloud_storage_url", "instance_prompt", "steps", "learning_rate", "parameters", "provider_data"),
     *("dataset__key", "dataset__filename", "dataset__source_url"),
-    *("trainer", "connection__name", "connection__provider", "project__name"),
+    *("model_deleted_at", "trainer", "connection__name", "connection__provider", "project__name"),
 )
 
 

@@ -57,7 +57,7 @@ def details(job: Job, base_url: str) -> Json:
         "slug": job.run_slug,
         "public_model": _is_public(job),
         "dataset_warnings": job.dataset.warnings if job.dataset else [],
-        "cloud_storage_url": job.cloud_storage_url or None,
+        "cloud_storage_url": _cloud_storage_url(job),
         "created_ts": _timestamp(job.created_at),
         "updated_ts": _timestamp(job.updated_at),
     }
@@ -81,7 +81,7 @@ def listed(job: Job, base_url: str) -> Json:
         "segmind_public_model": _is_public(job),
         "train_type": "LORA",
         "theme": theme.get("theme"),
-        "cloud_storage_url": job.cloud_storage_url or None,
+        "cloud_storage_url": _cloud_storage_url(job),
         "model_information": fields.get("model_information") or {},
     }
 
@@ -172,6 +172,11 @@ def _error(job: Job) -> str | None:
     if job.state == State.CLOSED:
         return job.error or "It was withdrawn before it was sent."
     return job.error if job.state in (State.FAILED, State.REFUSED) and job.error else None
+
+
+def _cloud_storage_url(job: Job) -> str | None:
+    """By which the API downloads the file; none of a model that was deleted here."""
+    return None if job.model_deleted_at else job.cloud_storage_url or None
 
 
 def _is_public(job: Job) -> bool:

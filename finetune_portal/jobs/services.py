@@ -30,6 +30,7 @@ from finetune_portal.providers.parameter import ParameterError
 from finetune_portal.web.errors import ActionError, ProviderError
 
 FILE_GONE = "The provider no longer has the file of this model: it was deleted there."
+MODEL_DELETED = "This model was deleted."
 SENT_BEFORE = "This form was sent before. Open a new one."
 DECIDED = "There is nothing left to decide: somebody was faster, or the job was withdrawn."
 GONE = (404, 410)  # of a link to a file that the provider had

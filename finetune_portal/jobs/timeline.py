@@ -47,7 +47,7 @@ def move(
     with transaction.atomic():
         if to in ENDED:
             fields.setdefault("ended_at", now())
-        if to == State.READY:
+        if to == State.READY and not job.model_deleted_at:
             fields.setdefault("file_check_requested_at", now())  # the registry copies its model file home
         rows = Job.objects.filter(pk=job.pk, state=job.state)
         if not rows.update(state=to, updated_at=now(), lease_expires_at=None, **fields):

@@ -11,6 +11,7 @@ from finetune_portal.connections import trainers
 from finetune_portal.connections.models import Connection, Kind
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.services import MODEL_DELETED
 from finetune_portal.playground import choices
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.projects import access as projects
@@ -39,6 +40,8 @@ def why_not_together(jobs: list[Job]) -> str:
 
 def why_not(job: Job) -> str:
     """Why a trained model cannot be run here, in a sentence; empty if it can."""
+    if job.model_deleted_at:
+        return MODEL_DELETED
     if job.is_simulated:
         return SIMULATED
     sentence = _why_not_at_segmind(job) if job.is_at_segmind else _why_not_elsewhere(job)

@@ -20,7 +20,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import adapter_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.services import mark_file_gone
+from finetune_portal.jobs.services import MODEL_DELETED, mark_file_gone
 from finetune_portal.jobs.sync import weights
 from finetune_portal.playground import access, bills, costs, results
 from finetune_portal.playground.models import Generation
@@ -102,15 +102,22 @@ def _put_image(connection: Connection, picture: bytes) -> str:
 
 def _run(generation: Generation, url: str) -> None:
     """Run the model, with room for its picture. RUNNING is committed before the first byte leaves."""
-    if not generation.job.slug and _is_file_gone(generation):
+    if sentence := _why_not_sent(generation):
         costs.release(generation)
-        _end(generation, State.FAILED, error=f"{access.FILE_GONE}{_not_charged(generation)}")
+        _end(generation, State.FAILED, error=f"{sentence}{_not_charged(generation)}")
         return
     try:
         with files.draft(RESULT_BYTES) as draft:
             _run_into(draft, generation, url)
     except DiskFullError as exc:
         _requeue(generation, str(exc), "", backoff(generation.attempts))
+
+
+def _why_not_sent(generation: Generation) -> str:
+    """Why the run is certain to bring nothing; empty if it may."""
+    if generation.job.model_deleted_at:  # after the run was queued
+        return MODEL_DELETED
+    return access.FILE_GONE if not generation.job.slug and _is_file_gone(generation) else ""
 
 
 def _is_file_gone(generation: Generation) -> bool:

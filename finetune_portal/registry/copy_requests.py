@@ -10,6 +10,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.jobs.choices import DOWNLOADABLE, State
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.services import MODEL_DELETED
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.registry.models import Model, ModelFile
 from finetune_portal.storage.files import delete
@@ -21,17 +22,22 @@ MISSING = "The portal’s copy of the model file is missing on its disk. It is c
 
 
 def copyable() -> QuerySet[Job]:
-    """The finished jobs whose model file has no copy here, is not on its way, and is not known to be gone."""
+    """The finished jobs whose model file has no copy here, is not on its way, and is not known to be gone.
+
+    A model that a person deleted stays deleted.
+    """
     jobs = Job.objects.filter(state=State.READY, file_check_requested_at=None, file_kept_at=None)
-    return jobs.filter(file_gone_at=None).exclude(cloud_storage_url="")
+    return jobs.filter(file_gone_at=None, model_deleted_at=None).exclude(cloud_storage_url="")
 
 
 def request_copy(job: Job, *, actor: User) -> None:
     """Have the file of a job copied, or try at once what waits for its next try."""
+    if job.model_deleted_at:
+        raise ActionError(MODEL_DELETED)
     if job.state != State.READY or not job.can_download:
         raise ActionError(NOT_THERE)
     with transaction.atomic():
-        rows = Job.objects.filter(pk=job.pk, file_kept_at=None)
+        rows = Job.objects.filter(pk=job.pk, file_kept_at=None, model_deleted_at=None)
         fields = {"file_check_requested_at": now(), "file_error": "", "updated_at": now()}
         if rows.filter(file_check_requested_at=None).update(**fields) or _hurry(job):
             record(actor, "job.copy-file", job, name=job.name)
@@ -53,7 +59,11 @@ def request_all(*, actor: User) -> int:
 def create_rows() -> None:
     """Make the row of each requested file, or bring back the one of an earlier copy."""
     requested = Job.objects.filter(file_check_requested_at__isnull=False, state__in=DOWNLOADABLE)
-    requested = requested.exclude(cloud_storage_url="").exclude(model__files__state=ModelFile.State.WANTED)
+    requested = (
+        requested.filter(model_deleted_at=None)
+        .exclude(cloud_storage_url="")
+        .exclude(model__files__state=ModelFile.State.WANTED)
+    )
     for job in requested.order_by("due_at")[:ROWS_AT_ONCE]:
         with transaction.atomic():
             model, _ = Model.objects.get_or_create(job=job)

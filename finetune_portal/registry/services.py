@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.services import FILE_GONE, GONE, mark_file_gone
+from finetune_portal.jobs.services import FILE_GONE, GONE, MODEL_DELETED, mark_file_gone
 from finetune_portal.jobs.sync import weights
 from finetune_portal.jobs.sync.model_stream import ModelStream
 from finetune_portal.providers.errors import CallError, StorageError
@@ -51,6 +51,8 @@ def download_link(job: Job, *, actor: User) -> str:
     For the portal's own copy and for an engine, which a browser may not reach, it is a path of the portal, to
     be joined with its address; otherwise a URL of the provider's storage (docs/provider-api.md, 6).
     """
+    if job.model_deleted_at:
+        raise ActionError(MODEL_DELETED)
     if not job.can_download:
         raise ActionError(NOT_THERE)
     if stored_file(job):
@@ -77,6 +79,8 @@ def download_links(jobs: Iterable[Job], *, actor: User) -> str:
 
 def open_file(job: Job) -> RemoteFile:
     """Open the file behind a signed link: the own copy, or that of an engine. Raises ActionError."""
+    if job.model_deleted_at:
+        raise ActionError(MODEL_DELETED)
     if file := stored_file(job):
         return file
     if not job.connection.is_engine:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from django import template
 
 from finetune_portal.deletion import services
+from finetune_portal.jobs.models import Job
 from finetune_portal.projects.models import Project
 
 register = template.Library()
+
+
+@register.filter
+def what_stays(job: Job) -> str:
+    """What the provider of a job keeps, in sentences; empty where the model file is gone there, too."""
+    return "" if job.file_gone_at else services.what_stays([job])
 
 
 @register.simple_tag

@@ -90,6 +90,10 @@ class Job(Leased):
     file_size = models.BigIntegerField(null=True)
     file_error = models.CharField(max_length=300, blank=True)
     file_gone_at = models.DateTimeField(null=True)  # the provider's storage no longer had it
+    model_deleted_at = models.DateTimeField(null=True)  # here, by a person (deletion/)
+    model_deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
 
     group = models.GeneratedField(
         expression=models.Case(
@@ -198,9 +202,20 @@ class Job(Leased):
 
     @property
     def can_download(self) -> bool:
-        """Whether the provider has the file, or the portal, whatever the provider says since."""
+        """Whether the provider has the file, or the portal, whatever the provider says since.
+
+        A model that was deleted here is not asked for.
+        """
+        if self.model_deleted_at:
+            return False
         at_provider = self.state in choices.DOWNLOADABLE and bool(self.cloud_storage_url)
         return at_provider or self.file_kept_at is not None
+
+    @property
+    def can_delete_model(self) -> bool:
+        """Whether the job has ended with a model that was not deleted yet."""
+        has_model = self.state == State.READY or self.file_kept_at is not None
+        return self.has_ended and has_model and self.model_deleted_at is None
 
     @property
     def model_file_name(self) -> str:
@@ -222,6 +237,8 @@ class Job(Leased):
     @property
     def can_change_visibility(self) -> bool:
         """Whether the provider has a model that can be made public or private."""
+        if self.model_deleted_at and "delete" in self.connection.capabilities:
+            return False
         return bool(self.request_id) and self.state in choices.DOWNLOADABLE and self.is_at_segmind
 
     @property

@@ -188,7 +188,7 @@ def _mark_all_missing(connection: Connection, listed_ids: set[str], asked_at: da
     """Mark the jobs that the list no longer has, some at a time. New ones may come late."""
     sent_before = asked_at - UNTIL_DECISION
     jobs = connection.jobs.filter(
-        state__in=LISTED, error="", sent_at__lt=sent_before, updated_at__lte=asked_at
+        state__in=LISTED, error="", sent_at__lt=sent_before, updated_at__lte=asked_at, model_deleted_at=None
     )
     missing = [pk for pk, key in jobs.values_list("pk", "request_id") if key not in listed_ids]
     for job in Job.objects.filter(pk__in=missing[:MISSING_AT_ONCE]):
