@@ -117,6 +117,8 @@ TABLE = """
     datasets:upload         DELETE  key no ok 404 404
     deletion:job            POST    OWNER
     deletion:model          POST    OWNER
+    deletion:jobs           GET     MAKERS
+    deletion:jobs           POST    MAKERS
     deletion:dataset        POST    OWNER
     deletion:project        POST    ADMINS
     accounts:login          GET     EVERYONE

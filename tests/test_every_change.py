@@ -79,6 +79,10 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "datasets:transfer-again": ({}, "dataset.hand_over"),
     "deletion:job": (lambda s: s.in_state("failed") and s.post("deletion:job"), "job.delete-all"),
     "deletion:model": (lambda s: s.in_state("ready") and s.post("deletion:model"), "job.delete-model"),
+    "deletion:jobs": (
+        lambda s: s.in_state("failed") and s.post("deletion:jobs", {"job": s.job.pk}),
+        "job.delete-all",
+    ),
     "deletion:dataset": (lambda s: s.in_state("failed") and s.post("deletion:dataset"), "dataset.delete-all"),
     "deletion:project": (lambda s: s.in_state("failed") and s.post("deletion:project"), "project.delete-all"),
     "datasets:begin-upload": (lambda s: s.post("datasets:begin-upload", headers=TUS), "dataset.upload"),

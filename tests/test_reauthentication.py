@@ -31,7 +31,7 @@ ASKS_NOT = """
     jobs:bulk jobs:undo-archive jobs:save-view jobs:delete-view jobs:save-preset jobs:delete-preset jobs:new
     jobs:set-public jobs:describe jobs:cancel jobs:withdraw jobs:connection jobs:decide
     jobs:approve jobs:decline
-    registry:links registry:copy registry:copy-all deletion:job
+    registry:links registry:copy registry:copy-all deletion:job deletion:jobs
     deletion:model deletion:dataset deletion:project
     playground:panel playground:compare playground:without-lora playground:run-again playground:delete
     look datasets:code-page datasets:add-sample datasets:add-url

@@ -80,6 +80,37 @@ def delete_job(job: Job, *, actor: User) -> None:
         _delete(jobs, [dataset] if dataset and is_last else [], thing=job, actor=actor)
 
 
+def why_not(jobs: list[Job], *, actor: User) -> dict[int, str]:
+    """Why a person cannot delete some of these jobs now, in sentences, by the key of the job."""
+    active = Generation.objects.filter(job__in=jobs, state__in=Generation.ACTIVE)
+    run_now = set(active.values_list("job_id", flat=True))
+    may_change = access.right_to_change(actor)
+    sentences = {}
+    for job in jobs:
+        if not may_change(job):
+            sentences[job.pk] = _not_yours(job)
+        elif not job.has_ended:
+            sentences[job.pk] = NOT_ENDED.format(name=job.name)
+        elif job.pk in run_now:
+            sentences[job.pk] = RUNNING.format(model=f"“{job.name}”")
+    return sentences
+
+
+def delete_jobs(jobs: list[Job], *, actor: User) -> tuple[list[Job], list[str]]:
+    """Delete each of these jobs that may be deleted. Return those, and a sentence for each other."""
+    sentences = why_not(jobs, actor=actor)
+    deleted, failures = [], list(sentences.values())
+    for job in jobs:
+        if job.pk in sentences:
+            continue
+        try:
+            delete_job(job, actor=actor)
+            deleted.append(job)
+        except ActionError as exc:
+            failures.append(str(exc))
+    return deleted, failures
+
+
 def delete_model(job: Job, *, actor: User) -> None:
     """Delete the model of an ended job: the portal's copy, samples and runs. The job and its history stay.
 

@@ -8,6 +8,7 @@ from finetune_portal.deletion import views
 
 app_name = "deletion"
 urlpatterns = [
+    path("jobs/delete/", views.delete_jobs, name="jobs"),
     path("jobs/<int:pk>/delete/", views.delete_job, name="job"),
     path("jobs/<int:pk>/delete-model/", views.delete_model, name="model"),
     path("datasets/<int:pk>/delete-with-jobs/", views.delete_dataset, name="dataset"),

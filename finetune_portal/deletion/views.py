@@ -1,15 +1,18 @@
-"""Delete a job, a model alone, a dataset or a project for good."""
+"""Delete jobs, a model alone, a dataset or a project for good."""
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.http import HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets import access as datasets
 from finetune_portal.deletion import services
 from finetune_portal.jobs import access as jobs
+from finetune_portal.jobs.table.selection import jobs_with_keys, table_url
 from finetune_portal.projects import access as projects
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import action_messages, redirect_to
@@ -24,6 +27,30 @@ def delete_job(request: PortalRequest, pk: int) -> HttpResponse:
         services.delete_job(job, actor=request.user)
         return redirect_to(request, reverse("jobs:list"))
     return redirect_to(request, reverse("jobs:detail", args=[job.pk]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@maker_only
+def delete_jobs(request: PortalRequest) -> HttpResponse:
+    """Delete the selected jobs of the table, after a page that says what goes, what stays and what cannot."""
+    keys = (request.POST or request.GET).getlist("job")
+    rows = list(jobs_with_keys(request.user, keys).select_related("connection").order_by("-pk"))
+    back_to = table_url(request)
+    if not rows:
+        messages.error(request, "Select one or more jobs first.")
+        return redirect(back_to)
+    if request.method == "POST":
+        deleted, failures = services.delete_jobs(rows, actor=request.user)
+        if deleted:
+            text = f"{len(deleted)} job{'s' * (len(deleted) > 1)} deleted. {services.what_stays(deleted)}"
+            messages.success(request, text.strip())
+        for failure in failures:
+            messages.error(request, failure)
+        return redirect(back_to)
+    refused = services.why_not(rows, actor=request.user)
+    going = [job for job in rows if job.pk not in refused]
+    context = {"going": going, "refused": list(refused.values()), "stays": services.what_stays(going)}
+    return render(request, "deletion/jobs.html", {**context, "back_to": back_to})
 
 
 @require_POST

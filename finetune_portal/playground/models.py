@@ -54,6 +54,8 @@ class Generation(Leased):
         FAILED = "failed", "Not made"
         UNCONFIRMED = "unconfirmed", "Answer lost"
 
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="generations")
@@ -99,7 +101,7 @@ class Generation(Leased):
 
     @property
     def is_active(self) -> bool:
-        return self.state in (self.State.QUEUED, self.State.RUNNING)
+        return self.state in self.ACTIVE
 
     @property
     def is_done(self) -> bool:

@@ -74,6 +74,7 @@ def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job:
         "/jobs/compare/",
         f"/jobs/compare/?job={job.pk}&job={job.pk - 1}",
         f"/jobs/{job.pk}/",
+        f"/jobs/delete/?job={job.pk}&job={job.pk - 1}",
         "/jobs/new/",
         f"/jobs/new/?again={job.pk}",
         "/datasets/",

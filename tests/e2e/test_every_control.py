@@ -154,6 +154,7 @@ def places(values: dict[str, str], admin: User) -> list[str]:
             f"/jobs/{values['jobs']}/",
             *own,
             f"/jobs/{ready.pk}/",
+            f"/jobs/delete/?job={values['jobs']}",
             compare,
         ),
         *(f"/datasets/{values['datasets']}/", f"/datasets/{values['datasets']}/captions/"),

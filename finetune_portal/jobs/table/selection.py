@@ -25,5 +25,6 @@ def jobs_with_keys(user: User, keys: list[str]) -> QuerySet[Job]:
 
 
 def table_url(request: HttpRequest) -> str:
-    """Return the URL of the table with the filters that the form names."""
-    return f"{reverse('jobs:list')}?{QueryDict(request.POST.get('query', '')).urlencode()}"
+    """Return the URL of the table with the filters that the form, or the page after it, names."""
+    query = (request.POST or request.GET).get("query", "")
+    return f"{reverse('jobs:list')}?{QueryDict(query).urlencode()}"

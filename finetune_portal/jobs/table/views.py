@@ -40,7 +40,7 @@ def job_table(request: PortalRequest) -> HttpResponse:
 
 @require_POST
 def bulk_action(request: PortalRequest) -> HttpResponse:
-    """Do one thing with the selected jobs: compare, private, archive or unarchive."""
+    """Do one thing with the selected jobs: compare, private, archive, unarchive, or ask to delete."""
     jobs = selected_jobs(request.user, request.POST.getlist("job"))
     if not jobs:
         messages.error(request, "Select one or more jobs first.")
@@ -48,6 +48,9 @@ def bulk_action(request: PortalRequest) -> HttpResponse:
     action = request.POST.get("action")
     if action == "compare":
         return redirect(f"{reverse('jobs:compare')}?{urlencode([('job', job.pk) for job in jobs])}")
+    if action == "delete":
+        fields = [("job", job.pk) for job in jobs] + [("query", request.POST.get("query", ""))]
+        return redirect(f"{reverse('deletion:jobs')}?{urlencode(fields)}")
     changeable = [job for job in jobs if access.may_change(request.user, job)]
     if len(changeable) < len(jobs):
         messages.warning(request, "Other people’s jobs were left unchanged.")
@@ -56,7 +59,7 @@ def bulk_action(request: PortalRequest) -> HttpResponse:
     elif action in ("archive", "unarchive"):
         _archive(request, changeable, restore=action == "unarchive")
     else:
-        raise BadRequest("The action must be compare, private, archive or unarchive.")
+        raise BadRequest("The action must be compare, delete, private, archive or unarchive.")
     return redirect(table_url(request))
 
 
