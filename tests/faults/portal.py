@@ -82,7 +82,7 @@ def end_of(pid: int) -> int:
 def pass_time(by: timedelta) -> None:
     """Let so much time pass for everything that is written down.
 
-    Table by table: one transaction over all of them would wait for a worker beside it that waits for its rows.
+    Table by table: one transaction over all of them would wait for a worker beside it that waits for rows.
     """
     for label in TIMED:
         for model in apps.get_app_config(label).get_models():
