@@ -16,6 +16,7 @@ from finetune_portal.costs.models import Budget
 from finetune_portal.costs.months import Month
 from finetune_portal.web.forms import reads_forms
 from finetune_portal.web.guards import admin_only
+from finetune_portal.web.http import action_messages
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -26,8 +27,8 @@ def page(request: PortalRequest) -> HttpResponse:
     """All budgets, and the form that adds one."""
     form = BudgetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        services.set_budget(form.budget, actor=request.user)
-        messages.success(request, "The budget is added.")
+        with action_messages(request, "The budget is added."):
+            services.set_budget(form.budget, actor=request.user)
         return redirect("costs:budgets")
     context = {
         "form": form,
@@ -49,8 +50,8 @@ def change(request: PortalRequest, pk: int) -> HttpResponse:
         messages.error(request, f"Not changed. {form.error_text}")
         return redirect("costs:budgets")
     budget.amount, budget.action = exact(form.cleaned_data["amount"]), form.cleaned_data["action"]
-    services.set_budget(budget, actor=request.user)
-    messages.success(request, f"The budget of “{budget.title}” is changed.")
+    with action_messages(request, f"The budget of “{budget.title}” is changed."):
+        services.set_budget(budget, actor=request.user)
     return redirect("costs:budgets")
 
 
@@ -59,6 +60,6 @@ def change(request: PortalRequest, pk: int) -> HttpResponse:
 @recent_sign_in_required
 def remove(request: PortalRequest, pk: int) -> HttpResponse:
     budget = get_object_or_404(Budget, pk=pk)
-    services.remove_budget(budget, actor=request.user)
-    messages.success(request, f"The budget of “{budget.title}” is removed.")
+    with action_messages(request, f"The budget of “{budget.title}” is removed."):
+        services.remove_budget(budget, actor=request.user)
     return redirect("costs:budgets")

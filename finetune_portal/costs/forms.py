@@ -82,7 +82,11 @@ class BudgetForm(forms.Form):
         queryset=Connection.objects.none(), required=False, label="Connection", empty_label="All connections"
     )
     project: forms.ModelChoiceField[Project] = forms.ModelChoiceField(
-        queryset=Project.objects.all(), required=False, label="Project", empty_label="All projects"
+        queryset=Project.objects.all(),
+        required=False,
+        label="Project",
+        empty_label="All projects",
+        error_messages={"invalid_choice": "This project was deleted. Select another one."},
     )
     amount = forms.DecimalField(
         label="Amount",

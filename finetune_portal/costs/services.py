@@ -20,6 +20,7 @@ from finetune_portal.costs import budgets
 from finetune_portal.costs.amounts import AmountField, exact
 from finetune_portal.costs.budgets import Action, BudgetExceededError
 from finetune_portal.costs.models import Approval, Budget, Cost, currency_of
+from finetune_portal.projects import services as projects
 from finetune_portal.projects.models import Project
 from finetune_portal.providers.contract import Money, Price
 from finetune_portal.web import request_context
@@ -27,6 +28,7 @@ from finetune_portal.web.errors import ActionError
 
 State = Cost.State
 Costs = QuerySet[Cost]
+BUDGET_GONE = "The budget was removed meanwhile, so nothing was changed."
 LATEST = 20  # bills that a price is read from
 
 
@@ -166,9 +168,11 @@ def past_price(kind: str, connection: Connection) -> Money | None:
 
 
 def set_budget(budget: Budget, *, actor: User) -> None:
-    """Store a new or a changed budget."""
+    """Store a new or a changed budget. Raises ActionError where it, or its project, was deleted meanwhile."""
     with transaction.atomic():
-        old = Budget.objects.select_for_update().filter(pk=budget.pk).first() if budget.pk else None
+        old = _locked(budget) if budget.pk else None
+        if budget.project:
+            projects.lock(budget.project)
         budget.save()
         before = f"{old.amount:f} {old.currency} {old.action}" if old else "none"
         after = f"{budget.amount:f} {budget.currency} {budget.action}"
@@ -176,7 +180,16 @@ def set_budget(budget: Budget, *, actor: User) -> None:
 
 
 def remove_budget(budget: Budget, *, actor: User) -> None:
+    """Raises ActionError where somebody else was faster."""
     with transaction.atomic():
-        before = f"{budget.amount:f} {budget.currency} {budget.action}"
+        old = _locked(budget)
+        before = f"{old.amount:f} {old.currency} {old.action}"
         record(actor, "budget.remove", budget, of=budget.title, before=before, after="none")
         budget.delete()
+
+
+def _locked(budget: Budget) -> Budget:
+    locked = Budget.objects.select_for_update().filter(pk=budget.pk).first()
+    if locked is None:
+        raise ActionError(BUDGET_GONE)
+    return locked

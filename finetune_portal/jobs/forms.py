@@ -163,7 +163,8 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
         self.user = user
         field = cast("forms.ModelChoiceField[Dataset]", self.fields["dataset"])
         field.queryset = access.usable(user).select_related("project").defer("verdict").order_by("-pk")
-        field.error_messages["invalid_choice"] = "This dataset was rejected or deleted. Select another one."
+        for code in ("invalid_choice", "invalid"):  # the latter if it is deleted while the form is checked
+            field.error_messages[code] = "This dataset was rejected or deleted. Select another one."
         cast("ProjectField", self.fields["project"]).offer_to(user)
         self.connections = Connection.objects.in_use()
         cast("ConnectionField", self.fields["connection"]).queryset = self.connections

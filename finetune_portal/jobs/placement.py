@@ -19,6 +19,7 @@ from finetune_portal.projects.services import touch
 from finetune_portal.web.errors import ActionError
 
 OUTSIDE = "“{dataset}” belongs to the private project “{project}”. Start the job in that project."
+DATASET_GONE = "The dataset was deleted meanwhile, so nothing was started."
 NOT_JOINED = "You are no longer a member of this project."
 
 
@@ -38,10 +39,13 @@ def refusal(dataset: Dataset | None, project: Project | None) -> str:
 
 def check(actor: User, dataset: Dataset, project: Project | None) -> None:
     """Raise ActionError where a job may not be there, after `limits.lock`."""
-    dataset = Dataset.objects.select_for_update(of=("self",)).select_related("project").get(pk=dataset.pk)
+    rows = Dataset.objects.select_for_update(of=("self",)).select_related("project")
+    current = rows.filter(pk=dataset.pk).first()
+    if current is None:
+        raise ActionError(DATASET_GONE)
     if project and not access.joined(actor).filter(pk=project.pk).exists():
         raise ActionError(NOT_JOINED)
-    if sentence := refusal(dataset, project):
+    if sentence := refusal(current, project):
         raise ActionError(sentence)
 
 

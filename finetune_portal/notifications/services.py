@@ -10,6 +10,9 @@ from finetune_portal.audit.services import record
 from finetune_portal.notifications import confirmation
 from finetune_portal.notifications.models import Channel, Event, Notification
 from finetune_portal.web import encryption
+from finetune_portal.web.errors import ActionError
+
+GONE = "The channel was deleted meanwhile, so nothing was changed."
 
 
 def add(*, actor: User, kind: str, address: str, display_address: str, label: str, for_team: bool) -> Channel:
@@ -35,16 +38,23 @@ def add(*, actor: User, kind: str, address: str, display_address: str, label: st
     return channel
 
 
+def _lock(channel: Channel) -> None:
+    """Raises ActionError where somebody deleted the channel meanwhile."""
+    if Channel.objects.select_for_update().filter(pk=channel.pk).first() is None:
+        raise ActionError(GONE)
+
+
 def test(channel: Channel, *, actor: User) -> None:
     """Send a test, or the link again where the address is not confirmed, unless one is on its way.
 
-    Raises ActionError for one message too many.
+    Raises ActionError for one message too many, and where the channel was deleted meanwhile.
     """
     event = Event.CONFIRM if channel.confirmed_at is None else Event.TEST
     if Notification.objects.filter(channel=channel, event=event, finished_at=None).exists():
         return
     confirmation.take(actor, channel.display_address, is_proven=event == Event.TEST)
     with transaction.atomic():
+        _lock(channel)
         Notification.objects.create(channel=channel, event=event)
         record(
             actor,
@@ -55,9 +65,13 @@ def test(channel: Channel, *, actor: User) -> None:
 
 
 def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
-    """Switch one event. What happens while it is off is never sent."""
+    """Switch one event. What happens while it is off is never sent.
+
+    Raises ActionError where the channel was deleted meanwhile.
+    """
     name = f"is_subscribed_to_{event}"
     with transaction.atomic():
+        _lock(channel)
         changed = Channel.objects.filter(pk=channel.pk, **{name: not on}).update(**{name: on})
         if changed:
             if on:
@@ -66,6 +80,8 @@ def switch(channel: Channel, event: Event, *, on: bool, actor: User) -> None:
 
 
 def remove(channel: Channel, *, actor: User | None) -> None:
+    """Raises ActionError where somebody else was faster."""
     with transaction.atomic():
+        _lock(channel)
         record(actor, "notice.remove", channel, to=channel.display_address)
         channel.delete()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.dispatch import receiver
@@ -10,9 +11,11 @@ from finetune_portal.accounts.models import User
 from finetune_portal.accounts.services import other_ways_in_ended
 from finetune_portal.notifications import services
 from finetune_portal.notifications.models import Channel
+from finetune_portal.web.errors import ActionError
 
 
 @receiver(other_ways_in_ended)
 def remove_channels(person: User, **_: Any) -> None:
     for channel in Channel.objects.filter(owner=person):
-        services.remove(channel, actor=None)
+        with suppress(ActionError):  # it was deleted meanwhile
+            services.remove(channel, actor=None)

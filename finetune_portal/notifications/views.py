@@ -68,8 +68,10 @@ def state(request: PortalRequest, pk: int) -> HttpResponse:
 def test(request: PortalRequest, pk: int) -> HttpResponse:
     with action_messages(request):
         services.test(access.channel_to_change(request.user, pk), actor=request.user)
-    context = {"channel": access.channel_to_change(request.user, pk)}
-    return fragment_or_redirect(request, "notifications/_state.html", context, back_to=_page())
+    channel = access.visible(request.user).filter(pk=pk).first()
+    if channel is None:
+        return redirect_to(request, _page())
+    return fragment_or_redirect(request, "notifications/_state.html", {"channel": channel}, back_to=_page())
 
 
 @require_POST
@@ -78,7 +80,11 @@ def switch(request: PortalRequest, pk: int) -> HttpResponse:
     event, on = request.POST.get("event"), request.POST.get("on") == "on"
     if event not in SUBSCRIBABLE:
         raise BadRequest("The form names no event.")
-    services.switch(channel, Event(event), on=on, actor=request.user)
+    try:
+        services.switch(channel, Event(event), on=on, actor=request.user)
+    except ActionError as exc:
+        messages.error(request, str(exc))
+        return redirect_to(request, _page())
     context = {"channel": channel, "event": Event(event), "on": on}
     return fragment_or_redirect(request, "notifications/_switch.html", context, back_to=_page())
 
@@ -86,8 +92,8 @@ def switch(request: PortalRequest, pk: int) -> HttpResponse:
 @require_POST
 def remove(request: PortalRequest, pk: int) -> HttpResponse:
     channel = access.channel_to_change(request.user, pk)
-    services.remove(channel, actor=request.user)
-    messages.success(request, f"{channel} was deleted.")
+    with action_messages(request, f"{channel} was deleted."):
+        services.remove(channel, actor=request.user)
     return redirect_to(request, _page())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.dispatch import Signal
 from django.utils.timezone import now
@@ -12,6 +14,7 @@ from finetune_portal.projects.models import Member, Project
 from finetune_portal.web.errors import ActionError
 
 DELETED = "The project was deleted meanwhile, so nothing was moved."
+GONE = "The project was deleted meanwhile, so nothing was changed."
 
 # `project` is to be private: an app above this one raises an ActionError in the transaction if it cannot be.
 closing = Signal()
@@ -33,11 +36,12 @@ def add(name: str, *, actor: User) -> Project:
 
 
 def rename(project: Project, name: str, *, actor: User) -> None:
-    """Raises NameTakenError."""
+    """Raises NameTakenError, and ActionError where the project was deleted meanwhile."""
     try:
         with transaction.atomic():
-            if _update(project, name=name, folded_name=_folded(name)):  # it is not deleted meanwhile
-                record(actor, "project.rename", project, before=project.name, after=name)
+            lock(project)
+            _update(project, name=name, folded_name=_folded(name))
+            record(actor, "project.rename", project, before=project.name, after=name)
     except IntegrityError:
         raise NameTakenError from None
 
@@ -45,16 +49,18 @@ def rename(project: Project, name: str, *, actor: User) -> None:
 def set_private(project: Project, *, private: bool, actor: User) -> None:
     """Show what belongs to the project to members and admins only, or to the team again.
 
-    Raises ActionError where something outside of the project is made of what is in it.
+    Raises ActionError where something outside of the project is made of what is in it, and where it was
+    deleted meanwhile.
     """
     with transaction.atomic():
-        rows = Project.objects.filter(pk=project.pk, is_private=not private)
-        if not rows.update(is_private=private, updated_at=now()):
+        before = lock(project)
+        if before.is_private == private:
             return
+        _update(project, is_private=private)
         if private:
             closing.send(sender=Project, project=project)
-        before, after = ("open", "private") if private else ("private", "open")
-        record(actor, f"project.{after}", project, name=project.name, before=before, after=after)
+        old, new = ("open", "private") if private else ("private", "open")
+        record(actor, f"project.{new}", project, name=project.name, before=old, after=new)
     project.is_private = private
 
 
@@ -68,8 +74,18 @@ def touch(*projects: Project | None) -> None:
         raise ActionError(DELETED)
 
 
+def lock(project: Project) -> Project:
+    """The project as it is now, until the end of the transaction. Raises ActionError where it was deleted."""
+    locked = Project.objects.select_for_update().filter(pk=project.pk).first()
+    if locked is None:
+        raise ActionError(GONE)
+    return locked
+
+
 def add_member(project: Project, person: User, *, actor: User) -> None:
+    """Raises ActionError where the project was deleted meanwhile."""
     with transaction.atomic():
+        lock(project)
         _, is_new = Member.objects.get_or_create(project=project, user=person)
         if is_new:
             _update(project)
@@ -90,8 +106,8 @@ def remove_memberships(person: User) -> None:
         remove_member(member, actor=None)
 
 
-def _update(project: Project, **fields: str) -> bool:
-    return bool(Project.objects.filter(pk=project.pk).update(updated_at=now(), **fields))
+def _update(project: Project, **fields: Any) -> None:
+    Project.objects.filter(pk=project.pk).update(updated_at=now(), **fields)
 
 
 def _folded(name: str) -> str:

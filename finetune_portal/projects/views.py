@@ -53,8 +53,9 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
     project, form = access.project_to_see(request.user, pk), ProjectForm(request.POST)
     if form.is_valid():
         try:
-            services.rename(project, form.cleaned_data["name"], actor=request.user)
-            return redirect("projects:detail", pk=pk)
+            with action_messages(request):
+                services.rename(project, form.cleaned_data["name"], actor=request.user)
+            return _back_to(project)
         except services.NameTakenError:
             form.add_error("name", NAME_TAKEN)
     return render(request, "projects/detail.html", _detail_context(project, name_form=form), status=422)
@@ -70,9 +71,9 @@ def add_member(request: PortalRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return render(request, "projects/detail.html", _detail_context(project, member_form=form), status=422)
     person = form.cleaned_data["person"]
-    services.add_member(project, person, actor=request.user)
-    messages.success(request, f"{person} is a member now.")
-    return redirect("projects:detail", pk=pk)
+    with action_messages(request, f"{person} is a member now."):
+        services.add_member(project, person, actor=request.user)
+    return _back_to(project)
 
 
 @require_POST
@@ -81,7 +82,7 @@ def make_private(request: PortalRequest, pk: int) -> HttpResponse:
     project = access.project_to_see(request.user, pk)
     with action_messages(request, f"“{project}” is private now: only its members and admins see it."):
         services.set_private(project, private=True, actor=request.user)
-    return redirect("projects:detail", pk=pk)
+    return _back_to(project)
 
 
 @require_POST
@@ -89,9 +90,9 @@ def make_private(request: PortalRequest, pk: int) -> HttpResponse:
 @recent_sign_in_required
 def make_open(request: PortalRequest, pk: int) -> HttpResponse:
     project = access.project_to_see(request.user, pk)
-    services.set_private(project, private=False, actor=request.user)
-    messages.success(request, f"“{project}” is open now: everyone on the team sees it.")
-    return redirect("projects:detail", pk=pk)
+    with action_messages(request, f"“{project}” is open now: everyone on the team sees it."):
+        services.set_private(project, private=False, actor=request.user)
+    return _back_to(project)
 
 
 @require_POST
@@ -100,7 +101,13 @@ def remove_member(request: PortalRequest, pk: int) -> HttpResponse:
     member = access.membership(request.user, pk)
     services.remove_member(member, actor=request.user)
     messages.success(request, f"{member.user} is no longer a member.")
-    return redirect("projects:detail", pk=member.project_id)
+    return _back_to(member.project)
+
+
+def _back_to(project: Project) -> HttpResponse:
+    """To its page, or to the list where somebody deleted it meanwhile."""
+    is_there = Project.objects.filter(pk=project.pk).exists()
+    return redirect("projects:detail", pk=project.pk) if is_there else redirect("projects:list")
 
 
 def _list_context(user: User, form: ProjectForm) -> dict[str, Any]:
