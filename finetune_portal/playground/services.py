@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -108,14 +109,21 @@ def run_again(generation: Generation, *, actor: User) -> None:
 
 
 def delete(generation: Generation, *, actor: User) -> None:
-    """Delete a generation, its baseline, and its input if no other generation uses that."""
+    """Delete a generation, its baseline, and its input if no other generation uses that.
+
+    What one that is made at the moment costs is unconfirmed from now on: the worker that has it says more, or
+    it is dead, and then nobody does.
+    """
     baseline = Generation.objects.filter(compare_to=generation).first()
     with transaction.atomic():
         details = {"name": generation.job.name, "prompt": generation.prompt[:200]}
         record(actor, "model.forget-run", generation.job, **details)
-        for each in (generation, baseline):
-            if each is not None and each.state == State.QUEUED:
+        both = Generation.objects.filter(Q(pk=generation.pk) | Q(compare_to=generation))
+        for each in both.select_for_update().order_by("pk"):  # as they are now
+            if each.state == State.QUEUED:
                 costs.release(each)
+            elif each.state == State.RUNNING:
+                costs.doubt(each)
         generation.delete()
     results.delete(generation)
     if baseline is not None:

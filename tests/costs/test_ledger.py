@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,8 @@ from finetune_portal.costs.models import Cost
 from finetune_portal.jobs import costs as job_costs
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
+from finetune_portal.playground import costs as run_costs
+from finetune_portal.playground.models import Generation
 from finetune_portal.projects import services as projects
 from finetune_portal.providers.contract import Money, Price
 from tests.fal.server import FakeFal
@@ -228,6 +231,38 @@ def test_a_refused_run_costs_nothing(provider: ScriptedProvider, job: Job, alice
     queued = ordered(signed_in(alice), job)
     signed_in(alice).post(f"/try/runs/{queued.pk}/delete/")
     assert Cost.objects.latest("pk").state == "released"
+
+
+def test_a_run_that_is_deleted_while_it_is_made_is_unconfirmed_if_its_worker_dies(
+    provider: ScriptedProvider, job: Job, alice: User
+) -> None:
+    """Nothing asks for it any more, and nobody knows whether it was charged."""
+    generation = ordered(signed_in(alice), job)
+    killed = {"state": "running", "started_at": now(), "lease_expires_at": now() - timedelta(seconds=1)}
+    Generation.objects.filter(pk=generation.pk).update(**killed)
+    assert Cost.objects.get().state == "reserved"
+    signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
+    assert not run_task()
+    assert Cost.objects.get().state == "unconfirmed"
+    page = text_of(signed_in(alice), "/costs/?by=each")
+    assert "Answer lost" in page
+    assert "Not sent yet" not in page
+
+
+def test_what_the_worker_of_a_deleted_run_still_learns_counts(
+    provider: ScriptedProvider, job: Job, alice: User
+) -> None:
+    for state, learn in (
+        ("released", run_costs.release),
+        ("unbilled", run_costs.accept),
+        ("billed", lambda run: run_costs.bill(run, 0.04)),
+    ):
+        generation = ordered(signed_in(alice), job)
+        Generation.objects.filter(pk=generation.pk).update(state="running")
+        generation.refresh_from_db()
+        signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
+        learn(generation)
+        assert Cost.objects.latest("pk").state == state
 
 
 def test_a_deleted_job_stays_in_the_sums_without_its_name(at_fal: Connection, alice: User) -> None:
