@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -263,6 +264,26 @@ def test_what_the_worker_of_a_deleted_run_still_learns_counts(
         signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
         learn(generation)
         assert Cost.objects.latest("pk").state == state
+
+
+def test_who_had_left_a_private_project_sees_own_amounts_without_a_name_once_it_is_deleted(
+    at_fal: Connection, alice: User, bob: User, dana: User
+) -> None:
+    """Then nothing is left that an amount could tell of, and sums of a person are whole again."""
+    project = projects.add("Secret client", actor=dana)
+    projects.set_private(project, private=True, actor=dana)
+    for person in (alice, bob):
+        job = make_job(person, "failed", connection=at_fal, project=project, name="Secret hats", trainer="t")
+        job_costs.reserve(job, Money(Decimal("7351.25"), "USD", Price.ESTIMATE))
+    assert "7,351" not in text_of(signed_in(alice), "/costs/")
+    signed_in(dana).post(f"/settings/projects/{project.pk}/delete/")
+    client = signed_in(alice)
+    for path in ("/costs/", "/costs/?by=each", "/costs/?by=project", "/costs/csv/?by=each"):
+        page = client.get(path).content.decode()
+        assert re.search(r"7,?351\.25", page), path
+        assert "Secret" not in page, path
+    assert "14,702" not in text_of(client, "/costs/"), "only the own ones"
+    assert "14,702.50" in text_of(signed_in(dana), "/costs/?by=project")
 
 
 def test_a_deleted_job_stays_in_the_sums_without_its_name(at_fal: Connection, alice: User) -> None:
