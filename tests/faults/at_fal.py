@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from django.utils.timezone import now
 from finetune_portal.connections import capabilities
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import SEGMIND, Connection
+from finetune_portal.costs.models import Budget
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.providers.fal import PROVIDER, FalAdapter
@@ -38,6 +40,7 @@ ROUNDS = {
     "fails": 8,  # COMPLETED with an error
     "quiet": 8,  # COMPLETED, and only the result says that it failed
     "bill": 8,  # the bill comes late
+    "budget": 4,  # the first of two jobs is refused, the second waits for an approval
     "cancel": 1,  # a person cancels one
     "lost": 2,  # the answer of a submit; the history shows the job when it has ended
     "late": 2,  # so, and the history is late
@@ -57,9 +60,11 @@ ROUNDS = {
 }
 LOST = ("lost", "late", "hole", "hook", "resent", "given up")
 UNDECIDED = ("hole", "resent", "given up")  # each needs a person
-LATER = {"fine": 6, "cancel": 8, "lost": 6, "late": 6, "hook": 6, "resent": 20, "given up": 20}
+LATER = {"budget": 8, "fine": 6, "cancel": 8, "lost": 6, "late": 6, "hook": 6, "resent": 20, "given up": 20}
 PORTAL_URL = "https://portal.example.com"  # one that fal may send webhooks to
 CLOSED = says(410, {"detail": "This endpoint is deprecated and takes no new jobs."})
+REFUSED = says(422, {"detail": "no"})
+BUDGET = Decimal(6)  # USD, for jobs of 4
 AFTER_SUBMIT = ("status", "result", "history")
 BEFORE_THE_END = ("token", "upload", "pricing", "sign", "submit", "status", "result")
 LATE_LISTS = 3
@@ -74,8 +79,8 @@ class Fal(Target):
     kills = (
         {("worker", condition): STRIDE for condition in ROUNDS}
         | {("later", condition): STRIDE for condition in LATER}
-        | {("worker", "fine"): 1}
-        | {("later", condition): 1 for condition in ("fine", "cancel", "lost", "hook")}
+        | {("worker", condition): 1 for condition in ("fine", "budget")}
+        | {("later", condition): 1 for condition in ("budget", "fine", "cancel", "lost", "hook")}
     )
 
     def fake(self) -> FakeFal:
@@ -107,6 +112,14 @@ class Fal(Target):
         fields = {"is_default": True, "capabilities_due_at": now() + timedelta(days=1), "due_at": now()}
         Connection.objects.filter(provider="fal").update(**fields)
 
+    def prepare(self, portal: Portal, condition: str) -> None:
+        """A budget has room for one job. What it costs is billed."""
+        if condition == "budget":
+            settings.PROVIDER_ADMIN_KEYS = {"fal": portal.provider.admin_key}
+            Budget.objects.all().delete()
+            fields = {"connection": Connection.objects.get(provider="fal"), "currency": "USD"}
+            Budget.objects.create(amount=BUDGET, action=Budget.Action.ASK, **fields)
+
     def be_impatient(self, seconds: float) -> None:
         PROVIDERS["fal"] = replace(PROVIDER, make_adapter=partial(FalAdapter, max_seconds=seconds))
 
@@ -130,6 +143,7 @@ class Fal(Target):
             "busy": [says(429, {"detail": "Too many requests"}, Retry_After="2")],
             "crowded": [says(429, {"detail": "Too many requests"})],
             "closed": [CLOSED, CLOSED],
+            "budget": [REFUSED],
         }
         fal.script("submit", *submits.get(condition, []))
         fal.history_late = LATE_LISTS if condition == "late" else 0
@@ -149,6 +163,9 @@ class Fal(Target):
         """A person wants the file or cancels; what the portal lost ends, or makes it ask."""
         if case.condition == "fine":
             self._check_files(portal)
+        elif case.condition == "budget":
+            for job in Job.objects.filter(state=State.APPROVAL):
+                portal.approve(job)
         elif case.condition == "cancel":
             portal.cancel(Job.objects.earliest("pk"))
         elif case.condition not in UNDECIDED:
@@ -235,5 +252,7 @@ SAMPLE = (
     Case("later", "hook", at=6),
     Case("later", "hook", fault=Fault("jwks", "slow")),
     Case("worker", "hole", fault=Fault("status", "slow")),
+    Case("worker", "budget", at=20),
+    Case("later", "budget", at=22, after=True),
 )
 FAL = Fal()

@@ -30,6 +30,7 @@ def run(workshop: Workshop, case: Case) -> Result:
     target = workshop.target
     with workshop.portal() as portal:
         forms = [new_form_key(), new_form_key()]
+        target.prepare(portal, case.condition)
         ends = [portal.start(*forms, killer=case.killer("web"))]
         if ends == [KILLED]:  # the person sends both forms again
             ends.append(portal.start(*forms))
@@ -53,6 +54,7 @@ def writes(workshop: Workshop, stage: str, condition: str) -> int:
     """How many writes this stage makes, when nobody kills it."""
     case = Case(stage, condition)
     with workshop.portal() as portal:
+        workshop.target.prepare(portal, condition)
         assert portal.start(new_form_key(), new_form_key()) == WHOLE
         _upset(portal, case)
         assert portal.work(rounds=workshop.target.rounds(condition)) == WHOLE

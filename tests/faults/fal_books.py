@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from finetune_portal.costs.models import Cost
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Attempt, Job, JobEvent
 from finetune_portal.jobs.sync.lost import NOT_SHOWN, SEVERAL
@@ -66,6 +67,7 @@ def problems(portal: Portal) -> Iterator[str]:
         yield from _other_data(fal, job)
         for row in Job.objects.filter(request_id=job.id):
             yield from _ended_otherwise(job, row)
+    yield from _costs(fal)
     yield from _keys(portal)
 
 
@@ -108,6 +110,21 @@ def _ended_otherwise(paid: FalJob, row: Job) -> Iterator[str]:
         yield f"illegal: the file of {row.pk} was read as {row.file_sha256}"
     if settings.PROVIDER_ADMIN_KEYS and row.cost != float(paid.cost or 0):
         yield f"illegal: {row.pk} cost {row.cost}, billed {paid.cost}"
+
+
+def _costs(fal: FakeFal) -> Iterator[str]:
+    """I8: each job that fal took has one cost, with its bill, and no amount is reserved for good."""
+    taken = {job.id: job for job in fal.jobs}
+    for cost in Cost.objects.filter(state__in=(Cost.State.APPROVAL, Cost.State.RESERVED)):
+        yield f"cost: {cost.pk} of job {cost.job} is still {cost.state}"
+    for row in Job.objects.exclude(owner=None):
+        costs = Cost.objects.filter(kind=Cost.Kind.JOB, subject=row.pk)
+        charged = list(costs.filter(state__in=(Cost.State.UNBILLED, Cost.State.BILLED)))
+        paid = taken.get(row.request_id or "")
+        if len(charged) != (paid is not None):
+            yield f"cost: {row.pk} has {len(charged)} rows for {row.request_id!r}"
+        elif paid and settings.PROVIDER_ADMIN_KEYS and (charged[0].bill or 0) != (paid.cost or 0):
+            yield f"cost: {row.pk} is billed {charged[0].bill}, at fal {paid.cost}"
 
 
 def _keys(portal: Portal) -> Iterator[str]:

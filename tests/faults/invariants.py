@@ -20,10 +20,11 @@ from tests.provider import Job as Paid
 REPORTED = (*FOLLOWED, State.READY, State.FAILED)
 MAY_FOLLOW: dict[str, tuple[State, ...]] = {
     "": UNSENT,
-    State.WAITING: (State.QUEUED, State.REFUSED, State.CLOSED),
+    State.APPROVAL: (State.WAITING, State.QUEUED, State.CLOSED),
+    State.WAITING: (State.QUEUED, State.APPROVAL, State.REFUSED, State.CLOSED),
     State.QUEUED: (
         *(State.QUEUED, State.REQUESTED, State.UNCONFIRMED, State.NEEDS_DECISION),
-        *(State.WAITING, State.REFUSED, State.CLOSED),
+        *(State.WAITING, State.APPROVAL, State.REFUSED, State.CLOSED),
     ),
     State.UNCONFIRMED: (State.REQUESTED, State.NEEDS_DECISION),
     State.NEEDS_DECISION: (State.REQUESTED, State.QUEUED, State.CLOSED),

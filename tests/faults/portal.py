@@ -176,6 +176,9 @@ class Portal:
     def check_file(self, job: Job) -> None:
         assert self.post("alice", (f"/jobs/{job.pk}/copy/", {})) == 0
 
+    def approve(self, job: Job) -> None:
+        assert self.post("dana", (f"/jobs/{job.pk}/approve/", {})) == 0
+
     def decide(self, job: Job, decision: str) -> None:
         assert self.post("dana", (f"/jobs/{job.pk}/decide/", {"decision": decision})) == 0
 

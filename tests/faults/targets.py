@@ -95,6 +95,9 @@ class Target(ABC):
     def connect(self) -> None:  # noqa: B027 - the built-in connection is there by itself
         """Make the connection to the provider the default, in a portal that has people and nothing else."""
 
+    def prepare(self, portal: Portal, condition: str) -> None:  # noqa: B027 - most conditions need nothing
+        """What an admin does before people start jobs."""
+
     @abstractmethod
     def be_impatient(self, seconds: float) -> None:
         """Wait so long for answers in this process, not for minutes."""
