@@ -196,7 +196,8 @@ def test_what_comes_in_while_it_is_deleted_is_refused(dana: User, alice: User, p
     job, dataset = make_job(alice, "ready"), make_dataset(alice)
     gone = Project.objects.get(pk=project.pk)
     delete(dana, path(project))
-    projects.rename(gone, f"{CLIENT} & Sons", actor=dana)
+    with pytest.raises(ActionError):
+        projects.rename(gone, f"{CLIENT} & Sons", actor=dana)
     assert naming() == [], "nothing is written of it"
     for move, thing in ((placement.move, job), (library.move, dataset)):
         with pytest.raises(ActionError):
