@@ -36,7 +36,6 @@ DECODER_RETRY_SECONDS = 5
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG"}
 ASPECT_RATIO = "match_input_image"
 SIMULATED = "This model was simulated: nothing was learnt, so there is nothing to run."
-NO_MODEL = "This engine runs without KONTEXT_MODEL_DIR, so it has no model to put the LoRA on."
 
 
 @endpoint("POST", largest=MAX_BODY)
@@ -84,11 +83,12 @@ def _finished_job(slug: str) -> Job:
 
 def _image_generator(job: Job) -> ImageGenerator:
     """The generator of this engine, if its model is the one that the LoRA was trained on."""
-    generator = current_trainer().image_generator
+    trainer = current_trainer()
+    generator = trainer.image_generator
     if job.trained_by.get("simulated", True):
         raise ApiError(409, SIMULATED)
     if generator is None:
-        raise ApiError(409, NO_MODEL)
+        raise ApiError(409, trainer.why_no_images)
     if job.trained_by.get("base_model") != generator.model.name:
         trained_on, here = job.trained_by.get("base_model"), generator.model.name
         raise ApiError(409, f"This LoRA was trained on {trained_on}, but KONTEXT_MODEL_DIR holds {here}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 
 from finetune_portal import env
@@ -12,6 +13,10 @@ from finetune_portal.engine.trainers.model_folder import BaseModel
 from finetune_portal.engine.trainers.ray_cluster import RayTrainer
 from finetune_portal.engine.trainers.simulated import SimulatedTrainer
 from finetune_portal.engine.trainers.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+NO_GPU = "No driver lists a GPU on this machine, and a model of full size does not run on a CPU."
 
 
 class TrainerUnavailableError(Exception):
@@ -24,10 +29,9 @@ def current_trainer() -> Trainer:
     if not (named := env.text("KONTEXT_MODEL_DIR")):
         return SimulatedTrainer()
     address = env.text("RAY_ADDRESS")
-    if missing := packages.missing((*packages.TRAINING, "ray") if address else packages.TRAINING):
+    if missing := packages.missing(("ray",) if address else packages.TRAINING):
         raise TrainerUnavailableError(
-            f"KONTEXT_MODEL_DIR is set, but {', '.join(missing)} is not installed. "
-            f"Run: {packages.install_command('-r requirements-train.txt')}"
+            f"{'RAY_ADDRESS' if address else 'KONTEXT_MODEL_DIR'} is set, but {_not_installed(missing)}"
         )
     try:
         model = model_folder.inspect(model_folder.find(named))
@@ -48,14 +52,35 @@ def _on_this_machine(model: BaseModel, names: list[str]) -> LoraTrainer:
 
 
 def _on_ray(model: BaseModel, address: str) -> RayTrainer:
-    """Images are generated on this machine, unless it would have to run the full model on the CPU."""
-    names = devices.find()
-    is_too_slow = names == [devices.CPU] and not model.is_tiny
-    generator = None if is_too_slow else _image_generator(model, devices.Devices(names))
+    """The nodes train. What this machine lacks keeps it only from generating images, which it does itself."""
     resources = ray_cluster.resources(address)
     if not model.is_tiny and not resources.get("GPU"):
         raise gpu_check.GpuError(f"No node of the Ray cluster has a GPU. {gpu_check.NOT_ON_A_CPU}")
-    return RayTrainer(model, generator, resources)
+    names = devices.find()
+    if reason := _why_no_images(model, names):
+        log.warning("Nodes of the Ray cluster train, but finished models do not run here. %s", reason)
+        return RayTrainer(model, None, resources, why_no_images=reason)
+    return RayTrainer(model, _image_generator(model, devices.Devices(names)), resources)
+
+
+def _why_no_images(model: BaseModel, names: list[str]) -> str:
+    """What keeps this machine from running the model on its devices (devices.find); or nothing."""
+    if missing := packages.missing(packages.TRAINING):
+        return f"On the engine's machine {_not_installed(missing)}"
+    if model.is_tiny:
+        return ""
+    if names == [devices.CPU]:
+        return NO_GPU
+    try:
+        gpu_check.check(names)
+    except gpu_check.GpuError as error:
+        return str(error)
+    return ""
+
+
+def _not_installed(names: list[str]) -> str:
+    command = packages.install_command("-r requirements-train.txt")
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not installed. Run: {command}"
 
 
 def _image_generator(model: BaseModel, shared: devices.Devices) -> ImageGenerator:

@@ -28,6 +28,7 @@ REPORT_SECONDS = 0.5  # between signs of life
 class LoraTrainer:
     name = "kontext"
     is_simulated = False
+    why_no_images = ""
 
     def __init__(self, model: BaseModel, devices: Devices, image_generator: ImageGenerator | None) -> None:
         self.model = model

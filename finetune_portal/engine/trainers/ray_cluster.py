@@ -37,10 +37,16 @@ class RayClusterError(Exception):
 
 class RayTrainer(LoraTrainer):
     def __init__(
-        self, model: BaseModel, image_generator: ImageGenerator | None, resources: dict[str, float]
+        self,
+        model: BaseModel,
+        image_generator: ImageGenerator | None,
+        resources: dict[str, float],
+        *,
+        why_no_images: str = "",
     ) -> None:
         kind = "CPU" if model.is_tiny and not resources.get("GPU") else "GPU"
         super().__init__(model, Devices([CPU] * max(1, int(resources.get(kind, 0)))), image_generator)
+        self.why_no_images = why_no_images
         self._resources = {f"num_{kind.lower()}s": 1}
 
     def request(self, spec: TrainingSpec, work: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class SimulatedTrainer:
     is_simulated: bool = True
     slots: int = 4
     image_generator: None = None
+    why_no_images = "This engine runs without KONTEXT_MODEL_DIR, so it has no model to put the LoRA on."
 
     def about(self) -> dict[str, Any]:
         return {"trainer": self.name, "simulated": True}

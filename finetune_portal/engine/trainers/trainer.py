@@ -45,7 +45,12 @@ class Trainer(Protocol):
 
     @property
     def image_generator(self) -> ImageGenerator | None:
-        """What runs the finished models; None where nothing is learned."""
+        """What runs the finished models; None where nothing is learned, or this machine cannot run them."""
+        ...
+
+    @property
+    def why_no_images(self) -> str:
+        """Why there is no image generator, in a sentence; empty where there is one."""
         ...
 
     def about(self) -> dict[str, Any]:
