@@ -14,6 +14,7 @@ from finetune_portal.costs.models import CREDITS, DEFAULT_AMOUNT, USD, Budget, C
 from finetune_portal.costs.months import Month
 from finetune_portal.projects.models import Project
 from finetune_portal.web.forms import InlineForm
+from finetune_portal.web.number_fields import ExactNumberField
 
 ALL = "all"
 WHAT_HAPPENS = (
@@ -72,6 +73,21 @@ class FilterForm(forms.Form):
         return rows
 
 
+class BudgetAmountField(ExactNumberField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            min_value=0,
+            max_value=1_000_000,
+            max_digits=12,
+            decimal_places=4,
+            error_messages={
+                "required": "Enter an amount.",
+                "invalid": "Enter the amount as a number, such as 50 or 12.50.",
+            },
+            **kwargs,
+        )
+
+
 class BudgetForm(forms.Form):
     """A new budget, or another amount or action of one."""
 
@@ -88,14 +104,9 @@ class BudgetForm(forms.Form):
         empty_label="All projects",
         error_messages={"invalid_choice": "This project was deleted. Select another one."},
     )
-    amount = forms.DecimalField(
+    amount = BudgetAmountField(
         label="Amount",
-        min_value=0,
-        max_value=1_000_000,
-        max_digits=12,
-        decimal_places=4,
         help_text=AMOUNT_HELP,
-        error_messages={"required": "Enter an amount.", "invalid": "Enter a number, such as 50 or 12.50."},
     )
     currency = forms.ChoiceField(
         label="Currency",
@@ -130,7 +141,7 @@ class BudgetForm(forms.Form):
 
 
 class ChangeBudgetForm(InlineForm):
-    amount = forms.DecimalField(min_value=0, max_value=1_000_000, max_digits=12, decimal_places=4)
+    amount = BudgetAmountField()
     action = forms.ChoiceField(label="Above it", choices=Budget.Action.choices)
 
 

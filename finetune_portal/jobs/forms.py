@@ -20,7 +20,6 @@ from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import choices, durations, inputs, limits, placement, sweeps
 from finetune_portal.jobs.models import Job, Limits, Preset
-from finetune_portal.jobs.number_fields import NumbersField, WholeNumberField
 from finetune_portal.jobs.parameter_fields import ParametersField, field_name
 from finetune_portal.jobs.parameter_forms import ParametersMixin
 from finetune_portal.jobs.select_fields import (
@@ -34,6 +33,7 @@ from finetune_portal.providers.parameter import ParameterError
 from finetune_portal.web.forms import InlineForm
 from finetune_portal.web.keys import parse_key
 from finetune_portal.web.names import NameField
+from finetune_portal.web.number_fields import NumbersField, WholeNumberField
 
 NAME_LENGTH = 80  # of a job
 NAME_TAKEN = "A preset with this name already exists."
@@ -43,7 +43,6 @@ PROJECT_HELP = (
     "Other datasets stay as they are."
 )
 STEPS_HELP = "More steps take longer{}. Write 2500, and several values as 300; 1000."
-WHOLE_NUMBER_INPUT = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
 
 
 def _has_all_captions(dataset: Dataset | None) -> bool:
@@ -77,7 +76,6 @@ def _rate_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersFiel
             "max_value": "Too large: the training would diverge. Stay below 0.01; try 0.0004.",
             **({"count": single} if single else {}),
         },
-        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
 
 
@@ -95,7 +93,6 @@ def _steps_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersFie
             "max_value": f"Enter at most {choices.MAX_STEPS:,} steps.",
             **({"count": single} if single else {}),
         },
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
 
 
@@ -339,7 +336,6 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         required=False,
         min_value=0,
         max_value=MAX_LIMIT,
-        widget=WHOLE_NUMBER_INPUT,
     )
     per_team_month = WholeNumberField(
         label="Jobs of the team per month",
@@ -347,7 +343,6 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         required=False,
         min_value=0,
         max_value=MAX_LIMIT,
-        widget=WHOLE_NUMBER_INPUT,
     )
 
     class Meta:

@@ -6,9 +6,9 @@ from typing import Any
 
 from django import forms
 
-from finetune_portal.jobs.number_fields import NumbersField
 from finetune_portal.jobs.parameter_text import ParameterTextError, as_text, label_of, parse, value_text
 from finetune_portal.providers.parameter import MAX_TEXT, Parameter
+from finetune_portal.web.number_fields import NumbersField
 
 PREFIX = "parameter-"
 FLAGS = {"true": "Yes", "false": "No"}
@@ -45,7 +45,6 @@ def _numbers_field(parameter: Parameter, count: int, given: dict[str, Any]) -> N
     default = "" if parameter.default is None else value_text(parameter.default)
     empty = f"; {default} if empty" if default else ""
     sentence = f"{label} must be a {'whole ' * is_whole}number from {bounds}."
-    attrs = {"inputmode": "numeric" if is_whole else "decimal", "placeholder": default, **PLAIN}
     return NumbersField(
         kind=int if is_whole else float,
         least=parameter.least,
@@ -55,7 +54,7 @@ def _numbers_field(parameter: Parameter, count: int, given: dict[str, Any]) -> N
             **dict.fromkeys(("invalid", "min_value", "max_value"), sentence),
             **({"count": f"A preset has a single value of {label}."} if count == 1 else {}),
         },
-        widget=forms.TextInput(attrs=attrs),
+        widget=forms.TextInput(attrs={"placeholder": default}),
         **{**given, "help_text": f"{parameter.help} {bounds}{multiple}{empty}.".strip()},
     )
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-BETWEEN = re.compile(r"[,\n]|;(?=[^,;\n]*=)")  # a value may be several numbers, as 16; 32
+# A value may be several numbers, as 16; 32, or have a decimal comma, as 0,5.
+BETWEEN = re.compile(r"\n|(?<!\d),|,(?!\d+\s*(?:[,;\n]|$))|;(?=[^,;\n]*=)")
 
 
 class ParameterTextError(ValueError):

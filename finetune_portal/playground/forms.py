@@ -10,11 +10,11 @@ from django import forms
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.number_fields import WholeNumberField
 from finetune_portal.playground import choices, inputs
 from finetune_portal.playground.bounds import bounds_of
 from finetune_portal.playground.input_choices import Choice, chosen
 from finetune_portal.playground.models import Input
+from finetune_portal.web.number_fields import NumberField, WholeNumberField
 
 OWN_NUMBER = "Leave it empty for the model’s own number."
 NO_PICTURE = "Choose a picture, or upload your own."
@@ -39,13 +39,12 @@ class GenerationForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
         error_messages={"required": "Say how to change the picture."},
     )
-    strength = forms.FloatField(
+    strength = NumberField(
         label="Strength of the LoRA",
         min_value=choices.LEAST_STRENGTH,
         max_value=choices.MOST_STRENGTH,
         initial=choices.STRENGTH,
         help_text="1 is as trained, 0 is the base model alone.",
-        widget=forms.NumberInput(attrs={"step": "0.05"}),
         error_messages={"invalid": "Enter a number, such as 0.8."},
     )
     seed = WholeNumberField(
@@ -53,15 +52,14 @@ class GenerationForm(forms.Form):
         min_value=0,
         max_value=choices.MOST_SEED,
         help_text="The same seed makes the same picture again. Leave it empty for a random one.",
-        widget=forms.NumberInput(attrs={"placeholder": "random", "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"placeholder": "random"}),
     )
     steps = WholeNumberField(label="Steps", min_value=1, max_value=choices.MOST_STEPS, initial=choices.STEPS)
-    guidance = forms.FloatField(
+    guidance = NumberField(
         min_value=0,
         max_value=choices.MOST_GUIDANCE,
         initial=choices.GUIDANCE,
         help_text="How closely the picture follows the prompt.",
-        widget=forms.NumberInput(attrs={"step": "0.1"}),
         error_messages={"invalid": "Enter a number, such as 2.5."},
     )
 
@@ -71,8 +69,10 @@ class GenerationForm(forms.Form):
         self.initial.setdefault("form_key", uuid.uuid4())
         self.bounds = bounds_of(jobs)
         for name, (least, most) in self.bounds.items():
-            widest = self.fields[name].widget.attrs
-            widest |= {"min": max(least, widest["min"]), "max": min(most, widest["max"])}
+            field: Any = self.fields[name]
+            field.min_value, field.max_value = max(least, field.min_value), min(most, field.max_value)
+            bounds = f"From {field.min_value:g} to {field.max_value:g}."
+            field.help_text = f"{field.help_text} {bounds}".strip()
         for name in ("steps", "guidance"):
             if name not in self.bounds:
                 del self.fields[name]

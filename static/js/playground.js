@@ -4,7 +4,7 @@
 function showSliders(root) {
   for (const slider of root.querySelectorAll("[data-range-for]")) {
     slider.hidden = false;
-    slider.value = document.getElementById(slider.dataset.rangeFor).value;
+    follow(slider, document.getElementById(slider.dataset.rangeFor));
   }
 }
 
@@ -14,8 +14,14 @@ document.addEventListener("htmx:load", ({ target }) => showSliders(target));
 document.addEventListener("input", ({ target }) => {
   if (target.dataset.rangeFor) document.getElementById(target.dataset.rangeFor).value = target.value;
   const slider = document.querySelector(`[data-range-for="${target.id}"]`);
-  if (slider) slider.value = target.value;
+  if (slider) follow(slider, target);
 });
+
+// A slider has no other place for what is no number; the portal asks about that.
+function follow(slider, input) {
+  const number = input.value.trim().replace(",", ".");
+  if (number && Number.isFinite(Number(number))) slider.value = number;
+}
 
 document.addEventListener("change", ({ target }) => {
   const form = target.closest(".playground-form");

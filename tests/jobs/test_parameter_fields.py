@@ -72,8 +72,8 @@ def test_each_has_a_field_with_range_default_and_help(alice: User) -> None:
     assert fields_of(html) == dict.fromkeys(names, ""), "nothing is sent of what nobody set"
     assert sorted(names, key=lambda name: html.index(f'name="{name}"')) == names
     assert "The rank of the LoRA. 1 to 256; 16 if empty." in html
-    assert re.search(r'name="parameter-rank"[^>]* inputmode="numeric" placeholder="16"', html)
-    assert re.search(r'name="parameter-guidance"[^>]* inputmode="decimal" placeholder="1"', html)
+    assert re.search(r'name="parameter-rank"[^>]* placeholder="16"[^>]* inputmode="numeric"', html)
+    assert re.search(r'name="parameter-guidance"[^>]* placeholder="1"[^>]* inputmode="decimal"', html)
     assert '<option value="" selected>Default (yes)</option>' in html
     assert '<option value="" selected>Default (auto)</option>' in html
     assert "Not known to this version: the provider checks it." in html
@@ -205,6 +205,8 @@ def text_after(client: Client, data: dict[str, Any]) -> str:
     [
         ("rank=32, hold_out=false", {"rank": 32, "hold_out": False}),
         ("rank=32; seed=7", {"rank": 32, "seed": 7}),
+        ("rank=32,seed=7", {"rank": 32, "seed": 7}),
+        ("guidance=2,5, rank=32", {"guidance": 2.5, "rank": 32}),
         ('{"rank": 32, "of_tomorrow": true}', {"rank": 32, "of_tomorrow": True}),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_page_says_who_pays_and_no_price(alice: User, model: Job) -> None:
     html = text_of(signed_in(alice), f"/jobs/{model.pk}/")
     assert 'value="The account at “fal” pays for each run. The portal asks once on this page."' in html
     assert "USD" not in html[html.index('id="playground"') :]
-    assert 'min="0" max="4"' in html[html.index('name="strength"') :]
+    assert "From 0 to 4." in html[html.index('name="strength"') :]
 
 
 def test_a_lost_answer_waits_for_a_person(alice: User, model: Job, fal: FakeFal) -> None:

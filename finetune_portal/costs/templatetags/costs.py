@@ -7,6 +7,7 @@ from decimal import Decimal
 from django import template
 
 from finetune_portal.costs.amounts import amount_text
+from finetune_portal.web.numbers import number_text
 
 register = template.Library()
 
@@ -19,5 +20,5 @@ def amount(value: Decimal | None) -> str:
 
 @register.filter
 def amount_input(value: Decimal) -> str:
-    """Format an amount as a person types it: 50 or 12.5."""
-    return f"{value.normalize():f}"
+    """Format an amount as a person types it: 50, 12.5 or 1.1250."""
+    return number_text(value)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.forms import BaseForm, IntegerField
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_portal.accounts.models import User
+from finetune_portal.costs.models import Budget
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job, Limits, Preset
-from finetune_portal.jobs.numbers import NumberError, parse_numbers
+from finetune_portal.web.number_fields import NumberField, NumbersField, TypedNumbers
+from finetune_portal.web.numbers import NumberError, parse_numbers
 from tests.people import form_data, signed_in
 
 SCRIPTS = ("0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "０１２３４５６７８９")
 THOUSANDS = [",", ".", " ", "\u00a0", "\u202f", "\u2009", "'", "’", "_", "٬"]
 DECIMALS = [".", ",", "٫", "，", "．"]
+MADE_BY_A_SCRIPT = ("UploadForm", "size")
 BETWEEN = ["; ", ";", ", ", " ; ", "\n", "؛ ", "، "]
 rates = st.decimals("0.0000001", "0.01", places=7)
 scripts = st.sampled_from(SCRIPTS)
@@ -120,3 +128,92 @@ def test_the_field_says_how_several_values_are_written(alice: User) -> None:
     html = signed_in(alice).get("/jobs/new/").content.decode()
     assert "several values as 300; 1000" in html
     assert "such as 0.0001; 0.0004" in html
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount"),
+    [("12,5", "12.5"), ("0,0375", "0.0375"), ("50", "50"), ("1.1250", "1.125"), ("1500,5", "1500.5")],
+)
+def test_a_budget_takes_a_decimal_comma(dana: User, typed: str, amount: str) -> None:
+    client = signed_in(dana)
+    assert client.post("/settings/budgets/", {"amount": typed, "action": "warn"}).status_code == 302
+    budget = Budget.objects.get()
+    assert budget.amount == Decimal(amount)
+    client.post(f"/settings/budgets/{budget.pk}/", {"amount": f"{typed}0" if "," in typed else typed})
+    budget.refresh_from_db()
+    assert budget.amount == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("typed", "question"),
+    [
+        ("1.500", "Did you mean 1500? Write it without a separator, or write 1.5."),
+        ("2,500", "Did you mean 2500? Write it without a separator, or write 2.5."),
+        ("1.125", "Did you mean 1125? Write it without a separator, or write 1.1250."),
+        ("1.234,56", "Did you mean 1234.56? Write it like that."),
+        ("1 500", "Did you mean 1500? Write it without a separator."),
+        ("9" * 5000, "Enter the amount as a number, such as 50 or 12.50."),
+        ("1e99999999999999999999", "Enter the amount as a number, such as 50 or 12.50."),
+        ("50; 60", "Enter the amount as a number, such as 50 or 12.50."),
+        ("fifty", "Enter the amount as a number, such as 50 or 12.50."),
+    ],
+)
+def test_a_budget_that_could_be_read_in_two_ways_is_asked_about(
+    dana: User, typed: str, question: str
+) -> None:
+    client = signed_in(dana)
+    refused = client.post("/settings/budgets/", {"amount": typed, "action": "warn"})
+    assert (refused.status_code, question in refused.content.decode()) == (422, True)
+    assert not Budget.objects.exists()
+    client.post("/settings/budgets/", {"amount": "12.5", "action": "warn"})
+    budget = Budget.objects.get()
+    change = client.post(f"/settings/budgets/{budget.pk}/", {"amount": typed, "action": "warn"}, follow=True)
+    assert f"Not changed. {question}" in change.content.decode()
+    budget.refresh_from_db()
+    assert budget.amount == Decimal("12.5")
+
+
+def test_the_amount_of_a_budget_is_taken_back_as_it_is_shown(dana: User) -> None:
+    client = signed_in(dana)
+    client.post("/settings/budgets/", {"amount": "1.1250", "action": "warn"})
+    shown = re.search(r'name="amount" value="([^"]+)"', client.get("/settings/budgets/").content.decode())
+    assert shown
+    budget = Budget.objects.get()
+    client.post(f"/settings/budgets/{budget.pk}/", {"amount": shown[1], "action": "stop"})
+    budget.refresh_from_db()
+    assert (budget.amount, budget.action) == (Decimal("1.125"), "stop")
+
+
+def test_a_number_whose_bounds_leave_one_reading_is_not_asked_about() -> None:
+    """A strength of 1.250 can be no 1250."""
+    assert NumberField(min_value=0, max_value=10).clean("1.250") == 1.25
+    assert NumberField(min_value=0, max_value=10).clean("0,8") == 0.8
+    with pytest.raises(ValidationError, match=r"Did you mean 1250\?"):
+        NumberField(min_value=0, max_value=10_000).clean("1.250")
+    several = NumbersField(kind=float, least=0, most=10_000, count=4)
+    assert several.clean("0,5; 1,5") == [0.5, 1.5]
+    with pytest.raises(
+        ValidationError, match=r"2 values\? Write 0.5; 1250, or write 0.5; 1.25 for"
+    ):
+        several.clean("0,5; 1.250")
+
+
+def test_every_number_that_a_person_types_is_typed_as_text() -> None:
+    """A browser's own number field takes no comma, or drops it."""
+    forms_of_numbers = [
+        (form, name, field)
+        for form in all_forms(BaseForm)
+        for name, field in getattr(form, "base_fields", {}).items()
+        if isinstance(field, IntegerField)
+    ]
+    assert len(forms_of_numbers) >= 8
+    for form, name, field in forms_of_numbers:
+        if form.__module__.startswith("finetune_portal") and (form.__name__, name) != MADE_BY_A_SCRIPT:
+            assert isinstance(field, TypedNumbers), f"{form.__name__}.{name}"
+            assert field.widget.input_type == "text"
+
+
+def all_forms(kind: type[BaseForm]) -> Iterator[type[BaseForm]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from all_forms(each)
