@@ -17,9 +17,10 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from finetune_portal.engine.images.errors import ImageError
 
@@ -105,9 +106,21 @@ def check(
         return Dataset(path, hashlib.file_digest(file, "sha256").hexdigest(), len(pair_files))
 
 
-def pairs(path: Path, *, instance_prompt: str) -> Iterator[Pair]:
+@contextmanager
+def opened(path: Path, *, sha256: str) -> Iterator[BinaryIO]:
+    """Open an archive that `check` has accepted. Raises DatasetError if the file was replaced since.
+
+    Who uploaded it may upload another one to the same address, whose images no decoder has passed.
+    """
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise DatasetError("The dataset was replaced after it was checked. Start a new job with it.")
+        yield file
+
+
+def pairs(file: Path | BinaryIO, *, instance_prompt: str) -> Iterator[Pair]:
     """Read the pairs of an archive that `check` has accepted, one at a time."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         for pair in _pair_files(_files(archive)):
             control, target = pair.halves["start"], pair.halves["end"]
             caption = _caption(archive, pair.caption) if pair.caption else ""
@@ -121,9 +134,9 @@ def pairs(path: Path, *, instance_prompt: str) -> Iterator[Pair]:
             )
 
 
-def instructions(path: Path, *, instance_prompt: str) -> list[str]:
+def instructions(file: Path | BinaryIO, *, instance_prompt: str) -> list[str]:
     """The instruction of each pair of `pairs`, in its order, without reading an image."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         captions = [pair.caption for pair in _pair_files(_files(archive))]
         return [(_caption(archive, each) if each else "") or instance_prompt for each in captions]
 

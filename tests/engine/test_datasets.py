@@ -274,3 +274,18 @@ def test_a_damaged_archive_is_accepted_or_refused_in_words(folder: Path, data: s
     cut = data.draw(st.integers(0, 30))
     with suppress(datasets.DatasetError):  # nothing else may come out
         assert read(bytes(content[: len(content) - cut]), folder).pairs
+
+
+def test_a_file_that_was_replaced_after_its_check_is_not_opened(tmp_path: Path) -> None:
+    checked = read(zipped(pairs(2)), tmp_path)
+    with datasets.opened(checked.path, sha256=checked.sha256) as file:
+        replaced = tmp_path / "another.zip"
+        replaced.write_bytes(zipped(pairs(1)))
+        replaced.replace(checked.path)  # as the storage does
+        assert len(list(datasets.pairs(file, instance_prompt="put a hat on"))) == 2
+        assert len(datasets.instructions(file, instance_prompt="put a hat on")) == 2
+    with (
+        pytest.raises(datasets.DatasetError, match="replaced after it was checked"),
+        datasets.opened(checked.path, sha256=checked.sha256),
+    ):
+        pass

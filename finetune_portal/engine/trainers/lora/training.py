@@ -59,7 +59,8 @@ class Training:
         self._report_phase("Reading the dataset")
         self.model = Kontext(Path(request["model"]), memory=request["memory"])
         self.resolution: int = request["resolution"] or self.model.resolution
-        self._encode_dataset(self.work / request["dataset"])
+        with datasets.opened(self.work / request["dataset"], sha256=request["dataset_sha256"]) as file:
+            self._encode_dataset(file)
         self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
         self._report_phase("Loading the model")
         lora = {name: request[name] for name in ("rank", "alpha", "seed")}
@@ -73,12 +74,12 @@ class Training:
             self.transformer, optimizer, request, self.model.dtype, self.group, self.model.shift_sigmas
         )
 
-    def _encode_dataset(self, path: Path) -> None:
+    def _encode_dataset(self, file: BinaryIO) -> None:
         prompt = self.request["instance_prompt"]
-        instructions = datasets.instructions(path, instance_prompt=prompt)
+        instructions = datasets.instructions(file, instance_prompt=prompt)
         self.pair_count = len(instructions)
         self._report_phase(f"Encoding {self.pair_count} pair{'s' * (self.pair_count > 1)}")
-        pairs = datasets.pairs(path, instance_prompt=prompt)
+        pairs = datasets.pairs(file, instance_prompt=prompt)
         examples = load_examples(pairs, resolution=self.resolution, multiple=self.model.multiple)
         self.is_held_out = self.request["hold_out"] and self.pair_count >= HOLD_OUT_FROM
         self.encoded: list[Batch] = []
