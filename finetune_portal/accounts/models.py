@@ -64,7 +64,7 @@ class Invitation(models.Model):
     token_hash = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=10, choices=User.Role.choices)
     email = models.EmailField("e-mail", blank=True)  # the only one that the account may have
-    is_mailed = models.BooleanField(default=False)  # whether the link went to `email`
+    is_mailed = models.BooleanField(default=False)  # of older versions, and not read
     invited_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
     created_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField()

@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.dispatch import Signal
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.timezone import now
@@ -78,10 +79,21 @@ def invite(role: str, *, email: str, actor: User) -> str:
     return link
 
 
-def mark_mailed(link: str) -> None:
-    """Note that an invitation's link was sent to its e-mail: who uses it reads that mailbox."""
+def link_for_mail(link: str) -> str:
+    """Return an invitation's link for its e-mail alone: who uses it reads that mailbox.
+
+    The link that an admin sees and may send by hand proves no address.
+    """
     token = link.rstrip("/").rpartition("/")[2]
-    Invitation.objects.filter(token_hash=_hash(token)).update(is_mailed=True)
+    return f"{link}?mailed={_mail_proof(token)}"
+
+
+def is_from_mail(token: str, proof: str) -> bool:
+    return constant_time_compare(proof, _mail_proof(token))
+
+
+def _mail_proof(token: str) -> str:
+    return salted_hmac("finetune_portal.accounts.invitation", token, algorithm="sha256").hexdigest()
 
 
 def revoke(invitation: Invitation, *, actor: User | None) -> None:

@@ -36,10 +36,8 @@ def invite(request: PortalRequest) -> HttpResponse:
         return render(request, "accounts/team.html", _context(form), status=422)
     email = form.cleaned_data["email"]
     link = services.invite(**form.cleaned_data, actor=request.user)
-    body = emails.INVITATION.format(name=request.user, link=link)
+    body = emails.INVITATION.format(name=request.user, link=services.link_for_mail(link))
     is_sent = bool(email) and emails.send("Your invitation to the Finetune Portal", body, to=email)
-    if is_sent:
-        services.mark_mailed(link)
     context = {"link": link, "email": email, "is_sent": is_sent, "sends_mail": bool(settings.EMAIL_HOST)}
     return render(request, "accounts/invitation.html", context)
 

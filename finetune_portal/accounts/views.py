@@ -112,8 +112,9 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
         return render(request, "accounts/setup_gone.html", status=410)
     form = SetupForm(request.POST or None, initial={"email": invitation.email})
     if request.method == "POST" and settings.PASSWORD_SIGN_IN and form.is_valid():
+        is_proven = bool(invitation.email) and services.is_from_mail(token, request.GET.get("mailed", ""))
         try:
-            user = services.accept(invitation, **form.cleaned_data, is_email_verified=invitation.is_mailed)
+            user = services.accept(invitation, **form.cleaned_data, is_email_verified=is_proven)
         except services.EmailTakenError:
             form.add_error("email", EMAIL_TAKEN)
         else:

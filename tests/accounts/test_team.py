@@ -129,10 +129,22 @@ def test_with_a_mail_server_the_invitation_is_sent(dana: User, mail: MailServer)
     assert "Sent to eve@example.com." in html
     (message,) = mail.mails
     assert message["To"] == "eve@example.com"
-    link = link_on(html)
-    assert link in message.get_payload()
-    Client().post(link, {"name": "Eve", "password": PASSWORD})
+    shown = link_on(html)
+    (mailed,) = re.findall(rf"{re.escape(shown)}\?\S+", message.get_payload())
+    assert mailed not in html
+    assert Client().get(mailed).status_code == 200
+    Client().post(mailed, {"name": "Eve", "password": PASSWORD})
     assert User.objects.get(email="eve@example.com").is_email_verified
+
+
+@pytest.mark.parametrize("proof", ["", "?mailed=", "?mailed=1", "?mailed=é"])
+def test_a_link_that_an_admin_copies_proves_no_address(dana: User, mail: MailServer, proof: str) -> None:
+    """Though it was sent by e-mail, too: whoever has it got it by hand."""
+    html = (
+        signed_in(dana).post("/team/invite/", {"role": "maker", "email": "eve@example.com"}).content.decode()
+    )
+    Client().post(f"{link_on(html)}{proof}", {"name": "Eve", "password": PASSWORD})
+    assert not User.objects.get(email="eve@example.com").is_email_verified
 
 
 def test_without_the_mail_server_the_page_has_the_link_and_a_message(dana: User, settings: Any) -> None:
