@@ -29,7 +29,11 @@ WITHOUT_SECOND_FACTOR = ("/profile/second-factor/", "/profile/confirm/", "/logou
 
 
 class SessionMiddleware(sessions_middleware.SessionMiddleware):
-    """Open the session of the cookie's token, and put the token of a new session into the cookie."""
+    """Open the session of the cookie's token, and put the token of a new session into the cookie.
+
+    With the cookie of a session that has ended, in whichever way, the browser forgets the pictures that it
+    keeps for a day.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
         request.session = session_store.open_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
@@ -40,6 +44,8 @@ class SessionMiddleware(sessions_middleware.SessionMiddleware):
         if cookie is not None and cookie.value:
             token = session_store.token_of(request.session)  # type: ignore[arg-type]  # our own store
             cookie.set(cookie.key, token, token)
+        elif cookie is not None and request.COOKIES[cookie.key]:
+            response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from finetune_portal.accounts import profile_views, team_views, views
@@ -10,7 +11,7 @@ app_name = "accounts"
 urlpatterns = [
     path("login/", views.SignInView.as_view(), name="login"),
     path("login/oidc/", views.oidc_start, name="oidc"),
-    path("logout/", views.SignOutView.as_view(), name="logout"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("setup/<str:token>/", views.setup, name="setup"),
     path("password/forgot/", views.forgot, name="forgot"),
     path("password/<str:uidb64>/<str:token>/", views.NewPasswordView.as_view(), name="new-password"),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView, LogoutView, PasswordResetConfirmView
+from django.contrib.auth.views import LoginView, PasswordResetConfirmView
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -124,15 +124,6 @@ def setup(request: PortalRequest, token: str) -> HttpResponse:
     status = 422 if form.is_bound else 200
     context = {"form": form, "invitation": invitation, "token": token, **sign_in_options.context()}
     return render(request, "accounts/setup.html", context, status=status)
-
-
-class SignOutView(LogoutView):
-    """Sign out, and have the browser forget the pictures that it keeps for a day."""
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = super().post(request, *args, **kwargs)
-        response.headers["Clear-Site-Data"] = '"cache"'
-        return response
 
 
 @login_not_required

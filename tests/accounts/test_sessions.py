@@ -5,6 +5,7 @@ The idle limit is one hour here, not eight, so that the tests can tell the two l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils.timezone import now
 
-from finetune_portal.accounts import sessions
+from finetune_portal.accounts import services, sessions
 from finetune_portal.accounts.models import User
 from finetune_portal.accounts.session_store import key_of
 from finetune_portal.audit.models import AuditEvent
@@ -136,9 +137,41 @@ def test_signing_out_ends_the_session_and_is_audited(alice: User) -> None:
     kept = headers(client)
     answer = client.post("/logout/")
     assert answer.headers["Clear-Site-Data"] == '"cache"', "pictures are kept for a day"
+    assert "Clear-Site-Data" not in client.get("/login/").headers
     assert signed_in_user(kept) is None
     event = AuditEvent.objects.latest("pk")
     assert (event.actor, event.action, event.detail) == (alice, "session.ended", {"by": "sign-out"})
+
+
+def end_by_another_browser(person: User) -> None:
+    signed_in(person).post("/profile/sessions/end/")
+
+
+def change_password(person: User) -> None:
+    data = {"current": PASSWORD, "password": "another long password of hers"}
+    assert signed_in(person).post("/profile/password/", data).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        end_by_another_browser,
+        change_password,
+        lambda person: services.deactivate(person, actor=None),
+        lambda person: Session.objects.all().delete(),
+    ],
+    ids=["another-browser", "new-password", "deactivated", "expired"],
+)
+def test_a_browser_whose_session_ended_elsewhere_forgets_the_pictures(
+    alice: User, end: Callable[[User], object]
+) -> None:
+    client = signed_in(alice)
+    assert is_signed_in(client)
+    end(alice)
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Clear-Site-Data"]) == (302, '"cache"')
+    assert client.cookies[COOKIE].value == "", "once"
+    assert "Clear-Site-Data" not in client.get("/").headers
 
 
 def test_ended_sessions_are_deleted(alice: User, bob: User) -> None:
