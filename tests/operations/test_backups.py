@@ -286,6 +286,7 @@ def test_what_let_somebody_in_then_lets_nobody_in_again(workshop: Workshop, tmp_
             path.unlink()
         output = bring_back(tmp_path / "b.tar", portal.folder, "--deactivate", "Bob@example.com")
         assert "Everybody is signed out" in output
+        assert "What was deleted since is back" in output
         assert "These accounts are active: alice@example.com, " in output
         assert "bob@" not in output
         assert not Session.objects.exists()

@@ -57,6 +57,12 @@ class Command(BaseCommand):
                 f"{lost} API keys or notification addresses cannot be decrypted with this key. "
                 "Put the old secrets/sealing-key in its place, or enter them again on Settings."
             )
+        self.stdout.write(
+            "Everything is as it was then. What was deleted since is back: jobs with their models, datasets, "
+            "projects and pictures. So are roles that were taken and members who were removed. The record is "
+            "from then, too, and does not name it: docs/operations.md says how to find it in the old "
+            "database. Delete it again before people sign in."
+        )
         accounts = User.objects.filter(is_active=True).order_by("email")
         active = ", ".join(accounts.values_list("email", flat=True))
         self.stdout.write(
