@@ -172,7 +172,7 @@ def test_every_control_says_what_failed(count: int, visitor: Visitor, web: WebSe
     """Offline, a proxy's 502, a refusal and a busy database, at each URL that changes something.
 
     In `make test` one control fails by the network and by a refusal, the next by the proxy and by the busy
-    database, and so on: tests/e2e/test_failures.py looks at each failure more closely.
+    database, and so on: test_failed_start.py and others here look at each failure more closely.
     """
     values = things_of(admin)
     wanted = {line.name for line in table() if line.method not in READ} - NO_CONTROL.keys()

@@ -13,6 +13,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.deletion import services as deletion
 from finetune_portal.jobs.choices import State
 from tests.people import make_dataset, make_job
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -213,3 +214,22 @@ def test_headings_sort_the_table(page: Page, admin: User) -> None:
     started.get_by_role("link").click()
     expect(names).to_have_text(["Beta", "Alpha", "Gamma"])
     expect(started).to_have_attribute("aria-sort", "ascending")
+
+
+def test_the_selection_is_there_after_the_comparison(page: Page, web: WebServer, admin: User) -> None:
+    """And the download of links says on the page that it came."""
+    jobs = [make_job(admin, "ready", request_id=f"r-{n}", cloud_storage_url="x") for n in range(3)]
+    page.goto("/")
+    for job in jobs[:2]:
+        page.locator(f"#select-{job.pk}").check()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 jobs")
+    page.go_back()
+    expect(page.locator("[name=job]:checked")).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download links").click()
+    assert download.value.suggested_filename == "download-links.txt"
+    expect(page.get_by_text("“download-links.txt” was downloaded.")).to_be_visible()
+    page.goto("/team/")
+    page.goto("/")
+    expect(page.locator("[name=job]:checked")).to_have_count(0)
