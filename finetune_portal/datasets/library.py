@@ -44,7 +44,7 @@ def move(dataset: Dataset, project: Project | None, *, actor: User) -> None:
         family.update(project=project, updated_at=now())
         touch(before, project)
         names = {"before": projects.name_of(before), "after": projects.name_of(project)}
-        record(actor, "dataset.project", dataset, name=dataset.name, **names)
+        record(actor, "dataset.project", dataset, name=dataset.label, **names)
 
 
 def delete(dataset: Dataset, *, actor: User) -> None:
@@ -58,7 +58,7 @@ def delete(dataset: Dataset, *, actor: User) -> None:
         rows = Dataset.objects.filter(pk=dataset.pk)
         rows.update(deleted_at=at, file_removed_at=at, updated_at=at)
         Transfer.objects.filter(dataset=dataset, finished_at=None).delete()
-        record(actor, "dataset.delete", dataset, name=dataset.name)
+        record(actor, "dataset.delete", dataset, name=dataset.label)
     files.delete(dataset.path, dataset.seen_path, dataset.previews)
 
 

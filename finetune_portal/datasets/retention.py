@@ -51,7 +51,7 @@ def clear_refused_urls() -> bool:
     if dataset is None:
         return False
     with transaction.atomic():
-        record(None, "dataset.drop", dataset, name=dataset.name)
+        record(None, "dataset.drop", dataset, name=dataset.label)
         dataset.delete()
     return True
 
@@ -75,7 +75,7 @@ def clear_old_files() -> bool:
         if not any(job.needs_dataset for job in dataset.jobs.all()):
             with transaction.atomic():
                 Dataset.objects.filter(pk=dataset.pk).update(file_removed_at=now())
-                record(None, "dataset.clear", dataset, name=dataset.name)
+                record(None, "dataset.clear", dataset, name=dataset.label)
             files.delete(dataset.path)
             return True
     return False

@@ -135,7 +135,7 @@ def discard_upload(dataset: Dataset, *, actor: User | None, **conditions: Any) -
         with transaction.atomic():
             deleted, _ = rows.delete()
             if deleted:
-                record(actor, "dataset.drop", dataset, name=dataset.name)
+                record(actor, "dataset.drop", dataset, name=dataset.label)
     except ProtectedError:
         return False
     if deleted:

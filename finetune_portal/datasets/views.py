@@ -218,7 +218,7 @@ def move(request: PortalRequest, pk: int) -> HttpResponse:
 @maker_only
 def delete(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_change(request.user, pk)
-    with action_messages(request, f"“{dataset.name}” was deleted."):
+    with action_messages(request, f"“{dataset.label}” was deleted."):
         library.delete(dataset, actor=request.user)
         return redirect_to(request, reverse("datasets:list"))
     return redirect_to(request, _page(dataset))

@@ -232,7 +232,7 @@ def _locked_one(job: Job) -> list[Job]:
 def _check_are_at_rest(datasets: list[Dataset]) -> None:
     for each in datasets:
         if each.state in (Dataset.State.MAKING, Dataset.State.CHECKING):
-            raise ActionError(IS_CHECKED.format(name=each.name))
+            raise ActionError(IS_CHECKED.format(name=each))
 
 
 def _delete(jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | Project, actor: User) -> None:

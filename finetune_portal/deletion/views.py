@@ -69,7 +69,7 @@ def delete_dataset(request: PortalRequest, pk: int) -> HttpResponse:
     """Delete a dataset, its jobs and all that was made of them."""
     dataset = datasets.dataset_to_delete(request.user, pk)
     stays = services.what_stays(dataset.jobs.select_related("connection"))
-    with action_messages(request, f"“{dataset.name}” was deleted. {stays}".strip()):
+    with action_messages(request, f"“{dataset.label}” was deleted. {stays}".strip()):
         services.delete_dataset(dataset, actor=request.user)
         return redirect_to(request, reverse("datasets:list"))
     return redirect_to(request, reverse("datasets:detail", args=[dataset.pk]))

@@ -228,6 +228,20 @@ def test_a_deleted_dataset_leaves_disk_and_library_but_not_its_jobs(dataset: Dat
     assert f'value="{dataset.pk}"' not in text_of(client, "/jobs/new/")
 
 
+def test_a_version_is_named_as_one_wherever_it_is_deleted(dataset: Dataset, alice: User) -> None:
+    """On the page, in the record, and where a running check keeps it."""
+    client = signed_in(alice)
+    versions = [make_dataset(alice, parent=dataset, version=number) for number in (2, 3)]
+    page = client.post(f"/datasets/{versions[0].pk}/delete/", follow=True)
+    assert "“night v2” was deleted" in page.content.decode()
+    assert AuditEvent.objects.filter(action="dataset.delete").latest("pk").detail["name"] == "night v2"
+    page = client.post(f"/datasets/{versions[1].pk}/delete-with-jobs/", follow=True)
+    assert "“night v3” was deleted" in page.content.decode()
+    Dataset.objects.filter(pk=dataset.pk).update(version=4, state="checking")
+    page = client.post(f"/datasets/{dataset.pk}/delete-with-jobs/", follow=True)
+    assert "“night v4”" in page.content.decode()
+
+
 def test_transfer_again_starts_from_the_first_byte(dataset: Dataset, alice: User) -> None:
     signed_in(alice).post(f"/datasets/{dataset.pk}/hand-over/")
     transfer = Transfer.objects.get()

@@ -76,7 +76,7 @@ class Dataset(Leased):
     deleted_at = models.DateTimeField(null=True, db_index=True)
 
     def __str__(self) -> str:
-        return self.name
+        return self.label
 
     def get_absolute_url(self) -> str:
         return reverse("datasets:detail", args=[self.pk])
