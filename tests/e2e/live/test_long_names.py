@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils.timezone import now
@@ -12,10 +13,15 @@ from playwright.sync_api import Page, expect
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.audit.services import record
+from finetune_portal.connections import services as connections
+from finetune_portal.costs.models import Budget, Cost
 from finetune_portal.gateway.models import PersonalToken
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Preset, SavedView
+from finetune_portal.jobs.models import Job, Preset, SavedView
 from finetune_portal.jobs.timeline import Source, note
+from finetune_portal.notifications.models import Channel
+from finetune_portal.projects.models import Member, Project
+from finetune_portal.web.encryption import encrypt
 from tests.e2e.axe import FITS
 from tests.e2e.conftest import Visitor
 from tests.e2e.live.conftest import Open
@@ -51,6 +57,16 @@ def addresses(dana: User) -> list[str]:
     SavedView.objects.create(owner=dana, name="V" * 40, query="mine=on")
     PersonalToken.objects.create(owner=dana, name="T" * 60, token_hash="x" * 64, last_four="abcd")
     record(dana, "job.start", ready, name="A" * 80)
+    project = Project.objects.create(name="G" * 60, folded_name="g" * 60, is_private=True)
+    Member.objects.create(project=project, user=dana)
+    Job.objects.filter(pk=ready.pk).update(project=project)
+    connection = connections.add(name="C" * 60, provider="fal", key="k" * 40, actor=dana)
+    for limited in ({"person": dana}, {"connection": connection}, {"project": project}):
+        Budget.objects.create(**limited, currency="USD", amount=Decimal(1), action="warn")
+    of_costs = {"person": dana, "project": project, "connection": connection, "currency": "USD"}
+    Cost.objects.create(kind="job", subject=1, job=1, title="H" * 80, token="T" * 60, **of_costs)
+    shown = {"display_address": "@" * 300, "last_error": "E" * 300, "last_failed_at": now()}
+    Channel.objects.create(owner=dana, kind="email", label="N" * 60, encrypted_address=encrypt("a"), **shown)
     pages = [f"/jobs/{job.pk}/" for job in (ready, failed, waiting)]
     pages += [f"/datasets/{row.pk}/" for row in (dataset, refused, receiving)]
     pages += [f"/datasets/{dataset.pk}/pairs/0/", f"/datasets/{dataset.pk}/captions/"]
@@ -63,6 +79,14 @@ def addresses(dana: User) -> list[str]:
         "/team/",
         "/settings/",
         "/settings/notices/",
+        "/settings/projects/",
+        f"/settings/projects/{project.pk}/",
+        "/settings/budgets/",
+        "/settings/limits/",
+        "/settings/models/",
+        "/costs/",
+        "/costs/?month=all",
+        "/api/",
         "/audit/",
         "/tokens/",
         "/profile/",
