@@ -13,6 +13,9 @@ export function focusError(root) {
   return true;
 }
 
+// A page that the browser itself loaded as the answer to a form, such as the one that creates an account.
+if (document.querySelector("[aria-invalid=true]")) focusError(document);
+
 document.addEventListener("htmx:afterSettle", ({ detail: { xhr, elt } }) => {
   if (xhr?.status === 422) focusError(elt);
 });
