@@ -2,31 +2,35 @@
 
 Lists the packages of requirements.txt that this system gets, what static/ holds of others, and htmx, which
 comes inside django-htmx. The licence of a package is what its installed metadata states; that of a file in
-static/ is the text that lies beside it.
+static/ is the text that lies beside it. A list that is not valid, or lacks a package, is not written.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import jsonschema_rs
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output import make_outputter
-from cyclonedx.schema import OutputFormat, SchemaVersion
+from cyclonedx.schema import OutputFormat, SchemaVersion, _res
 from packageurl import PackageURL
 
 from tests.locks import for_this_system
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"SIL Open Font License": "OFL-1.1", "Permission is hereby granted, free of charge": "MIT"}
+URL = "http://cyclonedx.org/schema"  # by which the schema names its parts
 FILE = re.compile(r"(?P<name>.+?)-(?P<version>\d+(?:\.\d+)+)(?:\.\w+)+")
 
 
@@ -40,6 +44,25 @@ def bom() -> Bom:
 
 def document() -> str:
     return make_outputter(bom(), OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)
+
+
+def faults(document: dict[str, Any]) -> list[str]:
+    """What is wrong with a list: where it breaks the schema of CycloneDX, and which packages it lacks."""
+    parts = {f"{URL}/{Path(file).name}": _schema(file) for file in (_res.SPDX_JSON, _res.JSF)}
+    validator = jsonschema_rs.Draft7Validator(
+        _schema(_res.BOM_JSON_STRICT[SchemaVersion.V1_6]), registry=jsonschema_rs.Registry([*parts.items()])
+    )
+    errors = validator.iter_errors(document)
+    invalid = [f"{'/'.join(map(str, each.instance_path))}: {each.message}" for each in errors]
+    listed = {each.get("purl") for each in document.get("components", [])}
+    locked = for_this_system("requirements.txt").items()
+    wanted = (f"pkg:pypi/{name}@{version}" for name, version in locked)
+    return [*invalid, *(f"{each} is missing." for each in wanted if each not in listed)]
+
+
+def _schema(file: str | None) -> Any:
+    """A schema as the library brings it: it is not fetched."""
+    return json.loads(Path(file or "").read_text(encoding="utf-8"))
 
 
 def component(name: str, version: str | None, licence: str, registry: str | None, *files: Path) -> Component:
@@ -91,4 +114,7 @@ def htmx() -> Component:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    written = document()
+    if wrong := faults(json.loads(written)):
+        sys.exit("\n".join(wrong))
+    sys.stdout.write(written)

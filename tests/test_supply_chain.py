@@ -85,6 +85,17 @@ def test_the_list_of_what_is_inside_is_complete() -> None:
     assert listed["django"]["purl"] == f"pkg:pypi/django@{listed['django']['version']}"
     assert {"fflate", "tus-js-client", "uplot", "inter", "htmx.org"} < listed.keys()
     assert all(each["licenses"] for each in listed.values())
+    assert sbom.faults(document) == []
+
+
+def test_a_list_that_lacks_a_package_or_is_not_valid_is_not_written() -> None:
+    document = json.loads(sbom.document())
+    kept = [each for each in document["components"] if each["name"] != "django"]
+    (missing,) = sbom.faults({**document, "components": kept, "dependencies": []})
+    assert re.fullmatch(r"pkg:pypi/django@[\d.]+ is missing\.", missing)
+    invalid = sbom.faults({**document, "specVersion": 1.6, "unknown": True})
+    assert any("unknown" in each for each in invalid)
+    assert any(each.startswith("specVersion: ") for each in invalid)
 
 
 def test_the_container_writes_to_its_volumes_alone_and_gains_no_rights() -> None:
