@@ -15,7 +15,7 @@ from torch import Tensor
 from finetune_portal.engine import datasets
 from finetune_portal.engine.trainers.lora.dataset import load_examples
 from finetune_portal.engine.trainers.lora.training import Training
-from tests.train.training import WORDS, dataset, picture, spec, training
+from tests.train.training import WORDS, dataset, picture, spec, training, turned_colours
 
 SIDE = 64
 SHIFT = math.exp(1.15)  # of the tiny model's schedule
@@ -138,3 +138,10 @@ def test_one_pair_at_a_time_is_decoded(tmp_path: Path) -> None:
     first = next(load_examples(pairs, resolution=SIDE, multiple=16))
     assert (first.name, first.target.size) == ("01", (SIDE, SIDE))
     assert [pair.name for pair in pairs] == ["02", "03", "04"]
+
+
+def test_a_dataset_that_was_replaced_after_its_check_is_not_decoded(model: Path, tmp_path: Path) -> None:
+    checked = spec(dataset(tmp_path / "a.zip"))
+    dataset(tmp_path / "a.zip", turned_colours(2))
+    with pytest.raises(datasets.DatasetError, match="replaced after it was checked"):
+        training(checked, model, tmp_path / "work")
