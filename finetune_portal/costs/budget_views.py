@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -30,13 +32,7 @@ def page(request: PortalRequest) -> HttpResponse:
         with action_messages(request, "The budget is added."):
             services.set_budget(form.budget, actor=request.user)
         return redirect("costs:budgets")
-    context = {
-        "form": form,
-        "budgets": budgets.all_shown(),
-        "actions": Budget.Action.choices,
-        "month": Month.current(),
-    }
-    return render(request, "costs/budgets.html", context, status=422 if form.is_bound else 200)
+    return _page(request, form)
 
 
 @require_POST
@@ -47,8 +43,7 @@ def change(request: PortalRequest, pk: int) -> HttpResponse:
     budget = get_object_or_404(Budget, pk=pk)
     form = ChangeBudgetForm(request.POST)
     if not form.is_valid():
-        messages.error(request, f"Not changed. {form.error_text}")
-        return redirect("costs:budgets")
+        return _page(request, BudgetForm(), changed=budget, change_form=form)
     budget.amount, budget.action = exact(form.cleaned_data["amount"]), form.cleaned_data["action"]
     with action_messages(request, f"The budget of “{budget.title}” is changed."):
         services.set_budget(budget, actor=request.user)
@@ -63,3 +58,15 @@ def remove(request: PortalRequest, pk: int) -> HttpResponse:
     with action_messages(request, f"The budget of “{budget.title}” is removed."):
         services.remove_budget(budget, actor=request.user)
     return redirect("costs:budgets")
+
+
+def _page(request: PortalRequest, form: BudgetForm, **refused: Any) -> HttpResponse:
+    """Render all budgets. `refused`: the one that was to be changed, with what was typed and why not."""
+    context = {
+        "form": form,
+        "budgets": budgets.all_shown(),
+        "actions": Budget.Action.choices,
+        "month": Month.current(),
+        **refused,
+    }
+    return render(request, "costs/budgets.html", context, status=422 if form.is_bound or refused else 200)
