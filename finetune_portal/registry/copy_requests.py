@@ -92,6 +92,7 @@ def note_missing(file: ModelFile) -> None:
     """Note once that a stored file is not on the disk as it was, and have it copied again."""
     delete(file.path)
     with transaction.atomic():
+        file.lock_job()
         stored = ModelFile.objects.filter(pk=file.pk, state=ModelFile.State.STORED)
         if stored.update(state=ModelFile.State.REMOVED, received=0):
             fields = {"file_kept_at": None, "file_check_requested_at": now(), "updated_at": now()}

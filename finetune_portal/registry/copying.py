@@ -132,6 +132,7 @@ def _save_progress(file: ModelFile, partial: PartialFile, **fields: Any) -> None
     partial.sync()
     fields |= {"received": partial.received, "error": "", "waits_for_room": False}
     with transaction.atomic():
+        file.lock_job()
         if not _held(file).update(**fields):
             raise LeaseLostError
         _show(file)
@@ -156,6 +157,7 @@ def _stored(file: ModelFile, digest: str, count: int) -> None:
     if job.file_sha256 not in ("", digest):
         text += ". Its SHA-256 is not the one of the earlier check"
     with transaction.atomic():
+        file.lock_job()
         if _held(file).update(**fields, stored_at=now(), used_at=now(), due_at=now()):
             _show(file, **of_job, file_kept_at=now())
             note(job, text, source=Source.PORTAL, detail=f"SHA-256 {digest}")
@@ -185,6 +187,7 @@ def _put_off(file: ModelFile, error: str, pause: timedelta, *, waits_for_room: b
     fields = {"error": error[:300], "waits_for_room": waits_for_room, "lease_expires_at": None}
     fields |= {"attempts": file.attempts}
     with transaction.atomic():
+        file.lock_job()
         if not _held(file).update(**fields, due_at=now() + pause, failing_since=file.failing_since or now()):
             return
         _show(file)
@@ -197,6 +200,7 @@ def _give_up(file: ModelFile, error: str) -> None:
     fields = {"state": ModelFile.State.FAILED, "error": error[:300], "lease_expires_at": None}
     text = f"The model file could not be copied home. {error}"
     with transaction.atomic():
+        file.lock_job()
         if _held(file).update(**fields, waits_for_room=False):
             _show(file, file_check_requested_at=None, file_error=text[:300])
             note(file.model.job, text, source=Source.PORTAL)

@@ -79,6 +79,13 @@ class ModelFile(Leased):
     def __str__(self) -> str:
         return f"{self.kind} of {self.model}"
 
+    def lock_job(self) -> None:
+        """Lock the row of the job, in a transaction that changes both.
+
+        It is locked before its model file everywhere, also where a job is deleted: that rules out a deadlock.
+        """
+        list(Job.objects.select_for_update(no_key=True).filter(pk=self.model.job_id).values_list("pk"))
+
     @property
     def path(self) -> Path:
         return Path(settings.DATA_DIR) / self.place

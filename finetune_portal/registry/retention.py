@@ -69,6 +69,7 @@ def _remove(file: ModelFile) -> None:
     text = f"The portal’s copy of the model file was removed: nobody downloaded it for {days} days"
     fields = {"state": ModelFile.State.REMOVED, "received": 0, "lease_expires_at": None}
     with transaction.atomic():
+        file.lock_job()
         if not held_by(file).filter(state=ModelFile.State.STORED).update(**fields):
             return
         Job.objects.filter(pk=job.pk).update(file_kept_at=None, updated_at=now())

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.connections.models import Connection
+from finetune_portal.deletion.services import delete_job
+from finetune_portal.queue.leases import claim
 from finetune_portal.registry import copy_requests, copying
 from finetune_portal.registry.models import ModelFile
 from finetune_portal.storage.partial import PartialFile, partial_path
@@ -23,6 +26,7 @@ from tests.fal.server import FakeFal
 from tests.people import make_job, signed_in
 from tests.provider import ScriptedProvider, breaks, half, says
 from tests.registry.finished import content, copied, file_of, finished, finished_at_fal, texts
+from tests.waiting import until
 from tests.worker.driving import fresh, point_at, point_nowhere, text_of
 
 EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
@@ -221,3 +225,35 @@ def test_try_now_does_not_wait_for_the_pause(alice: User, provider: ScriptedProv
     signed_in(alice).post(f"/jobs/{job.pk}/copy/")
     assert copying.copy_next()
     assert fresh(job).file_kept_at
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_a_job_is_deleted_in_the_moment_in_which_the_worker_writes(
+    alice: User, provider: ScriptedProvider
+) -> None:
+    """Both lock the job first. The other way round, each waited for what the other one had."""
+    job = finished(alice, provider, DATA)
+    copy_requests.create_rows()
+    file = claim(ModelFile.objects.select_related("model__job"), seconds=60)
+    assert file
+    writes: list[Future[None]] = []
+
+    def write_meanwhile(execute: Any, sql: str, *args: Any) -> Any:
+        if not writes and sql.startswith("DELETE") and "registry_modelfile" in sql:
+            writes.append(worker.submit(copying._put_off, file, "Not now.", timedelta(seconds=1)))
+            until(somebody_waits, why="the worker waits")
+        return execute(sql, *args)
+
+    with ThreadPoolExecutor(1) as worker:
+        with connection.execute_wrapper(write_meanwhile):
+            delete_job(job, actor=alice)
+        writes[0].result(60)
+        worker.submit(connections.close_all).result()
+    assert not ModelFile.objects.exists()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone() is not None
