@@ -161,6 +161,7 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.static",
                 "finetune_portal.web.templatetags.portal",
+                "finetune_portal.accounts.templatetags.accounts",
                 "finetune_portal.connections.templatetags.connections",
                 "finetune_portal.costs.templatetags.costs",
                 "finetune_portal.datasets.templatetags.datasets",

@@ -1,7 +1,7 @@
 // Applies what comes to the page: rows, counts and banners from the stream, whole parts from a poll.
 //
-// An answer with the whole table may be older than what was pushed while it was under way, so that is applied
-// once more after it.
+// An answer with the whole table may be older than what was pushed while it was under way. So that is applied
+// once more to the rows that the answer has, and the next answer is whole again.
 
 import { matchesFilter, needsServer } from "./live-filter.js";
 import { announceChange, statusOf } from "./live-messages.js";
@@ -10,21 +10,27 @@ import { noteSkipped, poll, pollJob, pollSoon } from "./live-polling.js";
 
 const MARKED = 8000; // for how long a new row is marked, and one that no longer matches the filter stays
 
-const underWay = new Map(); // what was pushed, by the request for a table since which it came
+const underWay = new Map(); // by the request for a table: its address, and what was pushed since
 
 function push(apply, data) {
   apply(data);
-  for (const pushed of underWay.values()) pushed.push([apply, data]);
+  for (const { pushed } of underWay.values()) pushed.push([apply, data]);
 }
 
 document.addEventListener("htmx:beforeSend", ({ detail: { target, xhr } }) => {
-  if (target.id === "job-table") underWay.set(xhr, []);
+  if (target.id === "job-table") {
+    underWay.set(xhr, { address: target.getAttribute("hx-get"), pushed: [] });
+  }
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-  const pushed = underWay.get(xhr) || [];
+  const { address, pushed } = underWay.get(xhr) ?? { pushed: [] };
   underWay.delete(xhr);
-  for (const [apply, data] of pushed) apply(data);
+  const table = document.getElementById("job-table");
+  if (!pushed.length || !table) return;
+  table.setAttribute("hx-get", address); // with the earlier stamp
+  htmx.process(table);
+  for (const [apply, data] of pushed) apply(data, { isRepeated: true });
 });
 
 export function showRow(row) {
@@ -34,13 +40,14 @@ export function showRow(row) {
   if (document.getElementById("job-table")) push(applyRow, row);
 }
 
-function applyRow({ id, html, ...job }) {
+function applyRow({ id, html, ...job }, { isRepeated = false } = {}) {
   const fresh = parse(html);
   const shown = document.getElementById(fresh.id);
   const isMatch = matchesFilter(job);
   if (shown) patchRow(shown, fresh, isMatch);
-  else if (isMatch) insertRow(id, fresh);
-  if (needsServer(job)) pollSoon();
+  else if (isMatch && !isRepeated) insertRow(id, fresh);
+  const isNewOrDeleted = isRepeated && isMatch && !shown;
+  if (isNewOrDeleted || needsServer(job)) pollSoon();
 }
 
 // Only the percentage changed, so a row that is not shown stays out.

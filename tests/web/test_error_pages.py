@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client, RequestFactory
 from django.urls import clear_script_prefix, set_script_prefix
@@ -20,6 +22,14 @@ def test_an_unknown_address_is_not_found(alice: User) -> None:
 
 
 def test_a_stranger_gets_nothing_of_the_portal_with_it(client: Client, db: None) -> None:
+    html = client.get("/nowhere/").content.decode()
+    assert_error_page(html, "Not found")
+    assert "topbar" not in html
+
+
+def test_without_the_second_factor_that_is_required_nothing_of_it_either(alice: User, settings: Any) -> None:
+    client = signed_in(alice)
+    settings.REQUIRE_SECOND_FACTOR = True
     html = client.get("/nowhere/").content.decode()
     assert_error_page(html, "Not found")
     assert "topbar" not in html

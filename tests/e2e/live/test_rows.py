@@ -10,6 +10,7 @@ from playwright.sync_api import Route, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
+from finetune_portal.deletion.services import delete_job
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, note
@@ -17,6 +18,7 @@ from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import LOOKS, PUBLISHED, back_and_forth, badge, is_moved, live, says
 from tests.people import make_job
 from tests.waiting import until
+from tests.worker.driving import fresh
 
 pytestmark = pytest.mark.browser
 
@@ -171,6 +173,27 @@ def test_an_answer_that_is_older_than_what_was_pushed_takes_nothing_back(visit: 
     until(lambda: not page.evaluate(LOOKS), why="the answer is applied")
     badge(page, job, "Failed")
     expect(failed).to_have_text("1")
+
+
+def test_a_job_that_was_deleted_meanwhile_does_not_come_back(visit: Open, alice: User) -> None:
+    """Nor does a new one go: the answer is older than the one, and newer than the other."""
+    job = make_job(alice, State.DEPLOYING, **PUBLISHED)
+    page = visit(alice)
+    live(page)
+    held: list[Route] = []
+    page.route("**/*seen=*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/*seen=*"):
+        page.evaluate("htmx.trigger('#job-table', 'poll')")
+    is_moved(job, State.FAILED)
+    badge(page, job, "Failed")
+    delete_job(fresh(job), actor=alice)
+    answer = held[0].fetch()
+    new = make_job(alice, State.QUEUED, name="New")
+    badge(page, new, State.QUEUED.label)
+    with page.expect_response(lambda each: "seen=" in each.url and each.status == 200):  # after this one
+        held[0].fulfill(response=answer)
+    expect(page.locator(f"#job-{job.pk}")).to_have_count(0)
+    badge(page, new, State.QUEUED.label)
 
 
 def test_a_banner_comes_and_goes_by_itself(visit: Open, alice: User) -> None:
