@@ -73,6 +73,7 @@ TABLE = """
     jobs:project            POST    OWNER
     jobs:cancel             POST    OWNER
     jobs:sample             GET     TEAM
+    jobs:sample-preview     GET     TEAM
     jobs:withdraw           POST    OWNER
     jobs:connection         POST    OWNER
     jobs:decide             POST    ADMINS

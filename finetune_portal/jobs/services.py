@@ -210,6 +210,11 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
     job.is_public = public
 
 
+def note_pictures(job: Job) -> None:
+    """Have the pages that show the job read again which pictures its model made."""
+    Job.objects.filter(pk=job.pk).update(updated_at=now())
+
+
 def mark_file_gone(job: Job) -> None:
     """Note once that the provider deleted the model file."""
     with transaction.atomic():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 
 J = TypeVar("J", bound=Model)
 # Names for `prefetch_related`. An app adds its own when it starts (apps.py).
 RELATIONS: list[str] = []
+ROW_RELATIONS: list[Prefetch[Any, Any, Any]] = []  # only of rows of the table
 
 
 def with_shown(jobs: QuerySet[J]) -> QuerySet[J]:

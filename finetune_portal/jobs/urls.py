@@ -29,6 +29,7 @@ urlpatterns = [
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
     path("jobs/<int:pk>/project/", views.move, name="project"),
     path("jobs/<int:pk>/samples/<slug:sample>/", views.sample, name="sample"),
+    path("jobs/<int:pk>/samples/<slug:sample>.webp", views.sample_preview, name="sample-preview"),
     path("jobs/<int:pk>/cancel/", views.cancel, name="cancel"),
     path("jobs/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("jobs/<int:pk>/connection/", views.change_connection, name="connection"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts import reauthentication
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.datasets.preview_images import preview_response
 from finetune_portal.jobs import access, placement, services
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.page.context import job_context
@@ -131,6 +132,14 @@ def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
     if not samples.exists(job.pk, sample):
         raise Http404
     return FileResponse(samples.path(job.pk, sample).open("rb"), content_type="image/png")
+
+
+@require_safe
+def sample_preview(request: PortalRequest, pk: int, sample: str) -> HttpResponseBase:
+    """The same as a small WebP."""
+    job = access.job_to_see(request.user, pk)
+    preview = samples.preview_path(job.pk, sample)
+    return preview_response(preview, lambda: samples.request_preview(job.pk, sample))
 
 
 @require_POST

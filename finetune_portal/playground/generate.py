@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
@@ -20,7 +21,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.client import adapter_for
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.services import MODEL_DELETED, mark_file_gone
+from finetune_portal.jobs.services import MODEL_DELETED, mark_file_gone, note_pictures
 from finetune_portal.jobs.sync import weights
 from finetune_portal.playground import access, bills, costs, results
 from finetune_portal.playground.models import Generation
@@ -223,4 +224,9 @@ def _requeue(generation: Generation, error: str, detail: str, pause: timedelta) 
 
 def _end(generation: Generation, state: Generation.State, **result: str) -> bool:
     fields = {"error": "", "detail": "", **result, "ended_at": now(), "lease_expires_at": None}
-    return bool(held_by(generation).update(state=state, **fields))
+    with transaction.atomic():
+        if not held_by(generation).update(state=state, **fields):
+            return False
+        if state == State.DONE:
+            note_pictures(generation.job)
+    return True

@@ -9,7 +9,7 @@ from finetune_portal.datasets import checker, decoding, previews
 from finetune_portal.playground.models import Generation, Input, folder
 from finetune_portal.storage import files
 
-EDGES = {"small": 320, "large": 1280}
+EDGES = {"tiny": 160, "small": 320, "large": 1280}
 KINDS = ("png", "jpeg", "webp")  # what every browser shows
 
 

@@ -13,6 +13,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.costs import budgets
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.services import note_pictures
 from finetune_portal.playground import access, choices, costs, inputs, results
 from finetune_portal.playground.bounds import one_of_each_base, taken_by
 from finetune_portal.playground.models import Generation, Input
@@ -125,6 +126,7 @@ def delete(generation: Generation, *, actor: User) -> None:
             elif each.state == State.RUNNING:
                 costs.doubt(each)
         generation.delete()
+        note_pictures(generation.job)
     results.delete(generation)
     if baseline is not None:
         results.delete(baseline)

@@ -36,6 +36,6 @@ def test_what_is_deleted_takes_its_previews_along(alice: User, job: Job) -> None
     folder = results.preview_path(generation.input, "small").parent
     results.request_preview(generation, "small")
     assert previews.make_next()
-    assert len(list(folder.iterdir())) == 3, "two of the input, one of the result"
+    assert len(list(folder.iterdir())) == 4, "three of the input, one of the result"
     services.delete(generation, actor=alice)
     assert list(folder.iterdir()) == []

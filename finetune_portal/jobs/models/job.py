@@ -313,3 +313,8 @@ class Training(Leased):
     def sampled_steps(self) -> list[int]:
         """The steps with a sample of the trained model; step 0 shows the untrained one."""
         return [step for step in self.samples if step]
+
+    @property
+    def last_sample(self) -> int | None:
+        """The step of the newest sample of the trained model."""
+        return max(self.sampled_steps, default=None)

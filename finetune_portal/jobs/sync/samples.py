@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from finetune_portal.datasets import decoding
+from finetune_portal.datasets import decoding, previews
 from finetune_portal.storage.files import write_atomically
 
 PAIR = ("control", "target")
@@ -19,6 +19,19 @@ PAIR = ("control", "target")
 
 def path(job_id: int, name: str) -> Path:
     return Path(settings.DATA_DIR) / "samples" / str(job_id) / f"{name}.png"
+
+
+def preview_path(job_id: int, name: str) -> Path:
+    """Where the small WebP of an image lies, at most `previews.EDGES["small"]` pixels wide and high."""
+    return path(job_id, name).with_suffix(".webp")
+
+
+def request_preview(job_id: int, name: str) -> bool:
+    """Have the worker make the preview. False if there is no such image."""
+    picture = ("", preview_path(job_id, name))
+    return exists(job_id, name) and previews.request_all(
+        path(job_id, name), [picture], previews.EDGES["small"]
+    )
 
 
 def missing(job_id: int, steps: Iterable[int]) -> list[str]:

@@ -15,10 +15,11 @@ from django.utils.safestring import SafeString, mark_safe
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.shown import with_shown
+from finetune_portal.jobs.shown import ROW_RELATIONS, with_shown
 
 TOKEN_PLACEHOLDER = "csrf-token-of-the-viewer"  # nosec B105  # replaced by the viewer's own token
 CACHE_SECONDS = 3600
+PENDING_SECONDS = 5  # with a preview that the worker still makes, or that nobody can make
 INDENT = re.compile(r"\n\s+")  # a third of a row
 
 
@@ -29,7 +30,7 @@ def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
         owner_name=F("owner__name"),
         project_name=F("project__name"),
         dataset_changed=F("dataset__updated_at"),
-        training_percent=F("training__percent"),
+        training_changed=F("training__updated_at"),
         is_closed=F("connection__is_training_closed"),
     )
 
@@ -38,12 +39,12 @@ def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """Join the training without its curves and log, which no row shows, and what higher apps show."""
     return (
         with_shown(jobs)
+        .prefetch_related(*ROW_RELATIONS)
         .select_related("training")
         .defer(
             "training__losses",
             "training__held_out",
             "training__held_out_weighted",
-            "training__samples",
             "training__log",
         )
     )
@@ -58,7 +59,7 @@ def render_rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
             may_change(job),
             job.dataset_changed,
             (job.owner_name, job.project_name),
-            (job.training_percent, job.is_closed),
+            (job.training_changed, job.is_closed),
         )
         for job in jobs
     }
@@ -83,13 +84,14 @@ def render_row(job: Job, *, may_change: bool) -> str:
         may_change,
         dataset.updated_at if dataset else None,
         (owner.name if owner else None, job.project.name if job.project else None),
-        (training.percent if training else None, job.connection.is_training_closed),
+        (training.updated_at if training else None, job.connection.is_training_closed),
     )
     html = caches["process"].get(key)
     if html is None:
         context = {"job": job, "may_change": may_change, "csrf_token": TOKEN_PLACEHOLDER}
         html = INDENT.sub("\n", render_to_string("jobs/_row.html", context).strip())
-        caches["process"].set(key, html, CACHE_SECONDS)
+        seconds = PENDING_SECONDS if "data-pending" in html else CACHE_SECONDS
+        caches["process"].set(key, html, seconds)
     return str(html)
 
 
@@ -98,7 +100,7 @@ def _cache_key(
     may_change: bool,
     dataset: datetime | None,
     names: tuple[str | None, ...],
-    state: tuple[float | None, bool],
+    state: tuple[datetime | None, bool],
 ) -> str:
     """`names` and `state` are what the row shows of other rows, which may change without the job."""
     return f"row-{job.pk}-{hash((job.updated_at, may_change, dataset, names, state))}"

@@ -7,15 +7,18 @@ from typing import Any
 
 from django import template
 from django.db.models import Count
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.trainers import title_of
+from finetune_portal.datasets.preview_images import PreviewImage
 from finetune_portal.jobs import access, display
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, JobEvent, Preset
 from finetune_portal.jobs.parameter_fields import field_name
 from finetune_portal.jobs.parameter_text import as_words, labelled, value_text
+from finetune_portal.jobs.sync import samples
 from finetune_portal.jobs.table import rows
 
 register = template.Library()
@@ -67,6 +70,13 @@ def event_tone(event: JobEvent, job: Job) -> str:
     if event.state not in ENDED:
         return ""
     return state_tone(job) if event.state == job.state else LOOKS[State(event.state)][1]
+
+
+@register.simple_tag
+def sample_preview(job: Job, step: int) -> SafeString:
+    """The attributes of a small image of the sample after a step."""
+    url = reverse("jobs:sample-preview", args=[job.pk, step])
+    return PreviewImage(url, samples.preview_path(job.pk, str(step))).attributes
 
 
 @register.filter

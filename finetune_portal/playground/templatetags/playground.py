@@ -32,6 +32,12 @@ def base_model(job: Job) -> str:
     return trainers.base_model_of(job.trainer)
 
 
+@register.filter
+def latest_result(job: Job) -> Generation | None:
+    """The newest picture that the model of this job made. `rows.with_training` has read it."""
+    return next(iter(job.latest_results), None)  # type: ignore[attr-defined]
+
+
 @register.simple_tag
 def preview(source: Generation | Input, edge: str) -> SafeString:
     """The attributes of an image that shows a result or an input."""
