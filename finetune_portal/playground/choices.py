@@ -15,6 +15,7 @@ STRENGTH, STEPS, GUIDANCE = 1, 28, 2.5
 MOST_WAITING = 8  # of one person's at the same time
 MOST_JOBS = 6  # compared at once
 PAIRS = 8  # offered to choose from
+RESULTS = 3  # at the top of a job's page
 EARLIER = 12  # on a page of the history
 
 PRICE = "about 0.03 to 0.05 USD"

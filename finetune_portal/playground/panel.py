@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from finetune_portal.accounts.models import User
+from finetune_portal.datasets import previews
 from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, bounds, choices, input_choices
@@ -104,6 +105,24 @@ def comparison(
         "must_confirm": bool(paid),
         "bases": bases,
         "number": len(runnable) + len(bases),
+    }
+
+
+def results(user: User, job: Job) -> dict[str, Any]:
+    """The newest results of a model; without one the step of its last sample. All are of about one ratio."""
+    rows = access.visible(user).filter(job=job, compare_to=None, state=Generation.State.DONE)
+    made = list(rows.exclude(strength=0).order_by("-pk")[: choices.RESULTS])
+    training = job.training_or_none
+    pairs = job.dataset.pairs if job.dataset else []
+    width, height = previews.size_of(pairs[0] if pairs else {}, "start", "small")
+    return {
+        "job": job,
+        "results": made,
+        "edge": "small" if len(made) > 2 else "large",  # fewer are shown larger
+        "step": None if made or training is None else training.last_sample,
+        "can_make": not made and user.can_train and access.can_run(job),
+        "width": width,
+        "height": height,
     }
 
 

@@ -44,6 +44,12 @@ def preview(source: Generation | Input, edge: str) -> SafeString:
     return preview_of(source, edge).attributes
 
 
+@register.inclusion_tag("playground/_results.html", takes_context=True)
+def results(context: dict[str, Any], job: Job) -> dict[str, Any]:
+    """What the model of a ready job makes, and its file."""
+    return {**panel.results(context["user"], job), "user": context["user"]}
+
+
 @register.inclusion_tag("playground/_job_panel.html", takes_context=True)
 def try_it(context: dict[str, Any], job: Job) -> dict[str, Any]:
     """The playground of a job whose model can be tried; nothing for others."""
