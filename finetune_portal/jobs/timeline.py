@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -13,6 +14,7 @@ from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.models import Job, JobEvent
 
 Source = JobEvent.Source
+became_ready = Signal()  # of a `job`, in the transaction that moves it
 
 
 def note(
@@ -54,6 +56,8 @@ def move(
             return False
         note(job, text, source=source, actor=actor, state=to, detail=detail)
         costs.follow(job, to, cost)
+        if to == State.READY:
+            became_ready.send(Job, job=job)
     job.state = to
     for name, value in fields.items():
         setattr(job, name, value)

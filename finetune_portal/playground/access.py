@@ -27,6 +27,7 @@ APART = "“{name}” belongs to a private project. Run it without models of oth
 DISABLED = "The connection of this model is deactivated, so it cannot be run here."
 
 
+WAITING = (Generation.State.QUEUED, Generation.State.RUNNING)
 _USES = Generation.objects.filter(input=OuterRef("pk"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.db.models import Prefetch
 
@@ -12,6 +14,7 @@ class PlaygroundConfig(AppConfig):
     name = "finetune_portal.playground"
 
     def ready(self) -> None:
+        import_module("finetune_portal.playground.signals")
         # The models can be imported only now.
         generations = self.get_model("Generation")._default_manager
         latest = generations.filter(compare_to=None, state="done").exclude(strength=0).order_by("-pk")[:1]

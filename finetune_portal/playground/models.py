@@ -79,6 +79,7 @@ class Generation(Leased):
     cost = models.FloatField(null=True)  # of all its runs, as the provider says; None where it does not
     currency = models.CharField(max_length=10, default="credits")  # of the cost
     latest_cost = models.ForeignKey(Cost, on_delete=models.SET_NULL, null=True, related_name="+")
+    is_automatic = models.BooleanField(default=False)  # queued by the portal (first_results.py)
     created_at = models.DateTimeField(default=now)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -135,6 +136,15 @@ class Generation(Leased):
     @property
     def took(self) -> timedelta | None:
         return self.ended_at - self.started_at if self.ended_at and self.started_at else None
+
+
+class FirstResults(Leased):
+    """A job whose model is to run by itself (first_results.py). The row goes when its runs are queued."""
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.job)
 
 
 class AwaitedBill(Leased):

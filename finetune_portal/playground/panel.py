@@ -113,6 +113,7 @@ def results(user: User, job: Job) -> dict[str, Any]:
     rows = access.visible(user).filter(job=job, compare_to=None, state=Generation.State.DONE)
     made = list(rows.exclude(strength=0).order_by("-pk")[: choices.RESULTS])
     training = job.training_or_none
+    waiting = Generation.objects.filter(job=job, state__in=access.WAITING)
     pairs = job.dataset.pairs if job.dataset else []
     width, height = previews.size_of(pairs[0] if pairs else {}, "start", "small")
     return {
@@ -120,6 +121,7 @@ def results(user: User, job: Job) -> dict[str, Any]:
         "results": made,
         "edge": "small" if len(made) > 2 else "large",  # fewer are shown larger
         "step": None if made or training is None else training.last_sample,
+        "is_making": not made and waiting.exists(),
         "can_make": not made and user.can_train and access.can_run(job),
         "width": width,
         "height": height,

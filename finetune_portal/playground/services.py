@@ -67,6 +67,17 @@ def run_one(*, actor: User, job: Job, image: Input, key: uuid.UUID, **settings: 
         return own.get()
 
 
+def run_by_itself(*, owner: User, job: Job, image: Input, key: uuid.UUID, **settings: Any) -> None:
+    """Queue one generation in the name of `owner`; the record says that the portal did.
+
+    One that there is by this key stays. Raises ActionError.
+    """
+    with transaction.atomic():
+        if not Generation.objects.filter(key=key).exists():
+            _check(owner, [job])
+            _create(owner, job, key=key, input=image, is_automatic=True, **settings)
+
+
 def check_one(*, actor: User, job: Job) -> None:
     """Raise the ActionError that `run_one` would raise for a new key."""
     _check(actor, [job])
@@ -158,7 +169,7 @@ def _check(actor: User, jobs: list[Job]) -> None:
             raise ActionError(f"“{job.name}” is not ready, so it cannot be run yet.")
         if sentence := access.why_not(job):
             raise ActionError(sentence)
-    waiting = Generation.objects.filter(owner=actor, state__in=(State.QUEUED, State.RUNNING)).count()
+    waiting = Generation.objects.filter(owner=actor, state__in=access.WAITING).count()
     if jobs and waiting + len(jobs) > choices.MOST_WAITING:
         raise TooManyWaitingError(TOO_MANY)
 
@@ -169,5 +180,6 @@ def _create(actor: User, job: Job, *, with_prompt: bool = True, **fields: Any) -
     generation = Generation.objects.create(owner=actor, job=job, connection=job.connection, **fields)
     costs.reserve(generation, actor)
     details = {"name": job.name} | ({"prompt": generation.prompt[:200]} if with_prompt else {})
-    record(actor, "model.run", job, strength=generation.strength, seed=generation.seed, **details)
+    who = None if generation.is_automatic else actor
+    record(who, "model.run", job, strength=generation.strength, seed=generation.seed, **details)
     return generation

@@ -19,7 +19,7 @@ from finetune_portal.deletion import finishing
 from finetune_portal.jobs.sync import follow, poll, progress
 from finetune_portal.jobs.sync import submit as sync_submit
 from finetune_portal.notifications import tasks as notifications
-from finetune_portal.playground import bills, generate, inputs
+from finetune_portal.playground import bills, first_results, generate, inputs
 from finetune_portal.queue.leases import claim, renewing
 from finetune_portal.registry import copying
 from finetune_portal.registry import retention as model_retention
@@ -97,6 +97,7 @@ TASKS = (
     # Two, because a cold model takes minutes and other generations may be quick meanwhile.
     PeriodicTask("generate", generate.generate_next, 0.3),
     PeriodicTask("generate-2", generate.generate_next, 0.3),
+    PeriodicTask("first-results", first_results.queue_next, 0.5),
     PeriodicTask("bill-generation", bills.ask_next, 1),
     PeriodicTask("process-delivery", webhooks.process_next_delivery, 0.2),
     PeriodicTask("verify-message", signed.process_next, 0.2),
