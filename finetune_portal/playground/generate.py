@@ -225,8 +225,6 @@ def _requeue(generation: Generation, error: str, detail: str, pause: timedelta) 
 def _end(generation: Generation, state: Generation.State, **result: str) -> bool:
     fields = {"error": "", "detail": "", **result, "ended_at": now(), "lease_expires_at": None}
     with transaction.atomic():
-        if not held_by(generation).update(state=state, **fields):
-            return False
         if state == State.DONE:
-            note_pictures(generation.job)
-    return True
+            note_pictures(generation.job)  # first: a job is locked before its runs everywhere
+        return bool(held_by(generation).update(state=state, **fields))

@@ -128,6 +128,7 @@ def delete(generation: Generation, *, actor: User) -> None:
     """
     baseline = Generation.objects.filter(compare_to=generation).first()
     with transaction.atomic():
+        note_pictures(generation.job)  # first: a job is locked before its runs everywhere
         details = {"name": generation.job.name, "prompt": generation.prompt[:200]}
         record(actor, "model.forget-run", generation.job, **details)
         both = Generation.objects.filter(Q(pk=generation.pk) | Q(compare_to=generation))
@@ -137,7 +138,6 @@ def delete(generation: Generation, *, actor: User) -> None:
             elif each.state == State.RUNNING:
                 costs.doubt(each)
         generation.delete()
-        note_pictures(generation.job)
     results.delete(generation)
     if baseline is not None:
         results.delete(baseline)
