@@ -5,8 +5,8 @@ a second, pictures for the playground and the noise of strangers. In the first h
 worker are killed (-9) every minute; then the same without. Prints each kind's statuses, broken connections
 away from a kill, what was lost, and how the memory of each process grew after the first third.
 
-The engine simulates its trainings, so each run in the playground is refused (422) once its form is read. With the
-environment of `make run-train` and KONTEXT_MODEL_DIR, runs are made, too.
+The engine simulates its trainings, so each run in the playground is refused (422) once its form is read. With
+the environment of `make run-train` and KONTEXT_MODEL_DIR, runs are made, too.
 """
 
 from __future__ import annotations
