@@ -9,7 +9,7 @@ from finetune_portal.jobs.choices import State
 from tests.e2e.conftest import ROOT, Visitor
 from tests.e2e.live.looking import PUBLISHED, says
 from tests.e2e.live.proxy import Proxy
-from tests.people import make_dataset, make_job
+from tests.people import made_preview, make_dataset, make_job, signed_in
 from tests.web_server import WebServer, session_of
 
 pytestmark = pytest.mark.browser
@@ -42,6 +42,9 @@ def test_the_first_load_of_fifty_rows_is_small_and_shifts_nothing(
         make_job(
             alice, State.READY, dataset=datasets[number % 2], **(PUBLISHED | {"request_id": str(number)})
         )
+    for dataset in datasets:
+        url = f"/datasets/{dataset.pk}/0-end-small.webp"
+        made_preview(signed_in(alice), url).close()
     proxy = Proxy(web.port)
     page = visitor(proxy.url, session_of(alice), portal=web.url, viewport={"width": width, "height": 900})
     page.add_init_script(LOOK_FOR_SHIFTS)
