@@ -66,6 +66,9 @@ def create_rows() -> None:
     )
     for job in requested.order_by("due_at")[:ROWS_AT_ONCE]:
         with transaction.atomic():
+            locked = requested.select_for_update(of=("self",), no_key=True)
+            if not locked.filter(pk=job.pk).values_list("pk"):
+                continue  # it, or its model, was deleted meanwhile
             model, _ = Model.objects.get_or_create(job=job)
             file, is_new = ModelFile.objects.get_or_create(
                 model=model, kind=ModelFile.Kind.WEIGHTS, step=None

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_init
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -15,6 +16,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.costs.models import Cost
 from finetune_portal.deletion.models import Deletion
+from finetune_portal.deletion.services import delete_model
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.registry import copy_requests, copying, overview
@@ -107,6 +109,26 @@ def test_a_copy_that_is_on_its_way_ends(alice: User, provider: ScriptedProvider)
     assert fresh(job).file_check_requested_at is None
     finish()
     assert [name for name in files() if name.startswith("models")] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_deleted_as_the_worker_begins_to_copy_it_does_not_come_back(
+    alice: User, provider: ScriptedProvider
+) -> None:
+    job = finished(alice, provider, DATA, sent_at=now())
+
+    def delete_meanwhile(instance: Job, **_: Any) -> None:
+        post_init.disconnect(delete_meanwhile, sender=Job)
+        delete_model(fresh(job), actor=alice)
+
+    post_init.connect(delete_meanwhile, sender=Job)  # as the worker reads which jobs wait for a copy
+    try:
+        copy_requests.create_rows()
+    finally:
+        assert not post_init.disconnect(delete_meanwhile, sender=Job)
+    assert fresh(job).model_deleted_at
+    assert not Model.objects.exists()
+    assert not copying.copy_next()
 
 
 def test_whatever_asks_for_it_is_refused_in_one_sentence(
