@@ -17,6 +17,7 @@ from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import names_of, record, redact, redact_parts, redact_values
+from finetune_portal.connections import declared
 from finetune_portal.connections.models import Connection
 from finetune_portal.costs.services import forget_titles
 from finetune_portal.datasets.models import Dataset, Transfer
@@ -129,7 +130,11 @@ def delete_model(job: Job, *, actor: User) -> None:
         copies = [*_jobs_at_providers(jobs), *_files_at_providers([], runs, inputs)]
         _have_deleted(job, places, copies)
         _delete_models(jobs, runs, inputs)
-        Training.objects.filter(job=job).update(is_over=True, lease=None, samples=[], updated_at=now())
+        training = {"lease": None, "samples": [], "updated_at": now()}
+        if declared.lists_jobs(jobs[0].connection):
+            training["is_over"] = True
+        # Elsewhere it goes on until the bill is there.
+        Training.objects.filter(job=job).update(**training)
         Job.objects.filter(pk=job.pk).update(
             model_deleted_at=now(),
             model_deleted_by=actor,

@@ -219,7 +219,9 @@ def _not_charged(generation: Generation) -> str:
 def _requeue(generation: Generation, error: str, detail: str, pause: timedelta) -> None:
     error = f"{error} The portal tries again by itself."
     fields = {"error": error, "detail": detail, "due_at": now() + pause, "lease_expires_at": None}
-    held_by(generation).update(state=State.QUEUED, **fields)
+    is_kept = held_by(generation).update(state=State.QUEUED, **fields)
+    if not is_kept and not Generation.objects.filter(pk=generation.pk).exists():
+        costs.release(generation)  # it was deleted meanwhile, so nobody sends it any more
 
 
 def _end(generation: Generation, state: Generation.State, **result: str) -> bool:

@@ -19,11 +19,14 @@ from finetune_portal.costs import totals
 from finetune_portal.costs.models import Cost
 from finetune_portal.jobs import costs as job_costs
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.sync import follow
 from finetune_portal.playground import costs as run_costs
+from finetune_portal.playground import generate
 from finetune_portal.playground.models import Generation
 from finetune_portal.projects import services as projects
 from finetune_portal.providers.contract import Money, Price
+from finetune_portal.providers.errors import UnavailableError
 from tests.fal.server import FakeFal
 from tests.gateway.api_client import token_of
 from tests.gateway.test_runs import run
@@ -92,6 +95,26 @@ def test_jobs_at_fal_cost_what_fal_charged(
     assert Decimal(rows["Alice"]["total"]) == alices
     assert Decimal(rows["Bob"]["billed"]) == billed_fal.jobs[2].cost
     assert f"{alices:.2f}" in text_of(signed_in(dana), "/costs/")
+
+
+def test_the_bill_of_a_job_is_fetched_though_its_model_was_deleted_before(
+    billed_fal: FakeFal, at_fal: Connection, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = start(signed_in(alice), at_fal, alice, steps="500")
+    transferred(waiting)
+    sent = send_now(waiting)
+    with monkeypatch.context() as late:  # fal bills minutes after the end
+        late.setattr("finetune_portal.jobs.sync.cost._ask_for_bill", lambda *_: None)
+        billed_fal.finish(billed_fal.jobs[-1])
+        job = followed_until(sent, State.READY)
+    assert cost_of(job).state == Cost.State.UNBILLED
+    signed_in(alice).post(f"/jobs/{job.pk}/delete-model/")
+    assert fresh(job).model_deleted_at
+    Training.objects.update(due_at=now() - timedelta(seconds=1))
+    assert follow.follow_next()
+    assert (cost_of(job).state, cost_of(job).bill) == ("billed", billed_fal.charged)
+    assert Training.objects.get().is_over
+    assert (fresh(job).can_download, fresh(job).file_check_requested_at) == (False, None)
 
 
 def test_a_refused_job_costs_nothing(billed_fal: FakeFal, at_fal: Connection, alice: User) -> None:
@@ -264,6 +287,25 @@ def test_what_the_worker_of_a_deleted_run_still_learns_counts(
         signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
         learn(generation)
         assert Cost.objects.latest("pk").state == state
+
+
+def test_a_run_that_was_deleted_and_certainly_not_sent_costs_nothing(
+    provider: ScriptedProvider, job: Job, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker would have sent it again, which nobody does now."""
+    generation = ordered(signed_in(alice), job)
+
+    def deleted_meanwhile(*_: Any) -> bytes:
+        signed_in(alice).post(f"/try/runs/{generation.pk}/delete/")
+        assert Cost.objects.get().state == "unconfirmed", "until the worker says more"
+        refused = UnavailableError("The provider cannot be reached.", retry_after=None)
+        refused.may_have_been_sent = False
+        raise refused
+
+    monkeypatch.setattr(generate, "_picture_of", deleted_meanwhile)
+    run_task()
+    assert not Generation.objects.exists()
+    assert Cost.objects.get().state == "released"
 
 
 def test_who_had_left_a_private_project_sees_own_amounts_without_a_name_once_it_is_deleted(
