@@ -79,7 +79,7 @@ def _channels() -> list[Channel]:
 
 
 def _recent_jobs() -> QuerySet[Job]:
-    """Without jobs that were finished when the portal first saw them, such as those of before its start."""
+    """Without jobs that were finished when the portal first saw them, and those whose model was deleted."""
     since = now() - MAX_AGE
     happened = Q(state__in=FINISHED, ended_at__gte=since) | Q(
         state=State.NEEDS_DECISION, updated_at__gte=since
@@ -90,6 +90,7 @@ def _recent_jobs() -> QuerySet[Job]:
         Job.objects.filter(happened)
         .exclude(ended_before_first_seen)
         .exclude(state=State.READY, **is_on_its_way)
+        .exclude(state=State.READY, model_deleted_at__isnull=False)
         .select_related("owner", "project")
         .only("pk", "owner", "project", "state", "ended_at", "updated_at")
     )
@@ -129,9 +130,11 @@ def send_next() -> bool:
 def _message_of(notification: Notification) -> messages.Message | None:
     """Return what to send; None where nothing is to be sent any more.
 
-    A link to confirm may be confirmed meanwhile, and a job in a private project by now.
+    A link to confirm may be confirmed meanwhile, a job in a private project by now, and its model deleted.
     """
     if notification.job:
+        if notification.event == Event.READY and notification.job.model_deleted_at:
+            return None
         owner, project = notification.channel.owner, notification.job.project
         is_seen = projects.may_see(owner, project) if owner else not (project and project.is_private)
         if not is_seen:

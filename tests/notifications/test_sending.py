@@ -143,6 +143,17 @@ def test_what_happened_before_the_channel_is_no_news(alice: User, sink: Sink) ->
     assert len(sink.seen) == 1
 
 
+def test_a_model_that_was_deleted_is_not_called_ready(alice: User, channel: Channel, sink: Sink) -> None:
+    before, after = over(alice), over(alice)
+    Job.objects.filter(pk=before.pk).update(model_deleted_at=now())
+    tasks.create_notifications()
+    assert [each.job_id for each in Notification.objects.all()] == [after.pk]
+    Job.objects.filter(pk=after.pk).update(model_deleted_at=now())
+    work()
+    assert sink.seen == []
+    assert not Notification.objects.filter(finished_at=None).exists()
+
+
 def test_news_of_days_ago_is_not_told(alice: User, sink: Sink) -> None:
     channel_of(alice, sink, subscribed_at=now() - timedelta(days=9))
     over(alice, ended_at=now() - timedelta(hours=25))
