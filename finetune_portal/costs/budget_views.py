@@ -39,7 +39,7 @@ def page(request: PortalRequest) -> HttpResponse:
 @admin_only
 @recent_sign_in_required
 def change(request: PortalRequest, pk: int) -> HttpResponse:
-    budget = get_object_or_404(Budget, pk=pk)
+    budget = _budget(pk)
     form = ChangeBudgetForm(request.POST)
     if not form.is_valid():
         return _page(request, BudgetForm(), changed=budget, change_form=form)
@@ -53,10 +53,15 @@ def change(request: PortalRequest, pk: int) -> HttpResponse:
 @admin_only
 @recent_sign_in_required
 def remove(request: PortalRequest, pk: int) -> HttpResponse:
-    budget = get_object_or_404(Budget, pk=pk)
+    budget = _budget(pk)
     with action_messages(request, f"The budget of “{budget.title}” is removed."):
         services.remove_budget(budget, actor=request.user)
     return redirect("costs:budgets")
+
+
+def _budget(pk: int) -> Budget:
+    """With what it is of, which is named also where it is deleted meanwhile."""
+    return get_object_or_404(Budget.objects.select_related("project", "connection", "person"), pk=pk)
 
 
 def _page(request: PortalRequest, form: BudgetForm, **refused: Any) -> HttpResponse:
