@@ -19,12 +19,15 @@ from finetune_portal.storage import files
 from finetune_portal.web.errors import ActionError
 from finetune_portal.web.names import clean_name
 
+GONE = "The dataset was deleted meanwhile, so nothing was changed."
 USED_OUTSIDE = "Jobs outside of “{project}” were started with this dataset. Move them there first."
 
 
 def rename(dataset: Dataset, name: str, *, actor: User) -> None:
+    """Raises ActionError where it was deleted meanwhile."""
     with transaction.atomic():
-        Dataset.objects.filter(pk=dataset.pk).update(name=name, updated_at=now())
+        if not Dataset.objects.filter(pk=dataset.pk).update(name=name, updated_at=now()):
+            raise ActionError(GONE)
         record(actor, "dataset.rename", dataset, before=dataset.name, after=name)
     dataset.name = name
 
@@ -35,14 +38,17 @@ def move(dataset: Dataset, project: Project | None, *, actor: User) -> None:
     with transaction.atomic():
         family = Dataset.objects.select_for_update().filter(Q(pk=root) | Q(parent=root))
         versions = list(family.order_by("pk"))
+        if not versions:
+            raise ActionError(GONE)
         before = versions[0].project
         if before == project:
             return
+        touch(before, project)  # locks them: whether it is private stays as it is until the end
+        project = Project.objects.get(pk=project.pk) if project else None
         outside = [each.jobs.exclude(project=project) if project else each.jobs.none() for each in versions]
         if project and project.is_private and any(jobs.exists() for jobs in outside):
             raise ActionError(USED_OUTSIDE.format(project=project))
         family.update(project=project, updated_at=now())
-        touch(before, project)
         names = {"before": projects.name_of(before), "after": projects.name_of(project)}
         record(actor, "dataset.project", dataset, name=dataset.label, **names)
 
@@ -56,7 +62,8 @@ def delete(dataset: Dataset, *, actor: User) -> None:
     at = now()
     with transaction.atomic():
         rows = Dataset.objects.filter(pk=dataset.pk)
-        rows.update(deleted_at=at, file_removed_at=at, updated_at=at)
+        if not rows.update(deleted_at=at, file_removed_at=at, updated_at=at):
+            raise ActionError(GONE)
         Transfer.objects.filter(dataset=dataset, finished_at=None).delete()
         record(actor, "dataset.delete", dataset, name=dataset.label)
     files.delete(dataset.path, dataset.seen_path, dataset.previews)

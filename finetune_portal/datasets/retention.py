@@ -51,8 +51,8 @@ def clear_refused_urls() -> bool:
     if dataset is None:
         return False
     with transaction.atomic():
-        record(None, "dataset.drop", dataset, name=dataset.label)
-        dataset.delete()
+        if Dataset.objects.filter(pk=dataset.pk).delete()[0]:
+            record(None, "dataset.drop", dataset, name=dataset.label)
     return True
 
 
@@ -74,8 +74,8 @@ def clear_old_files() -> bool:
     for dataset in old.exclude(recently_used).order_by("pk")[:20]:
         if not any(job.needs_dataset for job in dataset.jobs.all()):
             with transaction.atomic():
-                Dataset.objects.filter(pk=dataset.pk).update(file_removed_at=now())
-                record(None, "dataset.clear", dataset, name=dataset.label)
+                if Dataset.objects.filter(pk=dataset.pk).update(file_removed_at=now()):
+                    record(None, "dataset.clear", dataset, name=dataset.label)
             files.delete(dataset.path)
             return True
     return False

@@ -167,8 +167,9 @@ def transfer_again(dataset: Dataset, *, actor: User) -> None:
     if not dataset.has_file:
         raise ActionError("The portal no longer has the file. Upload it again.")
     with transaction.atomic():
+        if not Dataset.objects.filter(pk=dataset.pk).update(updated_at=now()):
+            raise ActionError("The dataset was deleted meanwhile.")
         _reset(Transfer.objects.filter(dataset=dataset))
-        Dataset.objects.filter(pk=dataset.pk).update(updated_at=now())
         record(actor, "dataset.hand_over", dataset)
 
 

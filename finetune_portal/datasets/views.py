@@ -190,7 +190,8 @@ def rename(request: PortalRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_to_change(request.user, pk)
     form = NameForm(request.POST)
     if form.is_valid():
-        library.rename(dataset, form.cleaned_data["name"], actor=request.user)
+        with action_messages(request):
+            library.rename(dataset, form.cleaned_data["name"], actor=request.user)
         return redirect_to(request, _page(dataset))
     context = {**_detail_context(request, pk), "name_form": form}
     return render(request, "datasets/detail.html", context, status=422)
@@ -266,7 +267,9 @@ def _pair(dataset: Dataset, number: int) -> dict[str, Any]:
 
 
 def _page(dataset: Dataset) -> str:
-    return reverse("datasets:detail", args=[dataset.pk])
+    """Its page, or the library where somebody deleted it meanwhile."""
+    is_there = Dataset.objects.filter(pk=dataset.pk).exists()
+    return reverse("datasets:detail", args=[dataset.pk]) if is_there else reverse("datasets:list")
 
 
 def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from finetune_portal.web.errors import ActionError
 
 OUTSIDE = "“{dataset}” belongs to the private project “{project}”. Start the job in that project."
 DATASET_GONE = "The dataset was deleted meanwhile, so nothing was started."
+JOB_GONE = "The job was deleted meanwhile, so nothing was moved."
 NOT_JOINED = "You are no longer a member of this project."
 
 
@@ -61,18 +62,22 @@ def move(job: Job, project: Project | None, *, actor: User) -> None:
     """Move a job, with its model and runs, to another project. Raises ActionError where it has to stay."""
     with transaction.atomic():
         limits.lock()
-        before = job.project
+        jobs = Job.objects.select_for_update(of=("self",), no_key=True).select_related("project")
+        current = jobs.filter(pk=job.pk).first()
+        if current is None:
+            raise ActionError(JOB_GONE)
+        before = current.project
         if before == project:
             return
-        if job.dataset_id:
-            rows = Dataset.objects.select_for_update(of=("self",))
-            dataset = rows.select_related("project").get(pk=job.dataset_id)
+        if current.dataset_id:
+            rows = Dataset.objects.select_for_update(of=("self",), no_key=True)
+            dataset = rows.select_related("project").get(pk=current.dataset_id)
             if sentence := refusal(dataset, project):
                 raise ActionError(f"{sentence.partition('. ')[0]}, so its jobs are there, too.")
         Job.objects.filter(pk=job.pk).update(project=project, updated_at=now())
         touch(before, project)
         names = {"before": access.name_of(before), "after": access.name_of(project)}
-        record(actor, "job.project", job, name=job.name, **names)
+        record(actor, "job.project", job, name=current.name, **names)
     job.project = project
 
 

@@ -31,6 +31,7 @@ from finetune_portal.web.errors import ActionError, ProviderError
 
 FILE_GONE = "The provider no longer has the file of this model: it was deleted there."
 MODEL_DELETED = "This model was deleted."
+JOB_GONE = "The job was deleted meanwhile, so nothing was changed."
 SENT_BEFORE = "This form was sent before. Open a new one."
 DECIDED = "There is nothing left to decide: somebody was faster, or the job was withdrawn."
 GONE = (404, 410)  # of a link to a file that the provider had
@@ -203,7 +204,8 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
     except CallError as exc:
         raise ProviderError(f"Visibility was not changed. {exc.message}", exc.detail) from None
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(is_public=public, updated_at=now())
+        if not Job.objects.filter(pk=job.pk).update(is_public=public, updated_at=now()):
+            raise ActionError(JOB_GONE)
         text = "Made public" if public else "Made private"
         note(job, text, source=Source.PERSON, actor=actor)
         record(actor, "job.public" if public else "job.private", job, name=job.name)
@@ -245,7 +247,8 @@ def describe(job: Job, *, name: str, note_text: str, tags: str, actor: User) -> 
     """Change the name, note and tags in the portal; the provider does not get them."""
     fields = {"name": name, "note": note_text, "tags": tags}
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(updated_at=now(), **fields)
+        if not Job.objects.filter(pk=job.pk).update(updated_at=now(), **fields):
+            raise ActionError(JOB_GONE)
         for field, text in fields.items():
             before = str(getattr(job, field))
             if before != text:

@@ -66,7 +66,8 @@ def describe(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     form = DescribeForm(request.POST)
     if form.is_valid():
-        services.describe(job, actor=request.user, **form.cleaned_data)
+        with action_messages(request):
+            services.describe(job, actor=request.user, **form.cleaned_data)
     else:
         messages.error(request, form.error_text)
     return redirect_to(request, _page(job))
@@ -156,4 +157,6 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 def _page(job: Job) -> str:
-    return reverse("jobs:detail", args=[job.pk])
+    """Its page, or the table where somebody deleted it meanwhile."""
+    is_there = Job.objects.filter(pk=job.pk).exists()
+    return reverse("jobs:detail", args=[job.pk]) if is_there else reverse("jobs:list")

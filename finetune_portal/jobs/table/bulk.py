@@ -34,6 +34,8 @@ def archive(jobs: Iterable[Job], *, actor: User, restore: bool = False) -> list[
     changed = [job.pk for job in jobs if (job.archived_at is None) is not restore]
     text = "Restored from the archive" if restore else "Archived"
     with transaction.atomic():
+        rows = Job.objects.select_for_update(no_key=True).filter(pk__in=changed).order_by("pk")
+        changed = list(rows.values_list("pk", flat=True))  # those that nobody deleted meanwhile
         Job.objects.filter(pk__in=changed).update(archived_at=None if restore else now(), updated_at=now())
         for job in jobs:
             if job.pk in changed:
