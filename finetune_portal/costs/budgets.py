@@ -79,6 +79,11 @@ def lock(person: User, acts: list[tuple[Connection, Project | None]]) -> None:
     list(Budget.objects.filter(pk__in=keys).order_by("pk").select_for_update())
 
 
+def lock_of(project: Project) -> None:
+    """Lock all budgets of a project, before the project itself, as `set_budget` does."""
+    list(Budget.objects.filter(project=project).order_by("pk").select_for_update())
+
+
 def _verdict(budget: Budget, price: Money | None, before: Decimal) -> Verdict:
     name = f"the budget of “{budget.title}” ({amount_text(budget.amount)} {budget.currency} a month)"
     if price is None or price.currency != budget.currency:

@@ -19,6 +19,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import names_of, record, redact, redact_parts, redact_values
 from finetune_portal.connections import declared
 from finetune_portal.connections.models import Connection
+from finetune_portal.costs import budgets
 from finetune_portal.costs.services import forget_titles
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.deletion.models import AtProvider, Deletion
@@ -170,12 +171,12 @@ def delete_project(project: Project, *, actor: User) -> None:
     """
     with transaction.atomic():
         limits.lock()  # no job comes in meanwhile
+        jobs = _locked(Job.objects.filter(project=project))
         datasets = list(Dataset.objects.select_for_update().filter(project=project).order_by("pk"))
         _check_are_at_rest(datasets)
         outside = Job.objects.filter(dataset__in=datasets).exclude(project=project)
         if job := outside.select_related("dataset").first():
             raise ActionError(USED_OUTSIDE.format(job=job.name, dataset=job.dataset))
-        jobs = _locked(Job.objects.filter(project=project))
         left = Dataset.objects.filter(deleted_at__isnull=False, jobs__project=project).distinct()
         others = Job.objects.exclude(project=project)
         datasets += left.exclude(pk__in=[each.pk for each in datasets]).exclude(jobs__in=others)
@@ -185,6 +186,7 @@ def delete_project(project: Project, *, actor: User) -> None:
         redact(project.budgets.all())
         saved_views.forget_project(project)
         _delete(jobs, datasets, thing=project, actor=actor)
+        budgets.lock_of(project)
         costs.forget_project(project)
         _delete_empty(project)
 
@@ -286,7 +288,10 @@ def _runs_and_inputs(
     Raises ActionError.
     """
     generations = Generation.objects.filter(Q(job__in=jobs) | Q(input__dataset__in=datasets))
-    runs = list(generations.select_related("input", "job__project"))
+    locked = generations.select_for_update(of=("self",)).order_by(
+        "pk"
+    )  # as who deletes one with its baseline
+    runs = list(locked.select_related("input", "job__project"))
     _check_are_made(runs, actor)
     return runs, _unused_inputs(runs, datasets)
 

@@ -68,7 +68,11 @@ def _left(limit: int | None, jobs: QuerySet[Job]) -> int | None:
 
 
 def lock() -> None:
-    """Lock the limits in the transaction that makes jobs, so that two forms cannot both take the last one."""
+    """Lock the limits in the transaction that makes jobs, so that two forms cannot both take the last one.
+
+    A transaction that locks several rows does so in one order, which rules out a deadlock: the limits, jobs,
+    datasets, generations and files of models, budgets, projects.
+    """
     Limits.objects.get_or_create(pk=1)
     Limits.objects.select_for_update().get(pk=1)
 

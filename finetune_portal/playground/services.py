@@ -13,7 +13,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.costs import budgets
 from finetune_portal.jobs.models import Job
-from finetune_portal.jobs.services import note_pictures
+from finetune_portal.jobs.services import MODEL_DELETED, note_pictures
 from finetune_portal.playground import access, choices, costs, inputs, results
 from finetune_portal.playground.bounds import one_of_each_base, taken_by
 from finetune_portal.playground.models import Generation, Input
@@ -43,6 +43,7 @@ def run(
     by_key = _runs_of(jobs, form_key, settings["strength"], with_base=with_base)
     fields = {**settings, "input": image, "batch": form_key if len(by_key) > 1 else None}
     with transaction.atomic():
+        _lock(jobs)
         existing = _check_new(actor, by_key)
         budgets.lock(actor, [(job.connection, job.project) for job in jobs])
         return [
@@ -61,6 +62,7 @@ def run_one(*, actor: User, job: Job, image: Input, key: uuid.UUID, **settings: 
         return made
     try:
         with transaction.atomic():
+            _lock([job])
             _check(actor, [job])
             return _create(actor, job, with_prompt=False, key=key, input=image, **settings)
     except IntegrityError:  # the same call came a moment before
@@ -73,6 +75,7 @@ def run_by_itself(*, owner: User, job: Job, image: Input, key: uuid.UUID, **sett
     One that there is by this key stays. Raises ActionError.
     """
     with transaction.atomic():
+        _lock([job])
         if not Generation.objects.filter(key=key).exists():
             _check(owner, [job])
             _create(owner, job, key=key, input=image, is_automatic=True, **settings)
@@ -103,6 +106,7 @@ def without_lora(generation: Generation, *, actor: User) -> Generation:
         baseline = Generation.objects.filter(compare_to=generation).first()
         if baseline or generation.is_base:
             return baseline or generation
+        _lock([generation.job])
         _check(actor, [generation.job])
         same = {name: getattr(generation, name) for name in ("input", "prompt", "seed", "steps", "guidance")}
         return _create(actor, generation.job, compare_to=generation, strength=0.0, **same)
@@ -159,6 +163,16 @@ def _check_new(actor: User, runs: Runs) -> dict[uuid.UUID, Generation]:
     existing = {each.key: each for each in Generation.objects.filter(key__in=runs, owner=actor)}
     _check(actor, [job for key, (job, _) in runs.items() if key not in existing])
     return existing
+
+
+def _lock(jobs: list[Job]) -> None:
+    """Lock the jobs before the budgets. Raises ActionError where one, or its model, was deleted meanwhile."""
+    keys = {job.pk for job in jobs}
+    rows = (
+        Job.objects.select_for_update(no_key=True).filter(pk__in=keys, model_deleted_at=None).order_by("pk")
+    )
+    if len(rows.values_list("pk")) < len(keys):
+        raise ActionError(MODEL_DELETED)
 
 
 def _check(actor: User, jobs: list[Job]) -> None:

@@ -17,6 +17,7 @@ DELETED = "The project was deleted meanwhile, so nothing was moved."
 GONE = "The project was deleted meanwhile, so nothing was changed."
 
 # `project` is to be private: an app above this one raises an ActionError in the transaction if it cannot be.
+# The project is not locked yet: what the app locks before it in the order (jobs/limits.py) comes first.
 closing = Signal()
 
 
@@ -39,9 +40,9 @@ def rename(project: Project, name: str, *, actor: User) -> None:
     """Raises NameTakenError, and ActionError where the project was deleted meanwhile."""
     try:
         with transaction.atomic():
-            lock(project)
+            before = lock(project)
             _update(project, name=name, folded_name=_folded(name))
-            record(actor, "project.rename", project, before=project.name, after=name)
+            record(actor, "project.rename", project, before=before.name, after=name)
     except IntegrityError:
         raise NameTakenError from None
 
@@ -53,14 +54,14 @@ def set_private(project: Project, *, private: bool, actor: User) -> None:
     deleted meanwhile.
     """
     with transaction.atomic():
+        if private:
+            closing.send(sender=Project, project=project)
         before = lock(project)
         if before.is_private == private:
             return
         _update(project, is_private=private)
-        if private:
-            closing.send(sender=Project, project=project)
         old, new = ("open", "private") if private else ("private", "open")
-        record(actor, f"project.{new}", project, name=project.name, before=old, after=new)
+        record(actor, f"project.{new}", project, name=before.name, before=old, after=new)
     project.is_private = private
 
 
@@ -70,13 +71,15 @@ def touch(*projects: Project | None) -> None:
     Raises ActionError where one of them was deleted meanwhile.
     """
     keys = {each.pk for each in projects if each}
-    if Project.objects.filter(pk__in=keys).update(updated_at=now()) < len(keys):
+    rows = Project.objects.filter(pk__in=keys)
+    list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))  # in one order: no deadlock
+    if rows.update(updated_at=now()) < len(keys):
         raise ActionError(DELETED)
 
 
 def lock(project: Project) -> Project:
     """The project as it is now, until the end of the transaction. Raises ActionError where it was deleted."""
-    locked = Project.objects.select_for_update().filter(pk=project.pk).first()
+    locked = Project.objects.select_for_update(no_key=True).filter(pk=project.pk).first()
     if locked is None:
         raise ActionError(GONE)
     return locked
@@ -85,19 +88,19 @@ def lock(project: Project) -> Project:
 def add_member(project: Project, person: User, *, actor: User) -> None:
     """Raises ActionError where the project was deleted meanwhile."""
     with transaction.atomic():
-        lock(project)
+        locked = lock(project)
         _, is_new = Member.objects.get_or_create(project=project, user=person)
         if is_new:
             _update(project)
-            record(actor, "project.member-added", project, name=project.name, person=_named(person))
+            record(actor, "project.member-added", project, name=locked.name, person=_named(person))
 
 
 def remove_member(member: Member, *, actor: User | None) -> None:
     """`actor` is None where the person left the team."""
     project = member.project
     with transaction.atomic():
+        _update(project)  # first, as whoever deletes the project has it before its members
         if Member.objects.filter(pk=member.pk).delete()[0]:
-            _update(project)
             record(actor, "project.member-removed", project, name=project.name, person=_named(member.user))
 
 
