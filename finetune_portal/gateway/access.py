@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -25,6 +25,7 @@ LISTED = (
     *("dataset__key", "dataset__filename", "dataset__source_url"),
     *("model_deleted_at", "trainer", "connection__name", "connection__provider", "project__name"),
 )
+NOT_DELETED_FIRST = F("model_deleted_at").asc(nulls_first=True)
 
 
 def tokens(user: User) -> QuerySet[PersonalToken]:
@@ -60,18 +61,20 @@ def job_to_change(user: User, request_id: str) -> Job:
 
 
 def job_with_model(user: User, cloud_storage_url: str) -> Job:
+    """Of several the newest whose model was not deleted."""
     rows = jobs.visible(user).filter(state__in=DOWNLOADABLE, cloud_storage_url=cloud_storage_url)
-    return get_object_or_404(rows.order_by("-pk")[:1])
+    return get_object_or_404(rows.order_by(NOT_DELETED_FIRST, "-pk")[:1])
 
 
 def job_to_run(user: User, slug: str) -> Job:
-    """The job whose model has this slug; of several the newest that is trained.
+    """The job whose model has this slug; of several the newest that is trained and was not deleted.
 
     Where the provider has no slugs, the nonce at the end of `Job.run_slug` counts.
     """
     rows = jobs.visible(user).select_related("connection")
     by_slug = rows.filter(slug=slug).exclude(slug="").order_by("-pk")
-    job = by_slug.filter(state=State.READY).first() or by_slug.first()
+    trained = by_slug.filter(state=State.READY).order_by(NOT_DELETED_FIRST, "-pk")
+    job = trained.first() or by_slug.first()
     return job or get_object_or_404(rows.exclude(trainer=""), nonce=slug.rpartition("-")[2])
 
 
