@@ -45,6 +45,7 @@ NOT_ENDED = "“{name}” has not ended. Cancel or withdraw it, or wait, then de
 NO_MODEL = "“{name}” has no model to delete, or it was deleted before."
 IS_GONE = "“{name}” was deleted meanwhile."
 RUNNING = "A run of {model} has not ended. Wait for it, then delete."
+PUBLIC = "A public model stays usable by others until it is made private."
 IS_CHECKED = "“{name}” is being uploaded or checked. Wait, then delete."
 NOT_YOURS = "“{name}” was started by {owner}. Only {owner} or an admin can delete it."
 NOT_STARTED_HERE = "“{name}” was started outside the portal. Only an admin can delete it."
@@ -77,9 +78,16 @@ def delete_job(job: Job, *, actor: User) -> None:
     """
     with transaction.atomic():
         jobs = _locked_one(job)
-        dataset = job.dataset
-        is_last = dataset and dataset.deleted_at and not dataset.jobs.exclude(pk=job.pk).exists()
-        _delete(jobs, [dataset] if dataset and is_last else [], thing=job, actor=actor)
+        list(
+            Dataset.objects.select_for_update().filter(pk=jobs[0].dataset_id)
+        )  # the last two take it in turn
+        _delete(jobs, datasets_gone_with(jobs), thing=job, actor=actor)
+
+
+def datasets_gone_with(jobs: list[Job]) -> list[Dataset]:
+    """The datasets that were deleted before, and stayed for these jobs alone."""
+    deleted = Dataset.objects.filter(deleted_at__isnull=False, jobs__in=jobs).distinct()
+    return list(deleted.exclude(jobs__in=Job.objects.exclude(pk__in=[job.pk for job in jobs])))
 
 
 def why_not(jobs: list[Job], *, actor: User) -> dict[int, str]:
@@ -137,6 +145,7 @@ def delete_model(job: Job, *, actor: User) -> None:
         # Elsewhere it goes on until the bill is there.
         Training.objects.filter(job=job).update(**training)
         Job.objects.filter(pk=job.pk).update(
+            is_public=jobs[0].is_public and not _deletes(jobs[0]),
             model_deleted_at=now(),
             model_deleted_by=actor,
             file_check_requested_at=None,
@@ -198,11 +207,18 @@ def contents_of(project: Project) -> Contents:
     return Contents(len(jobs), datasets.count(), what_stays(jobs))
 
 
+def are_public(jobs: Iterable[Job]) -> bool:
+    """Whether a model of these stays public at its provider when it is deleted here."""
+    return any(job.is_public and not _deletes(job) for job in jobs)
+
+
 def what_stays(jobs: Iterable[Job]) -> str:
     """Say what the providers of these jobs keep, in sentences."""
+    jobs = list(jobs)
     providers = {job.connection.provider for job in jobs if job.sent_at and not _deletes(job)}
     known = {each: PROVIDERS[each].keeps for each in providers if each in PROVIDERS}
-    return " ".join(known.get(each, segmind.KEEPS) for each in sorted(providers))
+    public = [PUBLIC] if are_public(jobs) else []
+    return " ".join([known.get(each, segmind.KEEPS) for each in sorted(providers)] + public)
 
 
 def _not_yours(job: Job) -> str:

@@ -17,6 +17,8 @@ from finetune_portal.projects import access as projects
 from finetune_portal.web.guards import admin_only, maker_only
 from finetune_portal.web.http import action_messages, redirect_to
 
+NOT_THERE = "The selected jobs were deleted meanwhile, or you can no longer see them."
+
 
 @require_POST
 @maker_only
@@ -37,7 +39,7 @@ def delete_jobs(request: PortalRequest) -> HttpResponse:
     rows = list(jobs_with_keys(request.user, keys).select_related("connection").order_by("-pk"))
     back_to = table_url(request)
     if not rows:
-        messages.error(request, "Select one or more jobs first.")
+        messages.error(request, NOT_THERE if keys else "Select one or more jobs first.")
         return redirect(back_to)
     if request.method == "POST":
         deleted, failures = services.delete_jobs(rows, actor=request.user)
@@ -49,7 +51,13 @@ def delete_jobs(request: PortalRequest) -> HttpResponse:
         return redirect(back_to)
     refused = services.why_not(rows, actor=request.user)
     going = [job for job in rows if job.pk not in refused]
-    context = {"going": going, "refused": list(refused.values()), "stays": services.what_stays(going)}
+    context = {
+        "going": going,
+        "refused": list(refused.values()),
+        "stays": services.what_stays(going),
+        "are_public": services.are_public(going),
+        "datasets_going": services.datasets_gone_with(going),
+    }
     return render(request, "deletion/jobs.html", {**context, "back_to": back_to})
 
 

@@ -130,7 +130,7 @@ def cancel(request: PortalRequest, pk: int) -> HttpResponse:
 def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
     """A sample image of the training: `control`, `target`, or the number of a step."""
     job = access.job_to_see(request.user, pk)
-    if not samples.exists(job.pk, sample):
+    if job.model_deleted_at or not samples.exists(job.pk, sample):  # the worker deletes the file later
         raise Http404
     return FileResponse(samples.path(job.pk, sample).open("rb"), content_type="image/png")
 

@@ -17,7 +17,10 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.costs.models import Cost
 from finetune_portal.deletion.models import Deletion
 from finetune_portal.deletion.services import delete_model
+from finetune_portal.gateway import access
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync import details
+from finetune_portal.jobs.timeline import Source
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.registry import copy_requests, copying, overview
 from finetune_portal.registry.models import Model, ModelFile
@@ -193,7 +196,13 @@ def test_a_provider_that_can_delete_is_asked_to(alice: User, job: Job, provider:
     provider.can = ("delete",)
     connections.built_in()
     Connection.objects.update(capabilities=["delete"])
+    Job.objects.update(is_public=True)
+    assert "usable by others" not in page_of(alice, job)
     delete(alice, f"/jobs/{job.pk}/delete-model/")
+    assert not fresh(job).is_public, "it goes there, too"
+    provider.jobs[-1].public = True
+    details.refresh(fresh(job), source=Source.POLL)
+    assert not fresh(job).is_public, "until then its provider still says so"
     (deletion,) = Deletion.objects.all()
     assert ["job", job.request_id] in [each[1:] for each in deletion.at_provider]
     page = page_of(alice, job)
@@ -205,3 +214,36 @@ def test_the_job_can_still_be_deleted(alice: User, job: Job) -> None:
     delete(alice, f"/jobs/{job.pk}/delete-model/")
     assert "was deleted" in delete(alice, f"/jobs/{job.pk}/delete/")[1]
     assert not Job.objects.exists()
+
+
+def test_a_public_model_is_said_to_stay_usable_where_the_provider_keeps_it(
+    alice: User, job: Job, provider: ScriptedProvider
+) -> None:
+    usable = "A public model stays usable by others until it is made private."
+    assert usable not in page_of(alice, job)
+    Job.objects.update(is_public=True)
+    assert page_of(alice, job).count(f"{usable} Make it private first.") == 2, "in both questions"
+    delete(alice, f"/jobs/{job.pk}/delete-model/")
+    assert fresh(job).is_public
+    page = page_of(alice, job)
+    assert usable in page.partition("deleted this model on")[2].partition("</p>")[0], "and in the banner"
+    assert fresh(job).can_change_visibility
+
+
+def test_a_sample_is_refused_before_its_file_is_deleted(alice: User, job: Job) -> None:
+    path = f"/jobs/{job.pk}/samples/300/"
+    answer = signed_in(alice).get(path)
+    assert answer.status_code == 200
+    answer.close()
+    Job.objects.update(model_deleted_at=now(), model_deleted_by=alice)
+    assert signed_in(alice).get(path).status_code == 404
+
+
+def test_another_job_with_the_same_slug_and_file_is_found(alice: User, job: Job) -> None:
+    token = token_of(alice, "read", "download", "run")
+    newer = make_job(alice, "ready", slug=job.slug, cloud_storage_url=job.cloud_storage_url)
+    assert access.job_to_run(alice, job.slug) == newer
+    delete(alice, f"/jobs/{newer.pk}/delete-model/")
+    assert access.job_to_run(alice, job.slug) == job
+    assert access.job_with_model(alice, job.cloud_storage_url) == job
+    assert call(token, "GET", DOWNLOAD, {"cloud_storage_url": job.cloud_storage_url}).status_code == 200

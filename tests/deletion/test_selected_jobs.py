@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
+from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job
 from finetune_portal.playground.models import Generation
 from finetune_portal.projects.models import Project
@@ -97,3 +98,40 @@ def test_a_job_that_somebody_deleted_meanwhile_is_left_out(alice: User, dana: Us
     signed_in(dana).post(f"/jobs/{first.pk}/delete/")
     assert "1 job deleted." in sent(alice, page)
     assert not Job.objects.exists()
+
+
+def test_what_somebody_else_deleted_is_said(alice: User) -> None:
+    job = make_job(alice, "failed")
+    page = asked(alice, job)
+    Job.objects.all().delete()
+    assert "The selected jobs were deleted meanwhile, or you can no longer see them." in sent(alice, page)
+    assert "Select one or more jobs first." in signed_in(alice).post(PATH, follow=True).content.decode()
+
+
+def test_a_dataset_that_was_deleted_before_is_said_to_go_with_its_last_job(alice: User) -> None:
+    dataset = make_dataset(alice)
+    dataset.transfers.all().delete()
+    Dataset.objects.update(deleted_at=now())
+    jobs = [make_job(alice, "failed", dataset=dataset) for _ in range(2)]
+
+    def question() -> str:
+        return signed_in(alice).get(f"/jobs/{jobs[0].pk}/").content.decode()
+
+    assert "The dataset stays." in question()
+    assert "The dataset stays." in asked(alice, jobs[0])
+    both = asked(alice, *jobs)
+    assert "Datasets that were deleted before go with their last job" in both
+    sent(alice, asked(alice, jobs[1]))
+    goes = "Its dataset, which was deleted before, goes with it."
+    assert goes in question()
+    page = asked(alice, jobs[0])
+    assert goes in page
+    assert "dataset stays" not in page + question()
+    sent(alice, page)
+    assert not Dataset.objects.exists()
+
+
+def test_public_models_are_named_in_the_question(alice: User) -> None:
+    public = make_job(alice, "ready", is_public=True, sent_at=now())
+    page = asked(alice, public)
+    assert "A public model stays usable by others until it is made private. Make it private first." in page

@@ -17,6 +17,19 @@ def what_stays(job: Job) -> str:
     return "" if job.file_gone_at else services.what_stays([job])
 
 
+@register.filter
+def stays_public(job: Job) -> bool:
+    """Whether its model would stay public at the provider."""
+    return not job.file_gone_at and services.are_public([job])
+
+
+@register.filter
+def takes_dataset(job: Job) -> bool:
+    """Whether its dataset was deleted before, and goes with it."""
+    dataset = job.dataset
+    return bool(dataset and dataset.deleted_at and services.datasets_gone_with([job]))
+
+
 @register.simple_tag
 def contents_of(project: Project) -> services.Contents:
     """What would go with a project that is deleted."""

@@ -235,9 +235,14 @@ class Job(Leased):
         return choices.Machine(self.machine_type).label
 
     @property
+    def is_deleted_at_provider(self) -> bool:
+        """Whether its model was deleted here and, now or soon, at its provider. Reads the connection."""
+        return self.model_deleted_at is not None and "delete" in self.connection.capabilities
+
+    @property
     def can_change_visibility(self) -> bool:
         """Whether the provider has a model that can be made public or private."""
-        if self.model_deleted_at and "delete" in self.connection.capabilities:
+        if self.is_deleted_at_provider:
             return False
         return bool(self.request_id) and self.state in choices.DOWNLOADABLE and self.is_at_segmind
 

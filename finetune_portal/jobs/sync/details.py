@@ -81,7 +81,7 @@ def _fields(job: Job, finetune: FineTune, state: State, *, is_partial: bool) -> 
     if state == State.FAILED:
         error = finetune.error_message or "The provider gives no reason."
     return {
-        "is_public": finetune.public,
+        "is_public": finetune.public and not job.is_deleted_at_provider,
         "slug": finetune.slug[:200] or job.slug,
         "cloud_storage_url": finetune.cloud_storage_url[:2000] or job.cloud_storage_url,
         "is_simulated": finetune.model_information.get("simulated") is True,
