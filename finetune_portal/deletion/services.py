@@ -78,9 +78,8 @@ def delete_job(job: Job, *, actor: User) -> None:
     """
     with transaction.atomic():
         jobs = _locked_one(job)
-        list(
-            Dataset.objects.select_for_update().filter(pk=jobs[0].dataset_id)
-        )  # the last two take it in turn
+        rows = Dataset.objects.select_for_update(of=("self",)).filter(jobs=jobs[0])
+        list(rows)  # the last two take it in turn
         _delete(jobs, datasets_gone_with(jobs), thing=job, actor=actor)
 
 
@@ -139,11 +138,10 @@ def delete_model(job: Job, *, actor: User) -> None:
         copies = [*_jobs_at_providers(jobs), *_files_at_providers([], runs, inputs)]
         _have_deleted(job, places, copies)
         _delete_models(jobs, runs, inputs)
-        training = {"lease": None, "samples": [], "updated_at": now()}
-        if declared.lists_jobs(jobs[0].connection):
-            training["is_over"] = True
-        # Elsewhere it goes on until the bill is there.
-        Training.objects.filter(job=job).update(**training)
+        training = Training.objects.filter(job=job)
+        training.update(lease=None, samples=[], updated_at=now())
+        if declared.lists_jobs(jobs[0].connection):  # elsewhere it goes on until the bill is there
+            training.update(is_over=True)
         Job.objects.filter(pk=job.pk).update(
             is_public=jobs[0].is_public and not _deletes(jobs[0]),
             model_deleted_at=now(),
