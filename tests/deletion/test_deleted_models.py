@@ -27,7 +27,7 @@ from finetune_portal.registry.models import Model, ModelFile
 from tests.deletion.test_deletion import DATA, delete, files, finish
 from tests.gateway.api_client import DETAILS, DOWNLOAD, call, error_of, token_of
 from tests.people import make_dataset, make_generation, make_job, make_samples, signed_in
-from tests.playground.conftest import run_task
+from tests.playground.conftest import content, run_task
 from tests.provider import ScriptedProvider
 from tests.registry.finished import copied, finished
 from tests.worker.driving import follow_now, fresh, point_at
@@ -232,9 +232,7 @@ def test_a_public_model_is_said_to_stay_usable_where_the_provider_keeps_it(
 
 def test_a_sample_is_refused_before_its_file_is_deleted(alice: User, job: Job) -> None:
     path = f"/jobs/{job.pk}/samples/300/"
-    answer = signed_in(alice).get(path)
-    assert answer.status_code == 200
-    answer.close()
+    assert content(signed_in(alice).get(path))
     Job.objects.update(model_deleted_at=now(), model_deleted_by=alice)
     assert signed_in(alice).get(path).status_code == 404
 
