@@ -132,3 +132,8 @@ def versions(user: User, dataset: Dataset) -> QuerySet[Dataset]:
 def upload_of(user: User, key: uuid.UUID) -> Dataset:
     """The person's own upload; 404 for anybody else's."""
     return get_object_or_404(visible(user), key=key, owner=user)
+
+
+def is_there(dataset: Dataset) -> bool:
+    """Whether nobody deleted it meanwhile."""
+    return Dataset.objects.filter(pk=dataset.pk).exists()

@@ -268,8 +268,11 @@ def _pair(dataset: Dataset, number: int) -> dict[str, Any]:
 
 def _page(dataset: Dataset) -> str:
     """Its page, or the library where somebody deleted it meanwhile."""
-    is_there = Dataset.objects.filter(pk=dataset.pk).exists()
-    return reverse("datasets:detail", args=[dataset.pk]) if is_there else reverse("datasets:list")
+    return (
+        reverse("datasets:detail", args=[dataset.pk])
+        if access.is_there(dataset)
+        else reverse("datasets:list")
+    )
 
 
 def _detail_context(request: PortalRequest, pk: int) -> dict[str, Any]:

@@ -47,3 +47,8 @@ def job_to_change(user: User, pk: int) -> Job:
     if not may_change(user, job):
         raise PermissionDenied("Only the person who started this job, or an admin, can do that.")
     return job
+
+
+def is_there(job: Job) -> bool:
+    """Whether nobody deleted it meanwhile."""
+    return Job.objects.filter(pk=job.pk).exists()

@@ -158,5 +158,4 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
 
 def _page(job: Job) -> str:
     """Its page, or the table where somebody deleted it meanwhile."""
-    is_there = Job.objects.filter(pk=job.pk).exists()
-    return reverse("jobs:detail", args=[job.pk]) if is_there else reverse("jobs:list")
+    return reverse("jobs:detail", args=[job.pk]) if access.is_there(job) else reverse("jobs:list")
