@@ -181,9 +181,8 @@ TEMPLATES = [
 ]
 
 _DATABASE_URL = env.secret("DATABASE_URL")
-CONN_MAX_AGE = (
-    60  # seconds; of the threads in web/asgi_handler.py, for opening one costs more than most questions
-)
+# Of the threads in web/asgi_handler.py, for opening one costs more than most questions.
+CONN_MAX_AGE = 60  # seconds
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": DATA_DIR / "portal.sqlite3",

@@ -6,6 +6,7 @@ const dialog = document.getElementById("lightbox");
 const [after, before] = dialog.querySelectorAll("img");
 const slider = dialog.querySelector("input");
 const open = { links: [], at: 0 };
+const wanted = new Map(); // the address that each image is to show
 
 function show(at) {
   const { links } = open;
@@ -30,13 +31,13 @@ function show(at) {
 async function load(image, url = "") {
   image.removeAttribute("src");
   delete image.dataset.pending;
-  image.dataset.url = url;
+  wanted.set(image, url);
   if (!url) return;
   const status = await fetch(url).then(
     (response) => response.status,
     () => 0,
   );
-  if (image.dataset.url !== url) return; // another is shown by now
+  if (wanted.get(image) !== url) return; // another is shown by now
   if (status === 202) image.dataset.pending = "";
   image.src = status === 202 ? `${url}?pending` : url;
 }
