@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -71,6 +72,14 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
             sys.stdout.write(f"\n{text}\n")
 
     return aloud
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """No garbage is collected: for tests of bodies that end the stack, where each finalizer would fail."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -317,6 +317,7 @@ def test_folders_with_a_table_are_understood(tmp_path: Path, row: Any) -> None:
 @pytest.mark.parametrize(
     "table", [b"[" * 100_000, b"\xff\xfe", b"{}\n[]\nnull\n{", b'{"text": 3, "a": ["b"]}']
 )
+@pytest.mark.usefixtures("without_collector")
 def test_a_table_of_nonsense_is_no_trap(tmp_path: Path, table: bytes) -> None:
     assert verdict_on(tmp_path, two_folders("left", "right") | {"metadata.jsonl": table}).problems
 

@@ -159,6 +159,7 @@ def test_a_wrong_field_is_named_in_a_sentence(
     ],
     ids=["cut", "a list", "bytes", "half a pair", "deep", "no boundary", "large", "many"],
 )
+@pytest.mark.usefixtures("without_collector")
 def test_a_body_that_cannot_be_read_is_refused(alice: User, body: bytes, kind: str, status: int) -> None:
     headers = {"x-api-key": token_of(alice, *ALL)}
     answer = Client().generic("POST", SUBMIT, body, kind, headers=headers)

@@ -235,6 +235,7 @@ def test_a_wrong_line_is_said(alice: User, dataset: Dataset, line: str, field: s
 
 
 @pytest.mark.parametrize("depth", [1, 900, 940, 3000])
+@pytest.mark.usefixtures("without_collector")
 def test_a_nested_line_breaks_nothing(alice: User, dataset: Dataset, depth: int) -> None:
     client, line = signed_in(alice), f'{{"rank": {"[" * depth}{"]" * depth}}}'
     assert client.get(PIECE, {"parameters": line}).status_code == 200

@@ -366,6 +366,7 @@ def test_what_is_too_large_or_unsigned_is_not_stored(sent: Job, fal: FakeFal) ->
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("body", [b"", b"\0" * 100, b"\xff\xfe", b"[" * 30_000, b" " * LIMIT])
+@pytest.mark.usefixtures("without_collector")
 def test_garbage_is_stored_and_not_believed(sent: Job, fal: FakeFal, body: bytes) -> None:
     headers = headers_of(fal, str(sent.request_id), body)
     del headers["Content-Type"]

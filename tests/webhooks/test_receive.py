@@ -70,6 +70,7 @@ def test_a_wrong_token_is_an_unknown_address(address: str, token: str) -> None:
         b'{"finetune_id": ' + b"9" * 5000 + b"}",
     ],
 )
+@pytest.mark.usefixtures("without_collector")
 def test_garbage_is_stored_too(address: str, body: bytes) -> None:
     """W5: an answer that says no would only make the sender try again."""
     assert knock(address, body) == 200

@@ -79,6 +79,7 @@ CALLS: dict[str, Callable[[ReplicateAdapter, Handle], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.usefixtures("without_collector")
 def test_hostile_answers_make_typed_errors(
     replicate: FakeReplicate, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_hostile_answers_make_typed_errors(
 
 
 @pytest.mark.parametrize("body", HOSTILE)
+@pytest.mark.usefixtures("without_collector")
 def test_hostile_messages_make_typed_errors(
     replicate: FakeReplicate, adapter: ReplicateAdapter, body: bytes
 ) -> None:

@@ -225,6 +225,7 @@ def test_what_is_no_link_is_not_taken_for_one(
         b'{"finetune_id": "' + b"x" * 101 + b'"}',
     ],
 )
+@pytest.mark.usefixtures("without_collector")
 def test_a_submit_whose_answer_makes_no_sense_may_have_been_taken(
     provider: ScriptedProvider, client: SegmindClient, body: bytes
 ) -> None:

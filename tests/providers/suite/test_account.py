@@ -120,6 +120,7 @@ OPTIONAL: dict[Capability, Callable[[Subject, Adapter, Handle], Any]] = {
 
 
 @pytest.mark.parametrize("call", [*CALLS, *OPTIONAL])
+@pytest.mark.usefixtures("without_collector")
 def test_hostile_answers_make_typed_errors(subject: Subject, call: str) -> None:
     """A2: whatever a body is, a call raises a CallError or returns what its type says."""
     if call in OPTIONAL:
