@@ -41,7 +41,7 @@ def test_a_picture_its_base_and_two_models_compared(
     slider = page.get_by_role("slider", name="How much of the picture without the LoRA is shown")
     slider.focus()
     page.keyboard.press("Home")
-    expect(page.locator("[data-before-after]")).to_have_attribute("style", "--position: 0%;")
+    expect(page.locator("figure[data-before-after]")).to_have_attribute("style", "--position: 0%;")
     page.get_by_label("Seed").fill("7")
     page.get_by_role("slider", name="Strength of the LoRA, from 0 to 2").fill("0.5")
     expect(page.get_by_role("textbox", name="Strength of the LoRA")).to_have_value("0.5")
