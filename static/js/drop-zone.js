@@ -67,6 +67,10 @@ function suggestName(name) {
   const isFromLink = new URLSearchParams(location.search).has("dataset");
   const suggested = zone.suggestedName ?? (isFromLink ? field.defaultValue : "");
   if (/^\d+ pairs$/.test(name) || !["", suggested].includes(field.value)) return;
+  if (field === document.activeElement) {
+    field.addEventListener("blur", () => suggestName(name), { once: true }); // somebody may be about to type
+    return;
+  }
   field.value = zone.suggestedName = name.slice(0, field.maxLength);
 }
 

@@ -93,6 +93,13 @@ def test_a_job_is_named_after_its_files_until_somebody_types_a_name(page: Page, 
         write_sample(tmp_path / each)
         choose_files(page, tmp_path / each)
         expect(name).to_have_value(each[:-4])
+    name.fill("")
+    write_sample(tmp_path / "Snow.zip")
+    choose_files(page, tmp_path / "Snow.zip")
+    expect(page.get_by_role("combobox", name="Dataset").locator("option:checked")).to_contain_text("Snow")
+    expect(name).to_have_value("")  # somebody may be about to type
+    name.blur()
+    expect(name).to_have_value("Snow")
     name.fill("My own")
     write_sample(tmp_path / "Third.zip")
     choose_files(page, tmp_path / "Third.zip")
