@@ -139,6 +139,8 @@ def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
 def sample_preview(request: PortalRequest, pk: int, sample: str) -> HttpResponseBase:
     """The same as a small WebP."""
     job = access.job_to_see(request.user, pk)
+    if job.model_deleted_at:
+        raise Http404
     preview = samples.preview_path(job.pk, sample)
     return preview_response(preview, lambda: samples.request_preview(job.pk, sample))
 

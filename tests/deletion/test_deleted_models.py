@@ -231,10 +231,11 @@ def test_a_public_model_is_said_to_stay_usable_where_the_provider_keeps_it(
 
 
 def test_a_sample_is_refused_before_its_file_is_deleted(alice: User, job: Job) -> None:
-    path = f"/jobs/{job.pk}/samples/300/"
+    path, small = f"/jobs/{job.pk}/samples/300/", f"/jobs/{job.pk}/samples/300.webp"
     assert content(signed_in(alice).get(path))
+    assert signed_in(alice).get(small).status_code == 202, "it is made now"
     Job.objects.update(model_deleted_at=now(), model_deleted_by=alice)
-    assert signed_in(alice).get(path).status_code == 404
+    assert [signed_in(alice).get(url).status_code for url in (path, small)] == [404, 404]
 
 
 def test_another_job_with_the_same_slug_and_file_is_found(alice: User, job: Job) -> None:
