@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN := .venv-train/bin
 
-.PHONY: help run run-train test test-slow test-train test-faults test-postgresql lint format screenshots lock sbom
+.PHONY: help run run-train test test-long test-slow test-train test-faults test-postgresql lint format screenshots lock sbom
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -15,8 +15,11 @@ run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MO
 
 WORKERS ?= 3
 PART ?= tests
-test: .venv/dev ## the whole suite or PART of it, but for the long share of the harnesses, in WORKERS processes
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) $(PART)
+test: .venv/dev ## the suite or PART of it, in WORKERS processes: all but what takes long
+	@$(BIN)/python -m pytest -m "not long and not slow" --numprocesses $(WORKERS) $(PART)
+
+test-long: .venv/dev ## the walks and kills that make test leaves to CI, or those in PART
+	@$(BIN)/python -m pytest -m "long and not slow" --numprocesses $(WORKERS) $(PART)
 
 test-train: .venv-train/dev ## the real trainer, on the CPU, with the tiny model
 	@$(TRAIN)/python -m pytest tests/train

@@ -17,7 +17,7 @@ from finetune_portal.datasets import checker
 from finetune_portal.datasets.checker import Verdict
 from finetune_portal.datasets.checker.inspect import inspect_zip
 from finetune_portal.datasets.checker.repair import repair
-from tests.datasets.corpus.honest import HONEST
+from tests.datasets.corpus.honest import HONEST, LARGEST
 from tests.datasets.corpus.hostile import HOSTILE
 from tests.datasets.corpus.zip_builder import CAPTION, build, dataset, entries, packed, picture
 
@@ -101,9 +101,6 @@ def test_the_same_number_in_two_folders_is_numbered_anew(tmp_path: Path) -> None
     other = {name.replace("a/", "b/"): data for name, data in dataset(3, folder="a/").items()}
     verdict, _ = outcome(tmp_path, dataset(3, folder="a/") | other)
     assert [pair.index for pair in verdict.pairs] == ["01", "02", "03", "04", "05", "06"]
-
-
-LARGEST = "20,000 small files"  # it takes as long as all others together
 
 
 @pytest.mark.parametrize(

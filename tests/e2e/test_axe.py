@@ -13,7 +13,7 @@ from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.projects import services as projects
-from tests.e2e.axe import OF_COLOURS, faults, fit
+from tests.e2e.axe import OF_COLOURS, RULES, faults, fit
 from tests.e2e.conftest import Visitor, just_entered
 from tests.e2e.live.looking import PUBLISHED
 from tests.people import make_dataset, make_job, make_samples
@@ -22,23 +22,26 @@ from tests.web_server import WebServer
 pytestmark = pytest.mark.browser
 
 
-def look(page: Page, address: str) -> None:
-    """Once whole, and again in the dark for what depends on colours."""
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+in_light_and_dark = pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+
+
+def look(page: Page, address: str, scheme: str) -> None:
+    """In the light whole, in the dark for what depends on colours."""
+    is_light = scheme == "light"
+    page.emulate_media(color_scheme="light" if is_light else "dark", reduced_motion="reduce")
     page.goto(address)
     assert page.evaluate("location.pathname + location.search") == address, "no page leads to another"
-    assert faults(page) == [], address
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    assert faults(page, OF_COLOURS) == [], f"{address}, dark"
+    assert faults(page, RULES if is_light else OF_COLOURS) == [], f"{address}, {scheme}"
     page.set_viewport_size({"width": 390, "height": 844})
     fit(page, address)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_pages_before_sign_in(visitor: Visitor, web: WebServer) -> None:
+@in_light_and_dark
+def test_pages_before_sign_in(visitor: Visitor, web: WebServer, scheme: str) -> None:
     page = visitor(web.url)
     for address in ("/login/", "/setup/gone/", "/password/MQ/gone/", "/settings/notices/confirm/gone/"):
-        look(page, address)
+        look(page, address, scheme)
 
 
 @pytest.fixture
@@ -59,7 +62,8 @@ def job(admin: User) -> Job:
     return job
 
 
-def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job: Job) -> None:
+@in_light_and_dark
+def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job: Job, scheme: str) -> None:
     account = connections.add(name="Team at fal", key="two:parts", provider="fal", actor=admin)
     connections.change_admin_key(account, "two:other-parts", actor=admin)
     Connection.objects.filter(pk=account.pk).update(capabilities=["webhooks"])
@@ -105,4 +109,4 @@ def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job:
         "/profile/second-factor/keys/add/",
         "/nowhere/",
     ):
-        look(page, address)
+        look(page, address, scheme)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Request, expect
 from finetune_portal.datasets.models import Dataset
 from tests.e2e.dropping import checked, choose_files, choose_folder, drop, five_pairs, laid_out, packed
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.people import PASSWORD, make_job, person
 from tests.waiting import until
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.mark.parametrize("are_cookies_gone", [True, False], ids=["cookies-gone", "session-ended"])

@@ -167,12 +167,14 @@ def places(values: dict[str, str], admin: User) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_every_control_says_what_failed(count: int, visitor: Visitor, web: WebServer, admin: User) -> None:
     """Offline, a proxy's 502, a refusal and a busy database, at each URL that changes something.
 
-    In `make test` one control fails by the network and by a refusal, the next by the proxy and by the busy
-    database, and so on: test_failed_start.py and others here look at each failure more closely.
+    In `make test` each control fails in one of the four ways, in turn, and in `make test-long` in two:
+    test_failed_start.py and others here look at each failure more closely.
     """
     values = things_of(admin)
     wanted = {line.name for line in table() if line.method not in READ} - NO_CONTROL.keys()

@@ -17,7 +17,7 @@ from tests.e2e.failing import alert, bad_gateway
 from tests.people import make_dataset
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 # What fails in the background of the form, how a person brings it about, and what is said: where nothing left

@@ -30,7 +30,7 @@ from tests.e2e.dropping import (
 )
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def two_folders(start: str, end: str, captions: str) -> Files:

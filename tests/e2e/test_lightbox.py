@@ -13,7 +13,7 @@ from tests.e2e.axe import faults
 from tests.people import make_dataset, make_generation, make_job, make_samples, signed_in
 from tests.waiting import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.e2e.live.looking import badge, is_moved
 from tests.people import make_job
 from tests.waiting import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 # A Chromium without a window has no notifications and never looks away: both are noted and played here.
 PLAYED = """
 window.notified = [];

@@ -11,7 +11,7 @@ from finetune_portal.accounts.models import User
 from tests.e2e.conftest import EMAIL, PASSWORD, Visitor, enter, just_entered
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 TOUCHED = {
     "protocol": "ctap2",
     "transport": "usb",

@@ -18,7 +18,7 @@ from tests.people import make_dataset, make_job
 from tests.waiting import until
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_an_upload_goes_on_from_another_browser(

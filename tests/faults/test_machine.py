@@ -202,6 +202,7 @@ def go(workshop: Workshop, examples: int, *, always_the_same: bool = False) -> i
     return Machine.ways
 
 
+@pytest.mark.long
 def test_two_ways_through_it(each_workshop: Workshop) -> None:
     assert go(each_workshop, 2, always_the_same=True) >= 2
 

@@ -44,6 +44,7 @@ def counted(bad: list[str]) -> str:
     return f"{twice} submits sent twice without a choice, {lost} lost, {len(bad) - twice - lost} other faults"
 
 
+@pytest.mark.long
 def test_a_sample_of_kills_and_harms(each_workshop: Workshop, say: Callable[[str], None]) -> None:
     cases = list(each_workshop.target.sample())
     runs, bad = go_through(each_workshop, cases)

@@ -91,6 +91,7 @@ def go_through(running: Installation, kills: int) -> Counter[str]:
     return done
 
 
+@pytest.mark.long
 def test_each_of_the_three_dies_once(running: Installation) -> None:
     go_through(running, 3)
 

@@ -141,6 +141,7 @@ def keep_pace(
     assert not Connection.objects.exclude(failing_since=None).exists()
 
 
+@pytest.mark.long
 def test_five_calls_a_minute_are_never_overdrawn(
     fake: Limited, alice: User, dataset: Dataset, say: Say
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_limited_neighbour_is_not_asked_all_at_once(
 
 @pytest.mark.parametrize("poll", [20.0, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sliding", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_a_limit_that_is_set_holds_without_any_header(
     fake: Limited, alice: User, say: Say, settings: Any, poll: float, sliding: bool
 ) -> None:

@@ -115,6 +115,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "engine"])
+@pytest.mark.long
 def test_a_kill_during_a_training_loses_nothing(portal: Portal, name: str) -> None:
     """O2, S7, W8: the supervisor starts it again, and the job goes on from the rows."""
     maker = Maker(portal).signs_in()

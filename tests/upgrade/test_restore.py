@@ -19,6 +19,7 @@ FOLDERS = ("datasets", "samples", "playground", "engine")
 
 
 @pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own backups")
+@pytest.mark.long
 def test_a_backup_of_an_older_release_is_restored(tmp_path: Path) -> None:
     then, now = (Portal(tmp_path / name, is_prepared=False) for name in ("then", "now"))
     facts = load(then, {"vendor": "http://127.0.0.1:9", "studio": "http://127.0.0.1:9"})

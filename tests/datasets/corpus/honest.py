@@ -175,6 +175,7 @@ def _twenty_thousand() -> bytes:
     return packed(files)
 
 
+LARGEST = "20,000 small files"  # it takes as long as all others together
 HONEST: dict[str, Callable[[], bytes]] = {
     "Python, stored": lambda: packed(dataset(), STORED),
     "Python, deflated": lambda: packed(dataset(), DEFLATED),
@@ -233,5 +234,5 @@ HONEST: dict[str, Callable[[], bytes]] = {
     "JPEG as .jpeg": lambda: packed(dataset(kind="JPEG", suffix="jpeg")),
     "no captions": lambda: packed({name: data for name, data in dataset().items() if name.endswith("png")}),
     "unusual pictures": _unusual_pictures,
-    "20,000 small files": _twenty_thousand,
+    LARGEST: _twenty_thousand,
 }

@@ -12,7 +12,7 @@ from tests.e2e.live.conftest import Open
 from tests.e2e.live.looking import badge, is_moved, live, says
 from tests.people import make_dataset, make_job, person
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_a_new_job_comes_in_on_top_where_it_belongs(visit: Open, alice: User) -> None:

@@ -18,7 +18,7 @@ from tests.e2e.live.proxy import Proxy
 from tests.people import make_job, person
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_a_change_reaches_two_browsers_without_a_reload_or_a_poll(visit: Open, alice: User) -> None:

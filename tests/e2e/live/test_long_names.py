@@ -30,7 +30,7 @@ from tests.people import make_dataset, make_job, person
 from tests.waiting import until
 from tests.web_server import WebServer, session_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 WIDTHS = (390, 768, 1440)
 OPEN_ALL = "document.querySelectorAll('main details:not(.menu)').forEach(each => { each.open = true; })"
 

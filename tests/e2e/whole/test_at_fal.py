@@ -20,7 +20,7 @@ from tests.fal.server import FakeFal
 from tests.provider import PICTURE
 from tests.provider.results import WEIGHTS
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 RUN = "fal-ai/flux-2/klein/4b/base/edit/lora"
 SLOWLY = ("IN_QUEUE",)  # the test moves it on
 QUICKLY = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")

@@ -14,7 +14,7 @@ from tests.datasets.tus import begin, send
 from tests.e2e.conftest import Portal
 from tests.e2e.dropping import choose_files, five_pairs, packed
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture

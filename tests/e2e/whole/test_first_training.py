@@ -68,6 +68,7 @@ def test_from_a_dropped_zip_to_a_safetensors_file(page: Page, sample_zip: Path, 
         assert tensors.metadata()["simulated"] == "true"
 
 
+@pytest.mark.long
 def test_an_upload_goes_on_after_start_was_pressed(signed_in: Page, sample_zip: Path, tmp_path: Path) -> None:
     page = signed_in
     big = tmp_path / "big.zip"

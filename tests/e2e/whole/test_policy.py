@@ -11,6 +11,7 @@ from tests.waiting import until
 
 
 @pytest.mark.browser
+@pytest.mark.long
 def test_what_the_policy_refuses_reaches_the_log(portal: Portal, browser: Browser) -> None:
     """H3: so that the silence of the other pages, checked by the fixture, means something."""
     page = browser.new_page()

@@ -18,7 +18,7 @@ from tests.e2e.conftest import Portal
 from tests.e2e.dropping import choose_files
 from tests.waiting import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 MEGABYTE = 1_000_000
 PACE = re.compile(r"[\d.]+ [kM]?B(ytes)?/s · [\d.]+ (s|min|h) left")
 
