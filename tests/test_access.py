@@ -196,6 +196,9 @@ TABLE = """
     connections:rename      POST    ADMINS
     connections:default     POST    ADMINS
     connections:switch      POST    ADMINS
+    notifications:history         GET     TEAM
+    notifications:history         POST    TEAM
+    notifications:unread          GET     TEAM
     notifications:list            GET     TEAM
     notifications:add             POST    TEAM
     notifications:confirm         GET     EVERYONE

@@ -162,6 +162,7 @@ ELSEWHERE = {
     "mfa_add_webauthn": "needs a browser: tests/e2e/test_security_key.py",
     "mfa_reauthenticate_webauthn": "needs a browser: tests/e2e/test_security_key.py",
     "notifications:confirm": "by whoever reads the mailbox: tests/notifications/test_confirmation.py",
+    "notifications:history": "what a person has read, and nothing else",
     "webhooks:receive": "a delivery has a row of its own, and changes nothing else",
     "webhooks:receive-signed": "the same",
     "csp-report": "a line in the log",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import F, Q
+from django.dispatch import Signal
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -22,6 +24,7 @@ FIRST_PAUSE, MAX_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 MAX_DOUBLINGS = 8
 ANSWER_WITHIN = timedelta(minutes=4)  # of a try; longer than the lease of a job that is being sent
 NO_REASON = "The provider takes no new jobs."
+closed = Signal()  # of a `connection`, in the transaction that notes its first refusal
 
 
 def note_closed(connection: Connection, reason: str) -> None:
@@ -29,7 +32,11 @@ def note_closed(connection: Connection, reason: str) -> None:
     row = Connection.objects.filter(pk=connection.pk)
     fields = {"closed_reason": reason[:600], "updated_at": now()}
     begins = {"is_training_closed": True, "closed_at": now(), "probes": 0, "probe_at": now() + FIRST_PAUSE}
-    if not row.filter(is_training_closed=False).update(**fields, **begins):
+    with transaction.atomic():
+        is_first = bool(row.filter(is_training_closed=False).update(**fields, **begins))
+        if is_first:
+            closed.send(Connection, connection=connection)
+    if not is_first:
         probes = row.values_list("probes", flat=True).get()
         pause = min(MAX_PAUSE, FIRST_PAUSE * 2 ** min(probes, MAX_DOUBLINGS))
         row.update(**fields, probe_at=now() + pause)

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.dispatch import Signal
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
@@ -25,6 +26,7 @@ Action = Budget.Action
 NO_PRICE = "No price is known for this, so nobody can say whether it fits {budget}."
 TOO_MUCH = "It costs about {price}, and {budget} has {left} left."
 STRICTER = (Action.WARN, Action.ASK, Action.STOP)
+warned = Signal()  # of a `budget` that is exceeded, in the transaction that queues the act
 
 
 class BudgetExceededError(ActionError):
@@ -70,6 +72,8 @@ def judge(
     verdicts = [FITS]
     for budget in of(person, connection, project).select_for_update():
         verdicts.append(_verdict(budget, price, spent(budget, without=without)))
+        if verdicts[-1].action == Action.WARN:
+            warned.send(Budget, budget=budget)
     return max(verdicts, key=lambda each: STRICTER.index(Action(each.action)) if each.action else -1)
 
 

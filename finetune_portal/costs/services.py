@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Max, QuerySet, Value
 from django.db.models.functions import Coalesce
+from django.dispatch import Signal
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -30,6 +31,7 @@ State = Cost.State
 Costs = QuerySet[Cost]
 BUDGET_GONE = "The budget was removed meanwhile, so nothing was changed."
 LATEST = 20  # bills that a price is read from
+decided = Signal()  # of a `cost`, by an `actor`, in the transaction that decides it
 
 
 def of(kind: str, subject: int) -> Costs:
@@ -127,6 +129,7 @@ def decide(cost: Cost, *, is_approved: bool, comment: str, actor: User) -> None:
         raise ActionError("There is nothing left to decide: somebody was faster, or it was withdrawn.")
     decision = {"is_approved": is_approved, "comment": comment, "decided_by": actor, "decided_at": now()}
     Approval.objects.filter(cost=cost).update(**decision)
+    decided.send(Cost, cost=cost, is_approved=is_approved, actor=actor)
 
 
 def release(costs: Costs) -> None:

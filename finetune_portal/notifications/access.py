@@ -1,4 +1,4 @@
-"""Which channels a person may see and change: their own, and for admins the team's."""
+"""Which channels a person may see and change, their own and for admins the team's, and their history."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
-from finetune_portal.notifications.models import Channel, Notification
+from finetune_portal.notifications.models import Channel, HistoryEntry, Notification
+from finetune_portal.projects import access as projects
 
 
 def visible(user: User) -> QuerySet[Channel]:
@@ -19,3 +20,12 @@ def visible(user: User) -> QuerySet[Channel]:
 
 def channel_to_change(user: User, pk: int) -> Channel:
     return get_object_or_404(visible(user), pk=pk)
+
+
+def history(user: User) -> QuerySet[HistoryEntry]:
+    """What the bell lists for this person, without jobs that they can no longer see.
+
+    Connections and budgets are the business of admins, so whoever is none any more does not see them.
+    """
+    rows = HistoryEntry.objects.filter(projects.is_seen(user, "job__project"), person=user)
+    return rows if user.can_administer else rows.exclude(job=None)

@@ -18,6 +18,7 @@ from finetune_portal.datasets.transfer import LEASE
 from finetune_portal.deletion import finishing
 from finetune_portal.jobs.sync import follow, poll, progress
 from finetune_portal.jobs.sync import submit as sync_submit
+from finetune_portal.notifications import history
 from finetune_portal.notifications import tasks as notifications
 from finetune_portal.playground import bills, first_results, generate, inputs
 from finetune_portal.queue.leases import claim, renewing
@@ -64,7 +65,7 @@ def cleanup() -> bool:
     files = (retention.clear_abandoned, retention.clear_refused_urls, retention.clear_old_files)
     pictures = (inputs.clear_unused,)
     models = (model_retention.clear_old_copies,)
-    rows = (webhooks.delete_old, notifications.delete_old, audit.delete_old)
+    rows = (webhooks.delete_old, notifications.delete_old, history.delete_old, audit.delete_old)
     expired = (sessions.delete_expired, shared_cache.delete_expired)
     return any(step() for step in (*files, *pictures, *models, *rows, *expired))
 

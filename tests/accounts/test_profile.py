@@ -137,7 +137,7 @@ def test_polling_is_no_activity(alice: User) -> None:
 def test_last_seen_is_written_once_in_five_minutes(alice: User, django_assert_num_queries: Any) -> None:
     client = signed_in(alice)
     client.get("/profile/second-factor/")
-    with django_assert_num_queries(4):  # session, person, their factors, the banner's state
+    with django_assert_num_queries(5):  # session, person, their factors, the banner’s state, the bell
         client.get("/profile/second-factor/")
 
 

@@ -61,7 +61,7 @@ def test_the_number_of_queries_does_not_grow_with_the_team(
         person(f"p{number}", User.Role.MAKER)
     client = signed_in(dana)
     client.get("/team/")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get("/team/")
 
 

@@ -91,6 +91,7 @@ def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job:
         "/settings/webhooks/",
         "/settings/webhooks/deliveries/",
         "/settings/webhooks/deliveries/?event=none",
+        "/notifications/",
         "/settings/notices/",
         "/settings/projects/",
         f"/settings/projects/{project.pk}/",

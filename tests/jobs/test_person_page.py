@@ -69,7 +69,7 @@ def test_it_asks_as_little_for_many_as_for_few(alice: User, django_assert_max_nu
         make_job(alice, State.READY, sent_at=now())
     client = signed_in(alice)
     client.get(f"/team/{alice.pk}/")
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         html = client.get(f"/team/{alice.pk}/").content.decode()
     assert "The newest 10 of 30." in html
 
