@@ -64,6 +64,7 @@ TABLE = """
     jobs:new                POST    MAKERS
     jobs:parameters         GET     MAKERS
     jobs:price              GET     MAKERS
+    jobs:palette            GET     TEAM
     jobs:limits             GET     ADMINS
     jobs:limits             POST    ADMINS
     jobs:detail             GET     TEAM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finetune_portal.jobs import approval_views, form_views, limit_views, views
+from finetune_portal.jobs import approval_views, form_views, limit_views, palette_views, views
 from finetune_portal.jobs.table import views as table_views
 
 app_name = "jobs"
@@ -22,6 +22,7 @@ urlpatterns = [
     path("jobs/new/", form_views.job_new, name="new"),
     path("jobs/new/parameters/", form_views.job_parameters, name="parameters"),
     path("jobs/new/price/", form_views.job_price, name="price"),
+    path("palette/", palette_views.results, name="palette"),
     path("settings/limits/", limit_views.page, name="limits"),
     path("jobs/<int:pk>/", views.job_detail, name="detail"),
     path("jobs/<int:pk>/state/", views.job_state, name="state"),

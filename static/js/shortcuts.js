@@ -1,5 +1,9 @@
-// Keyboard shortcuts of the jobs table; the dialog that ? opens lists them. Enter opens a job, as on any
-// link.
+// Keyboard shortcuts of every page, and those of the jobs table, which the dialog that ? opens lists. Enter
+// opens a job, as on any link.
+
+import { showFailure } from "./failures.js";
+
+const SECOND_KEY_WITHIN = 1500; // ms after g
 
 const jobLinks = () => Array.from(document.querySelectorAll("#job-table tbody tr .name a"));
 
@@ -9,21 +13,54 @@ function moveFocus(by) {
   links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))]?.focus();
 }
 
+const palette = document.getElementById("palette");
+
+// Open before its script is there, which is fetched the first time, so that no key is lost.
+async function openPalette() {
+  if (document.querySelector("dialog[open]")) return;
+  palette.querySelector("input").value = "";
+  palette.showModal();
+  try {
+    const { start } = await import("./palette.js");
+    start();
+  } catch {
+    palette.close();
+    const answer = { status: 0, wasOffline: !navigator.onLine, isRead: true };
+    showFailure("palette", answer, { retry: openPalette });
+  }
+}
+
 const SHORTCUTS = {
-  "/": () => document.getElementById("q")?.focus(),
-  n: () => document.querySelector("[data-new-training]")?.click(),
+  "/": () => (document.getElementById("q") ? document.getElementById("q").focus() : openPalette()),
+  n: () => document.querySelector("[data-new-training], [data-key=n]")?.click(),
   j: () => moveFocus(1),
   k: () => moveFocus(-1),
   x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector("[name=job]").click(),
   b: () => document.querySelector("#bulk-actions button")?.focus(),
-  "?": () => document.getElementById("shortcuts")?.showModal(),
+  "?": () =>
+    document.getElementById("shortcuts") ? document.getElementById("shortcuts").showModal() : openPalette(),
 };
 
+let goAt = Number.NEGATIVE_INFINITY; // when g was pressed, after which a key of the top bar leads to a page
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!palette || event.altKey) return;
+  if (event.ctrlKey || event.metaKey) {
+    if (event.key !== "k") return;
+    event.preventDefault();
+    openPalette();
+    return;
+  }
   if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
-  const shortcut = SHORTCUTS[event.key];
+  const isSecond = event.timeStamp - goAt < SECOND_KEY_WITHIN;
+  goAt = event.key === "g" ? event.timeStamp : Number.NEGATIVE_INFINITY;
+  const page = isSecond && document.querySelector(`[data-key="g ${CSS.escape(event.key)}"]`);
+  const shortcut = page ? () => page.click() : SHORTCUTS[event.key];
   if (!shortcut) return;
   event.preventDefault();
   shortcut();
 });
+
+for (const button of document.querySelectorAll("[data-palette]")) {
+  button.addEventListener("click", openPalette);
+}
