@@ -21,6 +21,7 @@ from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job, Training
+from finetune_portal.notifications.models import HistoryEntry
 from finetune_portal.playground.models import Generation
 from finetune_portal.projects.models import Project
 from finetune_portal.web.busy import SENTENCE
@@ -140,6 +141,7 @@ def places(values: dict[str, str], admin: User) -> list[str]:
     other = {"ip": "127.0.0.1", "user_agent": "Firefox"}
     UserSession.objects.create(user=admin, session_key=key_of(session_of(admin)), **other)
     private = Project.objects.create(name="Closed", folded_name="closed", is_private=True)
+    HistoryEntry.objects.create(person=admin, job=ready, event="ready")
     own = [f"/jobs/{job.pk}/" for job in jobs]
     make_generation(ready)
     Generation.objects.filter(job=ready).update(state="failed")
@@ -160,6 +162,7 @@ def places(values: dict[str, str], admin: User) -> list[str]:
         *(f"/datasets/{values['datasets']}/", f"/datasets/{values['datasets']}/captions/"),
         *(f"/datasets/{broken.pk}/", "/profile/", "/profile/password/", "/team/", "/settings/"),
         *("/settings/notices/", "/settings/webhooks/", "/settings/models/", "/tokens/", "/profile/confirm/"),
+        "/notifications/",
         *("/settings/projects/", f"/settings/projects/{values['settings/projects']}/"),
         f"/settings/projects/{private.pk}/",
         *("/profile/second-factor/app/remove/", "/profile/second-factor/codes/new/"),

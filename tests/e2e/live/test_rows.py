@@ -27,7 +27,7 @@ def test_focus_selection_and_an_open_menu_survive_twenty_updates(visit: Open, al
     job = make_job(alice, State.TRAINED, **PUBLISHED)
     page = visit(alice)
     says(page, "Live")
-    page.evaluate("document.querySelector('.topbar .menu').open = true")
+    page.evaluate("document.querySelector('.topbar .account').open = true")
     switch = page.get_by_role("switch")
     switch.focus()
     page.evaluate("getSelection().selectAllChildren(document.querySelector('#job-table .name a'))")
@@ -38,7 +38,7 @@ def test_focus_selection_and_an_open_menu_survive_twenty_updates(visit: Open, al
     expect(switch).to_be_focused()
     assert page.evaluate("window.before.isConnected")
     assert page.evaluate("getSelection().toString()") == "Day to night"
-    expect(page.locator(".topbar .menu > div")).to_be_visible()
+    expect(page.locator(".topbar .account > div")).to_be_visible()
 
 
 def test_a_filter_half_filled_in_survives_twenty_tables(visit: Open, alice: User) -> None:
