@@ -18,12 +18,15 @@ Size = tuple[int, int]  # width and height in pixels
 
 
 def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> Iterator[Example]:
-    """Decode the images of each pair, when it is its turn, and fit both to the bucket of the target."""
+    """Decode the images of each pair, when it is its turn, and fit both to the bucket of the target.
+
+    One image at a time is in memory in its full size, which takes up to 3 GB (docs/threat-model.md).
+    """
     for pair in pairs:
         target = _decode(pair.target_name, pair.target)
-        control = _decode(pair.control_name, pair.control)
         size = bucket_size(target.size, resolution=resolution, multiple=multiple)
-        control, target = (ImageOps.fit(image, size, Image.Resampling.LANCZOS) for image in (control, target))
+        target = ImageOps.fit(target, size, Image.Resampling.LANCZOS)
+        control = ImageOps.fit(_decode(pair.control_name, pair.control), size, Image.Resampling.LANCZOS)
         yield Example(pair.name, control, target, pair.instruction)
 
 
