@@ -28,7 +28,7 @@ from finetune_portal.jobs.models import DeletedJob, Job, Training
 from finetune_portal.jobs.sync import samples
 from finetune_portal.jobs.table import saved_views
 from finetune_portal.jobs.timeline import Source, note
-from finetune_portal.playground import results
+from finetune_portal.playground import bills, results
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.projects import access as projects
 from finetune_portal.projects.models import Project
@@ -264,6 +264,7 @@ def _delete(jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | 
     action = f"{thing._meta.model_name}.delete-all"
     redact([*jobs, *datasets, *inputs, thing])
     forget_titles([job.pk for job in jobs])
+    bills.wait_for_deleted(jobs)
     record(actor, action, thing, jobs=len(jobs), datasets=len(datasets), models=len(files), runs=len(runs))
     _have_deleted(thing, places, copies)
     DeletedJob.objects.bulk_create(

@@ -1,7 +1,8 @@
-"""Ask for the bills of runs, which some providers have a while later, under the id of the run."""
+"""Ask for the bills of runs and deleted jobs, which some providers have a while later, under their ids."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import transaction
@@ -13,7 +14,9 @@ from finetune_portal.connections import rate_limit
 from finetune_portal.connections.models import Connection
 from finetune_portal.costs import services as ledger
 from finetune_portal.costs.models import Cost
-from finetune_portal.jobs.sync.cost import bill_of_run
+from finetune_portal.jobs.choices import State
+from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.sync.cost import bill_by_id
 from finetune_portal.playground.models import AwaitedBill, Generation
 from finetune_portal.providers.contract import Adapter, Capability, Handle, Money
 from finetune_portal.queue.leases import held_by
@@ -41,6 +44,24 @@ def wait_for(generation: Generation, adapter: Adapter, handle: Handle) -> None:
         AwaitedBill.objects.update_or_create(cost_id=cost, defaults=fields)
 
 
+def wait_for_deleted(jobs: Iterable[Job]) -> None:
+    """Have jobs that are deleted now billed as if they were not: a bill needs the id at the provider only."""
+    followed = Job.objects.filter(pk__in=[job.pk for job in jobs], training__is_over=False)
+    by_key = {job.pk: job for job in followed.exclude(request_id=None)}
+    unbilled = Cost.objects.filter(kind=Cost.Kind.JOB, subject__in=by_key, state=Cost.State.UNBILLED)
+    AwaitedBill.objects.bulk_create(_awaited(cost, by_key[cost.subject]) for cost in unbilled)
+
+
+def _awaited(cost: Cost, job: Job) -> AwaitedBill:
+    return AwaitedBill(
+        cost=cost,
+        trainer=job.trainer,
+        run=job.request_id or "",
+        created_at=job.ended_at or now(),
+        has_failed=job.state == State.FAILED,
+    )
+
+
 def ask_next() -> bool:
     """Ask for the bill that was asked for longest ago. False when none is due.
 
@@ -55,9 +76,12 @@ def ask_next() -> bool:
     )
     if awaited is None:
         return False
-    if bill := bill_of_run(awaited.cost.connection, awaited.trainer, awaited.run):
+    is_last = awaited.created_at < now() - BILLED_WITHIN
+    nothing_without = is_last and awaited.has_failed
+    connection = awaited.cost.connection
+    if bill := bill_by_id(connection, awaited.trainer, awaited.run, nothing_without=nothing_without):
         _store(awaited, bill)
-    elif awaited.created_at < now() - BILLED_WITHIN:
+    elif is_last:
         held_by(awaited).delete()
     else:
         held_by(awaited).update(due_at=now() + INTERVAL, lease_expires_at=None)

@@ -148,13 +148,17 @@ class FirstResults(Leased):
 
 
 class AwaitedBill(Leased):
-    """A run that its provider bills a while later (bills.py). It goes with the bill, or when none comes."""
+    """A run, or a deleted job, that its provider bills a while later (bills.py).
+
+    It goes with the bill, or when none comes.
+    """
 
     cost = models.OneToOneField(Cost, on_delete=models.CASCADE, related_name="+")
     generation = models.ForeignKey(Generation, on_delete=models.SET_NULL, null=True, related_name="+")
     trainer = models.CharField(max_length=200)
-    run = models.CharField(max_length=100)  # its id at the provider
-    created_at = models.DateTimeField(default=now)
+    run = models.CharField(max_length=100)  # its id at the provider, or that of the job
+    created_at = models.DateTimeField(default=now)  # of a job: when it ended
+    has_failed = models.BooleanField(default=False)  # a job that failed and gets no bill was not charged
 
     def __str__(self) -> str:
         return self.run

@@ -22,6 +22,8 @@ from finetune_portal.jobs.sync import requests
 from finetune_portal.providers.contract import Adapter, Capability, Handle, Money, Price
 from finetune_portal.providers.errors import AdminKeyRejectedError, CallError, RequestRejectedError
 
+NOTHING = Money(Decimal(0), USD, Price.BILLED)
+
 
 def before(connection: Connection) -> dict[str, Any]:
     """The balance before a job, as fields of the job; none where jobs are free or billed one by one."""
@@ -61,7 +63,7 @@ def record_bill(job: Job, adapter: Adapter, *, is_last: bool = False) -> bool:
     except RequestRejectedError:
         return False
     if bill is None and is_last and job.state == State.FAILED:
-        bill = Money(Decimal(0), USD, Price.BILLED)
+        bill = NOTHING
     if bill is None:
         return False
     fields = {"cost": float(bill.amount), "currency": bill.currency}
@@ -71,15 +73,19 @@ def record_bill(job: Job, adapter: Adapter, *, is_last: bool = False) -> bool:
     return True
 
 
-def bill_of_run(connection: Connection, trainer: str, run: str) -> Money | None:
-    """What a run of a model was billed, by its id; None while there is no bill or no answer."""
+def bill_by_id(connection: Connection, trainer: str, id: str, *, nothing_without: bool) -> Money | None:
+    """What a run or a job was billed, by its id at the provider; None while there is no bill or no answer.
+
+    `nothing_without`: an answer without a bill means that it was not charged.
+    """
     try:
         with adapter_for(connection) as adapter:
             if Capability.COST not in adapter.capabilities:
                 return None
-            return _ask_for_bill(connection, adapter, adapter.handle(trainer, run))
+            bill = _ask_for_bill(connection, adapter, adapter.handle(trainer, id))
     except CallError:
         return None
+    return NOTHING if bill is None and nothing_without else bill
 
 
 def _ask_for_bill(connection: Connection, adapter: Adapter, handle: Handle) -> Money | None:
