@@ -83,9 +83,10 @@ def lock(person: User, acts: list[tuple[Connection, Project | None]]) -> None:
     list(Budget.objects.filter(pk__in=keys).order_by("pk").select_for_update())
 
 
-def lock_of(project: Project) -> None:
-    """Lock all budgets of a project, before the project itself, as `set_budget` does."""
-    list(Budget.objects.filter(project=project).order_by("pk").select_for_update())
+def lock_of(project: Project) -> list[int]:
+    """Lock all budgets of a project, before the project itself, as `set_budget` does. Return their keys."""
+    budgets = Budget.objects.filter(project=project).order_by("pk").select_for_update()
+    return list(budgets.values_list("pk", flat=True))
 
 
 def _verdict(budget: Budget, price: Money | None, before: Decimal) -> Verdict:

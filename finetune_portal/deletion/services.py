@@ -80,7 +80,8 @@ def delete_job(job: Job, *, actor: User) -> None:
         jobs = _locked_one(job)
         rows = Dataset.objects.select_for_update(of=("self",)).filter(jobs=jobs[0])
         list(rows)  # the last two take it in turn
-        _delete(jobs, datasets_gone_with(jobs), thing=job, actor=actor)
+        counts = _delete(jobs, datasets_gone_with(jobs), thing=job, actor=actor)
+        record(actor, "job.delete-all", job, **counts)
 
 
 def datasets_gone_with(jobs: list[Job]) -> list[Dataset]:
@@ -166,7 +167,8 @@ def delete_dataset(dataset: Dataset, *, actor: User) -> None:
         for job in jobs:
             if not access.may_change(actor, job):
                 raise ActionError(_not_yours(job))
-        _delete(jobs, datasets, thing=dataset, actor=actor)
+        counts = _delete(jobs, datasets, thing=dataset, actor=actor)
+        record(actor, "dataset.delete-all", dataset, **counts)
 
 
 def delete_project(project: Project, *, actor: User) -> None:
@@ -187,14 +189,17 @@ def delete_project(project: Project, *, actor: User) -> None:
         left = Dataset.objects.filter(deleted_at__isnull=False, jobs__project=project).distinct()
         others = Job.objects.exclude(project=project)
         datasets += left.exclude(pk__in=[each.pk for each in datasets]).exclude(jobs__in=others)
-        names = names_of(project)
-        redact_values(("job.project", "dataset.project"), names)
-        redact_parts(("budget.set", "budget.remove"), "of", names)  # also of budgets that are gone
-        redact(project.budgets.all())
         saved_views.forget_project(project)
-        _delete(jobs, datasets, thing=project, actor=actor)
-        budgets.lock_of(project)
+        counts = _delete(jobs, datasets, thing=project, actor=actor)
+        locked = budgets.lock_of(project)
         costs.forget_project(project)
+        list(
+            Project.objects.select_for_update().filter(pk=project.pk)
+        )  # what comes now waits, and is refused
+        if project.budgets.exclude(pk__in=locked).exists():  # locked after their project, they would deadlock
+            raise ActionError(CAME_IN)
+        _redact_project(project)
+        record(actor, "project.delete-all", project, **counts)
         _delete_empty(project)
 
 
@@ -226,7 +231,6 @@ def _not_yours(job: Job) -> str:
 
 def _delete_empty(project: Project) -> None:
     """Raises ActionError where something came in since its contents were read."""
-    list(Project.objects.select_for_update().filter(pk=project.pk))  # what comes now waits, and is refused
     try:
         project.delete()
     except ProtectedError:
@@ -256,16 +260,25 @@ def _check_are_at_rest(datasets: list[Dataset]) -> None:
             raise ActionError(IS_CHECKED.format(name=each))
 
 
-def _delete(jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | Project, actor: User) -> None:
+def _redact_project(project: Project) -> None:
+    """Remove what the record says of a project that is locked, so that no entry comes after it."""
+    names = names_of(project)
+    redact_values(("job.project", "dataset.project"), names)
+    redact_parts(("budget.set", "budget.remove"), "of", names)  # also of budgets that are gone
+    redact([project, *project.budgets.all()])
+
+
+def _delete(
+    jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | Project, actor: User
+) -> dict[str, int]:
+    """Delete the rows, and return how many of each kind, for the record of it."""
     runs, inputs = _runs_and_inputs(jobs, datasets, actor)
     files = list(ModelFile.objects.filter(model__job__in=jobs))
     copies = [*_jobs_at_providers(jobs), *_files_at_providers(datasets, runs, inputs)]
     places = [*_places_of(jobs, files), *_places_of_datasets(datasets), *_places_of_runs(runs, inputs)]
-    action = f"{thing._meta.model_name}.delete-all"
-    redact([*jobs, *datasets, *inputs, thing])
+    redact([*jobs, *datasets, *inputs])
     forget_titles([job.pk for job in jobs])
     bills.wait_for_deleted(jobs)
-    record(actor, action, thing, jobs=len(jobs), datasets=len(datasets), models=len(files), runs=len(runs))
     _have_deleted(thing, places, copies)
     DeletedJob.objects.bulk_create(
         DeletedJob(connection=each.connection, request_id=each.request_id or "", nonce=each.nonce)
@@ -275,6 +288,7 @@ def _delete(jobs: list[Job], datasets: list[Dataset], *, thing: Job | Dataset | 
     Delivery.objects.filter(job__in=jobs).delete()
     Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
     Dataset.objects.filter(pk__in=[dataset.pk for dataset in datasets]).delete()
+    return {"jobs": len(jobs), "datasets": len(datasets), "models": len(files), "runs": len(runs)}
 
 
 def _have_deleted(thing: Job | Dataset | Project, places: list[Path], copies: list[AtProvider]) -> None:

@@ -71,7 +71,8 @@ def lock() -> None:
     """Lock the limits in the transaction that makes jobs, so that two forms cannot both take the last one.
 
     A transaction that locks several rows does so in one order, which rules out a deadlock: the limits, jobs,
-    datasets, generations and files of models, budgets, projects.
+    datasets, generations and files of models, budgets, projects. Where a budget came to a locked project, the
+    transaction ends (deletion/services.py).
     """
     Limits.objects.get_or_create(pk=1)
     Limits.objects.select_for_update().get(pk=1)

@@ -27,6 +27,7 @@ from finetune_portal.playground.models import Generation, Input
 from finetune_portal.projects import services as projects
 from finetune_portal.projects.models import Member, Project
 from finetune_portal.web.errors import ActionError
+from tests import databases
 from tests.people import make_dataset, make_generation, make_job
 from tests.registry.test_copying import somebody_waits
 from tests.waiting import until
@@ -126,6 +127,31 @@ def test_a_project_is_deleted_as_its_budget_is_changed(dana: User, project: Proj
         before='UPDATE "costs_budget"',
     )
     assert not Project.objects.exists()
+
+
+def test_a_budget_is_added_as_its_project_is_deleted(dana: User, project: Project) -> None:
+    """Deleted with it, the budget would be locked after its project, and its next change before."""
+    added = Budget(project=project, amount=Decimal(5), currency="USD")
+    with pytest.raises(ActionError, match="came into the project meanwhile"):
+        at_once(
+            lambda: deletion.delete_project(project, actor=dana),
+            lambda: costs.set_budget(added, actor=dana),
+            before='UPDATE "costs_cost"',
+        )
+    assert Budget.objects.get().project == project
+    deletion.delete_project(project, actor=dana)
+    assert "Spring" not in databases.every_value()
+
+
+def test_a_budget_is_removed_as_its_project_is_deleted(dana: User, project: Project, budget: Budget) -> None:
+    """What the record says of it names the project."""
+    at_once(
+        lambda: deletion.delete_project(project, actor=dana),
+        lambda: costs.remove_budget(budget, actor=dana),
+        before='SELECT "costs_budget"',
+    )
+    assert not Budget.objects.filter(project__isnull=False).exists()
+    assert "Spring" not in databases.every_value()
 
 
 def test_a_model_is_run_as_its_project_is_deleted(
