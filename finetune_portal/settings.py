@@ -28,11 +28,7 @@ PROXIES = (  # gunicorn.py reads them, too
 _public = urlsplit(PORTAL_URL)
 SECURE = _public.scheme == "https"
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-ALLOWED_HOSTS = [
-    *(env.host_of(url) for url in (PORTAL_URL, WEB_URL)),
-    *LOOPBACK,
-    *env.listing("PORTAL_HOSTS"),
-]
+ALLOWED_HOSTS = [*map(env.host_of, (PORTAL_URL, WEB_URL)), *LOOPBACK, *env.listing("PORTAL_HOSTS")]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 # Under which path the portal is served: asgi.py adds it to a request where a proxy took it away.
 FORCE_SCRIPT_NAME = _public.path or None
@@ -145,6 +141,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "finetune_portal.accounts.middleware.LoginRequiredMiddleware",
     "finetune_portal.web.confirmation.ConfirmMiddleware",
+    "finetune_portal.web.middleware.redirect_reloads",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "finetune_portal.web.middleware.append_messages",

@@ -173,7 +173,8 @@ def values_of(job: Job, generation: Generation, upload: Dataset) -> dict[str, st
         **{"filename": f"{generation.input.sha256}.png", "rest": f"request/{job.form_key}"},
         **{"slug": job.slug, "key": str(generation.key), "team": str(job.owner_id)},
         **{"token": "no-such-token", "provider": "fal", "uidb64": "MQ", "upload": str(upload.key)},
-        **dict.fromkeys(("views", "presets", "tokens", "settings/connections", "settings/notices"), "99999"),
+        **dict.fromkeys(("views", "tokens", "settings/connections", "settings/notices"), "99999"),
+        "jobs/new/presets": "99999",
         **dict.fromkeys(("team/invitations", "profile/sessions", "profile/second-factor/keys"), "99999"),
     }
 

@@ -1,4 +1,4 @@
-"""Middleware: security headers, log lines of denied requests, compression, messages for htmx, no NUL."""
+"""Middleware: security headers, log lines of denied requests, compression, reloads, messages for htmx."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import get_script_prefix, is_valid_path
 
 from finetune_portal.web.http import SENT_BY_SCRIPT
 
@@ -110,6 +112,28 @@ class HTMLGZipMiddleware(GZipMiddleware):
         if not response.headers.get("Content-Type", "").startswith("text/html"):
             return response
         return super().process_response(request, response)
+
+
+def redirect_reloads(get_response: GetResponse) -> GetResponse:
+    """Lead from an address that only takes a form to the page above it, which holds the form.
+
+    A reload of a refused form, a bookmark and the way back after a sign-in ask for it by GET.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        is_page = getattr(getattr(request.resolver_match, "func", None), "login_required", True)
+        if response.status_code == 405 and request.method in ("GET", "HEAD") and is_page:
+            return redirect(get_script_prefix() + _address_above(request.path_info))
+        return response
+
+    return middleware
+
+
+def _address_above(path: str) -> str:
+    """The nearest address above that is in the URLconf, without its first slash."""
+    above = path.rstrip("/").rpartition("/")[0] + "/"
+    return above[1:] if above == "/" or is_valid_path(above) else _address_above(above)
 
 
 def append_messages(get_response: GetResponse) -> GetResponse:

@@ -190,7 +190,7 @@ def test_a_required_second_factor_is_set_up_first(alice: User) -> None:
         assert client.get(page).headers["Location"] == HOME
     fragment = client.get("/jobs/table/", headers=HTMX)
     assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (403, HOME)
-    assert client.post("/presets/", {}).status_code == 403
+    assert client.post("/jobs/new/presets/", {}).status_code == 403
     assert signed_in_user({"cookie": f"{COOKIE}={client.cookies[COOKIE].value}"}) is None
     assert "requires a second factor" in client.get(HOME).content.decode()
     add_app(client)

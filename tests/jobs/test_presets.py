@@ -1,4 +1,4 @@
-"""POST /presets/: the team's own parameters, saved under a name."""
+"""POST /jobs/new/presets/: the team's own parameters, saved under a name."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.worker.driving import text_of
 
 def test_a_preset_of_the_team(alice: User, bob: User, charlie: User) -> None:
     data = {"preset_name": "Our own", "learning_rate": "0.0003", "steps": "700"}
-    assert signed_in(charlie).post("/presets/", data).status_code == 403
-    kept = signed_in(alice).post("/presets/", data, headers=HTMX)
+    assert signed_in(charlie).post("/jobs/new/presets/", data).status_code == 403
+    kept = signed_in(alice).post("/jobs/new/presets/", data, headers=HTMX)
     assert "Our own" in kept.content.decode()
     assert "Our own" in text_of(signed_in(bob), "/jobs/new/")
     preset = Preset.objects.get()
     assert (preset.learning_rate, preset.steps) == (0.0003, 700)
     assert "Delete the preset Our own" not in text_of(signed_in(bob), "/jobs/new/")
-    assert signed_in(bob).post(f"/presets/{preset.pk}/drop/").status_code == 403
-    signed_in(alice).post(f"/presets/{preset.pk}/drop/")
+    assert signed_in(bob).post(f"/jobs/new/presets/{preset.pk}/drop/").status_code == 403
+    signed_in(alice).post(f"/jobs/new/presets/{preset.pk}/drop/")
     assert not Preset.objects.exists()
     actions = list(AuditEvent.objects.values_list("action", flat=True))
     assert sorted(actions) == ["preset.drop", "preset.keep"]
@@ -36,7 +36,7 @@ def test_a_preset_of_the_team(alice: User, bob: User, charlie: User) -> None:
 def test_a_preset_has_all_parameters(alice: User, bob: User) -> None:
     further = {"parameter-rank": "32", "parameter-hold_out": "false", "parameter-guidance": "2,5"}
     data = {"preset_name": "Hats", "learning_rate": "0.0003", "steps": "700", **further, "parameter-seed": ""}
-    kept = signed_in(alice).post("/presets/", data, headers=HTMX)
+    kept = signed_in(alice).post("/jobs/new/presets/", data, headers=HTMX)
     assert kept.status_code == 200
     assert Preset.objects.get().parameters == {"rank": 32, "hold_out": False, "guidance": 2.5}
     html = text_of(signed_in(bob), "/jobs/new/")
@@ -60,7 +60,7 @@ def test_two_of_one_name_at_once_are_one_and_a_sentence(alice: User, bob: User) 
 
     client = signed_in(alice)
     with connection.execute_wrapper(save_before):
-        answer = client.post("/presets/", data, headers=HTMX)
+        answer = client.post("/jobs/new/presets/", data, headers=HTMX)
     assert answer.status_code == 422
     assert "A preset with this name already exists." in answer.content.decode()
 
@@ -75,7 +75,7 @@ def test_a_preset_that_cannot_be_kept_says_why_and_loses_nothing(alice: User, da
         ({"preset_name": "Two", "parameter-x": "1"}, "does not take “x”"),
     ):
         typed = form_data(dataset, instance_prompt="a red hat", **data)
-        answer = client.post("/presets/", typed)
+        answer = client.post("/jobs/new/presets/", typed)
         html = answer.content.decode()
         assert answer.status_code == 422
         assert sentence in html

@@ -26,7 +26,7 @@ def test_a_name_in_any_script_is_taken_everywhere(alice: User, dataset: Dataset,
     client.post("/jobs/new/", form_data(dataset, name=name))
     job = Job.objects.get()
     client.post(f"/jobs/{job.pk}/describe/", {"name": f"{name} 2"})
-    client.post("/presets/", {"preset_name": name, "learning_rate": "0.0001", "steps": "9"})
+    client.post("/jobs/new/presets/", {"preset_name": name, "learning_rate": "0.0001", "steps": "9"})
     client.post("/views/", {"name": name, "query": "mine=on"})
     client.post(f"/datasets/{dataset.pk}/rename/", {"name": name})
     job.refresh_from_db()

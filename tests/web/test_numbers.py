@@ -111,9 +111,9 @@ def test_a_learning_rate_of_any_country_is_read(alice: User, dataset: Dataset, t
 def test_a_preset_reads_numbers_as_the_form_does(alice: User) -> None:
     client = signed_in(alice)
     data = {"preset_name": "Ours", "learning_rate": "0,0004", "steps": "1.000"}
-    refused = client.post("/presets/", data)
+    refused = client.post("/jobs/new/presets/", data)
     assert "Did you mean 1000?" in refused.content.decode()
-    client.post("/presets/", {**data, "steps": "1000"})
+    client.post("/jobs/new/presets/", {**data, "steps": "1000"})
     preset = Preset.objects.get()
     assert (preset.learning_rate, preset.steps) == (0.0004, 1000)
 

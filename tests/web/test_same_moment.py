@@ -84,7 +84,7 @@ def test_a_connection_is_not_made_the_default_and_deactivated(
 def test_presets_of_one_name_are_one_and_a_sentence(web: WebServer, tabs: list[requests.Session]) -> None:
     for number in range(ROUNDS):
         fields = {"preset_name": f"Hats {number}", "learning_rate": "0.0003", "steps": "700"}
-        answers = at_once(*(post(tab, f"{web.url}/presets/", **fields) for tab in tabs))
+        answers = at_once(*(post(tab, f"{web.url}/jobs/new/presets/", **fields) for tab in tabs))
         refused = [answer for answer in answers if answer.status_code == 422]
         assert [answer.status_code < 500 for answer in answers] == [True] * 4
         assert len(refused) == 3
