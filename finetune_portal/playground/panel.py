@@ -41,8 +41,11 @@ def context(
     shown = chosen or next(iter(page.rows), None)
     if form is None and user.can_train and not why_not:
         form = form_for([job], shown, seed=chosen.seed if chosen else params.get("seed", ""))
+    is_chosen = chosen is not None or bool(params.get("older"))
     return {
         **stage(user, shown, confirmed=confirmed),
+        # What a person looks at stays. Nothing yet, and runs on their way, follow what happens elsewhere.
+        "is_live": not is_chosen and (shown is None or any(each.is_changing for each in page.rows)),
         "job": job,
         "why_not": why_not,
         "form": form,
