@@ -32,7 +32,7 @@ from finetune_portal.datasets import previews
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.gateway.generations import responses
 from finetune_portal.gateway.services import new_token
-from finetune_portal.jobs.models import Job, JobEvent, Training
+from finetune_portal.jobs.models import Job, JobEvent, Preset, Training
 from finetune_portal.playground import results
 from finetune_portal.playground.models import Generation, Input
 from finetune_portal.projects import services as projects
@@ -48,16 +48,16 @@ COST = "7351.25"
 # Where the mark stands; only admins find the last ones.
 MARKS = (
     *("project", "job", "prompt", "note", "tag", "error", "event", "log", "dataset", "file"),
-    *("caption", "warning", "run", "input", "picture"),
+    *("caption", "warning", "run", "input", "picture", "preset"),
 )
 ADMINS = ("audit", "delivery", "copy", "ledger")
 BYTES = f"{MARK}picture".encode()
 RIGHTS = ["train", "publish", "download", "run"]
 # Keys of what is private begin with 9, and those of what was never there with 8.
-JOB, FAILED, DATASET, UPLOAD, PROJECT, MEMBER, RUN, INPUT = range(910_001, 910_009)
+JOB, FAILED, DATASET, UPLOAD, PROJECT, MEMBER, RUN, INPUT, PRESET = range(910_001, 910_010)
 # What differs between any two answers, in lower case: keys, tokens, versions of what is shown.
 PASSING = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{64}|\b[0-9a-f]{16}\b|[89]1000[1-8]"
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{64}|\b[0-9a-f]{16}\b|[89]1000[1-9]"
     r'|x-csrftoken": ?"\w+"|name="csrfmiddlewaretoken" value="\w+"|seen=[\w.%-]*|\?dataset=\d+|\d\d:\d\d:\d\d'
 )
 # Pages that show a new secret each time.
@@ -93,6 +93,8 @@ def make_scene(owner: User, admin: User) -> Scene:
     put_files(job, dataset, generation)
     paid = {"currency": "USD", "estimate": 1, "title": mark("ledger"), "bill": COST, "state": "billed"}
     Cost.objects.create(kind="job", subject=JOB, job=JOB, connection=job.connection, person=owner, **paid)
+    numbers = {"learning_rate": 1e-4, "steps": 1}
+    Preset.objects.create(pk=PRESET, owner=owner, project=project, name=mark("preset"), **numbers)
     record(owner, "job.name", job, before=mark("audit"), after=mark("job"))
     Delivery.objects.create(event=mark("delivery"), size=1, job=job, outcome=mark("delivery"))
     upload = make_dataset(owner, pk=UPLOAD, state="receiving", project=project, name=mark("dataset"))
@@ -174,7 +176,7 @@ def values_of(job: Job, generation: Generation, upload: Dataset) -> dict[str, st
         **{"slug": job.slug, "key": str(generation.key), "team": str(job.owner_id)},
         **{"token": "no-such-token", "provider": "fal", "uidb64": "MQ", "upload": str(upload.key)},
         **dict.fromkeys(("views", "tokens", "settings/connections", "settings/notices"), "99999"),
-        "jobs/new/presets": "99999",
+        "jobs/new/presets": str(PRESET),
         **dict.fromkeys(("team/invitations", "profile/sessions", "profile/second-factor/keys"), "99999"),
     }
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import transaction
 from django.db.models import ProtectedError, Q, QuerySet
+from django.utils.text import get_text_list
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -23,7 +24,7 @@ from finetune_portal.costs import budgets
 from finetune_portal.costs.services import forget_titles
 from finetune_portal.datasets.models import Dataset, Transfer
 from finetune_portal.deletion.models import AtProvider, Deletion
-from finetune_portal.jobs import access, costs, limits
+from finetune_portal.jobs import access, costs, limits, presets
 from finetune_portal.jobs.models import DeletedJob, Job, Training
 from finetune_portal.jobs.sync import samples
 from finetune_portal.jobs.table import saved_views
@@ -61,14 +62,20 @@ class Contents(NamedTuple):
 
     job_count: int
     dataset_count: int
+    preset_count: int
     stays: str
 
     @property
     def text(self) -> str:
-        """Such as "2 jobs and 1 dataset"; empty where there is nothing."""
-        counts = ((self.job_count, "job"), (self.dataset_count, "dataset"))
+        """Such as "2 jobs, 1 dataset and 1 preset"; empty where there is nothing."""
+        counts = ((self.job_count, "job"), (self.dataset_count, "dataset"), (self.preset_count, "preset"))
         named = [f"{number:,} {name}{'s' * (number != 1)}" for number, name in counts if number]
-        return " and ".join(named)
+        return get_text_list(named, "and")
+
+    @property
+    def has_models(self) -> bool:
+        """Whether models, samples or runs may have been made of it."""
+        return bool(self.job_count or self.dataset_count)
 
 
 def delete_job(job: Job, *, actor: User) -> None:
@@ -207,7 +214,7 @@ def contents_of(project: Project) -> Contents:
     """What would go with the project now, for the question before it."""
     jobs = project.jobs.select_related("connection")
     datasets = project.datasets.filter(deleted_at=None)
-    return Contents(len(jobs), datasets.count(), what_stays(jobs))
+    return Contents(len(jobs), datasets.count(), project.presets.count(), what_stays(jobs))
 
 
 def are_public(jobs: Iterable[Job]) -> bool:
@@ -265,6 +272,7 @@ def _redact_project(project: Project) -> None:
     names = names_of(project)
     redact_values(("job.project", "dataset.project"), names)
     redact_parts(("budget.set", "budget.remove"), "of", names)  # also of budgets that are gone
+    presets.forget_project(project, names)
     redact([project, *project.budgets.all()])
 
 

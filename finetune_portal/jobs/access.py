@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Preset
 from finetune_portal.projects import access as projects
 
 
@@ -47,6 +47,18 @@ def job_to_change(user: User, pk: int) -> Job:
     if not may_change(user, job):
         raise PermissionDenied("Only the person who started this job, or an admin, can do that.")
     return job
+
+
+def presets(user: User) -> QuerySet[Preset]:
+    """All but those of private projects of others."""
+    return Preset.objects.filter(projects.is_seen(user)).select_related("owner", "project")
+
+
+def preset_to_delete(user: User, pk: int) -> Preset:
+    preset = get_object_or_404(presets(user), pk=pk)
+    if preset.owner_id != user.pk and not user.can_administer:
+        raise PermissionDenied("Only the person who made this preset, or an admin, can delete it.")
+    return preset
 
 
 def is_there(job: Job) -> bool:

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -28,7 +28,7 @@ from finetune_portal.jobs.models import Preset
 from finetune_portal.web.errors import ActionError
 from finetune_portal.web.forms import reads_forms
 from finetune_portal.web.guards import maker_only, takes_file
-from finetune_portal.web.http import fragment_or_redirect, redirect_to, swap_main_to
+from finetune_portal.web.http import action_messages, fragment_or_redirect, redirect_to, swap_main_to
 from finetune_portal.web.keys import parse_key
 
 REPEATED_FIELDS = (
@@ -139,14 +139,16 @@ def _not_started(request: PortalRequest, form: JobForm, dataset: Dataset, exc: A
 @maker_only
 def save_preset(request: PortalRequest) -> HttpResponse:
     """Save all parameters as a preset of the team; the other fields stay as typed."""
-    form = PresetForm(request.POST)
+    form = PresetForm(request.POST, user=request.user)
     if form.is_valid():
         try:
-            presets.save_preset(request.user, form.cleaned_data["preset_name"], **form.preset)
-            messages.success(request, f"“{form.data['preset_name']}” is now a preset for the whole team.")
+            preset = presets.save_preset(request.user, form.cleaned_data["preset_name"], **form.preset)
+            messages.success(request, f"“{preset}” is now a preset {_for_whom(preset)}.")
         except presets.NameTakenError:
             form.add_error("preset_name", NAME_TAKEN)
-    status, shown = (200, PresetForm()) if form.is_valid() else (422, form)
+        except ActionError as exc:
+            form.add_error("preset_name", str(exc))
+    status, shown = (200, PresetForm(user=request.user)) if form.is_valid() else (422, form)
     if request.htmx:
         return render(request, "jobs/_presets.html", _preset_context(shown), status=status)
     typed = JobForm(user=request.user, initial=_initial(request))
@@ -156,13 +158,17 @@ def save_preset(request: PortalRequest) -> HttpResponse:
 @require_POST
 @maker_only
 def delete_preset(request: PortalRequest, pk: int) -> HttpResponse:
-    preset = get_object_or_404(Preset, pk=pk)
-    if preset.owner_id != request.user.pk and not request.user.can_administer:
-        raise PermissionDenied("Only the person who made this preset, or an admin, can delete it.")
-    presets.delete_preset(preset, actor=request.user)
-    messages.success(request, f"Deleted the preset “{preset.name}”.")
-    context = _preset_context(PresetForm())
+    preset = access.preset_to_delete(request.user, pk)
+    with action_messages(request, f"Deleted the preset “{preset.name}”."):
+        presets.delete_preset(preset, actor=request.user)
+    context = _preset_context(PresetForm(user=request.user))
     return fragment_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
+
+
+def _for_whom(preset: Preset) -> str:
+    if preset.project and preset.project.is_private:
+        return f"for the members of “{preset.project}”"
+    return "for the whole team"
 
 
 def _initial(request: PortalRequest) -> dict[str, Any]:
@@ -191,7 +197,7 @@ def _suggested_name(user: User, dataset: int) -> str:
 def _form_context(form: JobForm) -> dict[str, Any]:
     return {
         "form": form,
-        **_preset_context(PresetForm()),
+        **_preset_context(PresetForm(user=form.user)),
         "dataset": form.chosen_dataset,
         "max_bytes": settings.DATASET_MAX_BYTES,
     }
@@ -200,6 +206,6 @@ def _form_context(form: JobForm) -> dict[str, Any]:
 def _preset_context(form: PresetForm) -> dict[str, Any]:
     return {
         "presets": choices.BUILT_IN_PRESETS,
-        "own_presets": Preset.objects.select_related("owner"),
+        "own_presets": access.presets(form.user),
         "preset_form": form,
     }

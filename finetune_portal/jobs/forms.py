@@ -18,8 +18,9 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.jobs import access as job_access
 from finetune_portal.jobs import choices, durations, inputs, limits, placement, sweeps
-from finetune_portal.jobs.models import Job, Limits, Preset
+from finetune_portal.jobs.models import Job, Limits
 from finetune_portal.jobs.parameter_fields import ParametersField, field_name
 from finetune_portal.jobs.parameter_forms import ParametersMixin
 from finetune_portal.jobs.select_fields import (
@@ -357,11 +358,14 @@ class PresetForm(ParametersMixin, InlineForm):
     preset_name = NameField(max_length=40, error_messages={"required": "Enter a name for the preset."})
     learning_rate = _rate_field(count=1, single="A preset has a single learning rate.")
     steps = _steps_field(count=1, single="A preset has a single number of steps.")
+    project = ProjectField()
     trainer = forms.ChoiceField(required=False)
     parameters = ParametersField(required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.user = user
+        cast("ProjectField", self.fields["project"]).offer_to(user)
         if self.is_bound:
             self.add_parameter_fields(Connection.objects.in_use(), count=1)
 
@@ -371,18 +375,18 @@ class PresetForm(ParametersMixin, InlineForm):
     def clean_steps(self) -> int:
         return int(self.cleaned_data["steps"][0])
 
-    def clean_preset_name(self) -> str:
-        name = str(self.cleaned_data["preset_name"])
-        if Preset.objects.filter(name=name).exists():
-            raise forms.ValidationError(NAME_TAKEN)
-        return name
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        if "project" in cleaned and "preset_name" in cleaned:
+            same = job_access.presets(self.user).filter(
+                name=cleaned["preset_name"], project=cleaned["project"]
+            )
+            if same.exists():
+                self.add_error("preset_name", NAME_TAKEN)
         cleaned["parameters"] = {name: values[0] for name, values in self.read_parameters().items()}
         return cleaned
 
     @property
     def preset(self) -> dict[str, Any]:
         """The fields of the preset beside its name."""
-        return {name: self.cleaned_data[name] for name in ("learning_rate", "steps", "parameters")}
+        return {name: self.cleaned_data[name] for name in ("project", "learning_rate", "steps", "parameters")}

@@ -61,7 +61,7 @@ def bring_about(page: Page, name: str, dataset: Dataset) -> None:
             page.get_by_label("Public URL of a ZIP").fill("https://example.com/pairs.zip")
             page.get_by_role("button", name="Check URL").click()
         case "preset saved":
-            page.get_by_text("as a preset for the team").click()
+            page.get_by_text("Save the values below as a preset").click()
             page.get_by_label("Preset name").fill("Caps")
             page.get_by_role("button", name="Save preset").click()
         case "preset deleted":

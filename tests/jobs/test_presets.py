@@ -12,7 +12,10 @@ from django.db import connection
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.models import AuditEvent
 from finetune_portal.datasets.models import Dataset
+from finetune_portal.deletion import services as deletion
 from finetune_portal.jobs.models import Preset
+from finetune_portal.projects import services as projects
+from tests import databases
 from tests.people import HTMX, form_data, signed_in
 from tests.worker.driving import text_of
 
@@ -45,6 +48,27 @@ def test_a_preset_has_all_parameters(alice: User, bob: User) -> None:
     assert [json.loads(unescape(text)) for text in inputs] == [
         {"parameter-rank": "32", "parameter-hold_out": "false", "parameter-guidance": "2.5"}
     ]
+
+
+def test_one_of_a_private_project_is_for_its_members_and_admins(alice: User, bob: User, dana: User) -> None:
+    project = projects.add("Winter", actor=dana)
+    projects.add_member(project, alice, actor=dana)
+    projects.set_private(project, private=True, actor=dana)
+    data = {"preset_name": "Acme", "learning_rate": "0.0003", "steps": "700", "project": project.pk}
+    assert signed_in(bob).post("/jobs/new/presets/", data, headers=HTMX).status_code == 422
+    kept = signed_in(alice).post("/jobs/new/presets/", data, headers=HTMX)
+    assert "“Acme” is now a preset for the members of “Winter”." in kept.content.decode()
+    preset = Preset.objects.get()
+    for who, is_seen in ((alice, True), (dana, True), (bob, False)):
+        assert ("Acme" in text_of(signed_in(who), "/jobs/new/")) == is_seen
+    delete = f"/jobs/new/presets/{preset.pk}/drop/"
+    assert signed_in(bob).post(delete).status_code == 404
+    again = signed_in(bob).post("/jobs/new/presets/", {**data, "project": ""}, headers=HTMX)
+    assert again.status_code == 200, "an equal name elsewhere says nothing of this one"
+    assert signed_in(alice).post("/jobs/new/presets/", data, headers=HTMX).status_code == 422
+    deletion.delete_project(project, actor=dana)
+    assert [each.owner for each in Preset.objects.all()] == [bob]
+    assert "Winter" not in databases.every_value()
 
 
 def test_two_of_one_name_at_once_are_one_and_a_sentence(alice: User, bob: User) -> None:

@@ -45,7 +45,7 @@ OF_PAGES = (
     "people_views",
     "panel",
 )
-ROWS = {"Job", "Dataset", "Generation", "Input", "ModelFile", "Training", "JobEvent", "Member"}
+ROWS = {"Job", "Dataset", "Generation", "Input", "ModelFile", "Training", "JobEvent", "Member", "Preset"}
 # Rows that are the asker's own, or of whoever may do everything.
 OWN = {
     (f"{PORTAL}.jobs.forms", "Job"),  # whether the person's own form was sent before

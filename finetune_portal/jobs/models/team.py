@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
+
+from finetune_portal.projects.models import Project
 
 
 class Limits(models.Model):
@@ -33,17 +36,25 @@ class SavedView(models.Model):
 
 
 class Preset(models.Model):
-    """A learning rate, a number of steps and further parameters that the team shares under a name."""
+    """A learning rate, a number of steps and further parameters that the team shares under a name.
+
+    One of a private project is seen by its members and admins only.
+    """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
-    name = models.CharField(max_length=40, unique=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, related_name="presets")
+    name = models.CharField(max_length=40)
     learning_rate = models.FloatField()
     steps = models.PositiveIntegerField()
     parameters = models.JSONField(default=dict)  # further ones, in their types; the others at their defaults
     note = models.CharField(max_length=80, blank=True)
 
     class Meta:
-        ordering = ["name"]
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(project=None), name="one_preset_of_a_name"),
+            models.UniqueConstraint(fields=["project", "name"], name="one_preset_of_a_name_a_project"),
+        ]
 
     def __str__(self) -> str:
         return self.name
