@@ -200,10 +200,10 @@ def delete_project(project: Project, *, actor: User) -> None:
         counts = _delete(jobs, datasets, thing=project, actor=actor)
         locked = budgets.lock_of(project)
         costs.forget_project(project)
-        list(
-            Project.objects.select_for_update().filter(pk=project.pk)
-        )  # what comes now waits, and is refused
-        if project.budgets.exclude(pk__in=locked).exists():  # locked after their project, they would deadlock
+        # What comes from here on waits, and is refused. A budget that came before would be locked after its
+        # project, which whoever changes it locks before: a deadlock.
+        list(Project.objects.select_for_update().filter(pk=project.pk))
+        if project.budgets.exclude(pk__in=locked).exists():
             raise ActionError(CAME_IN)
         _redact_project(project)
         record(actor, "project.delete-all", project, **counts)

@@ -112,8 +112,11 @@ def inputs(user: User) -> QuerySet[Input]:
     """The pictures of runs that the person sees, and the person's own that no run has used."""
     if not user.is_active:
         return Input.objects.none()
+    if user.can_administer:
+        return Input.objects.all()
     seen = _USES.filter(projects.is_seen(user, "job__project"))
-    return Input.objects.all() if user.can_administer else Input.objects.filter(Exists(seen) | _unused(user))
+    unused = _unused(user) & projects.is_seen(user, "dataset__project")  # some are of its pairs
+    return Input.objects.filter(Exists(seen) | unused)
 
 
 def inputs_beside(user: User, job: Job | None) -> QuerySet[Input]:
@@ -122,11 +125,16 @@ def inputs_beside(user: User, job: Job | None) -> QuerySet[Input]:
     Whoever sees the job's runs sees them anyway: they were used in its project or in an open one, or they are
     the person's own that no run has used.
     """
-    is_open = Q(job__project=None) | Q(job__project__is_private=False)
-    if job is not None and job.project_id is not None:
-        is_open |= Q(job__project=job.project_id)
-    rows = inputs(user).filter(Exists(_USES.filter(is_open)) | _unused(user))
-    return rows.order_by("pk")
+    own_project = job.project_id if job else None
+    used = Exists(_USES.filter(_is_open_or(own_project, "job__project")))
+    unused = _unused(user) & _is_open_or(own_project, "dataset__project")
+    return inputs(user).filter(used | unused).order_by("pk")
+
+
+def _is_open_or(own: int | None, path: str) -> Q:
+    """The condition for rows whose project, at this path, is none, an open one, or the own one."""
+    is_open = Q(**{path: None}) | Q(**{f"{path}__is_private": False})
+    return is_open if own is None else is_open | Q(**{path: own})
 
 
 def _unused(user: User) -> Q:

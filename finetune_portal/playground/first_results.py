@@ -11,12 +11,14 @@ from datetime import timedelta
 
 from django.utils.timezone import now
 
+from finetune_portal.accounts.models import User
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.services import note_pictures
 from finetune_portal.jobs.timeline import Source, note
 from finetune_portal.playground import access, choices, inputs, services
 from finetune_portal.playground.models import FirstResults, Generation
+from finetune_portal.projects import access as projects
 from finetune_portal.queue.leases import claim, held_by, renewing
 from finetune_portal.web.busy import BusyError
 from finetune_portal.web.errors import ActionError
@@ -51,10 +53,15 @@ def _is_free(connection: Connection) -> bool:
     return "run" in connection.capabilities and not access.is_paid(connection)
 
 
+def _may_run(owner: User, job: Job) -> bool:
+    """Whether it is still free, and the owner a maker of the team and of a private project."""
+    return _is_free(job.connection) and owner.can_train and projects.may_see(owner, job.project)
+
+
 def _queue(job: Job) -> bool:
     """Whether it is over with this job; otherwise it is tried again later."""
     owner, dataset = job.owner, job.dataset
-    if owner is None or not owner.is_active or dataset is None or not _is_free(job.connection):
+    if owner is None or dataset is None or not _may_run(owner, job):
         return True
     if not access.can_run(job):
         return job.ended_at is None or job.ended_at < now() - WAITED_FOR

@@ -15,6 +15,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.timeline import Source, move
 from finetune_portal.playground import first_results, services
 from finetune_portal.playground.models import FirstResults, Generation
+from finetune_portal.projects import services as projects
 from tests.people import make_job, signed_in
 from tests.playground.conftest import SLUG, ordered, ready, run_task
 from tests.provider import ScriptedProvider
@@ -65,6 +66,22 @@ def test_three_pairs_are_run_once_and_shown(alice: User, engine: ScriptedProvide
 def test_nothing_is_run_where_it_costs(alice: User, engine: ScriptedProvider, dataset: Dataset) -> None:
     became_ready(alice, dataset, abilities=())
     assert not look()
+    assert not Generation.objects.exists()
+
+
+def test_nothing_is_run_for_who_may_run_nothing_any_more(
+    alice: User, dana: User, engine: ScriptedProvider, dataset: Dataset
+) -> None:
+    project = projects.add("Winter", actor=dana)
+    projects.set_private(project, private=True, actor=dana)
+    job = became_ready(alice, dataset)
+    Job.objects.filter(pk=job.pk).update(project=project)
+    assert look()
+    assert not Generation.objects.exists()
+    Job.objects.filter(pk=job.pk).update(project=None)
+    type(alice).objects.filter(pk=alice.pk).update(role="viewer")
+    first_results.want(Job.objects.get(pk=job.pk))
+    assert look()
     assert not Generation.objects.exists()
 
 

@@ -183,6 +183,21 @@ def test_a_picture_of_the_project_is_offered_to_no_other_job(alice: User, dana: 
         assert playground.input_named(who, value, [make_job(who, "ready")]) is None
 
 
+def test_a_picture_of_the_project_that_no_run_used_stays_in_it(
+    alice: User, dana: User, runnable: Job, private: Dataset
+) -> None:
+    """Such as one whose run was refused: neither another job nor who is no member any more has it."""
+    picture = make_generation(runnable).input
+    Generation.objects.all().delete()
+    Input.objects.filter(pk=picture.pk).update(owner=alice, dataset=private)
+    value = f"input-{picture.pk}"
+    assert playground.input_named(alice, value, [runnable]) == picture
+    assert playground.input_named(alice, value, [make_job(alice, "ready")]) is None
+    services.remove_member(Member.objects.get(user=alice), actor=dana)
+    assert playground.input_named(alice, value, [runnable]) is None
+    assert signed_in(alice).get(f"/try/inputs/{picture.pk}/large.webp").status_code == 404
+
+
 def test_equal_pictures_share_no_name_with_others(alice: User, bob: User, runnable: Job) -> None:
     """Nor does one go when the other is deleted."""
     first = inputs.from_file(image(), "secret.png", actor=alice, job=runnable)
