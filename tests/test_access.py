@@ -70,6 +70,7 @@ TABLE = """
     jobs:detail             GET     TEAM
     jobs:state              GET     TEAM
     jobs:set-public         POST    OWNER
+    jobs:set-best           POST    OWNER
     jobs:describe           POST    OWNER
     jobs:project            POST    OWNER
     jobs:cancel             POST    OWNER

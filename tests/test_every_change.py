@@ -55,6 +55,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "jobs:new": (lambda s: s.post("jobs:new", form_data(s.dataset)), "job.start"),
     "jobs:limits": ({"per_person_day": "5", "per_team_month": ""}, "limit.per_person_day"),
     "jobs:set-public": ({"public": "on"}, "job.public"),
+    "jobs:set-best": (lambda s: s.is_of_a_sweep() and s.post("jobs:set-best", {"best": "on"}), "job.best"),
     "jobs:describe": ({"name": "Another", "note_text": "", "tags": ""}, "job.name"),
     "jobs:project": (lambda s: s.post("jobs:project", {"project": s.project}), "job.project"),
     "datasets:project": (lambda s: s.post("datasets:project", {"project": s.project}), "dataset.project"),
@@ -196,6 +197,9 @@ class Scene:
 
     def in_state(self, state: str) -> int:
         return Job.objects.filter(pk=self.job.pk).update(state=state)
+
+    def is_of_a_sweep(self) -> int:
+        return Job.objects.filter(pk=self.job.pk).update(state="ready", sweep=uuid.uuid4())
 
     @property
     def code(self) -> str:

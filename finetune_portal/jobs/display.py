@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.utils.text import Truncator
+
+from finetune_portal.connections.trainers import title_of
 from finetune_portal.jobs.choices import STAGE_OF_STATE, State
 from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.parameter_text import as_words, label_of, shown_value, value_text
 
 MAX_MODEL_NAME = 100
+MAX_FURTHER = 80  # characters of the further parameters in a row of the table
 
 
 def status_text(job: Job) -> str:
@@ -58,6 +64,48 @@ def time_left(training: Training | None) -> timedelta | None:
         return None
     grain = 5 if training.seconds_left < 600 else 60
     return timedelta(seconds=max(grain, round(training.seconds_left / grain) * grain))
+
+
+def sweep_label(job: Job) -> str:
+    """What tells a job of a sweep from its others, as `0.0001 · 300 steps · rank 32`; empty for any other."""
+    return " · ".join(_texts(job, job.sweep_axes))
+
+
+def settings_line(job: Job) -> str:
+    """The trainer, steps, learning rate and further parameters, without what `sweep_label` says."""
+    trainer = [title_of(job.trainer)] if job.trainer else []
+    names = [name for name in ("steps", "learning_rate") if getattr(job, name) is not None]
+    further = {name: value for name, value in job.parameters.items() if name not in job.sweep_axes}
+    texts = _texts(job, [name for name in names if name not in job.sweep_axes])
+    return " · ".join(
+        [*trainer, *texts, *([Truncator(as_words(further)).chars(MAX_FURTHER)] if further else [])]
+    )
+
+
+def axis_line(jobs: Sequence[Job]) -> str:
+    """What varies in the jobs of a sweep, as `learning rate 0.0001, 0.0002 · 300, 600 steps`."""
+    return " · ".join(_axis(name, [_value(job, name) for job in jobs]) for name in jobs[0].sweep_axes)
+
+
+def _texts(job: Job, names: Sequence[str]) -> list[str]:
+    values = {name: value for name in names if (value := _value(job, name)) is not None}
+    return [_text(name, value) for name, value in values.items()]
+
+
+def _text(name: str, value: Any) -> str:
+    if name == "steps":
+        return f"{value:,} steps"
+    return value_text(value) if name == "learning_rate" else as_words({name: value})
+
+
+def _axis(name: str, values: list[Any]) -> str:
+    """Without commas in the numbers, which are between the values."""
+    texts = ", ".join(dict.fromkeys(shown_value(value).replace(",", "") for value in values))
+    return f"{texts} steps" if name == "steps" else f"{label_of(name).lower()} {texts}"
+
+
+def _value(job: Job, name: str) -> Any:
+    return getattr(job, name) if name in ("learning_rate", "steps") else job.parameters.get(name)
 
 
 def is_tiny_model(job: Job) -> bool:

@@ -58,11 +58,7 @@ def start_all(
     may_exceed = exceed and actor.can_administer
     if prices is None:
         prices = prices_of(dataset, parameter_sets)
-    if len(parameter_sets) == 1:
-        wanted = {form_key: parameter_sets[0]}
-    else:
-        keys = sweeps.keys(form_key, parameter_sets)
-        wanted = {key: {**each, "sweep": form_key} for key, each in zip(keys, parameter_sets, strict=True)}
+    wanted = sweeps.by_key(form_key, parameter_sets)
     with transaction.atomic():
         limits.lock()
         earlier = Job.objects.filter(form_key__in=wanted, owner=actor)
@@ -210,6 +206,24 @@ def set_public(job: Job, *, public: bool, actor: User) -> None:
         note(job, text, source=Source.PERSON, actor=actor)
         record(actor, "job.public" if public else "job.private", job, name=job.name)
     job.is_public = public
+
+
+def set_best(job: Job, *, best: bool, actor: User) -> None:
+    """Mark a job as the best of its sweep, instead of another one, or no longer. Raises ActionError."""
+    if job.sweep is None or (best and not job.can_be_best):
+        raise ActionError("Only a job of a sweep that made a model can be the best of it.")
+    with transaction.atomic():
+        rows = Job.objects.filter(sweep=job.sweep)
+        marked = set(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "is_best"))
+        if (job.pk, not best) not in marked:
+            return
+        rows.filter(is_best=True).update(is_best=False, updated_at=now())
+        if best:
+            rows.filter(pk=job.pk).update(is_best=True, updated_at=now())
+        text = "Marked as the best of its sweep" if best else "No longer the best of its sweep"
+        note(job, text, source=Source.PERSON, actor=actor)
+        record(actor, "job.best" if best else "job.not-best", job, name=job.name)
+    job.is_best = best
 
 
 def note_pictures(job: Job) -> None:

@@ -22,6 +22,15 @@ def combinations(
     ]
 
 
+def by_key(form_key: uuid.UUID, parameter_sets: Sequence[ParameterSet]) -> dict[uuid.UUID, ParameterSet]:
+    """The fields of each job by its key; several jobs are a sweep, and know what varies in it."""
+    if len(parameter_sets) == 1:
+        return {form_key: parameter_sets[0]}
+    shared = {"sweep": form_key, "sweep_axes": axes(parameter_sets)}
+    all_keys = keys(form_key, parameter_sets)
+    return {key: {**each, **shared} for key, each in zip(all_keys, parameter_sets, strict=True)}
+
+
 def keys(form_key: uuid.UUID, parameter_sets: Sequence[ParameterSet]) -> list[uuid.UUID]:
     """The key of each job: the same form makes the same ones, whichever release reads it.
 
@@ -51,6 +60,12 @@ def described(parameter_sets: Sequence[ParameterSet]) -> list[dict[str, Any]]:
         }
         for each in parameter_sets
     ]
+
+
+def axes(parameter_sets: Sequence[ParameterSet]) -> list[str]:
+    """The names of all that has several values: learning rate and steps first, then further parameters."""
+    own = [name for name in ("learning_rate", "steps") if len({each[name] for each in parameter_sets}) > 1]
+    return [*own, *_varying(parameter_sets)]
 
 
 def _varying(parameter_sets: Sequence[ParameterSet]) -> list[str]:

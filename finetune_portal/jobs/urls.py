@@ -27,6 +27,7 @@ urlpatterns = [
     path("jobs/<int:pk>/", views.job_detail, name="detail"),
     path("jobs/<int:pk>/state/", views.job_state, name="state"),
     path("jobs/<int:pk>/public/", views.set_public, name="set-public"),
+    path("jobs/<int:pk>/best/", views.set_best, name="set-best"),
     path("jobs/<int:pk>/describe/", views.describe, name="describe"),
     path("jobs/<int:pk>/project/", views.move, name="project"),
     path("jobs/<int:pk>/samples/<slug:sample>/", views.sample, name="sample"),

@@ -59,6 +59,16 @@ def set_public(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@maker_only
+def set_best(request: PortalRequest, pk: int) -> HttpResponse:
+    job = access.job_to_change(request.user, pk)
+    with action_messages(request):
+        services.set_best(job, best=request.POST.get("best") == "on", actor=request.user)
+    context = {"job": job, "may_change": True}
+    return fragment_or_redirect(request, "jobs/_best.html", context, back_to=_page(job))
+
+
+@require_POST
 @reads_forms(DescribeForm)
 @maker_only
 def describe(request: PortalRequest, pk: int) -> HttpResponse:

@@ -35,9 +35,10 @@ def download(request: PortalRequest, pk: int) -> HttpResponse:
 @require_POST
 def links(request: PortalRequest) -> HttpResponse:
     """A text file with a fresh link to each selected model."""
-    jobs = selected_jobs(request.user, request.POST.getlist("job"))
-    if not jobs:
-        messages.error(request, "Select one or more jobs first.")
+    try:
+        jobs = selected_jobs(request.user, request.POST.getlist("job"))
+    except ActionError as exc:
+        messages.error(request, str(exc))
         return redirect(table_url(request))
     headers = {"Content-Disposition": 'attachment; filename="download-links.txt"'}
     text = services.download_links(jobs, actor=request.user)

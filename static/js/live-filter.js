@@ -15,15 +15,21 @@ function isExcluded({ owner, dataset, archived }) {
   );
 }
 
+// Whether the job stands, or may stand, in the one row of its sweep.
+const isGrouped = ({ sweep }) => Boolean(sweep && document.querySelector("#job-table[data-grouped]"));
+
 // Whether the table shows a job: true, false, or undefined where only the server knows.
 export function matchesFilter(job) {
-  const { state, mine, by, dataset, archived, before, after, ...others } = filter();
+  const { state, mine, by, dataset, archived, before, after, unfolded, unfold, fold, ...others } = filter();
   if (isExcluded(job) || differs(state, job.group)) return false;
+  if (isGrouped(job)) return undefined;
   return Object.values({ before, after, ...others }).some(Boolean) ? undefined : true;
 }
 
-// Only the server knows what a search finds, how rows are ordered, and the counts under a filter.
+// Only the server knows what a search finds, how rows are ordered, the counts under a filter, and what the row of
+// a sweep says.
 export function needsServer(job) {
-  const { state, before, after, ...others } = filter();
+  const { state, before, after, unfolded, unfold, fold, ...others } = filter();
+  if (isGrouped(job)) return !isExcluded(job) || document.getElementById(`sweep-${job.sweep}`) !== null;
   return Object.values(others).some(Boolean) && !isExcluded(job);
 }

@@ -39,9 +39,9 @@ export function isPollDue() {
 
 // Calls back with whether the server answered.
 export function onPolled(callback) {
-  document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
-    if (!elt.matches(LIVE_PARTS)) return;
-    if (polling.again.delete(elt)) htmx.trigger(elt, "poll");
+  document.addEventListener("htmx:afterRequest", ({ detail: { target, xhr } }) => {
+    if (!target.matches(LIVE_PARTS)) return; // a button that unfolds a sweep asks for the table, too
+    if (polling.again.delete(target)) htmx.trigger(target, "poll");
     callback(xhr.status === 200 || xhr.status === 204);
   });
 }

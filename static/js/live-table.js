@@ -10,25 +10,23 @@ import { noteSkipped, poll, pollJob, pollSoon } from "./live-polling.js";
 
 const MARKED = 8000; // for how long a new row is marked, and one that no longer matches the filter stays
 
-const underWay = new Map(); // by the request for a table: its address, and what was pushed since
+const underWay = new Map(); // by the request for a table: what was pushed since
 
 function push(apply, data) {
   apply(data);
-  for (const { pushed } of underWay.values()) pushed.push([apply, data]);
+  for (const pushed of underWay.values()) pushed.push([apply, data]);
 }
 
 document.addEventListener("htmx:beforeSend", ({ detail: { target, xhr } }) => {
-  if (target.id === "job-table") {
-    underWay.set(xhr, { address: target.getAttribute("hx-get"), pushed: [] });
-  }
+  if (target.id === "job-table") underWay.set(xhr, []);
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-  const { address, pushed } = underWay.get(xhr) ?? { pushed: [] };
+  const pushed = underWay.get(xhr) ?? [];
   underWay.delete(xhr);
   const table = document.getElementById("job-table");
   if (!pushed.length || !table) return;
-  table.setAttribute("hx-get", address); // with the earlier stamp
+  askWhole(table);
   htmx.process(table);
   for (const [apply, data] of pushed) apply(data, { isRepeated: true });
 });
@@ -44,6 +42,8 @@ function applyRow({ id, html, ...job }, { isRepeated = false } = {}) {
   const fresh = parse(html);
   const shown = document.getElementById(fresh.id);
   const isMatch = matchesFilter(job);
+  // Under its sweep a row is marked, which the stream does not know.
+  if (shown?.matches("[data-under-sweep]")) fresh.dataset.underSweep = "";
   if (shown) patchRow(shown, fresh, isMatch);
   else if (isMatch && !isRepeated) insertRow(id, fresh);
   const isNewOrDeleted = isRepeated && isMatch && !shown;
@@ -126,14 +126,20 @@ function keepScroll(change) {
   return result;
 }
 
+// Without the stamp of what is shown, the next answer is whole.
+function askWhole(part) {
+  const [path, query] = part.getAttribute("hx-get").split("?");
+  const params = new URLSearchParams(query);
+  params.delete("seen");
+  part.setAttribute("hx-get", `${path}?${params}`);
+}
+
 htmx.defineExtension("live", {
   handleSwap(style, target, fragment) {
     if (style !== "live") return false;
-    const address = target.getAttribute("hx-get");
     const fresh = withToken(fragment.querySelector(`#${target.id}`));
     const { isComplete, added } = keepScroll(() => morph(target, fresh));
-    // With the earlier stamp, the next answer is whole again.
-    if (!isComplete) target.setAttribute("hx-get", address);
+    if (!isComplete) askWhole(target);
     noteSkipped(!isComplete, { isWhole: true });
     htmx.process(target);
     return added;

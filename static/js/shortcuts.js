@@ -5,12 +5,14 @@ import { showFailure } from "./failures.js";
 
 const SECOND_KEY_WITHIN = 1500; // ms after g
 
-const jobLinks = () => Array.from(document.querySelectorAll("#job-table tbody tr .name a"));
+const NAME = ".name :is(a, button)"; // of a job, or of a sweep, which it unfolds
+
+const names = () => Array.from(document.querySelectorAll(`#job-table tbody tr ${NAME}`));
 
 function moveFocus(by) {
-  const links = jobLinks();
-  const at = links.indexOf(document.activeElement.closest("tr")?.querySelector(".name a"));
-  links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))]?.focus();
+  const all = names();
+  const at = all.indexOf(document.activeElement.closest("tr")?.querySelector(NAME));
+  all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]?.focus();
 }
 
 const palette = document.getElementById("palette");
@@ -35,7 +37,7 @@ const SHORTCUTS = {
   n: () => document.querySelector("[data-new-training], [data-key=n]")?.click(),
   j: () => moveFocus(1),
   k: () => moveFocus(-1),
-  x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector("[name=job]").click(),
+  x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector(".select input").click(),
   b: () => document.querySelector("#bulk-actions button")?.focus(),
   "?": () =>
     document.getElementById("shortcuts") ? document.getElementById("shortcuts").showModal() : openPalette(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
@@ -134,7 +135,8 @@ def places(values: dict[str, str], admin: User) -> list[str]:
     jobs.append(make_job(admin, "training", dataset=dataset, request_id="r-2"))
     Training.objects.create(job=jobs[-1])
     jobs.append(waits_for_approval(make_job(admin, dataset=dataset, connection=closed)))
-    ready = make_job(admin, "ready", dataset=dataset, request_id="r-3", slug="day", cloud_storage_url="x")
+    made = {"request_id": "r-3", "slug": "day", "cloud_storage_url": "x", "sweep": uuid4()}
+    ready = make_job(admin, "ready", dataset=dataset, **made)
     erin = User.objects.get(pk=values["team"])
     TOTP.activate(erin, "GEZDGNBVGY3TQOJQ")
     AccessAttempt.objects.create(username=erin.email, ip_address="127.0.0.1", failures_since_start=9)

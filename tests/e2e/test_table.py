@@ -49,8 +49,8 @@ def test_a_sweep_of_two_by_three_is_six_jobs_though_the_button_was_hit_twice(pag
     name = rows.first.locator(".name a").inner_text()
     page.goto(f"/?q={name}")
     expect(rows).to_have_count(6)
-    pairs = {tuple(words.split(" · ")[:2]) for words in rows.locator(".name p").all_inner_texts()}
-    assert pairs == {(f"{steps} steps", rate) for steps in STEPS for rate in RATES}
+    labels = set(rows.locator(".name a .number").all_inner_texts())
+    assert labels == {f"{rate} · {steps} steps" for steps in STEPS for rate in RATES}
 
 
 def test_a_sweep_is_compared(sweep: Page) -> None:

@@ -52,7 +52,8 @@ def test_any_number_may_have_several_values(alice: User, dataset: Dataset) -> No
         for guidance in (1.0, 2.5)
     ]
     rows = text_of(client, answer.headers["Location"])
-    assert len(set(re.findall(r"steps · 0\.0004 · (rank [^·<]+)", rows))) == 4
+    assert len(set(re.findall(r">(\d+ steps · rank \d+ · guidance [^<]+)</span></a>", rows))) == 8
+    assert "0.0004 · hold out no · " in rows, "what is the same in all stands in the line below"
     compared = text_of(client, f"/jobs/compare/?sweep={data['form_key']}")
     assert re.search(r'data-differs><th scope="row">Rank</th><td class="number">16</td>', compared)
     assert re.search(r'<tr ><th scope="row">Hold out</th><td class="number">no</td>', compared)

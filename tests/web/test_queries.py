@@ -10,7 +10,7 @@ from finetune_portal.accounts.models import User
 from tests.people import make_job, signed_in
 
 PAGES = {
-    "/": "state mine by dataset public sweep tag archived q sort before after",
+    "/": "state mine by dataset public sweep tag archived q sort before after unfolded unfold fold",
     "/jobs/new/": "again dataset",
     "/jobs/new/parameters/": "connection parameters parameter-rank parameter-seed",
     "/jobs/compare/": "job sweep",

@@ -154,6 +154,7 @@ def _row(name: str, job: Job, *, may_change: bool) -> bytes:
         id=job.pk,
         owner=job.owner_id,
         dataset=job.dataset_id,
+        sweep=str(job.sweep) if job.sweep else None,
         group=job.group,
         archived=job.archived_at is not None,
         html=render_row(job, may_change=may_change),

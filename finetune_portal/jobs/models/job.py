@@ -104,6 +104,8 @@ class Job(Leased):
         db_persist=True,
     )
     sweep = models.UUIDField(null=True, editable=False, db_index=True)
+    sweep_axes = models.JSONField(default=list)  # the names of the parameters that vary in it
+    is_best = models.BooleanField(default=False)  # of its sweep, as a person says
     note = models.TextField(blank=True, max_length=4000)
     tags = models.CharField(max_length=200, blank=True)
     archived_at = models.DateTimeField(null=True, db_index=True)
@@ -143,6 +145,11 @@ class Job(Leased):
                 condition=models.Q(
                     credits_before__isnull=False, credits_after__isnull=True, ended_at__isnull=False
                 ),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sweep"], name="one_best_of_a_sweep", condition=models.Q(is_best=True)
             ),
         ]
 
@@ -250,6 +257,11 @@ class Job(Leased):
     def has_visibility(self) -> bool:
         """Whether there is a model to be public or private, or one may still come."""
         return (self.is_active and self.is_at_segmind) or self.is_public or self.can_change_visibility
+
+    @property
+    def can_be_best(self) -> bool:
+        """Whether it is a job of a sweep that made a model."""
+        return self.sweep is not None and self.state in choices.DOWNLOADABLE
 
     @property
     def most_inputs(self) -> int:

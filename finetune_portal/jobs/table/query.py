@@ -19,7 +19,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access, choices
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.table import filters
+from finetune_portal.jobs.table import filters, sweeps
 from finetune_portal.jobs.table.rows import row_keys
 from finetune_portal.web.keys import parse_key
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
@@ -38,11 +38,13 @@ MAX_COUNT = 1000
 
 
 def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
-    """`params` is the query string: FILTER_PARAMS, `sort`, `before`, `after`."""
+    """`params` is the query string: FILTER_PARAMS, `sort`, `before`, `after`; sweeps.py reads more."""
     seen = stamp()  # before the rows, so that the next poll sees a change made in between
     sort = params.get("sort", "") if params.get("sort") in ORDERS else ""
+    are_grouped, unfolded = sweeps.are_grouped(params), sweeps.unfolded(params)
+    rows = filtered(user, params)
     page = page_of(
-        row_keys(filtered(user, params)),
+        row_keys(sweeps.newest_of_each(rows) if are_grouped else rows),
         before=params.get("before", ""),
         after=params.get("after", ""),
         order=ORDERS[sort][1],
@@ -51,6 +53,10 @@ def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
     orders = {key: label for key, (label, _) in ORDERS.items()}
     return {
         "page": page,
+        "rows": sweeps.with_sweeps(page.rows, row_keys(rows), unfolded) if are_grouped else page.rows,
+        "are_grouped": are_grouped,
+        "unfolded": ",".join(unfolded),
+        "fold_params": _fold_params(params, unfolded),
         "tabs": filter_tabs(user, params),
         "has_live_counts": not _has_other_filters(params),
         "is_filtered": bool(active),
@@ -59,6 +65,12 @@ def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
         "params": params,
         **filters.filter_context(user, {**active, "sort": sort} if sort else active, orders),
     }
+
+
+def _fold_params(params: Mapping[str, str], unfolded: list[str]) -> dict[str, str]:
+    """What the form that unfolds and folds sweeps sends beside its button: what the page shows now."""
+    shown = {name: params.get(name, "") for name in (*FILTER_PARAMS, "before", "after")}
+    return {name: value for name, value in {**shown, "unfolded": ",".join(unfolded)}.items() if value}
 
 
 def stamp() -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.shown import ROW_RELATIONS, with_shown
+from finetune_portal.jobs.table.sweeps import Sweep
 
 TOKEN_PLACEHOLDER = "csrf-token-of-the-viewer"  # nosec B105  # replaced by the viewer's own token
 CACHE_SECONDS = 3600
@@ -23,9 +25,29 @@ PENDING_SECONDS = 5  # with a preview that the worker still makes, or that nobod
 INDENT = re.compile(r"\n\s+")  # a third of a row
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row of the page: that of a job, on its own or under its sweep, or that of a sweep.
+
+    `key` finds it in the cache; `job` is the primary key of the job that it shows.
+    """
+
+    key: str
+    job: int
+    may_change: bool = False
+    is_under_sweep: bool = False
+    sweep: Sweep | None = None
+
+    def render(self, job: Job) -> str:
+        if self.sweep is not None:
+            return _render(self.key, "jobs/_sweep_row.html", {"job": job, "sweep": self.sweep})
+        context = {"job": job, "may_change": self.may_change, "is_under_sweep": self.is_under_sweep}
+        return _render(self.key, "jobs/_row.html", context)
+
+
 def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """Select only what finds the cached row of a job, and what the orders sort by."""
-    keys = jobs.select_related(None).only("name", "updated_at", "owner")
+    keys = jobs.select_related(None).only("name", "updated_at", "owner", "sweep")
     return keys.annotate(
         owner_name=F("owner__name"),
         project_name=F("project__name"),
@@ -50,30 +72,47 @@ def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
     )
 
 
-def render_rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
-    """Render the rows of these keys. A job is read only if its row is not cached; `token` never is."""
-    may_change = access.right_to_change(user)
-    keys = {
-        job.pk: _cache_key(
-            job,
-            may_change(job),
-            job.dataset_changed,
-            (job.owner_name, job.project_name),
-            (job.training_changed, job.is_closed),
-        )
-        for job in jobs
-    }
-    cached = caches["process"].get_many(keys.values())
-    missing = [pk for pk, key in keys.items() if key not in cached]
+def render_rows(rows: Iterable[Any], *, user: User, token: str) -> SafeString:
+    """Render jobs and sweeps by these keys. A job is read only if its row is not cached; `token` never is."""
+    shown = [row for each in rows for row in _rows_of(each, user)]
+    cached = caches["process"].get_many([row.key for row in shown])
+    missing = {row.job for row in shown if row.key not in cached}
     jobs_to_read = (
         with_training(access.visible(user))
         .select_related("connection")
         .defer("dataset__verdict", "provider_data")
     )
-    for job in jobs_to_read.filter(pk__in=missing) if missing else ():
-        cached[keys[job.pk]] = render_row(job, may_change=may_change(job))
-    html = "".join(cached.get(key, "") for key in keys.values())
+    jobs = {job.pk: job for job in jobs_to_read.filter(pk__in=missing)} if missing else {}
+    for row in shown:
+        if row.key not in cached and row.job in jobs:
+            cached[row.key] = row.render(jobs[row.job])
+    html = "".join(cached.get(row.key, "") for row in shown)
     return mark_safe(html.replace(TOKEN_PLACEHOLDER, token))  # nosec B308  # the output of our own template
+
+
+def _rows_of(shown: Any, user: User) -> Iterator[Row]:
+    """The row of a job; or that of a sweep, and if it is unfolded those of its jobs."""
+    may_change = access.right_to_change(user)
+    if not isinstance(shown, Sweep):
+        yield Row(_key_of(shown, may_change(shown)), shown.pk, may_change(shown))
+        return
+    versions = tuple(_key_of(job, may_change=False) for job in shown.jobs)
+    key = f"sweep-{shown.key}-{hash((shown.is_unfolded, versions))}"
+    yield Row(key, shown.shown.pk, sweep=shown)
+    for job in shown.jobs if shown.is_unfolded else ():
+        key = _key_of(job, may_change(job), is_under_sweep=True)
+        yield Row(key, job.pk, may_change(job), is_under_sweep=True)
+
+
+def _key_of(job: Any, may_change: bool, *, is_under_sweep: bool = False) -> str:
+    """The key of a job's row; `job` is read by `row_keys`."""
+    return _cache_key(
+        job,
+        (may_change, is_under_sweep),
+        job.dataset_changed,
+        (job.owner_name, job.project_name),
+        (job.training_changed, job.is_closed),
+    )
 
 
 def render_row(job: Job, *, may_change: bool) -> str:
@@ -81,26 +120,31 @@ def render_row(job: Job, *, may_change: bool) -> str:
     dataset, owner, training = job.dataset, job.owner, job.training_or_none
     key = _cache_key(
         job,
-        may_change,
+        (may_change, False),
         dataset.updated_at if dataset else None,
         (owner.name if owner else None, job.project.name if job.project else None),
         (training.updated_at if training else None, job.connection.is_training_closed),
     )
     html = caches["process"].get(key)
-    if html is None:
-        context = {"job": job, "may_change": may_change, "csrf_token": TOKEN_PLACEHOLDER}
-        html = INDENT.sub("\n", render_to_string("jobs/_row.html", context).strip())
-        seconds = PENDING_SECONDS if "data-pending" in html else CACHE_SECONDS
-        caches["process"].set(key, html, seconds)
-    return str(html)
+    return str(html) if html is not None else Row(key, job.pk, may_change).render(job)
+
+
+def _render(key: str, template: str, context: dict[str, Any]) -> str:
+    rendered = render_to_string(template, {**context, "csrf_token": TOKEN_PLACEHOLDER})
+    html = INDENT.sub("\n", rendered.strip())
+    caches["process"].set(key, html, PENDING_SECONDS if "data-pending" in html else CACHE_SECONDS)
+    return html
 
 
 def _cache_key(
     job: Job,
-    may_change: bool,
+    variant: tuple[bool, bool],
     dataset: datetime | None,
     names: tuple[str | None, ...],
     state: tuple[datetime | None, bool],
 ) -> str:
-    """`names` and `state` are what the row shows of other rows, which may change without the job."""
-    return f"row-{job.pk}-{hash((job.updated_at, may_change, dataset, names, state))}"
+    """`variant`: may the viewer change the job, and does the row stand under that of its sweep.
+
+    `names` and `state` are what the row shows of other rows, which may change without the job.
+    """
+    return f"row-{job.pk}-{hash((job.updated_at, variant, dataset, names, state))}"

@@ -19,6 +19,7 @@ from finetune_portal.jobs.page.comparison import Comparison
 from finetune_portal.jobs.table import bulk, query, saved_views
 from finetune_portal.jobs.table.forms import ViewForm
 from finetune_portal.jobs.table.selection import MAX_SELECTED, jobs_with_keys, selected_jobs, table_url
+from finetune_portal.web.errors import ActionError
 from finetune_portal.web.forms import reads_forms
 from finetune_portal.web.http import fragment_of
 
@@ -41,9 +42,10 @@ def job_table(request: PortalRequest) -> HttpResponse:
 @require_POST
 def bulk_action(request: PortalRequest) -> HttpResponse:
     """Do one thing with the selected jobs: compare, private, archive, unarchive, or ask to delete."""
-    jobs = selected_jobs(request.user, request.POST.getlist("job"))
-    if not jobs:
-        messages.error(request, "Select one or more jobs first.")
+    try:
+        jobs = selected_jobs(request.user, request.POST.getlist("job"))
+    except ActionError as exc:
+        messages.error(request, str(exc))
         return redirect(table_url(request))
     action = request.POST.get("action")
     if action == "compare":
@@ -66,7 +68,7 @@ def bulk_action(request: PortalRequest) -> HttpResponse:
 @require_POST
 def undo_archive(request: PortalRequest) -> HttpResponse:
     """Restore the jobs that this person archived last."""
-    jobs = selected_jobs(request.user, [str(pk) for pk in request.session.pop("archived", [])])
+    jobs = jobs_with_keys(request.user, [str(pk) for pk in request.session.pop("archived", [])])
     _archive(request, [job for job in jobs if access.may_change(request.user, job)], restore=True)
     return redirect(table_url(request))
 
