@@ -57,6 +57,7 @@ TABLE = """
     jobs:compare            GET     TEAM
     jobs:compared           GET     TEAM
     jobs:save-view          POST    TEAM
+    jobs:rename-view        POST    in 404 ok 404 404
     jobs:delete-view        POST    in 404 ok 404 404
     jobs:save-preset        POST    MAKERS
     jobs:delete-preset      POST    OWNER

@@ -49,6 +49,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "jobs:bulk": (lambda s: s.archives(), "job.archive"),
     "jobs:undo-archive": (lambda s: s.archives() and s.post("jobs:undo-archive"), "job.unarchive"),
     "jobs:save-view": ({"name": "mine too", "query": "mine=on"}, "view.keep"),
+    "jobs:rename-view": ({"name": "mine again"}, "view.rename"),
     "jobs:delete-view": ({}, "view.drop"),
     "jobs:save-preset": ({"preset_name": "p2", "learning_rate": "0.0001", "steps": "9"}, "preset.keep"),
     "jobs:delete-preset": ({}, "preset.drop"),

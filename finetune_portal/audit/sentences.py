@@ -100,6 +100,7 @@ SENTENCES = {
     "token.revoke": "revoked the token {}",
     "view.drop": "deleted the saved view {}",
     "view.keep": "saved the view {}",
+    "view.rename": "renamed the view {}",
     "webhook.rotate": "made a new webhook address",
     "webhook.test": "tested the webhook address",
 }

@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/compare/", table_views.compare, name="compare"),
     path("jobs/compare/table/", table_views.compared, name="compared"),
     path("views/", table_views.save_view, name="save-view"),
+    path("views/<int:pk>/rename/", table_views.rename_view, name="rename-view"),
     path("views/<int:pk>/drop/", table_views.delete_view, name="delete-view"),
     path("jobs/new/presets/", form_views.save_preset, name="save-preset"),
     path("jobs/new/presets/<int:pk>/drop/", form_views.delete_preset, name="delete-preset"),

@@ -21,7 +21,7 @@ from finetune_portal.accounts.session_store import key_of
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs.models import Job, Training
+from finetune_portal.jobs.models import Job, SavedView, Training
 from finetune_portal.notifications.models import HistoryEntry
 from finetune_portal.playground.models import Generation
 from finetune_portal.projects.models import Project
@@ -135,6 +135,7 @@ def places(values: dict[str, str], admin: User) -> list[str]:
     jobs.append(make_job(admin, "training", dataset=dataset, request_id="r-2"))
     Training.objects.create(job=jobs[-1])
     jobs.append(waits_for_approval(make_job(admin, dataset=dataset, connection=closed)))
+    SavedView.objects.filter(pk=values["views"]).update(query="mine=on")
     made = {"request_id": "r-3", "slug": "day", "cloud_storage_url": "x", "sweep": uuid4()}
     ready = make_job(admin, "ready", dataset=dataset, **made)
     erin = User.objects.get(pk=values["team"])
@@ -150,7 +151,7 @@ def places(values: dict[str, str], admin: User) -> list[str]:
     compare = f"/try/?job={values['jobs']}&job={ready.pk}"
     return [
         *(
-            "/",
+            *("/", "/?mine=on", "/?public=off"),
             "/jobs/new/",
             "/settings/limits/",
             "/settings/budgets/",

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import access as datasets
-from finetune_portal.jobs.models import SavedView
+from finetune_portal.jobs.table import saved_views
 from finetune_portal.projects import access as projects
 from finetune_portal.web.keys import parse_key
 
@@ -47,7 +47,7 @@ def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, s
         "filter_count": sum(name in active for name in MENU_PARAMS),
         "search_params": _without(active, "q"),
         "menu_params": _without(active, *MENU_PARAMS),
-        "views": SavedView.objects.filter(owner=user),
+        **saved_views.view_tabs(user, active),
     }
 
 

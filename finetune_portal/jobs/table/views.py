@@ -21,7 +21,7 @@ from finetune_portal.jobs.table.forms import ViewForm
 from finetune_portal.jobs.table.selection import MAX_SELECTED, jobs_with_keys, selected_jobs, table_url
 from finetune_portal.web.errors import ActionError
 from finetune_portal.web.forms import reads_forms
-from finetune_portal.web.http import fragment_of
+from finetune_portal.web.http import action_messages, fragment_of
 
 
 @require_safe
@@ -108,9 +108,22 @@ def save_view(request: PortalRequest) -> HttpResponse:
 
 
 @require_POST
+@reads_forms(ViewForm)
+def rename_view(request: PortalRequest, pk: int) -> HttpResponse:
+    view, form = get_object_or_404(SavedView, pk=pk, owner=request.user), ViewForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, form.error_text)
+        return redirect(table_url(request))
+    with action_messages(request):
+        saved_views.rename_view(view, name=form.cleaned_data["name"], actor=request.user)
+    return redirect(table_url(request))
+
+
+@require_POST
 def delete_view(request: PortalRequest, pk: int) -> HttpResponse:
+    """Delete a view; the table keeps its filters."""
     saved_views.delete_view(get_object_or_404(SavedView, pk=pk, owner=request.user), actor=request.user)
-    return redirect("jobs:list")
+    return redirect(table_url(request))
 
 
 def _make_private(request: HttpRequest, jobs: list[Job]) -> None:
