@@ -126,11 +126,11 @@ function keepScroll(change) {
   return result;
 }
 
-// Without the stamp of what is shown, the next answer is whole.
+// With no stamp of what is shown, the next answer is whole.
 function askWhole(part) {
   const [path, query] = part.getAttribute("hx-get").split("?");
   const params = new URLSearchParams(query);
-  params.delete("seen");
+  params.set("seen", "");
   part.setAttribute("hx-get", `${path}?${params}`);
 }
 

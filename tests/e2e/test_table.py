@@ -46,7 +46,7 @@ def test_a_sweep_of_two_by_three_is_six_jobs_though_the_button_was_hit_twice(pag
     expect(page.locator("#job-table tbody tr")).to_have_count(6)
     expect(page.locator(".chip")).to_contain_text("One sweep")
     rows = page.locator("#job-table tbody tr")
-    name = rows.first.locator(".name a").inner_text()
+    name = rows.first.locator(".name a bdi").inner_text()
     page.goto(f"/?q={name}")
     expect(rows).to_have_count(6)
     labels = set(rows.locator(".name a .number").all_inner_texts())
