@@ -28,13 +28,14 @@ from peft import LoraConfig
 
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.families.examples import Batch
-from finetune_portal.engine.trainers.families.kontext import add_lora, lora_layers
+from finetune_portal.engine.trainers.families.family import add_lora
+from finetune_portal.engine.trainers.families.kontext import Kontext
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.tiny import autoencoder, build
 
 RANK, LEARNING_RATE, UNTIMED = 16, 1e-4, 3
-LAYERS = lora_layers(feed_forward=True, modulation=True)
+LAYERS = Kontext.lora_layers(feed_forward=True, modulation=True)
 Step = Callable[[int, Batch], object]
 
 
@@ -61,13 +62,13 @@ def load_model(device: torch.device) -> BaseModel:
 def random_batch(model: BaseModel, side: int, device: torch.device) -> Batch:
     config = model.transformer.config
     latents = (1, config.in_channels // 4, side // model.block, side // model.block)
-    shapes = (
-        latents,
-        latents,
-        (1, model.tokens, config.joint_attention_dim),
-        (1, config.pooled_projection_dim),
-    )
-    return Batch(*(torch.randn(shape, device=device, dtype=model.dtype) for shape in shapes))
+    prompt, pooled = (1, model.tokens, config.joint_attention_dim), (1, config.pooled_projection_dim)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, device=device, dtype=model.dtype)
+
+    text = {"prompt": random(*prompt), "pooled": random(*pooled)}
+    return Batch(random(*latents), (random(*latents),), text)
 
 
 def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
@@ -79,14 +80,15 @@ def ours(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     add_lora(transformer, rank=RANK, alpha=RANK, layers=LAYERS, seed=0)
     trained = [each for each in transformer.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-4)
-    return Learner(transformer, optimizer, request, dtype, ProcessGroup(), lambda even, _tokens: even).step
+    return Learner(
+        Kontext, transformer, optimizer, request, dtype, ProcessGroup(), lambda even, _tokens: even
+    ).step
 
 
 def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
     """As the example goes about it, with latents and embeddings at hand."""
     accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
-    layers = rf".*transformer_blocks\.\d+\.({LAYERS})"
-    lora = LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=layers)
+    lora = LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=LAYERS)
     transformer.add_adapter(lora)
     trained = [each for each in transformer.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-4)
@@ -106,15 +108,15 @@ def the_example(transformer: Any, dtype: torch.dtype, steps: int) -> Step:
         sigma = scheduler.sigmas[chosen].to(clean).view(-1, 1, 1, 1)
         packed = [
             pack_latents(each, count, channels, height, width)
-            for each in ((1 - sigma) * clean + sigma * noise, batch.controls)
+            for each in ((1 - sigma) * clean + sigma * noise, *batch.controls)
         ]
         answer = wrapped(
             hidden_states=torch.cat(packed, dim=1),
             timestep=scheduler.timesteps[chosen].to(clean) / 1000,
             guidance=torch.ones(count, device=clean.device),
-            pooled_projections=batch.pooled,
-            encoder_hidden_states=batch.prompts,
-            txt_ids=torch.zeros(batch.prompts.shape[1], 3, device=clean.device, dtype=dtype),
+            pooled_projections=batch.text["pooled"],
+            encoder_hidden_states=batch.text["prompt"],
+            txt_ids=torch.zeros(batch.text["prompt"].shape[1], 3, device=clean.device, dtype=dtype),
             img_ids=torch.cat([ids, control_ids]),
             return_dict=False,
         )[0][:, : packed[0].shape[1]]

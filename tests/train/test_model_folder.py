@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from finetune_portal.engine.trainers import packages
-from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError
+from finetune_portal.engine.trainers.families.family import MissingPackageError
+from finetune_portal.engine.trainers.families.kontext import Kontext
 from tests import databases
 from tests.ports import free_port
 from tests.running import ROOT

@@ -1,4 +1,4 @@
-"""Find a folder of weights, and check that it is a whole FLUX.1-Kontext in diffusers' layout."""
+"""Find a folder of weights, and check that it is a whole base model in diffusers' layout."""
 
 from __future__ import annotations
 
@@ -10,26 +10,13 @@ from typing import Any
 
 from finetune_portal import env
 from finetune_portal.engine.trainers import weight_files
+from finetune_portal.engine.trainers.families.layouts import LAYOUTS, Layout
 
-PIPELINE = "FluxKontextPipeline"
-# Each part has a config of its own, and weights under this stem.
-PARTS = {
-    "scheduler": "",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-    "transformer": "diffusion_pytorch_model",
-}
-# A tokenizer has all files of one of these groups.
-TOKENIZERS = {
-    "tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt")),
-    "tokenizer_2": (("tokenizer.json",), ("spiece.model",)),
-}
 TINY_BELOW = 1024  # the width of the transformer; FLUX has 3072
 CACHE = re.compile(r"models--(?P<owner>.+?)--(?P<name>.+)")  # a folder of the Hugging Face cache
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 DOWNLOAD = "Run: hf download {} --local-dir /models/kontext, and set KONTEXT_MODEL_DIR to /models/kontext."
-KONTEXT = "black-forest-labs/FLUX.1-Kontext-dev"
+KONTEXT = LAYOUTS["FluxKontextPipeline"].repository
 
 
 class ModelFolderError(Exception):
@@ -69,15 +56,15 @@ def inspect(folder: Path) -> BaseModel:
     """Raise ModelFolderError unless every part is whole, as far as names, lengths and headers show it."""
     if not folder.is_dir():
         raise ModelFolderError(f"There is no folder {folder}.")
-    _check_pipeline(folder)
-    for part, stem in PARTS.items():
+    layout = _layout(folder)
+    for part, stem in layout.parts.items():
         _read_json(folder / part / ("config.json" if stem else "scheduler_config.json"))
         try:
             if stem:
                 weight_files.check(folder / part, stem)
         except weight_files.WeightFileError as error:
             raise ModelFolderError(str(error)) from None
-    for part, groups in TOKENIZERS.items():
+    for part, groups in layout.tokenizers.items():
         _check_tokenizer(folder / part, groups)
     transformer = _read_json(folder / "transformer" / "config.json")
     width = transformer.get("num_attention_heads", 24) * transformer.get("attention_head_dim", 128)
@@ -105,7 +92,8 @@ def _name(folder: Path) -> str:
     return folder.name
 
 
-def _check_pipeline(folder: Path) -> None:
+def _layout(folder: Path) -> Layout:
+    """What the folder must hold, by the pipeline that it names."""
     index = folder / "model_index.json"
     singles = sorted(path.name for path in folder.glob("*.safetensors"))
     if singles and not index.exists():
@@ -114,8 +102,9 @@ def _check_pipeline(folder: Path) -> None:
             f"folder in diffusers' layout. {DOWNLOAD.format(KONTEXT)}"
         )
     pipeline = _read_json(index).get("_class_name")
-    if pipeline != PIPELINE:
-        raise ModelFolderError(f"{folder} holds {pipeline or 'something else'}, not {PIPELINE}.")
+    if pipeline not in LAYOUTS:
+        raise ModelFolderError(f"{folder} holds {pipeline or 'something else'}, not {', or '.join(LAYOUTS)}.")
+    return LAYOUTS[pipeline]
 
 
 def _check_tokenizer(folder: Path, groups: tuple[tuple[str, ...], ...]) -> None:

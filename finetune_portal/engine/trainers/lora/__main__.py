@@ -19,7 +19,7 @@ from django.conf import settings
 from finetune_portal import env
 from finetune_portal.engine.datasets import DatasetError
 from finetune_portal.engine.trainers.children import emit, exit_with_parent, lower_priority
-from finetune_portal.engine.trainers.families.kontext import MissingPackageError, is_out_of_memory
+from finetune_portal.engine.trainers.families.family import MissingPackageError, is_out_of_memory
 from finetune_portal.engine.trainers.lora.distributed import join_process_group
 from finetune_portal.engine.trainers.lora.training import DivergedError, Training
 from finetune_portal.engine.trainers.parameters import MEMORY_ADVICE

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 from finetune_portal.engine.datasets import DatasetError, Pair
 from finetune_portal.engine.images import pixels
 from finetune_portal.engine.images.errors import ImageError
-from finetune_portal.engine.trainers.families.examples import Example
+from finetune_portal.engine.trainers.families.examples import Example, Size
 
-Size = tuple[int, int]  # width and height in pixels
+Sizes = tuple[Size, ...]  # of the images of an example; a batch has examples of the same
 
 
 def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> Iterator[Example]:
@@ -27,7 +27,7 @@ def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> I
         size = bucket_size(target.size, resolution=resolution, multiple=multiple)
         target = ImageOps.fit(target, size, Image.Resampling.LANCZOS)
         control = ImageOps.fit(_decode(pair.control_name, pair.control), size, Image.Resampling.LANCZOS)
-        yield Example(pair.name, control, target, pair.instruction)
+        yield Example(pair.name, (control,), target, pair.instruction)
 
 
 def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
@@ -50,14 +50,14 @@ def _decode(name: str, content: bytes) -> Image.Image:
         raise DatasetError(f"{name} {error}") from None
 
 
-def batches_per_epoch(sizes: Sequence[Size], *, batch_size: int) -> int:
+def batches_per_epoch(sizes: Sequence[Sizes], *, batch_size: int) -> int:
     return sum(-(-count // batch_size) for count in Counter(sizes).values())
 
 
-def epoch_batches(sizes: Sequence[Size], *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """The batches of one epoch as indices of examples: each example once, one size a batch, shuffled."""
+def epoch_batches(sizes: Sequence[Sizes], *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch as indices of examples: each once, equal sizes in a batch, shuffled."""
     shuffler = random.Random(f"{seed}/{epoch}")  # nosec B311  # an order, no secret
-    buckets: dict[Size, list[int]] = defaultdict(list)
+    buckets: dict[Sizes, list[int]] = defaultdict(list)
     for index, size in enumerate(sizes):
         buckets[size].append(index)
     batches = []

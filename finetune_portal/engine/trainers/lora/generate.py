@@ -17,14 +17,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import FluxKontextPipeline
 from PIL import Image, ImageOps
 
 from finetune_portal.engine.images import pixels
 from finetune_portal.engine.images.errors import ImageError
 from finetune_portal.engine.trainers.children import lower_priority
-from finetune_portal.engine.trainers.families.kontext import Kontext, MissingPackageError, is_out_of_memory
+from finetune_portal.engine.trainers.families.family import MissingPackageError, is_out_of_memory
+from finetune_portal.engine.trainers.families.loading import load_family
 from finetune_portal.engine.trainers.lora.dataset import bucket_size
 
 ADAPTER = "lora"
@@ -35,18 +34,8 @@ class Pipeline:
     """The whole model, and the one LoRA that is loaded into it."""
 
     def __init__(self, folder: Path) -> None:
-        self.model = Kontext(folder, memory="auto")
-        self.pipe = FluxKontextPipeline.from_pretrained(
-            folder,
-            transformer=self.model.load_base_transformer(),
-            vae=self.model.vae,
-            torch_dtype=self.model.dtype,
-        )
-        self.pipe.set_progress_bar_config(disable=True)
-        if self.model.is_quantized:
-            self.pipe.enable_model_cpu_offload()
-        else:
-            self.pipe.to(self.model.device)
+        self.model = load_family(folder, memory="auto")
+        self.pipe = self.model.load_pipeline()
         self.loaded_lora = ""
 
     def generate(self, request: dict[str, Any]) -> bytes:
@@ -54,18 +43,12 @@ class Pipeline:
         self._set_lora(request["weights"], request["strength"])
         control = pixels.decode(base64.b64decode(request["picture"]))
         size = bucket_size(control.size, resolution=self.model.resolution, multiple=self.model.multiple)
-        image = self.pipe(
-            image=ImageOps.fit(control, size, Image.Resampling.LANCZOS),
-            prompt=request["prompt"],
-            width=size[0],
-            height=size[1],
-            max_area=size[0] * size[1],
-            num_inference_steps=request["steps"],
-            guidance_scale=request["guidance"],
-            generator=torch.Generator().manual_seed(request["seed"]),
-            max_sequence_length=min(512, self.pipe.tokenizer_2.model_max_length),
-            _auto_resize=False,
-        ).images[0]
+        image = self.model.run(
+            self.pipe,
+            [ImageOps.fit(control, size, Image.Resampling.LANCZOS)],
+            size=size,
+            **{name: request[name] for name in ("prompt", "steps", "guidance", "seed")},
+        )
         file = BytesIO()
         image.save(file, request["kind"], quality=95)
         return file.getvalue()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from finetune_portal.engine.trainers.families.examples import Batch
+from finetune_portal.engine.trainers.families.family import Family
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.loss import flow_matching_loss
 from finetune_portal.engine.trainers.lora.sigmas import Shift, draw_sigmas
@@ -19,6 +20,7 @@ class Learner:
 
     def __init__(
         self,
+        family: type[Family],
         transformer: Any,
         optimizer: Any,
         request: Mapping[str, Any],
@@ -26,6 +28,7 @@ class Learner:
         group: ProcessGroup,
         shift: Shift,
     ) -> None:
+        self.family = family
         self.transformer, self.optimizer, self.request = transformer, optimizer, request
         self.dtype, self.group, self.shift = dtype, group, shift
         self.parameters: list[Tensor] = [each for each in transformer.parameters() if each.requires_grad]
@@ -51,21 +54,17 @@ class Learner:
         even = torch.rand(len(batch.targets), generator=generator)
         # A training that an earlier release began has no such parameter, and ends as it began.
         sampling = self.request.get("timestep_sampling", "uniform")
-        sigmas = draw_sigmas(sampling, even, tokens_of(batch), self.shift)
+        sigmas = draw_sigmas(sampling, even, self.family.token_count(batch.targets), self.shift)
         return noise, sigmas.to(batch.targets.device)
 
     def loss(self, batch: Batch, noise: Tensor, sigmas: Tensor) -> Tensor:
         device = batch.targets.device.type
         with torch.autocast(device, self.dtype, enabled=device == "cuda"):
-            return flow_matching_loss(self.transformer, batch, noise, sigmas, self.request["guidance"])
+            return flow_matching_loss(
+                self.family, self.transformer, batch, noise, sigmas, self.request["guidance"]
+            )
 
     def learning_rate(self, step: int) -> float:
         """A linear warm-up over `warmup_steps`, at most half of all steps; then constant."""
         warmup: int = min(self.request["warmup_steps"], self.request["steps"] // 2)
         return float(self.request["learning_rate"]) * min(1.0, (step + 1) / (warmup + 1))
-
-
-def tokens_of(batch: Batch) -> int:
-    """How many tokens a target has: one for 2 x 2 latents."""
-    latents: int = batch.targets[0, 0].numel()
-    return latents // 4

@@ -30,18 +30,24 @@ class Facts:
 
 
 def save_lora(
-    path: Path, transformer: Any, request: Mapping[str, Any], facts: Facts, *, dtype: torch.dtype
+    path: Path,
+    transformer: Any,
+    request: Mapping[str, Any],
+    family: Mapping[str, str],
+    facts: Facts,
+    *,
+    dtype: torch.dtype,
 ) -> None:
     """Write the .safetensors file. B is multiplied by alpha / rank, so a reader needs no alpha.
 
-    Raises room.NoRoomError.
+    `family`: the metadata by which managers of LoRAs tell the base model. Raises room.NoRoomError.
     """
     scale = (request["alpha"] or request["rank"]) / request["rank"]
     tensors = {}
     for name, tensor in get_peft_model_state_dict(transformer).items():
         scaled = tensor * scale if ".lora_B." in name else tensor
         tensors[f"transformer.{name}"] = scaled.detach().to("cpu", dtype).contiguous()
-    content = save(tensors, _metadata(request, facts))
+    content = save(tensors, {**_metadata(request, facts), **family})
     with room.write_announced(path, len(content)) as file:
         file.write(content)
 
@@ -51,7 +57,6 @@ def _metadata(request: Mapping[str, Any], facts: Facts) -> dict[str, str]:
         "format": "pt",
         "simulated": "false",
         "base_model": request["model_name"],
-        "theme": "KONTEXT",
         "name": request["name"],
         "rank": str(request["rank"]),
         "alpha": str(request["alpha"] or request["rank"]),
@@ -78,14 +83,11 @@ def _for_managers(request: Mapping[str, Any], facts: Facts) -> dict[str, str]:
     side = facts.resolution
     return {
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": "flux-1-dev/lora",
-        "modelspec.implementation": "https://github.com/black-forest-labs/flux",
         "modelspec.title": request["name"],
         "modelspec.date": now.isoformat(timespec="seconds"),
         "modelspec.resolution": f"{side}x{side}",
         "modelspec.trigger_phrase": request["instance_prompt"],
         "modelspec.description": f"Edits images as {facts.pairs} pairs of before and after show it.",
-        "ss_base_model_version": "flux_kontext",
         "ss_sd_model_name": request["model_name"],
         "ss_output_name": request["name"],
         "ss_network_module": "peft",

@@ -17,16 +17,11 @@ from typing import Any, BinaryIO
 import torch
 
 from finetune_portal.engine import datasets, room
-from finetune_portal.engine.trainers.families.examples import Batch
-from finetune_portal.engine.trainers.families.kontext import Kontext, lora_layers
-from finetune_portal.engine.trainers.lora.dataset import (
-    Size,
-    batches_per_epoch,
-    epoch_batches,
-    load_examples,
-)
+from finetune_portal.engine.trainers.families.examples import Batch, Size
+from finetune_portal.engine.trainers.families.loading import load_family
+from finetune_portal.engine.trainers.lora.dataset import batches_per_epoch, epoch_batches, load_examples
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
-from finetune_portal.engine.trainers.lora.learner import Learner, tokens_of
+from finetune_portal.engine.trainers.lora.learner import Learner
 from finetune_portal.engine.trainers.lora.save import Facts, save_lora
 from finetune_portal.engine.trainers.lora.sigmas import VALIDATION_SIGMAS, schedule_weights, weighted
 
@@ -57,7 +52,7 @@ class Training:
         """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
         request = self.request
         self._report_phase("Reading the dataset")
-        self.model = Kontext(Path(request["model"]), memory=request["memory"])
+        self.model = load_family(Path(request["model"]), memory=request["memory"])
         self.resolution: int = request["resolution"] or self.model.resolution
         with datasets.opened(self.work / request["dataset"], sha256=request["dataset_sha256"]) as file:
             self._encode_dataset(file)
@@ -65,13 +60,19 @@ class Training:
         self._report_phase("Loading the model")
         lora = {name: request[name] for name in ("rank", "alpha", "seed")}
         # A training that an earlier release began has no modulation, and ends as it began.
-        layers = lora_layers(
+        layers = self.model.lora_layers(
             feed_forward=request["feed_forward"], modulation=request.get("modulation", False)
         )
         self.transformer = self.model.load_transformer(**lora, layers=layers)
         optimizer = self.model.optimizer(self.transformer, request["learning_rate"])
         self.learner = Learner(
-            self.transformer, optimizer, request, self.model.dtype, self.group, self.model.shift_sigmas
+            type(self.model),
+            self.transformer,
+            optimizer,
+            request,
+            self.model.dtype,
+            self.group,
+            self.model.shift_sigmas,
         )
 
     def _encode_dataset(self, file: BinaryIO) -> None:
@@ -83,13 +84,13 @@ class Training:
         examples = load_examples(pairs, resolution=self.resolution, multiple=self.model.multiple)
         self.is_held_out = self.request["hold_out"] and self.pair_count >= HOLD_OUT_FROM
         self.encoded: list[Batch] = []
-        self.sizes: list[Size] = []
+        self.sizes: list[tuple[Size, ...]] = []
         for number, (example, batch) in enumerate(self.model.encode(instructions, examples)):
             if number == 0:
                 self.validation_example, self.validation_batch = example, batch
             if number or not self.is_held_out:
                 self.encoded.append(batch)
-                self.sizes.append(example.target.size)
+                self.sizes.append(example.sizes)
 
     def run(self) -> None:
         """Train from the last checkpoint on, and write the LoRA."""
@@ -117,8 +118,7 @@ class Training:
         epoch, index = divmod(self.group.batch_number(step), self.batches_per_epoch)
         size = self.request["batch_size"]
         indices = epoch_batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[index]
-        parts = zip(*(self.encoded[each] for each in indices), strict=True)
-        return Batch(*(torch.cat(part).to(self.model.device) for part in parts))
+        return Batch.concatenate([self.encoded[each] for each in indices]).to(self.model.device)
 
     def validate(self, step: int) -> None:
         """Report the loss on the validation pair, always with the same noise, and a sample of it."""
@@ -132,10 +132,8 @@ class Training:
         self.curve["held_out_weighted"].append([step, weighted_loss])
         self.emit("held_out", step=step, loss=loss, weighted_loss=weighted_loss)
         example, name = self.validation_example, f"sample-{step:06}.png"
-        sample = self.model.generate(
-            self.transformer, self.validation_batch, size=example.target.size, seed=self.seed
-        )
-        images = {"control.png": example.control, "target.png": example.target, name: sample}
+        sample = self.model.generate(self.transformer, example, self.validation_batch, seed=self.seed)
+        images = {"control.png": example.controls[0], "target.png": example.target, name: sample}
         if all(self._is_written(file, partial(image.save, format="PNG")) for file, image in images.items()):
             self.curve["samples"].append([step, name])
             self.emit("sample", step=step, file=name)
@@ -201,6 +199,7 @@ class Training:
             self.work / "weights.safetensors",
             self.transformer,
             {**self.request, "batch_size": self.request["batch_size"] * self.group.size},
+            self.model.metadata,
             Facts(self.pair_count, self.resolution, held_out_loss=held_out[-1][1] if held_out else None),
             dtype=self.model.dtype,
         )
@@ -223,13 +222,13 @@ class Training:
 
     def _validation_losses(self) -> tuple[float, float]:
         """The mean over the fixed sigmas, and the mean weighted by the schedule of a sample."""
-        batch = Batch(*(each.to(self.model.device) for each in self.validation_batch))
+        batch = self.validation_batch.to(self.model.device)
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(batch.targets.shape, generator=generator).to(batch.targets)
         sigmas = torch.tensor(VALIDATION_SIGMAS, device=self.model.device)
         with torch.no_grad():
             losses = [float(self.learner.loss(batch, noise, sigma)) for sigma in sigmas.split(1)]
-        weights = schedule_weights(tokens_of(batch), self.model.shift_sigmas)
+        weights = schedule_weights(self.model.token_count(batch.targets), self.model.shift_sigmas)
         return sum(losses) / len(losses), weighted(losses, weights)
 
     def _report_phase(self, phase: str) -> None:

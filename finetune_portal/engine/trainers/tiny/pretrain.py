@@ -24,8 +24,7 @@ from diffusers import AutoencoderKL, FluxKontextPipeline
 from PIL import Image
 
 from finetune_portal.engine.trainers.families.examples import Batch
-from finetune_portal.engine.trainers.families.kontext import shift_sigmas
-from finetune_portal.engine.trainers.lora.loss import latent_image_ids, pack_latents
+from finetune_portal.engine.trainers.families.kontext import latent_image_ids, pack_latents, shift_sigmas
 from finetune_portal.engine.trainers.lora.sigmas import Shift
 from finetune_portal.engine.trainers.tiny import autoencoder, build, edits, photo_edits
 
@@ -148,7 +147,7 @@ def encode(
     by_size = []
     with torch.no_grad():
         for size in sizes:
-            parts = []
+            parts: list[Batch] = []
             for _ in range(pairs // len(sizes) // 20):
                 drawn = [draw(rng, size) for _ in range(20)]
                 prompts, pooled, _ids = pipe.encode_prompt(
@@ -156,8 +155,8 @@ def encode(
                 )
                 targets = latents([each.target for each in drawn])
                 controls = latents([each.control for each in drawn])
-                parts.append((targets, controls, prompts, pooled))
-            by_size.append(Batch(*(torch.cat(part) for part in zip(*parts, strict=True))))
+                parts.append(Batch(targets, (controls,), {"prompt": prompts, "pooled": pooled}))
+            by_size.append(Batch.concatenate(parts))
     return by_size
 
 
@@ -170,12 +169,12 @@ def transformer_loss(
     is_pooled_shuffled: bool = False,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step: flow matching on a batch of one size, with shifted sigmas."""
-    all_pooled = torch.cat([each.pooled for each in by_size])
+    all_pooled = torch.cat([each.text["pooled"] for each in by_size])
 
     def loss(step: int) -> torch.Tensor:
         edits_of_size = by_size[rng.integers(len(by_size))]
-        picks = torch.from_numpy(rng.integers(len(edits_of_size.controls), size=8))
-        target, control = edits_of_size.targets[picks], edits_of_size.controls[picks]
+        picks = torch.from_numpy(rng.integers(len(edits_of_size.targets), size=8))
+        target, control = edits_of_size.targets[picks], edits_of_size.controls[0][picks]
         count = len(target)
         noise = torch.randn_like(target)
         sigma = shift(torch.rand(count, 1, 1, 1), latent_image_ids(target, 0).shape[0])
@@ -186,8 +185,8 @@ def transformer_loss(
             guidance=torch.empty(count).uniform_(1, 4),
             pooled_projections=all_pooled[torch.randint(len(all_pooled), (count,))]
             if is_pooled_shuffled
-            else edits_of_size.pooled[picks],
-            encoder_hidden_states=edits_of_size.prompts[picks],
+            else edits_of_size.text["pooled"][picks],
+            encoder_hidden_states=edits_of_size.text["prompt"][picks],
             txt_ids=torch.zeros(build.TOKENS, 3),
             img_ids=torch.cat([latent_image_ids(target, 0), latent_image_ids(control, 1)]),
             return_dict=False,

@@ -26,7 +26,7 @@ pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 140_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 for example in load_examples(pairs, resolution=512, multiple=16):
-    print(example.control.size, example.target.size)
+    print(example.controls[0].size, example.target.size)
 """
 
 

@@ -1,0 +1,218 @@
+"""What every family of base models shares: parts on the device only while needed, and the LoRA."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import resource
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from diffusers import BitsAndBytesConfig, FlowMatchEulerDiscreteScheduler
+from peft import LoraConfig
+from PIL import Image
+from torch import Tensor
+
+from finetune_portal.engine.trainers import packages
+from finetune_portal.engine.trainers.devices import SMALL_CARD
+from finetune_portal.engine.trainers.families.examples import Batch, Example, Size
+
+
+class MissingPackageError(Exception):
+    """Says what to install, in a sentence for the operator."""
+
+
+class Family(ABC):
+    """The base model of one training. All weights are frozen but those of the LoRA.
+
+    A subclass is one family: its classes, how it encodes, what its transformer takes, and its layers. What a
+    step needs beside the transformer is static, so that a step can be measured without a folder.
+    """
+
+    pipeline: ClassVar[Any]
+    vae_class: ClassVar[Any]
+    transformer_class: ClassVar[Any]
+    sample_steps: int
+    sample_guidance: float
+    metadata: ClassVar[Mapping[str, str]]  # by which managers of LoRAs tell the base model
+
+    def __init__(self, folder: Path, *, memory: str) -> None:
+        self.folder = folder
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        is_cuda = self.device.type == "cuda"
+        self.dtype = torch.bfloat16 if is_cuda else torch.float32
+        card = torch.cuda.get_device_properties(0).total_memory if is_cuda else SMALL_CARD
+        self.is_quantized = is_cuda and (memory == "small" or (memory == "auto" and card < SMALL_CARD))
+        if self.is_quantized:
+            _import_bitsandbytes()  # what is missing is said before the dataset is encoded
+        self.vae = self.vae_class.from_pretrained(folder, subfolder="vae", dtype=self.dtype)
+        self.vae.requires_grad_(False)
+        self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
+        self.multiple = 2 ** len(self.vae.config.block_out_channels)  # pixels: a token is 2 x 2 latents
+        self.resolution = int(self.vae.config.sample_size)
+
+    @staticmethod
+    @abstractmethod
+    def pack(latents: Tensor) -> Tensor:
+        """(count, channels, height, width) to the tokens of the transformer, (count, tokens, width)."""
+
+    @staticmethod
+    @abstractmethod
+    def velocity(transformer: Any, noisy: Tensor, batch: Batch, sigmas: Tensor, guidance: float) -> Tensor:
+        """What the transformer predicts for the noisy latents of the targets, as tokens like those of `pack`.
+
+        `sigmas`: (count,). `guidance` counts where the transformer has such an input.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def token_count(latents: Tensor) -> int:
+        """How many tokens these latents have."""
+
+    @staticmethod
+    @abstractmethod
+    def lora_layers(*, feed_forward: bool, modulation: bool) -> str:
+        """A pattern of the layers that get a LoRA: the attention, and the others as asked."""
+
+    @abstractmethod
+    def encode_instructions(self, instructions: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+        """Embed each instruction, as `Batch.text` has it, then free the text encoders."""
+
+    @abstractmethod
+    def normalized_latents(self, pixels: Tensor) -> Tensor:
+        """The latents of images, (count, 3, height, width) from -1 to 1, as the transformer takes them."""
+
+    @abstractmethod
+    def shift_sigmas(self, even: Tensor, tokens: int) -> Tensor:
+        """Shift sigmas as the schedule of a sample does, whose target has so many tokens."""
+
+    @abstractmethod
+    def generate(self, transformer: Any, example: Example, batch: Batch, *, seed: int) -> Image.Image:
+        """Run the pipeline on one encoded example."""
+
+    @abstractmethod
+    def run(
+        self,
+        pipe: Any,
+        images: Sequence[Image.Image],
+        *,
+        prompt: str,
+        size: Size,
+        steps: int,
+        guidance: float,
+        seed: int,
+    ) -> Image.Image:
+        """Generate an image of this size with the whole pipeline of `load_pipeline`."""
+
+    def encode(
+        self, instructions: Iterable[str], examples: Iterable[Example]
+    ) -> Iterator[tuple[Example, Batch]]:
+        """Encode each example as a batch of one, on the CPU. The images of one at a time are in memory.
+
+        `instructions` are those of all examples: the text encoders read them first, and then leave.
+        """
+        with torch.no_grad():
+            texts = self.encode_instructions(set(instructions))
+            with self.vae_on_device():
+                for each in examples:
+                    controls = tuple(self._encode_image(image) for image in each.controls)
+                    yield each, Batch(self._encode_image(each.target), controls, texts[each.instruction])
+
+    @contextmanager
+    def vae_on_device(self) -> Iterator[None]:
+        self.vae.to(self.device)
+        try:
+            yield
+        finally:
+            self.vae.to("cpu")
+            free_memory()
+
+    def _encode_image(self, image: Image.Image) -> Tensor:
+        """The latents of an RGB image, (1, channels, height, width), on the CPU."""
+        pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+        return self.normalized_latents(pixels.to(self.device, self.dtype)).cpu()
+
+    def load_transformer(self, *, rank: int, alpha: int, layers: str, seed: int) -> Any:
+        """The frozen transformer with a fresh LoRA, which changes nothing yet."""
+        transformer = self.load_base_transformer()
+        add_lora(transformer, rank=rank, alpha=alpha, layers=layers, seed=seed)
+        if self.device.type == "cuda":
+            transformer.enable_gradient_checkpointing()
+        return transformer
+
+    def load_base_transformer(self) -> Any:
+        """The transformer on the device; on a small card in 4 bits, which bitsandbytes puts there itself."""
+        if not self.is_quantized:
+            return self.transformer_class.from_pretrained(
+                self.folder, subfolder="transformer", dtype=self.dtype
+            ).to(self.device)
+        _import_bitsandbytes()
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=self.dtype
+        )
+        return self.transformer_class.from_pretrained(
+            self.folder, subfolder="transformer", dtype=self.dtype, quantization_config=quantization
+        )
+
+    def load_pipeline(self) -> Any:
+        """The whole pipeline, for images of finished models."""
+        pipe = self.pipeline.from_pretrained(
+            self.folder, transformer=self.load_base_transformer(), vae=self.vae, torch_dtype=self.dtype
+        )
+        pipe.set_progress_bar_config(disable=True)
+        if self.is_quantized:
+            pipe.enable_model_cpu_offload()
+        else:
+            pipe.to(self.device)
+        return pipe
+
+    def optimizer(self, transformer: Any, learning_rate: float) -> Any:
+        adamw = _import_bitsandbytes().optim.AdamW8bit if self.is_quantized else torch.optim.AdamW
+        trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
+        return adamw(trained, lr=learning_rate, betas=(0.9, 0.999), weight_decay=1e-4)
+
+    def peak_memory(self) -> int:
+        """The most bytes that were taken so far: of the GPU, or on the CPU of this process."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated())
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def add_lora(transformer: Any, *, rank: int, alpha: int, layers: str, seed: int) -> None:
+    """Freeze everything and add a LoRA to these layers. Its B is zero, so it changes nothing yet."""
+    transformer.requires_grad_(False)
+    torch.manual_seed(seed)
+    transformer.add_adapter(
+        LoraConfig(r=rank, lora_alpha=alpha or rank, init_lora_weights="gaussian", target_modules=layers)
+    )
+    for parameter in transformer.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out. On the CPU, PyTorch raises a RuntimeError and only its message says so."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "not enough memory" in str(error) or "t allocate memory" in str(error)
+
+
+def free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _import_bitsandbytes() -> Any:
+    try:
+        return importlib.import_module(packages.QUANTIZER)
+    except ImportError:
+        raise MissingPackageError(
+            f"This training loads the base model in 4 bits, which needs the package {packages.QUANTIZER}. "
+            f"{packages.quantizer_advice()}. Or set memory to full in advance_parameters."
+        ) from None

@@ -1,0 +1,17 @@
+"""Load the base model of a folder by the family that its model_index.json names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from finetune_portal.engine.trainers.families.family import Family
+from finetune_portal.engine.trainers.families.kontext import Kontext
+
+FAMILIES: dict[str, type[Family]] = {family.pipeline.__name__: family for family in (Kontext,)}
+
+
+def load_family(folder: Path, *, memory: str) -> Family:
+    """The base model in a folder that model_folder.py accepts. `memory`: see `parameters.KNOWN`."""
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    return FAMILIES[index["_class_name"]](folder, memory=memory)
