@@ -3,8 +3,8 @@
 The layout is the vendor's (docs/provider-api.md, 8.1): pairs `INDEX_start.EXT` (control image) and
 `INDEX_end.EXT` (target image) in one folder, with an optional caption `INDEX.txt`, in small letters or
 capitals. Nothing in the archive is trusted, and nothing is unpacked to disk. `check` has every image decoded
-to its end, so that no training begins that a damaged file ends later. Further input images
-(`INDEX_start2.EXT` and so on), which other trainers take, are refused: training goes by one.
+to its end, so that no training begins that a damaged file ends later. Further input images are
+`INDEX_start2.EXT` and so on; more of them than the base model takes are refused.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ TAIL = ZIP64 + 22 + 0xFFFF
 UTF8_FLAG = 0x800
 
 _ENDINGS = "p?jpe?g|jpe|jfif|jif|pjp|mpo|a?png|webp"  # whatever the name says, the content decides
-_IMAGE = re.compile(rf"(?P<index>.+)_(?P<half>start|end)\.(?:{_ENDINGS})", re.IGNORECASE | re.DOTALL)
-_FURTHER = re.compile(rf".+_start(?:[2-9]|[1-9][0-9])\.(?:{_ENDINGS})", re.IGNORECASE | re.DOTALL)
+_IMAGE = re.compile(
+    rf"(?P<index>.+)_(?P<half>start(?P<number>[2-9]|[1-9][0-9])?|end)\.(?:{_ENDINGS})",
+    re.IGNORECASE | re.DOTALL,
+)
 _LAYOUT = "Name them like 01_start.png and 01_end.png, with 01.txt as the caption, in one folder."
 
 
@@ -52,14 +54,20 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair: the encoded images, and the instruction that leads from control to target."""
+    """One pair: the encoded images, and the instruction that leads from the controls to the target."""
 
     name: str
-    control_name: str
-    control: bytes
-    target_name: str
-    target: bytes
+    controls: tuple[Image, ...]  # the first is what is edited
+    target: Image
     instruction: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as it is in the archive."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -76,24 +84,31 @@ class _PairFiles:
     halves: dict[str, _File] = field(default_factory=dict)
     caption: _File | None = None
 
+    @property
+    def controls(self) -> list[_File]:
+        """The input images, by their numbers."""
+        starts = (half for half in self.halves if half != "end")
+        return [self.halves[half] for half in sorted(starts, key=lambda half: (len(half), half))]
+
 
 def check(
     path: Path,
     *,
     instance_prompt: str,
     check_image: Callable[[bytes], None],
+    most_inputs: int = 1,
     check_in: Callable[[], None] = lambda: None,
 ) -> Dataset:
     """Check the whole archive. Raises DatasetError at the first fault.
 
-    `check_image` decodes an image and raises ImageError. `check_in` is called before each pair, and raises
-    when the work is to end.
+    `most_inputs`: how many input images a pair may have. `check_image` decodes an image and raises
+    ImageError. `check_in` is called before each pair, and raises when the work is to end.
     """
     _check_directory(path)
     try:
         with zipfile.ZipFile(path) as archive:
             files = _files(archive)
-            _check_inputs(files)
+            _check_inputs(files, most_inputs)
             pair_files = _pair_files(files)
             for pair in pair_files:
                 check_in()
@@ -122,14 +137,11 @@ def pairs(file: Path | BinaryIO, *, instance_prompt: str) -> Iterator[Pair]:
     """Read the pairs of an archive that `check` has accepted, one at a time."""
     with zipfile.ZipFile(file) as archive:
         for pair in _pair_files(_files(archive)):
-            control, target = pair.halves["start"], pair.halves["end"]
             caption = _caption(archive, pair.caption) if pair.caption else ""
             yield Pair(
                 PurePosixPath(pair.name).name,
-                control.name,
-                _read(archive, control, MAX_IMAGE),
-                target.name,
-                _read(archive, target, MAX_IMAGE),
+                tuple(_image(archive, each) for each in pair.controls),
+                _image(archive, pair.halves["end"]),
                 caption or instance_prompt,
             )
 
@@ -186,13 +198,15 @@ def _is_ignored(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1:] == ("README.md",)
 
 
-def _check_inputs(files: list[_File]) -> None:
-    further = next((each.name for each in files if _FURTHER.fullmatch(PurePosixPath(each.name).name)), "")
-    if further:
-        raise DatasetError(
-            f"{further} is a further input image of a pair, and this engine trains with one. "
-            "Leave such images out, or train where several are taken."
-        )
+def _check_inputs(files: list[_File], most: int) -> None:
+    for file in files:
+        match = _IMAGE.fullmatch(PurePosixPath(file.name).name)
+        if match and int(match["number"] or 1) > most:
+            raise DatasetError(
+                f"{file.name} is a further input image of a pair, and this base model is trained with "
+                f"{'one' if most == 1 else f'at most {most}'}. "
+                "Leave such images out, or train where more are taken."
+            )
 
 
 def _pair_files(files: list[_File]) -> list[_PairFiles]:
@@ -218,15 +232,20 @@ def _pair_files(files: list[_File]) -> list[_PairFiles]:
 def _check_pair(
     archive: zipfile.ZipFile, pair: _PairFiles, instance_prompt: str, check_image: Callable[[bytes], None]
 ) -> None:
-    for half, partner in (("start", "end"), ("end", "start")):
+    starts = ["start", *(f"start{number}" for number in range(2, len(pair.controls) + 1))]
+    for half in (*starts, "end"):
         if half not in pair.halves:
-            present = pair.halves[partner].name
+            present = next(iter(pair.halves.values())).name
             raise DatasetError(f"{present} has no partner: {pair.name}_{half} is missing in the same folder.")
     for file in pair.halves.values():
         _check_image(archive, file, check_image)
     caption = _caption(archive, pair.caption) if pair.caption else ""
     if not caption and not instance_prompt:
         raise DatasetError(f"The pair {pair.name} has no caption, and the job has no instance prompt.")
+
+
+def _image(archive: zipfile.ZipFile, file: _File) -> Image:
+    return Image(file.name, _read(archive, file, MAX_IMAGE))
 
 
 def _check_image(archive: zipfile.ZipFile, file: _File, check_image: Callable[[bytes], None]) -> None:

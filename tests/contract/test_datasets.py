@@ -76,12 +76,13 @@ def test_both_read_a_dataset_alike(combination: Combination, tmp_path: Path) -> 
     with zipfile.ZipFile(path) as archive:
         theirs = {(archive.read(pair.start), archive.read(pair.end), pair.caption) for pair in verdict.pairs}
     pairs = list(datasets.pairs(path, instance_prompt=""))
-    assert {(pair.control, pair.target, pair.instruction) for pair in pairs} == theirs
-    for content in (pair.target for pair in pairs):
+    ours = {(pair.controls[0].content, pair.target.content, pair.instruction) for pair in pairs}
+    assert ours == theirs
+    for content in (pair.target.content for pair in pairs):
         with open_picture(BytesIO(content)) as image:
             theirs_seen, seen = plain(image), pixels.decode(content)
         assert theirs_seen.size == seen.size
         difference = ImageChops.difference(theirs_seen, seen)
         assert max(most for _least, most in difference.getextrema()) <= TOLERANCE  # type: ignore[misc]
-    colours = {pair.instruction: pixels.decode(pair.target).getpixel((9, 9)) for pair in pairs}
+    colours = {pair.instruction: pixels.decode(pair.target.content).getpixel((9, 9)) for pair in pairs}
     assert colours == {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}

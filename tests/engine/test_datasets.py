@@ -138,7 +138,7 @@ def test_the_vendors_own_datasets_are_taken_as_they_are(name: str, count: int) -
     assert all(
         pixels.decode(content).mode == "RGB"
         for pair in datasets.pairs(path, instance_prompt="")
-        for content in (pair.control, pair.target)
+        for content in (pair.controls[0].content, pair.target.content)
     )
 
 
@@ -182,6 +182,36 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
 def test_further_inputs_are_refused_by_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(datasets.DatasetError, match=f"^{name} is a further input image of a pair, and this"):
         read(zipped(pairs(2) | {name: PNG}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("missing", "most", "says"),
+    [
+        ("", 3, ""),
+        (
+            "",
+            2,
+            "01_start3.png is a further input image of a pair, and this base model is trained with at most 2",
+        ),
+        ("01_start2.png", 3, "01_start2 is missing in the same folder"),
+        ("01_start.png", 3, "01_start is missing in the same folder"),
+    ],
+)
+def test_as_many_inputs_are_read_as_a_base_model_takes(
+    missing: str, most: int, says: str, tmp_path: Path
+) -> None:
+    further = {"01_start2.png": image("PNG", (8, 8)), "01_start3.png": image("PNG", (9, 9))}
+    files = {name: content for name, content in (pairs(2) | further).items() if name != missing}
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(zipped(files))
+    if says:
+        with pytest.raises(datasets.DatasetError, match=says):
+            datasets.check(path, instance_prompt="hats", check_image=pixels.check, most_inputs=most)
+        return
+    datasets.check(path, instance_prompt="hats", check_image=pixels.check, most_inputs=most)
+    first, second = datasets.pairs(path, instance_prompt="hats")
+    assert [each.name for each in first.controls] == ["01_start.png", "01_start2.png", "01_start3.png"]
+    assert len(second.controls) == 1
 
 
 def test_a_name_that_only_looks_like_a_further_input(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 collect_ignore = [] if find_spec("ray") else ["test_ray.py"]
 if find_spec("torch"):
     from tests.train.jobs import begun, ended
-    from tests.train.models import random_model
+    from tests.train.models import random_klein, random_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,6 +42,12 @@ def room_lock(tmp_path_factory: pytest.TempPathFactory) -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole FLUX.1-Kontext in the tiny configuration, with random weights."""
     return random_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def klein(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole FLUX.2 klein in the tiny configuration, with random weights."""
+    return random_klein(tmp_path_factory.mktemp("klein"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from finetune_portal.engine.trainers.tiny import build
+from finetune_portal.engine.trainers.tiny import build, klein
 
 
 def random_model(folder: Path, *, seed: int = 0) -> Path:
@@ -16,5 +16,15 @@ def random_model(folder: Path, *, seed: int = 0) -> Path:
     for parameter in pipe.transformer.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
+    pipe.save_pretrained(folder)
+    return folder
+
+
+def random_klein(folder: Path) -> Path:
+    """Save a FLUX.2 klein, with statistics of its latents that are not those of a fresh batch norm."""
+    torch.manual_seed(0)
+    pipe = klein.pipeline()
+    pipe.vae.bn.running_mean.normal_()
+    pipe.vae.bn.running_var.uniform_(0.5, 2.0)
     pipe.save_pretrained(folder)
     return folder

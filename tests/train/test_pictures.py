@@ -17,11 +17,11 @@ PIXELS = (4000, 2500)
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-from finetune_portal.engine.datasets import Pair
+from finetune_portal.engine.datasets import Image, Pair
 from finetune_portal.engine.trainers.lora.dataset import load_examples
 
 picture = Path(sys.argv[1]).read_bytes()
-pairs = [Pair("01", "01_start.png", picture, "01_end.png", picture, "make it blue")] * 2
+pairs = [Pair("01", (Image("01_start.png", picture),), Image("01_end.png", picture), "make it blue")] * 2
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 140_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

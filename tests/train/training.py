@@ -32,11 +32,11 @@ def png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def dataset(path: Path, files: dict[str, bytes] | None = None) -> datasets.Dataset:
+def dataset(path: Path, files: dict[str, bytes] | None = None, *, most_inputs: int = 1) -> datasets.Dataset:
     """A checked ZIP; without files of its own, four pairs in which the colours are turned."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(zipped(files or turned_colours(4)))
-    return datasets.check(path, instance_prompt=WORDS, check_image=pixels.check)
+    return datasets.check(path, instance_prompt=WORDS, check_image=pixels.check, most_inputs=most_inputs)
 
 
 def turned_colours(count: int, size: tuple[int, int] = (64, 64)) -> dict[str, bytes]:

@@ -79,6 +79,10 @@ class Family(ABC):
     def lora_layers(*, feed_forward: bool, modulation: bool) -> str:
         """A pattern of the layers that get a LoRA: the attention, and the others as asked."""
 
+    def why_not(self, size: Size) -> str:
+        """Why the pipeline does not take an image of this size, as a clause; empty where it does."""
+        return ""
+
     @abstractmethod
     def encode_instructions(self, instructions: Iterable[str]) -> dict[str, dict[str, Tensor]]:
         """Embed each instruction, as `Batch.text` has it, then free the text encoders."""

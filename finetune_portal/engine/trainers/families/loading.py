@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from finetune_portal.engine.trainers.families.family import Family
+from finetune_portal.engine.trainers.families.klein import Klein
 from finetune_portal.engine.trainers.families.kontext import Kontext
 
-FAMILIES: dict[str, type[Family]] = {family.pipeline.__name__: family for family in (Kontext,)}
+FAMILIES: dict[str, type[Family]] = {family.pipeline.__name__: family for family in (Kontext, Klein)}
 
 
 def load_family(folder: Path, *, memory: str) -> Family:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from PIL import Image, ImageOps
 
+from finetune_portal.engine import datasets
 from finetune_portal.engine.datasets import DatasetError, Pair
 from finetune_portal.engine.images import pixels
 from finetune_portal.engine.images.errors import ImageError
@@ -17,17 +18,33 @@ from finetune_portal.engine.trainers.families.examples import Example, Size
 Sizes = tuple[Size, ...]  # of the images of an example; a batch has examples of the same
 
 
-def load_examples(pairs: Iterable[Pair], *, resolution: int, multiple: int) -> Iterator[Example]:
-    """Decode the images of each pair, when it is its turn, and fit both to the bucket of the target.
+def load_examples(
+    pairs: Iterable[Pair],
+    *,
+    resolution: int,
+    multiple: int,
+    why_not: Callable[[Size], str] = lambda _size: "",
+) -> Iterator[Example]:
+    """Decode the images of each pair, when it is its turn, and fit them.
 
+    The first input image has the bucket of the target, whose pixels it shows before the edit; each further
+    one has the bucket of its own shape. `why_not` says why a base model does not take an image of a size.
     One image at a time is in memory in its full size, which takes up to 3 GB (docs/threat-model.md).
     """
+
+    def fitted(encoded: datasets.Image, size: Size | None = None) -> Image.Image:
+        image = _decode(encoded)
+        size = size or bucket_size(image.size, resolution=resolution, multiple=multiple)
+        if reason := why_not(size):
+            said = f"{encoded.name} would be trained in {size[0]} x {size[1]} pixels, but {reason}."
+            raise DatasetError(said)
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+
     for pair in pairs:
-        target = _decode(pair.target_name, pair.target)
-        size = bucket_size(target.size, resolution=resolution, multiple=multiple)
-        target = ImageOps.fit(target, size, Image.Resampling.LANCZOS)
-        control = ImageOps.fit(_decode(pair.control_name, pair.control), size, Image.Resampling.LANCZOS)
-        yield Example(pair.name, (control,), target, pair.instruction)
+        target = fitted(pair.target)
+        first, *further = pair.controls
+        controls = (fitted(first, target.size), *map(fitted, further))
+        yield Example(pair.name, controls, target, pair.instruction)
 
 
 def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
@@ -43,11 +60,11 @@ def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
     )
 
 
-def _decode(name: str, content: bytes) -> Image.Image:
+def _decode(image: datasets.Image) -> Image.Image:
     try:
-        return pixels.decode(content)
+        return pixels.decode(image.content)
     except ImageError as error:
-        raise DatasetError(f"{name} {error}") from None
+        raise DatasetError(f"{image.name} {error}") from None
 
 
 def batches_per_epoch(sizes: Sequence[Sizes], *, batch_size: int) -> int:

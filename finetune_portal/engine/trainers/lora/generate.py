@@ -43,6 +43,8 @@ class Pipeline:
         self._set_lora(request["weights"], request["strength"])
         control = pixels.decode(base64.b64decode(request["picture"]))
         size = bucket_size(control.size, resolution=self.model.resolution, multiple=self.model.multiple)
+        if reason := self.model.why_not(size):
+            raise ImageError(f"would be run in {size[0]} x {size[1]} pixels, but {reason}.")
         image = self.model.run(
             self.pipe,
             [ImageOps.fit(control, size, Image.Resampling.LANCZOS)],

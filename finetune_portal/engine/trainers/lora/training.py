@@ -81,7 +81,9 @@ class Training:
         self.pair_count = len(instructions)
         self._report_phase(f"Encoding {self.pair_count} pair{'s' * (self.pair_count > 1)}")
         pairs = datasets.pairs(file, instance_prompt=prompt)
-        examples = load_examples(pairs, resolution=self.resolution, multiple=self.model.multiple)
+        examples = load_examples(
+            pairs, resolution=self.resolution, multiple=self.model.multiple, why_not=self.model.why_not
+        )
         self.is_held_out = self.request["hold_out"] and self.pair_count >= HOLD_OUT_FROM
         self.encoded: list[Batch] = []
         self.sizes: list[tuple[Size, ...]] = []
