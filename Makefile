@@ -10,8 +10,9 @@ help: ## show this
 run: .venv/run ## the portal on http://127.0.0.1:8000, the local engine on http://127.0.0.1:8100
 	@exec $(BIN)/python manage.py up
 
-run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MODEL_DIR, or the tiny model
-	@KONTEXT_MODEL_DIR="$${KONTEXT_MODEL_DIR:-finetune_portal/engine/trainers/tiny/model}" exec $(TRAIN)/python manage.py up
+run-train: .venv-train/run ## the same, and the engine really trains: KONTEXT_MODEL_DIR and MODEL_DIRS, or the tiny model
+	@test -n "$$KONTEXT_MODEL_DIR$$MODEL_DIRS" || export KONTEXT_MODEL_DIR=finetune_portal/engine/trainers/tiny/model; \
+		exec $(TRAIN)/python manage.py up
 
 WORKERS ?= 3
 PART ?= tests

@@ -21,6 +21,7 @@ class Job(models.Model):
     name = models.TextField()
     data_source_path = models.TextField()
     instance_prompt = models.TextField(blank=True)
+    base_model = models.TextField(blank=True)  # of trainers/families/layouts.py; empty for FLUX.1 Kontext
     steps = models.PositiveIntegerField()
     learning_rate = models.FloatField()
     parameters = models.JSONField(default=dict)  # of advance_parameters, without these two

@@ -27,7 +27,7 @@ from finetune_portal.engine.scenarios import Scenario
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.children import Event
 from finetune_portal.engine.trainers.current import current_trainer
-from finetune_portal.engine.trainers.trainer import TrainingError, TrainingSpec
+from finetune_portal.engine.trainers.trainer import TrainingError, TrainingSpec, find_model
 
 WORKERS = 4  # threads for all but the trainings, which have the trainer's slots
 CANCELLED = "Cancelled."
@@ -158,8 +158,17 @@ def _dataset(job: Job) -> datasets.Dataset:
     )
     with closing(Decoder(check_in)) as decoder:
         return datasets.check(
-            path, instance_prompt=job.instance_prompt, check_image=decoder.check, check_in=check_in
+            path,
+            instance_prompt=job.instance_prompt,
+            check_image=decoder.check,
+            most_inputs=_most_inputs(job),
+            check_in=check_in,
         )
+
+
+def _most_inputs(job: Job) -> int:
+    model = find_model(current_trainer().models, job.base_model)
+    return model.layout.most_inputs if model else 1
 
 
 def _train(job: Job) -> str:
@@ -173,10 +182,11 @@ def _train(job: Job) -> str:
         steps=job.steps,
         learning_rate=job.learning_rate,
         dataset=datasets.Dataset(path, job.dataset_sha256, job.pairs),
+        base_model=job.base_model,
         parameters=job.parameters,
     )
     trainer = current_trainer()
-    Job.objects.filter(pk=job.pk).update(trained_by=trainer.about())
+    Job.objects.filter(pk=job.pk).update(trained_by=trainer.about(job.base_model))
     work, folder = progress.folder(job.pk), keys.weights_folder(job.pk)
 
     def report(event: Event) -> None:

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from finetune_portal.engine.trainers.devices import Devices
+from finetune_portal.engine.trainers.families.layouts import LAYOUTS
 from finetune_portal.engine.trainers.image_generator import (
     GenerateRequest,
     GeneratorBusyError,
@@ -93,23 +94,27 @@ def test_a_picture_that_is_hosted_is_not_decoded_again(engine: RunningEngine) ->
     assert call(engine, "POST", "/upload-asset", json={"data_urls": [uri]}).status_code == 200
 
 
+def model(folder: Path) -> BaseModel:
+    layout = LAYOUTS["FluxKontextPipeline"]
+    return BaseModel(folder, "none", True, layout, layout.variant(0))
+
+
 def generator(devices: Devices, folder: Path) -> ImageGenerator:
-    model = BaseModel(folder, "none", is_tiny=True)
-    return ImageGenerator(model, devices, log=folder / "log.txt", wait_seconds=0.05)
+    return ImageGenerator(devices, log=folder / "log.txt", wait_seconds=0.05)
 
 
 def test_a_picture_does_not_wait_for_ever_for_trainings(tmp_path: Path) -> None:
     devices = Devices(["a"])
     assert devices.take(0) == "a"
     with pytest.raises(GeneratorBusyError, match="Trainings have all"):
-        generator(devices, tmp_path).generate(REQUEST)
+        generator(devices, tmp_path).generate(REQUEST, model(tmp_path))
 
 
 def test_a_training_that_waits_goes_before_a_picture(tmp_path: Path) -> None:
     devices = Devices(["a"])
     with devices.training_waits():
         with pytest.raises(GeneratorBusyError):
-            generator(devices, tmp_path).generate(REQUEST)
+            generator(devices, tmp_path).generate(REQUEST, model(tmp_path))
         assert devices.take(0) == "a"
     assert devices.take(0) is None
 
@@ -128,5 +133,5 @@ def test_a_waiting_request_gets_the_device_that_is_given_back() -> None:
 def test_a_child_that_cannot_start_gives_its_device_back(tmp_path: Path) -> None:
     devices = Devices(["a"])
     with pytest.raises(OSError, match="No such file"):
-        generator(devices, tmp_path / "nowhere").generate(REQUEST)
+        generator(devices, tmp_path / "nowhere").generate(REQUEST, model(tmp_path))
     assert until(lambda: devices.take(0)) == "a"

@@ -8,19 +8,20 @@ from pathlib import Path
 from finetune_portal.engine.datasets import Dataset
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.devices import Devices
+from finetune_portal.engine.trainers.families.layouts import LAYOUTS
 from finetune_portal.engine.trainers.lora_trainer import LoraTrainer
 from finetune_portal.engine.trainers.model_folder import BaseModel
 from finetune_portal.engine.trainers.trainer import TrainingSpec
 
 
 def test_a_new_training_has_the_defaults(tmp_path: Path) -> None:
-    request = LoraTrainer(model(), Devices([]), None).request(spec(tmp_path), tmp_path)
+    request = LoraTrainer([model()], Devices([]), None).request(spec(tmp_path), tmp_path)
     assert {name: request[name] for name in parameters.KNOWN} == parameters.with_defaults({"rank": 8})
 
 
 def test_a_training_that_was_begun_keeps_its_parameters(tmp_path: Path) -> None:
     """Version 0.1 trained the attention alone, and knew neither modulation nor timestep_sampling."""
-    trainer = LoraTrainer(model(), Devices([]), None)
+    trainer = LoraTrainer([model()], Devices([]), None)
     begun = trainer.request(spec(tmp_path), tmp_path) | {"feed_forward": False}
     del begun["modulation"], begun["timestep_sampling"]
     (tmp_path / "request.json").write_text(json.dumps(begun), encoding="utf-8")
@@ -28,7 +29,8 @@ def test_a_training_that_was_begun_keeps_its_parameters(tmp_path: Path) -> None:
 
 
 def model() -> BaseModel:
-    return BaseModel(Path("/models/kontext"), "kontext", is_tiny=False)
+    layout = LAYOUTS["FluxKontextPipeline"]
+    return BaseModel(Path("/models/kontext"), "kontext", False, layout, layout.variant(3072))
 
 
 def spec(folder: Path) -> TrainingSpec:

@@ -154,5 +154,5 @@ def test_what_is_no_folder_is_named_for_what_it_is(tmp_path: Path) -> None:
 
 def test_another_pipeline_is_named(model: Path) -> None:
     (model / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(model_folder.ModelFolderError, match="holds FluxPipeline, not FluxKontextPipeline"):
+    with pytest.raises(model_folder.ModelFolderError, match="holds FluxPipeline, not FluxKontext"):
         model_folder.inspect(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,11 +39,21 @@ def until(what: Callable[[], T | None]) -> T:
     return value
 
 
-def begun(engine: RunningEngine, files: dict[str, bytes] | None = None, **advanced: Any) -> str:
-    """Upload a dataset and start a training of it; the job's id."""
+def begun(
+    engine: RunningEngine,
+    files: dict[str, bytes] | None = None,
+    *,
+    fields: Mapping[str, Any] | None = None,
+    **advanced: Any,
+) -> str:
+    """Upload a dataset and start a training of it; the job's id. `fields` are of the submit."""
     source = upload(engine, zipped(files or turned_colours(4)))
     return started(
-        engine, data_source_path=source, instance_prompt=WORDS, advance_parameters={**TRAINING, **advanced}
+        engine,
+        data_source_path=source,
+        instance_prompt=WORDS,
+        advance_parameters={**TRAINING, **advanced},
+        **(fields or {}),
     )
 
 

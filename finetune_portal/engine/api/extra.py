@@ -5,6 +5,8 @@ All of them lie under `/extra`, where a client asks first which of them there ar
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
 
@@ -16,6 +18,8 @@ from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers import parameters
 from finetune_portal.engine.trainers.children import log_lines
 from finetune_portal.engine.trainers.current import current_trainer
+from finetune_portal.engine.trainers.model_folder import BaseModel
+from finetune_portal.engine.trainers.trainer import KONTEXT, find_model
 
 VERSION = 1
 ALWAYS = ("progress", "cancel", "delete")
@@ -31,15 +35,30 @@ def capabilities(request: HttpRequest, fields: Fields) -> HttpResponse:
         can += WHERE_IT_TRAINS
     if trainer.image_generator:
         can.append("run")
+    first = find_model(trainer.models, KONTEXT) or next(iter(trainer.models), None)
     return JsonResponse(
         {
             "version": VERSION,
             "can": can,
             "places": trainer.slots,
-            "parameters": list(parameters.KNOWN),
+            "parameters": list(first.parameters if first else parameters.KNOWN),
+            "trainers": [_offer(model) for model in trainer.models],
             **trainer.about(),
         }
     )
+
+
+def _offer(model: BaseModel) -> dict[str, Any]:
+    """A base model by the `id` that a submit names as its base_model; each parameter with its default."""
+    return {
+        "id": model.variant.id,
+        "title": model.variant.title,
+        "base_model": model.name,
+        "tiny_model": model.is_tiny,
+        "licence": model.variant.licence,
+        "most_inputs": model.layout.most_inputs,
+        "parameters": {name: known.default for name, known in model.parameters.items()},
+    }
 
 
 @endpoint("GET", "HEAD", "POST")

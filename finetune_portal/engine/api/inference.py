@@ -28,6 +28,7 @@ from finetune_portal.engine.trainers.image_generator import (
     GeneratorBusyError,
     ImageGenerator,
 )
+from finetune_portal.engine.trainers.model_folder import BaseModel
 
 MAX_BODY = 20 * 1024**2  # an image of 12 MiB in base64, and some text
 MAX_ADDRESS = 2000
@@ -42,10 +43,10 @@ SIMULATED = "This model was simulated: nothing was learnt, so there is nothing t
 def run(request: HttpRequest, fields: Fields) -> HttpResponse:
     """Generate an image with a finished model (docs/engine.md)."""
     job = _finished_job(str(fields["slug"]))
-    generator = _image_generator(job)
-    generate_request = _generate_request(job, fields)
+    generator, model = _image_generator(job)
+    generate_request = _generate_request(job, fields, guidance=model.layout.guidance)
     try:
-        image = generator.generate(generate_request)
+        image = generator.generate(generate_request, model)
     except GeneratorBusyError as error:
         message = f"{error} Try again in {RETRY_SECONDS} seconds."
         raise ApiError(503, message, {"Retry-After": str(RETRY_SECONDS)}) from None
@@ -81,21 +82,23 @@ def _finished_job(slug: str) -> Job:
     return job
 
 
-def _image_generator(job: Job) -> ImageGenerator:
-    """The generator of this engine, if its model is the one that the LoRA was trained on."""
+def _image_generator(job: Job) -> tuple[ImageGenerator, BaseModel]:
+    """The generator of this engine, and the model that the LoRA was trained on, if it has that one."""
     trainer = current_trainer()
     generator = trainer.image_generator
     if job.trained_by.get("simulated", True):
         raise ApiError(409, SIMULATED)
     if generator is None:
         raise ApiError(409, trainer.why_no_images)
-    if job.trained_by.get("base_model") != generator.model.name:
-        trained_on, here = job.trained_by.get("base_model"), generator.model.name
-        raise ApiError(409, f"This LoRA was trained on {trained_on}, but KONTEXT_MODEL_DIR holds {here}.")
-    return generator
+    trained_on = job.trained_by.get("base_model")
+    model = next((each for each in trainer.models if each.name == trained_on), None)
+    if model is None:
+        here = ", ".join(each.name for each in trainer.models)
+        raise ApiError(409, f"This LoRA was trained on {trained_on}, but this engine has {here}.")
+    return generator, model
 
 
-def _generate_request(job: Job, fields: Fields) -> GenerateRequest:
+def _generate_request(job: Job, fields: Fields, *, guidance: float) -> GenerateRequest:
     if text(fields, "aspect_ratio", longest=100, needed=False) not in ("", ASPECT_RATIO):
         raise ApiError(422, f"aspect_ratio must be {ASPECT_RATIO}: no other is known here.")
     output_format = text(fields, "output_format", longest=10, needed=False) or "png"
@@ -107,7 +110,7 @@ def _generate_request(job: Job, fields: Fields) -> GenerateRequest:
         prompt=text(fields, "prompt", longest=5000),
         seed=_whole_within(fields, "seed", random.randrange(2**31), 0, 2**32 - 1),  # nosec B311  # no secret
         steps=_whole_within(fields, "num_inference_steps", 28, 1, 100),
-        guidance=_number_within(fields, "guidance", 2.5, 0, 20),
+        guidance=_number_within(fields, "guidance", guidance, 0, 20),
         kind=FORMATS[output_format],
         picture=_input_image(fields),
     )

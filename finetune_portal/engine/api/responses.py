@@ -27,7 +27,7 @@ def details(job: Job, base_url: str) -> Body:
         "instance_prompt": job.instance_prompt,
         "status": job.state,
         "source_type": "AWS_S3",
-        "base_model": "FLUX",
+        "base_model": job.base_model or "FLUX",
         "slug": job_urls.slug(job),
         "public_model": job.is_public,
         "error_message": job.error_message or None,
@@ -52,13 +52,13 @@ def listed(job: Job) -> Body:
             "steps": job.steps,
             "learning_rate": job.learning_rate,
             "prompt": job.instance_prompt,
-            "theme": "KONTEXT",
+            "theme": _theme(job),
         },
         "segmind_public_model": job.is_public,
         "train_type": "LORA",
         "source_type": "AWS_S3",
-        "base_model": "FLUX",
-        "theme": "KONTEXT",
+        "base_model": job.base_model or "FLUX",
+        "theme": _theme(job),
         "cloud_storage_url": None,
         "finetune_id": str(job.id),
         "model_information": model_information(job),
@@ -68,11 +68,16 @@ def listed(job: Job) -> Body:
 def model_information(job: Job) -> Body:
     """How the weights are made; above all, whether they are simulated."""
     return {
-        **(job.trained_by or current_trainer().about()),
+        **(job.trained_by or current_trainer().about(job.base_model)),
         "pairs": job.pairs or None,
         "dataset_sha256": job.dataset_sha256 or None,
         "price": job.price,
     }
+
+
+def _theme(job: Job) -> str:
+    """The vendor's word for the one base model that it names."""
+    return "" if job.base_model else "KONTEXT"
 
 
 def _timestamp(moment: datetime) -> str:

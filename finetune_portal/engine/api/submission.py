@@ -11,8 +11,11 @@ from django.conf import settings
 from finetune_portal.engine.api.endpoint import ApiError, Fields, boolean, number, one_of, text
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.trainers import parameters
+from finetune_portal.engine.trainers.current import current_trainer
+from finetune_portal.engine.trainers.trainer import KONTEXT, find_model
 
 MAX_STEPS = 20_000
+FLUX = "FLUX"
 # The values of the sample in docs/provider-api.md, 1, for a call that brings no advance_parameters.
 DEFAULT_STEPS = 300
 DEFAULT_LEARNING_RATE = 0.0004
@@ -20,10 +23,11 @@ DEFAULT_LEARNING_RATE = 0.0004
 
 def new_job(fields: Fields) -> Job:
     """The job that a submit asks for, not saved. Fields that the engine does not know are ignored."""
-    one_of(fields, "base_model", only="FLUX")
+    base_model = _base_model(fields)
     one_of(fields, "train_type", only="LORA")
     one_of(fields, "machine_type", only="NVIDIA_H100")
-    one_of(fields, "theme", only="KONTEXT")
+    if not base_model:
+        one_of(fields, "theme", only="KONTEXT")
     advanced = _advance_parameters(fields)
     steps = _steps(advanced)
     return Job(
@@ -31,9 +35,10 @@ def new_job(fields: Fields) -> Job:
         data_source_path=url(fields, "data_source_path"),
         instance_prompt=text(fields, "instance_prompt", longest=5000, needed=False),
         is_public=boolean(fields, "segmind_public", default=False),
+        base_model=base_model,
         steps=steps,
         learning_rate=_learning_rate(advanced),
-        parameters=_parameters(advanced),
+        parameters=_parameters(advanced, base_model),
         price=steps * settings.PRICE_PER_STEP,
     )
 
@@ -64,9 +69,23 @@ def _learning_rate(advanced: Fields) -> float:
     return learning_rate
 
 
-def _parameters(advanced: Fields) -> dict[str, Any]:
+def _base_model(fields: Fields) -> str:
+    """The id of the base model that is named; empty for FLUX, as the vendor's API names FLUX.1 Kontext."""
+    models = current_trainer().models
+    ids = [each.variant.id for each in models if each.variant.id != KONTEXT]
+    if (named := text(fields, "base_model", longest=100).lower()) in ids:
+        return named
+    if not models or find_model(models, KONTEXT):
+        ids = [FLUX, *ids]
+    if named.upper() != FLUX or FLUX not in ids:
+        raise ApiError(422, f"base_model must be {', or '.join(ids)}.")
+    return ""
+
+
+def _parameters(advanced: Fields, base_model: str) -> dict[str, Any]:
+    model = find_model(current_trainer().models, base_model)
     try:
-        return parameters.read(advanced)
+        return parameters.read(advanced, model.parameters if model else parameters.KNOWN)
     except parameters.ParameterError as error:
         raise ApiError(422, str(error)) from None
 

@@ -20,54 +20,80 @@ NO_GPU = "No driver lists a GPU on this machine, and a model of full size does n
 
 
 class TrainerUnavailableError(Exception):
-    """Says why KONTEXT_MODEL_DIR cannot be trained here, in a sentence for the operator."""
+    """Says why a model cannot be trained here, in a sentence for the operator."""
 
 
 @cache
 def current_trainer() -> Trainer:
-    """The real trainer if KONTEXT_MODEL_DIR names a model (on Ray with RAY_ADDRESS), else the simulated."""
-    if not (named := env.text("KONTEXT_MODEL_DIR")):
+    """The real trainer if a variable names a model (on Ray with RAY_ADDRESS), else the simulated."""
+    if not (named := named_folders()):
         return SimulatedTrainer()
     address = env.text("RAY_ADDRESS")
     if missing := packages.missing(("ray",) if address else packages.TRAINING):
         raise TrainerUnavailableError(
-            f"{'RAY_ADDRESS' if address else 'KONTEXT_MODEL_DIR'} is set, but {_not_installed(missing)}"
+            f"{'RAY_ADDRESS' if address else named[0][0]} is set, but {_not_installed(missing)}"
         )
+    models = _models(named)
     try:
-        model = model_folder.inspect(model_folder.find(named))
-        return _on_ray(model, address) if address else _on_this_machine(model, devices.find())
-    except model_folder.ModelFolderError as error:
-        raise TrainerUnavailableError(f"KONTEXT_MODEL_DIR: {error}") from None
+        return _on_ray(models, address) if address else _on_this_machine(models, devices.find())
     except gpu_check.GpuError as error:
-        raise TrainerUnavailableError(f"{model.name} cannot be trained here. {error}") from None
+        full = next(model.name for model in models if not model.is_tiny)
+        raise TrainerUnavailableError(f"{full} cannot be trained here. {error}") from None
     except ray_cluster.RayClusterError as error:
         raise TrainerUnavailableError(f"RAY_ADDRESS: {error}") from None
 
 
-def _on_this_machine(model: BaseModel, names: list[str]) -> LoraTrainer:
-    if not model.is_tiny:
+def named_folders() -> list[tuple[str, str]]:
+    """The folders that variables name, each after the name of its variable."""
+    kontext = env.text("KONTEXT_MODEL_DIR")
+    listed = [("MODEL_DIRS", folder) for folder in env.listing("MODEL_DIRS")]
+    return [("KONTEXT_MODEL_DIR", kontext), *listed] if kontext else listed
+
+
+def _models(named: list[tuple[str, str]]) -> list[BaseModel]:
+    """The models of the folders. Raises TrainerUnavailableError unless all are whole and unlike."""
+    models: dict[str, BaseModel] = {}
+    for variable, folder in named:
+        try:
+            model = model_folder.inspect(model_folder.find(folder))
+        except model_folder.ModelFolderError as error:
+            raise TrainerUnavailableError(f"{variable}: {error}") from None
+        if other := models.get(model.variant.id):
+            raise TrainerUnavailableError(
+                f"{variable}: {other.folder} and {model.folder} both hold {model.variant.title}."
+            )
+        models[model.variant.id] = model
+    return list(models.values())
+
+
+def _on_this_machine(models: list[BaseModel], names: list[str]) -> LoraTrainer:
+    if not _are_tiny(models):
         gpu_check.check(names)
     shared = devices.Devices(names)
-    return LoraTrainer(model, shared, _image_generator(model, shared))
+    return LoraTrainer(models, shared, _image_generator(shared))
 
 
-def _on_ray(model: BaseModel, address: str) -> RayTrainer:
+def _are_tiny(models: list[BaseModel]) -> bool:
+    return all(model.is_tiny for model in models)
+
+
+def _on_ray(models: list[BaseModel], address: str) -> RayTrainer:
     """The nodes train. What this machine lacks keeps it only from generating images, which it does itself."""
     resources = ray_cluster.resources(address)
-    if not model.is_tiny and not resources.get("GPU"):
+    if not _are_tiny(models) and not resources.get("GPU"):
         raise gpu_check.GpuError(f"No node of the Ray cluster has a GPU. {gpu_check.NOT_ON_A_CPU}")
     names = devices.find()
-    if reason := _why_no_images(model, names):
+    if reason := _why_no_images(models, names):
         log.warning("Nodes of the Ray cluster train, but finished models do not run here. %s", reason)
-        return RayTrainer(model, None, resources, why_no_images=reason)
-    return RayTrainer(model, _image_generator(model, devices.Devices(names)), resources)
+        return RayTrainer(models, None, resources, why_no_images=reason)
+    return RayTrainer(models, _image_generator(devices.Devices(names)), resources)
 
 
-def _why_no_images(model: BaseModel, names: list[str]) -> str:
-    """What keeps this machine from running the model on its devices (devices.find); or nothing."""
+def _why_no_images(models: list[BaseModel], names: list[str]) -> str:
+    """What keeps this machine from running the models on its devices (devices.find); or nothing."""
     if missing := packages.missing(packages.TRAINING):
         return f"On the engine's machine {_not_installed(missing)}"
-    if model.is_tiny:
+    if _are_tiny(models):
         return ""
     if names == [devices.CPU]:
         return NO_GPU
@@ -83,5 +109,5 @@ def _not_installed(names: list[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not installed. Run: {command}"
 
 
-def _image_generator(model: BaseModel, shared: devices.Devices) -> ImageGenerator:
-    return ImageGenerator(model, shared, log=env.data_dir() / "engine" / "image-generator.log")
+def _image_generator(shared: devices.Devices) -> ImageGenerator:
+    return ImageGenerator(shared, log=env.data_dir() / "engine" / "image-generator.log")

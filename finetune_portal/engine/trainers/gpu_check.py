@@ -12,7 +12,7 @@ from finetune_portal.engine.trainers import children, devices, packages
 
 NOT_ON_A_CPU = (
     "A model of full size is not trained on a CPU. "
-    "make run-train without KONTEXT_MODEL_DIR trains the tiny model."
+    "make run-train without KONTEXT_MODEL_DIR and MODEL_DIRS trains the tiny model."
 )
 SECONDS = 180.0  # to import PyTorch on a machine that is busy
 

@@ -1,4 +1,4 @@
-"""Generate images with finished models, seen from the engine: one child process keeps the model in memory.
+"""Generate images with finished models, seen from the engine: one child process keeps one model in memory.
 
 The child (`lora/generate.py`) takes a device from the trainer's pool. It is kept for some minutes after its
 last image, and ends at once when a training waits for the device.
@@ -50,28 +50,26 @@ class GenerationError(Exception):
 
 
 class ImageGenerator:
-    def __init__(
-        self, model: BaseModel, devices: Devices, *, log: Path, wait_seconds: float = WAIT_SECONDS
-    ) -> None:
-        self.model = model
+    def __init__(self, devices: Devices, *, log: Path, wait_seconds: float = WAIT_SECONDS) -> None:
         self._devices, self._log, self._wait_seconds = devices, log, wait_seconds
         self._waiting = threading.BoundedSemaphore(MAX_WAITING)
         self._turn = threading.Lock()  # its holder may use all attributes below
         self._child: children.Child | None = None
         self._events: children.Events = queue.SimpleQueue()
         self._device = ""
+        self._folder = Path()  # of the model that the child has in memory
         self._numbers = itertools.count()
         self._timer = threading.Timer(0, self.release_device)
 
-    def generate(self, request: GenerateRequest) -> bytes:
-        """The encoded image. Raises GeneratorBusyError or GenerationError."""
+    def generate(self, request: GenerateRequest, model: BaseModel) -> bytes:
+        """The encoded image of a LoRA on this model. Raises GeneratorBusyError or GenerationError."""
         if not self._waiting.acquire(blocking=False):
             raise GeneratorBusyError("Too many pictures wait to be made.")
         try:
             if not self._turn.acquire(timeout=self._wait_seconds):
                 raise GeneratorBusyError("Other pictures are being made.")
             try:
-                return self._generate(request)
+                return self._generate(request, model.folder)
             finally:
                 self._keep_warm()
                 self._turn.release()
@@ -86,11 +84,11 @@ class ImageGenerator:
             finally:
                 self._turn.release()
 
-    def _generate(self, request: GenerateRequest) -> bytes:
+    def _generate(self, request: GenerateRequest, folder: Path) -> bytes:
         self._timer.cancel()
-        if self._child is None or self._child.poll() is not None:
+        if self._child is None or self._child.poll() is not None or self._folder != folder:
             self._end_child()
-            self._start_child()
+            self._start_child(folder)
         number = next(self._numbers)
         self._send(request, number)
         deadline = time.monotonic() + GENERATE_SECONDS
@@ -109,17 +107,18 @@ class ImageGenerator:
                 raise GenerationError(message)
             return base64.b64decode(event["picture"])
 
-    def _start_child(self) -> None:
+    def _start_child(self, folder: Path) -> None:
         device = self._devices.take(self._wait_seconds, unless_training_waits=True)
         if device is None:
             raise GeneratorBusyError("Trainings have all of this engine's hardware at the moment.")
         self._log.unlink(missing_ok=True)
         try:
-            self._child = children.start("lora.generate", self.model.folder, device=device, log=self._log)
+            self._child = children.start("lora.generate", folder, device=device, log=self._log)
         except OSError:
             self._devices.give_back(device)
             raise
-        self._device, self._events = device, children.read_events(self._child)
+        self._device, self._folder = device, folder
+        self._events = children.read_events(self._child)
 
     def _send(self, request: GenerateRequest, number: int) -> None:
         message = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,29 +19,40 @@ from finetune_portal.engine.trainers import children, parameters
 from finetune_portal.engine.trainers.devices import Devices
 from finetune_portal.engine.trainers.image_generator import ImageGenerator
 from finetune_portal.engine.trainers.model_folder import BaseModel
-from finetune_portal.engine.trainers.trainer import Report, TrainingError, TrainingSpec, file_name
+from finetune_portal.engine.trainers.trainer import (
+    KONTEXT,
+    Report,
+    TrainingError,
+    TrainingSpec,
+    file_name,
+    find_model,
+)
 
 MAX_DEATHS = 3  # in a row, with no new checkpoint between them
 REPORT_SECONDS = 0.5  # between signs of life
+NAMES = {KONTEXT: "kontext"}  # what clients know a trainer by, where it is not the id of its base model
 
 
 class LoraTrainer:
-    name = "kontext"
+    name = "lora"
     is_simulated = False
     why_no_images = ""
 
-    def __init__(self, model: BaseModel, devices: Devices, image_generator: ImageGenerator | None) -> None:
-        self.model = model
+    def __init__(
+        self, models: Sequence[BaseModel], devices: Devices, image_generator: ImageGenerator | None
+    ) -> None:
+        self.models = models
         self.image_generator = image_generator
         self.slots = devices.count
         self._devices = devices
 
-    def about(self) -> dict[str, Any]:
+    def about(self, base_model: str = "") -> dict[str, Any]:
+        model = find_model(self.models, base_model) or self.models[0]
         return {
-            "trainer": self.name,
+            "trainer": NAMES.get(model.variant.id, model.variant.id),
             "simulated": False,
-            "base_model": self.model.name,
-            "tiny_model": self.model.is_tiny,
+            "base_model": model.name,
+            "tiny_model": model.is_tiny,
         }
 
     def delay_seconds(self, steps: int) -> float:
@@ -64,7 +75,10 @@ class LoraTrainer:
         A training that was begun keeps its parameters, whatever was added or is the default now, so that it
         ends as it began.
         """
-        settings = parameters.with_defaults(spec.parameters)
+        model = find_model(self.models, spec.base_model)
+        if model is None:
+            raise TrainingError(f"This engine has no {spec.base_model or KONTEXT} any more.")
+        settings = parameters.with_defaults(spec.parameters, model.parameters)
         if begun_with := _begun_with(work):
             settings = {name: begun_with[name] for name in settings if name in begun_with}
         return {
@@ -74,8 +88,8 @@ class LoraTrainer:
             "learning_rate": spec.learning_rate,
             "dataset": str(spec.dataset.path),
             "dataset_sha256": spec.dataset.sha256,
-            "model": str(self.model.folder),
-            "model_name": self.model.name,
+            "model": str(model.folder),
+            "model_name": model.name,
             **settings,
         }
 

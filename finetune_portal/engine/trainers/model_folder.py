@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from finetune_portal import env
-from finetune_portal.engine.trainers import weight_files
-from finetune_portal.engine.trainers.families.layouts import LAYOUTS, Layout
+from finetune_portal.engine.trainers import parameters, weight_files
+from finetune_portal.engine.trainers.families.layouts import LAYOUTS, Layout, Variant
 
 TINY_BELOW = 1024  # the width of the transformer; FLUX has 3072
 CACHE = re.compile(r"models--(?P<owner>.+?)--(?P<name>.+)")  # a folder of the Hugging Face cache
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-DOWNLOAD = "Run: hf download {} --local-dir /models/kontext, and set KONTEXT_MODEL_DIR to /models/kontext."
+DOWNLOAD = "Run: hf download {} --local-dir /models/NAME, and set MODEL_DIRS to /models/NAME."
 KONTEXT = LAYOUTS["FluxKontextPipeline"].repository
 
 
@@ -28,10 +28,17 @@ class BaseModel:
     folder: Path
     name: str
     is_tiny: bool
+    layout: Layout
+    variant: Variant
+
+    @property
+    def parameters(self) -> dict[str, parameters.Known]:
+        """What a training of it takes beside steps and learning rate."""
+        return parameters.of(lacks=self.layout.lacks, defaults=self.layout.defaults)
 
 
 def find(named: str) -> Path:
-    """The folder that KONTEXT_MODEL_DIR names: one with a model, or one of the Hugging Face cache.
+    """The folder that a variable names: one with a model, or one of the Hugging Face cache.
 
     Raises ModelFolderError if there is none.
     """
@@ -68,7 +75,8 @@ def inspect(folder: Path) -> BaseModel:
         _check_tokenizer(folder / part, groups)
     transformer = _read_json(folder / "transformer" / "config.json")
     width = transformer.get("num_attention_heads", 24) * transformer.get("attention_head_dim", 128)
-    return BaseModel(folder, str(transformer.get("_name_or_path") or _name(folder)), width < TINY_BELOW)
+    name = str(transformer.get("_name_or_path") or _name(folder))
+    return BaseModel(folder, name, width < TINY_BELOW, layout, layout.variant(width))
 
 
 def _snapshot(cache: Path) -> Path:
@@ -101,10 +109,17 @@ def _layout(folder: Path) -> Layout:
             f"{folder} holds single files, such as {singles[0]}, as ComfyUI uses them. Training needs the "
             f"folder in diffusers' layout. {DOWNLOAD.format(KONTEXT)}"
         )
-    pipeline = _read_json(index).get("_class_name")
+    read = _read_json(index)
+    pipeline = read.get("_class_name")
     if pipeline not in LAYOUTS:
         raise ModelFolderError(f"{folder} holds {pipeline or 'something else'}, not {', or '.join(LAYOUTS)}.")
-    return LAYOUTS[pipeline]
+    layout = LAYOUTS[pipeline]
+    if read.get("is_distilled"):
+        raise ModelFolderError(
+            f"{folder} holds a distilled model, which makes images in a few steps and is not trained. "
+            f"{DOWNLOAD.format(layout.repository)}"
+        )
+    return layout
 
 
 def _check_tokenizer(folder: Path, groups: tuple[tuple[str, ...], ...]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 # Checked elsewhere (the first two) or only echoed, as the vendor's list does.
@@ -61,7 +61,8 @@ def _flag(default: bool) -> Choice:
     return Choice(default, {"true": True, "false": False})
 
 
-KNOWN: dict[str, Whole | Number | Choice] = {
+Known = Whole | Number | Choice
+KNOWN: dict[str, Known] = {
     "rank": Whole(16, 1, 256),
     "alpha": Whole(0, 0, 1024),  # 0: as the rank
     "feed_forward": _flag(True),
@@ -80,19 +81,28 @@ KNOWN: dict[str, Whole | Number | Choice] = {
 }
 
 
-def read(advance_parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what was set. Raises ParameterError at the first fault."""
+def of(*, lacks: Collection[str], defaults: Mapping[str, Any]) -> dict[str, Known]:
+    """Those of a base model, which lacks some and has other defaults for some."""
+    return {
+        name: replace(known, default=defaults.get(name, known.default))
+        for name, known in KNOWN.items()
+        if name not in lacks
+    }
+
+
+def read(advance_parameters: Mapping[str, Any], known: Mapping[str, Known] = KNOWN) -> dict[str, Any]:
+    """Check what was set of those that are known. Raises ParameterError at the first fault."""
     parameters = {}
     for name, value in advance_parameters.items():
         if name in NOT_OURS:
             continue
-        if name not in KNOWN:
+        if name not in known:
             raise ParameterError(
-                f"advance_parameters has {name!r}, which is not known. Known: {', '.join(KNOWN)}."
+                f"advance_parameters has {name!r}, which is not known. Known: {', '.join(known)}."
             )
-        parameters[name] = KNOWN[name].read(name, value)
+        parameters[name] = known[name].read(name, value)
     return parameters
 
 
-def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: parameters.get(name, known.default) for name, known in KNOWN.items()}
+def with_defaults(parameters: Mapping[str, Any], known: Mapping[str, Known] = KNOWN) -> dict[str, Any]:
+    return {name: parameters.get(name, each.default) for name, each in known.items()}

@@ -11,6 +11,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,15 @@ class RayClusterError(Exception):
 class RayTrainer(LoraTrainer):
     def __init__(
         self,
-        model: BaseModel,
+        models: Sequence[BaseModel],
         image_generator: ImageGenerator | None,
         resources: dict[str, float],
         *,
         why_no_images: str = "",
     ) -> None:
-        kind = "CPU" if model.is_tiny and not resources.get("GPU") else "GPU"
-        super().__init__(model, Devices([CPU] * max(1, int(resources.get(kind, 0)))), image_generator)
+        is_tiny = all(model.is_tiny for model in models)
+        kind = "CPU" if is_tiny and not resources.get("GPU") else "GPU"
+        super().__init__(models, Devices([CPU] * max(1, int(resources.get(kind, 0)))), image_generator)
         self.why_no_images = why_no_images
         self._resources = {f"num_{kind.lower()}s": 1}
 

@@ -32,10 +32,11 @@ class SimulatedTrainer:
     name: str = "simulated"
     is_simulated: bool = True
     slots: int = 4
+    models: tuple[()] = ()
     image_generator: None = None
-    why_no_images = "This engine runs without KONTEXT_MODEL_DIR, so it has no model to put the LoRA on."
+    why_no_images = "This engine runs without MODEL_DIRS, so it has no model to put the LoRA on."
 
-    def about(self) -> dict[str, Any]:
+    def about(self, base_model: str = "") -> dict[str, Any]:
         return {"trainer": self.name, "simulated": True}
 
     def delay_seconds(self, steps: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,10 @@ from typing import Any, Protocol
 from finetune_portal.engine.datasets import Dataset
 from finetune_portal.engine.trainers.children import Event
 from finetune_portal.engine.trainers.image_generator import ImageGenerator
+from finetune_portal.engine.trainers.model_folder import BaseModel
 
 Report = Callable[[Event], None]
+KONTEXT = "flux-kontext"  # the base model of a request in the vendor's words
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class TrainingSpec:
     learning_rate: float
     dataset: Dataset
     parameters: Mapping[str, Any] = field(default_factory=dict)  # checked by parameters.py
+    base_model: str = ""  # the id of a variant (families/layouts.py); empty for FLUX.1 Kontext
 
 
 class TrainingError(Exception):
@@ -44,6 +47,11 @@ class Trainer(Protocol):
         ...
 
     @property
+    def models(self) -> Sequence[BaseModel]:
+        """The base models that can be trained; none where trainings are simulated."""
+        ...
+
+    @property
     def image_generator(self) -> ImageGenerator | None:
         """What runs the finished models; None where nothing is learned, or this machine cannot run them."""
         ...
@@ -53,8 +61,8 @@ class Trainer(Protocol):
         """Why there is no image generator, in a sentence; empty where there is one."""
         ...
 
-    def about(self) -> dict[str, Any]:
-        """What the owner of a file must know of its making: the trainer and the base model."""
+    def about(self, base_model: str = "") -> dict[str, Any]:
+        """What the owner of a file must know of its making: the trainer and the base model of this id."""
         ...
 
     def delay_seconds(self, steps: int) -> float:
@@ -68,6 +76,11 @@ class Trainer(Protocol):
         or the job is cancelled: let that pass.
         """
         ...
+
+
+def find_model(models: Sequence[BaseModel], base_model: str) -> BaseModel | None:
+    """The base model with this id among them; FLUX.1 Kontext without an id."""
+    return next((each for each in models if each.variant.id == (base_model or KONTEXT)), None)
 
 
 def file_name(name: str) -> str:

@@ -15,10 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         try:
-            about = current_trainer().about()
+            models = current_trainer().models
         except TrainerUnavailableError as error:
             raise CommandError(str(error)) from None
-        if about["simulated"]:
-            return "It only simulates."
-        tiny = ", a tiny model to see trainings work" if about["tiny_model"] else ""
-        return f"It trains {about['base_model']}{tiny}."
+        tiny = ", a tiny model to see trainings work"
+        lines = [f"It trains {each.name}{tiny if each.is_tiny else ''}." for each in models]
+        return "\n".join(lines) or "It only simulates."

@@ -1,25 +1,45 @@
-"""What the folder of each family of base models holds. No torch: the engine itself reads this."""
+"""What the folder of each family holds, and how its base models are offered. The engine reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 DIFFUSERS = "diffusion_pytorch_model"  # the stem of diffusers' files of weights
 TRANSFORMERS = "model"
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One base model of a family, as people select it. An empty licence is not known."""
+
+    id: str
+    title: str
+    licence: str = ""
+
+
+@dataclass(frozen=True)
 class Layout:
-    """The parts of a folder. `repository` is where its weights are on Hugging Face.
+    """The parts of a folder. `repository` is where weights for training are on Hugging Face.
 
     Each part has a config of its own, and weights under its stem; the scheduler has none. A tokenizer has all
-    files of one of its groups.
+    files of one of its groups. `variants` are by the width of the transformer; 0 is any other. `lacks` are
+    parameters of which the transformer has nothing, `defaults` those that differ. `guidance` is for images
+    of requests that name none.
     """
 
     repository: str
     parts: Mapping[str, str]
     tokenizers: Mapping[str, tuple[tuple[str, ...], ...]]
+    variants: Mapping[int, Variant]
+    most_inputs: int
+    guidance: float
+    lacks: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def variant(self, width: int) -> Variant:
+        return self.variants.get(width, self.variants[0])
 
 
 # By the pipeline that model_index.json names; loading.py has the code of each.
@@ -37,5 +57,25 @@ LAYOUTS = {
             "tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt")),
             "tokenizer_2": (("tokenizer.json",), ("spiece.model",)),
         },
+        variants={
+            0: Variant("flux-kontext", "FLUX.1 Kontext"),
+            3072: Variant("flux-kontext", "FLUX.1 Kontext", "FLUX.1 [dev] Non-Commercial License"),
+        },
+        most_inputs=1,
+        guidance=2.5,
+    ),
+    "Flux2KleinPipeline": Layout(
+        repository="black-forest-labs/FLUX.2-klein-base-4B",
+        parts={"scheduler": "", "vae": DIFFUSERS, "text_encoder": TRANSFORMERS, "transformer": DIFFUSERS},
+        tokenizers={"tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt"))},
+        variants={
+            0: Variant("flux-2-klein", "FLUX.2 klein"),
+            3072: Variant("flux-2-klein-base-4b", "FLUX.2 klein base 4B", "Apache License 2.0"),
+            4096: Variant("flux-2-klein-base-9b", "FLUX.2 klein base 9B", "FLUX Non-Commercial License"),
+        },
+        most_inputs=4,
+        guidance=4.0,
+        lacks=frozenset({"guidance", "modulation"}),
+        defaults={"timestep_sampling": "uniform"},
     ),
 }

@@ -61,7 +61,7 @@ class Learner:
         device = batch.targets.device.type
         with torch.autocast(device, self.dtype, enabled=device == "cuda"):
             return flow_matching_loss(
-                self.family, self.transformer, batch, noise, sigmas, self.request["guidance"]
+                self.family, self.transformer, batch, noise, sigmas, self.request.get("guidance", 1.0)
             )
 
     def learning_rate(self, step: int) -> float:

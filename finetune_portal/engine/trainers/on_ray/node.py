@@ -116,7 +116,7 @@ def _why_not(folder: Path, device: str) -> str:
         if not model.is_tiny:
             gpu_check.check([device])
     except model_folder.ModelFolderError as error:
-        return f"{error} The folder that KONTEXT_MODEL_DIR names must be on every node."
+        return f"{error} The folders that KONTEXT_MODEL_DIR and MODEL_DIRS name must be on every node."
     except gpu_check.GpuError as error:
         return str(error)
     return ""

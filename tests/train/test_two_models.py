@@ -1,0 +1,76 @@
+"""An engine with two base models offers both, and trains and runs the one that a request names."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from safetensors.torch import load
+
+from tests.engine.calling import body, call, submit
+from tests.running import RunningEngine, start_engine
+from tests.train.conftest import ONE_CORE
+from tests.train.jobs import begun, ended, progress, until, weights
+from tests.train.training import WORDS, picture, png, turned_colours
+
+KLEIN = {"base_model": "flux-2-klein", "theme": None}
+NUMBERS = {"steps": 2, "learning_rate": 0.01}
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path, klein: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    own = {"KONTEXT_MODEL_DIR": str(model), "MODEL_DIRS": str(klein)}
+    with start_engine(tmp_path_factory.mktemp("engine"), **own, **ONE_CORE) as running:
+        yield running
+
+
+def test_each_is_offered_with_its_parameters(engine: RunningEngine) -> None:
+    kontext, klein = call(engine, "GET", "/extra").json()["trainers"]
+    assert (kontext["id"], kontext["most_inputs"], klein["id"], klein["most_inputs"]) == (
+        "flux-kontext", 1, "flux-2-klein", 4,
+    )  # fmt: skip
+    assert kontext["parameters"].keys() - klein["parameters"].keys() == {"guidance", "modulation"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"base_model": "QWEN"}, "base_model must be FLUX, or flux-2-klein."),
+        ({**KLEIN, "advance_parameters": {**NUMBERS, "guidance": 2}}, "'guidance', which is not known"),
+    ],
+)
+def test_what_the_base_model_does_not_take_is_refused(
+    engine: RunningEngine, fields: dict[str, object], says: str
+) -> None:
+    answer = submit(engine, body("https://example.com/a.zip", **fields))
+    assert answer.status_code == 422
+    assert says in answer.json()["error"]
+
+
+def test_klein_trains_several_inputs_and_runs(engine: RunningEngine) -> None:
+    further = {f"0{number}_start2.png": png(picture(number, (96, 64))) for number in (1, 2, 3)}
+    files = turned_colours(3) | further
+    job = begun(engine, files, fields=KLEIN, steps=2, checkpoint_steps=2, sample_steps=1000)
+    details = ended(engine, job)
+    assert details["base_model"] == details["model_information"]["trainer"] == "flux-2-klein"
+    assert len(progress(engine, job)["loss"]) == 2
+    assert any("to_qkv_mlp_proj" in name for name in load(weights(engine, details)))
+    image = f"data:image/png;base64,{base64.b64encode(png(picture(1))).decode()}"
+    request = {"prompt": WORDS, "input_image": image, "num_inference_steps": 2}
+
+    def run() -> requests.Response | None:
+        """A machine that does other things, too, may need longer to load the model than a call waits."""
+        url = f"{engine.url}/v1/{details['slug']}"
+        answer = requests.post(url, json=request, headers=engine.headers, timeout=300)
+        return None if answer.status_code == 503 else answer
+
+    answer = until(run)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png"), answer.text[:200]
+
+
+def test_kontext_refuses_them(engine: RunningEngine) -> None:
+    error = ended(engine, begun(engine, turned_colours(1) | {"01_start2.png": png(picture(9))}), "FAILED")
+    assert "01_start2.png is a further input image of a pair" in error["error_message"]
