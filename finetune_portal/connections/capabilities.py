@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.utils.timezone import now
 
@@ -52,6 +53,10 @@ def _fetch(connection: Connection) -> None:
 
 def _store(connection: Connection, known: Capabilities) -> None:
     ttl = LOCAL_TTL if connection.is_local else TTL
+    fields: dict[str, Any] = {"trainers": list(known.trainers)} if connection.speaks_segmind else {}
     Connection.objects.filter(pk=connection.pk).update(
-        capabilities=sorted(known.can), parameters=list(known.parameters), capabilities_due_at=now() + ttl
+        capabilities=sorted(known.can),
+        parameters=list(known.parameters),
+        capabilities_due_at=now() + ttl,
+        **fields,
     )

@@ -31,9 +31,9 @@ def read(connection: Connection, values: Mapping[str, Any], trainer: str = "") -
     return {name: known[name].read(value) for name, value in values.items()}
 
 
-def listed(connection: Connection, advanced: Mapping[str, Any]) -> dict[str, Any]:
+def listed(connection: Connection, advanced: Mapping[str, Any], trainer: str = "") -> dict[str, Any]:
     """Return what the list of a connection says of one job, without what its provider does not take."""
-    known = taken_by(connection)
+    known = taken_by(connection, trainer)
     values: dict[str, Any] = {}
     for name in advanced.keys() & known.keys():
         with suppress(ParameterError):

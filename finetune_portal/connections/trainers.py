@@ -12,7 +12,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.providers.contract import Availability, Trainer
 from finetune_portal.providers.registry import PROVIDERS
 from finetune_portal.providers.segmind import parameters
-from finetune_portal.providers.segmind.trainer import KONTEXT
+from finetune_portal.providers.segmind.trainer import KONTEXT, TITLES, of_engine
 
 MOST_KEPT, MAX_TEXT = 100, 200  # trainers, and characters of their words: each job is read with the row
 
@@ -20,12 +20,15 @@ MOST_KEPT, MAX_TEXT = 100, 200  # trainers, and characters of their words: each 
 def of(connection: Connection) -> list[Trainer]:
     """Those that this version knows, with what their provider last said, then the others that it named."""
     if connection.speaks_segmind:
-        described = parameters.described(_names(connection))
-        return [replace(KONTEXT, id="", parameters=tuple(described))]
-    named = {each["id"]: each for each in connection.trainers}
+        described = tuple(parameters.described(_names(connection)))
+        kontext = replace(KONTEXT, id="", parameters=described)
+        named = list(of_engine(connection.trainers))
+        others = [each for each in named if each.id != KONTEXT.id]
+        return [kontext, *others] if len(others) < len(named) or not named else others
+    by_id = {each["id"]: each for each in connection.trainers}
     known = PROVIDERS[connection.provider].trainers
-    others = (each for id, each in named.items() if id not in {trainer.id for trainer in known})
-    return [*(_as_named(trainer, named) for trainer in known), *map(_unknown, others)]
+    unknown = (each for id, each in by_id.items() if id not in {trainer.id for trainer in known})
+    return [*(_as_named(trainer, by_id) for trainer in known), *map(_unknown, unknown)]
 
 
 def find(connection: Connection, trainer: str) -> Trainer | None:
@@ -37,13 +40,13 @@ def find(connection: Connection, trainer: str) -> Trainer | None:
 def title_of(trainer: str) -> str:
     """The title of a trainer of any provider, or its id if this version does not know it."""
     known = _known(trainer)
-    return known.title if known else trainer
+    return known.title if known else TITLES.get(trainer, trainer)
 
 
 def base_model_of(trainer: str) -> str:
     """What a trainer of any provider trains; its id if this version does not know it."""
     known = _known(trainer)
-    return known.base_model if known else trainer or KONTEXT.base_model
+    return known.base_model if known else TITLES.get(trainer, trainer) or KONTEXT.base_model
 
 
 def store(connection: Connection, trainers: list[Trainer]) -> None:
@@ -64,6 +67,8 @@ def store(connection: Connection, trainers: list[Trainer]) -> None:
 
 def note_closed(connection: Connection, trainer: str) -> None:
     """Keep that a trainer refused a job as it takes no new ones, until its provider says otherwise."""
+    if connection.speaks_segmind:  # which says it of the whole connection (closing.py)
+        return
     connection.refresh_from_db(fields=["trainers"])
     closed = [
         replace(each, availability=Availability.CLOSED) if each.id == trainer else each

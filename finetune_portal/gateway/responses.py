@@ -66,7 +66,7 @@ def details(job: Job, base_url: str) -> Json:
 def listed(job: Job, base_url: str) -> Json:
     """docs/provider-api.md, 3."""
     fields = _provider_fields(job, without=DETAILS_ONLY)
-    theme = {"theme": "KONTEXT"} if job.is_at_segmind else {}
+    theme = {} if job.trainer else {"theme": "KONTEXT"}
     return {
         **fields,
         **_common(job, base_url),
@@ -102,7 +102,7 @@ def _common(job: Job, base_url: str) -> Json:
 def _at_segmind(job: Job) -> Json:
     return {
         "source_type": job.provider_data.get("source_type") or "AWS_S3",
-        "base_model": job.provider_data.get("base_model") or "FLUX",
+        "base_model": job.provider_data.get("base_model") or job.trainer or "FLUX",
     }
 
 

@@ -59,7 +59,7 @@ def test_each_folder_is_listed_with_bytes_and_licence(tmp_path: Path) -> None:
     first, second, third = ended.stdout.splitlines()
     assert "FLUX.1 Kontext, tiny (finetune-portal/tiny-kontext), 0.006" in first
     assert first.startswith(f"KONTEXT_MODEL_DIR: {TINY} holds ")
-    assert "FLUX.2 klein base 4B (FLUX.2-klein-base-4B), " in second
+    assert "FLUX.2 klein 4B base (FLUX.2-klein-base-4B), " in second
     assert second.endswith(" GB, Apache License 2.0.")
     assert third.endswith(" GB, FLUX Non-Commercial License.")
 

@@ -54,6 +54,11 @@ def test_the_velocity_is_that_of_a_step_of_the_pipeline(trainer: Training, pipe:
     assert [each.size for each in example.controls] == [(64, 64), REFERENCE]
     noisy = torch.randn(batch.targets.shape, generator=torch.Generator().manual_seed(1))
     after: list[Tensor] = []
+
+    def keep(_pipe: Any, _step: int, _time: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        after.append(tensors["latents"])
+        return {}
+
     pipe(
         image=list(example.controls),
         prompt=WORDS,
@@ -64,7 +69,7 @@ def test_the_velocity_is_that_of_a_step_of_the_pipeline(trainer: Training, pipe:
         guidance_scale=1.0,
         latents=noisy,
         output_type="latent",
-        callback_on_step_end=lambda _pipe, _step, _time, kwargs: after.append(kwargs["latents"]) or {},
+        callback_on_step_end=keep,
     )
     first, second = pipe.scheduler.sigmas[:2]
     with torch.no_grad():

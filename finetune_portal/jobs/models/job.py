@@ -186,8 +186,8 @@ class Job(Leased):
 
     @property
     def is_at_segmind(self) -> bool:
-        """Whether its provider is Segmind or an engine, which has one trainer without a name."""
-        return not self.trainer
+        """Whether its provider is Segmind or an engine: trainers of all others have a path as their id."""
+        return "/" not in self.trainer
 
     @property
     def is_cancelled(self) -> bool:

@@ -50,10 +50,11 @@ def snippets(job: Job) -> list[Snippet]:
     """Name the file as the download does; none for a model that its base model cannot load or use."""
     if not job.can_download or job.is_simulated or display.is_tiny_model(job):
         return []
-    if job.is_at_segmind:
+    if not job.trainer:
         return [_diffusers(job, KONTEXT), _comfy(job, "FLUX.1 Kontext")]
     trainer = trainers.find(job.connection, job.trainer)
-    if trainer is None or job.connection.provider not in READ_BY_DIFFUSERS:
+    is_read = job.is_at_segmind or job.connection.provider in READ_BY_DIFFUSERS
+    if trainer is None or not is_read:
         return []
     if job.parameters.get(FORMAT) == FOR_COMFY:
         return [_comfy(job, trainer.base_model)]

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
-from finetune_portal.connections import parameters
+from finetune_portal.connections import parameters, trainers
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs import costs
 from finetune_portal.jobs.choices import ACTIVE, DOWNLOADABLE, FOLLOWED, State
@@ -207,13 +207,16 @@ def _mark_missing(job: Job) -> None:
 def _adopt(finetune: FineTune, first: Job | None, connection: Connection) -> Job:
     """Make a row for a job started outside the portal, or for a second training of the job `first`."""
     text = "Found at the provider, started outside the portal"
+    named = trainers.find(connection, finetune.base_model) if finetune.base_model else None
+    trainer = named.id if named else ""
     fields: dict[str, Any] = {
         "name": finetune.name[:80] or finetune.id[:80],
         "connection": connection,
         "state": State.REQUESTED,
         "learning_rate": finetune.learning_rate,
         "steps": finetune.steps,
-        "parameters": parameters.listed(connection, finetune.advance_parameters),
+        "trainer": trainer,
+        "parameters": parameters.listed(connection, finetune.advance_parameters, trainer),
         "sent_at": now(),
     }
     if first:

@@ -43,10 +43,11 @@ from finetune_portal.providers.segmind.client import ADDRESSES, SegmindClient
 from finetune_portal.providers.segmind.extension import Capabilities
 from finetune_portal.providers.segmind.inference import RunRequest
 from finetune_portal.providers.segmind.snapshots import reconciled, snapshot_of
-from finetune_portal.providers.segmind.trainer import KONTEXT
+from finetune_portal.providers.segmind.trainer import KONTEXT, TITLES, of_engine
 from finetune_portal.providers.segmind.types import SubmitRequest
 
 VENDOR = "segmind.com"
+VENDORS_NAME = "FLUX"  # of the base model of KONTEXT
 MAX_NAME = 80  # characters, beside the nonce
 NONCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 EXTENSION_SECONDS = 60.0  # that an answer of /extra is good for: an engine may restart with another trainer
@@ -105,8 +106,11 @@ class SegmindAdapter(Adapter):
         return self.client.files
 
     def trainers(self) -> list[Trainer]:
-        """The one trainer. An engine is open; that Segmind is closed only others say (availability.py)."""
-        return [self._trainer()]
+        """That of Kontext, unless an engine names others. That Segmind is closed only others say."""
+        named = list(of_engine(self._extension().trainers))
+        is_kontext_named = any(each.id == KONTEXT.id for each in named)
+        others = [each for each in named if each.id != KONTEXT.id]
+        return [self._trainer(), *others] if is_kontext_named or not named else others
 
     def check_key(self) -> None:
         self.client.credits()
@@ -142,6 +146,7 @@ class SegmindAdapter(Adapter):
                 steps=int(values.pop(parameters.STEPS.name)),
                 public=request.is_public,
                 machine_type=machine_type.upper(),
+                base_model=VENDORS_NAME if request.trainer in ("", KONTEXT.id) else request.trainer,
                 extra=values,
             )
         )
@@ -196,7 +201,7 @@ class SegmindAdapter(Adapter):
 
     def generate(self, request: GenerateRequest, on_accepted: OnAccepted | None = None) -> bytes:
         """Run a model by its slug, which is `Snapshot.model`."""
-        _check_trainer(request.trainer)
+        self._check_trainer(request.trainer)
         if len(request.inputs) != 1:
             raise RequestRejectedError(ONE_IMAGE)
         if not request.weights:
@@ -236,9 +241,14 @@ class SegmindAdapter(Adapter):
         named = parameters.described(request.parameters)
         return replace(KONTEXT, parameters=(*KONTEXT.parameters, *named))
 
+    def _check_trainer(self, trainer: str) -> None:
+        """An empty name stands for Kontext; an engine may name others."""
+        if trainer not in ("", KONTEXT.id, *TITLES):
+            raise RequestRejectedError(UNKNOWN_TRAINER)
+
     def _values(self, request: JobRequest) -> dict[str, int | float | str | bool]:
         """The parameters in their types. Raises an error that never was sent for what is wrong."""
-        _check_trainer(request.trainer)
+        self._check_trainer(request.trainer)
         _check_nonce(request)
         try:
             return self._taker(request).read(request)
@@ -252,12 +262,6 @@ class SegmindAdapter(Adapter):
 def _is_vendor(address: str) -> bool:
     host = urlsplit(address).hostname or ""
     return host == VENDOR or host.endswith(f".{VENDOR}")
-
-
-def _check_trainer(trainer: str) -> None:
-    """An empty name stands for the one trainer."""
-    if trainer not in ("", KONTEXT.id):
-        raise RequestRejectedError(UNKNOWN_TRAINER)
 
 
 def _check_nonce(request: JobRequest) -> None:

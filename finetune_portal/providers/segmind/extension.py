@@ -6,7 +6,7 @@ answers it in another way has none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,6 +29,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES = 2**53
 MAX_PHASE = 80
 MAX_LINES, MAX_LINE = 40, 300  # of the log
+MAX_TRAINERS, MAX_TEXT, MAX_INPUTS = 20, 100, 10
+TEXTS = ("id", "title", "licence")
 
 T = TypeVar("T")
 Point = tuple[int, float]
@@ -54,10 +56,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """`can`: calls beyond the vendor's API. `parameters`: the names that `advance_parameters` may have."""
+    """`can`: calls beyond the vendor's API. `parameters`: the names that `advance_parameters` may have.
+
+    `trainers` are the base models that an engine offers, as trainer.py reads them.
+    """
 
     can: frozenset[str] = frozenset()
     parameters: tuple[str, ...] = ()
+    trainers: tuple[Mapping[str, Any], ...] = ()
 
 
 class Extension:
@@ -80,7 +86,8 @@ class Extension:
         names = answer.get("can")
         if whole(answer.get("version")) != VERSION or not isinstance(names, list):
             return Capabilities()
-        return Capabilities(frozenset(_names(names)), tuple(_names(answer.get("parameters"))))
+        trainers = tuple(_trainers(answer.get("trainers")))
+        return Capabilities(frozenset(_names(names)), tuple(_names(answer.get("parameters"))), trainers)
 
     def progress(self, request_id: str) -> Progress:
         answer = self._get("/extra/progress", request_id=request_id)
@@ -143,6 +150,27 @@ class Extension:
 def _names(value: Any) -> list[str]:
     names = (text(each)[:40] for each in (value[:MAX_CAPABILITIES] if isinstance(value, list) else ()))
     return list(dict.fromkeys(name for name in names if name))
+
+
+def _trainers(value: Any) -> Iterator[dict[str, Any]]:
+    """The base models with an id, in plain types; a default that is no number, flag or word is left out."""
+    for each in value[:MAX_TRAINERS] if isinstance(value, list) else ():
+        row = mapping(each)
+        id, title, licence = (" ".join(text(row.get(key)).split())[:MAX_TEXT] for key in TEXTS)
+        defaults = mapping(row.get("parameters"))
+        if id:
+            yield {
+                "id": id,
+                "title": title or id,
+                "licence": licence,
+                "most_inputs": min(max(whole(row.get("most_inputs")) or 1, 1), MAX_INPUTS),
+                "parameters": {
+                    name: defaults[name]
+                    if isinstance(defaults[name], int | float) or len(text(defaults[name])) <= MAX_TEXT
+                    else None
+                    for name in _names(list(defaults))
+                },
+            }
 
 
 def _within(value: Any, maximum: float) -> float | None:

@@ -46,6 +46,7 @@ class SubmitRequest:
     steps: int
     public: bool = False
     machine_type: str = "NVIDIA_H100"
+    base_model: str = "FLUX"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -53,10 +54,10 @@ class SubmitRequest:
             "name": self.name,
             "data_source_path": self.data_source_path,
             "instance_prompt": self.instance_prompt,
-            "base_model": "FLUX",
+            "base_model": self.base_model,
             "train_type": "LORA",
             "machine_type": self.machine_type,
-            "theme": "KONTEXT",
+            **({"theme": "KONTEXT"} if self.base_model == "FLUX" else {}),
             "segmind_public": self.public,
             "advance_parameters": {
                 "learning_rate": self.learning_rate,

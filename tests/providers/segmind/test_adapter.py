@@ -124,6 +124,18 @@ def test_an_engine_has_its_own_parameters_and_abilities_and_no_machine_to_choose
     assert provider.sent("extra") == []
 
 
+def test_another_base_model_of_an_engine_is_named_in_the_submit(provider: ScriptedProvider) -> None:
+    offer = {"id": "flux-2-klein-base-4b", "title": "", "licence": "", "most_inputs": 4, "parameters": {}}
+    known = Capabilities(frozenset({"progress"}), ("rank",), (offer,))
+    engine = SegmindAdapter(account(provider), known=known)
+    with closing(engine.client):
+        assert [each.id for each in engine.trainers()] == ["flux-2-klein-base-4b"]
+        engine.submit(request_for(trainer="flux-2-klein-base-4b", parameters={"rank": 4}))
+    fields = provider.jobs[0].fields
+    assert fields["base_model"] == "flux-2-klein-base-4b"
+    assert "theme" not in fields
+
+
 def test_a_checked_job_goes_to_whoever_knows_its_parameters_best(provider: ScriptedProvider) -> None:
     """Where the portal knows what an engine takes, nothing is asked between a job and its submit.
 

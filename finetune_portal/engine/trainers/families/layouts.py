@@ -70,8 +70,8 @@ LAYOUTS = {
         tokenizers={"tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt"))},
         variants={
             0: Variant("flux-2-klein", "FLUX.2 klein"),
-            3072: Variant("flux-2-klein-base-4b", "FLUX.2 klein base 4B", "Apache License 2.0"),
-            4096: Variant("flux-2-klein-base-9b", "FLUX.2 klein base 9B", "FLUX Non-Commercial License"),
+            3072: Variant("flux-2-klein-base-4b", "FLUX.2 klein 4B base", "Apache License 2.0"),
+            4096: Variant("flux-2-klein-base-9b", "FLUX.2 klein 9B base", "FLUX Non-Commercial License"),
         },
         most_inputs=4,
         guidance=4.0,
