@@ -71,8 +71,8 @@ def dataset_status(request: PortalRequest, pk: int) -> HttpResponse:
     if dataset.is_rejected and not dataset.needs_repair and dataset.source_url and _is_on_form(request):
         answer = render(request, "datasets/_refused_url.html", {"dataset": dataset})
         return trigger_client_event(answer, "dataset-refused", {"id": dataset.pk})
-    context = {"dataset": dataset, "duplicate": access.duplicate_of(request.user, dataset)}
-    answer = render(request, "datasets/_status.html", context)
+    duplicate = access.duplicate_of(request.user, dataset)
+    answer = _status(request, dataset, duplicate=duplicate)
     is_usable = dataset.is_settled and not dataset.is_rejected
     return trigger_client_event(answer, "dataset-settled") if is_usable else answer
 
@@ -159,7 +159,7 @@ def repair(request: PortalRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         context = {**_detail_context(request, pk), "repair_form": form}
         template = "datasets/_status.html" if request.htmx else "datasets/detail.html"
-        return render(request, template, context, status=422)
+        return render(request, template, {**context, "is_on_form": _is_on_form(request)}, status=422)
     version = versions.repaired(
         dataset,
         actor=request.user,
@@ -252,8 +252,13 @@ def add_sample(request: PortalRequest) -> HttpResponse:
 
 def _chosen(request: PortalRequest, dataset: Dataset) -> HttpResponse:
     """The status fragment, with the event that selects this dataset in the form of a new job."""
-    answer = render(request, "datasets/_status.html", {"dataset": dataset})
+    answer = _status(request, dataset)
     return trigger_client_event(answer, "dataset-chosen", {"id": dataset.pk, "name": dataset.label})
+
+
+def _status(request: PortalRequest, dataset: Dataset, **context: Any) -> HttpResponse:
+    context |= {"dataset": dataset, "is_on_form": _is_on_form(request)}
+    return render(request, "datasets/_status.html", context)
 
 
 def _is_on_form(request: PortalRequest) -> bool:

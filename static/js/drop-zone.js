@@ -2,7 +2,7 @@
 
 import { settled } from "./previews.js";
 import { discard, findUnfinished } from "./resume-upload.js";
-import { clear, clearFindings } from "./upload-preview.js";
+import { clear, clearFindings, clearHead } from "./upload-preview.js";
 
 const NOT_SHOWN = "The dataset is selected, but what is in it is not shown.";
 
@@ -28,6 +28,9 @@ export function partsOf(root) {
     stopped: find("stopped"),
     duplicate: find("duplicate"),
     cancel: find("cancel"),
+    head: find("head"),
+    ways: find("ways"),
+    change: find("change"),
     preview: root.querySelector("[data-preview]"),
   };
 }
@@ -44,6 +47,35 @@ export function endTask() {
   zone.task = null;
   zone.parts.progress.hidden = true;
   zone.parts.signIn.hidden = true;
+  showWays();
+}
+
+// The ways to choose a dataset fold away while one is in use, until “Change” brings them back; they stay where
+// one of them was refused.
+export function showWays({ isChanging = false } = {}) {
+  const { select, ways, change, duplicate } = zone.parts;
+  if (!ways) return; // an upload that goes on in the library
+  const isInUse = Boolean(zone.task || select.value || duplicate.childElementCount);
+  const isShown = isChanging || !isInUse || ways.querySelector(".error-text:not(:empty)") !== null;
+  const hadFocus = ways.contains(document.activeElement);
+  change.hidden = !isInUse;
+  change.setAttribute("aria-expanded", String(isShown));
+  ways.hidden = !isShown;
+  if (hadFocus && !isShown) change.focus({ preventScroll: true });
+}
+
+// An empty id selects none. What was wrong with an earlier choice is past.
+export function setDataset(id, { isChanging = false } = {}) {
+  const { select, ways } = zone.parts;
+  select.value = id;
+  select.removeAttribute("aria-invalid");
+  for (const text of ways?.querySelectorAll(".error-text") ?? []) text.textContent = "";
+  showWays({ isChanging });
+}
+
+export function clearPreview() {
+  clear(zone.parts.preview);
+  clearHead(zone.parts.head);
 }
 
 export function csrfToken() {
@@ -56,7 +88,7 @@ export function selectDataset(id, name) {
   if (!select.querySelector(`option[value="${id}"]`)) {
     select.append(new Option(name.replace(/\.zip$/i, ""), id));
   }
-  select.value = id;
+  if (select.value !== String(id)) setDataset(id);
   suggestName(name.replace(/\.zip$/i, ""));
 }
 
@@ -76,14 +108,16 @@ function suggestName(name) {
 
 export function removeDataset(id) {
   zone.parts.select.querySelector(`option[value="${id}"]`)?.remove();
+  showWays();
 }
 
 export function showDataset(id, { keepPreview = false } = {}) {
-  const { root, preview } = zone.parts;
+  const { root, select } = zone.parts;
   if (!root.isConnected) return; // the form was sent; the job page shows the dataset now
-  if (!keepPreview) clear(preview);
+  if (!keepPreview) clearPreview();
   resetDatasetStatus();
   if (!id) return;
+  if (!keepPreview) document.getElementById("dataset-status").textContent = select.selectedOptions[0].text;
   const url = root.dataset.statusUrl.replace("/0/", `/${id}/`);
   const place = "#dataset-status";
   htmx.ajax("GET", url, { source: place, target: place, swap: "outerHTML" }).catch(() => {}); // failures.js
@@ -108,13 +142,13 @@ export async function hidePreviewForVerdict() {
   if (pairs) {
     clearFindings(preview);
     pairs.hidden = true;
-    const images = Array.from(pairs.querySelectorAll("img"));
+    const images = Array.from(status.querySelectorAll("img"));
     for (const image of images) image.loading = "eager";
     await Promise.all(images.map((image) => settled(image).then(() => image.decode().catch(() => {}))));
     if (!pairs.isConnected) return; // a newer verdict waits for pictures of its own
     pairs.hidden = false;
   }
-  clear(preview);
+  clearPreview();
 }
 
 export async function showUnfinished() {

@@ -1,11 +1,21 @@
 // Sends a ZIP to the portal in chunks that resume after a break (tus 1.0), and shows how far it is.
 
-import { announce, csrfToken, endTask, selectDataset, showDataset, showError, zone } from "./drop-zone.js";
+import {
+  announce,
+  clearPreview,
+  csrfToken,
+  endTask,
+  selectDataset,
+  setDataset,
+  showDataset,
+  showError,
+  showWays,
+  zone,
+} from "./drop-zone.js";
 import { findDuplicate } from "./duplicate.js";
 import { formatBytes, formatDuration, speedMeter } from "./format.js";
 import { fingerprint, isDeleted } from "./resume-upload.js";
 import { signedInAgain } from "./session.js";
-import { clear } from "./upload-preview.js";
 
 export const CHUNK_SIZE = 8 * 1024 * 1024;
 const SMALL_CHUNK_SIZE = 512 * 1024; // less than any proxy refuses by default
@@ -22,6 +32,7 @@ export async function sendUnlessDuplicate(file, task, { chosen }) {
   if (!offer) return send(file, task, { chosen });
   endTask();
   htmx.swap(duplicate, offer, { swapStyle: "innerHTML" });
+  showWays();
   const use = duplicate.querySelector("[data-duplicate-use]");
   const { duplicateUse: id, name } = use.dataset;
   use.onclick = (event) => {
@@ -112,12 +123,12 @@ function finish() {
 
 export async function cancel() {
   const { abort, upload } = zone.task ?? {};
-  const { root, select, preview, stopped } = zone.parts;
+  const { root, stopped } = zone.parts;
   const isToDelete = !root.dataset.resumeUrl;
   abort?.abort();
   endTask();
-  select.value = "";
-  clear(preview);
+  setDataset("");
+  clearPreview();
   if (await isDeleted(() => upload?.abort(isToDelete), stopped)) announce("Cancelled.");
 }
 
@@ -148,7 +159,7 @@ function onError(error, task, { chosen, resumeUrl }) {
     return;
   }
   endTask();
-  zone.parts.select.value = "";
+  setDataset("");
   showError(describeError(error, response, isRefusedByProxy));
 }
 

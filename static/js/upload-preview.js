@@ -1,5 +1,6 @@
 // Shows what the browser found in the chosen files: [data-preview], until the server's verdict replaces it.
 
+import { formatBytes } from "./format.js";
 import { mostInputs } from "./images.js";
 
 const MAX_PAIRS = 12;
@@ -9,12 +10,35 @@ const SWAPPED = "Before and after are swapped.";
 export function show(preview, result) {
   preview.hidden = false;
   const pairs = result.pairs.slice(0, MAX_PAIRS);
-  preview.querySelector("[data-preview-count]").textContent = describeCount(result);
   preview.querySelector("[data-preview-pairs]").replaceChildren(...pairs.map((pair) => tile(preview, pair)));
   const more = result.pairs.length - pairs.length;
   const rest = more ? `and ${more} more ${more === 1 ? "pair" : "pairs"}` : "";
   preview.querySelector("[data-preview-more]").textContent = rest;
   showFindings(preview, result);
+}
+
+// What was chosen, in a line: the name, and the number of pairs once they are known, with the first as cover.
+export function showHead(head, { name, size, result }) {
+  head.hidden = false;
+  head.querySelector("[data-upload-name]").textContent = name;
+  const contents = [result && describeCount(result), size && formatBytes(size)].filter(Boolean);
+  head.querySelector("[data-upload-contents]").textContent = contents.join(" · ");
+  const [pair] = result?.pairs ?? [];
+  if (!pair) return;
+  for (const [at, image] of [...head.querySelectorAll("img")].entries()) {
+    const file = [pair.start, pair.end][at];
+    image.hidden = false;
+    if (files.get(image) !== file) fill(image, file, "");
+  }
+}
+
+export function clearHead(head) {
+  head.hidden = true;
+  for (const image of head.querySelectorAll("img")) {
+    image.hidden = true;
+    image.removeAttribute("src");
+    files.delete(image);
+  }
 }
 
 // Once the captions are read and the pictures looked at.
@@ -33,7 +57,7 @@ export function showFindings(preview, result) {
 
 // Asks before the pairs are packed; resolves once the person agrees. `canSwap` where the names are another
 // tool's, so that the halves may be the wrong way round.
-export function askToPack(preview, result, { canSwap }) {
+export function askToPack(preview, result, { canSwap, onSwap }) {
   const [offer, convert, swap, order] = ["offer", "convert", "swap", "order"].map((name) =>
     preview.querySelector(`[data-preview-${name}]`),
   );
@@ -46,6 +70,7 @@ export function askToPack(preview, result, { canSwap }) {
     // The first note says the order.
     result.notes = result.notes === notes ? [SWAPPED, ...notes.slice(1)] : notes;
     show(preview, result);
+    onSwap();
   };
   return new Promise((resolve) => {
     convert.onclick = () => {

@@ -6,15 +6,18 @@ import { checkPairs } from "./check-pairs.js";
 import { NotAskedError } from "./code-pages.js";
 import {
   announce,
+  clearPreview,
   endTask,
   hidePreviewForVerdict,
   partsOf,
   removeDataset,
   resetDatasetStatus,
   selectDataset,
+  setDataset,
   showDataset,
   showError,
   showUnfinished,
+  showWays,
   zone,
 } from "./drop-zone.js";
 import { filesOfDrop, filesOfInput } from "./dropped-files.js";
@@ -50,12 +53,27 @@ function bind(root) {
   for (const input of [parts.input, parts.folder]) {
     input.addEventListener("change", () => receiveFrom(input));
   }
-  parts.select.addEventListener("change", () => showDataset(parts.select.value));
+  parts.select.addEventListener("change", () => takeSelected(parts.select));
+  parts.change?.addEventListener("click", () => changeDataset(parts));
   parts.cancel.addEventListener("click", cancel);
   if (zone.task) adopt(earlier);
   else if (parts.input.files.length)
     receiveFrom(parts.input); // chosen before this script ran
   else if (!root.dataset.resumeUrl) showUnfinished();
+  showWays();
+}
+
+// By the keyboard each arrow selects the next one: the ways stay until the select is left.
+function takeSelected(select) {
+  const isByKeyboard = select.matches(":focus-visible");
+  setDataset(select.value, { isChanging: isByKeyboard });
+  showDataset(select.value);
+  if (isByKeyboard) select.addEventListener("blur", () => showWays(), { once: true });
+}
+
+function changeDataset({ ways, input }) {
+  showWays({ isChanging: ways.hidden });
+  if (!ways.hidden) input.focus();
 }
 
 function receiveFrom(input) {
@@ -88,6 +106,8 @@ function adopt(earlier) {
   const { parts } = zone;
   parts.preview.replaceWith(earlier.preview);
   parts.preview = earlier.preview;
+  parts.head.replaceWith(earlier.head);
+  parts.head = earlier.head;
   parts.progress.hidden = earlier.progress.hidden;
   parts.text.textContent = earlier.text.textContent;
   parts.signIn.hidden = earlier.signIn.hidden;
@@ -103,15 +123,17 @@ async function receive(files) {
   showError("");
   parts.stopped.hidden = true;
   parts.progress.hidden = true;
-  if (!parts.root.dataset.resumeUrl) parts.select.value = ""; // Start must not take an older one in their place
   parts.duplicate.replaceChildren();
+  if (!parts.root.dataset.resumeUrl) setDataset(""); // Start must not take an older one in their place
   resetDatasetStatus();
-  preview.clear(parts.preview);
+  clearPreview();
+  preview.showHead(parts.head, { name: nameOf(files) });
   try {
     await readAndSend(files, task);
   } catch (error) {
     if (zone.task !== task) return;
     endTask();
+    if (parts.preview.hidden) preview.clearHead(parts.head);
     const isKnown = [ZipError, FilesError, PackError].some((kind) => error instanceof kind);
     const notAsked =
       error instanceof NotAskedError && `${error.message} Nothing was sent. Choose the files again.`;
@@ -126,6 +148,9 @@ async function readAndSend(files, task) {
   if (signal.aborted) return;
   const describe = () => ({ ...contents, ...(zip ? describeZip(contents) : describePacking(contents)) });
   preview.show(zone.parts.preview, describe());
+  const showHead = (result) =>
+    preview.showHead(zone.parts.head, { name: nameOf(files), size: zip?.size, result });
+  showHead(contents);
   if (zip) sendUnlessDuplicate(zip, task, {});
   const more = await checkPairs(contents, signal).catch((error) => {
     if (!zip || !(error instanceof NotAskedError)) throw error;
@@ -135,13 +160,17 @@ async function readAndSend(files, task) {
   contents.questions.push(...more);
   if (signal.aborted) return;
   const result = describe();
-  if (!zone.parts.preview.hidden) preview.showFindings(zone.parts.preview, result);
+  if (!zone.parts.preview.hidden) {
+    preview.showFindings(zone.parts.preview, result);
+    showHead(result);
+  }
   announce(sentences([preview.describeCount(result), ...result.problems]));
   if (zip) return;
   if (result.problems.length) throw new FilesError(NOT_SENT);
   const { isProviders, questions, findings } = contents;
   if (!isProviders || questions.length || findings.has(ASKED_ABOUT)) {
-    await preview.askToPack(zone.parts.preview, result, { canSwap: !isProviders });
+    const onSwap = () => showHead(result);
+    await preview.askToPack(zone.parts.preview, result, { canSwap: !isProviders, onSwap });
   }
   if (zone.task !== task) return;
   await sendPacked(files, result.pairs, task);
@@ -165,6 +194,18 @@ function describePacking({ pairs, findings, questions, isProviders, isGuess }) {
     problems: findings.sentences("problem", isSolved),
     warnings: [...findings.sentences("warning", isSolved), ...describeConversions(pairs)],
   };
+}
+
+// The one folder or file that was chosen, if it is one.
+function rootOf(files) {
+  const roots = new Set(files.map(({ path }) => path.split("/")[0]));
+  const [first] = roots;
+  return { first, isOne: roots.size === 1 };
+}
+
+function nameOf(files) {
+  const { first, isOne } = rootOf(files);
+  return isOne ? first.replace(/\.zip$/i, "") : `${files.length} files`;
 }
 
 function zipAmong(files) {
@@ -196,9 +237,7 @@ function checkSize(file, what) {
 
 async function sendPacked(files, pairs, task) {
   const { progress, bar } = zone.parts;
-  const roots = new Set(files.map(({ path }) => path.split("/")[0]));
-  const [first] = roots;
-  const isOne = roots.size === 1;
+  const { first, isOne } = rootOf(files);
   const name = isOne ? `${first.replace(/\.zip$/i, "")}.zip` : `${pairs.length} pairs.zip`;
   const lastModified = Math.max(...files.map(({ file }) => file.lastModified));
   const { signal } = task.abort;

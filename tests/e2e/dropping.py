@@ -98,7 +98,7 @@ def convert(page: Page) -> None:
 
 
 def begun(page: Page) -> None:
-    expect(page.get_by_role("combobox", name="Dataset")).not_to_have_value("")
+    expect(page.locator("#id_dataset")).not_to_have_value("")
 
 
 def stopped(page: Page) -> Locator:

@@ -65,7 +65,7 @@ def test_a_refused_address_is_said_at_its_field_and_leaves_nothing_behind(page: 
     page.get_by_role("button", name="Check URL").click()
     checked()
     expect(page.locator("#id_source_url_error")).to_contain_text("was not found")
-    select = page.get_by_role("combobox", name="Dataset")
+    select = page.locator("#id_dataset")
     expect(select).to_have_value("")
     expect(select.locator("option", has_text="hats-from-nowhere")).to_have_count(0)
     expect(page.locator("#dataset-status")).to_be_empty()
@@ -96,14 +96,14 @@ def test_a_job_is_named_after_its_files_until_somebody_types_a_name(page: Page, 
     name.fill("")
     write_sample(tmp_path / "Snow.zip")
     choose_files(page, tmp_path / "Snow.zip")
-    expect(page.get_by_role("combobox", name="Dataset").locator("option:checked")).to_contain_text("Snow")
+    expect(page.locator("#id_dataset").locator("option:checked")).to_contain_text("Snow")
     expect(name).to_have_value("")  # somebody may be about to type
     name.blur()
     expect(name).to_have_value("Snow")
     name.fill("My own")
     write_sample(tmp_path / "Third.zip")
     choose_files(page, tmp_path / "Third.zip")
-    expect(page.get_by_role("combobox", name="Dataset").locator("option:checked")).to_contain_text("Third")
+    expect(page.locator("#id_dataset").locator("option:checked")).to_contain_text("Third")
     expect(name).to_have_value("My own")
 
 

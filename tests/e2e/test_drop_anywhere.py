@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets.models import Dataset
-from tests.e2e.dropping import PNG, drop, five_pairs, packed
+from tests.e2e.dropping import PNG, begun, drop, five_pairs, packed
 from tests.e2e.failing import alert
 from tests.people import make_dataset, make_job
 from tests.web_server import WebServer
@@ -27,7 +27,7 @@ def test_a_drop_anywhere_on_the_page_is_taken(
     page.goto(path)
     drop(page, whole, on="h1")
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
-    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    begun(page)
     assert page.url.endswith("/jobs/new/")
     assert Dataset.objects.get().filename == "hats.zip"
 
@@ -44,7 +44,7 @@ def test_dropped_files_that_the_form_did_not_get_are_taken_again(
     expect(alert(page)).to_contain_text("The files that you dropped were not taken.")
     page.unroute("**/js/upload*.js")
     alert(page).get_by_role("button", name="Try again").click()
-    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    expect(page.locator(".chosen-dataset")).to_contain_text("hats")
 
 
 def test_a_picture_dropped_in_the_playground_is_ones_own(

@@ -53,10 +53,11 @@ def bring_about(page: Page, name: str, dataset: Dataset) -> None:
         case "trainer":
             page.get_by_label("What to train").select_option(label="FLUX.1 Kontext edit")
         case "library":
-            page.get_by_role("combobox", name="Dataset").select_option(str(dataset.pk))
+            page.locator("#id_dataset").select_option(str(dataset.pk))
         case "repair":
             page.get_by_role("button", name="Make a repaired copy").click()
         case "address":
+            page.get_by_role("button", name="Change the dataset").click()
             page.get_by_text("or at a public URL").click()
             page.get_by_label("Public URL of a ZIP").fill("https://example.com/pairs.zip")
             page.get_by_role("button", name="Check URL").click()

@@ -57,4 +57,4 @@ def test_a_word_takes_the_place_of_a_placeholder(signed_in: Page, tmp_path: Path
     page.get_by_role("button", name="Make a repaired copy").click()
     expect(page.locator("#dataset-status .pair", has_text="zk woman wears a hat")).to_have_count(1)
     expect(page.locator("#dataset-status")).to_contain_text("Ready to train")
-    expect(page.get_by_role("combobox", name="Dataset").locator("option:checked")).to_have_text("hats v2")
+    expect(page.locator("#id_dataset").locator("option:checked")).to_have_text("hats v2")

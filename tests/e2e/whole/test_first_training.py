@@ -80,7 +80,7 @@ def test_an_upload_goes_on_after_start_was_pressed(signed_in: Page, sample_zip: 
     page.get_by_label("Choose files: a ZIP file").set_input_files(big)
     page.get_by_label("Name", exact=True).fill("Started early")
     page.get_by_label("Prompt").fill("turn day into night")
-    expect(page.get_by_role("combobox", name="Dataset")).not_to_have_value("")
+    expect(page.locator("#id_dataset")).not_to_have_value("")
     page.get_by_role("button", name="Start job").click()
     page.wait_for_url(re.compile(r"/jobs/\d+/"))
     expect(page.locator("#dataset-status")).to_contain_text("Uploading to the portal")
