@@ -44,6 +44,7 @@ REPEATED_FIELDS = (
 def job_new(request: PortalRequest) -> HttpResponse:
     if request.method != "POST" or "show" in request.POST:  # a button, where no script shows the parameters
         form = JobForm(user=request.user, initial=_initial(request))
+        form.suggest_prompt()
         return render(request, "jobs/new.html", _form_context(form))
     form = JobForm(request.POST, request.FILES, user=request.user)
     if not form.is_valid():

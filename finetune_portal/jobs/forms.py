@@ -36,7 +36,7 @@ from finetune_portal.web.keys import parse_key
 from finetune_portal.web.names import NameField
 from finetune_portal.web.number_fields import NumbersField, WholeNumberField
 
-NAME_LENGTH = 80  # of a job
+NAME_LENGTH, PROMPT_LENGTH = 80, 1000  # of a job
 NAME_TAKEN = "A preset with this name already exists."
 MAX_LIMIT = 2_147_483_647  # what the column holds
 PROJECT_HELP = (
@@ -44,13 +44,6 @@ PROJECT_HELP = (
     "Other datasets stay as they are."
 )
 STEPS_HELP = "More steps take longer{}. Write 2500, and several values as 300; 1000."
-
-
-def _has_all_captions(dataset: Dataset | None) -> bool:
-    """Whether every pair is known to have a caption; a ZIP that is not checked yet counts as no."""
-    if dataset is None or dataset.state != Dataset.State.READY:
-        return False
-    return dataset.caption_count == len(dataset.pairs)
 
 
 def _why_needed(dataset: Dataset | None) -> str:
@@ -223,8 +216,9 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
         cleaned["parameters"] = self.read_parameters()
         self.check_numbers()
         self._check_number_of_jobs(cleaned)
-        if not cleaned.get("instance_prompt") and not _has_all_captions(None if file else dataset):
-            self.add_error("instance_prompt", f"Enter a prompt{_why_needed(None if file else dataset)}.")
+        used = None if file else dataset
+        if not cleaned.get("instance_prompt") and not (used and used.has_all_captions):
+            self.add_error("instance_prompt", f"Enter a prompt{_why_needed(used)}.")
         return cleaned
 
     def _check_number_of_jobs(self, cleaned: dict[str, Any]) -> None:
@@ -292,6 +286,12 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
         pk = parse_key(str(getattr(chosen, "pk", chosen)))
         rows: QuerySet[Dataset] = self.fields["dataset"].queryset  # type: ignore[attr-defined]
         return rows.filter(pk=pk).first() if pk is not None else None
+
+    def suggest_prompt(self) -> None:
+        """Begin with the caption that all pairs of the selected dataset have, if there is one."""
+        caption = self.chosen_dataset.shared_caption if self.chosen_dataset else ""
+        if len(caption) <= PROMPT_LENGTH:
+            self.initial.setdefault("instance_prompt", caption)
 
     @property
     def most_inputs(self) -> int:

@@ -27,6 +27,7 @@ import { describeConversions, PackError, packPairs } from "./pack-zip.js";
 import { readPairs } from "./pairs.js";
 import { withParts } from "./paths.js";
 import { CHUNK_SIZE, cancel, sendUnlessDuplicate } from "./send-upload.js";
+import { suggestFromPairs, suggestPrompt } from "./suggest-prompt.js";
 import * as preview from "./upload-preview.js";
 import { readDirectory, ZipError } from "./zip-reader.js";
 
@@ -164,6 +165,7 @@ async function readAndSend(files, task) {
     preview.showFindings(zone.parts.preview, result);
     showHead(result);
   }
+  suggestFromPairs(contents.pairs.map(({ text = "" }) => text.trim()));
   announce(sentences([preview.describeCount(result), ...result.problems]));
   if (zip) return;
   if (result.problems.length) throw new FilesError(NOT_SENT);
@@ -260,6 +262,8 @@ function bindAll() {
   if (!root) return;
   if (zone.parts?.root === root) hidePreviewForVerdict();
   else bind(root);
+  const { caption, allCaptions } = document.getElementById("dataset-status").dataset;
+  if (caption !== undefined) suggestPrompt({ caption, isOptional: allCaptions !== undefined });
 }
 
 // What keeps Start from including the chosen files: a sentence, and where to answer it.

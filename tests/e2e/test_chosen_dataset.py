@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
-from tests.e2e.dropping import checked, drop, five_pairs, hold_chunks, packed, picture
+from tests.e2e.dropping import (
+    HALVES,
+    PNG,
+    begun,
+    checked,
+    choose_files,
+    drop,
+    five_pairs,
+    hold_chunks,
+    packed,
+    picture,
+)
 from tests.people import make_dataset
 
 pytestmark = pytest.mark.browser
@@ -28,6 +40,9 @@ def test_a_drop_folds_into_a_strip_with_its_upload(form: Page, tmp_path: Path) -
     expect(strip).to_contain_text("5 pairs with captions · ")
     expect(strip.get_by_role("progressbar", name="Upload")).to_be_visible()
     expect(strip.locator(".whole img:visible")).to_have_count(2)
+    prompt = form.get_by_label("Prompt")
+    expect(prompt).to_have_accessible_description("Optional: every pair has a caption.")
+    expect(prompt).to_have_value("")  # their captions differ
     assert cover_ratio(form) == pytest.approx(2, abs=0.1), "nothing of the edit is cut away"
     form.unroute("**/uploads/*/")
     checked()
@@ -61,3 +76,29 @@ def test_one_of_the_library_folds_them_too_and_none_brings_them_back(page: Page,
     select.select_option("")
     expect(page.get_by_role("button", name="Change the dataset")).to_be_hidden()
     expect(ways).to_be_visible()
+
+
+def test_equal_captions_are_the_prompt_until_somebody_types_another(
+    page: Page, admin: User, tmp_path: Path
+) -> None:
+    lonely = make_dataset(admin, data=packed({f"01_{half}.png": PNG for half in HALVES}))
+    sample = make_dataset(admin)
+    page.goto("/jobs/new/")
+    page.on("dialog", lambda dialog: dialog.accept())
+    prompt = page.get_by_label("Prompt")
+    for caption in (b"put a hat on", b"put a crown on"):
+        whole = tmp_path / f"{caption.decode()}.zip"
+        whole.write_bytes(packed({**five_pairs(), **{f"{n:02}.txt": caption for n in range(1, 6)}}))
+        choose_files(page, whole)
+        expect(prompt).to_have_value(caption.decode())
+    begun(page)
+    prompt.fill("")
+    change = page.get_by_role("button", name="Change the dataset")
+    change.click()
+    page.locator("#id_dataset").select_option(str(lonely.pk))
+    expect(prompt).to_have_accessible_description(re.compile("Used for every pair without a caption."))
+    expect(prompt).to_have_value("")
+    prompt.fill("a hat")
+    change.click()
+    page.locator("#id_dataset").select_option(str(sample.pk))
+    expect(prompt).to_have_value("a hat")

@@ -198,3 +198,10 @@ def test_a_connection_whose_key_is_of_no_use_is_marked_where_it_is_chosen(alice:
     assert "API key rejected: jobs wait." in text_of(signed_in(alice), URL)
     Connection.objects.filter(pk=paid.pk).update(encrypted_key="", is_key_rejected=False)
     assert "No API key: jobs wait." in text_of(signed_in(alice), URL)
+
+
+def test_the_prompt_begins_with_the_caption_that_all_pairs_have(alice: User) -> None:
+    page = signed_in(alice).get(f"/jobs/new/?dataset={make_dataset(alice).pk}").content.decode()
+    prompt = page.partition('name="instance_prompt"')[2]
+    assert prompt.partition(">")[2].strip().startswith("turn day into night, with a moon and lit windows")
+    assert "Optional: every pair has a caption." in prompt.partition("</div>")[0]

@@ -147,6 +147,17 @@ class Dataset(Leased):
         return sum(1 for pair in self.pairs if pair["caption"])
 
     @property
+    def has_all_captions(self) -> bool:
+        """Whether every pair is known to have a caption; a ZIP that is not checked yet counts as no."""
+        return self.state == self.State.READY and self.caption_count == len(self.pairs)
+
+    @property
+    def shared_caption(self) -> str:
+        """The caption that all pairs have; empty where they differ, or where one has none."""
+        captions = {pair["caption"] for pair in self.pairs}
+        return str(captions.pop()) if len(captions) == 1 else ""
+
+    @property
     def is_at_provider(self) -> bool:
         """Whether at least one provider has the file. Another connection may still have to receive it."""
         return self.state == self.State.READY and (bool(self.source_url) or any(self._finished))
