@@ -19,15 +19,13 @@ from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access as job_access
-from finetune_portal.jobs import choices, durations, inputs, limits, placement, sweeps
+from finetune_portal.jobs import choices, durations, inputs, limits, offers, placement, sweeps
 from finetune_portal.jobs.models import Job, Limits
 from finetune_portal.jobs.parameter_fields import ParametersField, field_name
 from finetune_portal.jobs.parameter_forms import ParametersMixin
 from finetune_portal.jobs.select_fields import (
     ConnectionField,
-    ConnectionRadios,
     DatasetField,
-    TrainerSelect,
 )
 from finetune_portal.projects.forms import ProjectField
 from finetune_portal.providers.parameter import ParameterError
@@ -114,7 +112,7 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
     trainer = forms.ChoiceField(
         required=False,
         label="What to train",
-        widget=TrainerSelect,
+        widget=forms.RadioSelect,  # the cards of `offers`
         error_messages={"invalid_choice": "This is not offered any more. Select another one."},
     )
     parameters = ParametersField(required=False, label="Other parameters")
@@ -122,7 +120,7 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
         queryset=Connection.objects.none(),
         required=False,
         empty_label=None,
-        widget=ConnectionRadios,
+        widget=forms.RadioSelect,
         error_messages={"invalid_choice": "This connection was deactivated. Select another one."},
     )
 
@@ -175,6 +173,20 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
     def has_choice(self) -> bool:
         """Whether there are several connections to choose from."""
         return len(self.connections) > 1
+
+    @cached_property
+    def offers(self) -> list[offers.Offer]:
+        """What can be trained where."""
+        return offers.all_of(self.connections, self.taker, self.chosen)
+
+    @cached_property
+    def first_offers(self) -> list[offers.Offer]:
+        """Those outside the fold: all, if they are few."""
+        return offers.most_used(self.offers, self.user)
+
+    @property
+    def more_offers(self) -> list[offers.Offer]:
+        return [each for each in self.offers if each not in self.first_offers]
 
     def clean_form_key(self) -> uuid.UUID:
         """Return the key of a form sent before unchanged, but never that of another person's form."""

@@ -13,9 +13,9 @@ from django.forms import BoundField
 from finetune_portal.connections import parameters, trainers
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
+from finetune_portal.jobs import offers
 from finetune_portal.jobs.parameter_fields import PREFIX, field_for, field_name
 from finetune_portal.jobs.parameter_text import ParameterTextError, as_text, label_of, parse, value_text
-from finetune_portal.jobs.select_fields import trainer_choices
 from finetune_portal.providers.contract import Availability, Trainer
 from finetune_portal.providers.parameter import Parameter, ParameterError
 from finetune_portal.web.keys import parse_key
@@ -33,11 +33,19 @@ class ParametersMixin(forms.BaseForm):
     taken: dict[str, Parameter]
 
     def add_parameter_fields(self, usable: Iterable[Connection], *, count: int) -> None:
-        """Add the fields of the selected trainer, each for at most `count` numbers, and fill them."""
+        """Add the fields of the selected trainer, each for at most `count` numbers, and fill them.
+
+        The field `offer` of a page, where it is sent, says both the connection and the trainer.
+        """
+        if self.is_bound and self.data.get("offer"):
+            self.data = {**dict(self.data.items()), **offers.split(self.data["offer"])}
+        elif self.initial.get("offer"):
+            self.initial |= offers.split(self.initial["offer"])
         self.taker = self._selected(usable)
         self.trainers = trainers.of(self.taker)
         self.chosen = self._selected_trainer()
-        cast("forms.ChoiceField", self.fields["trainer"]).choices = trainer_choices(self.trainers)
+        choices = [(each.id, each.title) for each in self.trainers]
+        cast("forms.ChoiceField", self.fields["trainer"]).choices = choices
         self.taken = parameters.taken_by(self.taker, self.chosen.id)
         for name, parameter in self.taken.items():
             self.fields[field_name(name)] = field_for(parameter, count)

@@ -23,8 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.long]
 # What fails in the background of the form, how a person brings it about, and what is said: where nothing left
 # the browser, and where a proxy answered.
 BACKGROUND = {
-    "connection": ("The connection stays as it was.",) * 2,
-    "trainer": ("What to train stays as it was.",) * 2,
+    "connection": ("What to train stays as it was.",) * 2,
     "library": ("The dataset is selected, but what is in it is not shown.",) * 2,
     "status": ("What is shown of the dataset may be old. The page tries again by itself.",) * 2,
     "repair": ("No copy was made.", "A copy may be in the library all the same: look there first."),
@@ -49,9 +48,7 @@ BACKGROUND_URLS = re.compile("/(parameters|status|repair|from-url|presets)/")
 def bring_about(page: Page, name: str, dataset: Dataset) -> None:
     match name:
         case "connection":
-            page.get_by_role("radio", name="At fal").click()
-        case "trainer":
-            page.get_by_label("What to train").select_option(label="FLUX.1 Kontext edit")
+            page.get_by_role("radio", name="FLUX.2 klein 4B edit At fal").click()
         case "library":
             page.locator("#id_dataset").select_option(str(dataset.pk))
         case "repair":
@@ -75,15 +72,13 @@ def test_a_background_request_of_the_form_says_what_failed(
 ) -> None:
     """Not that nothing was started: nobody tried to. What is no longer right does not stand on the page."""
     connections.built_in()
-    at_fal = connections.add(name="At fal", provider="fal", key="a-key", actor=admin)
+    connections.add(name="At fal", provider="fal", key="a-key", actor=admin)
     Preset.objects.create(owner=admin, name="Hats", learning_rate=1e-4, steps=500, parameters={})
     sentences = BACKGROUND[request_name]
     for sentence, is_offline in zip(sentences, (True, False), strict=True):
         page.route(
             "**/jobs/new/price/**", lambda route: route.fulfill(status=204)
         )  # it has a test of its own
-        if request_name == "trainer":
-            connections.make_default(at_fal, actor=admin)
         dataset = make_dataset(admin, data=packed({**five_pairs(), "01.txt": "café".encode("utf-16")}))
         Dataset.objects.update(state="checking" if request_name == "status" else "ready")
         page.goto("/jobs/new/" if request_name == "library" else f"/jobs/new/?dataset={dataset.pk}")
@@ -106,7 +101,7 @@ def test_a_choice_whose_fields_did_not_come_is_made_again(page: Page, web: WebSe
     connections.add(name="At fal", provider="fal", key="a-key", actor=admin)
     page.goto("/jobs/new/")
     engine_radio = page.get_by_role("radio", name=str(engine))
-    fal_radio = page.get_by_role("radio", name="At fal")
+    fal_radio = page.get_by_role("radio", name="FLUX.2 klein 4B edit At fal")
     price = page.locator("#price").inner_text()
     page.route("**/jobs/new/price/**", lambda route: route.abort())
     page.route(BACKGROUND_URLS, bad_gateway)
@@ -117,17 +112,11 @@ def test_a_choice_whose_fields_did_not_come_is_made_again(page: Page, web: WebSe
         expect(page.locator("#price")).to_have_text(price)
     page.unroute(BACKGROUND_URLS)
     alert(page).get_by_role("button", name="Try again").click()
-    trainer = page.get_by_label("What to train")
-    expect(trainer).to_be_visible()
     expect(fal_radio).to_be_checked()
     expect(page.locator("#price")).to_contain_text("The price and the time are not known now.")
-    before = trainer.input_value()
     page.route(BACKGROUND_URLS, bad_gateway)
-    trainer.select_option(label="FLUX.1 Kontext edit")
-    expect(alert(page)).to_contain_text("What to train stays as it was.")
-    expect(trainer).to_have_value(before)
     engine_radio.click()
-    expect(alert(page)).to_contain_text("The connection stays as it was.")
+    expect(alert(page)).to_contain_text("What to train stays as it was.")
     expect(fal_radio).to_be_checked()
 
 
@@ -148,5 +137,5 @@ def test_captions_whose_encoding_nobody_names_are_not_called_wrong(
     assert not Dataset.objects.exists()
     choose_files(page, whole)
     expect(error).to_contain_text("The portal checks them once the ZIP is there.")
-    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    expect(page.locator("#dataset-status")).to_contain_text("hats")
     expect(page.locator("[data-preview]")).not_to_contain_text("not text")

@@ -91,7 +91,7 @@ def test_presets_fill_them_and_another_connection_swaps_them(page: Page, admin: 
     hats.click()
     expect(others).to_have_value("rank=32, hold_out=false")
     expect(hats).to_have_attribute("aria-pressed", "true")
-    page.locator("[name=connection]").first.check()
+    page.locator("[name=offer]").first.check()
     expect(rank).to_have_value("32")
     expect(hold_out).to_have_value("false")
     expect(hats).to_have_attribute("aria-pressed", "true")
@@ -103,7 +103,7 @@ def test_they_are_there_again_after_the_session_ended(page: Page, admin: User) -
     engine = connections.built_in()
     connections.make_default(vendor, actor=admin)
     open_form(page, make_dataset(admin).pk)
-    page.locator(f"[name=connection][value='{engine.pk}']").check()
+    page.locator(f"[name=offer][value='{engine.pk}']").check()
     page.locator("#advanced").get_by_text("Advanced", exact=True).click()
     page.get_by_label("Rank").fill("32")
     Session.objects.all().delete()
@@ -112,7 +112,7 @@ def test_they_are_there_again_after_the_session_ended(page: Page, admin: User) -
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_label("Rank")).to_have_value("32")
-    expect(page.locator(f"[name=connection][value='{engine.pk}']")).to_be_checked()
+    expect(page.locator(f"[name=offer][value='{engine.pk}']")).to_be_checked()
 
 
 def test_the_time_follows_steps_parameters_presets_and_connection(page: Page, admin: User) -> None:
@@ -137,7 +137,7 @@ def test_the_time_follows_steps_parameters_presets_and_connection(page: Page, ad
 
     page.route("**/jobs/new/parameters/**", hold)
     with page.expect_request("**/jobs/new/parameters/**"):
-        page.locator(f"[name=connection][value='{engine.pk}']").check()
+        page.locator(f"[name=offer][value='{engine.pk}']").check()
     page.get_by_role("button", name="Balanced").click()
     expect(price).to_contain_text("About 4 min once")
     held[0].continue_()

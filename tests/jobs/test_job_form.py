@@ -145,7 +145,8 @@ def test_the_form_says_before_the_start_whether_the_engine_trains(alice: User, s
     assert "More steps take longer. " in page
     Connection.objects.create(name="Studio", base_url="https://api.example.com")
     page = text_of(signed_in(alice), URL)
-    assert f"{local}: trains on your own hardware, free of charge" in page
+    assert f"<strong>{local}</strong>" in page
+    assert "Trains on your own hardware, free of charge" in page
     assert "More steps take longer and cost more. " in page
 
 

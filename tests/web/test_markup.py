@@ -51,7 +51,7 @@ def test_every_class_of_a_stylesheet_is_used() -> None:
 
 def test_every_data_attribute_of_a_script_is_in_a_template() -> None:
     in_templates = set(re.findall(r"\bdata-[a-z-]*[a-z]", text_of(TEMPLATES)))
-    by_python = {"data-pending", "data-taken-back"}  # datasets/preview_images.py, jobs/select_fields.py
+    by_python = {"data-pending"}  # datasets/preview_images.py
     assert attributes_in_scripts() - in_templates - by_python == {"data-link", "data-new"}
 
 
