@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -85,27 +85,33 @@ def job_price(request: PortalRequest) -> HttpResponse:
     """What a job of the selected trainer costs and how long it trains, for each number of steps typed."""
     form = JobForm(user=request.user, initial=request.GET.dict())
     try:
-        steps = form.fields["steps"].clean(request.GET.get("steps", ""))
-    except ValidationError:
-        steps = []
-    try:
-        estimates = [prices.estimate(form.taker, form.chosen.id, each, form.most_inputs) for each in steps]
+        estimates = [
+            prices.estimate(form.taker, form.chosen.id, each, form.most_inputs) for each in form.typed_steps
+        ]
     except prices.PriceUnavailableError:
         estimates = []
     amounts = sorted(each.amount for each in estimates if each)
     return render(
         request,
-        "jobs/_price.html",
+        "jobs/_estimate.html",
         {
             "form": form,
             "least": amounts[0] if amounts else None,
             "most": amounts[-1] if amounts else None,
+            "total": _total(form, [each.amount for each in estimates if each]),
             "currency": next((each.currency for each in estimates if each), ""),
             "budgets": budgets.shown(request.user, form.taker),
             "is_asked": True,
             "is_unknown": bool(estimates) and not amounts,
         },
     )
+
+
+def _total(form: JobForm, amounts: list[Decimal]) -> Decimal | None:
+    """What all jobs of the form cost together; `amounts` are those of each number of steps."""
+    if not form.model_count or not amounts or len(amounts) != len(form.typed_steps):
+        return None
+    return sum(amounts, Decimal()) * (form.model_count // len(amounts))
 
 
 def _dataset_of(form: JobForm) -> Dataset:

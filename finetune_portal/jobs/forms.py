@@ -8,18 +8,17 @@ from typing import Any, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Q, QuerySet
-from django.utils.functional import cached_property
+from django.db.models import Q
 
 from finetune_portal.accounts.models import User
-from finetune_portal.connections import closing, declared
+from finetune_portal.connections import closing
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access as job_access
-from finetune_portal.jobs import choices, durations, inputs, limits, offers, placement, sweeps
+from finetune_portal.jobs import choices, inputs, limits, placement, sweeps
 from finetune_portal.jobs.models import Job, Limits
 from finetune_portal.jobs.parameter_fields import ParametersField, field_name
 from finetune_portal.jobs.parameter_forms import ParametersMixin
@@ -27,10 +26,9 @@ from finetune_portal.jobs.select_fields import (
     ConnectionField,
     DatasetField,
 )
+from finetune_portal.jobs.summary_forms import SummaryMixin
 from finetune_portal.projects.forms import ProjectField
-from finetune_portal.providers.parameter import ParameterError
 from finetune_portal.web.forms import InlineForm
-from finetune_portal.web.keys import parse_key
 from finetune_portal.web.names import NameField
 from finetune_portal.web.number_fields import NumbersField, WholeNumberField
 
@@ -88,7 +86,7 @@ def _steps_field(count: int = choices.MAX_SWEEP, single: str = "") -> NumbersFie
     )
 
 
-class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class JobForm(SummaryMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A job, or several as a sweep: name, dataset, prompt, connection with its parameters, visibility."""
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
@@ -169,24 +167,11 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
         """Whether the person works on a project."""
         return bool(cast("ProjectField", self.fields["project"]).queryset)
 
-    @property
-    def has_choice(self) -> bool:
-        """Whether there are several connections to choose from."""
-        return len(self.connections) > 1
-
-    @cached_property
-    def offers(self) -> list[offers.Offer]:
-        """What can be trained where."""
-        return offers.all_of(self.connections, self.taker, self.chosen)
-
-    @cached_property
-    def first_offers(self) -> list[offers.Offer]:
-        """Those outside the fold: all, if they are few."""
-        return offers.most_used(self.offers, self.user)
-
-    @property
-    def more_offers(self) -> list[offers.Offer]:
-        return [each for each in self.offers if each not in self.first_offers]
+    def suggest_prompt(self) -> None:
+        """Begin with the caption that all pairs of the selected dataset have, if there is one."""
+        caption = self.chosen_dataset.shared_caption if self.chosen_dataset else ""
+        if len(caption) <= PROMPT_LENGTH:
+            self.initial.setdefault("instance_prompt", caption)
 
     def clean_form_key(self) -> uuid.UUID:
         """Return the key of a form sent before unchanged, but never that of another person's form."""
@@ -272,61 +257,6 @@ class JobForm(ParametersMixin, forms.ModelForm):  # type: ignore[type-arg]  # no
         cleaned["project"] = placement.project_of(dataset, cleaned.get("project"))
         if sentence := placement.refusal(dataset, cleaned["project"]):
             self.add_error("project", sentence)
-
-    @property
-    def gpu(self) -> str:
-        """The GPU of a paid job where it is known: a provider's choice, not the hardware of an engine."""
-        paid = [each for each in self.connections if not each.is_free]
-        takers = paid if self.taker.is_free else [self.taker]
-        is_known = all(each.speaks_segmind and not each.is_engine for each in takers)
-        return choices.Machine.H100.label if is_known else ""
-
-    @property
-    def has_visibility(self) -> bool:
-        """Whether the selected connection can make a model public."""
-        return declared.has_visibility(self.taker)
-
-    @property
-    def has_prices(self) -> bool:
-        """Whether the selected connection can tell the price of a job."""
-        return declared.has_prices(self.taker)
-
-    @cached_property
-    def chosen_dataset(self) -> Dataset | None:
-        """The selected dataset, as far as it can be used."""
-        chosen = self["dataset"].value()
-        pk = parse_key(str(getattr(chosen, "pk", chosen)))
-        rows: QuerySet[Dataset] = self.fields["dataset"].queryset  # type: ignore[attr-defined]
-        return rows.filter(pk=pk).first() if pk is not None else None
-
-    def suggest_prompt(self) -> None:
-        """Begin with the caption that all pairs of the selected dataset have, if there is one."""
-        caption = self.chosen_dataset.shared_caption if self.chosen_dataset else ""
-        if len(caption) <= PROMPT_LENGTH:
-            self.initial.setdefault("instance_prompt", caption)
-
-    @property
-    def most_inputs(self) -> int:
-        """The most input images that a pair of the selected dataset has; 1 until it is checked."""
-        return self.chosen_dataset.most_inputs if self.chosen_dataset else 1
-
-    @property
-    def expected_time(self) -> durations.ExpectedTime | None:
-        """How long what is typed will train, by the team's finished jobs; None where that is not known."""
-        try:
-            steps = self.fields["steps"].clean(self["steps"].value())
-            typed = {name: self.typed_value(name) for name in durations.WEIGHTY}
-        except (forms.ValidationError, ParameterError):
-            return None
-        return durations.expected_time(self.user, self.taker, self.chosen.id, steps, typed, self.most_inputs)
-
-    @property
-    def has_paid_connection(self) -> bool:
-        return not all(connection.is_free for connection in self.connections)
-
-    @property
-    def has_free_connection(self) -> bool:
-        return any(connection.is_free for connection in self.connections)
 
     @property
     def is_free(self) -> bool:

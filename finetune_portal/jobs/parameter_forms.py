@@ -40,7 +40,7 @@ class ParametersMixin(forms.BaseForm):
         if self.is_bound and self.data.get("offer"):
             self.data = {**dict(self.data.items()), **offers.split(self.data["offer"])}
         elif self.initial.get("offer"):
-            self.initial |= offers.split(self.initial["offer"])
+            self.initial = {**self.initial, **offers.split(self.initial["offer"])}
         self.taker = self._selected(usable)
         self.trainers = trainers.of(self.taker)
         self.chosen = self._selected_trainer()

@@ -144,6 +144,10 @@ def test_the_price_goes_by_the_input_images(alice: User, at_fal: Connection, thr
     query = {"connection": at_fal.pk, "trainer": KLEIN, "steps": "1000", "dataset": three.pk}
     price = " ".join(signed_in(alice).get("/jobs/new/price/", query).content.decode().split())
     assert "About 23.41 USD</strong> a job with up to 3 input images a pair, by the price" in price
+    assert "How many models start is not known yet." in price
+    query["learning_rate"] = "0.0001; 0.0002"
+    price = " ".join(signed_in(alice).get("/jobs/new/price/", query).content.decode().split())
+    assert "2 models · about 46.82 USD" in price
     del query["dataset"]
     price = " ".join(signed_in(alice).get("/jobs/new/price/", query).content.decode().split())
     assert "About 9.71 USD</strong> a job with 1 input image a pair, by the price" in price

@@ -32,7 +32,8 @@ def cards(user: User, **query: object) -> tuple[list[str], list[str]]:
     """The values of the cards outside and inside the fold."""
     html = signed_in(user).get(URL, query).content.decode()
     first, _, rest = html.partition("All trainers")
-    return tuple(re.findall(r'name="offer" value="([^"]+)"', part) for part in (first, rest))  # type: ignore[return-value]
+    values = [re.findall(r'name="offer" value="([^"]+)"', part) for part in (first, rest)]
+    return values[0], values[1]
 
 
 def test_one_choice_asks_nothing(alice: User) -> None:
