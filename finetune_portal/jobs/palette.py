@@ -11,7 +11,7 @@ from django.urls import reverse
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import access as datasets
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.display import status_text
+from finetune_portal.jobs.display import status_text, sweep_label
 from finetune_portal.jobs.models import Job
 from finetune_portal.jobs.table.query import filtered
 
@@ -115,8 +115,9 @@ def _begins(word: str, text: str) -> bool:
 
 
 def _jobs(user: User, query: str) -> tuple[list[Result], list[Result]]:
-    """The newest jobs that the search of the table finds: those without a model, and those with one."""
-    jobs = list(filtered(user, {"q": query}).order_by("-pk")[:JOBS])
+    """What the search of the table finds, by name first and newest first: jobs without a model, jobs with one."""
+    found = filtered(user, {"q": query}).annotate(is_named_so=Q(name__icontains=query))
+    jobs = list(found.order_by("-is_named_so", "-pk")[:JOBS])
     has_model = {job.pk: job.state == State.READY and not job.model_deleted_at for job in jobs}
     return (
         [_job(job) for job in jobs if not has_model[job.pk]],
@@ -126,7 +127,8 @@ def _jobs(user: User, query: str) -> tuple[list[Result], list[Result]]:
 
 def _job(job: Job) -> Result:
     icon = "check" if job.state == State.READY else "send"
-    return Result(job.name, icon, detail=status_text(job), url=job.get_absolute_url())
+    detail = " · ".join(filter(None, (sweep_label(job), status_text(job))))
+    return Result(job.name, icon, detail=detail, url=job.get_absolute_url())
 
 
 def _datasets(user: User, query: str) -> list[Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any
 
 import pytest
@@ -27,6 +28,19 @@ def test_it_finds_jobs_models_and_datasets_by_their_names(alice: User, bob: User
     assert results["Datasets"] == ["hat pairs"]
     assert results["Search"] == ["Search jobs for “hat”"]
     assert titles(bob, "nothing like it").keys() == {"Search"}
+
+
+def test_a_name_comes_before_a_prompt_and_jobs_of_a_sweep_differ(alice: User) -> None:
+    make_job(alice, State.READY, name="Night")
+    sweep = {"sweep": uuid.uuid4(), "sweep_axes": ["steps"], "instance_prompt": "turn day into night"}
+    for steps in (300, 600):
+        make_job(alice, State.READY, name="Hats", steps=steps, **sweep)
+    (models,) = (group.results for group in palette.search(alice, "night") if group.title == "Models")
+    assert [(each.title, each.detail) for each in models] == [
+        ("Night", "Ready"),
+        ("Hats", "600 steps · Ready"),
+        ("Hats", "300 steps · Ready"),
+    ]
 
 
 def test_commands_are_found_by_their_words_and_need_the_right(alice: User, charlie: User, dana: User) -> None:
