@@ -71,6 +71,19 @@ def start(page: Page, zip_file: Path, name: str, rate: str, steps: str) -> str:
     return page.url
 
 
+def start_sweep(page: Page, name: str) -> str:
+    """Train several values by clicking; answers the address of the table in which the sweep is unfolded."""
+    page.goto("/jobs/new/?dataset=1")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Learning rate").fill("0.0001; 0.0004")
+    page.get_by_role("button", name="Start job").click()
+    page.get_by_role("button", name="Start 2 jobs").click()
+    page.get_by_text("2 of 2 done").wait_for()
+    page.get_by_role("button", name=re.compile(name)).click()
+    page.wait_for_url(re.compile("unfold"))
+    return page.url
+
+
 def make_project(page: Page, *, job: str) -> str:
     """Make a private project of this job by clicking; answers its address."""
     page.goto("/settings/projects/")
@@ -97,9 +110,10 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         jobs[name] = start(page, zip_file, name, rate, steps)
         if not name.endswith("slow"):
             page.locator(ENDED).first.wait_for()
+    sweep = start_sweep(page, "Hats")
     project = make_project(page, job=jobs["Evening streets"])
     return {
-        "jobs": "/",
+        "jobs": sweep,
         "new": "/jobs/new/?dataset=1",
         "job-ready": jobs["Day to night"],
         "job-failed": jobs["Winter coats fail-training"],
@@ -114,6 +128,7 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
         "deliveries": "/settings/webhooks/deliveries/",
         "limits": "/settings/limits/",
         "notices": "/settings/notices/",
+        "notifications": "/notifications/",
         "audit": "/audit/",
         "costs": "/costs/",
         "budgets": "/settings/budgets/",

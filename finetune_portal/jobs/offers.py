@@ -25,6 +25,7 @@ class Offer:
     connection: Connection
     trainer: Trainer
     is_chosen: bool
+    is_only: bool  # of its connection
 
     @property
     def value(self) -> str:
@@ -32,9 +33,13 @@ class Offer:
         return f"{self.connection.pk} {self.trainer.id}".strip()
 
     @property
+    def is_named_by_trainer(self) -> bool:
+        """Whether the card is called after its trainer: not where an engine has a single model."""
+        return not (self.connection.is_engine and self.is_only)
+
+    @property
     def title(self) -> str:
-        """The trainer; an engine does not say what it trains before a job."""
-        return str(self.connection) if self.connection.is_engine else self.trainer.title
+        return self.trainer.title if self.is_named_by_trainer else str(self.connection)
 
     @property
     def refusal(self) -> str:
@@ -52,10 +57,11 @@ def split(value: Any) -> dict[str, str]:
 
 def all_of(connections: Iterable[Connection], taker: Connection, chosen: Trainer) -> list[Offer]:
     """Those of all connections, in their order."""
+    known = ((each, trainers.of(each)) for each in connections)
     return [
-        Offer(each, trainer, each.pk == taker.pk and trainer.id == chosen.id)
-        for each in connections
-        for trainer in trainers.of(each)
+        Offer(each, trainer, each.pk == taker.pk and trainer.id == chosen.id, is_only=len(its) == 1)
+        for each, its in known
+        for trainer in its
     ]
 
 

@@ -115,7 +115,7 @@ def _begins(word: str, text: str) -> bool:
 
 
 def _jobs(user: User, query: str) -> tuple[list[Result], list[Result]]:
-    """What the search of the table finds, by name first and newest first: jobs without a model, jobs with one."""
+    """What the search of the table finds, names first: jobs without a model, and jobs with one."""
     found = filtered(user, {"q": query}).annotate(is_named_so=Q(name__icontains=query))
     jobs = list(found.order_by("-is_named_so", "-pk")[:JOBS])
     has_model = {job.pk: job.state == State.READY and not job.model_deleted_at for job in jobs}

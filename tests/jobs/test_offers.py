@@ -49,6 +49,24 @@ def test_the_most_used_stand_outside_the_fold(alice: User, engine: Connection, f
     assert len(first) + len(rest) == 1 + len(trainers.of(fal))
 
 
+def test_base_models_of_one_engine_differ(alice: User, engine: Connection) -> None:
+    named = {"availability": "open", "is_known": True, "parameters": {}, "most_inputs": 1}
+    kontext = {"id": "flux-kontext", "title": "FLUX.1 Kontext", "licence": "Non-commercial", **named}
+    klein = {"id": "flux-2-klein-base-4b", "title": "klein", "licence": "Apache License 2.0", **named}
+    Connection.objects.filter(pk=engine.pk).update(trainers=[kontext, klein])
+    html = signed_in(alice).get(URL).content.decode()
+    texts = [
+        " ".join(re.sub("<[^>]*>", " ", each).split())
+        for each in html.split("</label>")
+        if 'name="offer"' in each
+    ]
+    assert len(texts) == 2
+    for text, each in zip(texts, ("FLUX.1 Kontext", "FLUX.2 klein 4B base"), strict=True):
+        assert f"{each} {engine}" in text
+    assert "Non-Commercial" in texts[0]
+    assert "Apache License 2.0" in texts[1]
+
+
 def test_a_closed_trainer_says_why_and_is_refused(alice: User, fal: Connection) -> None:
     trainers.note_closed(fal, KLEIN)
     client = signed_in(alice)
