@@ -30,7 +30,7 @@ ASKS = """
 ASKS_NOT = """
     jobs:bulk jobs:undo-archive jobs:save-view jobs:rename-view jobs:delete-view
     jobs:save-preset jobs:delete-preset jobs:new
-    jobs:set-public jobs:describe jobs:cancel jobs:withdraw jobs:connection jobs:decide
+    jobs:set-public jobs:set-best jobs:describe jobs:cancel jobs:withdraw jobs:connection jobs:decide
     jobs:approve jobs:decline
     registry:links registry:copy registry:copy-all deletion:job deletion:jobs
     deletion:model deletion:dataset deletion:project
@@ -40,8 +40,8 @@ ASKS_NOT = """
     datasets:transfer-again datasets:begin-upload datasets:upload accounts:profile accounts:password
     accounts:end-others accounts:end-session accounts:revoke accounts:unlock accounts:logout
     projects:add projects:rename projects:make-private projects:remove-member
-    connections:test connections:try-now connections:rename notifications:test notifications:switch
-    notifications:remove webhooks:test gateway:revoke
+    connections:test connections:try-now connections:rename notifications:history notifications:test
+    notifications:switch notifications:remove webhooks:test gateway:revoke
 """
 # Only what leaves a private project for where more people see it.
 ASKS_SOMETIMES = "jobs:project datasets:project"

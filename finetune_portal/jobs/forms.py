@@ -18,7 +18,7 @@ from finetune_portal.datasets import access
 from finetune_portal.datasets.forms import UploadForm, UrlForm
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access as job_access
-from finetune_portal.jobs import choices, inputs, limits, placement, sweeps
+from finetune_portal.jobs import choices, inputs, limits, placement, services, sweeps
 from finetune_portal.jobs.models import Job, Limits
 from finetune_portal.jobs.parameter_fields import ParametersField, field_name
 from finetune_portal.jobs.parameter_forms import ParametersMixin
@@ -176,7 +176,7 @@ class JobForm(SummaryMixin, forms.ModelForm):  # type: ignore[type-arg]  # not g
     def clean_form_key(self) -> uuid.UUID:
         """Return the key of a form sent before unchanged, but never that of another person's form."""
         key = self.cleaned_data["form_key"]
-        is_foreign = key and Job.objects.filter(form_key=key).exclude(owner=self.user).exists()
+        is_foreign = key and services.is_of_others(self.user, key)
         return uuid.uuid4() if is_foreign or not key else uuid.UUID(str(key))
 
     def clean_wants_public(self) -> bool:

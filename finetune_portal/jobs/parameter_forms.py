@@ -81,9 +81,7 @@ class ParametersMixin(forms.BaseForm):
 
     def clean_trainer(self) -> str:
         """Return the id of the trainer. Where there is one alone, nothing is asked."""
-        if not self.has_trainers:
-            return self.chosen.id
-        typed = str(self.cleaned_data["trainer"])
+        typed = str(self.cleaned_data["trainer"]) if self.has_trainers else ""
         chosen = next((each for each in self.trainers if each.id == typed), self.chosen)
         if not chosen.is_known:
             raise forms.ValidationError("This version of the portal does not know how to start this one.")
@@ -157,9 +155,9 @@ class ParametersMixin(forms.BaseForm):
         return next((each for each in usable if each.pk == pk), None) or connections.default()
 
     def _selected_trainer(self) -> Trainer:
-        """The one that was selected at this connection, else its first."""
+        """The one that was selected at this connection, else its first, which this version may not know."""
         value = (self.data if self.is_bound else self.initial).get("trainer") or ""
-        known = [each for each in self.trainers if each.is_known]
+        known = [each for each in self.trainers if each.is_known] or self.trainers
         return next((each for each in known if each.id == value), known[0])
 
     def _distributed(self, values: Mapping[str, Any]) -> dict[str, Any]:

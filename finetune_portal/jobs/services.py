@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.timezone import now
 
 from finetune_portal.accounts.models import User
@@ -34,6 +35,7 @@ MODEL_DELETED = "This model was deleted."
 JOB_GONE = "The job was deleted meanwhile, so nothing was changed."
 SENT_BEFORE = "This form was sent before. Open a new one."
 DECIDED = "There is nothing left to decide: somebody was faster, or the job was withdrawn."
+NOT_BEST = "No longer the best of its sweep"
 GONE = (404, 410)  # of a link to a file that the provider had
 AUDIT_TEXT_LENGTH = 200  # of a changed text in the audit record
 
@@ -61,6 +63,8 @@ def start_all(
     wanted = sweeps.by_key(form_key, parameter_sets)
     with transaction.atomic():
         limits.lock()
+        if is_of_others(actor, form_key):
+            raise ActionError(SENT_BEFORE)
         earlier = Job.objects.filter(form_key__in=wanted, owner=actor)
         existing = {job.form_key: job for job in earlier.select_related("project")}
         if not all(access.may_see(actor, job.project) for job in existing.values()):
@@ -84,6 +88,11 @@ def start_all(
             )
             for (key, each), price in zip(wanted.items(), prices, strict=True)
         ]
+
+
+def is_of_others(person: User, form_key: uuid.UUID) -> bool:
+    """Whether a job or a sweep of somebody else has this key, which their pages name."""
+    return Job.objects.filter(Q(form_key=form_key) | Q(sweep=form_key)).exclude(owner=person).exists()
 
 
 def prices_of(dataset: Dataset | None, parameter_sets: list[dict[str, Any]]) -> list[Money | None]:
@@ -214,14 +223,16 @@ def set_best(job: Job, *, best: bool, actor: User) -> None:
         raise ActionError("Only a job of a sweep that made a model can be the best of it.")
     with transaction.atomic():
         rows = Job.objects.filter(sweep=job.sweep)
-        marked = set(rows.select_for_update(no_key=True).order_by("pk").values_list("pk", "is_best"))
-        if (job.pk, not best) not in marked:
+        marked = {each.pk: each for each in rows.select_for_update(no_key=True).order_by("pk")}
+        if job.pk not in marked or marked[job.pk].is_best == best:
             return
+        for other in marked.values():
+            if other.is_best and other != job:
+                note(other, NOT_BEST, source=Source.PERSON, actor=actor)
         rows.filter(is_best=True).update(is_best=False, updated_at=now())
         if best:
             rows.filter(pk=job.pk).update(is_best=True, updated_at=now())
-        text = "Marked as the best of its sweep" if best else "No longer the best of its sweep"
-        note(job, text, source=Source.PERSON, actor=actor)
+        note(job, "Marked as the best of its sweep" if best else NOT_BEST, source=Source.PERSON, actor=actor)
         record(actor, "job.best" if best else "job.not-best", job, name=job.name)
     job.is_best = best
 

@@ -80,10 +80,10 @@ def unread_count(user: User) -> int:
     return access.history(user).filter(read_at=None)[: MOST_COUNTED + 1].count()
 
 
-def mark_read(user: User, newest: int) -> None:
-    """Mark as read all that this person sees up to the entry with this key."""
-    seen = access.history(user).filter(read_at=None, pk__lte=newest)
-    HistoryEntry.objects.filter(pk__in=list(seen.values_list("pk", flat=True))).update(read_at=now())
+def mark_read(entries: QuerySet[HistoryEntry]) -> None:
+    """Mark those of the entries as read that are not."""
+    unread = entries.filter(read_at=None).values("pk")
+    HistoryEntry.objects.filter(pk__in=unread).update(read_at=now())
 
 
 def delete_old() -> bool:

@@ -18,15 +18,14 @@ THINGS = ("job", "connection", "budget__person", "budget__connection", "budget__
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: PortalRequest) -> HttpResponse:
-    """Show the history by GET. A POST marks it as read, and answers htmx with the latest entries."""
+    """Show the history by GET. A POST marks it as read: for htmx the latest alone, which it answers."""
     rows = access.history(request.user).select_related(*THINGS)
     if request.method == "POST" and request.htmx:
         entries = list(rows.order_by("-pk")[:LATEST])
-        if entries:
-            history.mark_read(request.user, entries[0].pk)
+        history.mark_read(rows.filter(pk__in=[entry.pk for entry in entries]))
         return render(request, "notifications/_latest.html", {"entries": entries})
     if request.method == "POST":
-        history.mark_read(request.user, parse_key(request.POST.get("newest", "")) or 0)
+        history.mark_read(rows.filter(pk__lte=parse_key(request.POST.get("newest", "")) or 0))
         return redirect("notifications:history")
     shown = page_of(rows, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
     context = {"page": shown, "newest": shown.rows[0].pk if shown.rows else 0}

@@ -9,6 +9,7 @@ const NOT_SHOWN = "The dataset is selected, but what is in it is not shown.";
 export const zone = {
   parts: null, // the elements of the drop zone on the page
   suggestedName: null, // of the job, by the files
+  isChanging: false, // whether somebody wants to see the ways, though a dataset is chosen
   task: null, // what is being read, packed or sent: { abort, file, upload, chunkSize, ... }
 };
 
@@ -52,11 +53,11 @@ export function endTask() {
 
 // The ways to choose a dataset fold away while one is in use, until “Change” brings them back; they stay where
 // one of them was refused.
-export function showWays({ isChanging = false } = {}) {
+export function showWays() {
   const { select, ways, change, duplicate } = zone.parts;
   if (!ways) return; // an upload that goes on in the library
   const isInUse = Boolean(zone.task || select.value || duplicate.childElementCount);
-  const isShown = isChanging || !isInUse || ways.querySelector(".error-text:not(:empty)") !== null;
+  const isShown = zone.isChanging || !isInUse || ways.querySelector(".error-text:not(:empty)") !== null;
   const hadFocus = ways.contains(document.activeElement);
   change.hidden = !isInUse;
   change.setAttribute("aria-expanded", String(isShown));
@@ -70,7 +71,8 @@ export function setDataset(id, { isChanging = false } = {}) {
   select.value = id;
   select.removeAttribute("aria-invalid");
   for (const text of ways?.querySelectorAll(".error-text") ?? []) text.textContent = "";
-  showWays({ isChanging });
+  zone.isChanging = isChanging;
+  showWays();
 }
 
 export function clearPreview() {

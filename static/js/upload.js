@@ -55,7 +55,7 @@ function bind(root) {
     input.addEventListener("change", () => receiveFrom(input));
   }
   parts.select.addEventListener("change", () => takeSelected(parts.select));
-  parts.change?.addEventListener("click", () => changeDataset(parts));
+  parts.change?.addEventListener("click", () => toggleWays(parts));
   parts.cancel.addEventListener("click", cancel);
   if (zone.task) adopt(earlier);
   else if (parts.input.files.length)
@@ -69,11 +69,16 @@ function takeSelected(select) {
   const isByKeyboard = select.matches(":focus-visible");
   setDataset(select.value, { isChanging: isByKeyboard });
   showDataset(select.value);
-  if (isByKeyboard) select.addEventListener("blur", () => showWays(), { once: true });
+  if (isByKeyboard) select.addEventListener("blur", () => changeDataset(false), { once: true });
 }
 
-function changeDataset({ ways, input }) {
-  showWays({ isChanging: ways.hidden });
+function changeDataset(isChanging) {
+  zone.isChanging = isChanging;
+  showWays();
+}
+
+function toggleWays({ ways, input }) {
+  changeDataset(ways.hidden);
   if (!ways.hidden) input.focus();
 }
 

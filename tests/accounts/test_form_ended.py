@@ -55,7 +55,7 @@ def pages(dana: User) -> dict[str, str]:
         "/jobs/new/": "/jobs/new/",
         f"{page}describe/": page,
         f"{page}try/": f"{page}try/",
-        "/views/": "/",
+        "/views/": "/?mine=on",
         f"{library}rename/": library,
         "/settings/connections/add/": "/settings/",
         "/settings/notices/add/": "/settings/notices/",

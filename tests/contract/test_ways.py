@@ -71,7 +71,7 @@ def differs(delivery: Delivery, direct: dict[str, Any], shown: list[tuple[str, S
         return "nothing is at the engine"
     datasets.check(delivery.file, instance_prompt="", check_image=pixels.check)
     seen = {
-        pair.instruction: pixels.decode(pair.target).getpixel((9, 9))
+        pair.instruction: pixels.decode(pair.target.content).getpixel((9, 9))
         for pair in datasets.pairs(delivery.file, instance_prompt="")
     }
     wanted = {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}

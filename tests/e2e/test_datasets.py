@@ -111,7 +111,7 @@ def test_the_look_that_is_chosen_stays(page: Page) -> None:
     page.goto("/datasets/")
     background = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(background)
-    page.locator(".menu summary").click()
+    page.locator(".menu summary", has_text="Your account").click()
     with page.expect_response("**/look/"):
         page.get_by_role("button", name="Dark").click()
     dark = page.evaluate(background)

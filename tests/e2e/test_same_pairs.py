@@ -316,7 +316,7 @@ def test_what_the_browser_packs_trains_as_it_looks(
         if not problems:
             datasets.check(path, instance_prompt="", check_image=pixels.check)
             pairs = datasets.pairs(path, instance_prompt="")
-            seen = {each.instruction: pixels.decode(each.target).getpixel((9, 9)) for each in pairs}
+            seen = {each.instruction: pixels.decode(each.target.content).getpixel((9, 9)) for each in pairs}
         if seen != {caption: pytest.approx(colour, abs=TOLERANCE) for caption, colour in shown}:
             differ[name] = (problems, seen)
     assert differ == {}

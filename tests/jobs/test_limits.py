@@ -147,3 +147,10 @@ def test_another_persons_form_key_is_no_way_to_their_job(alice: User, bob: User,
     signed_in(alice).post("/jobs/new/", form)
     assert signed_in(bob).post("/jobs/new/", form).status_code == 302
     assert set(Job.objects.values_list("owner__name", flat=True)) == {"Alice", "Bob"}
+
+
+def test_nor_is_the_key_of_a_sweep_which_its_page_names(alice: User, bob: User, dataset: Dataset) -> None:
+    form = form_data(dataset, steps="300; 500", confirmed="2")
+    signed_in(alice).post("/jobs/new/", form)
+    assert signed_in(bob).post("/jobs/new/", form | {"steps": "700; 900"}).status_code == 302
+    assert Job.objects.values("sweep").distinct().count() == 2

@@ -67,6 +67,13 @@ def test_a_sweep_is_one_row_at_the_place_of_its_newest_job(alice: User) -> None:
     assert "All <span>6</span>" in html, "the tabs count jobs"
 
 
+def test_a_failure_among_models_is_not_called_good(alice: User) -> None:
+    some, all_of_it = make_sweep(alice, "ready", "failed"), make_sweep(alice, "ready")
+    html = text_of(signed_in(alice))
+    assert 'data-tone="warn"' in row_of(html, f"sweep-{some[0].sweep}")
+    assert 'data-tone="good"' in row_of(html, f"sweep-{all_of_it[0].sweep}")
+
+
 def test_it_unfolds_by_its_button_and_by_address_and_folds_again(alice: User) -> None:
     jobs, others = make_sweep(alice), make_sweep(alice, name="Others")
     client, key = signed_in(alice), str(jobs[0].sweep)
@@ -164,6 +171,7 @@ def test_one_job_is_the_best_of_its_sweep(alice: User, bob: User) -> None:
         answer = client.post(f"/jobs/{job.pk}/best/", {"best": "on"}, headers=HTMX)
         assert 'aria-pressed="true"' in answer.content.decode()
     assert list(Job.objects.filter(is_best=True)) == [jobs[1]]
+    assert jobs[0].events.get(text="No longer the best of its sweep"), "it is said where it was the best"
     row = row_of(text_of(signed_in(bob)), f"sweep-{key}")
     assert f'class="best" href="/jobs/{jobs[1].pk}/"' in row
     assert "0.0001 · 1,000 steps" in row

@@ -103,6 +103,13 @@ def test_the_bell_counts_and_opening_it_marks_as_read(alice: User) -> None:
     assert "is-unread" not in client.get(PAGE).content.decode()
 
 
+def test_opening_the_bell_marks_only_what_it_lists(alice: User) -> None:
+    for _ in range(10):
+        ended(alice)
+    signed_in(alice).post(PAGE, headers=HTMX)
+    assert history.unread_count(alice) == 2
+
+
 def test_without_scripts_the_page_marks_what_it_showed(alice: User) -> None:
     client = signed_in(alice)
     ended(alice)

@@ -100,7 +100,7 @@ def test_it_asks_again_by_itself_and_gets_only_news(dana: User, job: Job) -> Non
     client = signed_in(dana)
     first = delivered(job)
     html = client.get(PAGE).content.decode()
-    address = html.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    address = html.split('id="deliveries"')[1].split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert "every 3s" in html
     assert client.get(address, headers=HTMX).status_code == 204
     second = delivered(job, processed_at=None, result="waiting")

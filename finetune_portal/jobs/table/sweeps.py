@@ -90,7 +90,9 @@ class Sweep:
             return "question", "warn"
         if not self.is_done:
             return "turn", "moving"
-        return ("check", "good") if State.READY in states else ("cross", "bad")
+        if State.READY not in states:
+            return "cross", "bad"
+        return ("alert", "warn") if states & {State.FAILED, State.REFUSED} else ("check", "good")
 
     @property
     def public(self) -> int:
