@@ -57,7 +57,7 @@ def test_what_one_person_typed_is_not_shown_to_another(page: Page, web: WebServe
     until(lambda: page.evaluate(KEPT) == [], why="the page has forgotten it")
     page.wait_for_load_state("load")
     expect(page.get_by_label("Name", exact=True)).to_have_value(Dataset.objects.get().name)
-    expect(page.get_by_label("Prompt")).to_have_value("")
+    expect(page.get_by_label("Prompt")).to_have_value(Dataset.objects.get().shared_caption)
 
 
 def test_a_secret_is_not_kept(page: Page, web: WebServer, admin: User) -> None:
@@ -110,7 +110,7 @@ def test_an_upload_whose_session_ended_goes_on_after_the_sign_in(
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Sign in").click()
     sign_in(opened.value, admin)
-    expect(page.locator("#dataset-status")).to_contain_text("hats.zip")
+    expect(page.locator("#dataset-status")).to_contain_text("hats")
     expect(page.get_by_text("Your session ended")).to_be_hidden()
     page.get_by_label("Prompt").fill("turn day into night")
     start(page)
