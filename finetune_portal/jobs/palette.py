@@ -120,10 +120,10 @@ def _begins(word: str, text: str) -> bool:
 
 def _jobs(user: User, query: str) -> tuple[list[Result], list[Result]]:
     """What the search of the table finds, names first: jobs without a model, and jobs with one."""
-    found = filtered(user, {"q": query}).select_related(None).only(*SHOWN).order_by("-pk")
-    jobs = list(found.filter(name__icontains=query)[:JOBS])
+    candidates = filtered(user, {"q": query}).select_related(None).only(*SHOWN).order_by("-pk")
+    jobs = list(candidates.filter(name__icontains=query)[:JOBS])
     if len(jobs) < JOBS:  # each of the two stops where it has enough, which one order by both could not
-        jobs += found.exclude(name__icontains=query)[: JOBS - len(jobs)]
+        jobs += candidates.exclude(name__icontains=query)[: JOBS - len(jobs)]
     has_model = {job.pk: job.state == State.READY and not job.model_deleted_at for job in jobs}
     return (
         [_job(job) for job in jobs if not has_model[job.pk]],
