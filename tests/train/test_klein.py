@@ -78,7 +78,10 @@ def test_the_velocity_is_that_of_a_step_of_the_pipeline(trainer: Training, pipe:
 
 
 def plain_loss(pipe: Flux2KleinPipeline, trainer: Training, index: int, *, seed: int) -> Tensor:
-    """Of a pair of `two_inputs`, by the parts of the pipeline, with the noise and sigma of the seed."""
+    """Of a pair of `two_inputs`, by the parts of the pipeline, with the noise and sigma of the seed.
+
+    As klein is trained by default, sigmas are uniform.
+    """
     number = index + 2  # pair 1 is held out
     target = turned(number)
     with torch.no_grad():
@@ -88,8 +91,7 @@ def plain_loss(pipe: Flux2KleinPipeline, trainer: Training, index: int, *, seed:
         ]
         prompt, text_ids = pipe.encode_prompt(WORDS)
     generator = torch.Generator().manual_seed(seed)
-    noise, even = torch.randn(x.shape, generator=generator), torch.rand(1, generator=generator)
-    sigma = trainer.model.shift_sigmas(even, x.shape[2] * x.shape[3])
+    noise, sigma = torch.randn(x.shape, generator=generator), torch.rand(1, generator=generator)
     packed = [pipe._pack_latents(each) for each in ((1 - sigma) * x + sigma * noise, *controls)]
     prediction = pipe.transformer(
         hidden_states=torch.cat(packed, dim=1),

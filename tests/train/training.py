@@ -11,7 +11,7 @@ from PIL import Image
 
 from finetune_portal.engine import datasets
 from finetune_portal.engine.images import pixels
-from finetune_portal.engine.trainers import parameters
+from finetune_portal.engine.trainers import model_folder, parameters
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
 from finetune_portal.engine.trainers.trainer import TrainingSpec
@@ -64,7 +64,7 @@ def request(training_spec: TrainingSpec, model: Path) -> dict[str, Any]:
         "dataset_sha256": training_spec.dataset.sha256,
         "model": str(model),
         "model_name": "a model",
-        **parameters.with_defaults(training_spec.parameters),
+        **parameters.with_defaults(training_spec.parameters, model_folder.inspect(model).parameters),
     }
 
 
