@@ -160,6 +160,13 @@ def test_an_image_that_the_pipeline_refuses_is_named(klein: Path, tmp_path: Path
         training(spec(checked), klein, tmp_path / "work")
 
 
+def test_no_image_is_larger_than_the_pipeline_takes(klein: Path, tmp_path: Path) -> None:
+    """Rounded, it would have 912 x 1152 pixels: the pipeline shrinks and crops what exceeds 1024 squared."""
+    checked = dataset(tmp_path / "a.zip", turned_colours(1, (1080, 1350)))
+    trainer = training(spec(checked, resolution=1024), klein, tmp_path / "work")
+    assert trainer.sizes == [((912, 1136),) * 2]
+
+
 @pytest.fixture(scope="module")
 def lora(klein: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, Path]:
     """A training after three steps, and its file."""

@@ -40,6 +40,7 @@ def test_each_is_offered_with_its_parameters(engine: RunningEngine) -> None:
     [
         ({"base_model": "QWEN"}, "base_model must be FLUX, or flux-2-klein."),
         ({**KLEIN, "advance_parameters": {**NUMBERS, "guidance": 2}}, "'guidance', which is not known"),
+        ({**KLEIN, "advance_parameters": {**NUMBERS, "resolution": 1040}}, "a number from 0 to 1024."),
     ],
 )
 def test_what_the_base_model_does_not_take_is_refused(

@@ -34,7 +34,8 @@ class BaseModel:
     @property
     def parameters(self) -> dict[str, parameters.Known]:
         """What a training of it takes beside steps and learning rate."""
-        return parameters.of(lacks=self.layout.lacks, defaults=self.layout.defaults)
+        layout = self.layout
+        return parameters.of(lacks=layout.lacks, defaults=layout.defaults, bounds=layout.bounds)
 
 
 def find(named: str) -> Path:

@@ -81,11 +81,13 @@ KNOWN: dict[str, Known] = {
 }
 
 
-def of(*, lacks: Collection[str], defaults: Mapping[str, Any]) -> dict[str, Known]:
-    """Those of a base model, which lacks some and has other defaults for some."""
+def of(
+    *, lacks: Collection[str], defaults: Mapping[str, Any], bounds: Mapping[str, Known]
+) -> dict[str, Known]:
+    """Those of a base model, which lacks some and has other defaults or bounds for some."""
     return {
         name: replace(known, default=defaults.get(name, known.default))
-        for name, known in KNOWN.items()
+        for name, known in {**KNOWN, **bounds}.items()
         if name not in lacks
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import math
 import resource
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ class Family(ABC):
     transformer_class: ClassVar[Any]
     sample_steps: int
     sample_guidance: float
+    most_area: ClassVar[float] = math.inf  # pixels of an input image that the pipeline does not shrink
     metadata: ClassVar[Mapping[str, str]]  # by which managers of LoRAs tell the base model
 
     def __init__(self, folder: Path, *, memory: str) -> None:

@@ -35,6 +35,7 @@ class Klein(Family):
     transformer_class = Flux2Transformer2DModel
     sample_steps = 28
     sample_guidance = 4.0
+    most_area = 1024**2
     metadata = {
         "theme": "FLUX.2-KLEIN",
         "modelspec.implementation": "https://github.com/black-forest-labs/flux2",

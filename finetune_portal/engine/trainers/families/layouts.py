@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from finetune_portal.engine.trainers.parameters import Known, Whole
+
 DIFFUSERS = "diffusion_pytorch_model"  # the stem of diffusers' files of weights
 TRANSFORMERS = "model"
 
@@ -25,8 +27,8 @@ class Layout:
 
     Each part has a config of its own, and weights under its stem; the scheduler has none. A tokenizer has all
     files of one of its groups. `variants` are by the width of the transformer; 0 is any other. `lacks` are
-    parameters of which the transformer has nothing, `defaults` those that differ. `guidance` is for images
-    of requests that name none.
+    parameters of which the transformer has nothing, `defaults` those that differ, `bounds` what is read in
+    other bounds. `guidance` is for images of requests that name none.
     """
 
     repository: str
@@ -37,6 +39,7 @@ class Layout:
     guidance: float
     lacks: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    bounds: Mapping[str, Known] = field(default_factory=dict)
 
     def variant(self, width: int) -> Variant:
         return self.variants.get(width, self.variants[0])
@@ -77,5 +80,6 @@ LAYOUTS = {
         guidance=4.0,
         lacks=frozenset({"guidance", "modulation"}),
         defaults={"timestep_sampling": "uniform"},
+        bounds={"resolution": Whole(0, 0, 1024)},  # its pipeline shrinks larger input images
     ),
 }

@@ -23,6 +23,7 @@ def load_examples(
     *,
     resolution: int,
     multiple: int,
+    most_area: float = math.inf,
     why_not: Callable[[Size], str] = lambda _size: "",
 ) -> Iterator[Example]:
     """Decode the images of each pair, when it is its turn, and fit them.
@@ -34,7 +35,7 @@ def load_examples(
 
     def fitted(encoded: datasets.Image, size: Size | None = None) -> Image.Image:
         image = _decode(encoded)
-        size = size or bucket_size(image.size, resolution=resolution, multiple=multiple)
+        size = size or bucket_size(image.size, resolution=resolution, multiple=multiple, most_area=most_area)
         if reason := why_not(size):
             said = f"{encoded.name} would be trained in {size[0]} x {size[1]} pixels, but {reason}."
             raise DatasetError(said)
@@ -47,17 +48,20 @@ def load_examples(
         yield Example(pair.name, controls, target, pair.instruction)
 
 
-def bucket_size(size: Size, *, resolution: int, multiple: int) -> Size:
+def bucket_size(size: Size, *, resolution: int, multiple: int, most_area: float = math.inf) -> Size:
     """The size in which an image is trained: about `resolution` squared in area, sides of a `multiple`.
 
-    The aspect ratio stays as near as the multiple allows. A smaller image is not enlarged.
+    The aspect ratio stays as near as the multiple allows. A smaller image is not enlarged. Where rounding
+    exceeds `most_area`, the longer side gives way.
     """
-    width, height = size
-    scale = min(1.0, resolution / math.sqrt(width * height))
-    return (
-        max(multiple, round(width * scale / multiple) * multiple),
-        max(multiple, round(height * scale / multiple) * multiple),
-    )
+    scale = min(1.0, resolution / math.sqrt(size[0] * size[1]))
+    width, height = (max(multiple, round(side * scale / multiple) * multiple) for side in size)
+    while width * height > most_area:
+        if width > height:
+            width -= multiple
+        else:
+            height -= multiple
+    return width, height
 
 
 def _decode(image: datasets.Image) -> Image.Image:

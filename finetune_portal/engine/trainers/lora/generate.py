@@ -42,7 +42,12 @@ class Pipeline:
         """The encoded image, in the size that a training would have given the input image."""
         self._set_lora(request["weights"], request["strength"])
         control = pixels.decode(base64.b64decode(request["picture"]))
-        size = bucket_size(control.size, resolution=self.model.resolution, multiple=self.model.multiple)
+        size = bucket_size(
+            control.size,
+            resolution=self.model.resolution,
+            multiple=self.model.multiple,
+            most_area=self.model.most_area,
+        )
         if reason := self.model.why_not(size):
             raise ImageError(f"would be run in {size[0]} x {size[1]} pixels, but {reason}.")
         image = self.model.run(

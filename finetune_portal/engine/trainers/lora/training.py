@@ -82,7 +82,11 @@ class Training:
         self._report_phase(f"Encoding {self.pair_count} pair{'s' * (self.pair_count > 1)}")
         pairs = datasets.pairs(file, instance_prompt=prompt)
         examples = load_examples(
-            pairs, resolution=self.resolution, multiple=self.model.multiple, why_not=self.model.why_not
+            pairs,
+            resolution=self.resolution,
+            multiple=self.model.multiple,
+            most_area=self.model.most_area,
+            why_not=self.model.why_not,
         )
         self.is_held_out = self.request["hold_out"] and self.pair_count >= HOLD_OUT_FROM
         self.encoded: list[Batch] = []
