@@ -32,9 +32,14 @@ def of(connection: Connection) -> list[Trainer]:
 
 
 def find(connection: Connection, trainer: str) -> Trainer | None:
-    """The trainer with this id that a job can be sent to; the first one without an id."""
-    known = [each for each in of(connection) if each.is_known]
-    return next((each for each in known if each.id == trainer), None) if trainer else known[0]
+    """The trainer with this id that a job can be sent to.
+
+    Without an id it is the first one, or FLUX.1 Kontext where the provider names that so: not all engines
+    have it.
+    """
+    known = (each for each in of(connection) if each.is_known)
+    is_any = not trainer and not connection.speaks_segmind
+    return next((each for each in known if is_any or each.id == trainer), None)
 
 
 def title_of(trainer: str) -> str:

@@ -55,7 +55,9 @@ def test_each_has_its_inputs_licence_and_defaults(provider: ScriptedProvider) ->
 
 
 def test_an_engine_without_kontext_offers_none(provider: ScriptedProvider) -> None:
-    assert [each.id for each in trainers.of(named(provider, KLEIN))] == [KLEIN["id"]]
+    connection = named(provider, KLEIN)
+    assert [each.id for each in trainers.of(connection)] == [KLEIN["id"]]
+    assert trainers.find(connection, "") is None
 
 
 def test_an_engine_that_names_none_trains_kontext(provider: ScriptedProvider) -> None:
