@@ -72,6 +72,15 @@ def test_a_refused_job_waits_and_loses_nothing(dataset: Dataset, fake: ScriptedP
     assert WORDS in connection().closed_reason
 
 
+def test_a_job_of_another_base_model_waits_as_well(dataset: Dataset, fake: ScriptedProvider) -> None:
+    """What speaks Segmind's API says it of all that it trains."""
+    follow_now()
+    fake.script("submit", CLOSED)
+    job = make_job(dataset.owner, dataset=dataset, trainer="flux-2-klein-base-4b")
+    tasks.submit_jobs()
+    assert (fresh(job).state, connection().is_training_closed) == ("queued", True)
+
+
 def test_it_opens_by_itself_with_one_waiting_job(dataset: Dataset, fake: ScriptedProvider) -> None:
     """One stray refusal costs minutes, and nobody has to press anything."""
     first, second = close(fake, dataset), waiting(dataset)

@@ -267,7 +267,7 @@ def _handle_error(job: Job, attempt: Attempt, exc: CallError) -> None:
         elif exc.retryable:
             _close_attempt(attempt, Attempt.Outcome.NOT_SENT, exc)
             _back_to_queue(job, exc, backoff(job.attempts, first=5))
-        elif isinstance(exc, TrainingClosedError) and job.trainer:
+        elif isinstance(exc, TrainingClosedError) and _is_of_trainer(job):
             _close_attempt(attempt, Attempt.Outcome.CLOSED, exc)
             trainers.note_closed(job.connection, job.trainer)
             text = f"{exc.message}{costs.not_charged(job)} Train again with changes to select another one."
@@ -283,6 +283,11 @@ def _handle_error(job: Job, attempt: Attempt, exc: CallError) -> None:
                 closing.probe_now(job.connection)
             text = f"{exc.message}{costs.not_charged(job)}"
             move(job, State.REFUSED, text, source=Source.PORTAL, error=text, detail=exc.detail)
+
+
+def _is_of_trainer(job: Job) -> bool:
+    """Whether a provider that takes no new jobs says it of their trainer; Segmind's API says it of all."""
+    return bool(job.trainer) and not job.connection.speaks_segmind
 
 
 def _is_closed_to_this_one(job: Job, attempt: Attempt) -> bool:
