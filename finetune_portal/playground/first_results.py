@@ -68,10 +68,11 @@ def _queue(job: Job) -> bool:
     if Generation.objects.filter(owner=owner, state__in=access.WAITING).exists():
         return False  # what people asked for goes first, and the owner has room for more
     pairs = dataset.pairs[: choices.RESULTS]
+    guidance = None if job.trainer else choices.GUIDANCE  # other base models have one of their own
     try:
         for number, pair in enumerate(pairs):
             image = inputs.from_pair(dataset, number, actor=owner, job=job)
-            settings = {"strength": choices.STRENGTH, "steps": choices.STEPS, "guidance": choices.GUIDANCE}
+            settings = {"strength": choices.STRENGTH, "steps": choices.STEPS, "guidance": guidance}
             services.run_by_itself(
                 owner=owner,
                 job=job,

@@ -23,7 +23,7 @@ NO_PICTURE = "Choose a picture, or upload your own."
 class GenerationForm(forms.Form):
     """Of the models of `jobs`. Those of other providers than Segmind have steps and guidance of their own.
 
-    What none of the models takes has no field.
+    So have other base models of an engine a guidance. What none of the models takes has no field.
     """
 
     form_key = forms.UUIDField(widget=forms.HiddenInput)
@@ -76,7 +76,7 @@ class GenerationForm(forms.Form):
         for name in ("steps", "guidance"):
             if name not in self.bounds:
                 del self.fields[name]
-            elif not all(job.is_at_segmind for job in jobs):
+            elif any(job.trainer if name == "guidance" else not job.is_at_segmind for job in jobs):
                 self._leave_to_the_model(self.fields[name])
 
     @staticmethod

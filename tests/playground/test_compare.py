@@ -41,6 +41,16 @@ def test_each_job_and_the_base_get_a_column(alice: User, jobs: list[Job], provid
     assert "Result of the model" in text_of(client, f"/jobs/{jobs[1].pk}/")
 
 
+def test_another_base_model_of_an_engine_has_a_column_and_guidance(alice: User, jobs: list[Job]) -> None:
+    """Of its own: the guidance may stay empty, and then the engine chooses."""
+    Job.objects.filter(pk=jobs[1].pk).update(trainer="flux-2-klein-base-4b")
+    client = signed_in(alice)
+    answer = client.post("/try/", form(job=[job.pk for job in jobs], guidance=""))
+    assert answer.status_code == 302, answer.content.decode()
+    assert set(Generation.objects.values_list("steps", "guidance")) == {(28, None)}
+    assert "Without a LoRA: FLUX.2 klein 4B base" in text_of(client, answer.headers["Location"])
+
+
 def test_the_same_form_twice_runs_each_once(alice: User, jobs: list[Job]) -> None:
     client, data = signed_in(alice), form(job=[job.pk for job in jobs])
     first, second = (client.post("/try/", data).headers["Location"] for _ in range(2))

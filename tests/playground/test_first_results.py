@@ -28,8 +28,10 @@ def engine(provider: ScriptedProvider) -> ScriptedProvider:
     return provider
 
 
-def became_ready(owner: User, dataset: Dataset, *, abilities: tuple[str, ...] = ("run",)) -> Job:
-    job = make_job(owner, "deploying", request_id="r-1", slug=SLUG, dataset=dataset)
+def became_ready(
+    owner: User, dataset: Dataset, *, abilities: tuple[str, ...] = ("run",), trainer: str = ""
+) -> Job:
+    job = make_job(owner, "deploying", request_id="r-1", slug=SLUG, dataset=dataset, trainer=trainer)
     Connection.objects.update(capabilities=list(abilities))
     job = Job.objects.get(pk=job.pk)
     assert move(job, "ready", "Ready", source=Source.POLL)
@@ -61,6 +63,15 @@ def test_three_pairs_are_run_once_and_shown(alice: User, engine: ScriptedProvide
     assert all(f'id="result-{each.pk}"' in html for each in made)
     assert "by the portal," in html
     assert "The portal runs the model on 3 pictures of the dataset" in html
+
+
+@pytest.mark.parametrize(("trainer", "guidance"), [("", 2.5), ("flux-2-klein-base-4b", None)])
+def test_a_base_model_of_an_engine_has_a_guidance_of_its_own(
+    alice: User, engine: ScriptedProvider, dataset: Dataset, trainer: str, guidance: float | None
+) -> None:
+    became_ready(alice, dataset, trainer=trainer)
+    assert look()
+    assert set(Generation.objects.values_list("steps", "guidance")) == {(28, guidance)}
 
 
 def test_nothing_is_run_where_it_costs(alice: User, engine: ScriptedProvider, dataset: Dataset) -> None:
