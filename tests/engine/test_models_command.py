@@ -75,6 +75,13 @@ def test_what_is_missing_is_said_of_each_folder(tmp_path: Path) -> None:
     assert third == f"MODEL_DIRS: There is no folder {tmp_path / 'nowhere'}."
 
 
+def test_two_folders_with_the_same_base_model_are_named(tmp_path: Path) -> None:
+    one, other = klein(tmp_path / "one"), klein(tmp_path / "other")
+    ended = models(tmp_path / "data", MODEL_DIRS=f"{one}, {other}")
+    assert ended.returncode == 1
+    assert f"MODEL_DIRS: {one} and {other} both hold FLUX.2 klein 4B base." in ended.stdout.splitlines()
+
+
 def test_without_folders_it_says_so(tmp_path: Path) -> None:
     assert models(tmp_path).stdout.startswith("Neither KONTEXT_MODEL_DIR nor MODEL_DIRS names a folder")
 

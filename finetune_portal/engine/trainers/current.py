@@ -59,11 +59,14 @@ def _models(named: list[tuple[str, str]]) -> list[BaseModel]:
         except model_folder.ModelFolderError as error:
             raise TrainerUnavailableError(f"{variable}: {error}") from None
         if other := models.get(model.variant.id):
-            raise TrainerUnavailableError(
-                f"{variable}: {other.folder} and {model.folder} both hold {model.variant.title}."
-            )
+            raise TrainerUnavailableError(f"{variable}: {both_hold(other, model)}")
         models[model.variant.id] = model
     return list(models.values())
+
+
+def both_hold(one: BaseModel, other: BaseModel) -> str:
+    """Say of two folders with the same base model that only one of them can be offered."""
+    return f"{one.folder} and {other.folder} both hold {one.variant.title}."
 
 
 def _on_this_machine(models: list[BaseModel], names: list[str]) -> LoraTrainer:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 
 from finetune_portal.engine.trainers import model_folder
-from finetune_portal.engine.trainers.current import named_folders
+from finetune_portal.engine.trainers.current import both_hold, named_folders
 
 NONE = "Neither KONTEXT_MODEL_DIR nor MODEL_DIRS names a folder: trainings are simulated."
 GIGABYTE = 1000**3
@@ -22,17 +22,21 @@ class Command(BaseCommand):
         named = named_folders()
         if not named:
             self.stdout.write(NONE)
-        is_whole = True
+        is_usable = True
+        models: dict[str, model_folder.BaseModel] = {}
         for variable, folder in named:
             try:
                 model = model_folder.inspect(model_folder.find(folder))
             except model_folder.ModelFolderError as error:
                 self.stdout.write(f"{variable}: {error}")
-                is_whole = False
+                is_usable = False
             else:
                 self.stdout.write(f"{variable}: {model.folder} holds {_described(model)}.")
-        if not is_whole:
-            raise CommandError("The engine does not start with a folder that is not whole.")
+                if (first := models.setdefault(model.variant.id, model)) is not model:
+                    self.stdout.write(f"{variable}: {both_hold(first, model)}")
+                    is_usable = False
+        if not is_usable:
+            raise CommandError("The engine does not start with these folders.")
 
 
 def _described(model: model_folder.BaseModel) -> str:
