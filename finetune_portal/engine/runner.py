@@ -27,7 +27,12 @@ from finetune_portal.engine.scenarios import Scenario
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.children import Event
 from finetune_portal.engine.trainers.current import current_trainer
-from finetune_portal.engine.trainers.trainer import TrainingError, TrainingSpec, find_model
+from finetune_portal.engine.trainers.trainer import (
+    BaseModelGoneError,
+    TrainingError,
+    TrainingSpec,
+    find_model,
+)
 
 WORKERS = 4  # threads for all but the trainings, which have the trainer's slots
 CANCELLED = "Cancelled."
@@ -137,12 +142,21 @@ def _do_work(job: Job, scenario: Scenario) -> dict[str, Any]:
     """Do the work of the job's state; return the fields that are written with the next one."""
     if scenario.fails_in == job.state:
         raise JobFailedError(f"The name of the job asks for this failure: {scenario.word}.")
+    if job.state in (states.DATA_PROCESSING, states.TRAINING_INITIATED):
+        _check_base_model(job)
     if job.state == states.DATA_PROCESSING:
         dataset = _dataset(job)
         return {"dataset_sha256": dataset.sha256, "pairs": dataset.pairs}
     if job.state == states.TRAINING_INITIATED and scenario.makes_weights:
         return {"weights": _train(job)}
     return {}
+
+
+def _check_base_model(job: Job) -> None:
+    """Raise BaseModelGoneError where a restart took the job's base model away; Kontext may be simulated."""
+    models = current_trainer().models
+    if (models or job.base_model) and find_model(models, job.base_model) is None:
+        raise BaseModelGoneError(job.base_model)
 
 
 def _dataset(job: Job) -> datasets.Dataset:

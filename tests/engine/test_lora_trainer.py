@@ -28,6 +28,12 @@ def test_a_training_that_was_begun_keeps_its_parameters(tmp_path: Path) -> None:
     assert trainer.request(spec(tmp_path), tmp_path) == begun
 
 
+def test_of_a_base_model_that_is_gone_it_says_nothing_of_another() -> None:
+    trainer = LoraTrainer([model()], Devices([]), None)
+    assert trainer.about("flux-2-klein") == {"trainer": "flux-2-klein", "simulated": False}
+    assert trainer.about()["base_model"] == "kontext"
+
+
 def model() -> BaseModel:
     layout = LAYOUTS["FluxKontextPipeline"]
     return BaseModel(Path("/models/kontext"), "kontext", False, layout, layout.variant(3072))

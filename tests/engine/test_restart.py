@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 import requests
@@ -43,6 +45,17 @@ def test_a_restart_in_every_state_loses_nothing(engines: StartEngine, end: objec
     assert requests.get(download_url(engine, job["cloud_storage_url"]), timeout=TIMEOUT).ok
     assert len(call(engine, "GET", "/finetune/request/list").json()) == 1
     assert call(engine, "GET", "/v1/get-user-credits").json()["credits"] == 999.25
+
+
+@pytest.mark.parametrize("state", ["DATA_PROCESSING", "TRAINING_INITIATED"])
+def test_a_job_fails_whose_base_model_is_gone_after_the_restart(engines: StartEngine, state: str) -> None:
+    engine = engines()
+    job_id = started(engine, "hats slow")
+    engine.kill()
+    with closing(sqlite3.connect(engine.data_dir / "engine" / "engine.sqlite3")) as database, database:
+        database.execute("UPDATE engine_job SET state = ?, base_model = 'flux-2-klein'", [state])
+    engine.start()
+    assert "has no flux-2-klein any more" in reached(engine, job_id, "FAILED")["error_message"]
 
 
 def test_a_kill_in_the_middle_of_an_upload_leaves_no_half(engines: StartEngine) -> None:

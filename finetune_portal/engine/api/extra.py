@@ -43,7 +43,7 @@ def capabilities(request: HttpRequest, fields: Fields) -> HttpResponse:
             "places": trainer.slots,
             "parameters": list(first.parameters if first else parameters.KNOWN),
             "trainers": [_offer(model) for model in trainer.models],
-            **trainer.about(),
+            **trainer.about(first.variant.id if first else ""),
         }
     )
 

@@ -21,6 +21,7 @@ from finetune_portal.engine.trainers.image_generator import ImageGenerator
 from finetune_portal.engine.trainers.model_folder import BaseModel
 from finetune_portal.engine.trainers.trainer import (
     KONTEXT,
+    BaseModelGoneError,
     Report,
     TrainingError,
     TrainingSpec,
@@ -47,13 +48,10 @@ class LoraTrainer:
         self._devices = devices
 
     def about(self, base_model: str = "") -> dict[str, Any]:
-        model = find_model(self.models, base_model) or self.models[0]
-        return {
-            "trainer": NAMES.get(model.variant.id, model.variant.id),
-            "simulated": False,
-            "base_model": model.name,
-            "tiny_model": model.is_tiny,
-        }
+        id = base_model or KONTEXT
+        about = {"trainer": NAMES.get(id, id), "simulated": False}
+        model = find_model(self.models, base_model)
+        return about | {"base_model": model.name, "tiny_model": model.is_tiny} if model else about
 
     def delay_seconds(self, steps: int) -> float:
         return 0.0
@@ -77,7 +75,7 @@ class LoraTrainer:
         """
         model = find_model(self.models, spec.base_model)
         if model is None:
-            raise TrainingError(f"This engine has no {spec.base_model or KONTEXT} any more.")
+            raise BaseModelGoneError(spec.base_model)
         settings = parameters.with_defaults(spec.parameters, model.parameters)
         if begun_with := _begun_with(work):
             settings = {name: begun_with[name] for name in settings if name in begun_with}

@@ -34,6 +34,11 @@ class TrainingError(Exception):
     """Says why a training failed and what to do, in sentences for its owner."""
 
 
+class BaseModelGoneError(TrainingError):
+    def __init__(self, base_model: str) -> None:
+        super().__init__(f"This engine has no {base_model or KONTEXT} any more.")
+
+
 class Trainer(Protocol):
     @property
     def name(self) -> str: ...
@@ -62,7 +67,10 @@ class Trainer(Protocol):
         ...
 
     def about(self, base_model: str = "") -> dict[str, Any]:
-        """What the owner of a file must know of its making: the trainer and the base model of this id."""
+        """What the owner of a file must know of its making: the trainer and the base model of this id.
+
+        Of a base model that is not here any more, no more than its trainer.
+        """
         ...
 
     def delay_seconds(self, steps: int) -> float:
