@@ -73,5 +73,9 @@ def test_klein_trains_several_inputs_and_runs(engine: RunningEngine) -> None:
 
 
 def test_kontext_refuses_them(engine: RunningEngine) -> None:
-    error = ended(engine, begun(engine, turned_colours(1) | {"01_start2.png": png(picture(9))}), "FAILED")
-    assert "01_start2.png is a further input image of a pair" in error["error_message"]
+    """It is named by its id as well as in the vendor's words."""
+    files = turned_colours(1) | {"01_start2.png": png(picture(9))}
+    fields = {"base_model": "flux-kontext", "theme": None}
+    failed = ended(engine, begun(engine, files, fields=fields), "FAILED")
+    assert failed["base_model"] == "FLUX"
+    assert "01_start2.png is a further input image of a pair" in failed["error_message"]

@@ -26,7 +26,7 @@ def new_job(fields: Fields) -> Job:
     base_model = _base_model(fields)
     one_of(fields, "train_type", only="LORA")
     one_of(fields, "machine_type", only="NVIDIA_H100")
-    if not base_model:
+    if text(fields, "base_model", longest=100).upper() == FLUX:
         one_of(fields, "theme", only="KONTEXT")
     advanced = _advance_parameters(fields)
     steps = _steps(advanced)
@@ -70,16 +70,15 @@ def _learning_rate(advanced: Fields) -> float:
 
 
 def _base_model(fields: Fields) -> str:
-    """The id of the base model that is named; empty for FLUX, as the vendor's API names FLUX.1 Kontext."""
-    models = current_trainer().models
-    ids = [each.variant.id for each in models if each.variant.id != KONTEXT]
-    if (named := text(fields, "base_model", longest=100).lower()) in ids:
-        return named
-    if not models or find_model(models, KONTEXT):
-        ids = [FLUX, *ids]
-    if named.upper() != FLUX or FLUX not in ids:
-        raise ApiError(422, f"base_model must be {', or '.join(ids)}.")
-    return ""
+    """The id of the base model that is named; empty for FLUX.1 Kontext, which the vendor's API calls FLUX."""
+    ids = [each.variant.id for each in current_trainer().models] or [KONTEXT]
+    named = text(fields, "base_model", longest=100).lower()
+    if KONTEXT in ids and named in (KONTEXT, FLUX.lower()):
+        return ""
+    if named not in ids:
+        words = [FLUX] * (KONTEXT in ids) + [each for each in ids if each != KONTEXT]
+        raise ApiError(422, f"base_model must be {', or '.join(words)}.")
+    return named
 
 
 def _parameters(advanced: Fields, base_model: str) -> dict[str, Any]:
