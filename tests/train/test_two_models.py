@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 from tests.engine.calling import body, call, submit
 from tests.running import RunningEngine, start_engine
@@ -59,17 +61,27 @@ def test_klein_trains_several_inputs_and_runs(engine: RunningEngine) -> None:
     assert details["base_model"] == details["model_information"]["trainer"] == "flux-2-klein"
     assert len(progress(engine, job)["loss"]) == 2
     assert any("to_qkv_mlp_proj" in name for name in load(weights(engine, details)))
+    (file,) = (engine.data_dir / "engine/storage/finetune/finetuned_models" / job).iterdir()
+    content = file.read_bytes()
+    file.write_bytes(save({name: each.repeat(2, 2) for name, each in load(content).items()}))
     image = f"data:image/png;base64,{base64.b64encode(png(picture(1))).decode()}"
     request = {"prompt": WORDS, "input_image": image, "num_inference_steps": 2}
 
-    def run() -> requests.Response | None:
+    def run() -> tuple[requests.Response] | None:
         """A machine that does other things, too, may need longer to load the model than a call waits."""
         url = f"{engine.url}/v1/{details['slug']}"
         answer = requests.post(url, json=request, headers=engine.headers, timeout=300)
-        return None if answer.status_code == 503 else answer
+        return None if answer.status_code == 503 else (answer,)
 
-    answer = until(run)
+    (answer,) = until(run)
+    assert "does not fit the base model" in answer.json()["error"], answer.text[:200]
+    file.write_bytes(content)
+    (answer,) = until(run)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png"), answer.text[:200]
+    with closing(sqlite3.connect(engine.data_dir / "engine" / "engine.sqlite3")) as database, database:
+        database.execute("UPDATE engine_job SET base_model = '' WHERE name = ?", [details["name"]])
+    (answer,) = until(run)
+    assert "was trained on finetune-portal/tiny-klein (flux-kontext), but" in answer.json()["error"]
 
 
 def test_kontext_refuses_them(engine: RunningEngine) -> None:

@@ -29,6 +29,7 @@ from finetune_portal.engine.trainers.image_generator import (
     ImageGenerator,
 )
 from finetune_portal.engine.trainers.model_folder import BaseModel
+from finetune_portal.engine.trainers.trainer import KONTEXT, find_model
 
 MAX_BODY = 20 * 1024**2  # an image of 12 MiB in base64, and some text
 MAX_ADDRESS = 2000
@@ -90,11 +91,11 @@ def _image_generator(job: Job) -> tuple[ImageGenerator, BaseModel]:
         raise ApiError(409, SIMULATED)
     if generator is None:
         raise ApiError(409, trainer.why_no_images)
-    trained_on = job.trained_by.get("base_model")
-    model = next((each for each in trainer.models if each.name == trained_on), None)
-    if model is None:
-        here = ", ".join(each.name for each in trainer.models)
-        raise ApiError(409, f"This LoRA was trained on {trained_on}, but this engine has {here}.")
+    model, trained_on = find_model(trainer.models, job.base_model), job.trained_by.get("base_model")
+    if model is None or model.name != trained_on:
+        here = ", ".join(f"{each.name} ({each.variant.id})" for each in trainer.models)
+        trained = f"{trained_on} ({job.base_model or KONTEXT})"
+        raise ApiError(409, f"This LoRA was trained on {trained}, but this engine has {here}.")
     return generator, model
 
 

@@ -30,6 +30,10 @@ ADAPTER = "lora"
 OUT_OF_MEMORY = "Memory ran out while the picture was made. Try again when nothing else runs on this machine."
 
 
+class LoraError(Exception):
+    """Says that a LoRA cannot be loaded, in a sentence."""
+
+
 class Pipeline:
     """The whole model, and the one LoRA that is loaded into it."""
 
@@ -65,7 +69,13 @@ class Pipeline:
         if weights != self.loaded_lora:
             self.pipe.unload_lora_weights()
             self.loaded_lora = ""
-            self.pipe.load_lora_weights(weights, adapter_name=ADAPTER)
+            try:
+                self.pipe.load_lora_weights(weights, adapter_name=ADAPTER)
+            except (ValueError, RuntimeError) as error:  # of other layers, or of other sizes
+                if is_out_of_memory(error):
+                    raise
+                sys.stderr.write(f"{error}\n")
+                raise LoraError("The file of this LoRA does not fit the base model.") from None
             self.loaded_lora = weights
         if strength:
             self.pipe.enable_lora()
@@ -86,7 +96,7 @@ def main(folder: Path) -> int:
             image = pipeline.generate(request)
         except ImageError as error:
             _answer(request, message=f"input_image {error}")
-        except MissingPackageError as error:
+        except (MissingPackageError, LoraError) as error:
             _answer(request, message=str(error))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
