@@ -12,6 +12,13 @@ import pytest
 import requests
 from safetensors.torch import load, save
 
+from finetune_portal.engine.trainers import model_folder
+from finetune_portal.engine.trainers.devices import CPU, Devices
+from finetune_portal.engine.trainers.image_generator import (
+    GenerateRequest,
+    GeneratorBusyError,
+    ImageGenerator,
+)
 from tests.engine.calling import body, call, submit
 from tests.running import RunningEngine, start_engine
 from tests.train.conftest import ONE_CORE
@@ -91,3 +98,18 @@ def test_kontext_refuses_them(engine: RunningEngine) -> None:
     failed = ended(engine, begun(engine, files, fields=fields), "FAILED")
     assert failed["base_model"] == "FLUX"
     assert "01_start2.png is a further input image of a pair" in failed["error_message"]
+
+
+def test_a_model_that_is_being_loaded_is_not_ended_for_another(
+    model: Path, klein: Path, tmp_path: Path
+) -> None:
+    """Requests for two of them in turn would end each before it has made an image."""
+    generator = ImageGenerator(Devices([CPU]), log=tmp_path / "log.txt", generate_seconds=0.0)
+    request = GenerateRequest(tmp_path / "lora.safetensors", 1.0, WORDS, png(picture(1)), 1, 1, 2.5, "PNG")
+    try:
+        with pytest.raises(GeneratorBusyError, match="The model is still being loaded"):
+            generator.generate(request, model_folder.inspect(model))
+        with pytest.raises(GeneratorBusyError, match="Another model is still being loaded"):
+            generator.generate(request, model_folder.inspect(klein))
+    finally:
+        generator.release_device()

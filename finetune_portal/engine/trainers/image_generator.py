@@ -50,14 +50,23 @@ class GenerationError(Exception):
 
 
 class ImageGenerator:
-    def __init__(self, devices: Devices, *, log: Path, wait_seconds: float = WAIT_SECONDS) -> None:
-        self._devices, self._log, self._wait_seconds = devices, log, wait_seconds
+    def __init__(
+        self,
+        devices: Devices,
+        *,
+        log: Path,
+        wait_seconds: float = WAIT_SECONDS,
+        generate_seconds: float = GENERATE_SECONDS,
+    ) -> None:
+        self._devices, self._log = devices, log
+        self._wait_seconds, self._generate_seconds = wait_seconds, generate_seconds
         self._waiting = threading.BoundedSemaphore(MAX_WAITING)
         self._turn = threading.Lock()  # its holder may use all attributes below
         self._child: children.Child | None = None
         self._events: children.Events = queue.SimpleQueue()
         self._device = ""
         self._folder = Path()  # of the model that the child has in memory
+        self._is_loading = False  # until the child's first answer
         self._numbers = itertools.count()
         self._timer = threading.Timer(0, self.release_device)
 
@@ -86,12 +95,15 @@ class ImageGenerator:
 
     def _generate(self, request: GenerateRequest, folder: Path) -> bytes:
         self._timer.cancel()
-        if self._child is None or self._child.poll() is not None or self._folder != folder:
+        is_alive = self._child is not None and self._child.poll() is None
+        if is_alive and self._folder != folder and self._is_loading and self._events.empty():
+            raise GeneratorBusyError("Another model is still being loaded.")  # it would never come to run
+        if not is_alive or self._folder != folder:
             self._end_child()
             self._start_child(folder)
         number = next(self._numbers)
         self._send(request, number)
-        deadline = time.monotonic() + GENERATE_SECONDS
+        deadline = time.monotonic() + self._generate_seconds
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -101,6 +113,7 @@ class ImageGenerator:
                 self._end_child()
                 line = children.last_log_line(self._log)
                 raise GenerationError(f"The process that runs the model came to an end: {line}")
+            self._is_loading = False
             if event.get("number") != number:  # of a request that was given up
                 continue
             if message := children.failure_message(event):
@@ -117,7 +130,7 @@ class ImageGenerator:
         except OSError:
             self._devices.give_back(device)
             raise
-        self._device, self._folder = device, folder
+        self._device, self._folder, self._is_loading = device, folder, True
         self._events = children.read_events(self._child)
 
     def _send(self, request: GenerateRequest, number: int) -> None:
