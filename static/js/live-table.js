@@ -42,8 +42,6 @@ function applyRow({ id, html, ...job }, { isRepeated = false } = {}) {
   const fresh = parse(html);
   const shown = document.getElementById(fresh.id);
   const isMatch = matchesFilter(job);
-  // Under its sweep a row is marked, which the stream does not know.
-  if (shown?.matches("[data-under-sweep]")) fresh.dataset.underSweep = "";
   if (shown) patchRow(shown, fresh, isMatch);
   else if (isMatch && !isRepeated) insertRow(id, fresh);
   const isNewOrDeleted = isRepeated && isMatch && !shown;
@@ -76,6 +74,8 @@ export function showBanners({ html }) {
 
 function patchRow(shown, fresh, isMatch) {
   const before = statusOf(shown);
+  // Under its sweep a row is marked, which the stream does not know.
+  if (shown.matches("[data-under-sweep]")) fresh.dataset.underSweep = "";
   const { isComplete, added } = morph(shown, fresh);
   noteSkipped(!isComplete, { isWhole: false });
   activate(shown, added);
@@ -96,6 +96,7 @@ function removeRow(shown) {
 function insertRow(id, fresh) {
   const body = document.querySelector("#job-table tbody");
   if (!body) return poll();
+  if (body.querySelector(".sweep")) return pollSoon(); // whose place among the jobs only the server knows
   const older = Array.from(body.rows).find((row) => Number(row.id.slice("job-".length)) < id);
   if (!older && document.querySelector('#job-table [rel="next"]')) return;
   keepScroll(() => body.insertBefore(fresh, older || null));

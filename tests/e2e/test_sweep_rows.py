@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.timeline import Source, move
 from tests.people import make_job
 
@@ -27,7 +27,9 @@ def jobs(page: Page, admin: User) -> list[Job]:
     return jobs
 
 
-def test_a_sweep_unfolds_stays_live_and_folds_again(page: Page, jobs: list[Job]) -> None:
+def test_a_sweep_unfolds_stays_live_and_folds_again(
+    page: Page, admin: User, jobs: list[Job]
+) -> None:
     rows, button = page.locator("#job-table tbody tr"), page.get_by_role("button", name="Six moons 3 jobs")
     expect(rows).to_have_count(2)
     for key in ("j", "j", "Enter"):
@@ -40,18 +42,22 @@ def test_a_sweep_unfolds_stays_live_and_folds_again(page: Page, jobs: list[Job])
     expect(page.get_by_text("1 of 3 done")).to_be_visible()
     first = page.locator(f"#job-{jobs[0].pk}")
     expect(first).to_contain_text("Ready")
-    expect(first).to_have_attribute("data-under-sweep", "")
+    Training.objects.create(job=jobs[1], percent=40)
+    expect(page.locator(f"#job-{jobs[1].pk}")).to_contain_text("40 %")
+    expect(page.locator("#job-table [data-under-sweep]")).to_have_count(3)
     first.get_by_role("button", name="Best of the sweep").click()
     expect(first.get_by_role("button", name="Best of the sweep")).to_have_attribute("aria-pressed", "true")
     expect(rows.nth(1).get_by_role("link", name="Best of the sweep: 200 steps")).to_be_visible()
     page.reload()
     expect(labels).to_have_count(3)
+    new = make_job(admin, State.QUEUED, name="New")
+    expect(rows.first).to_have_id(f"job-{new.pk}")
     button.click()
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
     expect(button).to_have_attribute("aria-expanded", "false")
     move(jobs[1], State.READY, "Ready", source=Source.POLL)
     expect(page.get_by_text("2 of 3 done")).to_be_visible()
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
 
 
 def test_the_selection_of_a_sweep_goes_with_it(page: Page, jobs: list[Job]) -> None:
