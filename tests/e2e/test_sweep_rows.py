@@ -27,9 +27,7 @@ def jobs(page: Page, admin: User) -> list[Job]:
     return jobs
 
 
-def test_a_sweep_unfolds_stays_live_and_folds_again(
-    page: Page, admin: User, jobs: list[Job]
-) -> None:
+def test_a_sweep_unfolds_stays_live_and_folds_again(page: Page, admin: User, jobs: list[Job]) -> None:
     rows, button = page.locator("#job-table tbody tr"), page.get_by_role("button", name="Six moons 3 jobs")
     expect(rows).to_have_count(2)
     for key in ("j", "j", "Enter"):
@@ -70,10 +68,29 @@ def test_the_selection_of_a_sweep_goes_with_it(page: Page, jobs: list[Job]) -> N
     expect(page.get_by_text("3 selected")).to_be_visible()
     boxes.first.uncheck()
     expect(page.get_by_text("2 selected")).to_be_visible()
-    assert whole.evaluate("(box) => box.indeterminate")
-    whole.check()
     button.first.click()
     expect(boxes).to_have_count(0)
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    assert whole.evaluate("(box) => box.indeterminate")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 jobs")
+    page.go_back()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    whole.check()
     page.get_by_role("button", name="Archive", exact=True).click()
     expect(page.locator("#messages")).to_contain_text("3 archived")
     expect(page.locator("#job-table tbody tr")).to_have_count(1)
+
+
+def test_more_jobs_than_an_action_takes_are_said_beside_their_number(page: Page, admin: User) -> None:
+    shared = {"name": "Many moons", "sweep": uuid.uuid4(), "sweep_axes": ["steps"]}
+    for steps in range(200, 251):
+        make_job(admin, State.READY, steps=steps, **shared)
+    page.goto("/")
+    page.get_by_label("Select all jobs on this page").check()
+    expect(page.get_by_text("51 selected, at most 50 at a time")).to_be_visible()
+    archive = page.get_by_role("button", name="Archive", exact=True)
+    expect(archive).to_be_disabled()
+    archive.evaluate("(button) => button.form.requestSubmit()")  # as a page of an older script would
+    expect(page.locator("#messages")).to_contain_text("Nothing was done")
+    expect(page.get_by_text("51 selected")).to_be_visible()

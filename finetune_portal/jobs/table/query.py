@@ -21,6 +21,7 @@ from finetune_portal.jobs import access, choices
 from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.table import filters, sweeps
 from finetune_portal.jobs.table.rows import row_keys
+from finetune_portal.jobs.table.selection import MAX_SELECTED
 from finetune_portal.web.keys import parse_key
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
 
@@ -63,6 +64,7 @@ def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
         "stamp": seen,
         "order": orders[sort],
         "params": params,
+        "max_selected": MAX_SELECTED,
         **filters.filter_context(user, {**active, "sort": sort} if sort else active, orders),
     }
 
