@@ -45,6 +45,13 @@ function enter() {
   else isEntered = true;
 }
 
+function forget() {
+  if (dialog.open) return; // again, before the event came
+  isEntered = false;
+  clearTimeout(timer);
+  asked.abort();
+}
+
 async function ask() {
   clearTimeout(timer);
   asked.abort();
@@ -85,6 +92,7 @@ function fail(answer) {
 }
 
 input.addEventListener("input", changed);
+dialog.addEventListener("close", forget);
 
 input.addEventListener("keydown", (event) => {
   if (event.isComposing) return;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from finetune_portal.accounts.models import User
 from finetune_portal.jobs.choices import State
@@ -32,7 +32,16 @@ def test_pages_jobs_and_actions_by_keys(page: Page, admin: User) -> None:
     press("Escape")
     expect(button).to_be_focused()
 
+    held: list[Route] = []
+    page.route("**/*q=hats", lambda route: held.append(route), times=1)  # noqa: PLW0108
     press("Control+k")
+    with page.expect_request("**/*q=hats"):
+        page.keyboard.type("hats")
+    press("Enter")
+    press("Escape")
+    held[0].fulfill(response=held[0].fetch())
+    press("Control+k")
+    expect(selected).to_contain_text("New job")
     page.keyboard.type("hats")
     press("Enter")  # before the results are there
     page.wait_for_url(f"**{job.get_absolute_url()}")
