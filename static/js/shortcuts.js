@@ -15,6 +15,29 @@ function moveFocus(by) {
   all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]?.focus();
 }
 
+function isChanged(field) {
+  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+  if (field.localName !== "select") return field.value !== field.defaultValue;
+  const options = Array.from(field.options);
+  const byDefault = options.find((option) => option.defaultSelected) ?? options[0];
+  return field.value !== (byDefault?.value ?? "");
+}
+
+// Whether a form of the page holds what is not sent yet. One that came back with what is wrong, or with a
+// question, has it as its defaults. The jobs that are selected in the table are typed by nobody.
+function hasUnsent() {
+  const forms = Array.from(document.querySelectorAll("main form[method=post]:not(#bulk-actions)"));
+  return forms.some(
+    (form) =>
+      form.querySelector(".banner[role=alert]") ||
+      Array.from(form.elements).some((field) => field.matches("input, select, textarea") && isChanged(field)),
+  );
+}
+
+function leaveTo(link) {
+  if (!hasUnsent()) link?.click();
+}
+
 const palette = document.getElementById("palette");
 
 // Open before its script is there, which is fetched the first time, so that no key is lost.
@@ -34,7 +57,7 @@ async function openPalette() {
 
 const SHORTCUTS = {
   "/": () => (document.getElementById("q") ? document.getElementById("q").focus() : openPalette()),
-  n: () => document.querySelector("[data-new-training], [data-key=n]")?.click(),
+  n: () => leaveTo(document.querySelector("[data-new-training], [data-key=n]")),
   j: () => moveFocus(1),
   k: () => moveFocus(-1),
   x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector(".select input").click(),
@@ -57,7 +80,7 @@ document.addEventListener("keydown", (event) => {
   const isSecond = event.timeStamp - goAt < SECOND_KEY_WITHIN;
   goAt = event.key === "g" ? event.timeStamp : Number.NEGATIVE_INFINITY;
   const page = isSecond && document.querySelector(`[data-key="g ${CSS.escape(event.key)}"]`);
-  const shortcut = page ? () => page.click() : SHORTCUTS[event.key];
+  const shortcut = page ? () => leaveTo(page) : SHORTCUTS[event.key];
   if (!shortcut) return;
   event.preventDefault();
   shortcut();
