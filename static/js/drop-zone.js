@@ -65,10 +65,19 @@ export function showWays() {
   if (hadFocus && !isShown) change.focus({ preventScroll: true });
 }
 
+// The plan and the price beside the form are of the dataset before; a script that selects one fires no change.
+function changeValue(select, change) {
+  const before = select.value;
+  change();
+  if (select.value !== before) htmx.trigger(select, "dataset-changed");
+}
+
 // An empty id selects none. What was wrong with an earlier choice is past.
 export function setDataset(id, { isChanging = false } = {}) {
   const { select, ways } = zone.parts;
-  select.value = id;
+  changeValue(select, () => {
+    select.value = id;
+  });
   select.removeAttribute("aria-invalid");
   for (const text of ways?.querySelectorAll(".error-text") ?? []) text.textContent = "";
   zone.isChanging = isChanging;
@@ -109,7 +118,8 @@ function suggestName(name) {
 }
 
 export function removeDataset(id) {
-  zone.parts.select.querySelector(`option[value="${id}"]`)?.remove();
+  const { select } = zone.parts;
+  changeValue(select, () => select.querySelector(`option[value="${id}"]`)?.remove());
   showWays();
 }
 
