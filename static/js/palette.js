@@ -36,6 +36,7 @@ function move(by) {
 
 function changed() {
   isCurrent = isEntered = false;
+  asked.abort(); // what it finds is no longer what is typed
   clearTimeout(timer);
   timer = setTimeout(ask, PAUSE);
 }
