@@ -78,6 +78,8 @@ def start_sweep(page: Page, name: str) -> str:
     page.get_by_label("Learning rate").fill("0.0001; 0.0004")
     page.get_by_role("button", name="Start job").click()
     page.get_by_role("button", name="Start 2 jobs").click()
+    page.wait_for_url(re.compile("sweep="))
+    page.goto("/")
     page.get_by_text("2 of 2 done").wait_for()
     page.get_by_role("button", name=re.compile(name)).click()
     page.wait_for_url(re.compile("unfold"))
