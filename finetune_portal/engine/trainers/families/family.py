@@ -38,6 +38,7 @@ class Family(ABC):
     pipeline: ClassVar[Any]
     vae_class: ClassVar[Any]
     transformer_class: ClassVar[Any]
+    text_parts: ClassVar[Sequence[str]]  # of the pipeline: absent where the instruction is embedded already
     sample_steps: int
     sample_guidance: float
     most_area: ClassVar[float] = math.inf  # pixels of an input image that the pipeline does not shrink
@@ -98,10 +99,28 @@ class Family(ABC):
         """Shift sigmas as the schedule of a sample does, whose target has so many tokens."""
 
     @abstractmethod
-    def generate(self, transformer: Any, example: Example, batch: Batch, *, seed: int) -> Image.Image:
-        """Run the pipeline on one encoded example."""
+    def sample_inputs(self, example: Example, batch: Batch) -> dict[str, Any]:
+        """What the pipeline is given of an encoded example, beside what every family gives it."""
 
     @abstractmethod
+    def run_inputs(self, pipe: Any, images: Sequence[Image.Image], prompt: str, size: Size) -> dict[str, Any]:
+        """What the whole pipeline is given of a request, beside what every family gives it."""
+
+    def generate(self, transformer: Any, example: Example, batch: Batch, *, seed: int) -> Image.Image:
+        """Run the pipeline on one encoded example."""
+        absent = dict.fromkeys(self.text_parts)
+        pipe = self.pipeline(scheduler=self.scheduler, vae=self.vae, transformer=transformer, **absent)
+        pipe.set_progress_bar_config(disable=True)
+        with torch.no_grad(), self.vae_on_device():
+            return _first_image(
+                pipe,
+                self.sample_inputs(example, batch),
+                size=example.target.size,
+                steps=self.sample_steps,
+                guidance=self.sample_guidance,
+                seed=seed,
+            )
+
     def run(
         self,
         pipe: Any,
@@ -114,6 +133,8 @@ class Family(ABC):
         seed: int,
     ) -> Image.Image:
         """Generate an image of this size with the whole pipeline of `load_pipeline`."""
+        inputs = self.run_inputs(pipe, images, prompt, size)
+        return _first_image(pipe, inputs, size=size, steps=steps, guidance=guidance, seed=seed)
 
     def encode(
         self, instructions: Iterable[str], examples: Iterable[Example]
@@ -199,6 +220,20 @@ def add_lora(transformer: Any, *, rank: int, alpha: int, layers: str, seed: int)
     for parameter in transformer.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+
+
+def _first_image(
+    pipe: Any, inputs: Mapping[str, Any], *, size: Size, steps: int, guidance: float, seed: int
+) -> Image.Image:
+    image: Image.Image = pipe(
+        **inputs,
+        width=size[0],
+        height=size[1],
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        generator=torch.Generator().manual_seed(seed),
+    ).images[0]
+    return image
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -33,6 +33,7 @@ class Klein(Family):
     pipeline = Flux2KleinPipeline
     vae_class = AutoencoderKLFlux2
     transformer_class = Flux2Transformer2DModel
+    text_parts = ("text_encoder", "tokenizer")
     sample_steps = 28
     sample_guidance = 4.0
     most_area = 1024**2
@@ -100,44 +101,15 @@ class Klein(Family):
         deviation = torch.sqrt(variance + self.vae.config.batch_norm_eps)
         return (latents - mean.to(latents)) / deviation.to(latents)
 
-    def generate(self, transformer: Any, example: Example, batch: Batch, *, seed: int) -> Image.Image:
-        pipe = Flux2KleinPipeline(self.scheduler, self.vae, None, None, transformer)
-        pipe.set_progress_bar_config(disable=True)
-        width, height = example.target.size
-        with torch.no_grad(), self.vae_on_device():
-            images: list[Image.Image] = pipe(
-                image=list(example.controls),
-                prompt_embeds=batch.text["prompt"].to(self.device),
-                negative_prompt_embeds=self.empty_prompt.to(self.device),
-                width=width,
-                height=height,
-                num_inference_steps=self.sample_steps,
-                guidance_scale=self.sample_guidance,
-                generator=torch.Generator().manual_seed(seed),
-            ).images
-        return images[0]
+    def sample_inputs(self, example: Example, batch: Batch) -> dict[str, Any]:
+        return {
+            "image": list(example.controls),
+            "prompt_embeds": batch.text["prompt"].to(self.device),
+            "negative_prompt_embeds": self.empty_prompt.to(self.device),
+        }
 
-    def run(
-        self,
-        pipe: Any,
-        images: Sequence[Image.Image],
-        *,
-        prompt: str,
-        size: Size,
-        steps: int,
-        guidance: float,
-        seed: int,
-    ) -> Image.Image:
-        made: Image.Image = pipe(
-            image=list(images),
-            prompt=prompt,
-            width=size[0],
-            height=size[1],
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=torch.Generator().manual_seed(seed),
-        ).images[0]
-        return made
+    def run_inputs(self, pipe: Any, images: Sequence[Image.Image], prompt: str, size: Size) -> dict[str, Any]:
+        return {"image": list(images), "prompt": prompt}
 
     def shift_sigmas(self, even: Tensor, tokens: int) -> Tensor:
         """The pipeline has its own shift, by the tokens and the steps of a sample."""

@@ -37,6 +37,7 @@ class Kontext(Family):
     pipeline = FluxKontextPipeline
     vae_class = AutoencoderKL
     transformer_class = FluxTransformer2DModel
+    text_parts = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
     sample_steps = 20
     sample_guidance = 2.5
     metadata = {
@@ -93,49 +94,24 @@ class Kontext(Family):
         latents = self.vae.encode(pixels).latent_dist.mode()
         return (latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor
 
-    def generate(self, transformer: Any, example: Example, batch: Batch, *, seed: int) -> Image.Image:
-        pipe = FluxKontextPipeline(self.scheduler, self.vae, None, None, None, None, transformer)
-        pipe.set_progress_bar_config(disable=True)
+    def sample_inputs(self, example: Example, batch: Batch) -> dict[str, Any]:
         width, height = example.target.size
-        with torch.no_grad(), self.vae_on_device():
-            images: list[Image.Image] = pipe(
-                image=batch.controls[0].to(self.device, self.dtype),
-                prompt_embeds=batch.text["prompt"].to(self.device),
-                pooled_prompt_embeds=batch.text["pooled"].to(self.device),
-                width=width,
-                height=height,
-                max_area=width * height,
-                num_inference_steps=self.sample_steps,
-                guidance_scale=self.sample_guidance,
-                generator=torch.Generator().manual_seed(seed),
-            ).images
-        return images[0]
+        return {
+            "image": batch.controls[0].to(self.device, self.dtype),
+            "prompt_embeds": batch.text["prompt"].to(self.device),
+            "pooled_prompt_embeds": batch.text["pooled"].to(self.device),
+            "max_area": width * height,
+        }
 
-    def run(
-        self,
-        pipe: Any,
-        images: Sequence[Image.Image],
-        *,
-        prompt: str,
-        size: Size,
-        steps: int,
-        guidance: float,
-        seed: int,
-    ) -> Image.Image:
+    def run_inputs(self, pipe: Any, images: Sequence[Image.Image], prompt: str, size: Size) -> dict[str, Any]:
         (image,) = images
-        made: Image.Image = pipe(
-            image=image,
-            prompt=prompt,
-            width=size[0],
-            height=size[1],
-            max_area=size[0] * size[1],
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=torch.Generator().manual_seed(seed),
-            max_sequence_length=min(MAX_TOKENS, pipe.tokenizer_2.model_max_length),
-            _auto_resize=False,
-        ).images[0]
-        return made
+        return {
+            "image": image,
+            "prompt": prompt,
+            "max_area": size[0] * size[1],
+            "max_sequence_length": min(MAX_TOKENS, pipe.tokenizer_2.model_max_length),
+            "_auto_resize": False,
+        }
 
     def shift_sigmas(self, even: Tensor, tokens: int) -> Tensor:
         return shift_sigmas(self.scheduler, even, tokens)
