@@ -23,7 +23,11 @@ TRIES = 20  # to look at a child before it ends
 def limits_of_the_child() -> dict[str, int]:
     """The hard limits of the child that decodes now, by name; empty while it has none."""
     for child in Path("/proc/self/task").glob("*/children"):
-        for pid in child.read_text().split():
+        try:
+            pids = child.read_text().split()
+        except OSError:  # the thread ended since
+            continue
+        for pid in pids:
             try:
                 is_ours = b"checker.child." in Path(f"/proc/{pid}/cmdline").read_bytes()
                 lines = Path(f"/proc/{pid}/limits").read_text().splitlines()

@@ -12,7 +12,10 @@ from finetune_portal.engine.images.decoder import CHILD
 def children(of: str = "self") -> Iterator[int]:
     """The decoders among the children of a process, and of its children."""
     for listed in Path(f"/proc/{of}/task").glob("*/children"):
-        for pid in listed.read_text().split():
+        pids: list[str] = []
+        with suppress(OSError):  # the thread ended since
+            pids = listed.read_text().split()
+        for pid in pids:
             with suppress(OSError):
                 if CHILD.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                     yield int(pid)
@@ -39,5 +42,5 @@ def decoding(of: str = "self") -> int:
 def is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second if it goes while it is read
         return True

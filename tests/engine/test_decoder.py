@@ -191,6 +191,21 @@ def test_two_decode_at_the_same_time_and_a_request_is_next(
     waiting.result()
 
 
+def test_a_decoder_that_two_threads_close_gives_one_place_back(
+    pool: ThreadPoolExecutor, decoders: Decoders
+) -> None:
+    one = decoders(wait_on)
+    one.check(image())
+    list(pool.map(lambda _: one.close(), range(2)))
+    others = [decoders() for _ in range(decoder.AT_ONCE)]
+    for each in others:
+        each.check(image())
+    waiting = pool.submit(one.check, image())
+    until(lambda: decoder.places.waiting == 1)
+    others[0].close()
+    waiting.result()
+
+
 def test_who_would_wait_too_long_is_told(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(decoder.AT_ONCE):
         decoders(wait_on).check(image())

@@ -76,12 +76,12 @@ class Decoder:
 
     def close(self) -> int:
         """End the child, if there is one; return its exit status."""
-        if self._child is None:
+        child, self._child = self._child, None  # before all else: a close by another thread finds none
+        if child is None:
             return 0
         try:
-            return self._child.end()
+            return child.end()
         finally:
-            self._child = None
             places.give_back()
 
     def _ready_child(self) -> _Child:
