@@ -127,6 +127,10 @@ VALUES = [
     ("resolution", 2048),
     ("resolution", 4096),
     ("batch_size", 65),
+    ("gradient_accumulation_steps", 64),
+    ("gradient_accumulation_steps", 0),
+    ("lr_scheduler", "cosine"),
+    ("lr_scheduler", "linear"),
     ("warmup_steps", 0),
     ("checkpoint_steps", 0),
     ("sample_steps", 20_000),
@@ -153,6 +157,7 @@ def test_every_parameter_of_the_engine_is_taken(engine: RunningEngine, portal_ap
         "modulation": True,
         "hold_out": True,
         "timestep_sampling": "uniform",
+        "lr_scheduler": "cosine",
     }
     for name in call(engine, "GET", "/extra").json()["parameters"]:
         answer = portal_api.submit(**{name: values.get(name, 1)})

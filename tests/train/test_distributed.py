@@ -64,8 +64,8 @@ def train_in_one_process(model: Path, folder: Path) -> dict[str, torch.Tensor]:
     for step in range(STEPS):
         for own, other in zip(first.learner.parameters, second.learner.parameters, strict=True):
             other.data.copy_(own.data)
-        second.learner.step(step, second.batch(step))
-        first.learner.step(step, first.batch(step))
+        second.learner.step(step, second.batches(step))
+        first.learner.step(step, first.batches(step))
     lora = get_peft_model_state_dict(first.transformer)
     return {f"transformer.{name}": each for name, each in lora.items()}
 

@@ -114,7 +114,7 @@ def test_the_loss_of_a_step_equals_a_plain_computation(trainer: Training, pipe: 
     index = next(i for i, each in enumerate(trainer.encoded) if torch.equal(each.targets, targets))
     with torch.no_grad():
         plain = plain_loss(pipe, trainer, index, seed=3_000_009)
-    assert trainer.learner.step(0, trainer.batch(0)) == pytest.approx(plain.item(), rel=1e-5)
+    assert trainer.learner.step(0, trainer.batches(0)) == pytest.approx(plain.item(), rel=1e-5)
 
 
 def test_sigmas_are_shifted_as_the_steps_of_a_sample(trainer: Training, pipe: Flux2KleinPipeline) -> None:
@@ -173,7 +173,7 @@ def lora(klein: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainin
     folder = tmp_path_factory.mktemp("lora")
     trainer = training(spec(dataset(folder / "a.zip"), alpha=8), klein, folder / "work")
     for step in range(3):
-        trainer.learner.step(step, trainer.batch(step))
+        trainer.learner.step(step, trainer.batches(step))
     trainer.save_lora()
     return trainer, folder / "work" / "weights.safetensors"
 

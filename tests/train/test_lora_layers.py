@@ -106,7 +106,7 @@ def file(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The LoRA of one step."""
     folder = tmp_path_factory.mktemp("lora")
     trainer = prepared(model, folder)
-    trainer.learner.step(0, trainer.batch(0))
+    trainer.learner.step(0, trainer.batches(0))
     trainer.save_lora()
     return folder / "work" / "weights.safetensors"
 

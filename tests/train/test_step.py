@@ -80,7 +80,7 @@ def plain_loss(
 def test_the_loss_of_a_step_equals_a_plain_computation(trainer: Training, pipe: FluxKontextPipeline) -> None:
     """With a seed of 3, step 0 draws by 3 * 1,000,003. The LoRA changes nothing yet."""
     plain = plain_loss(pipe, pipe.transformer, first_pair(trainer), seed=3_000_009, guidance=1.5)
-    assert trainer.learner.step(0, trainer.batch(0)) == pytest.approx(plain.item(), rel=1e-4)
+    assert trainer.learner.step(0, trainer.batches(0)) == pytest.approx(plain.item(), rel=1e-4)
 
 
 def first_pair(trainer: Training) -> int:
@@ -97,7 +97,7 @@ def test_a_step_moves_the_lora_as_adamw_does_with_the_plain_gradient(
     before = [each.detach().clone() for each in trainer.learner.parameters]
     loss = plain_loss(pipe, trainer.transformer, first_pair(trainer), seed=3_000_009, guidance=1.5)
     gradients = torch.autograd.grad(loss, trainer.learner.parameters)
-    trainer.learner.step(0, trainer.batch(0))
+    trainer.learner.step(0, trainer.batches(0))
     learning_rate = trainer.request["learning_rate"]
     for name, old, new, gradient in zip(names, before, trainer.learner.parameters, gradients, strict=True):
         wanted = old * (1 - learning_rate * 1e-4) - learning_rate * gradient / (gradient.abs() + 1e-8)
@@ -110,7 +110,7 @@ def test_a_step_moves_the_lora_as_adamw_does_with_the_plain_gradient(
 def test_gradients_reach_only_the_lora(trainer: Training) -> None:
     before = {name: each.detach().clone() for name, each in trainer.transformer.named_parameters()}
     for step in range(3):
-        trainer.learner.step(step, trainer.batch(step))
+        trainer.learner.step(step, trainer.batches(step))
     for name, each in trainer.transformer.named_parameters():
         is_lora = ".lora_A." in name or ".lora_B." in name
         assert each.requires_grad == is_lora, name
@@ -118,6 +118,34 @@ def test_gradients_reach_only_the_lora(trainer: Training) -> None:
         assert torch.equal(each, before[name]) != is_lora, name
     others = [*trainer.model.vae.parameters()]
     assert not any(each.requires_grad for each in others)
+
+
+def test_a_step_of_several_batches_has_their_mean_gradient(model: Path, tmp_path: Path) -> None:
+    training_spec = spec(
+        dataset(tmp_path / "a.zip"), warmup_steps=0, gradient_clipping=1000.0, gradient_accumulation_steps=3
+    )
+    trainer = training(training_spec, model, tmp_path / "work")
+    learner = trainer.learner
+    batches = [trainer.batch(number) for number in range(6)]
+    assert [torch.equal(a.targets, b.targets) for a, b in zip(trainer.batches(1), batches[3:], strict=True)]
+    losses = [
+        learner.loss(batch, *learner.sample_noise(number, batch)) for number, batch in enumerate(batches[:3])
+    ]
+    mean = torch.stack(losses).mean()
+    gradients = torch.autograd.grad(mean, learner.parameters)
+    assert learner.step(0, trainer.batches(0)) == pytest.approx(mean.item(), rel=1e-6)
+    for parameter, gradient in zip(learner.parameters, gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-8)
+
+
+def test_the_learning_rate_falls_as_a_cosine_after_its_warm_up(model: Path, tmp_path: Path) -> None:
+    training_spec = spec(dataset(tmp_path / "a.zip"), steps=44, warmup_steps=4, lr_scheduler="cosine")
+    learner = training(training_spec, model, tmp_path / "work").learner
+    rates = [learner.learning_rate(step) for step in range(44)]
+    assert rates[:5] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01])
+    assert rates[24] == pytest.approx(0.005)
+    assert sorted(rates[4:], reverse=True) == rates[4:]
+    assert 0 < rates[-1] < 0.0001
 
 
 def test_the_learning_rate_warms_up_and_stays(model: Path, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ KNOWN: dict[str, Known] = {
     "modulation": _flag(True),
     "resolution": Whole(0, 0, 2048),  # 0: the model's own
     "batch_size": Whole(1, 1, 64),
+    "gradient_accumulation_steps": Whole(1, 1, 64),
+    "lr_scheduler": Choice("constant", {each: each for each in ("constant", "cosine")}),
     "warmup_steps": Whole(20, 0, 10_000),
     "gradient_clipping": Number(1.0, 0.001, 1000.0),
     "guidance": Number(1.0, 0.0, 30.0),

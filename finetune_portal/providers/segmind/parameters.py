@@ -43,7 +43,17 @@ KNOWN = {
             2048,
             default=0,
         ),
-        Parameter("batch_size", "whole", "Pairs of one bucket in a step.", 1, 64, default=1),
+        Parameter("batch_size", "whole", "Pairs of one bucket in a batch.", 1, 64, default=1),
+        Parameter(
+            "gradient_accumulation_steps", "whole", "Batches of which a step has the mean.", 1, 64, default=1
+        ),
+        Parameter(
+            "lr_scheduler",
+            "choice",
+            "The learning rate after the warm-up; cosine: it falls to 0 until the last step.",
+            choices=("constant", "cosine"),
+            default="constant",
+        ),
         Parameter(
             "warmup_steps",
             "whole",

@@ -22,9 +22,9 @@ class ProcessGroup(NamedTuple):
         """Whether this process validates, saves and reports."""
         return self.rank == 0
 
-    def batch_number(self, step: int) -> int:
-        """Number this process's batch of a step; no two processes share a batch or its noise."""
-        return step * self.size + self.rank
+    def batch_number(self, number: int) -> int:
+        """Number a batch of this process among those of all; no two processes share a batch or its noise."""
+        return number * self.size + self.rank
 
     def barrier(self) -> None:
         """Wait until every process is here."""

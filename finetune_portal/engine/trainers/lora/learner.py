@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,22 +34,28 @@ class Learner:
         self.dtype, self.group, self.shift = dtype, group, shift
         self.parameters: list[Tensor] = [each for each in transformer.parameters() if each.requires_grad]
 
-    def step(self, step: int, batch: Batch) -> float:
-        """Do step number `step`, counted from 0; return its loss, the mean over the processes."""
-        loss = self.loss(batch, *self.sample_noise(step, batch))
+    def step(self, step: int, batches: Sequence[Batch]) -> float:
+        """Do step number `step`, counted from 0, with the mean gradient of its batches.
+
+        Returns its loss, the mean over the batches and the processes.
+        """
         self.optimizer.zero_grad()
-        loss.backward()
+        total = torch.zeros((), device=batches[0].targets.device)
+        for number, batch in enumerate(batches, step * len(batches)):
+            loss = self.loss(batch, *self.sample_noise(number, batch)) / len(batches)
+            loss.backward()
+            total += loss.detach()
         gradients = [each.grad for each in self.parameters if each.grad is not None]
-        self.group.all_reduce_mean([*gradients, loss.detach()])
+        self.group.all_reduce_mean([*gradients, total])
         torch.nn.utils.clip_grad_norm_(self.parameters, self.request["gradient_clipping"])
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.step()
-        return float(loss.detach())
+        return float(total)
 
-    def sample_noise(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Noise of the targets' shape, and a sigma for each example."""
-        seed = self.request["seed"] * 1_000_003 + self.group.batch_number(step)
+    def sample_noise(self, number: int, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Noise of the targets' shape, and a sigma for each example of batch `number` of this process."""
+        seed = self.request["seed"] * 1_000_003 + self.group.batch_number(number)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(batch.targets.shape, generator=generator).to(batch.targets)
         even = torch.rand(len(batch.targets), generator=generator)
@@ -65,6 +72,12 @@ class Learner:
             )
 
     def learning_rate(self, step: int) -> float:
-        """A linear warm-up over `warmup_steps`, at most half of all steps; then constant."""
-        warmup: int = min(self.request["warmup_steps"], self.request["steps"] // 2)
-        return float(self.request["learning_rate"]) * min(1.0, (step + 1) / (warmup + 1))
+        """A linear warm-up over `warmup_steps`, at most half of all steps; then by `lr_scheduler`."""
+        steps: int = self.request["steps"]
+        warmup: int = min(self.request["warmup_steps"], steps // 2)
+        rate = float(self.request["learning_rate"])
+        if step < warmup:
+            return rate * (step + 1) / (warmup + 1)
+        if self.request.get("lr_scheduler") == "cosine":
+            return rate * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
+        return rate

@@ -80,7 +80,7 @@ def _for_managers(request: Mapping[str, Any], facts: Facts) -> dict[str, str]:
     The alpha is the rank here, because B is multiplied already.
     """
     now = datetime.now(UTC)
-    side = facts.resolution
+    side, accumulation = facts.resolution, request.get("gradient_accumulation_steps", 1)
     return {
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.title": request["name"],
@@ -95,8 +95,11 @@ def _for_managers(request: Mapping[str, Any], facts: Facts) -> dict[str, str]:
         "ss_network_alpha": str(request["rank"]),
         "ss_resolution": f"({side}, {side})",
         "ss_num_train_images": str(facts.pairs),
-        "ss_total_batch_size": str(request["batch_size"]),
+        "ss_gradient_accumulation_steps": str(accumulation),
+        "ss_total_batch_size": str(request["batch_size"] * accumulation),
         "ss_learning_rate": repr(request["learning_rate"]),
+        "ss_lr_scheduler": request.get("lr_scheduler", "constant"),
+        "ss_lr_warmup_steps": str(request["warmup_steps"]),
         "ss_steps": str(request["steps"]),
         "ss_max_train_steps": str(request["steps"]),
         "ss_seed": str(request["seed"]),

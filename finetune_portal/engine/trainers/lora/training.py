@@ -108,7 +108,7 @@ class Training:
             self.validate(0)
         for step in range(done, self.steps):
             began = time.monotonic()
-            loss = self.learner.step(step, self.batch(step))
+            loss = self.learner.step(step, self.batches(step))
             self._check_loss(step + 1, loss)
             self._report_step(step + 1, loss, time.monotonic() - began)
             if self._is_validated(step + 1):
@@ -119,9 +119,15 @@ class Training:
         self.save_lora()
         self.emit("done", step=self.steps)
 
-    def batch(self, step: int) -> Batch:
-        """The examples of this process in a step, on the device."""
-        epoch, index = divmod(self.group.batch_number(step), self.batches_per_epoch)
+    def batches(self, step: int) -> list[Batch]:
+        """What this process trains on in a step, on the device."""
+        # A training that an earlier release began has no such parameter.
+        count: int = self.request.get("gradient_accumulation_steps", 1)
+        return [self.batch(step * count + number) for number in range(count)]
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number` of this process, on the device."""
+        epoch, index = divmod(self.group.batch_number(number), self.batches_per_epoch)
         size = self.request["batch_size"]
         indices = epoch_batches(self.sizes, batch_size=size, seed=self.seed, epoch=epoch)[index]
         return Batch.concatenate([self.encoded[each] for each in indices]).to(self.model.device)
