@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_portal.engine.trainers import devices, gpu_check
+from finetune_portal.engine.trainers import devices, gpu_check, memory
+from finetune_portal.engine.trainers.families.layouts import LAYOUTS
 from finetune_portal.engine.trainers.gpu_check import GpuError, Seen
 from finetune_portal.engine.trainers.on_ray import node
 from tests.engine.test_missing_packages import TINY
@@ -19,22 +20,41 @@ GIB = 1024**3
 
 def test_a_cpu_is_not_enough() -> None:
     with pytest.raises(GpuError, match="No driver lists a GPU on this machine"):
-        gpu_check.check([devices.CPU])
+        gpu_check.check([devices.CPU], [])
 
 
 def test_a_pytorch_without_cuda_is_named() -> None:
     with pytest.raises(GpuError, match=r"The driver sees 2 GPUs, PyTorch 2\.13\.0\+cpu sees none\."):
-        gpu_check.judge(["GPU-1", "GPU-2"], Seen([], "2.13.0+cpu"), has_quantizer=True)
+        gpu_check.judge(["GPU-1", "GPU-2"], Seen([], "2.13.0+cpu"), [], missing=[])
     with pytest.raises(GpuError, match=r"The driver sees 2 GPUs, PyTorch 2\.13\.0 sees 1\."):
-        gpu_check.judge(["GPU-1,GPU-2"], Seen([80 * GIB], "2.13.0"), has_quantizer=True)
+        gpu_check.judge(["GPU-1,GPU-2"], Seen([80 * GIB], "2.13.0"), [], missing=[])
 
 
-def test_a_small_card_needs_the_quantizer() -> None:
+@pytest.mark.parametrize(
+    ("gigabytes", "width", "way"),
+    [
+        (16, 3072, "full"),  # klein 4B
+        (12, 3072, "int8"),
+        (8, 3072, "small"),
+        (16, 4096, "small"),  # klein 9B
+        (24, 4096, "int8"),
+        (32, 4096, "full"),
+    ],
+)
+def test_the_weights_are_held_in_the_way_that_fits_the_card(gigabytes: int, width: int, way: str) -> None:
+    klein = LAYOUTS["Flux2KleinPipeline"].variants[width]
+    assert memory.choose("auto", klein.needs, gigabytes * GIB) == way
+    assert memory.choose("int8", klein.needs, gigabytes * GIB) == "int8"
+
+
+def test_what_a_small_card_needs_is_named() -> None:
+    variants = list(LAYOUTS["Flux2KleinPipeline"].variants.values())
     card = Seen([24 * GIB], "2.13.0")
-    with pytest.raises(GpuError, match=r"24 GB.*needs the package bitsandbytes\. Run: .*pip install bitsa"):
-        gpu_check.judge(["GPU-1"], card, has_quantizer=False)
-    gpu_check.judge(["GPU-1"], card, has_quantizer=True)
-    gpu_check.judge(["GPU-1"], Seen([80 * GIB], "2.13.0"), has_quantizer=False)
+    says = r"24 GB, where FLUX\.2 klein 9B base is loaded in 8 bits\. That needs the package torchao\. Run: "
+    with pytest.raises(GpuError, match=says):
+        gpu_check.judge(["GPU-1"], card, variants, missing=["torchao"])
+    gpu_check.judge(["GPU-1"], card, variants, missing=["bitsandbytes"])
+    gpu_check.judge(["GPU-1"], Seen([80 * GIB], "2.13.0"), variants, missing=["bitsandbytes", "torchao"])
 
 
 def test_a_node_says_it_before_anything_is_downloaded(

@@ -118,7 +118,7 @@ def test_what_is_typed_is_read_in_its_type_and_empty_is_not_sent(
         ("gradient_clipping", "0", "Gradient clipping must be a number from 0.001 to 1,000."),
         ("guidance", "much", "Guidance must be a number from 0 to 30."),
         ("hold_out", "perhaps", "Hold out must be one of: true, false."),
-        ("memory", "tiny", "Memory must be one of: auto, full, small."),
+        ("memory", "tiny", "Memory must be one of: auto, full, int8, small."),
         ("of_tomorrow", "x" * 201, "Ensure this value has at most 200 characters (it has 201)."),
     ],
 )

@@ -83,7 +83,8 @@ def test_a_missing_quantizer_is_named_before_the_dataset_is_encoded(
     card = SimpleNamespace(total_memory=80 * 1024**3)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
-    monkeypatch.setitem(sys.modules, packages.QUANTIZER, None)
-    with pytest.raises(MissingPackageError, match=f"needs the package {packages.QUANTIZER}"):
-        Kontext(model, memory="small")
-    assert not Kontext(model, memory="full").is_quantized
+    for way, package in packages.QUANTIZERS.items():
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingPackageError, match=f"needs the package {package}"):
+            Kontext(model, memory=way)
+    assert Kontext(model, memory="full").memory == "full"

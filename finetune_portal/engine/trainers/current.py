@@ -71,7 +71,7 @@ def both_hold(one: BaseModel, other: BaseModel) -> str:
 
 def _on_this_machine(models: list[BaseModel], names: list[str]) -> LoraTrainer:
     if not _are_tiny(models):
-        gpu_check.check(names)
+        gpu_check.check(names, [model.variant for model in models])
     shared = devices.Devices(names)
     return LoraTrainer(models, shared, _image_generator(shared))
 
@@ -101,7 +101,7 @@ def _why_no_images(models: list[BaseModel], names: list[str]) -> str:
     if names == [devices.CPU]:
         return NO_GPU
     try:
-        gpu_check.check(names)
+        gpu_check.check(names, [model.variant for model in models])
     except gpu_check.GpuError as error:
         return str(error)
     return ""

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from finetune_portal import env
 
 CPU = ""
-SMALL_CARD = 40 * 1024**3  # bytes of a GPU; below it, the base model is loaded in 4 bits
 
 
 def find() -> list[str]:

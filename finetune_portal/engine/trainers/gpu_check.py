@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from finetune_portal import env
-from finetune_portal.engine.trainers import children, devices, packages
+from finetune_portal.engine.trainers import children, devices, memory, packages
+from finetune_portal.engine.trainers.families.layouts import Variant
 
 NOT_ON_A_CPU = (
     "A model of full size is not trained on a CPU. "
@@ -29,15 +31,15 @@ class Seen:
     torch: str
 
 
-def check(names: list[str]) -> None:
-    """Raise GpuError unless PyTorch sees each GPU of `names` (devices.find) and has what they need."""
+def check(names: list[str], variants: Iterable[Variant]) -> None:
+    """Raise GpuError unless PyTorch sees each GPU of `names` (devices.find) and has what the models need."""
     if names == [devices.CPU]:
         raise GpuError(f"No driver lists a GPU on this machine. {NOT_ON_A_CPU}")
     seen = _ask_pytorch(names)
-    judge(names, seen, has_quantizer=not packages.missing((packages.QUANTIZER,)))
+    judge(names, seen, variants, missing=packages.missing(tuple(packages.QUANTIZERS.values())))
 
 
-def judge(names: list[str], seen: Seen, *, has_quantizer: bool) -> None:
+def judge(names: list[str], seen: Seen, variants: Iterable[Variant], *, missing: Collection[str]) -> None:
     """Raise GpuError unless what PyTorch sees is enough for the GPUs of `names`."""
     count = sum(len(name.split(",")) for name in names)
     if len(seen.memory) < count:
@@ -46,12 +48,14 @@ def judge(names: list[str], seen: Seen, *, has_quantizer: bool) -> None:
             "Install a PyTorch for the CUDA version of the driver: https://pytorch.org/get-started/locally/"
         )
     smallest = min(seen.memory)
-    if smallest < devices.SMALL_CARD and not has_quantizer:
-        raise GpuError(
-            f"A GPU has {smallest / 1024**3:.0f} GB. Below {devices.SMALL_CARD / 1024**3:.0f} GB the base "
-            f"model is loaded in 4 bits, which needs the package {packages.QUANTIZER}. "
-            f"{packages.quantizer_advice()}"
-        )
+    for variant in variants:
+        way = memory.choose(memory.AUTO, variant.needs, smallest)
+        package = packages.QUANTIZERS.get(way)
+        if package in missing:
+            raise GpuError(
+                f"A GPU has {smallest / 1024**3:.0f} GB, where {variant.title} is loaded "
+                f"{memory.WORDS[way]}. That needs the package {package}. {packages.quantizer_advice(way)}"
+            )
 
 
 def _gpus(count: int) -> str:

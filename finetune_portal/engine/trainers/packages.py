@@ -7,9 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from finetune_portal import env
+from finetune_portal.engine.trainers import memory
 
 TRAINING = ("accelerate", "diffusers", "peft", "safetensors", "torch", "transformers")
-QUANTIZER = "bitsandbytes"
+QUANTIZERS = {memory.INT8: "torchao", memory.SMALL: "bitsandbytes"}
 
 
 def missing(names: tuple[str, ...]) -> list[str]:
@@ -24,5 +25,5 @@ def install_command(what: str) -> str:
     return f"{pip.relative_to(env.ROOT) if pip.is_relative_to(env.ROOT) else pip} install {what}"
 
 
-def quantizer_advice() -> str:
-    return f"Run: {install_command(QUANTIZER)}"
+def quantizer_advice(way: str) -> str:
+    return f"Run: {install_command(QUANTIZERS[way])}"

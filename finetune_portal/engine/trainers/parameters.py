@@ -9,7 +9,8 @@ from typing import Any
 # Checked elsewhere (the first two) or only echoed, as the vendor's list does.
 NOT_OURS = ("steps", "learning_rate", "prompt", "theme")
 MEMORY_ADVICE = (
-    "Set advance_parameters to use less: a smaller resolution, batch_size 1, a smaller rank, memory small."
+    "Set advance_parameters to use less: a smaller resolution, batch_size 1, a smaller rank, "
+    "memory int8 or small."
 )
 
 
@@ -75,7 +76,7 @@ KNOWN: dict[str, Known] = {
     "gradient_clipping": Number(1.0, 0.001, 1000.0),
     "guidance": Number(1.0, 0.0, 30.0),
     "seed": Whole(0, 0, 2**31 - 1),
-    "memory": Choice("auto", {each: each for each in ("auto", "full", "small")}),
+    "memory": Choice("auto", {each: each for each in ("auto", "full", "int8", "small")}),
     "hold_out": _flag(True),
     "checkpoint_steps": Whole(50, 1, 10_000),
     "timestep_sampling": Choice("shifted", {each: each for each in ("shifted", "uniform", "logit_normal")}),

@@ -72,8 +72,8 @@ KNOWN = {
         Parameter(
             "memory",
             "choice",
-            "small: a base model in 4 bits and an 8-bit optimizer; auto: small on GPUs below 40 GB.",
-            choices=("auto", "full", "small"),
+            "How weights are held; full: bf16, int8: 8 bits, small: 4 bits; auto: the first that fits.",
+            choices=("auto", "full", "int8", "small"),
             default="auto",
         ),
         Parameter(

@@ -14,14 +14,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import BitsAndBytesConfig, FlowMatchEulerDiscreteScheduler
+from diffusers import BitsAndBytesConfig, FlowMatchEulerDiscreteScheduler, TorchAoConfig
 from peft import LoraConfig
 from PIL import Image
 from torch import Tensor
 
+from finetune_portal.engine.trainers import memory as memories
 from finetune_portal.engine.trainers import packages
-from finetune_portal.engine.trainers.devices import SMALL_CARD
 from finetune_portal.engine.trainers.families.examples import Batch, Example, Size
+from finetune_portal.engine.trainers.memory import FULL, INT8, SMALL, TINY, Needs
 
 
 class MissingPackageError(Exception):
@@ -44,15 +45,18 @@ class Family(ABC):
     most_area: ClassVar[float] = math.inf  # pixels of an input image that the pipeline does not shrink
     metadata: ClassVar[Mapping[str, str]]  # by which managers of LoRAs tell the base model
 
-    def __init__(self, folder: Path, *, memory: str) -> None:
+    def __init__(self, folder: Path, *, memory: str, needs: Needs = TINY) -> None:
+        """`memory`: see `parameters.KNOWN`. `needs` are those of the base model in the folder."""
         self.folder = folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         is_cuda = self.device.type == "cuda"
         self.dtype = torch.bfloat16 if is_cuda else torch.float32
-        card = torch.cuda.get_device_properties(0).total_memory if is_cuda else SMALL_CARD
-        self.is_quantized = is_cuda and (memory == "small" or (memory == "auto" and card < SMALL_CARD))
-        if self.is_quantized:
-            _import_bitsandbytes()  # what is missing is said before the dataset is encoded
+        self.card = torch.cuda.get_device_properties(0).total_memory if is_cuda else math.inf
+        self.memory = memories.choose(memory, needs, self.card)
+        if self.memory == SMALL and not is_cuda:
+            self.memory = FULL  # 4 bits need a GPU
+        if self.memory in packages.QUANTIZERS:  # what is missing is said before the dataset is encoded
+            _import(packages.QUANTIZERS[self.memory], self.memory)
         self.vae = self.vae_class.from_pretrained(folder, subfolder="vae", dtype=self.dtype)
         self.vae.requires_grad_(False)
         self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
@@ -173,18 +177,21 @@ class Family(ABC):
         return transformer
 
     def load_base_transformer(self) -> Any:
-        """The transformer on the device; on a small card in 4 bits, which bitsandbytes puts there itself."""
-        if not self.is_quantized:
-            return self.transformer_class.from_pretrained(
-                self.folder, subfolder="transformer", dtype=self.dtype
-            ).to(self.device)
-        _import_bitsandbytes()
-        quantization = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=self.dtype
+        """The transformer on the device, quantized where the GPU is small."""
+        transformer = self.transformer_class.from_pretrained(
+            self.folder, subfolder="transformer", dtype=self.dtype, quantization_config=self._quantization()
         )
-        return self.transformer_class.from_pretrained(
-            self.folder, subfolder="transformer", dtype=self.dtype, quantization_config=quantization
-        )
+        return transformer if self.memory == SMALL else transformer.to(self.device)  # bitsandbytes moves it
+
+    def _quantization(self) -> Any:
+        if self.memory == INT8:
+            quantization = _import("torchao.quantization", INT8)
+            return TorchAoConfig(quantization.Int8WeightOnlyConfig())
+        if self.memory == SMALL:
+            return BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=self.dtype
+            )
+        return None
 
     def load_pipeline(self) -> Any:
         """The whole pipeline, for images of finished models."""
@@ -192,14 +199,23 @@ class Family(ABC):
             self.folder, transformer=self.load_base_transformer(), vae=self.vae, torch_dtype=self.dtype
         )
         pipe.set_progress_bar_config(disable=True)
-        if self.is_quantized:
+        if self.device.type == "cuda" and not self._has_room_for(("transformer", "vae", *self.text_parts)):
             pipe.enable_model_cpu_offload()
         else:
             pipe.to(self.device)
         return pipe
 
+    def text_device(self) -> torch.device:
+        """Where the text encoders run: on the CPU if the GPU is too small, which is slow, but once."""
+        return self.device if self._has_room_for(self.text_parts) else torch.device("cpu")
+
+    def _has_room_for(self, parts: Iterable[str]) -> bool:
+        """Whether the GPU holds these parts of the folder at the same time, as they are on the disk."""
+        files = (path for part in parts for path in (self.folder / part).glob("*.safetensors"))
+        return sum(path.stat().st_size for path in files) <= self.card * (1 - memories.SPARE)
+
     def optimizer(self, transformer: Any, learning_rate: float) -> Any:
-        adamw = _import_bitsandbytes().optim.AdamW8bit if self.is_quantized else torch.optim.AdamW
+        adamw = _import("bitsandbytes", SMALL).optim.AdamW8bit if self.memory == SMALL else torch.optim.AdamW
         trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
         return adamw(trained, lr=learning_rate, betas=(0.9, 0.999), weight_decay=1e-4)
 
@@ -249,11 +265,12 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _import_bitsandbytes() -> Any:
+def _import(module: str, memory: str) -> Any:
     try:
-        return importlib.import_module(packages.QUANTIZER)
+        return importlib.import_module(module)
     except ImportError:
         raise MissingPackageError(
-            f"This training loads the base model in 4 bits, which needs the package {packages.QUANTIZER}. "
-            f"{packages.quantizer_advice()}. Or set memory to full in advance_parameters."
+            f"This training loads the base model {memories.WORDS[memory]}, which needs the package "
+            f"{packages.QUANTIZERS[memory]}. {packages.quantizer_advice(memory)}. "
+            "Or set memory to full in advance_parameters."
         ) from None

@@ -83,7 +83,7 @@ class Klein(Family):
         """The empty one is embedded, too: samples are guided away from it."""
         encoder = Flux2KleinPipeline.from_pretrained(
             self.folder, transformer=None, vae=None, dtype=self.dtype
-        ).to(self.device)
+        ).to(self.text_device())
         texts = {}
         for text in {*instructions, ""}:
             prompt, _ids = encoder.encode_prompt(text)

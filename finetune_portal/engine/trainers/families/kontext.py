@@ -80,7 +80,7 @@ class Kontext(Family):
     def encode_instructions(self, instructions: Iterable[str]) -> dict[str, dict[str, Tensor]]:
         encoder = FluxKontextPipeline.from_pretrained(
             self.folder, transformer=None, vae=None, dtype=self.dtype
-        ).to(self.device)
+        ).to(self.text_device())
         texts = {}
         for text in instructions:
             length = min(MAX_TOKENS, encoder.tokenizer_2.model_max_length)

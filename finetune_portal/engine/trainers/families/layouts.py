@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from finetune_portal.engine.trainers.memory import TINY, Needs
 from finetune_portal.engine.trainers.parameters import Known, Whole
 
 DIFFUSERS = "diffusion_pytorch_model"  # the stem of diffusers' files of weights
@@ -19,6 +20,7 @@ class Variant:
     id: str
     title: str
     licence: str = ""
+    needs: Needs = TINY
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ LAYOUTS = {
         },
         variants={
             0: Variant("flux-kontext", "FLUX.1 Kontext"),
-            3072: Variant("flux-kontext", "FLUX.1 Kontext", "FLUX.1 [dev] Non-Commercial License"),
+            3072: Variant(
+                "flux-kontext",
+                "FLUX.1 Kontext",
+                "FLUX.1 [dev] Non-Commercial License",
+                Needs(full=30.0, int8=18.5, small=12.9),
+            ),
         },
         most_inputs=1,
         guidance=2.5,
@@ -73,8 +80,18 @@ LAYOUTS = {
         tokenizers={"tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt"))},
         variants={
             0: Variant("flux-2-klein", "FLUX.2 klein"),
-            3072: Variant("flux-2-klein-base-4b", "FLUX.2 klein 4B base", "Apache License 2.0"),
-            4096: Variant("flux-2-klein-base-9b", "FLUX.2 klein 9B base", "FLUX Non-Commercial License"),
+            3072: Variant(
+                "flux-2-klein-base-4b",
+                "FLUX.2 klein 4B base",
+                "Apache License 2.0",
+                Needs(full=12.1, int8=8.4, small=6.5),
+            ),
+            4096: Variant(
+                "flux-2-klein-base-9b",
+                "FLUX.2 klein 9B base",
+                "FLUX Non-Commercial License",
+                Needs(full=24.4, int8=15.6, small=11.3),
+            ),
         },
         most_inputs=4,
         guidance=4.0,

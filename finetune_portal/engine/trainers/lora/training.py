@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import torch
 
 from finetune_portal.engine import datasets, room
+from finetune_portal.engine.trainers import memory
 from finetune_portal.engine.trainers.families.examples import Batch, Size
 from finetune_portal.engine.trainers.families.loading import load_family
 from finetune_portal.engine.trainers.lora.dataset import batches_per_epoch, epoch_batches, load_examples
@@ -57,7 +58,8 @@ class Training:
         with datasets.opened(self.work / request["dataset"], sha256=request["dataset_sha256"]) as file:
             self._encode_dataset(file)
         self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
-        self._report_phase("Loading the model")
+        way = "" if self.model.memory == memory.FULL else f" {memory.WORDS[self.model.memory]}"
+        self._report_phase(f"Loading the model{way}")
         lora = {name: request[name] for name in ("rank", "alpha", "seed")}
         # A training that an earlier release began has no modulation, and ends as it began.
         layers = self.model.lora_layers(

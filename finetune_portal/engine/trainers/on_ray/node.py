@@ -114,7 +114,7 @@ def _why_not(folder: Path, device: str) -> str:
     try:
         model = model_folder.inspect(folder)
         if not model.is_tiny:
-            gpu_check.check([device])
+            gpu_check.check([device], [model.variant])
     except model_folder.ModelFolderError as error:
         return f"{error} The folders that KONTEXT_MODEL_DIR and MODEL_DIRS name must be on every node."
     except gpu_check.GpuError as error:
