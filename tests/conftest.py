@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.utils.timezone import now
@@ -37,6 +38,16 @@ pytest_plugins = [
     "tests.replicate.account",
 ]
 StartEngine = Callable[..., RunningEngine]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_flush_only_empties() -> None:
+    """Django would make anew after each flush what the portal asks for nowhere, and that takes longer.
+
+    It is the permissions of each model, and the table of models, where Django adds what it misses.
+    """
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ from tests.people import form_data, sign_in
 from tests.running import ROOT
 from tests.test_access import ROUTES, Line, address, route_values, table
 
+pytestmark = pytest.mark.long
+
 __all__ = ["route_values"]
 
 HOSTILE = [

@@ -43,6 +43,8 @@ from finetune_portal.webhooks.models import Delivery
 from tests.people import form_data, make_dataset, make_generation, make_job, make_samples, person, signed_in
 from tests.test_access import READ, TUS, Line, address, table
 
+pytestmark = pytest.mark.long
+
 MARK = "xq7kz"
 COST = "7351.25"
 # Where the mark stands; only admins find the last ones.

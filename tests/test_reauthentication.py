@@ -73,6 +73,7 @@ def asks(client: Client, line: Line, route_values: dict[str, str]) -> bool:
     return "/confirm/" in location or "/reauthenticate/" in location
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("has_password", [True, False], ids=["by password", "by the identity provider"])
 @pytest.mark.parametrize(("minutes", "is_long_ago"), [(14, False), (16, True)])
 def test_only_what_widens_access_asks_and_only_after_a_while(

@@ -224,6 +224,7 @@ def shapes(secret: str) -> set[bytes]:
     return {plain, plain.hex().encode(), b64encode(plain).rstrip(b"=")[:-2]}
 
 
+@pytest.mark.long
 def test_no_secret_is_anywhere(life: Life) -> None:
     """A page may repeat the query of its own address, to whoever typed that."""
     assert len(life.secrets) >= 13

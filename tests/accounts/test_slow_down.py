@@ -48,6 +48,7 @@ def test_many_addresses_have_no_more_tries(email: str, alice: User) -> None:
     assert "for this e-mail, from several networks" in refused.content.decode()
 
 
+@pytest.mark.long
 def test_many_at_once_are_no_more_than_one_after_the_other(web: WebServer) -> None:
     email = person("alice", "maker").email
 

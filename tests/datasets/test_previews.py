@@ -129,6 +129,7 @@ def test_one_that_cannot_be_made_is_tried_once(alice: User, many: Dataset) -> No
     assert not PreviewBatch.objects.exists()
 
 
+@pytest.mark.long
 def test_large_pictures_are_made_in_slices_and_others_get_their_turn(
     alice: User, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

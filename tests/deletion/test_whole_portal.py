@@ -16,6 +16,8 @@ from tests.operations.test_up import TIMEOUT, Maker
 from tests.people import form_data
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 CLIENT = "Zebrafink"
 CAPTION = f"what {CLIENT} ordered"
 

@@ -62,6 +62,7 @@ def job(admin: User) -> Job:
     return job
 
 
+@pytest.mark.long
 @in_light_and_dark
 def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job: Job, scheme: str) -> None:
     account = connections.add(name="Team at fal", key="two:parts", provider="fal", actor=admin)

@@ -119,6 +119,7 @@ def test_both_choices_by_keyboard(form: Page, web: WebServer, tmp_path: Path) ->
         uploaded(form, web).close()
 
 
+@pytest.mark.long
 def test_after_a_reload_the_same_choice_goes_on(form: Page, web: WebServer, tmp_path: Path) -> None:
     noise = {f"{n}_{half}.bin": bytes([n]) * MEBIBYTE for n in range(10) for half in HALVES}
     whole = tmp_path / "night.zip"
@@ -189,6 +190,7 @@ def test_a_refused_form_keeps_the_upload_and_its_preview(form: Page, tmp_path: P
     expect(form.locator("#dataset-status .pairs")).to_be_visible()
 
 
+@pytest.mark.long
 def test_an_upload_that_stopped_can_be_forgotten(form: Page, web: WebServer, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "hats", five_pairs())
     hold_chunks(form)

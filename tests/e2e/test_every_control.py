@@ -32,7 +32,7 @@ from tests.test_access import READ, table, things_of
 from tests.test_every_change import recovery_code
 from tests.web_server import WebServer, session_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 NO_CONTROL = {
     "accounts:login": "sent by the browser, which shows its own page: nothing but credentials is typed",
@@ -173,14 +173,12 @@ def places(values: dict[str, str], admin: User) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "count", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(4, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_every_control_says_what_failed(count: int, visitor: Visitor, web: WebServer, admin: User) -> None:
     """Offline, a proxy's 502, a refusal and a busy database, at each URL that changes something.
 
-    In `make test` each control fails in one of the four ways, in turn, and in `make test-long` in two:
-    test_failed_start.py and others here look at each failure more closely.
+    In `make test-long` each control fails in one of the four ways, in turn: test_failed_start.py and others
+    here look at each failure more closely.
     """
     values = things_of(admin)
     wanted = {line.name for line in table() if line.method not in READ} - NO_CONTROL.keys()

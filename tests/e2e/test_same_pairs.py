@@ -25,7 +25,7 @@ from tests.datasets.corpus.zip_builder import Entry, build
 from tests.e2e.dropping import HALVES, JPEG, PNG, WEBP, Files, packed, picture
 from tests.web_server import WebServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 JUDGE = """async ([pairs, checks, zips, _packing]) => {
   const { readPairs } = await import(pairs);

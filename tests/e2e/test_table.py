@@ -128,6 +128,7 @@ def test_selected_jobs_and_filters_by_keyboard(sweep: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
+@pytest.mark.long
 def test_filters_survive_a_reload_and_back(sweep: Page) -> None:
     """They stand in the address, and the page that comes back is the same, and still live."""
     page, rows = sweep, sweep.locator("#job-table tbody tr")
@@ -216,6 +217,7 @@ def test_headings_sort_the_table(page: Page, admin: User) -> None:
     expect(started).to_have_attribute("aria-sort", "ascending")
 
 
+@pytest.mark.long
 def test_the_selection_is_there_after_the_comparison(page: Page, web: WebServer, admin: User) -> None:
     """And the download of links says on the page that it came."""
     jobs = [make_job(admin, "ready", request_id=f"r-{n}", cloud_storage_url="x") for n in range(3)]

@@ -26,6 +26,7 @@ WORKERS, FORMS = 4, 24
 STOP_SECONDS = 30.0 * PATIENCE  # the storage is silent for longer
 
 
+@pytest.mark.long
 def test_four_workers_send_each_training_once(workshop: Workshop) -> None:
     with workshop.portal() as portal:
         assert portal.start(*(new_form_key() for _ in range(FORMS))) == 0

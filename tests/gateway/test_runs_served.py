@@ -193,6 +193,7 @@ def error_of(client: SegmindClient, job: Job) -> SegmindError:
     return caught.value
 
 
+@pytest.mark.long
 def test_calls_that_wait_hold_no_thread(
     web: WebServer, job: Job, provider: ScriptedProvider, pool: ThreadPoolExecutor
 ) -> None:

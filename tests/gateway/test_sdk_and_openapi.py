@@ -107,6 +107,7 @@ def known_credits(client: SegmindClient) -> float | None:
         return None
 
 
+@pytest.mark.long
 def test_the_vendors_sdk_makes_its_six_calls(portal: Portal, token: str, ours: SegmindClient) -> None:
     client = VendorsClient(api_key=token)
     finetune = client.finetune

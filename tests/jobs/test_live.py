@@ -217,6 +217,7 @@ def test_fifty_viewers_cost_one_rendering_and_no_call_to_the_provider(
     assert provider.requests == []
 
 
+@pytest.mark.long
 def test_the_streams_end_when_the_server_stops(web: WebServer, tmp_path: Path) -> None:
     """The server has long to stop, since a busy machine may take seconds for it."""
     usual, patient = web.config, tmp_path / "patient.py"

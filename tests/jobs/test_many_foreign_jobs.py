@@ -35,6 +35,7 @@ def fake(settings: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
         yield running
 
 
+@pytest.mark.long
 def test_they_are_adopted_in_slices_and_own_jobs_are_seen_each_time(
     alice: User, fake: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

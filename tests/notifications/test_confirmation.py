@@ -152,6 +152,7 @@ def test_a_person_sends_no_flood(address: str, charlie: User, mail: MailServer) 
     assert not Notification.objects.exists()
 
 
+@pytest.mark.long
 def test_a_person_tests_a_channel_a_few_times_a_day(alice: User) -> None:
     add(alice, "json://chat.example/")
     sent = 1

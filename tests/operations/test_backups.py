@@ -51,7 +51,10 @@ from tests.waiting import until
 from tests.worker.driving import fresh
 
 KEY_LOST = "The API key of “Second” cannot be decrypted"
-pytestmark = pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own tools")
+pytestmark = [
+    pytest.mark.skipif(bool(databases.URL), reason="PostgreSQL has its own tools"),
+    pytest.mark.long,
+]
 
 
 def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -149,7 +152,6 @@ def test_no_key_is_in_it(backup: Path, portal: Portal) -> None:
     assert in_engine == {"engine/engine.sqlite3"}
 
 
-@pytest.mark.long
 def test_an_empty_folder_becomes_the_portal_of_then(
     backup: Path, ready: str, tmp_path: Path, portal: Portal, settings: Any
 ) -> None:
@@ -214,7 +216,6 @@ def test_it_goes_back_into_no_portal_that_is_there(backup: Path, portal: Portal,
     assert (portal.data / "portal.sqlite3").stat().st_ino == before
 
 
-@pytest.mark.long
 def test_it_overwrites_no_file_and_names_one_in_a_folder_by_the_time(
     backup: Path, portal: Portal, tmp_path: Path, settings: Any, db: None
 ) -> None:
@@ -245,7 +246,6 @@ def test_a_file_that_leads_elsewhere_is_refused(tmp_path: Path, name: str, setti
     assert not list(tmp_path.rglob("*evil*"))
 
 
-@pytest.mark.long
 def test_what_waited_then_is_not_sent_again(workshop: Workshop, tmp_path: Path) -> None:
     """S17: the backup is older than the submits. The portal finds them, and a person decides the rest."""
     with workshop.portal() as portal:

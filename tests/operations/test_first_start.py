@@ -19,6 +19,8 @@ from tests.programs import needed
 from tests.running import ROOT
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 NOBODY = 65534
 # For tests that run as root: root that owner and mode of a file hold for, as for everybody else.
 NO_PRIVILEGE = (

@@ -26,6 +26,8 @@ from tests.ports import free_port
 from tests.provider import ScriptedProvider
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.long
+
 TIMEOUT = 60.0 * PATIENCE
 STOP_SECONDS = 30.0 * PATIENCE  # the supervisor kills after 8 what has not ended
 PROGRAMS = {"web": "gunicorn", "worker": "manage.py work", "engine": "finetune_portal.engine"}
@@ -115,7 +117,6 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "engine"])
-@pytest.mark.long
 def test_a_kill_during_a_training_loses_nothing(portal: Portal, name: str) -> None:
     """O2, S7, W8: the supervisor starts it again, and the job goes on from the rows."""
     maker = Maker(portal).signs_in()

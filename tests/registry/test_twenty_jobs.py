@@ -40,6 +40,8 @@ from tests.running import ROOT
 from tests.waiting import until
 from tests.web_server import WebServer, database_of, session_of
 
+pytestmark = pytest.mark.long
+
 EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 SIZE, EACH = 400_000, 10
 LATE = {"Request has expired": says(403, EXPIRED), "broke": breaks("reset", taken=True)}

@@ -25,6 +25,8 @@ from tests.provider import PICTURE, WEIGHTS, Request
 from tests.upgrade.conftest import RELEASE, Upgraded
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 TUS = {"Tus-Resumable": "1.0.0"}
 STATES = {
     *("waiting", "queued", "sending", "unconfirmed", "needs_decision", "refused", "closed", "requested"),

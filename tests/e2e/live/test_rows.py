@@ -41,6 +41,7 @@ def test_focus_selection_and_an_open_menu_survive_twenty_updates(visit: Open, al
     expect(page.locator(".topbar .account > div")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_filter_half_filled_in_survives_twenty_tables(visit: Open, alice: User) -> None:
     """The whole table is brought anew each time, not a row of it."""
     job, other = make_job(alice, State.TRAINED, **PUBLISHED), make_job(alice, State.READY, name="Other")
@@ -119,6 +120,7 @@ def test_an_open_question_keeps_its_form(visit: Open, alice: User) -> None:
     expect(page.locator("#messages")).to_contain_text("Visibility was not changed")
 
 
+@pytest.mark.long
 def test_the_job_page_keeps_an_open_detail(visit: Open, alice: User) -> None:
     job = make_job(alice, State.TRAINED, **PUBLISHED)
     note(job, "Answered", source=Source.POLL, detail="HTTP 200")
