@@ -17,6 +17,7 @@ export function takeBack(field) {
     const [is, wasBefore] = state(option);
     option[is] = option[wasBefore];
   }
+  htmx.trigger(field, "taken-back");
   return () => {
     if (chosen) chosen[state(chosen)[0]] = true;
   };

@@ -121,6 +121,7 @@ function onFailure({ detail }, isTimeout = false) {
   const answer = answerOf(xhr, requestConfig, isTimeout);
   if (elt.dataset.unknown) {
     elt.textContent = `${describe(answer)} ${elt.dataset.unknown}`; // not a figure that may be wrong now
+    htmx.trigger(elt, "unknown");
     return;
   }
   const chooseAgain = takeBack(elt);

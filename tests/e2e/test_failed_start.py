@@ -99,3 +99,36 @@ def test_start_waits_while_a_file_is_read(page: Page, web: WebServer, admin: Use
     start(page)
     expect(page.get_by_text("Nothing was started. Your files are still being read.")).to_be_visible()
     assert not Job.objects.exists()
+
+
+def test_the_summary_shows_no_figure_of_what_was_typed_before(
+    page: Page, web: WebServer, admin: User
+) -> None:
+    """While the new one is on its way the old one is marked, and readers skip it; Start stays in place."""
+    fill_form(page, web, admin)
+    plan, button = page.locator("#plan"), page.get_by_role("button", name="Start job")
+    figures = plan.locator(".figures")
+    expect(figures).to_contain_text("450 steps")
+    expect(plan).to_have_attribute("aria-busy", "false")
+    place = button.bounding_box()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/jobs/new/price/**", hold)
+    with page.expect_request("**/jobs/new/price/**"):
+        page.get_by_label("Steps", exact=True).fill("900")
+    expect(plan).to_have_attribute("aria-busy", "true")
+    expect(button).to_have_accessible_description("")
+    held[0].abort()
+    expect(figures).to_be_hidden()
+    expect(plan.get_by_text("Price and time unknown")).to_be_visible()
+    expect(page.locator("#price")).to_contain_text("The price and the time are not known now.")
+    assert button.bounding_box() == place
+    page.unroute("**/jobs/new/price/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(figures).to_contain_text("900 steps")
+    expect(figures).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+    assert button.bounding_box() == place
