@@ -7,6 +7,7 @@ those of comparable services and only catch typing errors.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import TextChoices
 
@@ -102,6 +103,11 @@ class BuiltInPreset:
     learning_rate: float
     steps: int
     note: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Further ones, which a preset of the team may have."""
+        return {}
 
 
 # Values of Segmind's sample, of what fal and Replicate start from, and of ai-toolkit's Kontext example.

@@ -33,9 +33,9 @@ def of(job: Job) -> ledger.Costs:
     return ledger.of(Cost.Kind.JOB, job.pk)
 
 
-def bills_of(jobs: Iterable[Job]) -> dict[int, list[Cost]]:
-    """What each of the jobs was billed, by its key and the latest first, by one query."""
-    bills: dict[int, list[Cost]] = {job.pk: [] for job in jobs}
+def bills_of(jobs: Iterable[int]) -> dict[int, list[Cost]]:
+    """What each of the jobs with these keys was billed, the latest first, by one query."""
+    bills: dict[int, list[Cost]] = {pk: [] for pk in jobs}
     rows = Cost.objects.filter(kind=Cost.Kind.JOB, subject__in=list(bills), state=Cost.State.BILLED)
     for cost in rows.order_by("-number"):
         bills[cost.subject].append(cost)

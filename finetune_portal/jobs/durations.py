@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from finetune_portal.accounts.models import User
-from finetune_portal.connections.models import Connection
-from finetune_portal.jobs import access
 from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job, JobEvent
 
@@ -27,7 +25,10 @@ COARSEST = 600
 FIRST_SEEN_TRAINING = JobEvent.objects.filter(job=OuterRef("pk"), state=State.TRAINING).order_by("pk")
 MODEL = ("is_simulated", "provider_data__model_information__base_model")
 TIMES = ("sent_at", "ended_at", "seen_training_at", "training__began_at", "training__percent")
-COLUMNS = ("pk", "steps", "parameters", "dataset__most_inputs", *MODEL, *TIMES)
+COLUMNS = ("pk", "connection", "trainer", "steps", "parameters", "dataset__most_inputs", *MODEL, *TIMES)
+
+N = TypeVar("N", float, Decimal)
+Row = dict[str, Any]  # of a finished job: COLUMNS
 
 
 @dataclass(frozen=True)
@@ -57,45 +58,36 @@ class ExpectedTime:
     job_count: int
 
 
-def expected_time(
-    user: User,
-    connection: Connection,
-    trainer: str,
-    steps: Iterable[int],
-    parameters: Mapping[str, Any],
-    inputs: int = 1,
-) -> ExpectedTime | None:
-    """How long jobs of so many steps train, by those that the person may see; None if it is not known.
-
-    `inputs` is the most input images that a pair has.
-    """
-    finished = finished_like(access.visible(user), connection.pk, trainer, parameters, inputs)
+def expected_time(finished: list[Finished], steps: Iterable[int]) -> ExpectedTime | None:
+    """How long jobs of so many steps train, by finished ones like them; None if it is not known."""
     seconds: list[float] = []
     used: set[int] = set()
     for count in steps:
-        alike = to_compare(finished, count)
-        if not alike:
+        similar = to_compare(finished, count)
+        if not similar:
             return None
-        seconds.append(count * median(each.seconds_a_step or 0.0 for each in alike))
-        used.update(each.pk for each in alike)
+        seconds.append(count * median(each.seconds_a_step or 0.0 for each in similar))
+        used.update(each.pk for each in similar)
     if not seconds:
         return None
     return ExpectedTime(about(min(seconds)), about(max(seconds)), len(used))
 
 
-def finished_like(
-    jobs: QuerySet[Job], connection: int, trainer: str, parameters: Mapping[str, Any], inputs: int
-) -> list[Finished]:
-    """The finished jobs of a connection and trainer with the same weight of a step, the newest first.
-
-    The weight is that of the parameters and of the input images a pair: a step reads them all. One query. An
-    engine may have simulated, or had another base model, before: what is unlike its newest finished job in
-    that is left out.
-    """
-    ready = jobs.filter(state=State.READY, connection=connection, trainer=trainer)
+def newest_finished(jobs: QuerySet[Job], count: int = MAX_LOOKED_AT) -> list[Row]:
+    """The newest of these jobs that became ready, at most `count`, the newest first. One query."""
+    ready = jobs.filter(state=State.READY)
     whole = ready.exclude(ended_at=None).exclude(steps=None).exclude(steps=0).order_by("-pk")
     seen = Subquery(FIRST_SEEN_TRAINING.values("created_at")[:1])
-    rows = list(whole.annotate(seen_training_at=seen).values(*COLUMNS)[:MAX_LOOKED_AT])
+    return list(whole.annotate(seen_training_at=seen).values(*COLUMNS)[:count])
+
+
+def alike(rows: list[Row], parameters: Mapping[str, Any], inputs: int) -> list[Finished]:
+    """Those of one connection and trainer with the same weight of a step, in their order.
+
+    The weight is that of the parameters and of the most input images that a pair has: a step reads them all.
+    An engine may have simulated, or had another base model, before: what is unlike its newest finished job in
+    that is left out.
+    """
     return [
         Finished(row["pk"], row["steps"], row["sent_at"], _began_at(row), row["ended_at"])
         for row in rows
@@ -103,6 +95,14 @@ def finished_like(
         and (row["dataset__most_inputs"] or 1) == inputs
         and _weight(row["parameters"]) == _weight(parameters)
     ]
+
+
+def finished_like(
+    jobs: QuerySet[Job], connection: int, trainer: str, parameters: Mapping[str, Any], inputs: int
+) -> list[Finished]:
+    """The finished jobs of a connection and trainer with the same weight of a step, the newest first."""
+    rows = newest_finished(jobs.filter(connection=connection, trainer=trainer))
+    return alike(rows, parameters, inputs)
 
 
 def with_similar_steps(finished: Iterable[Finished], steps: int) -> Iterator[Finished]:
@@ -118,9 +118,9 @@ def to_compare(finished: Iterable[Finished], steps: int) -> list[Finished]:
     """
     timed = [each for each in with_similar_steps(finished, steps) if each.seconds_a_step]
     same = [each for each in timed if each.steps == steps]
-    alike = (same if len(same) >= MIN_JOBS else timed)[:MAX_JOBS]
-    a_step = _middle_half([each.seconds_a_step or 0.0 for each in alike])
-    return alike if len(alike) >= MIN_JOBS and a_step[-1] <= MAX_SPREAD * a_step[0] else []
+    chosen = (same if len(same) >= MIN_JOBS else timed)[:MAX_JOBS]
+    a_step = middle_half([each.seconds_a_step or 0.0 for each in chosen])
+    return chosen if len(chosen) >= MIN_JOBS and a_step[-1] <= MAX_SPREAD * a_step[0] else []
 
 
 def about(seconds: float) -> timedelta:
@@ -135,7 +135,7 @@ def _began_at(row: Mapping[str, Any]) -> datetime | None:
     return began if isinstance(began, datetime) else None
 
 
-def _middle_half(values: list[float]) -> list[float]:
+def middle_half(values: list[N]) -> list[N]:
     """The values in order, without the lowest and the highest quarter; of three all."""
     left_out = len(values) // 4
     return sorted(values)[left_out : len(values) - left_out]

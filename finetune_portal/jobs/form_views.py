@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
 
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.accounts.models import User
@@ -157,7 +158,8 @@ def save_preset(request: PortalRequest) -> HttpResponse:
             form.add_error("preset_name", str(exc))
     status, shown = (200, PresetForm(user=request.user)) if form.is_valid() else (422, form)
     if request.htmx:
-        return render(request, "jobs/_presets.html", _preset_context(shown), status=status)
+        answer = render(request, "jobs/_presets.html", _preset_context(shown), status=status)
+        return trigger_client_event(answer, "presets-changed", after="settle")
     typed = JobForm(user=request.user, initial=_initial(request))
     return render(request, "jobs/new.html", {**_form_context(typed), "preset_form": shown}, status=status)
 
@@ -169,7 +171,8 @@ def delete_preset(request: PortalRequest, pk: int) -> HttpResponse:
     with action_messages(request, f"Deleted the preset “{preset.name}”."):
         presets.delete_preset(preset, actor=request.user)
     context = _preset_context(PresetForm(user=request.user))
-    return fragment_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
+    answer = fragment_or_redirect(request, "jobs/_presets.html", context, back_to=reverse("jobs:new"))
+    return trigger_client_event(answer, "presets-changed", after="settle") if request.htmx else answer
 
 
 def _for_whom(preset: Preset) -> str:
@@ -204,15 +207,13 @@ def _suggested_name(user: User, dataset: int) -> str:
 def _form_context(form: JobForm) -> dict[str, Any]:
     return {
         "form": form,
-        **_preset_context(PresetForm(user=form.user)),
+        "preset_cards": form.preset_cards,
+        "preset_form": PresetForm(user=form.user),
         "dataset": form.chosen_dataset,
         "max_bytes": settings.DATASET_MAX_BYTES,
     }
 
 
 def _preset_context(form: PresetForm) -> dict[str, Any]:
-    return {
-        "presets": choices.BUILT_IN_PRESETS,
-        "own_presets": access.presets(form.user),
-        "preset_form": form,
-    }
+    """What a job of each takes is asked for once they stand there."""
+    return {"preset_cards": presets.cards(form.user), "preset_form": form}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from django.utils.text import slugify
 
 from finetune_portal.accounts.models import User
 from finetune_portal.connections import trainers
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs import access
+from finetune_portal.jobs.expected import Expected
 from finetune_portal.providers.contract import Availability, Trainer
 
 MOST_SHOWN = 6  # cards; of more only the most used stand outside the fold
@@ -26,11 +29,16 @@ class Offer:
     trainer: Trainer
     is_chosen: bool
     is_only: bool  # of its connection
+    expected: Expected = field(default_factory=Expected)  # what a job of what is typed takes there
 
     @property
     def value(self) -> str:
         """What the form sends: see `split`."""
         return f"{self.connection.pk} {self.trainer.id}".strip()
+
+    @property
+    def html_id(self) -> str:
+        return f"offer-{slugify(self.value.replace('/', ' '))}"
 
     @property
     def is_named_by_trainer(self) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record, redact_parts
+from finetune_portal.jobs import access
+from finetune_portal.jobs.choices import BUILT_IN_PRESETS, BuiltInPreset
+from finetune_portal.jobs.expected import Expected
 from finetune_portal.jobs.models import Preset
 from finetune_portal.projects import services as projects
 from finetune_portal.projects.models import Project
@@ -16,6 +20,24 @@ from finetune_portal.projects.models import Project
 
 class NameTakenError(Exception):
     """A preset with this name exists."""
+
+
+@dataclass(frozen=True)
+class PresetCard:
+    """A preset in the form, with what a job of it takes, as far as that is known."""
+
+    preset: Preset | BuiltInPreset
+    expected: Expected = field(default_factory=Expected)
+
+    @property
+    def html_id(self) -> str:
+        return f"preset-{self.preset.key if isinstance(self.preset, BuiltInPreset) else self.preset.pk}"
+
+
+def cards(user: User) -> list[PresetCard]:
+    """Those of every installation, then those that somebody saved. One query."""
+    built_in = [PresetCard(each) for each in BUILT_IN_PRESETS]
+    return built_in + [PresetCard(each) for each in access.presets(user)]
 
 
 def save_preset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import cast
 
@@ -13,10 +14,12 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import declared
 from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import choices, durations
+from finetune_portal.jobs import choices, durations, presets
+from finetune_portal.jobs.expected import Expected, PastJobs
 from finetune_portal.jobs.offers import Offer, all_of, most_used
 from finetune_portal.jobs.parameter_fields import field_name
 from finetune_portal.jobs.parameter_forms import ParametersMixin
+from finetune_portal.jobs.presets import PresetCard
 from finetune_portal.providers.parameter import ParameterError
 from finetune_portal.web.keys import parse_key
 
@@ -34,8 +37,11 @@ class SummaryMixin(ParametersMixin):
 
     @cached_property
     def offers(self) -> list[Offer]:
-        """What can be trained where."""
-        return all_of(self.connections, self.taker, self.chosen)
+        """What can be trained where, with what one job takes there where there is a choice."""
+        offers = all_of(self.connections, self.taker, self.chosen)
+        if len(offers) < 2:
+            return offers
+        return [replace(each, expected=self._expected_at(each)) for each in offers]
 
     @cached_property
     def first_offers(self) -> list[Offer]:
@@ -110,14 +116,36 @@ class SummaryMixin(ParametersMixin):
         return count if count <= choices.MAX_SWEEP_JOBS else None
 
     @cached_property
-    def expected_time(self) -> durations.ExpectedTime | None:
-        """How long what is typed will train, by the team's finished jobs; None where that is not known."""
+    def past_jobs(self) -> PastJobs:
+        return PastJobs(self.user, self.taker, self.chosen.id)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What one job of what is typed takes, by the team's finished jobs, as far as that is known."""
         try:
             typed = {name: self.typed_value(name) for name in durations.WEIGHTY}
         except (forms.ValidationError, ParameterError):
-            return None
-        return durations.expected_time(
-            self.user, self.taker, self.chosen.id, self.typed_steps, typed, self.most_inputs
+            return Expected()
+        return self.past_jobs.expected(self.taker, self.chosen.id, self.typed_steps, typed, self.most_inputs)
+
+    def _expected_at(self, offer: Offer) -> Expected:
+        """The same elsewhere, as long as nothing is typed that only the chosen trainer may take."""
+        if offer.is_chosen:
+            return self.expected
+        if self.has_parameters:
+            return Expected()
+        steps, inputs = self.typed_steps, self.most_inputs
+        return self.past_jobs.expected(offer.connection, offer.trainer.id, steps, {}, inputs)
+
+    @cached_property
+    def preset_cards(self) -> list[PresetCard]:
+        """The presets, with what a job of each takes where the form trains."""
+        return [replace(each, expected=self._expected_of(each)) for each in presets.cards(self.user)]
+
+    def _expected_of(self, card: PresetCard) -> Expected:
+        preset = card.preset
+        return self.past_jobs.expected(
+            self.taker, self.chosen.id, [preset.steps], preset.parameters, self.most_inputs
         )
 
     @property

@@ -30,7 +30,8 @@ function mark(form) {
 }
 
 function markAll() {
-  for (const preset of document.querySelectorAll("[data-preset]:first-child")) mark(preset.form);
+  const preset = document.querySelector("[data-preset]");
+  if (preset) mark(preset.form);
 }
 
 function apply(preset) {

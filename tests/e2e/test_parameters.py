@@ -128,7 +128,9 @@ def test_the_time_follows_steps_parameters_presets_and_connection(page: Page, ad
     steps.fill("2000")
     steps.blur()
     expect(price).to_contain_text("About 8 min once")
+    expect(page.locator("#preset-balanced")).to_have_text("About 4 min")
     page.get_by_role("radio", name="Vendor").check()
+    expect(page.locator("#preset-balanced")).to_be_hidden()
     expect(price).not_to_contain_text("once it trains")
     held: list[Route] = []
 

@@ -16,7 +16,8 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.connections.models import Connection
 from finetune_portal.jobs.choices import State
-from finetune_portal.jobs.durations import ExpectedTime, expected_time
+from finetune_portal.jobs.durations import ExpectedTime
+from finetune_portal.jobs.expected import PastJobs
 from finetune_portal.jobs.models import Job, JobEvent, Training
 from finetune_portal.providers.segmind import parameters
 from tests.fal.calls import KLEIN, KONTEXT
@@ -36,6 +37,10 @@ def engine(db: None) -> Connection:
     connection.parameters = list(parameters.KNOWN)
     connection.save()
     return connection
+
+
+def expected_time(user: User, at: Connection, trainer: str, steps: list[int]) -> ExpectedTime | None:
+    return PastJobs(user, at, trainer).expected(at, trainer, steps, {}, 1).time
 
 
 def trained(owner: User | None, seconds: float, state: str = State.READY, **fields: Any) -> Job:
@@ -146,17 +151,17 @@ def test_other_trainers_and_connections_do_not_count(alice: User, dana: User, en
     trained_three(alice, trainer=KLEIN)
     trained_three(alice, connection=connections.add(name="A", base_url="", key="sk-a", actor=dana))
     assert shown(alice) == ""
-    assert expected_time(alice, engine, KLEIN, [300], {}) == ExpectedTime(
+    assert expected_time(alice, engine, KLEIN, [300]) == ExpectedTime(
         timedelta(minutes=4), timedelta(minutes=4), 3
     )
-    assert expected_time(alice, engine, KONTEXT, [300], {}) is None
+    assert expected_time(alice, engine, KONTEXT, [300]) is None
 
 
 def test_jobs_that_a_person_may_not_see_do_not_count(alice: User, bob: User, engine: Connection) -> None:
     trained_three(alice)
-    assert expected_time(bob, engine, "", [300], {})
+    assert expected_time(bob, engine, "", [300])
     bob.is_active = False
-    assert expected_time(bob, engine, "", [300], {}) is None
+    assert expected_time(bob, engine, "", [300]) is None
 
 
 def test_parameters_that_change_a_step_count(alice: User, engine: Connection) -> None:
@@ -198,7 +203,7 @@ def test_jobs_that_queued_for_an_unknown_time_do_not_count(alice: User) -> None:
 def test_it_is_one_query_by_its_index(alice: User, engine: Connection) -> None:
     trained_three(alice)
     with CaptureQueriesContext(database) as queries:
-        assert expected_time(alice, engine, "", [200, 300, 400], {})
+        assert expected_time(alice, engine, "", [200, 300, 400])
     (query,) = queries
     if database.vendor == "sqlite":
         with database.cursor() as cursor:

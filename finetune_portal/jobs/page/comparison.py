@@ -75,7 +75,7 @@ class Comparison:
             rows.defer("dataset__verdict"),
             key=lambda job: (job.learning_rate or 0, job.steps or 0, job.pk),
         )
-        bills = costs.bills_of(ordered)
+        bills = costs.bills_of(job.pk for job in ordered)
         self.columns = [Column(job, bills[job.pk]) for job in ordered]
 
     @property
