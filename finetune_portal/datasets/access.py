@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404
 
 from finetune_portal.accounts.models import User
@@ -16,6 +18,7 @@ from finetune_portal.projects import access as projects
 
 # A public address of no use: it was refused, and no repair can be made.
 REFUSED_URL = Q(state=Dataset.State.REJECTED, verdict__repairs__0__isnull=True) & ~Q(source_url="")
+ROOT = Coalesce("parent", "pk")  # the same for all versions of a dataset
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -37,8 +40,28 @@ def unfinished(user: User) -> QuerySet[Dataset]:
     return listed(user).filter(state=Dataset.State.RECEIVING).order_by("-pk")
 
 
+def library(user: User, query: str) -> QuerySet[Dataset]:
+    """The newest version of each dataset that has a version which `search` finds."""
+    newer = listed(user).exclude(state=Dataset.State.RECEIVING).filter(pk__gt=OuterRef("pk"))
+    of_same = newer.filter(parent=Coalesce(OuterRef("parent"), OuterRef("pk")))  # no original is newer
+    rows = search(user, "").filter(~Exists(of_same))
+    if query:
+        rows = rows.annotate(root=ROOT).filter(
+            root__in=search(user, query).annotate(root=ROOT).values("root")
+        )
+    return rows
+
+
+def other_versions(user: User, datasets: Iterable[Dataset]) -> QuerySet[Dataset, Any]:
+    """What the library has of the same datasets beside these versions, the newest first."""
+    shown = {each.pk: each.parent_id or each.pk for each in datasets}
+    family = Q(pk__in=shown.values()) | Q(parent__in=shown.values())
+    rows = search(user, "").filter(family).exclude(pk__in=shown)
+    return rows.prefetch_related(None).order_by("-pk")
+
+
 def search(user: User, query: str) -> QuerySet[Dataset]:
-    """The library: complete datasets whose name, file name or owner's name holds `query`."""
+    """Complete datasets, each version by itself, whose name, file name or owner's name holds `query`."""
     rows = listed(user).exclude(state=Dataset.State.RECEIVING).annotate(job_count=Subquery(_job_count(user)))
     if query:
         by_name = Q(name__icontains=query) | Q(filename__icontains=query)

@@ -16,6 +16,7 @@ from finetune_portal.accounts import reauthentication
 from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.datasets import (
     access,
+    cards,
     checker,
     library,
     previews,
@@ -43,7 +44,7 @@ UNFINISHED_SHOWN = 20
 def dataset_list(request: PortalRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     page = page_of(
-        access.search(request.user, query),
+        access.library(request.user, query),
         before=request.GET.get("before", ""),
         after=request.GET.get("after", ""),
         size=24,
@@ -51,6 +52,7 @@ def dataset_list(request: PortalRequest) -> HttpResponse:
     unfinished = access.unfinished(request.user)[:UNFINISHED_SHOWN]
     context = {
         "page": page,
+        "cards": cards.of(request.user, page.rows),
         "query": query,
         "storage": retention.storage(access.visible(request.user)),
         "unfinished": unfinished,
