@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from finetune_portal.accounts import reauthentication
 from finetune_portal.accounts.http import PortalRequest
+from finetune_portal.datasets import previews
 from finetune_portal.datasets.preview_images import preview_response
 from finetune_portal.jobs import access, placement, services
 from finetune_portal.jobs.models import Job
@@ -146,13 +147,13 @@ def sample(request: PortalRequest, pk: int, sample: str) -> FileResponse:
 
 
 @require_safe
-def sample_preview(request: PortalRequest, pk: int, sample: str) -> HttpResponseBase:
-    """The same as a small WebP."""
+def sample_preview(request: PortalRequest, pk: int, sample: str, edge: str) -> HttpResponseBase:
+    """The same as a WebP, small or large."""
     job = access.job_to_see(request.user, pk)
-    if job.model_deleted_at:
+    if job.model_deleted_at or edge not in previews.EDGES:
         raise Http404
-    preview = samples.preview_path(job.pk, sample)
-    return preview_response(preview, lambda: samples.request_preview(job.pk, sample))
+    preview = samples.preview_path(job.pk, sample, edge)
+    return preview_response(preview, lambda: samples.request_preview(job.pk, sample, edge))
 
 
 @require_POST

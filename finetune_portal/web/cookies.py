@@ -16,7 +16,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def name_for(kind: str, portal_url: str) -> str:
-    """Return the name of the cookie `session` or `csrf` of the portal at this address."""
+    """Return the name of a cookie, such as that of the `session`, of the portal at this address."""
     return f"portal-{kind}-{hashlib.sha256(portal_url.encode()).hexdigest()[:8]}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +14,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from finetune_portal.web import busy, disk_full, looks, request_context
+from finetune_portal.web import browser_choices, busy, disk_full, looks, request_context
 from finetune_portal.web.http import (
     PLAIN,
     busy_response,
@@ -64,7 +65,7 @@ def choose_look(request: HttpRequest) -> HttpResponse:
     look = request.POST.get("look", "")
     response = HttpResponse(status=204) if is_sent_by_script(request) else redirect(sender_url(request))
     if look in looks.LOOKS:
-        looks.keep(response, look)
+        browser_choices.keep(response, settings.LOOK_COOKIE_NAME, look)
     return response
 
 

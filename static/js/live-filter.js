@@ -15,12 +15,16 @@ function isExcluded({ owner, dataset, archived }) {
   );
 }
 
+// Cards have what a row has not, and the stream has rows alone.
+export const isGrid = () => document.querySelector("#job-table[data-layout=grid]") !== null;
+
 // Whether the job stands, or may stand, in the one row of its sweep.
 const isGrouped = ({ sweep }) => Boolean(sweep && document.querySelector("#job-table[data-grouped]"));
 
 // Whether the table shows a job: true, false, or undefined where only the server knows.
 export function matchesFilter(job) {
-  const { state, mine, by, dataset, archived, before, after, unfolded, unfold, fold, ...others } = filter();
+  const { state, mine, by, dataset, archived, before, after, layout, unfolded, unfold, fold, ...others } =
+    filter();
   if (isExcluded(job) || differs(state, job.group)) return false;
   if (isGrouped(job)) return undefined;
   return Object.values({ before, after, ...others }).some(Boolean) ? undefined : true;
@@ -29,7 +33,7 @@ export function matchesFilter(job) {
 // Only the server knows what a search finds, how rows are ordered, the counts under a filter, and what the row of
 // a sweep says.
 export function needsServer(job) {
-  const { state, before, after, unfolded, unfold, fold, ...others } = filter();
+  const { state, before, after, layout, unfolded, unfold, fold, ...others } = filter();
   if (isGrouped(job)) return !isExcluded(job) || document.getElementById(`sweep-${job.sweep}`) !== null;
-  return Object.values(others).some(Boolean) && !isExcluded(job);
+  return (isGrid() || Object.values(others).some(Boolean)) && !isExcluded(job);
 }

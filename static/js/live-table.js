@@ -3,11 +3,12 @@
 // An answer with the whole table may be older than what was pushed while it was under way. So that is applied
 // once more to the rows that the answer has, and the next answer is whole again.
 
-import { matchesFilter, needsServer } from "./live-filter.js";
+import { isGrid, matchesFilter, needsServer } from "./live-filter.js";
 import { announceChange, statusOf } from "./live-messages.js";
 import { isPointed, morph, parse, withToken } from "./live-morph.js";
 import { noteSkipped, poll, pollJob, pollSoon } from "./live-polling.js";
 
+const ROWS = "#job-table :is(tbody tr, .job-card)";
 const MARKED = 8000; // for how long a new row is marked, and one that no longer matches the filter stays
 
 const underWay = new Map(); // by the request for a table: what was pushed since
@@ -41,6 +42,7 @@ export function showRow(row) {
 function applyRow({ id, html, ...job }, { isRepeated = false } = {}) {
   const fresh = parse(html);
   const shown = document.getElementById(fresh.id);
+  if (isGrid()) return shown || needsServer(job) ? pollSoon() : undefined;
   const isMatch = matchesFilter(job);
   if (shown) patchRow(shown, fresh, isMatch);
   else if (isMatch && !isRepeated) insertRow(id, fresh);
@@ -56,7 +58,8 @@ export function showProgress(row) {
 
 function applyProgress({ id, html, ...job }) {
   const shown = document.getElementById(`job-${id}`);
-  if (shown) patchRow(shown, parse(html), matchesFilter(job));
+  if (shown && isGrid()) pollSoon();
+  else if (shown) patchRow(shown, parse(html), matchesFilter(job));
 }
 
 export const showCounts = (counts) => push(applyCounts, counts);
@@ -112,14 +115,14 @@ function activate(element, added) {
   for (const each of added) htmx.trigger(each, "htmx:load");
 }
 
-// What someone points at, has focused or reads stays in its place when rows come and go above it.
+// What someone points at, has focused or reads stays in its place when rows or cards come and go above it.
 function keepScroll(change) {
-  const rows = Array.from(document.querySelectorAll("#job-table tbody tr"));
+  const rows = Array.from(document.querySelectorAll(ROWS));
   const top = document.querySelector(".topbar").offsetHeight;
   const isScrolled = rows[0]?.getBoundingClientRect().top < top;
   const kept =
     rows.find(isPointed) ||
-    document.activeElement.closest("#job-table tbody tr") ||
+    document.activeElement.closest(ROWS) ||
     (isScrolled ? rows.find((row) => row.getBoundingClientRect().top >= top) : undefined);
   const before = kept?.getBoundingClientRect().top;
   const result = change();

@@ -5,13 +5,14 @@ import { showFailure } from "./failures.js";
 
 const SECOND_KEY_WITHIN = 1500; // ms after g
 
+const ROW = "#job-table :is(tbody tr, .job-card)";
 const NAME = ".name :is(a, button)"; // of a job, or of a sweep, which it unfolds
 
-const names = () => Array.from(document.querySelectorAll(`#job-table tbody tr ${NAME}`));
+const names = () => Array.from(document.querySelectorAll(`${ROW} ${NAME}`));
 
 function moveFocus(by) {
   const all = names();
-  const at = all.indexOf(document.activeElement.closest("tr")?.querySelector(NAME));
+  const at = all.indexOf(document.activeElement.closest(ROW)?.querySelector(NAME));
   all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]?.focus();
 }
 
@@ -60,7 +61,7 @@ const SHORTCUTS = {
   n: () => leaveTo(document.querySelector("[data-new-training], [data-key=n]")),
   j: () => moveFocus(1),
   k: () => moveFocus(-1),
-  x: () => document.activeElement.closest("#job-table tbody tr")?.querySelector(".select input").click(),
+  x: () => document.activeElement.closest(ROW)?.querySelector(".select input").click(),
   b: () => document.querySelector("#bulk-actions button")?.focus(),
   "?": () =>
     document.getElementById("shortcuts") ? document.getElementById("shortcuts").showModal() : openPalette(),

@@ -76,6 +76,7 @@ def test_pages_after_sign_in(visitor: Visitor, web: WebServer, admin: User, job:
         "/",
         "/?q=nothing",
         f"/?by={person}&public=off&sort=name",
+        "/?layout=grid",
         "/jobs/compare/",
         f"/jobs/compare/?job={job.pk}&job={job.pk - 1}",
         f"/jobs/{job.pk}/",

@@ -41,7 +41,7 @@ def test_it_is_the_newest_result_else_sample_else_target(alice: User, job: Job, 
     Training.objects.all().delete()
     make_samples(job, "0", "20", "40")
     Training.objects.create(job=job, samples=[0, 20, 40])
-    assert picture_of(alice, job) == f"/jobs/{job.pk}/samples/40.webp"
+    assert picture_of(alice, job) == f"/jobs/{job.pk}/samples/40-small.webp"
     first, second = make_generation(job), make_generation(job)
     note_pictures(job)
     assert picture_of(alice, job) == f"/try/runs/{second.pk}/tiny.webp"
@@ -72,11 +72,11 @@ def test_a_picture_that_is_done_is_in_the_row_of_every_open_page(alice: User, jo
 
 def test_the_preview_of_a_sample_is_small(alice: User, job: Job) -> None:
     samples.save(job.pk, {"20": image(size=(640, 480))})
-    client, address = signed_in(alice), f"/jobs/{job.pk}/samples/20.webp"
+    client, address = signed_in(alice), f"/jobs/{job.pk}/samples/20-small.webp"
     assert client.get(address).status_code == 202
     made = Image.open(io.BytesIO(content(made_preview(client, address))))
     assert (made.format, made.size) == ("WEBP", (160, 120))
-    assert client.get(f"/jobs/{job.pk}/samples/30.webp").status_code == 404
+    assert client.get(f"/jobs/{job.pk}/samples/30-small.webp").status_code == 404
 
 
 def test_a_row_whose_preview_is_not_made_yet_is_soon_made_again(

@@ -21,7 +21,7 @@ class Limits(models.Model):
 
 
 class SavedView(models.Model):
-    """A person's saved filters and order of the table, as a query string."""
+    """A person's saved filters, order and layout of the table, as a query string."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     name = models.CharField(max_length=40)

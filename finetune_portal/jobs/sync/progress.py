@@ -89,7 +89,7 @@ def _fetch(training: Training, job: Job) -> None:
     missing = _fetch_samples(training, reported.samples)
     stored = samples.stored(job.pk, reported.samples)
     if stored and stored != training.samples:
-        samples.request_preview(job.pk, str(stored[-1]))  # so that it is there when the row shows it
+        samples.request_preview(job.pk, str(stored[-1]), "small")  # so that it is there when the row shows it
     _save(training, {"samples": stored})
     due = now() + (timedelta() if missing else INTERVAL)
     held_by(training).update(is_over=is_last and not missing, due_at=due, attempts=0, lease_expires_at=None)

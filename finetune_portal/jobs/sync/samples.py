@@ -21,17 +21,15 @@ def path(job_id: int, name: str) -> Path:
     return Path(settings.DATA_DIR) / "samples" / str(job_id) / f"{name}.png"
 
 
-def preview_path(job_id: int, name: str) -> Path:
-    """Where the small WebP of an image lies, at most `previews.EDGES["small"]` pixels wide and high."""
-    return path(job_id, name).with_suffix(".webp")
+def preview_path(job_id: int, name: str, edge: str) -> Path:
+    """Where the WebP of an image lies, at most `previews.EDGES[edge]` pixels wide and high."""
+    return path(job_id, name).with_name(f"{name}-{edge}.webp")
 
 
-def request_preview(job_id: int, name: str) -> bool:
+def request_preview(job_id: int, name: str, edge: str) -> bool:
     """Have the worker make the preview. False if there is no such image."""
-    picture = ("", preview_path(job_id, name))
-    return exists(job_id, name) and previews.request_all(
-        path(job_id, name), [picture], previews.EDGES["small"]
-    )
+    picture = ("", preview_path(job_id, name, edge))
+    return exists(job_id, name) and previews.request_all(path(job_id, name), [picture], previews.EDGES[edge])
 
 
 def missing(job_id: int, steps: Iterable[int]) -> list[str]:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from finetune_portal.accounts.models import User
 from finetune_portal.datasets import access as datasets
 from finetune_portal.jobs.table import saved_views
+from finetune_portal.jobs.table.display import LAYOUTS, layout_of
 from finetune_portal.projects import access as projects
 from finetune_portal.web.keys import parse_key
 
@@ -19,8 +20,15 @@ MAX_PROJECTS = 200
 MAX_DATASETS = 50  # the page of any other dataset links to its jobs
 
 
-def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Any]:
-    """`active` are the parameters that filter and sort the table now, `orders` the label of each order."""
+def filter_context(
+    user: User, active: Mapping[str, str], orders: Mapping[str, str], params: Mapping[str, str]
+) -> dict[str, Any]:
+    """`active` are the parameters that filter and sort the table now, `orders` the label of each order.
+
+    `params` is the whole query string, whose layout goes with each form and chip.
+    """
+    layout = {"layout": params["layout"]} if params.get("layout") in LAYOUTS else {}
+    kept = {**active, **layout}
     library = datasets.search(user, "").order_by("-pk")[:MAX_DATASETS]
     people = _options(
         User.objects.filter(is_active=True).order_by("name"), User.objects.all(), active.get("by", "")
@@ -43,11 +51,12 @@ def filter_context(user: User, active: Mapping[str, str], orders: Mapping[str, s
         "datasets": options,
         "projects": own_projects,
         "orders": orders,
-        "chips": [(label, urlencode(_without(active, name))) for name, label in chips.items() if label],
+        "chips": [(label, urlencode(_without(kept, name))) for name, label in chips.items() if label],
         "filter_count": sum(name in active for name in MENU_PARAMS),
-        "search_params": _without(active, "q"),
-        "menu_params": _without(active, *MENU_PARAMS),
-        **saved_views.view_tabs(user, active),
+        "search_params": _without(kept, "q"),
+        "menu_params": _without(kept, *MENU_PARAMS),
+        "view_query": urlencode({**active, "layout": layout_of(params)}),
+        **saved_views.view_tabs(user, active, layout_of(params)),
     }
 
 

@@ -19,6 +19,8 @@ class ViewForm(InlineForm):
     query = forms.CharField(max_length=500, required=False, widget=forms.HiddenInput)
 
     def clean_query(self) -> str:
-        """Keep only filters and order, not the page or other parameters."""
+        """Keep only filters, order and layout, not the page or other parameters."""
         params = QueryDict(str(self.cleaned_data["query"]))
-        return urlencode({name: params[name] for name in (*FILTER_PARAMS, "sort") if params.get(name)})
+        return urlencode(
+            {name: params[name] for name in (*FILTER_PARAMS, "sort", "layout") if params.get(name)}
+        )

@@ -19,7 +19,7 @@ from finetune_portal.connections.models import Connection
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs import access, choices
 from finetune_portal.jobs.models import Job, Training
-from finetune_portal.jobs.table import filters, sweeps
+from finetune_portal.jobs.table import display, filters, sweeps
 from finetune_portal.jobs.table.rows import row_keys
 from finetune_portal.jobs.table.selection import MAX_SELECTED
 from finetune_portal.web.keys import parse_key
@@ -39,7 +39,10 @@ MAX_COUNT = 1000
 
 
 def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
-    """`params` is the query string: FILTER_PARAMS, `sort`, `before`, `after`; sweeps.py reads more."""
+    """`params` is the query string: FILTER_PARAMS, `sort`, `before`, `after`.
+
+    display.py and sweeps.py read more of it.
+    """
     seen = stamp()  # before the rows, so that the next poll sees a change made in between
     sort = params.get("sort", "") if params.get("sort") in ORDERS else ""
     are_grouped, unfolded = sweeps.are_grouped(params), sweeps.unfolded(params)
@@ -53,6 +56,8 @@ def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
     active = {name: value for name in FILTER_PARAMS if (value := params.get(name, ""))}
     orders = {key: label for key, (label, _) in ORDERS.items()}
     return {
+        "layout": display.layout_of(params),
+        "layouts": display.LAYOUTS,
         "page": page,
         "rows": sweeps.with_sweeps(page.rows, row_keys(rows), unfolded) if are_grouped else page.rows,
         "are_grouped": are_grouped,
@@ -65,13 +70,13 @@ def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
         "order": orders[sort],
         "params": params,
         "max_selected": MAX_SELECTED,
-        **filters.filter_context(user, {**active, "sort": sort} if sort else active, orders),
+        **filters.filter_context(user, {**active, "sort": sort} if sort else active, orders, params),
     }
 
 
 def _fold_params(params: Mapping[str, str], unfolded: list[str]) -> dict[str, str]:
     """What the form that unfolds and folds sweeps sends beside its button: what the page shows now."""
-    shown = {name: params.get(name, "") for name in (*FILTER_PARAMS, "before", "after")}
+    shown = {name: params.get(name, "") for name in (*FILTER_PARAMS, "layout", "before", "after")}
     return {name: value for name, value in {**shown, "unfolded": ",".join(unfolded)}.items() if value}
 
 

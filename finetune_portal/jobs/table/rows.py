@@ -1,4 +1,4 @@
-"""Rows of the table as HTML, each rendered once and cached for all viewers with the same rights."""
+"""Rows of the table and cards of the grid as HTML, each rendered once for all with the same rights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INDENT = re.compile(r"\n\s+")  # a third of a row
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the page: that of a job, on its own or under its sweep, or that of a sweep.
+    """A row of the page: that of a job, on its own or under its sweep, or that of a sweep; or a job's card.
 
     `key` finds it in the cache; `job` is the primary key of the job that it shows.
     """
@@ -36,13 +36,14 @@ class Row:
     job: int
     may_change: bool = False
     is_under_sweep: bool = False
+    is_card: bool = False
     sweep: Sweep | None = None
 
     def render(self, job: Job) -> str:
         if self.sweep is not None:
             return _render(self.key, "jobs/_sweep_row.html", {"job": job, "sweep": self.sweep})
         context = {"job": job, "may_change": self.may_change, "is_under_sweep": self.is_under_sweep}
-        return _render(self.key, "jobs/_row.html", context)
+        return _render(self.key, "jobs/_card.html" if self.is_card else "jobs/_row.html", context)
 
 
 def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -72,9 +73,22 @@ def with_training(jobs: QuerySet[Job]) -> QuerySet[Job]:
     )
 
 
-def render_rows(rows: Iterable[Any], *, user: User, token: str) -> SafeString:
+def render_rows(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
     """Render jobs and sweeps by these keys. A job is read only if its row is not cached; `token` never is."""
-    shown = [row for each in rows for row in _rows_of(each, user)]
+    return _render_all([row for each in jobs for row in _rows_of(each, user)], user, token)
+
+
+def render_cards(jobs: Iterable[Any], *, user: User, token: str) -> SafeString:
+    """Render jobs by these keys as cards of the grid."""
+    may_change = access.right_to_change(user)
+    cards = [
+        Row(_key_of(job, may_change(job), is_card=True), job.pk, may_change(job), is_card=True)
+        for job in jobs
+    ]
+    return _render_all(cards, user, token)
+
+
+def _render_all(shown: list[Row], user: User, token: str) -> SafeString:
     cached = caches["process"].get_many([row.key for row in shown])
     missing = {row.job for row in shown if row.key not in cached}
     jobs_to_read = (
@@ -104,11 +118,11 @@ def _rows_of(shown: Any, user: User) -> Iterator[Row]:
         yield Row(key, job.pk, may_change(job), is_under_sweep=True)
 
 
-def _key_of(job: Any, may_change: bool, *, is_under_sweep: bool = False) -> str:
-    """The key of a job's row; `job` is read by `row_keys`."""
+def _key_of(job: Any, may_change: bool, *, is_under_sweep: bool = False, is_card: bool = False) -> str:
+    """The key of a job's row or card; `job` is read by `row_keys`."""
     return _cache_key(
         job,
-        (may_change, is_under_sweep),
+        (may_change, is_under_sweep, is_card),
         job.dataset_changed,
         (job.owner_name, job.project_name),
         (job.training_changed, job.is_closed),
@@ -120,7 +134,7 @@ def render_row(job: Job, *, may_change: bool) -> str:
     dataset, owner, training = job.dataset, job.owner, job.training_or_none
     key = _cache_key(
         job,
-        (may_change, False),
+        (may_change, False, False),
         dataset.updated_at if dataset else None,
         (owner.name if owner else None, job.project.name if job.project else None),
         (training.updated_at if training else None, job.connection.is_training_closed),
@@ -138,12 +152,12 @@ def _render(key: str, template: str, context: dict[str, Any]) -> str:
 
 def _cache_key(
     job: Job,
-    variant: tuple[bool, bool],
+    variant: tuple[bool, bool, bool],
     dataset: datetime | None,
     names: tuple[str | None, ...],
     state: tuple[datetime | None, bool],
 ) -> str:
-    """`variant`: may the viewer change the job, and does the row stand under that of its sweep.
+    """`variant`: may the viewer change the job, does the row stand under that of its sweep, is it a card.
 
     `names` and `state` are what the row shows of other rows, which may change without the job.
     """

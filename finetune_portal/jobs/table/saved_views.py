@@ -17,10 +17,10 @@ from finetune_portal.web.errors import ActionError
 MAX_TABS = 3  # the further ones fold into a menu
 
 
-def view_tabs(owner: User, active: Mapping[str, str]) -> dict[str, Any]:
-    """The views with a tab, those in the menu, and the current one. `active` is what the table shows."""
+def view_tabs(owner: User, active: Mapping[str, str], layout: str) -> dict[str, Any]:
+    """The views with a tab, those in the menu, and the current one. `active` filters and sorts the table."""
     views = list(SavedView.objects.filter(owner=owner))
-    current = next((view for view in views if dict(parse_qsl(view.query)) == dict(active)), None)
+    current = next((view for view in views if _shows(view, active, layout)), None)
     tabs = views[:MAX_TABS]
     if current and current not in tabs:
         tabs = [*tabs[:-1], current]
@@ -30,6 +30,12 @@ def view_tabs(owner: User, active: Mapping[str, str]) -> dict[str, Any]:
         "current_view": current,
         "can_save_view": bool(active) and current is None,
     }
+
+
+def _shows(view: SavedView, active: Mapping[str, str], layout: str) -> bool:
+    """Whether the table is as the view has it. One of an earlier release names no layout."""
+    query = dict(parse_qsl(view.query))
+    return query.pop("layout", layout) == layout and query == dict(active)
 
 
 def save_view(owner: User, *, name: str, query: str) -> SavedView:

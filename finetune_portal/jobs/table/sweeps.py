@@ -1,8 +1,8 @@
 """The jobs of a sweep as one row of the table, which unfolds into their rows.
 
 So it is in the newest-first table, also in that of one person, dataset or project: there a row can speak for
-all jobs of the sweep. In any other order, and under a filter that takes some jobs of a sweep and leaves
-others, each job has a row of its own, named by what tells it from the others.
+all jobs of the sweep. In any other order, under a filter that takes some jobs of a sweep and leaves others,
+and in the grid, each job stands on its own, named by what tells it from the others.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from finetune_portal.jobs.choices import ENDED, State
 from finetune_portal.jobs.display import axis_line, status_text
 from finetune_portal.jobs.models import Job
+from finetune_portal.jobs.table.display import layout_of
 from finetune_portal.web.paging import PAGE
 
-UNGROUPED_BY = ("state", "public", "sweep", "tag", "archived", "q", "sort")  # parameters of the query string
+UNGROUPED_BY = ("state", "public", "sweep", "tag", "archived", "q", "sort")  # of the query string
 # What the row of a sweep says of its jobs, beside what finds their own rows.
 SHOWN = (
     *("name", "owner", "project", "updated_at", "sweep", "sweep_axes", "is_best", "is_public"),
@@ -108,7 +109,8 @@ class Sweep:
 
 
 def are_grouped(params: Mapping[str, str]) -> bool:
-    return not any(params.get(name) for name in UNGROUPED_BY)
+    """Not in the grid either: it is for comparing the results of jobs."""
+    return layout_of(params) == "table" and not any(params.get(name) for name in UNGROUPED_BY)
 
 
 def unfolded(params: Mapping[str, str]) -> list[str]:

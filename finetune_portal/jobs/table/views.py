@@ -16,7 +16,7 @@ from finetune_portal.accounts.http import PortalRequest
 from finetune_portal.jobs import access
 from finetune_portal.jobs.models import Job, SavedView
 from finetune_portal.jobs.page.comparison import Comparison
-from finetune_portal.jobs.table import bulk, query, saved_views
+from finetune_portal.jobs.table import bulk, display, query, saved_views
 from finetune_portal.jobs.table.forms import ViewForm
 from finetune_portal.jobs.table.selection import MAX_SELECTED, jobs_with_keys, selected_jobs, table_url
 from finetune_portal.web.errors import ActionError
@@ -26,7 +26,11 @@ from finetune_portal.web.http import action_messages, fragment_of
 
 @require_safe
 def job_list(request: PortalRequest) -> HttpResponse:
-    return render(request, "jobs/list.html", query.table_context(request.user, request.GET))
+    if display.opens_as_grid(request) and not request.htmx:
+        return redirect(f"{reverse('jobs:list')}?{urlencode([*request.GET.items(), ('layout', 'grid')])}")
+    response = render(request, "jobs/list.html", query.table_context(request.user, request.GET))
+    display.keep_layout(response, request.GET.get("layout", ""))
+    return response
 
 
 @require_safe

@@ -75,10 +75,10 @@ def event_tone(event: JobEvent, job: Job) -> str:
 
 
 @register.simple_tag
-def sample_preview(job: Job, step: int) -> SafeString:
-    """The attributes of a small image of the sample after a step."""
-    url = reverse("jobs:sample-preview", args=[job.pk, step])
-    return PreviewImage(url, samples.preview_path(job.pk, str(step))).attributes
+def sample_preview(job: Job, step: int, edge: str) -> SafeString:
+    """The attributes of an image of the sample after a step."""
+    url = reverse("jobs:sample-preview", args=[job.pk, step, edge])
+    return PreviewImage(url, samples.preview_path(job.pk, str(step), edge)).attributes
 
 
 @register.filter
@@ -91,6 +91,12 @@ def parameter_inputs(preset: Preset) -> str:
 def job_rows(context: dict[str, Any], jobs: list[Job]) -> SafeString:
     """Render the rows of these jobs with the actions the viewer may take."""
     return rows.render_rows(jobs, user=context["user"], token=str(context.get("csrf_token", "")))
+
+
+@register.simple_tag(takes_context=True)
+def job_cards(context: dict[str, Any], jobs: list[Job]) -> SafeString:
+    """Render these jobs as cards of the grid, with the actions the viewer may take."""
+    return rows.render_cards(jobs, user=context["user"], token=str(context.get("csrf_token", "")))
 
 
 @register.simple_tag(takes_context=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from finetune_portal.connections import trainers
@@ -12,6 +13,7 @@ from finetune_portal.jobs.models import Job
 from finetune_portal.playground import access, panel
 from finetune_portal.playground.input_choices import preview_of
 from finetune_portal.playground.models import Generation, Input
+from finetune_portal.playground.results import EDGES
 
 register = template.Library()
 
@@ -42,6 +44,16 @@ def latest_result(job: Job) -> Generation | None:
 def preview(source: Generation | Input, edge: str) -> SafeString:
     """The attributes of an image that shows a result or an input."""
     return preview_of(source, edge).attributes
+
+
+@register.simple_tag
+def sharp_preview(result: Generation) -> SafeString:
+    """The same of a result that is shown large. Once it is made, sharp screens get the large preview."""
+    small, large = preview_of(result, "small"), preview_of(result, "large")
+    if small.is_pending or large.is_pending:
+        return small.attributes
+    srcset = format_html(' srcset="{} {}w, {} {}w"', small.url, EDGES["small"], large.url, EDGES["large"])
+    return small.attributes + srcset
 
 
 @register.inclusion_tag("playground/_results.html", takes_context=True)
