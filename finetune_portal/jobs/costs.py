@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
 from django.utils.timezone import now
 
 from finetune_portal.audit.services import redact
@@ -101,13 +102,17 @@ def wait_for_approval(job: Job, cost: Cost) -> None:
 def forget_project(project: Project) -> None:
     """Forget what the budgets of a project that is deleted said, also of jobs that were moved out of it."""
     asked = Cost.objects.filter(kind=Cost.Kind.JOB, project=project, approval__isnull=False)
-    jobs = Job.objects.filter(pk__in=list(asked.values_list("subject", flat=True)))
+    forget_budgets(Job.objects.filter(pk__in=list(asked.values_list("subject", flat=True))))
+    ledger.forget_project(project)
+
+
+def forget_budgets(jobs: QuerySet[Job]) -> None:
+    """Forget which budgets jobs waited for, in their history and where one was declined."""
     events = JobEvent.objects.filter(job__in=jobs)
     events.filter(state=State.APPROVAL).update(text=WAITS)
     events.filter(state=State.CLOSED, text__startswith=DECLINED).update(text=FORGOTTEN)
     redact(jobs, actions=("job.decline",))
     jobs.filter(error__startswith=DECLINED).update(error=FORGOTTEN)
-    ledger.forget_project(project)
 
 
 def approval_of(job: Job) -> Approval | None:

@@ -11,7 +11,8 @@ from finetune_portal.accounts.models import User
 from finetune_portal.audit.services import record
 from finetune_portal.datasets import library
 from finetune_portal.datasets.models import Dataset
-from finetune_portal.jobs import limits
+from finetune_portal.jobs import costs, limits
+from finetune_portal.jobs.choices import State
 from finetune_portal.jobs.models import Job
 from finetune_portal.projects import access
 from finetune_portal.projects.models import Project
@@ -21,6 +22,7 @@ from finetune_portal.web.errors import ActionError
 OUTSIDE = "“{dataset}” belongs to the private project “{project}”. Start the job in that project."
 DATASET_GONE = "The dataset was deleted meanwhile, so nothing was started."
 JOB_GONE = "The job was deleted meanwhile, so nothing was moved."
+WAITS = "The job waits for an approval of its cost in this project. Move it once that is decided."
 NOT_JOINED = "You are no longer a member of this project."
 
 
@@ -69,12 +71,16 @@ def move(job: Job, project: Project | None, *, actor: User) -> None:
         before = current.project
         if before == project:
             return
+        if current.state == State.APPROVAL:
+            raise ActionError(WAITS)
         if current.dataset_id:
             rows = Dataset.objects.select_for_update(of=("self",), no_key=True)
             dataset = rows.select_related("project").get(pk=current.dataset_id)
             if sentence := refusal(dataset, project):
                 raise ActionError(f"{sentence.partition('. ')[0]}, so its jobs are there, too.")
         Job.objects.filter(pk=job.pk).update(project=project, updated_at=now())
+        if before is not None and before.is_private:
+            costs.forget_budgets(Job.objects.filter(pk=job.pk))  # who may see the job now may not see those
         touch(before, project)
         names = {"before": access.name_of(before), "after": access.name_of(project)}
         record(actor, "job.project", job, name=current.name, **names)
