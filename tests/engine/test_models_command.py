@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,17 +30,29 @@ def models(data: Path, **own: str) -> subprocess.CompletedProcess[str]:
 
 
 def klein(folder: Path, *, heads: int = 24, **index: object) -> Path:
-    """A folder in the layout of FLUX.2 klein, with one number as the weights of each part."""
+    """A folder in the layout of FLUX.2 klein."""
+    return whole(folder, {"num_attention_heads": heads}, {"_class_name": "Flux2KleinPipeline", **index})
+
+
+def qwen(folder: Path, **transformer: object) -> Path:
+    """A folder in the layout of Qwen-Image-Edit-2509, or as the switches of the transformer say."""
+    whole(folder, transformer, {"_class_name": "QwenImageEditPlusPipeline"})
+    (folder / "processor").mkdir()
+    (folder / "processor" / "preprocessor_config.json").write_text("{}")
+    return folder
+
+
+def whole(folder: Path, transformer: Mapping[str, object], index: Mapping[str, object]) -> Path:
+    """A folder of the parts that all base models have, with one number as the weights of each part."""
     header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
     weights = len(header).to_bytes(8, "little") + header + bytes(4)
-    config = {"transformer": {"num_attention_heads": heads, "attention_head_dim": 128}}
     for part, stem in (
         ("vae", "diffusion_pytorch_model"),
         ("text_encoder", "model"),
         ("transformer", "diffusion_pytorch_model"),
     ):
         (folder / part).mkdir(parents=True)
-        (folder / part / "config.json").write_text(json.dumps(config.get(part, {})))
+        (folder / part / "config.json").write_text(json.dumps(transformer if part == "transformer" else {}))
         (folder / part / f"{stem}.safetensors").write_bytes(weights)
     for path in (
         "scheduler/scheduler_config.json",
@@ -48,7 +61,7 @@ def klein(folder: Path, *, heads: int = 24, **index: object) -> Path:
     ):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text("{}")
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Flux2KleinPipeline", **index}))
+    (folder / "model_index.json").write_text(json.dumps(index))
     return folder
 
 
@@ -97,3 +110,44 @@ def test_klein_lacks_what_its_transformer_has_nothing_of(tmp_path: Path) -> None
     parameters = model_folder.inspect(klein(tmp_path / "klein")).parameters
     assert not {"guidance", "modulation"} & parameters.keys()
     assert parameters["timestep_sampling"].default == "uniform"
+
+
+def test_the_switch_of_2511_tells_it_from_2509(tmp_path: Path) -> None:
+    folders = f"{qwen(tmp_path / 'nine')}, {qwen(tmp_path / 'eleven', zero_cond_t=True)}"
+    first, second = models(tmp_path / "data", MODEL_DIRS=folders).stdout.splitlines()
+    assert "holds Qwen-Image-Edit-2509 (nine), " in first
+    assert first.endswith(" GB, Apache License 2.0.")
+    assert "holds Qwen-Image-Edit-2511 (eleven), " in second
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        (
+            "processor/preprocessor_config.json",
+            "processor lacks preprocessor_config.json, or processor_config.json: the",
+        ),
+        (
+            "tokenizer/tokenizer.json",
+            "tokenizer lacks tokenizer.json, or vocab.json and merges.txt: the download",
+        ),
+        (
+            "text_encoder/model.safetensors",
+            "text_encoder has no model.safetensors: the download was not finished",
+        ),
+    ],
+)
+def test_what_a_folder_of_qwen_lacks_is_named(tmp_path: Path, file: str, says: str) -> None:
+    folder = qwen(tmp_path / "qwen")
+    (folder / file).unlink()
+    with pytest.raises(model_folder.ModelFolderError, match=says):
+        model_folder.inspect(folder)
+
+
+@pytest.mark.parametrize("pipeline", ["QwenImagePipeline", "QwenImageEditPipeline"])
+def test_the_other_pipelines_of_qwen_are_refused(tmp_path: Path, pipeline: str) -> None:
+    folder = whole(tmp_path / "qwen", {}, {"_class_name": pipeline})
+    with pytest.raises(
+        model_folder.ModelFolderError, match=f"holds {pipeline}, not .*QwenImageEditPlusPipeline."
+    ):
+        model_folder.inspect(folder)

@@ -28,8 +28,10 @@ os.environ.update(ONE_CORE)  # before torch is imported
 collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 collect_ignore = [] if find_spec("ray") else ["test_ray.py"]
 if find_spec("torch"):
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
+
     from tests.train.jobs import begun, ended
-    from tests.train.models import random_klein, random_model
+    from tests.train.models import random_klein, random_model, random_qwen
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,6 +50,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def klein(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole FLUX.2 klein in the tiny configuration, with random weights."""
     return random_klein(tmp_path_factory.mktemp("klein"))
+
+
+@pytest.fixture(scope="session")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A whole Qwen-Image-Edit in the tiny configuration, which sees small input images in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edit_plus, "VAE_IMAGE_SIZE", 96 * 96)
+        patch.setattr(edit_plus, "CONDITION_IMAGE_SIZE", 64 * 64)
+        yield random_qwen(tmp_path_factory.mktemp("qwen"))
 
 
 @pytest.fixture(scope="session")

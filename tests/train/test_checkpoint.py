@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from finetune_portal.engine import progress
 from finetune_portal.engine.trainers.families.klein import Klein
+from finetune_portal.engine.trainers.families.qwen import Qwen
 from finetune_portal.engine.trainers.lora.distributed import ProcessGroup
 from finetune_portal.engine.trainers.lora.training import Training
 from tests.train.training import dataset, spec
@@ -47,6 +48,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Klein, "sample_steps", 2)  # of 28, each with two passes
+        patch.setattr(Qwen, "sample_steps", 2)
         yield train
 
 
@@ -57,7 +59,9 @@ def whole(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[progress.
     return run(work), work
 
 
-@pytest.mark.parametrize(("run", "lose_from"), [("model", 1), ("model", 4), ("klein", 4)], indirect=["run"])
+@pytest.mark.parametrize(
+    ("run", "lose_from"), [("model", 1), ("model", 4), ("klein", 4), ("qwen", 4)], indirect=["run"]
+)
 def test_the_curves_are_whole_though_the_engine_stopped_before_it_read_them(
     run: Run, tmp_path: Path, whole: tuple[progress.Progress, Path], lose_from: int
 ) -> None:

@@ -9,7 +9,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from finetune_portal.engine.trainers.families.kontext import shift_sigmas
+from finetune_portal.engine.trainers.families.family import shift_sigmas
 from finetune_portal.engine.trainers.lora.sigmas import VALIDATION_SIGMAS, draw_sigmas, schedule_weights
 from tests.train.training import dataset, spec, training
 

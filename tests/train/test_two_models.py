@@ -30,24 +30,30 @@ NUMBERS = {"steps": 2, "learning_rate": 0.01}
 
 
 @pytest.fixture(scope="module")
-def engine(model: Path, klein: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    own = {"KONTEXT_MODEL_DIR": str(model), "MODEL_DIRS": str(klein)}
+def engine(
+    model: Path, klein: Path, qwen: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningEngine]:
+    own = {"KONTEXT_MODEL_DIR": str(model), "MODEL_DIRS": f"{klein},{qwen}"}
     with start_engine(tmp_path_factory.mktemp("engine"), **own, **ONE_CORE) as running:
         yield running
 
 
 def test_each_is_offered_with_its_parameters(engine: RunningEngine) -> None:
-    kontext, klein = call(engine, "GET", "/extra").json()["trainers"]
-    assert (kontext["id"], kontext["most_inputs"], klein["id"], klein["most_inputs"]) == (
-        "flux-kontext", 1, "flux-2-klein", 4,
-    )  # fmt: skip
+    kontext, klein, qwen = call(engine, "GET", "/extra").json()["trainers"]
+    assert [(each["id"], each["most_inputs"]) for each in (kontext, klein, qwen)] == [
+        ("flux-kontext", 1),
+        ("flux-2-klein", 4),
+        ("qwen-image-edit-plus", 3),
+    ]
     assert kontext["parameters"].keys() - klein["parameters"].keys() == {"guidance", "modulation"}
+    assert kontext["parameters"].keys() - qwen["parameters"].keys() == {"guidance"}
+    assert (kontext["parameters"]["modulation"], qwen["parameters"]["modulation"]) == (True, False)
 
 
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"base_model": "QWEN"}, "base_model must be FLUX, or flux-2-klein."),
+        ({"base_model": "QWEN"}, "base_model must be FLUX, or flux-2-klein, or qwen-image-edit-plus."),
         ({**KLEIN, "advance_parameters": {**NUMBERS, "guidance": 2}}, "'guidance', which is not known"),
         ({**KLEIN, "advance_parameters": {**NUMBERS, "resolution": 1040}}, "a number from 0 to 1024."),
     ],
@@ -89,6 +95,15 @@ def test_klein_trains_several_inputs_and_runs(engine: RunningEngine) -> None:
         database.execute("UPDATE engine_job SET base_model = '' WHERE name = ?", [details["name"]])
     (answer,) = until(run)
     assert "was trained on finetune-portal/tiny-klein (flux-kontext), but" in answer.json()["error"]
+    with closing(sqlite3.connect(engine.data_dir / "engine" / "engine.sqlite3")) as database, database:
+        database.execute(
+            "UPDATE engine_job SET base_model = 'qwen-image-edit-plus', trained_by = "
+            "json_set(trained_by, '$.base_model', 'finetune-portal/tiny-qwen-image-edit') WHERE name = ?",
+            [details["name"]],
+        )
+    request["num_inference_steps"] = 1
+    (answer,) = until(run)
+    assert answer.json()["error"] == "num_inference_steps must be from 2 to 100."
 
 
 def test_kontext_refuses_them(engine: RunningEngine) -> None:

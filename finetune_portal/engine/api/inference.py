@@ -21,6 +21,7 @@ from finetune_portal.engine.images.errors import DecoderUnavailableError
 from finetune_portal.engine.models import Job
 from finetune_portal.engine.storage import keys
 from finetune_portal.engine.trainers.current import current_trainer
+from finetune_portal.engine.trainers.families.layouts import Layout
 from finetune_portal.engine.trainers.image_generator import (
     RETRY_SECONDS,
     GenerateRequest,
@@ -45,7 +46,7 @@ def run(request: HttpRequest, fields: Fields) -> HttpResponse:
     """Generate an image with a finished model (docs/engine.md)."""
     job = _finished_job(str(fields["slug"]))
     generator, model = _image_generator(job)
-    generate_request = _generate_request(job, fields, guidance=model.layout.guidance)
+    generate_request = _generate_request(job, fields, model.layout)
     try:
         image = generator.generate(generate_request, model)
     except GeneratorBusyError as error:
@@ -99,7 +100,7 @@ def _image_generator(job: Job) -> tuple[ImageGenerator, BaseModel]:
     return generator, model
 
 
-def _generate_request(job: Job, fields: Fields, *, guidance: float) -> GenerateRequest:
+def _generate_request(job: Job, fields: Fields, layout: Layout) -> GenerateRequest:
     if text(fields, "aspect_ratio", longest=100, needed=False) not in ("", ASPECT_RATIO):
         raise ApiError(422, f"aspect_ratio must be {ASPECT_RATIO}: no other is known here.")
     output_format = text(fields, "output_format", longest=10, needed=False) or "png"
@@ -110,8 +111,8 @@ def _generate_request(job: Job, fields: Fields, *, guidance: float) -> GenerateR
         strength=_number_within(fields, "lora_strength", 1.0, -10, 10),
         prompt=text(fields, "prompt", longest=5000),
         seed=_whole_within(fields, "seed", random.randrange(2**31), 0, 2**32 - 1),  # nosec B311  # no secret
-        steps=_whole_within(fields, "num_inference_steps", 28, 1, 100),
-        guidance=_number_within(fields, "guidance", guidance, 0, 20),
+        steps=_whole_within(fields, "num_inference_steps", 28, layout.least_steps, 100),
+        guidance=_number_within(fields, "guidance", layout.guidance, 0, 20),
         kind=FORMATS[output_format],
         picture=_input_image(fields),
     )

@@ -73,11 +73,15 @@ def inspect(folder: Path) -> BaseModel:
         except weight_files.WeightFileError as error:
             raise ModelFolderError(str(error)) from None
     for part, groups in layout.tokenizers.items():
-        _check_tokenizer(folder / part, groups)
+        _check_files(folder / part, groups)
+        _read_json(folder / part / "tokenizer_config.json")
+    for part, groups in layout.processors.items():
+        _check_files(folder / part, groups)
     transformer = _read_json(folder / "transformer" / "config.json")
     width = transformer.get("num_attention_heads", 24) * transformer.get("attention_head_dim", 128)
     name = str(transformer.get("_name_or_path") or _name(folder))
-    return BaseModel(folder, name, width < TINY_BELOW, layout, layout.variant(width))
+    variant = layout.variant(width, [name for name, value in transformer.items() if value is True])
+    return BaseModel(folder, name, width < TINY_BELOW, layout, variant)
 
 
 def _snapshot(cache: Path) -> Path:
@@ -123,10 +127,9 @@ def _layout(folder: Path) -> Layout:
     return layout
 
 
-def _check_tokenizer(folder: Path, groups: tuple[tuple[str, ...], ...]) -> None:
+def _check_files(folder: Path, groups: tuple[tuple[str, ...], ...]) -> None:
     if not folder.is_dir():
         raise ModelFolderError(f"{folder.parent} has no folder {folder.name}.")
-    _read_json(folder / "tokenizer_config.json")
     if not any(all(_has_content(folder / name) for name in group) for group in groups):
         wanted = ", or ".join(" and ".join(group) for group in groups)
         raise ModelFolderError(f"{folder} lacks {wanted}: {weight_files.UNFINISHED}.")

@@ -24,6 +24,9 @@ TITLES = {
     "flux-2-klein": "FLUX.2 klein",
     "flux-2-klein-base-4b": "FLUX.2 klein 4B base",
     "flux-2-klein-base-9b": "FLUX.2 klein 9B base",
+    "qwen-image-edit-plus": "Qwen-Image-Edit Plus",
+    "qwen-image-edit-2509": "Qwen-Image-Edit-2509",
+    "qwen-image-edit-2511": "Qwen-Image-Edit-2511",
 }
 
 

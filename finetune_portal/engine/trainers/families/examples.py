@@ -14,7 +14,7 @@ Size = tuple[int, int]  # width and height in pixels
 
 @dataclass(frozen=True)
 class Example:
-    """A pair and its instruction. The first input image has the size of the target, the pair's bucket."""
+    """A pair and its instruction. The first input image has the shape of the target, the pair's bucket."""
 
     name: str
     controls: tuple[Image.Image, ...]
@@ -47,5 +47,16 @@ class Batch:
         return cls(
             torch.cat([each.targets for each in batches]),
             tuple(torch.cat(parts) for parts in zip(*(each.controls for each in batches), strict=True)),
-            {name: torch.cat([each.text[name] for each in batches]) for name in batches[0].text},
+            {name: _padded([each.text[name] for each in batches]) for name in batches[0].text},
         )
+
+
+def _padded(texts: Sequence[Tensor]) -> Tensor:
+    """Concatenate tensors whose second axes may be unlike, such as tokens, with zeros behind."""
+    longest = max(each.shape[1] for each in texts)
+    return torch.cat(
+        [
+            torch.cat([each, each.new_zeros(len(each), longest - each.shape[1], *each.shape[2:])], 1)
+            for each in texts
+        ]
+    )

@@ -7,7 +7,7 @@ import importlib
 import math
 import resource
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +40,8 @@ class Family(ABC):
     vae_class: ClassVar[Any]
     transformer_class: ClassVar[Any]
     text_parts: ClassVar[Sequence[str]]  # of the pipeline: absent where the instruction is embedded already
+    unused_parts: ClassVar[Sequence[str]] = ()  # of the pipeline that stay absent in the whole one, too
+    guidance_argument: ClassVar[str] = "guidance_scale"  # of the pipeline
     sample_steps: int
     sample_guidance: float
     most_area: ClassVar[float] = math.inf  # pixels of an input image that the pipeline does not shrink
@@ -60,8 +62,16 @@ class Family(ABC):
         self.vae = self.vae_class.from_pretrained(folder, subfolder="vae", dtype=self.dtype)
         self.vae.requires_grad_(False)
         self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
-        self.multiple = 2 ** len(self.vae.config.block_out_channels)  # pixels: a token is 2 x 2 latents
-        self.resolution = int(self.vae.config.sample_size)
+
+    @property
+    def multiple(self) -> int:
+        """Pixels of which the sides of an image are multiples: a token is 2 x 2 latents."""
+        return int(2 ** len(self.vae.config.block_out_channels))
+
+    @property
+    def resolution(self) -> int:
+        """The side in pixels of a square as large as the images, where a request names none."""
+        return int(self.vae.config.sample_size)
 
     @staticmethod
     @abstractmethod
@@ -90,17 +100,25 @@ class Family(ABC):
         """Why the pipeline does not take an image of this size, as a clause; empty where it does."""
         return ""
 
+    def input_size(self, bucket: Size) -> Size:
+        """The size in which the transformer is shown an input image whose bucket is this one."""
+        return bucket
+
     @abstractmethod
-    def encode_instructions(self, instructions: Iterable[str]) -> dict[str, dict[str, Tensor]]:
-        """Embed each instruction, as `Batch.text` has it, then free the text encoders."""
+    def text_encoding(self, instructions: set[str]) -> Callable[[Example], Mapping[str, Tensor]]:
+        """What embeds the text of an example, as `Batch.text` has it, on the CPU.
+
+        `instructions` are those of all examples. Where a text depends on nothing else, all are embedded here,
+        and the text encoders leave; else they stay for as long as the function does.
+        """
 
     @abstractmethod
     def normalized_latents(self, pixels: Tensor) -> Tensor:
         """The latents of images, (count, 3, height, width) from -1 to 1, as the transformer takes them."""
 
-    @abstractmethod
     def shift_sigmas(self, even: Tensor, tokens: int) -> Tensor:
         """Shift sigmas as the schedule of a sample does, whose target has so many tokens."""
+        return shift_sigmas(self.scheduler, even, tokens)
 
     @abstractmethod
     def sample_inputs(self, example: Example, batch: Batch) -> dict[str, Any]:
@@ -118,10 +136,9 @@ class Family(ABC):
         with torch.no_grad(), self.vae_on_device():
             return _first_image(
                 pipe,
-                self.sample_inputs(example, batch),
+                {**self.sample_inputs(example, batch), self.guidance_argument: self.sample_guidance},
                 size=example.target.size,
                 steps=self.sample_steps,
-                guidance=self.sample_guidance,
                 seed=seed,
             )
 
@@ -137,22 +154,23 @@ class Family(ABC):
         seed: int,
     ) -> Image.Image:
         """Generate an image of this size with the whole pipeline of `load_pipeline`."""
-        inputs = self.run_inputs(pipe, images, prompt, size)
-        return _first_image(pipe, inputs, size=size, steps=steps, guidance=guidance, seed=seed)
+        inputs = {**self.run_inputs(pipe, images, prompt, size), self.guidance_argument: guidance}
+        return _first_image(pipe, inputs, size=size, steps=steps, seed=seed)
 
     def encode(
         self, instructions: Iterable[str], examples: Iterable[Example]
     ) -> Iterator[tuple[Example, Batch]]:
         """Encode each example as a batch of one, on the CPU. The images of one at a time are in memory.
 
-        `instructions` are those of all examples: the text encoders read them first, and then leave.
+        `instructions` are those of all examples.
         """
         with torch.no_grad():
-            texts = self.encode_instructions(set(instructions))
+            encode_text = self.text_encoding(set(instructions))
             with self.vae_on_device():
                 for each in examples:
                     controls = tuple(self._encode_image(image) for image in each.controls)
-                    yield each, Batch(self._encode_image(each.target), controls, texts[each.instruction])
+                    yield each, Batch(self._encode_image(each.target), controls, encode_text(each))
+                del encode_text  # and what it holds, before the memory is freed
 
     @contextmanager
     def vae_on_device(self) -> Iterator[None]:
@@ -195,8 +213,13 @@ class Family(ABC):
 
     def load_pipeline(self) -> Any:
         """The whole pipeline, for images of finished models."""
+        absent = dict.fromkeys(self.unused_parts)
         pipe = self.pipeline.from_pretrained(
-            self.folder, transformer=self.load_base_transformer(), vae=self.vae, torch_dtype=self.dtype
+            self.folder,
+            transformer=self.load_base_transformer(),
+            vae=self.vae,
+            dtype=self.dtype,
+            **absent,
         )
         pipe.set_progress_bar_config(disable=True)
         if self.device.type == "cuda" and not self._has_room_for(("transformer", "vae", *self.text_parts)):
@@ -238,15 +261,32 @@ def add_lora(transformer: Any, *, rank: int, alpha: int, layers: str, seed: int)
             parameter.data = parameter.data.float()
 
 
-def _first_image(
-    pipe: Any, inputs: Mapping[str, Any], *, size: Size, steps: int, guidance: float, seed: int
-) -> Image.Image:
+def pack_latents(latents: Tensor) -> Tensor:
+    """Tokens of 2 x 2 latents.
+
+    (count, channels, height, width) to (count, height * width / 4, channels * 4).
+    """
+    count, channels, height, width = latents.shape
+    squares = latents.reshape(count, channels, height // 2, 2, width // 2, 2)
+    return squares.permute(0, 2, 4, 1, 3, 5).reshape(count, height * width // 4, channels * 4)
+
+
+def shift_sigmas(scheduler: FlowMatchEulerDiscreteScheduler, even: Tensor, tokens: int) -> Tensor:
+    """Shift sigmas by the config of the scheduler, for a target of so many tokens."""
+    config = scheduler.config
+    if not config.use_dynamic_shifting:
+        return config.shift * even / (1 + (config.shift - 1) * even)
+    slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
+    mu = config.base_shift + slope * (tokens - config.base_image_seq_len)
+    return scheduler.time_shift(mu, 1.0, even)
+
+
+def _first_image(pipe: Any, inputs: Mapping[str, Any], *, size: Size, steps: int, seed: int) -> Image.Image:
     image: Image.Image = pipe(
         **inputs,
         width=size[0],
         height=size[1],
         num_inference_steps=steps,
-        guidance_scale=guidance,
         generator=torch.Generator().manual_seed(seed),
     ).images[0]
     return image

@@ -7,7 +7,7 @@ the text. The input images follow the target in one sequence, and nothing weighs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ class Klein(Family):
             return f"FLUX.2 klein takes sides of {LEAST_SIDE} pixels and more, ratios up to {MOST_RATIO}:1"
         return ""
 
-    def encode_instructions(self, instructions: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+    def text_encoding(self, instructions: set[str]) -> Callable[[Example], Mapping[str, Tensor]]:
         """The empty one is embedded, too: samples are guided away from it."""
         encoder = Flux2KleinPipeline.from_pretrained(
             self.folder, transformer=None, vae=None, dtype=self.dtype
@@ -91,7 +91,7 @@ class Klein(Family):
         self.empty_prompt = texts[""]["prompt"]
         del encoder
         free_memory()
-        return texts
+        return lambda example: texts[example.instruction]
 
     def normalized_latents(self, pixels: Tensor) -> Tensor:
         latents = torch.nn.functional.pixel_unshuffle(self.vae.encode(pixels).latent_dist.mode(), 2)

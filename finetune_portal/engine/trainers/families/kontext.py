@@ -6,21 +6,16 @@ same rows and columns, but a first id of 1. The guidance is an input of the tran
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    FlowMatchEulerDiscreteScheduler,
-    FluxKontextPipeline,
-    FluxTransformer2DModel,
-)
+from diffusers import AutoencoderKL, FluxKontextPipeline, FluxTransformer2DModel
 from PIL import Image
 from torch import Tensor
 
 from finetune_portal.engine.trainers.families.examples import Batch, Example, Size
-from finetune_portal.engine.trainers.families.family import Family, free_memory
+from finetune_portal.engine.trainers.families.family import Family, free_memory, pack_latents
 
 ATTENTION = r"attn\.(to_q|to_k|to_v|to_out\.0|add_q_proj|add_k_proj|add_v_proj|to_add_out)"
 FEED_FORWARD = r"ff\.net\.0\.proj|ff\.net\.2|ff_context\.net\.0\.proj|ff_context\.net\.2|proj_mlp|proj_out"
@@ -77,7 +72,7 @@ class Kontext(Family):
         layers = "|".join([ATTENTION, *[FEED_FORWARD] * feed_forward, *[MODULATION] * modulation])
         return rf".*transformer_blocks\.\d+\.({layers})"
 
-    def encode_instructions(self, instructions: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+    def text_encoding(self, instructions: set[str]) -> Callable[[Example], Mapping[str, Tensor]]:
         encoder = FluxKontextPipeline.from_pretrained(
             self.folder, transformer=None, vae=None, dtype=self.dtype
         ).to(self.text_device())
@@ -88,7 +83,7 @@ class Kontext(Family):
             texts[text] = {"prompt": prompt.cpu(), "pooled": pooled.cpu()}
         del encoder
         free_memory()
-        return texts
+        return lambda example: texts[example.instruction]
 
     def normalized_latents(self, pixels: Tensor) -> Tensor:
         latents = self.vae.encode(pixels).latent_dist.mode()
@@ -113,16 +108,6 @@ class Kontext(Family):
             "_auto_resize": False,
         }
 
-    def shift_sigmas(self, even: Tensor, tokens: int) -> Tensor:
-        return shift_sigmas(self.scheduler, even, tokens)
-
-
-def pack_latents(latents: Tensor) -> Tensor:
-    """(count, channels, height, width) to (count, height * width / 4, channels * 4)."""
-    count, channels, height, width = latents.shape
-    squares = latents.reshape(count, channels, height // 2, 2, width // 2, 2)
-    return squares.permute(0, 2, 4, 1, 3, 5).reshape(count, height * width // 4, channels * 4)
-
 
 def latent_image_ids(latents: Tensor, first: int) -> Tensor:
     """The ids of the tokens, (tokens, 3): `first` (0 target, 1 control), row and column."""
@@ -132,12 +117,3 @@ def latent_image_ids(latents: Tensor, first: int) -> Tensor:
     ids[..., 1] += torch.arange(rows, device=latents.device)[:, None]
     ids[..., 2] += torch.arange(columns, device=latents.device)[None, :]
     return ids.reshape(rows * columns, 3)
-
-
-def shift_sigmas(scheduler: FlowMatchEulerDiscreteScheduler, even: Tensor, tokens: int) -> Tensor:
-    config = scheduler.config
-    if not config.use_dynamic_shifting:
-        return config.shift * even / (1 + (config.shift - 1) * even)
-    slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
-    mu = config.base_shift + slope * (tokens - config.base_image_seq_len)
-    return scheduler.time_shift(mu, 1.0, even)

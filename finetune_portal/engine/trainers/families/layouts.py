@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,9 +28,11 @@ class Layout:
     """The parts of a folder. `repository` is where weights for training are on Hugging Face.
 
     Each part has a config of its own, and weights under its stem; the scheduler has none. A tokenizer has all
-    files of one of its groups. `variants` are by the width of the transformer; 0 is any other. `lacks` are
-    parameters of which the transformer has nothing, `defaults` those that differ, `bounds` what is read in
-    other bounds. `guidance` is for images of requests that name none.
+    files of one of its groups, and so has a processor of images. `variants` are by the width of the
+    transformer; 0 is any other. `switched` are those that have the width of another, by the switch of the
+    transformer's config that tells them. `lacks` are parameters of which the transformer has nothing,
+    `defaults` those that differ, `bounds` what is read in other bounds. Images of requests have at least
+    `least_steps`, and `guidance` if they name none.
     """
 
     repository: str
@@ -39,12 +41,18 @@ class Layout:
     variants: Mapping[int, Variant]
     most_inputs: int
     guidance: float
+    processors: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    switched: Mapping[str, Variant] = field(default_factory=dict)
+    least_steps: int = 1
     lacks: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     bounds: Mapping[str, Known] = field(default_factory=dict)
 
-    def variant(self, width: int) -> Variant:
-        return self.variants.get(width, self.variants[0])
+    def variant(self, width: int, switches: Container[str] = ()) -> Variant:
+        if width not in self.variants:
+            return self.variants[0]
+        by_switch = (variant for switch, variant in self.switched.items() if switch in switches)
+        return next(by_switch, self.variants[width])
 
 
 # By the pipeline that model_index.json names; loading.py has the code of each.
@@ -98,5 +106,23 @@ LAYOUTS = {
         lacks=frozenset({"guidance", "modulation"}),
         defaults={"timestep_sampling": "uniform"},
         bounds={"resolution": Whole(0, 0, 1024)},  # its pipeline shrinks larger input images
+    ),
+    "QwenImageEditPlusPipeline": Layout(
+        repository="Qwen/Qwen-Image-Edit-2511",
+        parts={"scheduler": "", "vae": DIFFUSERS, "text_encoder": TRANSFORMERS, "transformer": DIFFUSERS},
+        tokenizers={"tokenizer": (("tokenizer.json",), ("vocab.json", "merges.txt"))},
+        processors={"processor": (("preprocessor_config.json",), ("processor_config.json",))},
+        variants={
+            0: Variant("qwen-image-edit-plus", "Qwen-Image-Edit Plus"),
+            3072: Variant("qwen-image-edit-2509", "Qwen-Image-Edit-2509", "Apache License 2.0"),
+        },
+        switched={
+            "zero_cond_t": Variant("qwen-image-edit-2511", "Qwen-Image-Edit-2511", "Apache License 2.0"),
+        },
+        most_inputs=3,
+        guidance=4.0,
+        least_steps=2,  # its schedule ends at 0.02, which one step alone does not reach: NaN
+        lacks=frozenset({"guidance"}),
+        defaults={"modulation": False},  # as its other trainers have it
     ),
 }

@@ -9,8 +9,9 @@ from finetune_portal.engine.trainers import model_folder
 from finetune_portal.engine.trainers.families.family import Family
 from finetune_portal.engine.trainers.families.klein import Klein
 from finetune_portal.engine.trainers.families.kontext import Kontext
+from finetune_portal.engine.trainers.families.qwen import Qwen
 
-FAMILIES: dict[str, type[Family]] = {family.pipeline.__name__: family for family in (Kontext, Klein)}
+FAMILIES: dict[str, type[Family]] = {family.pipeline.__name__: family for family in (Kontext, Klein, Qwen)}
 
 
 def load_family(folder: Path, *, memory: str) -> Family:

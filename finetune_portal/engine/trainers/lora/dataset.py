@@ -25,24 +25,28 @@ def load_examples(
     multiple: int,
     most_area: float = math.inf,
     why_not: Callable[[Size], str] = lambda _size: "",
+    input_size: Callable[[Size], Size] = lambda bucket: bucket,
 ) -> Iterator[Example]:
     """Decode the images of each pair, when it is its turn, and fit them.
 
     The first input image has the bucket of the target, whose pixels it shows before the edit; each further
-    one has the bucket of its own shape. `why_not` says why a base model does not take an image of a size.
+    one has the bucket of its own shape. `why_not` says why a base model does not take an image of a size,
+    and `input_size` in which it is shown an input image of a bucket.
     One image at a time is in memory in its full size, which takes up to 3 GB (docs/threat-model.md).
     """
 
-    def fitted(encoded: datasets.Image, size: Size | None = None) -> Image.Image:
+    def fitted(
+        encoded: datasets.Image, size: Size | None = None, shown: Callable[[Size], Size] = input_size
+    ) -> Image.Image:
         image = _decode(encoded)
         size = size or bucket_size(image.size, resolution=resolution, multiple=multiple, most_area=most_area)
         if reason := why_not(size):
             said = f"{encoded.name} would be trained in {size[0]} x {size[1]} pixels, but {reason}."
             raise DatasetError(said)
-        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+        return ImageOps.fit(image, shown(size), Image.Resampling.LANCZOS)
 
     for pair in pairs:
-        target = fitted(pair.target)
+        target = fitted(pair.target, shown=lambda bucket: bucket)
         first, *further = pair.controls
         controls = (fitted(first, target.size), *map(fitted, further))
         yield Example(pair.name, controls, target, pair.instruction)

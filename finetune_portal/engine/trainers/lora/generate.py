@@ -56,7 +56,7 @@ class Pipeline:
             raise ImageError(f"would be run in {size[0]} x {size[1]} pixels, but {reason}.")
         image = self.model.run(
             self.pipe,
-            [ImageOps.fit(control, size, Image.Resampling.LANCZOS)],
+            [ImageOps.fit(control, self.model.input_size(size), Image.Resampling.LANCZOS)],
             size=size,
             **{name: request[name] for name in ("prompt", "steps", "guidance", "seed")},
         )

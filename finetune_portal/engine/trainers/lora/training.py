@@ -89,6 +89,7 @@ class Training:
             multiple=self.model.multiple,
             most_area=self.model.most_area,
             why_not=self.model.why_not,
+            input_size=self.model.input_size,
         )
         self.is_held_out = self.request["hold_out"] and self.pair_count >= HOLD_OUT_FROM
         self.encoded: list[Batch] = []

@@ -24,7 +24,8 @@ from diffusers import AutoencoderKL, FluxKontextPipeline
 from PIL import Image
 
 from finetune_portal.engine.trainers.families.examples import Batch
-from finetune_portal.engine.trainers.families.kontext import latent_image_ids, pack_latents, shift_sigmas
+from finetune_portal.engine.trainers.families.family import pack_latents, shift_sigmas
+from finetune_portal.engine.trainers.families.kontext import latent_image_ids
 from finetune_portal.engine.trainers.lora.sigmas import Shift
 from finetune_portal.engine.trainers.tiny import autoencoder, build, edits, photo_edits
 
