@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import Flux2KleinPipeline
@@ -207,6 +208,29 @@ def test_diffusers_loads_every_matrix_of_the_file(lora: tuple[Training, Path], k
     assert {f"transformer.{name}" for name in loaded} == saved.keys()
     double, single = 12, 2  # linear layers of a block
     assert len(saved) == 2 * (2 * double + 3 * single)
+
+
+def test_images_are_those_of_the_pipeline(trainer: Training, pipe: Flux2KleinPipeline) -> None:
+    """A sample in the training, and an image of the finished model."""
+    example = trainer.validation_example
+    images = list(example.controls)
+    theirs = pipe(
+        image=images,
+        prompt=WORDS,
+        width=64,
+        height=64,
+        num_inference_steps=2,
+        guidance_scale=4.0,
+        generator=torch.Generator().manual_seed(1),
+    ).images[0]
+    trainer.model.sample_steps = 2
+    sample = trainer.model.generate(trainer.transformer, example, trainer.validation_batch, seed=1)
+    image = trainer.model.run(
+        trainer.model.load_pipeline(), images, prompt=WORDS, size=(64, 64), steps=2, guidance=4.0, seed=1
+    )
+    for ours in (sample, image):
+        difference = np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)
+        assert np.abs(difference).max() <= 1, "of the 255 steps of a colour"
 
 
 def test_a_sample_shows_all_of_its_input_images(trainer: Training) -> None:
