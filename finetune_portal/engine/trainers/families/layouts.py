@@ -55,6 +55,8 @@ class Layout:
         return next(by_switch, self.variants[width])
 
 
+QWEN_NEEDS = Needs(full=47.5, int8=27.7, small=18.1)
+
 # By the pipeline that model_index.json names; loading.py has the code of each.
 LAYOUTS = {
     "FluxKontextPipeline": Layout(
@@ -114,10 +116,12 @@ LAYOUTS = {
         processors={"processor": (("preprocessor_config.json",), ("processor_config.json",))},
         variants={
             0: Variant("qwen-image-edit-plus", "Qwen-Image-Edit Plus"),
-            3072: Variant("qwen-image-edit-2509", "Qwen-Image-Edit-2509", "Apache License 2.0"),
+            3072: Variant("qwen-image-edit-2509", "Qwen-Image-Edit-2509", "Apache License 2.0", QWEN_NEEDS),
         },
         switched={
-            "zero_cond_t": Variant("qwen-image-edit-2511", "Qwen-Image-Edit-2511", "Apache License 2.0"),
+            "zero_cond_t": Variant(
+                "qwen-image-edit-2511", "Qwen-Image-Edit-2511", "Apache License 2.0", QWEN_NEEDS
+            ),
         },
         most_inputs=3,
         guidance=4.0,

@@ -103,7 +103,7 @@ class Qwen(Family):
         """Samples are of the first example, for which the empty instruction is embedded, too."""
         encoder = QwenImageEditPlusPipeline.from_pretrained(
             self.folder, transformer=None, vae=None, processor=None, dtype=self.dtype
-        ).to(self.device)
+        ).to(self.text_device())
         is_first = True
 
         def encode_text(example: Example) -> Mapping[str, Tensor]:
