@@ -90,7 +90,7 @@ def withdraw(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     with action_messages(request):
         services.withdraw(job, actor=request.user)
-    return redirect_to(request, _page(job))
+    return _stopped(request, job)
 
 
 @require_POST
@@ -133,7 +133,7 @@ def cancel(request: PortalRequest, pk: int) -> HttpResponse:
     job = access.job_to_change(request.user, pk)
     with action_messages(request):
         progress.cancel(job, actor=request.user)
-    return redirect_to(request, _page(job))
+    return _stopped(request, job)
 
 
 @require_safe
@@ -167,6 +167,14 @@ def decide(request: PortalRequest, pk: int) -> HttpResponse:
     with action_messages(request):
         services.decide(job, resend=decision == "resend", actor=request.user)
     return redirect_to(request, _page(job))
+
+
+def _stopped(request: PortalRequest, job: Job) -> HttpResponse:
+    """Answer a row of the table with the button as it is now, and the job's page with that page."""
+    if not request.htmx or not access.is_there(job):
+        return redirect_to(request, _page(job))
+    context = {"job": access.job_to_see(request.user, job.pk), "may_change": True}
+    return render(request, "jobs/_stop.html", context)
 
 
 def _page(job: Job) -> str:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from finetune_portal.accounts.models import User
+from finetune_portal.connections.models import Connection
 from finetune_portal.deletion import services as deletion
 from finetune_portal.jobs.choices import State
 from tests.people import make_dataset, make_job
@@ -235,3 +236,24 @@ def test_the_selection_is_there_after_the_comparison(page: Page, web: WebServer,
     page.goto("/team/")
     page.goto("/")
     expect(page.locator("[name=job]:checked")).to_have_count(0)
+
+
+def test_a_row_shows_its_actions_under_the_pointer_and_the_focus(page: Page, admin: User) -> None:
+    job = make_job(admin, State.TRAINING, name="Hats", request_id="1")
+    Connection.objects.update(capabilities=["cancel"])
+    page.goto("/")
+    row, cancel = page.locator(f"#job-{job.pk}"), page.get_by_role("button", name="Cancel job: Hats")
+    actions = row.locator(".stop")
+    expect(actions).to_have_css("opacity", "0")
+    before = row.bounding_box()
+    row.hover()
+    expect(actions).to_have_css("opacity", "1")
+    page.mouse.move(0, 0)
+    expect(actions).to_have_css("opacity", "0")
+    cancel.focus()
+    expect(actions).to_have_css("opacity", "1")
+    assert row.bounding_box() == before
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(row.locator(".badge")).to_have_text("Cancelling…")
+    expect(cancel).to_have_count(0)
