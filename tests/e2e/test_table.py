@@ -99,7 +99,9 @@ def test_the_table_by_keyboard(sweep: Page) -> None:
     page.keyboard.type("moons n")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No matching jobs")).to_be_visible()
-    page.go_back()
+    page.get_by_role("searchbox").clear()
+    expect(page.locator("#job-table tbody tr")).to_have_count(6)
+    page.get_by_role("searchbox").blur()
     page.keyboard.press("n")
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
 
@@ -117,6 +119,7 @@ def test_selected_jobs_and_filters_by_keyboard(sweep: Page) -> None:
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
     press("Enter")
     expect(rows).to_have_count(6)
+    expect(page.locator("#live")).to_have_attribute("data-link", "live")  # the scripts of the page run
     for key in ("/", "Tab", "Tab", "Enter", "Tab"):
         press(key)
     expect(page.get_by_label("Person")).to_be_focused()
@@ -257,3 +260,35 @@ def test_a_row_shows_its_actions_under_the_pointer_and_the_focus(page: Page, adm
     page.get_by_role("button", name="Cancel the job").click()
     expect(row.locator(".badge")).to_have_text("Cancelling…")
     expect(cancel).to_have_count(0)
+
+
+def test_the_table_is_searched_as_one_types(page: Page, admin: User) -> None:
+    for name in ("Hats", "Hat stands", "Snow"):
+        make_job(admin, State.READY, name=name)
+    page.goto("/?sort=name")
+    expect(page.locator("#live")).to_have_attribute("data-link", "live")
+    names, box = page.locator("#job-table tbody .name a"), page.get_by_role("searchbox")
+    page.evaluate("window.sameDocument = true")
+    page.keyboard.press("/")
+    page.keyboard.type("hat")
+    expect(names).to_have_text(["Hat stands", "Hats"])
+    expect(page.locator("#search-status")).to_have_text("2 jobs on this page match “hat”.")
+    page.keyboard.type("s")
+    expect(names).to_have_text(["Hats"])
+    assert "q=hats" in page.url
+    assert "sort=name" in page.url
+    new = make_job(admin, State.QUEUED, name="Hats again")
+    expect(page.locator(f"#job-{new.pk}")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Grid").focus()
+    expect(page.get_by_role("link", name="Grid")).to_have_attribute("href", re.compile("q=hats"))
+    box.focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    expect(names).to_have_count(4)
+    expect(box).to_be_focused()
+    assert page.evaluate("window.sameDocument")
+    box.fill("nothing like it")
+    expect(page.get_by_text("No matching jobs")).to_be_visible()
+    page.reload()
+    expect(box).to_have_value("nothing like it")
