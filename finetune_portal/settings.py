@@ -305,8 +305,8 @@ DEFAULT_FROM_EMAIL = env.text("PORTAL_EMAIL_FROM", f"portal@{_public.hostname}")
 
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{_public.path}/"
 _cookie_prefix = "" if not SECURE else "__Secure-" if _public.path else "__Host-"
-SESSION_COOKIE_NAME, CSRF_COOKIE_NAME, LOOK_COOKIE_NAME, LAYOUT_COOKIE_NAME = (
-    _cookie_prefix + cookies.name_for(kind, PORTAL_URL) for kind in ("session", "csrf", "look", "layout")
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME, LOOK_COOKIE_NAME, TABLE_COOKIE_NAME = (
+    _cookie_prefix + cookies.name_for(kind, PORTAL_URL) for kind in ("session", "csrf", "look", "table")
 )
 OLD_COOKIE_NAMES = {
     SESSION_COOKIE_NAME: "__Host-sessionid" if SECURE else "sessionid",

@@ -52,6 +52,7 @@ NOTHING = "404 404 404 404 404"
 TABLE = """
     jobs:list               GET     TEAM
     jobs:table              GET     TEAM
+    jobs:display            POST    TEAM
     jobs:bulk               POST    TEAM
     jobs:undo-archive       POST    TEAM
     jobs:compare            GET     TEAM

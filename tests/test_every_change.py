@@ -169,6 +169,7 @@ ELSEWHERE = {
     "webhooks:receive-signed": "the same",
     "csp-report": "a line in the log",
     "look": "a cookie of this browser, and nothing else",
+    "jobs:display": "the same",
     "datasets:code-page": "a guess about bytes, asked for by POST since they are many",
 }
 

@@ -11,6 +11,7 @@ app_name = "jobs"
 urlpatterns = [
     path("", table_views.job_list, name="list"),
     path("jobs/table/", table_views.job_table, name="table"),
+    path("jobs/display/", table_views.choose_display, name="display"),
     path("jobs/bulk/", table_views.bulk_action, name="bulk"),
     path("jobs/bulk/undo/", table_views.undo_archive, name="undo-archive"),
     path("jobs/compare/", table_views.compare, name="compare"),

@@ -102,7 +102,7 @@ def test_the_last_choice_opens_the_next_pages(alice: User) -> None:
     client.get("/?layout=table")
     assert client.get("/").status_code == 200
     client.get("/?layout=pink")
-    assert client.cookies[settings.LAYOUT_COOKIE_NAME].value == "table"
+    assert client.cookies[settings.TABLE_COOKIE_NAME].value.startswith("table:")
 
 
 def test_a_saved_view_keeps_its_layout(alice: User) -> None:

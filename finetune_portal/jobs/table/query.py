@@ -38,10 +38,10 @@ UNCOUNTED = ("q", "tag")  # a count would have to read every row
 MAX_COUNT = 1000
 
 
-def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
+def table_context(user: User, params: Mapping[str, str], shown: display.Display) -> dict[str, Any]:
     """`params` is the query string: FILTER_PARAMS, `sort`, `before`, `after`.
 
-    display.py and sweeps.py read more of it.
+    display.py and sweeps.py read more of it. `shown` is what the browser keeps.
     """
     seen = stamp()  # before the rows, so that the next poll sees a change made in between
     sort = params.get("sort", "") if params.get("sort") in ORDERS else ""
@@ -58,6 +58,9 @@ def table_context(user: User, params: Mapping[str, str]) -> dict[str, Any]:
     return {
         "layout": display.layout_of(params),
         "layouts": display.LAYOUTS,
+        "display": shown,
+        "densities": display.DENSITIES,
+        "columns": display.COLUMNS,
         "page": page,
         "rows": sweeps.with_sweeps(page.rows, row_keys(rows), unfolded) if are_grouped else page.rows,
         "are_grouped": are_grouped,

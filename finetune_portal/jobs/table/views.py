@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -28,8 +29,8 @@ from finetune_portal.web.http import action_messages, fragment_of
 def job_list(request: PortalRequest) -> HttpResponse:
     if display.opens_as_grid(request) and not request.htmx:
         return redirect(f"{reverse('jobs:list')}?{urlencode([*request.GET.items(), ('layout', 'grid')])}")
-    response = render(request, "jobs/list.html", query.table_context(request.user, request.GET))
-    display.keep_layout(response, request.GET.get("layout", ""))
+    response = render(request, "jobs/list.html", _context(request))
+    display.keep_layout(request, response)
     return response
 
 
@@ -40,7 +41,20 @@ def job_table(request: PortalRequest) -> HttpResponse:
     seen = request.GET.get("seen")
     if seen and seen == query.stamp():
         return HttpResponse(status=204)
-    return render(request, "jobs/_table.html", query.table_context(request.user, request.GET))
+    return render(request, "jobs/_table.html", _context(request))
+
+
+def _context(request: PortalRequest) -> dict[str, Any]:
+    return query.table_context(request.user, request.GET, display.kept(request))
+
+
+@require_POST
+def choose_display(request: PortalRequest) -> HttpResponse:
+    """Keep how high the rows of the table are, and which columns it has, in this browser."""
+    response = redirect(table_url(request))
+    density, columns = request.POST.get("density", ""), request.POST.getlist("column")
+    display.keep(response, display.Display.of(display.kept(request).layout, density, columns))
+    return response
 
 
 @require_POST
