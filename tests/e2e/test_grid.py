@@ -30,7 +30,7 @@ def test_cards_come_change_and_are_used_by_keyboard(page: Page, admin: User) -> 
     move(job, State.READY, "Ready", source=Source.POLL)
     expect(card.locator(".badge")).to_have_text("Ready")
     expect(card.get_by_role("checkbox")).to_be_checked()
-    expect(card.get_by_role("link", name="Hats")).to_be_focused()
+    expect(card.get_by_role("link", name="Hats", exact=True)).to_be_focused()
     new = make_job(admin, State.QUEUED, name="New")
     expect(cards.first).to_have_id(f"job-{new.pk}")
     page.get_by_role("checkbox", name="Select all").check()

@@ -137,7 +137,7 @@ def test_filters_survive_a_reload_and_back(sweep: Page) -> None:
     """They stand in the address, and the page that comes back is the same, and still live."""
     page, rows = sweep, sweep.locator("#job-table tbody tr")
     page.get_by_text("Filter", exact=True).click()
-    page.get_by_label("Visibility").select_option("off")
+    page.get_by_role("combobox", name="Visibility").select_option("off")
     page.get_by_label("Order").select_option("oldest")
     page.get_by_role("button", name="Apply").click()
     page.wait_for_url(re.compile("sort=oldest"))

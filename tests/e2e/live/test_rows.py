@@ -49,7 +49,7 @@ def test_a_filter_half_filled_in_survives_twenty_tables(visit: Open, alice: User
     says(page, "Live")
     page.get_by_label(f"Select {other.name}").check()
     page.get_by_text("Filter", exact=True).click()
-    page.get_by_label("Visibility").select_option("on")
+    page.get_by_role("combobox", name="Visibility").select_option("on")
     page.get_by_label("Tag", exact=True).press_sequentially("moo")
     for number in range(20):
         is_moved(job, (State.DEPLOYING, State.TRAINED)[number % 2])
@@ -59,7 +59,7 @@ def test_a_filter_half_filled_in_survives_twenty_tables(visit: Open, alice: User
     badge(page, job, "Trained")
     expect(page.get_by_label("Tag", exact=True)).to_be_focused()
     expect(page.get_by_label("Tag", exact=True)).to_have_value("moon")
-    expect(page.get_by_label("Visibility")).to_have_value("on")
+    expect(page.get_by_role("combobox", name="Visibility")).to_have_value("on")
     expect(page.get_by_label(f"Select {other.name}")).to_be_checked()
 
 
