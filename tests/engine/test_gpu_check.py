@@ -47,6 +47,13 @@ def test_the_weights_are_held_in_the_way_that_fits_the_card(gigabytes: int, widt
     assert memory.choose("int8", klein.needs, gigabytes * GIB) == "int8"
 
 
+@pytest.mark.parametrize(("gigabytes", "way"), [(24, "small"), (32, "int8"), (48, "int8"), (80, "full")])
+def test_both_versions_of_qwen_need_the_same(gigabytes: int, way: str) -> None:
+    layout = LAYOUTS["QwenImageEditPlusPipeline"]
+    for switches in ((), ("zero_cond_t",)):
+        assert memory.choose("auto", layout.variant(3072, switches).needs, gigabytes * GIB) == way
+
+
 def test_what_a_small_card_needs_is_named() -> None:
     variants = list(LAYOUTS["Flux2KleinPipeline"].variants.values())
     card = Seen([24 * GIB], "2.13.0")
