@@ -142,7 +142,7 @@ def test_times_are_the_viewers_own_and_no_page_stops_counting(
     expect(page.get_by_label("Dataset").locator("option").last).to_have_text(label)
     page.goto("/")
     expect(page.get_by_label("Dataset").locator("option").last).to_have_text(label)
-    started = page.locator("#job-table .started time").first
+    started = page.locator("#job-table [data-column=started] time").first
     expect(started).to_have_text("just now")
     page.clock.fast_forward("00:20")  # and as long as the pages took
     expect(started).to_have_text("just now")
