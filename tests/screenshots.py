@@ -116,6 +116,7 @@ def prepare(page: Page, folder: Path) -> dict[str, str]:
     project = make_project(page, job=jobs["Evening streets"])
     return {
         "jobs": sweep,
+        "grid": "/?layout=grid",
         "new": "/jobs/new/?dataset=1",
         "job-ready": jobs["Day to night"],
         "job-failed": jobs["Winter coats fail-training"],
