@@ -83,7 +83,10 @@ def _new_version(dataset: Dataset, recipe: dict[str, Any], *, actor: User) -> Da
 
 
 def with_origins(datasets: Iterable[Dataset]) -> list[tuple[Dataset, str]]:
-    """Pair each dataset with what it was made from, in words; empty for an upload."""
+    """Pair each dataset with what it was made from, in words; empty for an upload.
+
+    What a version was made from may be deleted for good, while the version stays.
+    """
     rows = list(datasets)
     sources = {row.recipe["from"] for row in rows if "from" in row.recipe}
     numbers = dict(Dataset.objects.filter(pk__in=sources).values_list("pk", "version"))
@@ -91,7 +94,7 @@ def with_origins(datasets: Iterable[Dataset]) -> list[tuple[Dataset, str]]:
 
 
 def _origin(dataset: Dataset, source: int | None) -> str:
-    if source is None:
+    if "from" not in dataset.recipe:
         return ""
     what = "Repaired copy" if "repair" in dataset.recipe else "New captions"
     swapped = ", with before and after swapped" if "swap" in dataset.recipe else ""
@@ -101,7 +104,8 @@ def _origin(dataset: Dataset, source: int | None) -> str:
     names = f", with names read as {checker.CODE_PAGES[page]}" if page else ""
     page = dataset.recipe.get("caption_page", "")
     captions = f", with captions read as {checker.CODE_PAGES[page]}" if page else ""
-    return f"{what} of version {source}{swapped}{words}{names}{captions}"
+    of = f"version {source}" if source else "a deleted version"
+    return f"{what} of {of}{swapped}{words}{names}{captions}"
 
 
 def make(dataset: Dataset) -> None:

@@ -60,6 +60,14 @@ def test_a_version_that_is_deleted_is_not_listed(alice: User) -> None:
         assert f"/datasets/{gone.pk}/" not in card
 
 
+def test_a_version_is_no_original_though_what_it_was_made_from_is_gone(alice: User) -> None:
+    _, second, *_ = versions(alice, 4)
+    second.delete()
+    (card,) = cards(alice)
+    assert "v3 New captions of a deleted version" in card
+    assert card.count("Original") == 1
+
+
 def test_a_search_finds_the_card_by_any_version(alice: User) -> None:
     first, second = versions(alice, 2)
     make_dataset(alice, name="Hats", filename="hats.zip")
