@@ -17,7 +17,8 @@ from finetune_portal.jobs.models import Job, JobEvent
 MIN_JOBS, MAX_JOBS = 3, 10
 MAX_LOOKED_AT = 200
 MAX_SPREAD = 3  # how many times longer a step may take in the slowest of the middle half of the jobs
-WEIGHTY = ("batch_size", "memory", "resolution", "sample_steps")  # parameters that change how long steps take
+# Parameters that change how long steps take.
+WEIGHTY = ("batch_size", "gradient_accumulation_steps", "memory", "resolution", "sample_steps")
 
 GRAINS = ((60, 5), (600, 30), (7200, 60))  # below so many seconds an expected time is rounded to these
 COARSEST = 600

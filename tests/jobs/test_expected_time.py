@@ -173,6 +173,11 @@ def test_parameters_that_change_a_step_count(alice: User, engine: Connection) ->
     assert shown_for(alice, 300, **query, **{"parameter-batch_size": "no number"}) == ""
 
 
+def test_the_batches_of_a_step_count(alice: User, engine: Connection) -> None:
+    trained_three(alice, parameters={"gradient_accumulation_steps": 8})
+    assert shown_for(alice, 300, offer=f"{engine.pk} ") == ""
+
+
 def test_what_an_engine_trained_otherwise_before_does_not_count(alice: User) -> None:
     trained_three(alice, is_simulated=True)
     trained_three(alice, (900, 900), provider_data={"model_information": {"base_model": "real"}})
