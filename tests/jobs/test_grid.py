@@ -14,6 +14,7 @@ from finetune_portal.accounts.models import User
 from finetune_portal.connections import services as connections
 from finetune_portal.datasets.models import Dataset
 from finetune_portal.jobs.models import Job, SavedView, Training
+from finetune_portal.projects import services as projects
 from finetune_portal.projects.models import Project
 from finetune_portal.web.paging import PAGE
 from tests.jobs.test_saved_views import lit
@@ -148,3 +149,15 @@ def test_more_cards_take_no_more_queries(alice: User) -> None:
     few = queries()
     fill(10)
     assert queries() == few <= 16
+
+
+@pytest.mark.parametrize("layout", ["grid", "table"])
+def test_a_project_that_becomes_private_is_marked_at_once(alice: User, dana: User, layout: str) -> None:
+    project = projects.add("Winter", actor=dana)
+    make_job(alice, project=project)
+    client = signed_in(dana)
+    assert "private project" not in text_of(client, f"/?layout={layout}")
+    projects.set_private(project, private=True, actor=dana)
+    assert "private project" in text_of(client, f"/?layout={layout}")
+    projects.set_private(project, private=False, actor=dana)
+    assert "private project" not in text_of(client, f"/?layout={layout}")

@@ -52,6 +52,7 @@ def row_keys(jobs: QuerySet[Job]) -> QuerySet[Job]:
     return keys.annotate(
         owner_name=F("owner__name"),
         project_name=F("project__name"),
+        is_in_private=F("project__is_private"),
         dataset_changed=F("dataset__updated_at"),
         training_changed=F("training__updated_at"),
         is_closed=F("connection__is_training_closed"),
@@ -125,7 +126,7 @@ def _key_of(job: Any, may_change: bool, *, is_under_sweep: bool = False, is_card
         (may_change, is_under_sweep, is_card),
         job.dataset_changed,
         (job.owner_name, job.project_name),
-        (job.training_changed, job.is_closed),
+        (job.training_changed, job.is_closed, job.is_in_private),
     )
 
 
@@ -137,7 +138,11 @@ def render_row(job: Job, *, may_change: bool) -> str:
         (may_change, False, False),
         dataset.updated_at if dataset else None,
         (owner.name if owner else None, job.project.name if job.project else None),
-        (training.updated_at if training else None, job.connection.is_training_closed),
+        (
+            training.updated_at if training else None,
+            job.connection.is_training_closed,
+            job.project.is_private if job.project else None,
+        ),
     )
     html = caches["process"].get(key)
     return str(html) if html is not None else Row(key, job.pk, may_change).render(job)
@@ -155,7 +160,7 @@ def _cache_key(
     variant: tuple[bool, bool, bool],
     dataset: datetime | None,
     names: tuple[str | None, ...],
-    state: tuple[datetime | None, bool],
+    state: tuple[datetime | None, bool, bool | None],
 ) -> str:
     """`variant`: may the viewer change the job, does the row stand under that of its sweep, is it a card.
 
