@@ -161,3 +161,18 @@ def test_a_project_that_becomes_private_is_marked_at_once(alice: User, dana: Use
     assert "private project" in text_of(client, f"/?layout={layout}")
     projects.set_private(project, private=False, actor=dana)
     assert "private project" not in text_of(client, f"/?layout={layout}")
+
+
+def test_an_open_page_loses_the_jobs_of_a_project_that_becomes_private(
+    alice: User, bob: User, dana: User
+) -> None:
+    project = projects.add("Winter", actor=dana)
+    job, client = make_job(alice, project=project), signed_in(bob)
+    page = text_of(client, "/?layout=grid")
+    asked = re.search(r'hx-get="(/jobs/table/[^"]+)"', page)
+    assert asked
+    assert cards(page) == [job.pk]
+    projects.set_private(project, private=True, actor=dana)
+    answer = client.get(asked[1].replace("&amp;", "&"), headers=HTMX)
+    assert answer.status_code == 200
+    assert cards(answer.content.decode()) == []

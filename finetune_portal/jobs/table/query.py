@@ -22,6 +22,7 @@ from finetune_portal.jobs.models import Job, Training
 from finetune_portal.jobs.table import display, filters, sweeps
 from finetune_portal.jobs.table.rows import row_keys
 from finetune_portal.jobs.table.selection import MAX_SELECTED
+from finetune_portal.projects.models import Project
 from finetune_portal.web.keys import parse_key
 from finetune_portal.web.paging import NEWEST_FIRST, Order, page_of
 
@@ -84,7 +85,7 @@ def _fold_params(params: Mapping[str, str], unfolded: list[str]) -> dict[str, st
 
 
 def stamp() -> str:
-    """Return a text that changes with any row that the table or its banners could show."""
+    """Return a text that changes with any row that the table or its banners could show, and with who may."""
     return "-".join(re.sub(r"\D", "", str(moment)) for moment in _fetch_row(_LATEST) if moment) or "none"
 
 
@@ -169,7 +170,7 @@ def _as_text(number: int) -> str:
 
 # One query for all numbers, because a round trip takes longer than a count. It is built only from our own
 # table names and a number.
-_TABLES = [model._meta.db_table for model in (Job, Dataset, Training, Connection)]
+_TABLES = [model._meta.db_table for model in (Job, Dataset, Training, Connection, Project)]
 _LATEST = [f"SELECT MAX(updated_at) FROM {table}" for table in _TABLES]  # nosec B608
 _LATEST.append("SELECT MAX(deleted_at) FROM jobs_deletedjob")
 _GROUP = 'SELECT 1 FROM jobs_job WHERE archived_at IS NULL AND "group" = %s'
