@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from finetune_portal.engine.trainers import memory as memories
 from finetune_portal.engine.trainers.lora.training import Training
 from tests.train.training import dataset, spec, training
 
@@ -48,3 +49,16 @@ def test_a_base_model_in_8_bits_answers_nearly_the_same_and_trains(
     ]
     assert shapes[0] == shapes[1]
     assert int8.model.generate(int8.transformer, int8.validation_example, int8.validation_batch, seed=1)
+
+
+def test_what_began_in_4_bits_goes_on_in_them(tmp_path: Path, model: Path) -> None:
+    begun = prepared(model, tmp_path, "auto")
+    begun.learner.step(0, begun.batches(0))
+    begun.save_checkpoint(1)
+    own = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]
+    assert memories.going_on("auto", own) == "auto"
+    assert memories.going_on("auto", {}) == "auto", "a new training"
+    of_bitsandbytes = {"step": 1, "state1": torch.zeros(4), "state2": torch.zeros(4)}
+    in_4_bits = {**own, "state": dict.fromkeys(own["state"], of_bitsandbytes)}
+    assert memories.going_on("auto", in_4_bits) == "small"
+    assert memories.going_on("full", in_4_bits) == "full", "as was asked"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 AUTO, FULL, INT8, SMALL = "auto", "full", "int8", "small"
 WORDS = {FULL: "in bf16", INT8: "in 8 bits", SMALL: "in 4 bits"}
@@ -27,3 +29,13 @@ def choose(memory: str, needs: Needs, card: float) -> str:
         return memory
     room = card / 1e9 * (1 - SPARE)
     return next((way for way in (FULL, INT8) if getattr(needs, way) <= room), SMALL)
+
+
+def going_on(memory: str, optimizer: Mapping[str, Any]) -> str:
+    """What to ask for where a training goes on from a checkpoint with this state of its optimizer.
+
+    An earlier release chose 4 bits for cards that hold more now. What began in them stays in them: the 8-bit
+    optimizer is theirs alone, and neither it nor AdamW reads the other's state.
+    """
+    is_8_bit = any("exp_avg" not in each for each in optimizer.get("state", {}).values())
+    return SMALL if memory == AUTO and is_8_bit else memory

@@ -53,13 +53,15 @@ class Training:
         """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
         request = self.request
         self._report_phase("Reading the dataset")
-        self.model = load_family(Path(request["model"]), memory=request["memory"])
+        begun = self._read_checkpoint()
+        way = memory.going_on(request["memory"], begun["optimizer"] if begun else {})
+        self.model = load_family(Path(request["model"]), memory=way)
         self.resolution: int = request["resolution"] or self.model.resolution
         with datasets.opened(self.work / request["dataset"], sha256=request["dataset_sha256"]) as file:
             self._encode_dataset(file)
         self.batches_per_epoch = batches_per_epoch(self.sizes, batch_size=request["batch_size"])
-        way = "" if self.model.memory == memory.FULL else f" {memory.WORDS[self.model.memory]}"
-        self._report_phase(f"Loading the model{way}")
+        words = "" if self.model.memory == memory.FULL else f" {memory.WORDS[self.model.memory]}"
+        self._report_phase(f"Loading the model{words}")
         lora = {name: request[name] for name in ("rank", "alpha", "seed")}
         # A training that an earlier release began has no modulation, and ends as it began.
         layers = self.model.lora_layers(
@@ -179,11 +181,8 @@ class Training:
 
     def load_checkpoint(self) -> int:
         """Go on from the checkpoint of this very request; return how many steps are done."""
-        path = self.work / "checkpoint.pt"
-        if not path.exists():
-            return 0
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if checkpoint["request"] != dict(self.request):
+        checkpoint = self._read_checkpoint()
+        if checkpoint is None:
             return 0
         with torch.no_grad():
             for parameter, value in zip(self.learner.parameters, checkpoint["weights"], strict=True):
@@ -191,6 +190,14 @@ class Training:
         self.learner.optimizer.load_state_dict(checkpoint["optimizer"])
         self.curve |= checkpoint.get("curve", {})  # a checkpoint of an earlier version has none, or not all
         return int(checkpoint["step"])
+
+    def _read_checkpoint(self) -> dict[str, Any] | None:
+        """The checkpoint of this very request, on the CPU; None if there is none."""
+        path = self.work / "checkpoint.pt"
+        if not path.exists():
+            return None
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return checkpoint if checkpoint["request"] == dict(self.request) else None
 
     def save_lora(self) -> None:
         """Write the LoRA as soon as the disk has room for it: it is what the training was for."""
