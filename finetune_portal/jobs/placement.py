@@ -79,8 +79,10 @@ def move(job: Job, project: Project | None, *, actor: User) -> None:
             if sentence := refusal(dataset, project):
                 raise ActionError(f"{sentence.partition('. ')[0]}, so its jobs are there, too.")
         Job.objects.filter(pk=job.pk).update(project=project, updated_at=now())
-        if before is not None and before.is_private:
-            costs.forget_budgets(Job.objects.filter(pk=job.pk))  # who may see the job now may not see those
+        if (
+            before is not None
+        ):  # it is private, or may become so: who sees the job now may not see its budgets
+            costs.forget_budgets(Job.objects.filter(pk=job.pk))
         touch(before, project)
         names = {"before": access.name_of(before), "after": access.name_of(project)}
         record(actor, "job.project", job, name=current.name, **names)

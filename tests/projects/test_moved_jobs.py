@@ -1,4 +1,4 @@
-"""What leaves a private project says nothing of its budgets to those who may see it from then on."""
+"""What leaves a project says nothing of its budgets to those who may see it from then on."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ def test_a_job_that_waits_for_an_approval_stays(alice: User, waiting: Job) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("answer", ["approve", "decline"])
+@pytest.mark.parametrize(("answer", "is_private"), [("approve", True), ("decline", True), ("approve", False)])
 def test_its_page_names_no_budget_of_the_project_it_left(
-    answer: str, alice: User, dana: User, bob: User, waiting: Job
+    answer: str, is_private: bool, alice: User, dana: User, bob: User, waiting: Job
 ) -> None:
     just_signed_in(dana).post(f"/jobs/{waiting.pk}/{answer}/", {"reason": f"Not for {CLIENT}."})
     assert Job.objects.get().state != State.APPROVAL
+    Project.objects.update(is_private=is_private)  # an open one may become private later
     page = f"/jobs/{waiting.pk}/"
     assert CLIENT in signed_in(alice).get(page).content.decode()
     just_signed_in(alice).post(f"{page}project/", {"project": ""})
