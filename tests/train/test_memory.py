@@ -55,10 +55,13 @@ def test_what_began_in_4_bits_goes_on_in_them(tmp_path: Path, model: Path) -> No
     begun = prepared(model, tmp_path, "auto")
     begun.learner.step(0, begun.batches(0))
     begun.save_checkpoint(1)
-    own = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]
-    assert memories.going_on("auto", own) == "auto"
-    assert memories.going_on("auto", {}) == "auto", "a new training"
+    own = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert memories.going_on("auto", own) == "full", "on a smaller card, too"
+    assert memories.going_on("auto", None) == "auto", "a new training"
+    assert own.pop("memory") == "full"
+    assert memories.going_on("auto", own) == "auto", "of an earlier release"
     of_bitsandbytes = {"step": 1, "state1": torch.zeros(4), "state2": torch.zeros(4)}
-    in_4_bits = {**own, "state": dict.fromkeys(own["state"], of_bitsandbytes)}
+    optimizer = {**own["optimizer"], "state": dict.fromkeys(own["optimizer"]["state"], of_bitsandbytes)}
+    in_4_bits = {**own, "optimizer": optimizer}
     assert memories.going_on("auto", in_4_bits) == "small"
     assert memories.going_on("full", in_4_bits) == "full", "as was asked"

@@ -31,11 +31,15 @@ def choose(memory: str, needs: Needs, card: float) -> str:
     return next((way for way in (FULL, INT8) if getattr(needs, way) <= room), SMALL)
 
 
-def going_on(memory: str, optimizer: Mapping[str, Any]) -> str:
-    """What to ask for where a training goes on from a checkpoint with this state of its optimizer.
+def going_on(memory: str, checkpoint: Mapping[str, Any] | None) -> str:
+    """What to ask for where a training goes on from a checkpoint, also on another card: how it began.
 
-    An earlier release chose 4 bits for cards that hold more now. What began in them stays in them: the 8-bit
-    optimizer is theirs alone, and neither it nor AdamW reads the other's state.
+    In 4 bits it has an 8-bit optimizer, and neither that nor AdamW reads the other's state. A checkpoint of
+    an earlier release does not say it, but its optimizer does.
     """
-    is_8_bit = any("exp_avg" not in each for each in optimizer.get("state", {}).values())
-    return SMALL if memory == AUTO and is_8_bit else memory
+    if memory != AUTO or checkpoint is None:
+        return memory
+    if "memory" in checkpoint:
+        return str(checkpoint["memory"])
+    states = checkpoint["optimizer"]["state"].values()
+    return AUTO if all("exp_avg" in each for each in states) else SMALL

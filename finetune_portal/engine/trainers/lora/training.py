@@ -53,8 +53,7 @@ class Training:
         """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
         request = self.request
         self._report_phase("Reading the dataset")
-        begun = self._read_checkpoint()
-        way = memory.going_on(request["memory"], begun["optimizer"] if begun else {})
+        way = memory.going_on(request["memory"], self._read_checkpoint())
         self.model = load_family(Path(request["model"]), memory=way)
         self.resolution: int = request["resolution"] or self.model.resolution
         with datasets.opened(self.work / request["dataset"], sha256=request["dataset_sha256"]) as file:
@@ -162,6 +161,7 @@ class Training:
         checkpoint = {
             "request": dict(self.request),
             "step": step,
+            "memory": self.model.memory,
             "curve": self.curve,
             "weights": [parameter.detach().cpu() for parameter in self.learner.parameters],
             "optimizer": self.learner.optimizer.state_dict(),
