@@ -28,7 +28,7 @@ ASKS = """
 """
 # What gives nobody more than the session itself does, or asks for the password in its own form.
 ASKS_NOT = """
-    jobs:bulk jobs:undo-archive jobs:save-view jobs:rename-view jobs:delete-view
+    jobs:bulk jobs:display jobs:undo-archive jobs:save-view jobs:rename-view jobs:delete-view
     jobs:save-preset jobs:delete-preset jobs:new
     jobs:set-public jobs:set-best jobs:describe jobs:cancel jobs:withdraw jobs:connection jobs:decide
     jobs:approve jobs:decline

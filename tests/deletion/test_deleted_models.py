@@ -231,7 +231,7 @@ def test_a_public_model_is_said_to_stay_usable_where_the_provider_keeps_it(
 
 
 def test_a_sample_is_refused_before_its_file_is_deleted(alice: User, job: Job) -> None:
-    path, small = f"/jobs/{job.pk}/samples/300/", f"/jobs/{job.pk}/samples/300.webp"
+    path, small = f"/jobs/{job.pk}/samples/300/", f"/jobs/{job.pk}/samples/300-small.webp"
     assert content(signed_in(alice).get(path))
     assert signed_in(alice).get(small).status_code == 202, "it is made now"
     Job.objects.update(model_deleted_at=now(), model_deleted_by=alice)
