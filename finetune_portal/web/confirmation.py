@@ -30,7 +30,12 @@ class ConfirmMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """Leave alone what comes without a CSRF token: those views read the body themselves."""
+        """Leave alone what comes without a CSRF token: those views read the body themselves.
+
+        And what comes from people who are not signed in: no form of theirs asks.
+        """
+        if not request.user.is_authenticated:
+            return None
         if request.method != "POST" or getattr(view, "csrf_exempt", False) or is_sent_by_script(request):
             return None
         if "question" not in request.POST or request.POST.get("confirmed") == "on":

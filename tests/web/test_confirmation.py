@@ -45,3 +45,8 @@ def test_scripts_ask_before_they_send(dana: User) -> None:
         job = make_job(dana, State.NEEDS_DECISION)
         decide(signed_in(dana), job, {**QUESTION, "decision": "close"}, **headers)
         assert is_closed(job)
+
+
+def test_nobody_is_asked_before_they_sign_in(client: Client, db: None) -> None:
+    answer = client.post("/login/", {**QUESTION, "login": "ada@example.com", "password": "wrong"})
+    assert "Sign in" in answer.content.decode()
