@@ -88,7 +88,7 @@ def test_an_unknown_parameter_is_refused_by_name(trainer: RunningEngine) -> None
     for wrong, error in (
         ({"ranks": 8}, "'ranks', which is not known"),
         ({"rank": 0}, "rank must be"),
-        ({"memory": "huge"}, "memory must be one of: auto, full, small"),
+        ({"memory": "huge"}, "memory must be one of: auto, full, int8, small"),
     ):
         fields = body("https://example.com/a.zip", advance_parameters={**TRAINING, **wrong})
         answer = submit(trainer, fields)
