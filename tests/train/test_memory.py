@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune_portal.engine.trainers import memory as memories
 from finetune_portal.engine.trainers.lora.training import Training
+from finetune_portal.engine.trainers.memory import choose_to_resume
 from tests.train.training import dataset, spec, training
 
 
@@ -56,12 +56,12 @@ def test_what_began_in_4_bits_goes_on_in_them(tmp_path: Path, model: Path) -> No
     begun.learner.step(0, begun.batches(0))
     begun.save_checkpoint(1)
     own = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert memories.going_on("auto", own) == "full", "on a smaller card, too"
-    assert memories.going_on("auto", None) == "auto", "a new training"
+    assert choose_to_resume("auto", own) == "full", "on a smaller card, too"
+    assert choose_to_resume("auto", None) == "auto", "a new training"
     assert own.pop("memory") == "full"
-    assert memories.going_on("auto", own) == "auto", "of an earlier release"
+    assert choose_to_resume("auto", own) == "auto", "of an earlier release"
     of_bitsandbytes = {"step": 1, "state1": torch.zeros(4), "state2": torch.zeros(4)}
     optimizer = {**own["optimizer"], "state": dict.fromkeys(own["optimizer"]["state"], of_bitsandbytes)}
     in_4_bits = {**own, "optimizer": optimizer}
-    assert memories.going_on("auto", in_4_bits) == "small"
-    assert memories.going_on("full", in_4_bits) == "full", "as was asked"
+    assert choose_to_resume("auto", in_4_bits) == "small"
+    assert choose_to_resume("full", in_4_bits) == "full", "as was asked"

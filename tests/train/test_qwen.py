@@ -24,6 +24,7 @@ from finetune_portal.engine import datasets
 from finetune_portal.engine.trainers.families.qwen import IMAGE, Qwen
 from finetune_portal.engine.trainers.lora.generate import Pipeline
 from finetune_portal.engine.trainers.lora.training import Training
+from tests.train.lora_file import assert_is_what_was_trained, trained
 from tests.train.training import WORDS, dataset, picture, png, spec, training, turned_colours
 
 REFERENCE = (128, 64)  # the size of the second input image of a pair
@@ -287,13 +288,7 @@ def differ(one: Image.Image, other: Image.Image) -> int:
 
 @pytest.fixture(scope="module")
 def lora(qwen: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, Path]:
-    """A training after three steps, and its file."""
-    folder = tmp_path_factory.mktemp("lora")
-    trainer = training(spec(dataset(folder / "a.zip"), alpha=8), qwen, folder / "work")
-    for step in range(3):
-        trainer.learner.step(step, trainer.batches(step))
-    trainer.save_lora()
-    return trainer, folder / "work" / "weights.safetensors"
+    return trained(qwen, tmp_path_factory.mktemp("lora"))
 
 
 def test_the_file_is_what_was_trained_and_strength_0_the_base(
@@ -301,20 +296,7 @@ def test_the_file_is_what_was_trained_and_strength_0_the_base(
 ) -> None:
     trainer, file = lora
     fresh = QwenImageEditPlusPipeline.from_pretrained(qwen, processor=None)
-    batch = trainer.validation_batch
-
-    def velocity(transformer: Any) -> Tensor:
-        with torch.no_grad():
-            return Qwen.velocity(transformer, batch.targets, batch, torch.tensor([0.5]), 1.0)
-
-    base = velocity(fresh.transformer)
-    fresh.load_lora_weights(file, adapter_name="own")
-    torch.testing.assert_close(
-        velocity(fresh.transformer), velocity(trainer.transformer), rtol=1e-4, atol=1e-5
-    )
-    assert not torch.allclose(base, velocity(trainer.transformer), atol=1e-3)
-    fresh.disable_lora()
-    assert torch.equal(velocity(fresh.transformer), base)
+    assert_is_what_was_trained(trainer, file, fresh)
     loaded = get_peft_model_state_dict(fresh.transformer, adapter_name="own")
     assert {f"transformer.{name}" for name in loaded} == load_file(file).keys()
 

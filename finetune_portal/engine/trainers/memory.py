@@ -31,7 +31,7 @@ def choose(memory: str, needs: Needs, card: float) -> str:
     return next((way for way in (FULL, INT8) if getattr(needs, way) <= room), SMALL)
 
 
-def going_on(memory: str, checkpoint: Mapping[str, Any] | None) -> str:
+def choose_to_resume(memory: str, checkpoint: Mapping[str, Any] | None) -> str:
     """What to ask for where a training goes on from a checkpoint, also on another card: how it began.
 
     In 4 bits it has an 8-bit optimizer, and neither that nor AdamW reads the other's state. A checkpoint of

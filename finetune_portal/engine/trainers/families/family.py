@@ -19,10 +19,9 @@ from peft import LoraConfig
 from PIL import Image
 from torch import Tensor
 
-from finetune_portal.engine.trainers import memory as memories
 from finetune_portal.engine.trainers import packages
 from finetune_portal.engine.trainers.families.examples import Batch, Example, Size
-from finetune_portal.engine.trainers.memory import FULL, INT8, SMALL, TINY, Needs
+from finetune_portal.engine.trainers.memory import FULL, INT8, SMALL, SPARE, TINY, WORDS, Needs, choose
 
 
 class MissingPackageError(Exception):
@@ -54,7 +53,7 @@ class Family(ABC):
         is_cuda = self.device.type == "cuda"
         self.dtype = torch.bfloat16 if is_cuda else torch.float32
         self.card = torch.cuda.get_device_properties(0).total_memory if is_cuda else math.inf
-        self.memory = memories.choose(memory, needs, self.card)
+        self.memory = choose(memory, needs, self.card)
         if self.memory == SMALL and not is_cuda:
             self.memory = FULL  # 4 bits need a GPU
         if self.memory in packages.QUANTIZERS:  # what is missing is said before the dataset is encoded
@@ -74,9 +73,9 @@ class Family(ABC):
         return int(self.vae.config.sample_size)
 
     @staticmethod
-    @abstractmethod
     def pack(latents: Tensor) -> Tensor:
         """(count, channels, height, width) to the tokens of the transformer, (count, tokens, width)."""
+        return pack_latents(latents)
 
     @staticmethod
     @abstractmethod
@@ -87,9 +86,10 @@ class Family(ABC):
         """
 
     @staticmethod
-    @abstractmethod
     def token_count(latents: Tensor) -> int:
         """How many tokens these latents have."""
+        count: int = latents[0, 0].numel()
+        return count // 4
 
     @staticmethod
     @abstractmethod
@@ -235,7 +235,7 @@ class Family(ABC):
     def _has_room_for(self, parts: Iterable[str]) -> bool:
         """Whether the GPU holds these parts of the folder at the same time, as they are on the disk."""
         files = (path for part in parts for path in (self.folder / part).glob("*.safetensors"))
-        return sum(path.stat().st_size for path in files) <= self.card * (1 - memories.SPARE)
+        return sum(path.stat().st_size for path in files) <= self.card * (1 - SPARE)
 
     def optimizer(self, transformer: Any, learning_rate: float) -> Any:
         adamw = _import("bitsandbytes", SMALL).optim.AdamW8bit if self.memory == SMALL else torch.optim.AdamW
@@ -310,7 +310,7 @@ def _import(module: str, memory: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise MissingPackageError(
-            f"This training loads the base model {memories.WORDS[memory]}, which needs the package "
+            f"This training loads the base model {WORDS[memory]}, which needs the package "
             f"{packages.QUANTIZERS[memory]}. {packages.quantizer_advice(memory)}. "
             "Or set memory to full in advance_parameters."
         ) from None

@@ -43,15 +43,6 @@ class Kontext(Family):
     }
 
     @staticmethod
-    def pack(latents: Tensor) -> Tensor:
-        return pack_latents(latents)
-
-    @staticmethod
-    def token_count(latents: Tensor) -> int:
-        count: int = latents[0, 0].numel()
-        return count // 4
-
-    @staticmethod
     def velocity(transformer: Any, noisy: Tensor, batch: Batch, sigmas: Tensor, guidance: float) -> Tensor:
         tokens, (control,) = pack_latents(noisy), batch.controls
         prompt = batch.text["prompt"]

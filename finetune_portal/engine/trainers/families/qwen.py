@@ -57,15 +57,6 @@ class Qwen(Family):
         return Qwen2VLImageProcessorPil.from_pretrained(folder)  # nosec B615  # nothing is downloaded
 
     @staticmethod
-    def pack(latents: Tensor) -> Tensor:
-        return pack_latents(latents)
-
-    @staticmethod
-    def token_count(latents: Tensor) -> int:
-        count: int = latents[0, 0].numel()
-        return count // 4
-
-    @staticmethod
     def velocity(transformer: Any, noisy: Tensor, batch: Batch, sigmas: Tensor, guidance: float) -> Tensor:
         """There is no input for the guidance."""
         images, mask = (noisy, *batch.controls), batch.text["mask"]

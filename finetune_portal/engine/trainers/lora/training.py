@@ -53,7 +53,7 @@ class Training:
         """Load the model, encode the dataset, add the LoRA. Takes minutes with a model of full size."""
         request = self.request
         self._report_phase("Reading the dataset")
-        way = memory.going_on(request["memory"], self._read_checkpoint())
+        way = memory.choose_to_resume(request["memory"], self._read_checkpoint())
         self.model = load_family(Path(request["model"]), memory=way)
         self.resolution: int = request["resolution"] or self.model.resolution
         with datasets.opened(self.work / request["dataset"], sha256=request["dataset_sha256"]) as file:
